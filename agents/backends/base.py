@@ -1,0 +1,74 @@
+"""The one protocol between a run and whatever does its work.
+
+A backend gets a prompt and yields events until the work is done. Being cancelled is its only stop signal; it
+cleans up in `finally` and leaves no process, connection or billed request behind. It knows neither the ORM,
+nor Channels, nor Mission Control's settings.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, ClassVar
+
+
+class EventType(StrEnum):
+    MESSAGE = "message"
+    THINKING = "thinking"
+    TOOL_USE = "tool_use"
+    TOOL_RESULT = "tool_result"
+    STATUS = "status"
+
+
+@dataclass(frozen=True, slots=True)
+class BackendEvent:
+    """One thing that an agent said or did.
+
+    message, thinking: a piece of text, of any length, as it arrives; pieces are joined without a separator.
+    tool_use: content is the tool's name, metadata has `input` (JSON) and `id`. tool_result: content is the
+    whole result as text, metadata has the `id` of its use. status: a notice for people, such as a retry.
+    """
+
+    type: EventType
+    content: str
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What the run consumed so far, whole, not an increment. Unknown is None, never 0."""
+
+    model: str | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cost_usd: float | None = None
+
+
+class BackendError(Exception):
+    """The agent failed. The message is for people and says what to do; it holds no key and no path."""
+
+
+class Backend(ABC):
+    """An adapter to some kind of agent. One file, one class, one line in the registry.
+
+    The class is instantiated once for each run, without arguments.
+    """
+
+    name: ClassVar[str]
+    display_name: ClassVar[str]
+    capabilities: ClassVar[tuple[str, ...]] = ()  # of: streaming, tools, thinking, usage, sessions
+    options_schema: ClassVar[dict[str, Any]]  # JSON Schema (2020-12) of backend_options; refuses unknown keys
+
+    @classmethod
+    @abstractmethod
+    def missing(cls) -> str | None:
+        """Return what must be installed or set before this backend can run, None when it can."""
+
+    @abstractmethod
+    def stream(self, prompt: str, options: Mapping[str, Any], workdir: Path) -> AsyncIterator[BackendEvent | Usage]:
+        """Yield what the agent says and does until it is done.
+
+        `options` have been checked against `options_schema`. `workdir` exists and is the agent's to use.
+        Raises BackendError when the agent fails; everything yielded before stands.
+        """

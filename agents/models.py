@@ -1,0 +1,56 @@
+"""Who does the work: an agent is a name, a role and the backend that runs it."""
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+from django.utils.text import slugify
+
+
+def default_backend() -> str:
+    return settings.DEFAULT_BACKEND
+
+
+class Agent(models.Model):
+    """An agent that runs can be given to.
+
+    `status` is what a person or a heartbeat set. While the agent has a run it reads as active everywhere;
+    that is derived from the runs and never written, so that no two runs contend for an agent's row.
+    """
+
+    class Status(models.TextChoices):
+        IDLE = "idle"
+        ACTIVE = "active"
+        BLOCKED = "blocked"
+        OFFLINE = "offline"
+
+    class Level(models.TextChoices):
+        INTERN = "intern"
+        SPECIALIST = "specialist"
+        LEAD = "lead"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    name = models.CharField(max_length=50)
+    role = models.CharField(max_length=100)
+    description = models.TextField(max_length=50_000, blank=True)
+    session_key = models.CharField(max_length=100, blank=True)
+    backend = models.CharField(max_length=50, default=default_backend)
+    backend_options = models.JSONField(default=dict, blank=True)
+    status = models.CharField(max_length=10, choices=Status, default=Status.IDLE)
+    level = models.CharField(max_length=10, choices=Level, default=Level.SPECIALIST)
+    specialties = models.JSONField(default=list, blank=True)
+    last_heartbeat = models.DateTimeField(null=True, blank=True)
+    metadata = models.JSONField(default=dict, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ["name", "id"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def save(self, *args, **kwargs) -> None:
+        if not self.session_key:
+            self.session_key = f"agent:{slugify(self.name) or 'agent'}:main"
+        super().save(*args, **kwargs)

@@ -1,0 +1,19 @@
+#!/usr/bin/env python
+"""Mission Control's command line: `manage.py up` serves everything, `manage.py help` lists the rest."""
+
+import os
+import sys
+
+
+def main() -> None:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pocketpaw_site.settings")
+    from pocketpaw_site.environment import one_clear_line
+
+    with one_clear_line():
+        from django.core.management import execute_from_command_line
+
+        execute_from_command_line(sys.argv)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,9 @@
+from django.apps import AppConfig
+
+
+class MissionControlConfig(AppConfig):
+    name = "mission_control"
+    verbose_name = "Mission Control"
+
+    def ready(self) -> None:
+        from mission_control import checks  # noqa: F401 - registers the system checks

@@ -1,0 +1,23 @@
+"""Rows, the constraints that hold them, and querysets that read as adjectives. No verbs: those are in runs/."""
+
+from mission_control.models.access import AccessToken
+from mission_control.models.capacity import Capacity
+from mission_control.models.deliverable import Deliverable, DeliverableVersion
+from mission_control.models.feed import Activity, Message
+from mission_control.models.project import Project
+from mission_control.models.run import Run, RunEvent
+from mission_control.models.task import Assignment, Task
+
+__all__ = [
+    "AccessToken",
+    "Activity",
+    "Assignment",
+    "Capacity",
+    "Deliverable",
+    "DeliverableVersion",
+    "Message",
+    "Project",
+    "Run",
+    "RunEvent",
+    "Task",
+]

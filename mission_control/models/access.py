@@ -1,0 +1,14 @@
+import uuid
+
+from django.db import models
+from knox.models import AbstractAuthToken
+
+
+class AccessToken(AbstractAuthToken):
+    """A user's API token: stored as a hash, shown once, expiring if asked for."""
+
+    uid = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
+    name = models.CharField(max_length=100, blank=True)
+
+    class Meta:
+        ordering = ["-created"]

@@ -1,0 +1,31 @@
+from typing import Self
+
+from django.db import models
+
+
+class Capacity(models.Model):
+    """How many runs may hold a slot at once: the one row that every process reads."""
+
+    THE_ROW = 1
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=THE_ROW, editable=False)
+    limit = models.PositiveSmallIntegerField(
+        default=5, help_text="Runs that may be queued or running at once. Holds from the next admission on."
+    )
+
+    class Meta:
+        verbose_name_plural = "capacity"
+        constraints = [
+            models.CheckConstraint(condition=models.Q(id=1), name="capacity_is_one_row"),
+            models.CheckConstraint(
+                condition=models.Q(limit__gte=1, limit__lte=1000), name="capacity_limit_1_to_1000"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.limit} at once"
+
+    @classmethod
+    def current(cls) -> Self:
+        """Return the row; a migration made it."""
+        return cls.objects.get(pk=cls.THE_ROW)

@@ -1,0 +1,67 @@
+import uuid
+
+from django.db import models
+
+from mission_control.models.project import Project
+from mission_control.models.task import Task
+
+
+class Deliverable(models.Model):
+    """A document that is kept (the API calls it Document): what an agent handed in, a PRD, a note.
+
+    A change of content raises `version`; each version's content stays readable.
+    """
+
+    class Type(models.TextChoices):
+        DELIVERABLE = "deliverable"
+        RESEARCH = "research"
+        PROTOCOL = "protocol"
+        TEMPLATE = "template"
+        DRAFT = "draft"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    title = models.CharField(max_length=250)
+    content = models.TextField(blank=True)
+    type = models.CharField(max_length=12, choices=Type, default=Type.DRAFT)
+    # A result outlives its task.
+    task = models.ForeignKey(
+        Task, null=True, blank=True, on_delete=models.SET_NULL, related_name="deliverables"
+    )
+    project = models.ForeignKey(
+        Project, null=True, blank=True, on_delete=models.CASCADE, related_name="deliverables"
+    )
+    run = models.OneToOneField(
+        "mission_control.Run", null=True, blank=True, on_delete=models.SET_NULL, related_name="deliverable"
+    )
+    author_id = models.CharField(max_length=36, null=True, blank=True)  # noqa: DJ001 - the contract says null
+    tags = models.JSONField(default=list, blank=True)
+    version = models.PositiveIntegerField(default=1)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+    metadata = models.JSONField(default=dict, blank=True)
+
+    class Meta:
+        ordering = ["-updated_at", "id"]
+        indexes = [models.Index(fields=["-updated_at", "id"], name="deliverable_newest")]
+
+    def __str__(self) -> str:
+        return self.title
+
+
+class DeliverableVersion(models.Model):
+    """The content of one version of a deliverable, the newest included."""
+
+    deliverable = models.ForeignKey(Deliverable, on_delete=models.CASCADE, related_name="versions")
+    version = models.PositiveIntegerField()
+    content = models.TextField(blank=True)
+    editor_id = models.CharField(max_length=36, null=True, blank=True)  # noqa: DJ001 - the contract says null
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["version"]
+        constraints = [
+            models.UniqueConstraint(fields=["deliverable", "version"], name="deliverable_version_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.deliverable_id} v{self.version}"

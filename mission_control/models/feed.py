@@ -1,0 +1,72 @@
+import uuid
+
+from django.conf import settings
+from django.db import models
+
+from agents.models import Agent
+from mission_control.models.deliverable import Deliverable
+from mission_control.models.task import Task
+
+
+class Activity(models.Model):
+    """One line of what happened. `number` grows with time, so that a reader knows where it stood."""
+
+    class Type(models.TextChoices):
+        TASK_CREATED = "task_created"
+        TASK_UPDATED = "task_updated"
+        TASK_ASSIGNED = "task_assigned"
+        TASK_COMPLETED = "task_completed"
+        MESSAGE_SENT = "message_sent"
+        DOCUMENT_CREATED = "document_created"
+        DOCUMENT_UPDATED = "document_updated"
+        AGENT_HEARTBEAT = "agent_heartbeat"
+        AGENT_STATUS_CHANGED = "agent_status_changed"
+        MENTION = "mention"
+
+    number = models.BigAutoField(primary_key=True)
+    uid = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
+    type = models.CharField(max_length=24, choices=Type)
+    message = models.CharField(max_length=500)
+    agent = models.ForeignKey(Agent, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    task = models.ForeignKey(
+        Task, null=True, blank=True, on_delete=models.SET_NULL, related_name="activities"
+    )
+    document = models.ForeignKey(
+        Deliverable, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    # Kept beside the task, so that the feed of a project survives the deletion of its tasks.
+    project_id = models.UUIDField(null=True, blank=True, db_index=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    metadata = models.JSONField(default=dict, blank=True)
+
+    class Meta:
+        ordering = ["-number"]
+        verbose_name_plural = "activity"
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class Message(models.Model):
+    """A message in a task's thread, from an agent or, without one, from a person."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    task = models.ForeignKey(Task, on_delete=models.CASCADE, related_name="messages")
+    from_agent = models.ForeignKey(
+        Agent, null=True, blank=True, on_delete=models.SET_NULL, related_name="messages"
+    )
+    author = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    content = models.TextField(max_length=50_000)
+    attachment_ids = models.JSONField(default=list, blank=True)
+    mentions = models.JSONField(default=list, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    metadata = models.JSONField(default=dict, blank=True)
+
+    class Meta:
+        ordering = ["created_at", "id"]
+        indexes = [models.Index(fields=["task", "created_at"], name="message_thread")]
+
+    def __str__(self) -> str:
+        return self.content[:80]

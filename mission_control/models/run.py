@@ -1,0 +1,187 @@
+import uuid
+from typing import Self
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from agents.models import Agent
+from mission_control.models.project import Project
+from mission_control.models.task import Task, priority_rank
+
+
+class RunStatus(models.TextChoices):
+    WAITING = "waiting"
+    QUEUED = "queued"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    ERROR = "error"
+    STOPPED = "stopped"
+
+
+ACTIVE = (RunStatus.WAITING, RunStatus.QUEUED, RunStatus.RUNNING)
+HOLDING = (RunStatus.QUEUED, RunStatus.RUNNING)
+ENDED = (RunStatus.COMPLETED, RunStatus.ERROR, RunStatus.STOPPED)
+
+
+class RunQuerySet(models.QuerySet):
+    def active(self) -> Self:
+        """Keep the runs that have not ended."""
+        return self.filter(status__in=ACTIVE)
+
+    def holding(self) -> Self:
+        """Keep the runs that hold a slot."""
+        return self.filter(status__in=HOLDING)
+
+    def waiting(self) -> Self:
+        """Keep the runs that wait for a slot, the next to start first: by task priority, then age."""
+        return self.filter(status=RunStatus.WAITING).order_by(
+            priority_rank("task__priority"), "queued_at", "id"
+        )
+
+    def light(self) -> Self:
+        """Leave the long texts in the database."""
+        return self.defer("output", "prompt")
+
+
+class Run(models.Model):
+    """One execution of a task by an agent, or one planning of a project.
+
+    waiting (no slot yet) → queued (holds a slot, its job is not claimed) → running (claimed by a worker)
+    → completed | error | stopped. A waiting or queued run can be stopped, a queued one can fail.
+    `runs/admission.py` makes runs and `runs/lifecycle.py` changes their status; nothing else does.
+
+    `claim_token` is the claim of the worker that runs it: whoever writes shows it, so that a worker that was
+    declared lost writes nothing any more. `lease_renewed_at` moves while the worker lives.
+    """
+
+    Status = RunStatus
+
+    class Kind(models.TextChoices):
+        TASK = "task"
+        PLANNING = "planning"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    kind = models.CharField(max_length=8, choices=Kind, default=Kind.TASK)
+    project = models.ForeignKey(
+        Project, null=True, blank=True, on_delete=models.CASCADE, related_name="runs"
+    )
+    task = models.ForeignKey(Task, null=True, blank=True, on_delete=models.CASCADE, related_name="runs")
+    task_title = models.CharField(max_length=200, blank=True)
+    agent = models.ForeignKey(Agent, null=True, blank=True, on_delete=models.SET_NULL, related_name="runs")
+    agent_name = models.CharField(max_length=50, blank=True)
+    requested_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+
+    status = models.CharField(max_length=9, choices=RunStatus)
+    slot = models.PositiveSmallIntegerField(null=True, blank=True)
+    attempt = models.PositiveIntegerField(default=1, help_text="The how-manieth run of its task this is.")
+    error = models.CharField(max_length=210, blank=True)
+
+    queued_at = models.DateTimeField()
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    # The job: when it was last enqueued, and how often.
+    enqueued_at = models.DateTimeField(null=True, blank=True)
+    enqueue_count = models.PositiveIntegerField(default=0)
+
+    # The claim.
+    claim_token = models.UUIDField(null=True, blank=True, editable=False)
+    worker = models.CharField(max_length=200, blank=True)
+    lease_renewed_at = models.DateTimeField(null=True, blank=True)
+
+    # The stop: asked for when, and why; the reason becomes the error text where there is one.
+    stop_requested_at = models.DateTimeField(null=True, blank=True)
+    stop_reason = models.CharField(max_length=200, blank=True)
+
+    last_seq = models.PositiveIntegerField(default=0)
+    prompt = models.TextField(blank=True)
+    output = models.TextField(blank=True)
+    usage = models.JSONField(default=dict, blank=True)
+
+    objects = RunQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-queued_at", "id"]
+        indexes = [
+            models.Index(fields=["-queued_at", "id"], name="run_newest"),
+            models.Index(fields=["task", "-queued_at"], name="run_task_newest"),
+            models.Index(fields=["agent", "-queued_at"], name="run_agent_newest"),
+            models.Index(fields=["status"], condition=Q(status__in=ACTIVE), name="run_active"),
+        ]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["slot"], condition=Q(status__in=HOLDING), name="one_run_a_slot"
+            ),
+            models.UniqueConstraint(
+                fields=["task"], condition=Q(status__in=ACTIVE), name="one_active_run_a_task"
+            ),
+            models.CheckConstraint(
+                condition=~Q(status__in=HOLDING) | Q(slot__gte=1, slot__isnull=False),
+                name="holding_run_has_a_slot",
+            ),
+            models.CheckConstraint(
+                condition=~Q(status=RunStatus.WAITING) | Q(slot__isnull=True), name="waiting_run_has_no_slot"
+            ),
+            models.CheckConstraint(
+                condition=~Q(status=RunStatus.RUNNING) | Q(claim_token__isnull=False, started_at__isnull=False),
+                name="running_run_is_claimed",
+            ),
+            models.CheckConstraint(
+                condition=Q(status__in=ENDED, finished_at__isnull=False)
+                | Q(status__in=ACTIVE, finished_at__isnull=True),
+                name="ended_run_says_when",
+            ),
+            models.CheckConstraint(
+                condition=Q(kind="task", task__isnull=False) | Q(kind="planning", task__isnull=True),
+                name="task_run_has_a_task",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.task_title or self.kind} by {self.agent_name}"
+
+    @property
+    def is_active(self) -> bool:
+        return self.status in ACTIVE
+
+    @property
+    def duration_seconds(self) -> float | None:
+        """Seconds of work from claim to end; None before the end or when it never started."""
+        if self.started_at is None or self.finished_at is None:
+            return None
+        return round((self.finished_at - self.started_at).total_seconds(), 3)
+
+
+class RunEvent(models.Model):
+    """One numbered line of a run's log: `seq` starts at 1 and has no gap (a trigger refuses one).
+
+    Written only by `runs/events.py`, never changed.
+    """
+
+    class Type(models.TextChoices):
+        STATUS = "status"
+        MESSAGE = "message"
+        THINKING = "thinking"
+        TOOL_USE = "tool_use"
+        TOOL_RESULT = "tool_result"
+
+    id = models.BigAutoField(primary_key=True)
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="events", db_index=False)
+    seq = models.PositiveIntegerField()
+    type = models.CharField(max_length=11, choices=Type)
+    content = models.TextField(blank=True)
+    timestamp = models.DateTimeField()
+    metadata = models.JSONField(default=dict, blank=True)
+
+    class Meta:
+        ordering = ["run", "seq"]
+        constraints = [
+            models.UniqueConstraint(fields=["run", "seq"], name="run_event_once"),
+            models.CheckConstraint(condition=Q(seq__gte=1), name="run_event_from_1"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.run_id}#{self.seq} {self.type}"

@@ -1,0 +1,122 @@
+import uuid
+from typing import Self
+
+from django.db import models
+from django.db.models import Case, IntegerField, Q, Value, When
+
+from agents.models import Agent
+from mission_control.models.project import Project
+
+
+class TaskQuerySet(models.QuerySet):
+    def unresolved(self) -> Self:
+        """Keep the tasks that still hold back those that depend on them."""
+        return self.exclude(status__in=[Task.Status.DONE, Task.Status.SKIPPED])
+
+
+class Task(models.Model):
+    """A work item.
+
+    inbox → assigned → in_progress → review | done | blocked; skipped is set aside for good. A task reads
+    in_progress exactly while a run of it holds a slot, or when a person said so.
+    """
+
+    class Status(models.TextChoices):
+        INBOX = "inbox"
+        ASSIGNED = "assigned"
+        IN_PROGRESS = "in_progress"
+        REVIEW = "review"
+        DONE = "done"
+        BLOCKED = "blocked"
+        SKIPPED = "skipped"
+
+    class Priority(models.TextChoices):
+        LOW = "low"
+        MEDIUM = "medium"
+        HIGH = "high"
+        URGENT = "urgent"
+
+    class Type(models.TextChoices):
+        AGENT = "agent"
+        HUMAN = "human"
+        REVIEW = "review"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    title = models.CharField(max_length=200)
+    description = models.TextField(max_length=50_000, blank=True)
+    status = models.CharField(max_length=12, choices=Status, default=Status.INBOX)
+    priority = models.CharField(max_length=6, choices=Priority, default=Priority.MEDIUM)
+    task_type = models.CharField(max_length=6, choices=Type, default=Type.AGENT)
+    project = models.ForeignKey(
+        Project, null=True, blank=True, on_delete=models.CASCADE, related_name="tasks"
+    )
+    assignees = models.ManyToManyField(Agent, through="Assignment", blank=True, related_name="tasks")
+    blocked_by = models.ManyToManyField("self", symmetrical=False, blank=True, related_name="blocks")
+    parent_task = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="subtasks"
+    )
+    creator_id = models.CharField(max_length=36, null=True, blank=True)  # noqa: DJ001 - the contract says null
+    # The newest run. A task has one active run at most, so this is it while there is one.
+    last_run = models.ForeignKey(
+        "mission_control.Run", null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    active_description = models.CharField(max_length=200, blank=True)
+    estimated_minutes = models.PositiveIntegerField(null=True, blank=True)
+    tags = models.JSONField(default=list, blank=True)
+    due_date = models.DateTimeField(null=True, blank=True)
+    started_at = models.DateTimeField(null=True, blank=True)
+    completed_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+    metadata = models.JSONField(default=dict, blank=True)
+
+    objects = TaskQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-updated_at", "id"]
+        indexes = [
+            models.Index(fields=["-updated_at", "id"], name="task_newest"),
+            models.Index(fields=["status", "-updated_at"], name="task_status_newest"),
+            models.Index(fields=["project", "-updated_at"], name="task_project_newest"),
+        ]
+
+    def __str__(self) -> str:
+        return self.title
+
+    @property
+    def assignee_ids(self) -> list[uuid.UUID]:
+        """The agents' ids in the order in which they were given; clients run the first."""
+        return [assignment.agent_id for assignment in self.assignments.all()]
+
+    def unresolved_blockers(self) -> list[uuid.UUID]:
+        return list(self.blocked_by.unresolved().order_by("created_at", "id").values_list("pk", flat=True))
+
+
+PRIORITY_RANK = {"urgent": 0, "high": 1, "medium": 2, "low": 3}
+
+
+def priority_rank(field: str = "priority") -> Case:
+    """Return an expression that sorts urgent first; no priority counts as medium."""
+    return Case(
+        *(When(**{field: name}, then=Value(rank)) for name, rank in PRIORITY_RANK.items()),
+        default=Value(PRIORITY_RANK["medium"]),
+        output_field=IntegerField(),
+    )
+
+
+class Assignment(models.Model):
+    """One agent on one task, at its place in the order."""
+
+    task = models.ForeignKey(Task, on_delete=models.CASCADE, related_name="assignments")
+    agent = models.ForeignKey(Agent, on_delete=models.CASCADE, related_name="assignments")
+    place = models.PositiveSmallIntegerField(default=0)
+
+    class Meta:
+        ordering = ["place", "id"]
+        constraints = [
+            models.UniqueConstraint(fields=["task", "agent"], name="agent_assigned_once"),
+            models.CheckConstraint(condition=Q(place__gte=0), name="assignment_place_from_0"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.agent_id} on {self.task_id}"

@@ -1,0 +1,76 @@
+"""What stands before the settings: the environment, the data folder, the secret key.
+
+Nothing here may import Django's settings; the settings import this.
+"""
+
+import os
+import secrets
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from environs import Env, EnvError
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+
+
+class SetupError(Exception):
+    """The product cannot start as it is set up; the message is one line for the person at the terminal."""
+
+
+@contextmanager
+def one_clear_line() -> Iterator[None]:
+    """Turn a set-up error into one line on stderr and exit status 1, without a traceback."""
+    from django.core.exceptions import ImproperlyConfigured
+
+    try:
+        yield
+    except (SetupError, EnvError, ImproperlyConfigured) as error:
+        sys.stderr.write(f"mission-control: {' '.join(str(error).split())}\n")
+        raise SystemExit(1) from None
+
+
+def read_environment() -> Env:
+    """Return the typed reader of environment variables.
+
+    A file `.env` in the checkout is read first (`MISSION_CONTROL_ENV_FILE` names another, empty for none);
+    a variable that is set in the environment wins over the file.
+    """
+    env = Env()
+    name = os.environ.get("MISSION_CONTROL_ENV_FILE", str(CHECKOUT / ".env"))
+    if name and Path(name).is_file():
+        env.read_env(name, recurse=False)
+    return env
+
+
+def prepare_data_dir(path: Path) -> Path:
+    """Make the data folder, closed to other users, and return it resolved.
+
+    Raises SetupError, saying what is wrong with the folder, when it cannot be made or written.
+    """
+    os.umask(0o077)  # whatever any of our processes creates is its owner's alone
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        if path.stat().st_mode & 0o077 and path.stat().st_uid == os.getuid():
+            path.chmod(0o700)
+    except OSError as error:
+        raise SetupError(f"the data folder {path} cannot be used: {error.strerror}") from None
+    return path.resolve()
+
+
+def kept_secret(path: Path) -> str:
+    """Return the secret kept in the file, made at the first call; safe when two processes call at once."""
+    try:
+        if not path.exists():
+            draft = path.with_name(f"{path.name}.{os.getpid()}")
+            draft.write_text(secrets.token_urlsafe(50))
+            try:
+                os.link(draft, path)  # atomic, and refuses when a rival was first
+            except FileExistsError:
+                pass
+            finally:
+                draft.unlink()
+        return path.read_text().strip()
+    except OSError as error:
+        raise SetupError(f"the data folder {path.parent} cannot be used: {error.strerror}") from None

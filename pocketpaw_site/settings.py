@@ -1,0 +1,247 @@
+"""Settings: one file, every deployment's difference an environment variable (docs/settings.md lists them).
+
+Two profiles, one code. Embedded: no `REDIS_URL`, SQLite, nothing to install. Server: `DATABASE_URL`
+(PostgreSQL) and `REDIS_URL`, any number of web processes and workers on any number of machines.
+"""
+
+import os
+from pathlib import Path
+
+from csp.constants import NONE, SELF
+from environs import validate
+
+from pocketpaw_site.environment import CHECKOUT, kept_secret, prepare_data_dir, read_environment
+
+env = read_environment()
+
+BASE_DIR = CHECKOUT
+DATA_DIR = prepare_data_dir(env.path("MISSION_CONTROL_DATA_DIR", BASE_DIR / "var"))
+
+# ---------------------------------------------------------------- who may talk to us
+DEBUG = env.bool("DJANGO_DEBUG", False)
+SECRET_KEY = env.str("SECRET_KEY", "") or kept_secret(DATA_DIR / "secret_key")
+HOST = env.str("HOST", "127.0.0.1")
+PORT = env.int("PORT", 8000, validate=validate.Range(0, 65535))
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]", HOST])
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", [])
+BEHIND_TLS = env.bool("BEHIND_TLS", False)
+if BEHIND_TLS:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BEHIND_TLS
+
+# ---------------------------------------------------------------- Mission Control's own
+# The number of slots. Written into the database at start when the variable is set; the admin changes it live.
+MAX_CONCURRENT_TASKS = env.int("MISSION_CONTROL_MAX_CONCURRENT_TASKS", 5, validate=validate.Range(1, 1000))
+MAX_CONCURRENT_TASKS_GIVEN = bool(os.environ.get("MISSION_CONTROL_MAX_CONCURRENT_TASKS"))
+RUN_TIMEOUT_SECONDS = env.int("MISSION_CONTROL_RUN_TIMEOUT_SECONDS", 4 * 3600, validate=validate.Range(1, 7 * 86400))
+# Until when a silent worker is believed. Longer than the longest wait for the database (20 s).
+LEASE_SECONDS = env.float("MISSION_CONTROL_LEASE_SECONDS", 24.0, validate=validate.Range(0.5, 3600))
+DEFAULT_BACKEND = env.str("MISSION_CONTROL_DEFAULT_BACKEND", "claude_agent_sdk")
+PROMPT_BUDGET_CHARS = env.int("MISSION_CONTROL_PROMPT_BUDGET_CHARS", 200_000, validate=validate.Range(1_000, 5_000_000))
+MAX_OUTPUT_CHARS = env.int("MISSION_CONTROL_MAX_OUTPUT_CHARS", 5_000_000, validate=validate.Range(1_000, 5_000_000))
+SAMPLE_PROJECT = env.bool("MISSION_CONTROL_SAMPLE", True)
+MAX_BODY_BYTES = 10 * 1024 * 1024
+PROJECTS_DIR = DATA_DIR / "projects"
+# Third parties add a backend with a name and the dotted path of its class.
+MISSION_CONTROL_BACKENDS = env.dict("MISSION_CONTROL_EXTRA_BACKENDS", {})
+
+# ---------------------------------------------------------------- applications
+INSTALLED_APPS = [
+    "daphne",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "channels",
+    "rest_framework",
+    "django_filters",
+    "knox",
+    "csp",
+    "django_q",
+    "agents",
+    "mission_control",
+    "pocketpaw_site",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "pocketpaw_site.urls"
+ASGI_APPLICATION = "pocketpaw_site.asgi.application"
+APPEND_SLASH = True
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "board"
+LOGOUT_REDIRECT_URL = "login"
+
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = "UTC"
+USE_TZ = True
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+STATIC_URL = "static/"
+STATIC_ROOT = DATA_DIR / "staticfiles"
+WHITENOISE_USE_FINDERS = True  # served from the source folders: nothing to collect before the first start
+
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "connect-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "object-src": [NONE],
+        "base-uri": [NONE],
+        "frame-ancestors": [NONE],
+        "form-action": [SELF],
+    }
+}
+
+# ---------------------------------------------------------------- database
+# The web process takes psycopg's pool, workers one lasting connection each (a pool does not survive a fork).
+IN_WEB_PROCESS = os.environ.get("MISSION_CONTROL_PROCESS") == "web"
+DATABASE_WAIT_SECONDS = 20
+
+DATABASES = {"default": env.dj_db_url("DATABASE_URL", f"sqlite:///{DATA_DIR / 'mission_control.sqlite3'}")}
+_database = DATABASES["default"]
+EMBEDDED_DATABASE = _database["ENGINE"] == "django.db.backends.sqlite3"
+if EMBEDDED_DATABASE:
+    # IMMEDIATE: a transaction takes the write lock at its start, so that it never fails at its end.
+    # FULL: what the API acknowledged survives a power cut; workers' event batches take NORMAL.
+    _database["CONN_MAX_AGE"] = 0 if IN_WEB_PROCESS else None
+    _database["OPTIONS"] = {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": DATABASE_WAIT_SECONDS,
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA cache_size=-8000; PRAGMA synchronous="
+        + ("NORMAL;" if os.environ.get("MISSION_CONTROL_PROCESS") == "worker" else "FULL;"),
+    }
+    # Tests use a file too: races are real only between connections.
+    _database["TEST"] = {"NAME": str(DATA_DIR / "test.sqlite3")}
+else:
+    _database["CONN_MAX_AGE"] = 0 if IN_WEB_PROCESS else 60
+    _database["CONN_HEALTH_CHECKS"] = not IN_WEB_PROCESS
+    _database.setdefault("OPTIONS", {})
+    _database["OPTIONS"].setdefault("connect_timeout", 5)
+    if IN_WEB_PROCESS:
+        _database["OPTIONS"]["pool"] = {"min_size": 1, "max_size": env.int("DATABASE_POOL_SIZE", 20), "timeout": 15}
+
+# ---------------------------------------------------------------- channel layers
+# "default" carries what workers publish to every web process; "process" is each web process's own, to which
+# its follower passes on what its sockets and streams have asked for. Embedded, the two are one.
+REDIS_URL = env.str("REDIS_URL", "")
+_IN_MEMORY = {
+    "BACKEND": "channels.layers.InMemoryChannelLayer",
+    "CONFIG": {"capacity": 2_000, "expiry": 86_400},
+}
+CHANNEL_LAYERS = {"default": _IN_MEMORY, "process": _IN_MEMORY}
+if REDIS_URL:
+    CHANNEL_LAYERS["default"] = {
+        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+        "CONFIG": {
+            "hosts": [{"address": REDIS_URL, "socket_connect_timeout": 2, "socket_timeout": 5}],
+            "prefix": "mission_control",
+            "symmetric_encryption_keys": [SECRET_KEY],
+        },
+    }
+
+# ---------------------------------------------------------------- jobs
+# These belong together: own deadline < timeout < retry; one delivery; one spare worker beside the slots.
+Q_CLUSTER = {
+    "name": "mission_control",
+    "orm": "default",
+    "broker_class": "mission_control.broker.DoorbellBroker",
+    "workers": MAX_CONCURRENT_TASKS + 1,
+    "queue_limit": 1,
+    "bulk": 1,
+    "timeout": RUN_TIMEOUT_SECONDS + 120,
+    "retry": RUN_TIMEOUT_SECONDS + 240,
+    "max_attempts": 1,
+    "ack_failures": True,
+    "catch_up": False,
+    "save_limit": -1,
+    "recycle": 500,
+    "daemonize_workers": False,
+    "label": "Jobs",
+    "log_level": "WARNING",
+}
+
+# ---------------------------------------------------------------- REST
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "knox.auth.TokenAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["mission_control.api.permissions.ModelPermissions"],
+    "DEFAULT_RENDERER_CLASSES": [
+        "rest_framework.renderers.JSONRenderer",
+        "mission_control.api.renderers.BrowsableRenderer",
+    ],
+    "DEFAULT_PARSER_CLASSES": [
+        "mission_control.api.parsers.StrictJSONParser",
+        "rest_framework.parsers.FormParser",
+        "rest_framework.parsers.MultiPartParser",
+    ],
+    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
+    "DEFAULT_PAGINATION_CLASS": "mission_control.api.pagination.ListPagination",
+    "EXCEPTION_HANDLER": "mission_control.api.errors.exception_handler",
+}
+REST_KNOX = {"AUTH_HEADER_PREFIX": "Bearer", "TOKEN_TTL": None, "AUTO_REFRESH": False}
+KNOX_TOKEN_MODEL = "mission_control.AccessToken"
+
+# ---------------------------------------------------------------- logs
+LOG_LEVEL = env.str("LOG_LEVEL", "INFO", validate=validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"]))
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "filters": {"run": {"()": "mission_control.logs.RunFilter"}},
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)-7s %(process)d %(name)s%(run)s %(message)s"}},
+    "handlers": {
+        "console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["run"]},
+        "file": {
+            "class": "concurrent_log_handler.ConcurrentRotatingFileHandler",
+            "filename": str(DATA_DIR / "logs" / "mission_control.log"),
+            "maxBytes": 10_000_000,
+            "backupCount": 5,
+            "formatter": "line",
+            "filters": ["run"],
+        },
+    },
+    "root": {"handlers": ["console", "file"], "level": LOG_LEVEL},
+    "loggers": {
+        "django-q": {"level": "WARNING", "handlers": [], "propagate": True},
+        "daphne": {"level": "WARNING"},
+        "httpx": {"level": "WARNING"},
+        "django.channels.server": {"level": "WARNING"},
+    },
+}
+Path(DATA_DIR / "logs").mkdir(exist_ok=True)
