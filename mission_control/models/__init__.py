@@ -7,6 +7,7 @@ from mission_control.models.feed import Activity, Message
 from mission_control.models.project import Project
 from mission_control.models.run import Run, RunEvent
 from mission_control.models.task import Assignment, Task
+from mission_control.models.worker import WorkerGroup
 
 __all__ = [
     "AccessToken",
@@ -20,4 +21,5 @@ __all__ = [
     "Run",
     "RunEvent",
     "Task",
+    "WorkerGroup",
 ]

@@ -1,0 +1,16 @@
+from django.db import models
+
+
+class WorkerGroup(models.Model):
+    """A `manage.py worker` that is alive somewhere: it beats every few seconds and goes when it ends."""
+
+    group = models.CharField(primary_key=True, max_length=64)
+    host = models.CharField(max_length=255)
+    pid = models.PositiveIntegerField()
+    beat_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["host", "pid"]
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.pid}"
