@@ -33,12 +33,18 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BEHIND_TLS
 # The number of slots. Written into the database at start when the variable is set; the admin changes it live.
 MAX_CONCURRENT_TASKS = env.int("MISSION_CONTROL_MAX_CONCURRENT_TASKS", 5, validate=validate.Range(1, 1000))
 MAX_CONCURRENT_TASKS_GIVEN = bool(os.environ.get("MISSION_CONTROL_MAX_CONCURRENT_TASKS"))
-RUN_TIMEOUT_SECONDS = env.int("MISSION_CONTROL_RUN_TIMEOUT_SECONDS", 4 * 3600, validate=validate.Range(1, 7 * 86400))
+RUN_TIMEOUT_SECONDS = env.int(
+    "MISSION_CONTROL_RUN_TIMEOUT_SECONDS", 4 * 3600, validate=validate.Range(1, 7 * 86400)
+)
 # Until when a silent worker is believed. Longer than the longest wait for the database (20 s).
 LEASE_SECONDS = env.float("MISSION_CONTROL_LEASE_SECONDS", 24.0, validate=validate.Range(0.5, 3600))
 DEFAULT_BACKEND = env.str("MISSION_CONTROL_DEFAULT_BACKEND", "claude_agent_sdk")
-PROMPT_BUDGET_CHARS = env.int("MISSION_CONTROL_PROMPT_BUDGET_CHARS", 200_000, validate=validate.Range(1_000, 5_000_000))
-MAX_OUTPUT_CHARS = env.int("MISSION_CONTROL_MAX_OUTPUT_CHARS", 5_000_000, validate=validate.Range(1_000, 5_000_000))
+PROMPT_BUDGET_CHARS = env.int(
+    "MISSION_CONTROL_PROMPT_BUDGET_CHARS", 200_000, validate=validate.Range(1_000, 5_000_000)
+)
+MAX_OUTPUT_CHARS = env.int(
+    "MISSION_CONTROL_MAX_OUTPUT_CHARS", 5_000_000, validate=validate.Range(1_000, 5_000_000)
+)
 SAMPLE_PROJECT = env.bool("MISSION_CONTROL_SAMPLE", True)
 MAX_BODY_BYTES = 10 * 1024 * 1024
 PROJECTS_DIR = DATA_DIR / "projects"
@@ -153,7 +159,11 @@ else:
     _database.setdefault("OPTIONS", {})
     _database["OPTIONS"].setdefault("connect_timeout", 5)
     if IN_WEB_PROCESS:
-        _database["OPTIONS"]["pool"] = {"min_size": 1, "max_size": env.int("DATABASE_POOL_SIZE", 20), "timeout": 15}
+        _database["OPTIONS"]["pool"] = {
+            "min_size": 1,
+            "max_size": env.int("DATABASE_POOL_SIZE", 20),
+            "timeout": 15,
+        }
 
 # ---------------------------------------------------------------- channel layers
 # "default" carries what workers publish to every web process; "process" is each web process's own, to which

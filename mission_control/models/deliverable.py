@@ -9,7 +9,8 @@ from mission_control.models.task import Task
 class Deliverable(models.Model):
     """A document that is kept (the API calls it Document): what an agent handed in, a PRD, a note.
 
-    A change of content raises `version`; each version's content stays readable.
+    A change of content raises `version`; each version's content stays readable. What the runs of one task
+    hand in is one deliverable with a version for each run.
     """
 
     class Type(models.TextChoices):
@@ -24,14 +25,17 @@ class Deliverable(models.Model):
     content = models.TextField(blank=True)
     type = models.CharField(max_length=12, choices=Type, default=Type.DRAFT)
     # A result outlives its task.
-    task = models.ForeignKey(
-        Task, null=True, blank=True, on_delete=models.SET_NULL, related_name="deliverables"
-    )
+    task = models.ForeignKey(Task, null=True, blank=True, on_delete=models.SET_NULL, related_name="deliverables")
     project = models.ForeignKey(
         Project, null=True, blank=True, on_delete=models.CASCADE, related_name="deliverables"
     )
-    run = models.OneToOneField(
-        "mission_control.Run", null=True, blank=True, on_delete=models.SET_NULL, related_name="deliverable"
+    run = models.ForeignKey(
+        "mission_control.Run",
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        help_text="The newest run that handed this in.",
     )
     author_id = models.CharField(max_length=36, null=True, blank=True)  # noqa: DJ001 - the contract says null
     tags = models.JSONField(default=list, blank=True)
@@ -54,6 +58,9 @@ class DeliverableVersion(models.Model):
     deliverable = models.ForeignKey(Deliverable, on_delete=models.CASCADE, related_name="versions")
     version = models.PositiveIntegerField()
     content = models.TextField(blank=True)
+    run = models.OneToOneField(
+        "mission_control.Run", null=True, blank=True, on_delete=models.SET_NULL, related_name="handed_in"
+    )
     editor_id = models.CharField(max_length=36, null=True, blank=True)  # noqa: DJ001 - the contract says null
     created_at = models.DateTimeField(auto_now_add=True)
 

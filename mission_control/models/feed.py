@@ -28,12 +28,8 @@ class Activity(models.Model):
     type = models.CharField(max_length=24, choices=Type)
     message = models.CharField(max_length=500)
     agent = models.ForeignKey(Agent, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
-    task = models.ForeignKey(
-        Task, null=True, blank=True, on_delete=models.SET_NULL, related_name="activities"
-    )
-    document = models.ForeignKey(
-        Deliverable, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
-    )
+    task = models.ForeignKey(Task, null=True, blank=True, on_delete=models.SET_NULL, related_name="activities")
+    document = models.ForeignKey(Deliverable, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
     # Kept beside the task, so that the feed of a project survives the deletion of its tasks.
     project_id = models.UUIDField(null=True, blank=True, db_index=True)
     created_at = models.DateTimeField(auto_now_add=True)

@@ -35,9 +35,7 @@ class RunQuerySet(models.QuerySet):
 
     def waiting(self) -> Self:
         """Keep the runs that wait for a slot, the next to start first: by task priority, then age."""
-        return self.filter(status=RunStatus.WAITING).order_by(
-            priority_rank("task__priority"), "queued_at", "id"
-        )
+        return self.filter(status=RunStatus.WAITING).order_by(priority_rank("task__priority"), "queued_at", "id")
 
     def light(self) -> Self:
         """Leave the long texts in the database."""
@@ -63,9 +61,7 @@ class Run(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     kind = models.CharField(max_length=8, choices=Kind, default=Kind.TASK)
-    project = models.ForeignKey(
-        Project, null=True, blank=True, on_delete=models.CASCADE, related_name="runs"
-    )
+    project = models.ForeignKey(Project, null=True, blank=True, on_delete=models.CASCADE, related_name="runs")
     task = models.ForeignKey(Task, null=True, blank=True, on_delete=models.CASCADE, related_name="runs")
     task_title = models.CharField(max_length=200, blank=True)
     agent = models.ForeignKey(Agent, null=True, blank=True, on_delete=models.SET_NULL, related_name="runs")
@@ -112,12 +108,8 @@ class Run(models.Model):
             models.Index(fields=["status"], condition=Q(status__in=ACTIVE), name="run_active"),
         ]
         constraints = [
-            models.UniqueConstraint(
-                fields=["slot"], condition=Q(status__in=HOLDING), name="one_run_a_slot"
-            ),
-            models.UniqueConstraint(
-                fields=["task"], condition=Q(status__in=ACTIVE), name="one_active_run_a_task"
-            ),
+            models.UniqueConstraint(fields=["slot"], condition=Q(status__in=HOLDING), name="one_run_a_slot"),
+            models.UniqueConstraint(fields=["task"], condition=Q(status__in=ACTIVE), name="one_active_run_a_task"),
             models.CheckConstraint(
                 condition=~Q(status__in=HOLDING) | Q(slot__gte=1, slot__isnull=False),
                 name="holding_run_has_a_slot",

@@ -47,9 +47,7 @@ class Task(models.Model):
     status = models.CharField(max_length=12, choices=Status, default=Status.INBOX)
     priority = models.CharField(max_length=6, choices=Priority, default=Priority.MEDIUM)
     task_type = models.CharField(max_length=6, choices=Type, default=Type.AGENT)
-    project = models.ForeignKey(
-        Project, null=True, blank=True, on_delete=models.CASCADE, related_name="tasks"
-    )
+    project = models.ForeignKey(Project, null=True, blank=True, on_delete=models.CASCADE, related_name="tasks")
     assignees = models.ManyToManyField(Agent, through="Assignment", blank=True, related_name="tasks")
     blocked_by = models.ManyToManyField("self", symmetrical=False, blank=True, related_name="blocks")
     parent_task = models.ForeignKey(

@@ -1,0 +1,149 @@
+"""What must not leave the process: keys, credentials, paths of this machine.
+
+Every pattern reads its input in linear time: it starts at a literal, repeats one class of characters and never
+has to go back over what it has read; whatever could be long is bounded.
+"""
+
+import os
+import posixpath
+import re
+from collections.abc import Callable, Iterable, Iterator
+from urllib.parse import urlsplit
+
+SECRET = "[redacted]"
+PATH = "[path]"
+SHOWN_CHARS = 200
+LEAST_SECRET_CHARS = 8  # a shorter value of an environment variable is more likely an ordinary word
+
+_SECRET_VARIABLE = re.compile(r"(?:KEY|TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?)\Z", re.IGNORECASE)
+_ADDRESS_VARIABLE = re.compile(r"(?:URL|URI|DSN)\Z", re.IGNORECASE)
+
+_PRIVATE_KEY = re.compile(
+    r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----[A-Za-z0-9+/=\s\\]*(?:-----END [A-Z ]{0,30}PRIVATE KEY-----)?"
+)
+_KNOWN_KEY = re.compile(
+    r"""(?<![A-Za-z0-9])(?:
+        sk-[A-Za-z0-9_-]{16,}                         # OpenAI, Anthropic, OpenRouter
+      | AIza[A-Za-z0-9_-]{30,}                        # Google
+      | gh[pousr]_[A-Za-z0-9]{20,} | github_pat_[A-Za-z0-9_]{20,}
+      | glpat-[A-Za-z0-9_-]{16,}
+      | xox[a-z]-[A-Za-z0-9-]{10,}                    # Slack
+      | A[KS]IA[A-Z0-9]{16}(?![A-Za-z0-9])            # AWS
+      | (?:gsk|hf|pypi|npm|xai|pplx)[_-][A-Za-z0-9_-]{24,}
+      | (?<![_-])eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{4,}\.[A-Za-z0-9_-]*   # JSON Web Token
+    )""",
+    re.VERBOSE,
+)
+_AUTHORIZATION = re.compile(
+    r"(?P<scheme>(?i:authorization)['\"]?[ \t]{0,4}[:=][ \t]{0,4}['\"]?(?:[A-Za-z]{1,20}[ \t]{1,4})?)[^\s'\",;]{6,}"
+)
+_BEARER = re.compile(
+    r"(?P<scheme>\b(?i:bearer)[ \t]{1,4})"
+    r"(?:(?=[A-Za-z._~+/=-]{0,100}[0-9])[A-Za-z0-9._~+/=-]{8,}|[A-Za-z0-9._~+/=-]{24,})"
+)
+_URL_LOGIN = re.compile(r"(?<=://)[^\s/?#\"'<>]{1,512}@")
+
+# name = value. A name that says "secret" needs less proof than `key` and `token`, which are ordinary words.
+_ASSIGNMENT = re.compile(
+    r"""(?P<name>(?:(?:api|access|auth|private|secret|refresh|client|signing)[_-]?)?(?:key|token|secret)
+         | passwd | password | passphrase | pwd)
+        (?P<between>["']?[ \t]{0,3}[:=][ \t]{0,3})(?P<quote>["']?)(?P<value>[^\s"'`,;(){}\[\]<>&|]{4,})
+        (?P<call>[(\[]?)""",
+    re.VERBOSE | re.IGNORECASE,
+)
+_ORDINARY_NAME = re.compile(r"(?:key|token)\Z", re.IGNORECASE)
+_NAME_IN_CODE = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+\Z")
+_PLAIN_WORD = re.compile(r"[A-Za-z_-]+[.!?]?\Z")
+
+_ROOTS = "bin|boot|data|dev|etc|home|lib|media|mnt|opt|private|proc|root|run|sbin|srv|sys|tmp|usr|var|Users|Volumes"
+_SEGMENT = r"[^\s/\\\"'`<>|:;,()\[\]{}*?]+"
+_ANY_PATH = re.compile(
+    rf"""
+        (?P<local>(?:\bfile)?:///+)[^\s"'<>]*                       # file:///…, sqlite:///…: an address that is a path
+      | (?P<url>://(?!/)[^\s"'<>]*)                                 # the rest of any other address stays
+      | (?P<quoted>(?<=["'])(?:/(?=[^\s/"'])[^"'\n/]{{1,255}}/|[A-Za-z]:[\\/](?=[^\s"']))[^"'\n]{{0,1000}}(?=["']))
+      | (?P<posix>(?<![\w/\\.~%+<\])}}*-])/(?!/)(?!(?:api|v[0-9]+)/)
+            (?:{_SEGMENT}(?:/{_SEGMENT})+|(?:{_ROOTS})(?![\w.-]))/?)
+      | (?P<windows>\b[A-Za-z]:[\\/](?!/)[^\s"'<>|:*?;,()]+|(?<![\w\\])\\\\[\w.$-]+\\[^\s"'<>|:*?;,()]+)
+    """,
+    re.VERBOSE,
+)
+_CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0e-\x1f\x7f]")
+
+
+def redact(text: str, keep_dirs: Iterable[str | os.PathLike[str]] = ()) -> str:
+    """Return the text without secrets and without absolute paths, those below `keep_dirs` excepted."""
+    kept = [posixpath.normpath(os.fspath(folder)) for folder in keep_dirs]
+    return _ANY_PATH.sub(_path_replacer(kept), redact_secrets(text))
+
+
+def redact_secrets(text: str) -> str:
+    """Return the text without API keys, tokens, passwords and credentials; paths stay."""
+    for value in sorted(set(_secrets_of_environment()), key=len, reverse=True):
+        text = text.replace(value, SECRET)
+    text = _PRIVATE_KEY.sub(SECRET, text)
+    text = _URL_LOGIN.sub(f"{SECRET}@", text)
+    text = _KNOWN_KEY.sub(SECRET, text)
+    text = _AUTHORIZATION.sub(rf"\g<scheme>{SECRET}", text)
+    text = _BEARER.sub(rf"\g<scheme>{SECRET}", text)
+    return _ASSIGNMENT.sub(_without_value, text)
+
+
+def shown_error(text: str) -> str:
+    """Return an error as anyone may see it: redacted, on one line, at most 200 characters and `...`."""
+    line = " ".join(_CONTROL.sub("", redact(text)).split())
+    return line if len(line) <= SHOWN_CHARS else f"{line[:SHOWN_CHARS]}..."
+
+
+def _secrets_of_environment() -> Iterator[str]:
+    """Yield the values of variables with a secret's name, and the passwords inside addresses."""
+    for name, value in os.environ.items():
+        if _SECRET_VARIABLE.search(name):
+            secret = value.strip()
+        elif _ADDRESS_VARIABLE.search(name) and "@" in value:
+            secret = _password_of(value)
+        else:
+            continue
+        if len(secret) >= LEAST_SECRET_CHARS:
+            yield secret
+
+
+def _password_of(address: str) -> str:
+    try:
+        return urlsplit(address).password or ""
+    except ValueError:
+        return ""
+
+
+def _without_value(match: re.Match[str]) -> str:
+    if not _looks_secret(match):
+        return match[0]
+    return f"{match['name']}{match['between']}{match['quote']}{SECRET}{match['call']}"
+
+
+def _looks_secret(match: re.Match[str]) -> bool:
+    """Tell a secret from a word of prose (`token: the word`) and of code (`key=itemgetter(1)`)."""
+    name, value = match["name"], match["value"]
+    if value.startswith(SECRET[:4]) or value == name or match["call"] or _NAME_IN_CODE.match(value):
+        return False
+    mixed = any(c.isdigit() for c in value) and any(c.isalpha() for c in value)
+    if _ORDINARY_NAME.match(name):
+        in_query = match.start() > 0 and match.string[match.start() - 1] in "?&"
+        return in_query or (mixed and len(value) >= LEAST_SECRET_CHARS - 2)
+    tight = match["between"] in {"=", ":"} or bool(match["quote"])
+    return tight or not _PLAIN_WORD.match(value)
+
+
+def _path_replacer(kept: list[str]) -> Callable[[re.Match[str]], str]:
+    def replace(match: re.Match[str]) -> str:
+        if match["url"]:
+            return match[0]
+        if match["local"]:
+            return PATH if match["local"].startswith("file") else f"://{PATH}"
+        whole = posixpath.normpath(match[0])
+        if any(whole == folder or whole.startswith(f"{folder}/") for folder in kept):
+            return match[0]
+        stop = "." if match["posix"] and match[0].endswith(".") else ""
+        return PATH + stop
+
+    return replace

@@ -1,0 +1,72 @@
+"""Publish what was committed to every web process, over the channel layer. A hint: it may be lost.
+
+Embedded there is nothing to publish to: the web process's follower sees each commit in the database file.
+"""
+
+import asyncio
+import logging
+import time
+
+from asgiref.sync import async_to_sync
+from channels.layers import get_channel_layer
+from django.conf import settings
+
+from mission_control.frames import Frame, RunHeader, activity_frame, run_frames
+from mission_control.models import Activity, Run, RunEvent
+
+FEED = "feed"  # the one group of the "default" layer; each web process fans out to its own groups
+TIMEOUT_SECONDS = 1.0
+PAUSE_SECONDS = 5.0  # after a failure the followers carry on alone for so long, and no run waits for a dead layer
+
+logger = logging.getLogger(__name__)
+_silent_until = 0.0
+
+
+async def publish_events(header: RunHeader, events: list[RunEvent]) -> None:
+    """Publish events of one run. Never raises, waits a second at most."""
+    if settings.REDIS_URL:
+        await _send(run_message(header, run_frames(header, events)))
+
+
+def publish_run(run: Run, events: list[RunEvent]) -> None:
+    """Publish events of a run from synchronous code, after the commit."""
+    if settings.REDIS_URL:
+        async_to_sync(publish_events)(RunHeader.of(run), events)
+
+
+def publish_activity(activity: Activity) -> None:
+    if settings.REDIS_URL:
+        async_to_sync(_send)(hint_message(activity_frame(activity), activity.task_id, activity.project_id))
+
+
+def run_message(header: RunHeader, frames: list[Frame]) -> dict:
+    return {
+        "type": "run.frames",
+        "run": header.run_id,
+        "task": header.task_id,
+        "project": header.project_id,
+        "frames": [list(frame) for frame in frames],
+    }
+
+
+def hint_message(frame: Frame, task_id, project_id) -> dict:
+    return {
+        "type": "hint",
+        "task": task_id and str(task_id),
+        "project": project_id and str(project_id),
+        "frame": list(frame),
+    }
+
+
+async def _send(message: dict) -> None:
+    global _silent_until
+    if time.monotonic() < _silent_until:
+        return
+    try:
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            await get_channel_layer().group_send(FEED, message)
+    except (OSError, TimeoutError, RuntimeError) as error:
+        _silent_until = time.monotonic() + PAUSE_SECONDS
+        logger.warning(
+            "the channel layer does not answer (%s); output arrives by the database", type(error).__name__
+        )

@@ -1,0 +1,136 @@
+"""What a socket or a stream sends: every frame is built here, as the contract's "WebSocket" says."""
+
+import json
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple, Self
+
+from django.utils import timezone
+
+from mission_control.models import Activity, Run, RunEvent
+
+STARTED, OUTPUT, COMPLETED = "mc_task_started", "mc_task_output", "mc_task_completed"
+RESULT_CHARS = 200
+# PocketPaw's own page knows three kinds of output.
+KNOWN_TO_POCKETPAW = {"message", "tool_use", "tool_result"}
+
+
+class Frame(NamedTuple):
+    """One frame, ready to send: `data` is JSON text. `seq` is 0 for a hint that belongs to no run's log."""
+
+    seq: int
+    event: str
+    output_type: str
+    data: str
+
+    def as_text(self) -> str:
+        return f'{{"type": "system_event", "event_type": "{self.event}", "data": {self.data}}}'
+
+    def as_sse(self) -> str:
+        return f"id: {self.seq}\nevent: {self.event}\ndata: {self.data}\n\n"
+
+    @property
+    def is_last(self) -> bool:
+        return self.event == COMPLETED
+
+
+@dataclass(frozen=True, slots=True)
+class RunHeader:
+    """What the frames of a run say about it, and where they go."""
+
+    run_id: str
+    task_id: str | None
+    project_id: str | None
+    agent_id: str | None
+    agent_name: str
+    task_title: str
+
+    @classmethod
+    def of(cls, run: Run) -> Self:
+        return cls(
+            str(run.pk),
+            _text(run.task_id),
+            _text(run.project_id),
+            _text(run.agent_id),
+            run.agent_name,
+            run.task_title,
+        )
+
+
+def _text(value: uuid.UUID | None) -> str | None:
+    return None if value is None else str(value)
+
+
+def instant(value: datetime) -> str:
+    return value.isoformat().replace("+00:00", "Z")
+
+
+def run_frames(header: RunHeader, events: Iterable[RunEvent]) -> list[Frame]:
+    return [run_frame(header, event) for event in events]
+
+
+def run_frame(header: RunHeader, event: RunEvent) -> Frame:
+    phase = event.metadata.get("phase") if event.type == RunEvent.Type.STATUS else None
+    data: dict[str, Any] = {"task_id": header.task_id, "run_id": header.run_id, "seq": event.seq}
+    if phase == "started":
+        name = STARTED
+        data |= {
+            "agent_id": header.agent_id,
+            "agent_name": header.agent_name,
+            "task_title": header.task_title,
+        }
+    elif phase == "ended":
+        name = COMPLETED
+        data |= {"agent_id": header.agent_id, "status": event.content, "error": event.metadata.get("error")}
+    else:
+        name = OUTPUT
+        data |= {"content": shown_content(event), "output_type": event.type}
+    data["timestamp"] = instant(event.timestamp)
+    return Frame(event.seq, name, event.type, json.dumps(data))
+
+
+def shown_content(event: RunEvent) -> str:
+    if event.type == RunEvent.Type.TOOL_USE:
+        return f"Using tool: {event.content}"
+    if event.type == RunEvent.Type.TOOL_RESULT:
+        return f"Tool result: {event.content[:RESULT_CHARS]}"
+    return event.content
+
+
+def activity_data(activity: Activity) -> dict[str, Any]:
+    """Return an activity as the API and the frames show it."""
+    return {
+        "id": str(activity.uid),
+        "type": activity.type,
+        "agent_id": _text(activity.agent_id),
+        "message": activity.message,
+        "task_id": _text(activity.task_id),
+        "document_id": _text(activity.document_id),
+        "created_at": instant(activity.created_at),
+        "metadata": activity.metadata,
+    }
+
+
+def activity_frame(activity: Activity) -> Frame:
+    data = {"activity": activity_data(activity), "timestamp": instant(activity.created_at)}
+    return Frame(0, "mc_activity_created", "", json.dumps(data))
+
+
+def capacity_frame(capacity: dict[str, int]) -> Frame:
+    return Frame(0, "mc_capacity", "", json.dumps({**capacity, "timestamp": instant(timezone.now())}))
+
+
+def connection_info() -> str:
+    return json.dumps(
+        {
+            "type": "connection_info",
+            "content": "Connected to Mission Control",
+            "id": f"websocket_{uuid.uuid4()}",
+        }
+    )
+
+
+def error_text(message: str) -> str:
+    return json.dumps({"type": "error", "message": message, "content": message})

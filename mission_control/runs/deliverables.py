@@ -1,0 +1,76 @@
+"""Keep what agents and people hand in: a document, and every version of its content."""
+
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+
+from agents.models import Agent
+from mission_control.feed import note
+from mission_control.models import Activity, Deliverable, DeliverableVersion, Run
+
+
+def hand_in(run: Run, output: str) -> Deliverable:
+    """Save a run's output in the caller's transaction: the first of a task is a document, each later a version.
+
+    A task has one active run at most, so no other run hands in for it meanwhile.
+    """
+    kept = Deliverable.objects.filter(task_id=run.task_id, run__isnull=False).order_by("created_at").first()
+    if kept is not None:
+        return revise(kept, output, editor_id=run.agent_id, agent=run.agent, run=run)
+    document = Deliverable(
+        title=f"Deliverable: {run.task_title}",
+        content=output,
+        type=Deliverable.Type.DELIVERABLE,
+        task=run.task,
+        project_id=run.project_id,
+        run=run,
+        author_id=run.agent_id and str(run.agent_id),
+        tags=["auto-generated", "task-output"],
+    )
+    return keep(document, agent=run.agent)
+
+
+def keep(document: Deliverable, *, agent: Agent | None = None) -> Deliverable:
+    """Store a new document with its first version and an activity."""
+    with transaction.atomic():
+        document.save(force_insert=True)
+        _keep_version(document, editor_id=document.author_id)
+        note(
+            Activity.Type.DOCUMENT_CREATED,
+            f"Document created: {document.title}",
+            task=document.task,
+            agent=agent,
+            document=document,
+            project_id=document.project_id,
+        )
+    return document
+
+
+def revise(document: Deliverable, content: str, *, editor_id, agent: Agent | None = None, run: Run | None = None):
+    """Store a new content as the next version, with an activity. Locks the row: two editors get two numbers."""
+    with transaction.atomic():
+        changes = {"content": content, "version": F("version") + 1, "updated_at": timezone.now()}
+        if run is not None:
+            changes["run"] = run
+        Deliverable.objects.filter(pk=document.pk).update(**changes)
+        document.refresh_from_db()
+        _keep_version(document, editor_id=editor_id, run=run)
+        note(
+            Activity.Type.DOCUMENT_UPDATED,
+            f"Document updated: {document.title} (version {document.version})",
+            task=document.task,
+            agent=agent,
+            document=document,
+            project_id=document.project_id,
+        )
+    return document
+
+
+def _keep_version(document: Deliverable, *, editor_id, run: Run | None = None) -> None:
+    DeliverableVersion.objects.create(
+        deliverable=document,
+        version=document.version,
+        content=document.content,
+        editor_id=editor_id and str(editor_id),
+        run=run or document.run,
+    )

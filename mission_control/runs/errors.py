@@ -1,0 +1,65 @@
+"""What a verb refuses, and how that reads to a client. One handler turns these into answers."""
+
+import uuid
+from typing import Any
+
+
+class Refusal(Exception):
+    """A verb did not do it: `status` is the HTTP status, `body` what the client gets beside `detail`."""
+
+    status = 409
+
+    def __init__(self, detail: str, **body: Any) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.body = body
+
+
+class NotFound(Refusal):
+    status = 404
+
+    def __init__(self, noun: str) -> None:
+        super().__init__(f"{noun} not found")
+
+
+class NotRunning(Refusal):
+    status = 404
+
+    def __init__(self) -> None:
+        super().__init__("Task is not currently running")
+
+
+class NotForAgents(Refusal):
+    """The task is a person's or a review; no agent runs it."""
+
+    status = 400
+
+    def __init__(self, task_type: str) -> None:
+        detail = f"A task of type {task_type} is not run by an agent."
+        super().__init__(detail, task_type=[detail])
+
+
+class AlreadyRunning(Refusal):
+    def __init__(self) -> None:
+        super().__init__("Task is already running")
+
+
+class TaskBlocked(Refusal):
+    def __init__(self, blockers: list[uuid.UUID]) -> None:
+        super().__init__("Task is blocked by unfinished tasks", blocked_by=[str(blocker) for blocker in blockers])
+
+
+class LimitReached(Refusal):
+    status = 429
+    retry_after_seconds = 5
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"Maximum concurrent tasks ({limit}) reached")
+
+
+class HasActiveRuns(Refusal):
+    """Something cannot be changed or deleted while a run of it is active."""
+
+
+class ClaimLost(Exception):
+    """The run is no longer this worker's: it was declared lost, or has ended. Stop without a word."""

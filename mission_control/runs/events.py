@@ -1,0 +1,91 @@
+"""A run's log. Every RunEvent is written here; a run's numbers begin at 1 and have no gap."""
+
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+
+from mission_control.models import Run, RunEvent
+from mission_control.runs.errors import ClaimLost
+
+Type = RunEvent.Type
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An event that has no number yet."""
+
+    type: str
+    content: str
+    metadata: dict[str, Any] = field(default_factory=dict)
+    timestamp: datetime = field(default_factory=timezone.now)
+
+
+def started(run: Run) -> Draft:
+    return Draft(
+        Type.STATUS, "started", {"phase": "started", "agent_id": str(run.agent_id), "attempt": run.attempt}
+    )
+
+
+def ended(outcome: str, error: str) -> Draft:
+    return Draft(Type.STATUS, outcome, {"phase": "ended", "error": error or None})
+
+
+def append(run_id: uuid.UUID, claim: uuid.UUID, drafts: list[Draft], *, after: int) -> list[RunEvent]:
+    """Store events of a running run behind number `after` and return them.
+
+    One transaction: the UPDATE is fence (status and claim), numbering and sign of life in one. Raises ClaimLost
+    when the run is no longer the caller's. Told twice to store the same after a commit whose answer was lost, it
+    finds them stored and returns them.
+    """
+    last = after + len(drafts)
+    with transaction.atomic():
+        mine = Run.objects.filter(pk=run_id, status=Run.Status.RUNNING, claim_token=claim)
+        if mine.filter(last_seq=after).update(last_seq=last, lease_renewed_at=timezone.now()):
+            return write(run_id, drafts, after=after)
+        if mine.filter(last_seq=last).exists():
+            return list(RunEvent.objects.filter(run_id=run_id, seq__gt=after).order_by("seq"))
+        raise ClaimLost
+
+
+def append_unfenced(run_id: uuid.UUID, draft: Draft) -> RunEvent:
+    """Store one event as part of a change of status, in the caller's transaction, which has the run's row."""
+    Run.objects.filter(pk=run_id).update(last_seq=F("last_seq") + 1)
+    last = Run.objects.values_list("last_seq", flat=True).get(pk=run_id)
+    return write(run_id, [draft], after=last - 1)[0]
+
+
+def write(run_id: uuid.UUID, drafts: Iterable[Draft], *, after: int) -> list[RunEvent]:
+    return RunEvent.objects.bulk_create(
+        RunEvent(
+            run_id=run_id,
+            seq=seq,
+            type=draft.type,
+            content=storable(draft.content),
+            timestamp=draft.timestamp,
+            metadata=draft.metadata,
+        )
+        for seq, draft in enumerate(drafts, start=after + 1)
+    )
+
+
+def storable(text: str) -> str:
+    """Replace what no database takes: NUL characters and lone surrogates."""
+    return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode("utf-8")
+
+
+def after(run_id: uuid.UUID, seq: int, *, limit: int | None = None) -> list[RunEvent]:
+    """Return the stored events of a run behind number `seq`, in order."""
+    rows = RunEvent.objects.filter(run_id=run_id, seq__gt=seq).order_by("seq")
+    return list(rows[:limit] if limit is not None else rows)
+
+
+def output_of(run_id: uuid.UUID) -> str:
+    """Return all that the agent said, joined: the run's output."""
+    said = RunEvent.objects.filter(run_id=run_id, type=Type.MESSAGE).order_by("seq")
+    return "".join(said.values_list("content", flat=True))

@@ -1,0 +1,294 @@
+"""One run in a worker, from its claim to its end.
+
+One event loop for the whole run. A reader puts what the agent says into a buffer, a writer stores it in
+batches, a pulse shows that the worker lives and sees a stop. Only then is the run ended, by `finish`.
+"""
+
+import asyncio
+import logging
+import os
+import time
+import uuid
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+
+from asgiref.sync import sync_to_async
+from django.conf import settings
+from django.db import DatabaseError, IntegrityError, close_old_connections
+from django.db.models import Q
+from django.utils import timezone
+
+from agents.backends import registry
+from agents.backends.base import Backend, BackendError, Usage
+from mission_control.broadcast import publish_events
+from mission_control.frames import RunHeader
+from mission_control.logs import current_run
+from mission_control.models import Deliverable, Run, RunEvent, Task
+from mission_control.runs import events
+from mission_control.runs.buffer import EventBuffer, OutputTooLong
+from mission_control.runs.errors import ClaimLost
+from mission_control.runs.lifecycle import claim, finish
+from mission_control.runs.prompts import Brief, Source, build_prompt
+from mission_control.runs.workers import current_worker
+
+FLUSH_SECONDS = 0.05
+PULSE_SECONDS = 0.25
+RENEW_SECONDS = 2.0
+STORE_PATIENCE_SECONDS = 60.0  # how long a batch is offered to a database that does not answer
+CANCEL_PATIENCE_SECONDS = 10.0  # an agent that ignores its cancellation so long is ended with its process
+
+logger = logging.getLogger(__name__)
+Status = Run.Status
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    status: str
+    error: str = ""
+
+
+def execute(run_id: uuid.UUID) -> None:
+    """Claim the run and carry it out; return when it has ended, or at once when it is not to be claimed.
+
+    Raises nothing: an exception that left the job would kill the worker, and a job that failed comes back.
+    """
+    token = current_run.set(str(run_id))
+    try:
+        asyncio.run(_execute(run_id))
+    except (Exception, SystemExit, asyncio.CancelledError):
+        logger.exception("the run broke off; the reaper ends it if it has not ended")
+    finally:
+        current_run.reset(token)
+
+
+async def _execute(run_id: uuid.UUID) -> None:
+    await in_db(close_old_connections)
+    run = await in_db(claim, run_id, worker=current_worker())
+    if run is None:
+        logger.info("not claimed: it is not queued any more")
+        return
+    execution = Execution(run)
+    outcome: Outcome | None = Outcome(Status.ERROR, "The worker broke off")
+    try:
+        outcome = await execution.carry_out()
+    except ClaimLost:
+        logger.warning("the claim is lost; leaving the run to whoever ended it")
+        outcome = None
+    except Exception as error:
+        outcome = failure(error)
+    finally:
+        if outcome is not None:
+            await execution.end(outcome)
+    if execution.agent_still_works:
+        logger.critical("the agent ignores its cancellation; this worker process ends with it")
+        logging.shutdown()
+        os._exit(1)
+
+
+def failure(error: BaseException) -> Outcome:
+    """Return the outcome of a failure: its own words where it was meant for people, else that it was unexpected."""
+    if isinstance(error, BackendError | OutputTooLong):
+        return Outcome(Status.ERROR, str(error) or "The agent failed without saying why")
+    logger.error("unexpected failure", exc_info=error)
+    return Outcome(Status.ERROR, f"Unexpected failure: {type(error).__name__}: {error}")
+
+
+class Execution:
+    """A claimed run while it is carried out."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.header = RunHeader.of(run)
+        self.claim = run.claim_token
+        self.seq = run.last_seq
+        self.buffer = EventBuffer(max_output_chars=settings.MAX_OUTPUT_CHARS)
+        self.usage = Usage()
+        self.stop_seen = asyncio.Event()
+        self.agent_still_works = False
+
+    async def carry_out(self) -> Outcome:
+        """Run the agent until it is done, fails, is stopped, or runs out of time. Raises ClaimLost."""
+        prompt = await in_db(prepare, self.run)
+        writer = asyncio.create_task(self.write())
+        pulse = asyncio.create_task(self.pulse())
+        reader = asyncio.create_task(self.read(prompt))
+        stop = asyncio.create_task(self.stop_seen.wait())
+        try:
+            await asyncio.wait(
+                {reader, stop, writer, pulse},
+                timeout=settings.RUN_TIMEOUT_SECONDS,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            return await self.outcome_of(reader, writer, pulse)
+        finally:
+            await self.cancel(reader)
+            self.buffer.close()
+            stop.cancel()
+            try:
+                await writer  # never cancelled in mid-write; what is buffered at a stop is stored
+            finally:
+                pulse.cancel()
+                with suppress(asyncio.CancelledError, ClaimLost):
+                    await pulse
+
+    async def outcome_of(self, reader: asyncio.Task, writer: asyncio.Task, pulse: asyncio.Task) -> Outcome:
+        for inner in (writer, pulse):
+            if inner.done() and inner.exception():
+                raise inner.exception()
+        if self.stop_seen.is_set():
+            return Outcome(Status.STOPPED)
+        if not reader.done():
+            return Outcome(Status.ERROR, f"Ran longer than the limit of {settings.RUN_TIMEOUT_SECONDS} seconds")
+        error = reader.exception()
+        return Outcome(Status.COMPLETED) if error is None else failure(error)
+
+    async def read(self, prompt: str) -> None:
+        """Put what the agent says into the buffer, held back while it is full."""
+        backend: Backend = registry.get(self.run.agent.backend)()
+        options = self.run.agent.backend_options
+        registry.check_options(backend.name, options)
+        stream = backend.stream(prompt, options, workdir_of(self.run))
+        try:
+            async for item in stream:
+                if isinstance(item, Usage):
+                    self.usage = item
+                else:
+                    await self.buffer.put(item)
+        finally:
+            with suppress(RuntimeError):
+                await stream.aclose()
+
+    async def cancel(self, reader: asyncio.Task) -> None:
+        """Cancel the agent and wait until it has cleaned up."""
+        if reader.done():
+            return
+        reader.cancel()
+        await asyncio.wait({reader}, timeout=CANCEL_PATIENCE_SECONDS)
+        self.agent_still_works = not reader.done()
+        if reader.done() and not reader.cancelled() and reader.exception():
+            logger.warning("the agent failed while it was cancelled: %s", type(reader.exception()).__name__)
+
+    async def write(self) -> None:
+        """Store what is buffered, the first at once, then in batches, until the buffer is closed and empty."""
+        while await self.buffer.filled():
+            drafts = self.buffer.take()
+            stored = await self.store(drafts)
+            self.seq += len(stored)
+            await publish_events(self.header, stored)
+            await self.buffer.gather(FLUSH_SECONDS)
+
+    async def store(self, drafts: list[events.Draft]) -> list[RunEvent]:
+        """Store a batch behind what is stored. Raises ClaimLost, DatabaseError."""
+        return await persist(events.append, self.run.pk, self.claim, drafts, after=self.seq)
+
+    async def pulse(self) -> None:
+        """Renew the lease, and see a stop within a quarter of a second. Raises ClaimLost."""
+        renewed = time.monotonic()
+        while True:
+            await asyncio.sleep(PULSE_SECONDS)
+            try:
+                if time.monotonic() - renewed >= RENEW_SECONDS:
+                    await in_db(self.renew)
+                    renewed = time.monotonic()
+                if await in_db(self.is_stopped):
+                    self.stop_seen.set()
+            except DatabaseError as error:
+                logger.warning("the database does not answer the pulse (%s)", type(error).__name__)
+                await in_db(close_old_connections)
+
+    def renew(self) -> None:
+        Run.objects.filter(pk=self.run.pk, claim_token=self.claim, status=Status.RUNNING).update(
+            lease_renewed_at=timezone.now()
+        )
+
+    def is_stopped(self) -> bool:
+        mine = Run.objects.filter(pk=self.run.pk, claim_token=self.claim, status=Status.RUNNING)
+        row = mine.values_list("stop_requested_at", flat=True).first()
+        if row is None and not mine.exists():
+            raise ClaimLost
+        return row is not None
+
+    async def end(self, outcome: Outcome) -> None:
+        """End the run. A stop that was asked for in the last moment wins over what the agent made of it."""
+        usage = {} if self.usage == Usage() else asdict(self.usage)
+        await persist(self.end_once, outcome, usage)
+
+    def end_once(self, outcome: Outcome, usage: dict) -> None:
+        mine = Q(status=Status.RUNNING, claim_token=self.claim)
+        unstopped = mine & Q(stop_requested_at__isnull=True)
+        if outcome.status != Status.STOPPED and finish(
+            self.run.pk, outcome.status, guard=unstopped, error=outcome.error, usage=usage
+        ):
+            return
+        reason = Run.objects.filter(pk=self.run.pk).values_list("stop_reason", flat=True).first()
+        finish(self.run.pk, Status.STOPPED, guard=mine, error=reason or "", usage=usage)
+
+
+def workdir_of(run: Run):
+    """Return the folder that the run's agent works in, made if need be."""
+    folder = run.project.folder if run.project else settings.DATA_DIR / "scratch" / str(run.task_id)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def prepare(run: Run) -> str:
+    """Build the run's prompt and keep it on the run. Makes the working folder. Raises BackendError."""
+    if run.agent is None:
+        raise BackendError("The agent of this run was deleted")
+    prompt = build_prompt(brief_of(run), budget_chars=settings.PROMPT_BUDGET_CHARS)
+    Run.objects.filter(pk=run.pk, claim_token=run.claim_token).update(prompt=events.storable(prompt))
+    return prompt
+
+
+def brief_of(run: Run) -> Brief:
+    """Gather what the prompt is made of: three queries."""
+    agent, task, project = run.agent, run.task, run.project
+    prd = project.prd_document if project else None
+    return Brief(
+        agent_name=agent.name,
+        agent_role=agent.role,
+        agent_description=agent.description,
+        agent_specialties=[str(specialty) for specialty in agent.specialties],
+        project_title=project.title if project else "",
+        project_folder=str(workdir_of(run)),
+        requirements=Source("requirements", prd.title, prd.content) if prd else None,
+        upstream=upstream_of(task),
+        task_title=task.title,
+        task_description=task.description,
+        task_priority=task.priority,
+    )
+
+
+def upstream_of(task: Task) -> list[Source]:
+    """Return what the finished tasks that this one waited for handed in, oldest task first."""
+    documents = Deliverable.objects.filter(
+        task__in=task.blocked_by.filter(status=Task.Status.DONE), type=Deliverable.Type.DELIVERABLE
+    ).select_related("task")
+    return [
+        Source("deliverable", document.task.title, document.content)
+        for document in documents.order_by("task__created_at", "created_at", "id")
+    ]
+
+
+async def in_db(function, *args, **kwargs):
+    """Call synchronous database code in the process's one database thread, which keeps its connection."""
+    return await sync_to_async(function, thread_sensitive=True)(*args, **kwargs)
+
+
+async def persist(function, *args, **kwargs):
+    """Call a database verb, again and again for a minute while the database does not answer.
+
+    The verb must bear being called again after a commit whose answer was lost.
+    """
+    deadline = time.monotonic() + STORE_PATIENCE_SECONDS
+    while True:
+        try:
+            return await in_db(function, *args, **kwargs)
+        except IntegrityError:
+            raise
+        except DatabaseError as error:
+            if time.monotonic() > deadline:
+                raise
+            logger.warning("the database does not take it (%s); trying again", type(error).__name__)
+            await in_db(close_old_connections)
+            await asyncio.sleep(0.5)

@@ -1,0 +1,252 @@
+"""Every change of a Run's status after its creation: claim, promote, stop, finish.
+
+Each is a conditional UPDATE that names the status it expects; whoever changes no row was too late and does
+nothing. `finish` is the only exit, whatever ended the run.
+"""
+
+import logging
+import time
+import uuid
+from datetime import datetime
+
+from django.db import IntegrityError, connection, transaction
+from django.db.models import Q
+from django.db.models.functions import Coalesce
+from django.utils import timezone
+
+from agents.models import Agent
+from agents.redaction import shown_error
+from mission_control.broadcast import publish_run
+from mission_control.broker import enqueue
+from mission_control.feed import note
+from mission_control.models import Activity, Run, Task
+from mission_control.runs import events
+from mission_control.runs.deliverables import hand_in
+from mission_control.runs.errors import NotRunning
+from mission_control.runs.slots import free_slots
+from mission_control.runs.workers import is_gone
+
+EXECUTE = "mission_control.jobs.execute_run"
+STOP_SECONDS = 2.0
+PROMOTIONS_A_LOOK = 100
+
+logger = logging.getLogger(__name__)
+Status = Run.Status
+
+
+def enqueue_run(run: Run) -> None:
+    """Write the run's job in the caller's transaction."""
+    enqueue(EXECUTE, str(run.pk))
+
+
+def claim(run_id: uuid.UUID, *, worker: str) -> Run | None:
+    """Make the caller the one who runs it. None when it is not queued: run by another, stopped, or gone."""
+    now = timezone.now()
+    changed = Run.objects.filter(pk=run_id, status=Status.QUEUED).update(
+        status=Status.RUNNING, started_at=now, claim_token=uuid.uuid4(), worker=worker, lease_renewed_at=now
+    )
+    return Run.objects.select_related("task", "agent", "project").get(pk=run_id) if changed else None
+
+
+def begin(run: Run) -> None:
+    """Start what just got its slot: first event, task, job and activity, in the caller's transaction.
+
+    The caller has written `last_seq` 1 with the slot.
+    """
+    [first] = events.write(run.pk, [events.started(run)], after=0)
+    now = timezone.now()
+    Task.objects.filter(pk=run.task_id).update(
+        status=Task.Status.IN_PROGRESS, started_at=Coalesce("started_at", now), last_run=run, updated_at=now
+    )
+    note(
+        Activity.Type.TASK_UPDATED,
+        f"{run.agent_name} started working on '{run.task_title}'",
+        task=run.task,
+        agent=run.agent,
+        run_id=str(run.pk),
+    )
+    # First the frame, then the bell: the web's first event goes out before a worker's second.
+    transaction.on_commit(lambda: publish_run(run, [first]))
+    enqueue_run(run)
+    logger.info("admitted on slot %s", run.slot, extra={"run_id": run.pk})
+
+
+def promote() -> list[Run]:
+    """Give free slots to waiting runs, by task priority, then age; return those runs. Many may call at once."""
+    promoted = []
+    for _ in range(PROMOTIONS_A_LOOK):
+        if not Run.objects.waiting().exists() or not (free := free_slots()):
+            break
+        try:
+            with transaction.atomic():
+                run = _hand_on(free[0])
+        except IntegrityError:
+            continue  # a rival took the slot, or the task went: look again
+        if run is None:
+            break
+        promoted.append(run)
+    return promoted
+
+
+def _hand_on(slot: int) -> Run | None:
+    """Give the slot to the waiting run whose turn it is. Locks its row, passing by those that rivals hold."""
+    waiting = Run.objects.waiting()
+    if connection.features.has_select_for_update_skip_locked:
+        waiting = waiting.select_for_update(skip_locked=True, of=("self",))
+    run = waiting.first()
+    if run is None:
+        return None
+    changed = Run.objects.filter(pk=run.pk, status=Status.WAITING).update(
+        status=Status.QUEUED, slot=slot, enqueued_at=timezone.now(), enqueue_count=1, last_seq=1
+    )
+    if not changed:
+        return None
+    run = Run.objects.select_related("task", "agent").get(pk=run.pk)
+    begin(run)
+    return run
+
+
+def stop(run: Run, *, reason: str = "", wait_seconds: float = STOP_SECONDS) -> Run:
+    """Stop a run and return it. A waiting or queued run has ended at return; a running one is told to, and
+    waited for `wait_seconds` at most. Raises NotRunning when it had ended before.
+
+    A status that moves under our hands is looked at again.
+    """
+    for _ in range(100):
+        if request_stop(Q(pk=run.pk), reason=reason):
+            return await_end(run, seconds=wait_seconds)
+        if finish(run.pk, Status.STOPPED, error=reason, guard=Q(status__in=[Status.WAITING, Status.QUEUED])):
+            return Run.objects.get(pk=run.pk)
+        if not Run.objects.active().filter(pk=run.pk).exists():
+            break
+    raise NotRunning
+
+
+def request_stop(which: Q, *, reason: str) -> int:
+    """Ask running runs to stop, and count those that now are asked; the pulse of each sees it.
+
+    The first reason given stays.
+    """
+    running = Run.objects.filter(which, status=Status.RUNNING)
+    asked = running.filter(stop_requested_at__isnull=True).update(
+        stop_requested_at=timezone.now(), stop_reason=reason
+    )
+    return asked or running.count()
+
+
+def await_end(run: Run, *, seconds: float) -> Run:
+    """Return the run as soon as it has ended, or as it stands after so many seconds."""
+    deadline = time.monotonic() + seconds
+    while True:
+        current = Run.objects.light().get(pk=run.pk)
+        if not current.is_active or time.monotonic() >= deadline:
+            return current
+        time.sleep(0.03)
+
+
+def interrupt(worker_prefix: str, reason: str) -> list[Run]:
+    """Ask every run of these workers to stop; return those that had not been asked before."""
+    asked = list(
+        Run.objects.light().filter(
+            status=Status.RUNNING, worker__startswith=worker_prefix, stop_requested_at__isnull=True
+        )
+    )
+    if asked:
+        request_stop(Q(pk__in=[run.pk for run in asked]), reason=reason)
+    return asked
+
+
+def abandon(worker_prefix: str, reason: str) -> list[Run]:
+    """End at once those runs of these workers whose worker is dead; return them."""
+    lost = [
+        run
+        for run in Run.objects.light().filter(status=Status.RUNNING, worker__startswith=worker_prefix)
+        if is_gone(run.worker)
+    ]
+    return [run for run in lost if end_lost(run, reason)]
+
+
+def end_lost(run: Run, error: str) -> bool:
+    """End a run whose worker is gone, unless it gave a sign of life since `run` was read.
+
+    A stop that was asked for is kept: it ends as stopped.
+    """
+    asleep = Q(status=Status.RUNNING, claim_token=run.claim_token, lease_renewed_at=run.lease_renewed_at)
+    wanted = asleep & Q(stop_requested_at__isnull=False)
+    return finish(run.pk, Status.STOPPED, error=run.stop_reason, guard=wanted) or finish(
+        run.pk, Status.ERROR, error=error, guard=asleep & Q(stop_requested_at__isnull=True)
+    )
+
+
+def finish(run_id: uuid.UUID, outcome: str, *, guard: Q, error: str = "", usage: dict | None = None) -> bool:
+    """End a run: the only exit, for success, error, stop and loss. False when `guard` finds it no more.
+
+    One transaction: the run's row (which is locked first), deliverable, task, activity, last event; the slot is
+    handed to a waiting run. On commit: frames, and another look at the waiting. `completed` never overtakes a
+    stop: it is refused when one was asked for.
+    """
+    if outcome == Status.COMPLETED:
+        guard &= Q(stop_requested_at__isnull=True)
+    error = shown_error(events.storable(error)) if error else ""
+    now = timezone.now()
+    with transaction.atomic():
+        before = Run.objects.light().select_for_update().filter(guard, pk=run_id).first()
+        if before is None:
+            return False
+        changes = {"status": outcome, "finished_at": now, "error": error}
+        if usage is not None:
+            changes["usage"] = usage
+        changed = Run.objects.active().filter(guard, pk=run_id).update(**changes)
+        if not changed:
+            return False
+        _settle(run_id, outcome, error, was_waiting=before.status == Status.WAITING, now=now)
+        _hand_slot_on()
+    promote()
+    return True
+
+
+def _settle(run_id: uuid.UUID, outcome: str, error: str, *, was_waiting: bool, now: datetime) -> None:
+    """Write what follows from the end, in the transaction that ended the run."""
+    output = events.output_of(run_id)
+    Run.objects.filter(pk=run_id).update(output=output)
+    run = Run.objects.select_related("task", "agent").get(pk=run_id)
+    if outcome == Status.COMPLETED:
+        hand_in(run, output)
+    if run.task is not None and not was_waiting:
+        _settle_task(run.task, run.agent, outcome, now)
+    last = events.append_unfenced(run_id, events.ended(outcome, error))
+    note(*_sentence(run, outcome, error), task=run.task, agent=run.agent, run_id=str(run_id))
+    transaction.on_commit(lambda: publish_run(run, [last]))
+    logger.info("ended: %s%s", outcome, f" ({error})" if error else "", extra={"run_id": run_id})
+
+
+def _settle_task(task: Task, agent: Agent | None, outcome: str, now: datetime) -> None:
+    changes: dict = {"updated_at": now}
+    if outcome != Status.COMPLETED:
+        changes["status"] = Task.Status.BLOCKED
+    elif (agent and agent.level == Agent.Level.INTERN) or task.metadata.get("requires_review") is True:
+        changes["status"] = Task.Status.REVIEW
+    else:
+        changes |= {"status": Task.Status.DONE, "completed_at": Coalesce("completed_at", now)}
+    Task.objects.filter(pk=task.pk).update(**changes)
+
+
+def _sentence(run: Run, outcome: str, error: str) -> tuple[Activity.Type, str]:
+    if outcome == Status.COMPLETED:
+        return Activity.Type.TASK_COMPLETED, f"{run.agent_name} completed '{run.task_title}'"
+    if outcome == Status.STOPPED:
+        because = f": {error}" if error else ""
+        return Activity.Type.TASK_UPDATED, f"{run.agent_name} was stopped on '{run.task_title}'{because}"
+    return Activity.Type.TASK_UPDATED, f"{run.agent_name} failed on '{run.task_title}': {error}"
+
+
+def _hand_slot_on() -> None:
+    """Give the slot that just came free to a waiting run within the transaction that freed it."""
+    free = free_slots()
+    if not free or not Run.objects.waiting().exists():
+        return
+    try:
+        with transaction.atomic():
+            _hand_on(free[0])
+    except IntegrityError:
+        logger.debug("a rival was faster; the look after the commit settles it")

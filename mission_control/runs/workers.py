@@ -1,0 +1,119 @@
+"""Who holds a run: names of workers, and whether the one so named is still there.
+
+A worker's name is `folder/group/node/pid-start`: the data folder it serves, the `manage.py worker` it belongs
+to, the machine (boot and process namespace), and the process with its start time, so that a pid that was
+given away again is no proof of life.
+"""
+
+import hashlib
+import os
+import signal
+import socket
+from datetime import timedelta
+from functools import cache
+from pathlib import Path
+
+from django.conf import settings
+from django.utils import timezone
+
+from mission_control.models import WorkerGroup
+from pocketpaw_site.environment import kept_secret
+
+BEAT_BELIEVED = timedelta(seconds=20)
+GROUP_VARIABLE = "MISSION_CONTROL_WORKER_GROUP"
+
+
+@cache
+def folder_id() -> str:
+    """Return the data folder's own name, made when it is first asked for."""
+    return hashlib.sha256(kept_secret(settings.DATA_DIR / "folder_id").encode()).hexdigest()[:16]
+
+
+@cache
+def node() -> str:
+    """Return this machine since its last boot, as its processes see it: pids mean something only here."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        namespace = str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        boot, namespace = "", ""
+    return hashlib.sha256(f"{socket.gethostname()}/{boot}/{namespace}".encode()).hexdigest()[:16]
+
+
+def group() -> str:
+    return os.environ.get(GROUP_VARIABLE, "none")
+
+
+def workers_of(group: str) -> str:
+    """Return what the names of all workers of a group in this folder begin with."""
+    return f"{folder_id()}/{group}/"
+
+
+def current_worker() -> str:
+    pid = os.getpid()
+    return f"{workers_of(group())}{node()}/{pid}-{_started(pid)}"
+
+
+def is_gone(worker: str) -> bool:
+    """Tell whether the named worker is known to be dead. Of another machine nothing is known: False."""
+    pid = _local_pid(worker)
+    return pid is not None and _started(pid) != worker.rpartition("-")[2]
+
+
+def is_of_earlier_boot(worker: str) -> bool:
+    """Tell whether the worker served this folder before the machine's boot (or in a container that is gone)."""
+    folder, _, name = worker.partition("/")
+    return folder == folder_id() and name.split("/")[1] != node()
+
+
+def kill(worker: str) -> bool:
+    """End a worker of this machine that gave no sign of life, so that its agent works no more."""
+    pid = _local_pid(worker)
+    if pid is None or is_gone(worker) or pid == os.getpid():
+        return False
+    os.kill(pid, signal.SIGKILL)
+    return True
+
+
+def _local_pid(worker: str) -> int | None:
+    parts = worker.split("/")
+    if len(parts) != 4 or parts[2] != node():
+        return None
+    return int(parts[3].partition("-")[0])
+
+
+def _started(pid: int) -> str:
+    """Return the process's start time in clock ticks since boot (proc(5), stat, field 22); empty if it is dead."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return "" if Path("/proc/self/stat").exists() else _alive_without_proc(pid)
+    return "" if fields[0] in "ZX" else fields[19]
+
+
+def _alive_without_proc(pid: int) -> str:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return ""
+    except PermissionError:
+        pass
+    return "alive"
+
+
+def beat() -> None:
+    """Say that this group of workers is alive. To be called every five seconds or so."""
+    now = timezone.now()
+    values = {"host": socket.gethostname()[:255], "pid": os.getpid(), "beat_at": now}
+    WorkerGroup.objects.update_or_create(group=group(), defaults=values)
+    WorkerGroup.objects.filter(beat_at__lt=now - 60 * BEAT_BELIEVED).delete()
+
+
+def leave() -> None:
+    """Say that this group of workers has ended."""
+    WorkerGroup.objects.filter(group=group()).delete()
+
+
+def alive() -> int:
+    """Count the groups of workers that gave a sign of life lately."""
+    return WorkerGroup.objects.filter(beat_at__gte=timezone.now() - BEAT_BELIEVED).count()
