@@ -54,7 +54,7 @@ class CommitCounter:
     """Rings when any process commits to the SQLite file (`PRAGMA data_version`)."""
 
     def __init__(self, path: str) -> None:
-        self.connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, check_same_thread=False)
+        self.connection = sqlite3.connect(f"file:{path}?mode=rw", uri=True, check_same_thread=False)
         self.seen = self.read()
 
     def read(self) -> int:

@@ -54,6 +54,9 @@ class Run(models.Model):
     """
 
     Status = RunStatus
+    ACTIVE = ACTIVE
+    HOLDING = HOLDING
+    ENDED = ENDED
 
     class Kind(models.TextChoices):
         TASK = "task"
@@ -106,6 +109,7 @@ class Run(models.Model):
             models.Index(fields=["task", "-queued_at"], name="run_task_newest"),
             models.Index(fields=["agent", "-queued_at"], name="run_agent_newest"),
             models.Index(fields=["status"], condition=Q(status__in=ACTIVE), name="run_active"),
+            models.Index(fields=["finished_at"], name="run_finished"),
         ]
         constraints = [
             models.UniqueConstraint(fields=["slot"], condition=Q(status__in=HOLDING), name="one_run_a_slot"),

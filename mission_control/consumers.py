@@ -1,0 +1,263 @@
+"""The sockets: authorise, subscribe, catch up, forward. They read only.
+
+Each subscribes first and then sends what is stored, so that nothing falls between; its cursor drops what it has
+sent and reads what is missing.
+"""
+
+import asyncio
+import json
+import logging
+import uuid
+from collections.abc import Iterable
+from urllib.parse import parse_qs
+
+from channels.db import database_sync_to_async
+from channels.generic.websocket import AsyncWebsocketConsumer
+from django.db.models import Q
+
+from mission_control.cursor import Cursor
+from mission_control.files import browse
+from mission_control.follower import BOARD, Follower, recently_active, standing
+from mission_control.frames import KNOWN_TO_POCKETPAW, OUTPUT, Frame, connection_info, error_text
+from mission_control.ids import as_uuid
+from mission_control.models import Project, Run, Task
+from mission_control.sockets import user_of
+
+UNAUTHENTICATED, FORBIDDEN, UNKNOWN = 4401, 4403, 4404
+PERMISSION = "mission_control.view_run"
+
+logger = logging.getLogger(__name__)
+
+
+class BoardConsumer(AsyncWebsocketConsumer):
+    """All that happens. The others narrow it to one task, project or run."""
+
+    channel_layer_alias = "process"
+    unauthenticated_code = UNAUTHENTICATED
+    scope_of_runs = Q()
+
+    def __init__(self, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        self.follower: Follower | None = None
+        self.subscribed_groups: list[str] = []
+
+    # ------------------------------------------------------------ coming and going
+    async def connect(self) -> None:
+        await self.accept()
+        await self.log_in(self.scope["user"])
+
+    async def log_in(self, user) -> None:
+        if not user.is_authenticated or not user.is_active:
+            await self.close(self.unauthenticated_code)
+        elif not await database_sync_to_async(user.has_perm)(PERMISSION):
+            await self.close(FORBIDDEN)
+        else:
+            await self.begin()
+
+    async def begin(self) -> None:
+        """Subscribe, then say hello, then send what the client asked to be sent again."""
+        target = await self.find_target()
+        if target is None:
+            await self.close(UNKNOWN)
+            return
+        self.follower = Follower.here()
+        self.cursor = Cursor(self.follower)
+        self.subscribed_groups = [target]
+        await self.follower.join(self.channel_name, self.subscribed_groups)
+        await self.send(connection_info())
+        for header, last_seq, _ in await self.follower.read(standing, recently_active() & self.scope_of_runs):
+            self.cursor.place(header.run_id, last_seq)
+        await self.resume()
+
+    async def find_target(self) -> str | None:
+        """Return the group to subscribe to, None when what the path names does not exist."""
+        return BOARD
+
+    async def resume(self) -> None:
+        """Send what the query string asks for."""
+
+    async def disconnect(self, code: int) -> None:
+        if self.follower is not None:
+            follower, self.follower = self.follower, None
+            await follower.leave(self.channel_name, self.subscribed_groups)
+
+    # ------------------------------------------------------------ what comes from the layer
+    async def run_frames(self, message: dict) -> None:
+        await self.forward(await self.cursor.advance(message))
+
+    async def run_positions(self, message: dict) -> None:
+        mine = {run: at[0] for run, at in message["positions"].items() if self.follows(run, *at[1:])}
+        await self.forward(await self.cursor.behind(mine))
+
+    def follows(self, run: str, task: str | None, project: str | None) -> bool:
+        """Tell whether a run is one that this socket shows."""
+        return True
+
+    async def hint(self, message: dict) -> None:
+        await self.forward([Frame(*message["frame"])])
+
+    async def forward(self, frames: Iterable[Frame]) -> None:
+        for frame in frames:
+            if self.wants(frame):
+                await self.send(frame.as_text())
+
+    def wants(self, frame: Frame) -> bool:
+        return True
+
+    # ------------------------------------------------------------ what comes from the client
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        try:
+            content = json.loads(text_data) if text_data is not None else None
+        except (ValueError, RecursionError):
+            content = None
+        if not isinstance(content, dict):
+            await self.send(error_text("What was sent is no JSON object"))
+            return
+        await self.act(content)
+
+    async def act(self, content: dict) -> None:
+        await self.send(error_text("Unknown action"))
+
+    def number_in_query(self, name: str) -> int | None:
+        """Return a number from the query string; None when it is not there. Raises ValueError."""
+        given = self.in_query(name)
+        if given is None:
+            return None
+        number = int(given)
+        if not 0 <= number < 2**31:
+            raise ValueError(name)
+        return number
+
+    def in_query(self, name: str) -> str | None:
+        return parse_qs(self.scope["query_string"].decode("latin-1")).get(name, [None])[0]
+
+    async def exists(self, model: type) -> bool:
+        """Tell whether what the path names exists."""
+        key = as_uuid(self.scope["url_route"]["kwargs"]["key"])
+        self.key = str(key)
+        return key is not None and await Follower.here().read(model.objects.filter(pk=key).exists)
+
+    async def replay(self, run: str, *, after: int) -> None:
+        async for frames in self.cursor.replay(run, after=after):
+            await self.forward(frames)
+
+
+class RunConsumer(BoardConsumer):
+    """One run; `?after=SEQ` first replays what is stored behind that number."""
+
+    async def find_target(self) -> str | None:
+        if not await self.exists(Run):
+            return None
+        self.scope_of_runs = Q(pk=self.key)
+        return f"run.{self.key}"
+
+    def follows(self, run: str, task: str | None, project: str | None) -> bool:
+        return run == self.key
+
+    async def resume(self) -> None:
+        try:
+            after = self.number_in_query("after")
+        except ValueError:
+            await self.send(error_text("after: a number from 0 is expected"))
+            return
+        if after is not None:
+            await self.replay(self.key, after=after)
+        elif self.key not in self.cursor.at:
+            [(header, last_seq, _)] = await self.follower.read(standing, self.scope_of_runs)
+            self.cursor.place(header.run_id, last_seq)
+
+
+class TaskConsumer(BoardConsumer):
+    """The runs of one task; `?run=RUN&after=SEQ` replays the rest of that run, then every newer one."""
+
+    async def find_target(self) -> str | None:
+        if not await self.exists(Task):
+            return None
+        self.scope_of_runs = Q(task=self.key)
+        run = self.in_query("run")
+        if run is not None and not await Follower.here().read(_is_run_of, as_uuid(run), self.key):
+            return None
+        return f"task.{self.key}"
+
+    def follows(self, run: str, task: str | None, project: str | None) -> bool:
+        return task == self.key
+
+    async def resume(self) -> None:
+        run = self.in_query("run")
+        if run is None:
+            return
+        try:
+            after = self.number_in_query("after") or 0
+        except ValueError:
+            await self.send(error_text("after: a number from 0 is expected"))
+            return
+        run = str(as_uuid(run))
+        await self.replay(run, after=after)
+        for newer in await self.follower.read(_newer_runs, run, self.key):
+            await self.replay(str(newer), after=0)
+
+
+class ProjectConsumer(BoardConsumer):
+    """The runs of one project."""
+
+    async def find_target(self) -> str | None:
+        if not await self.exists(Project):
+            return None
+        self.scope_of_runs = Q(project=self.key)
+        return f"project.{self.key}"
+
+    def follows(self, run: str, task: str | None, project: str | None) -> bool:
+        return project == self.key
+
+
+class PocketPawConsumer(BoardConsumer):
+    """`/ws`: the board as PocketPaw's own page expects it, with its login by message and its silences."""
+
+    unauthenticated_code = 4003
+    LOGIN_SECONDS = 10
+
+    async def connect(self) -> None:
+        await self.accept()
+        user = self.scope["user"]
+        self.deadline: asyncio.Task | None = None
+        if user.is_authenticated or b"token=" in self.scope["query_string"]:
+            await self.log_in(user)
+        else:
+            self.deadline = asyncio.create_task(self._expect_login())
+
+    async def _expect_login(self) -> None:
+        await asyncio.sleep(self.LOGIN_SECONDS)
+        await self.close(self.unauthenticated_code)
+
+    async def disconnect(self, code: int) -> None:
+        if self.deadline is not None:
+            self.deadline.cancel()
+        await super().disconnect(code)
+
+    async def act(self, content: dict) -> None:
+        action = content.get("action")
+        if action == "authenticate" and self.follower is None:
+            if self.deadline is not None:
+                self.deadline.cancel()
+            await self.log_in(await user_of(str(content.get("token", ""))))
+        elif self.follower is None:
+            await self.close(self.unauthenticated_code)
+        elif action == "browse":
+            path, context = content.get("path"), content.get("context")
+            found = await self.follower.read(browse, path if isinstance(path, str) else "")
+            await self.send(json.dumps({"type": "files", **found, "context": context}))
+        elif not isinstance(action, str):
+            await super().act(content)
+
+    def wants(self, frame: Frame) -> bool:
+        return frame.event != OUTPUT or frame.output_type in KNOWN_TO_POCKETPAW
+
+
+def _is_run_of(run: uuid.UUID | None, task: str) -> bool:
+    return run is not None and Run.objects.filter(pk=run, task=task).exists()
+
+
+def _newer_runs(run: str, task: str) -> list[uuid.UUID]:
+    since = Run.objects.values_list("queued_at", flat=True).get(pk=run)
+    newer = Run.objects.filter(task=task, queued_at__gte=since).exclude(pk=run)
+    return list(newer.order_by("queued_at", "id").values_list("pk", flat=True))

@@ -1,0 +1,289 @@
+"""The web process's own eye on the database: one for all its sockets and streams.
+
+It passes on, over the process's own channel layer, every event of every run in order, each once. Embedded it is
+the transport: it wakes when any process commits to the SQLite file. In the server profile it relays what workers
+publish over Redis, and looks into the database on a gap, every few seconds, and often while Redis is away.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any
+
+import redis
+import redis.asyncio
+from channels.layers import get_channel_layer
+from django.conf import settings
+from django.db import DatabaseError, connection
+from django.db.models import Q
+from django.utils import timezone
+
+from mission_control.broadcast import FEED, hint_message, run_message
+from mission_control.broker import CommitCounter
+from mission_control.frames import Frame, RunHeader, activity_frame, capacity_frame, run_frames
+from mission_control.models import Activity, Run
+from mission_control.runs import events
+from mission_control.runs.slots import capacity
+
+BOARD, POSITIONS = "board", "positions"
+BUSY_SECONDS = 0.01  # between two looks at the commit counter while something runs
+IDLE_SECONDS = 0.04
+SAFETY_SECONDS = 3.0  # between two looks at the database when nothing called for one
+BLIND_SECONDS = 0.15  # the same without a bell: PostgreSQL while Redis is away
+BATCH = 500
+# A run that began and ended between two looks is still found; machines' clocks may differ by that much.
+NEW_RUN_MARGIN = timedelta(seconds=5)
+RECENT = timedelta(seconds=60)
+ANNOUNCED_SECONDS = 10.0
+
+logger = logging.getLogger(__name__)
+
+
+def groups_of(run: str | None, task: str | None, project: str | None) -> list[str]:
+    """Return the groups of the process's layer that a message about these goes to."""
+    return [BOARD] + [f"{kind}.{key}" for kind, key in (("run", run), ("task", task), ("project", project)) if key]
+
+
+class Follower:
+    """Follows while somebody is subscribed. All methods belong to one event loop."""
+
+    _by_loop: dict[asyncio.AbstractEventLoop, "Follower"] = {}
+
+    @classmethod
+    def here(cls) -> "Follower":
+        """Return the running loop's follower."""
+        loop = asyncio.get_running_loop()
+        for old in [known for known in cls._by_loop if known.is_closed()]:
+            del cls._by_loop[old]
+        return cls._by_loop.setdefault(loop, cls())
+
+    def __init__(self) -> None:
+        self.layer = get_channel_layer("process")
+        self.subscribers = 0
+        self._seen: dict[str, int] = {}  # run → the last number passed on
+        self._moved: dict[str, tuple[float, str | None, str | None]] = {}  # run → when, its task and project
+        self._unfinished: set[str] = set()
+        self._feed_number = 0
+        self._capacity: dict[str, int] = {}
+        self._looked_at = timezone.now()
+        self._tasks: list[asyncio.Task] = []
+        self._lock = asyncio.Lock()
+        self._wake = asyncio.Event()
+        self._redis_answers = bool(settings.REDIS_URL)
+        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="follower")
+
+    # ------------------------------------------------------------ subscribers
+    async def join(self, channel: str, groups: list[str]) -> None:
+        """Subscribe a channel of the process's layer to groups, and follow from now on at the latest."""
+        for group in [*groups, POSITIONS]:
+            await self.layer.group_add(group, channel)
+        self.subscribers += 1
+        async with self._lock:
+            if not self._tasks:
+                await self._start()
+
+    async def leave(self, channel: str, groups: list[str]) -> None:
+        for group in [*groups, POSITIONS]:
+            await self.layer.group_discard(group, channel)
+        self.subscribers -= 1
+        if self.subscribers == 0:
+            tasks, self._tasks = self._tasks, []
+            for task in tasks:
+                task.cancel()
+
+    async def read(self, function: Callable, *args: Any, **kwargs: Any) -> Any:
+        """Call database code in the follower's one thread, which keeps its connection."""
+
+        def call() -> Any:
+            try:
+                return function(*args, **kwargs)
+            except DatabaseError:
+                connection.close()
+                raise
+
+        return await asyncio.get_running_loop().run_in_executor(self._executor, call)
+
+    async def _start(self) -> None:
+        rows, self._feed_number, self._capacity = await self.read(_baseline)
+        self._seen = {header.run_id: last_seq for header, last_seq, _ in rows}
+        self._unfinished = {header.run_id for header, _, is_active in rows if is_active}
+        self._looked_at = timezone.now()
+        self._tasks = [asyncio.create_task(self._follow())]
+        if settings.REDIS_URL:
+            self._tasks += [asyncio.create_task(self._relay()), asyncio.create_task(self._watch_redis())]
+
+    # ------------------------------------------------------------ the database
+    async def _follow(self) -> None:
+        counter = CommitCounter(str(settings.DATABASES["default"]["NAME"])) if settings.EMBEDDED_DATABASE else None
+        announced = looked = time.monotonic()
+        while True:
+            now = time.monotonic()
+            rung = counter is not None and counter.has_rung()
+            pause = BLIND_SECONDS if counter is None and not self._redis_answers else SAFETY_SECONDS
+            if rung or self._wake.is_set() or now - looked >= pause:
+                self._wake.clear()
+                looked = now
+                await self._look_safely()
+            if now - announced >= SAFETY_SECONDS:
+                announced = now
+                await self.layer.group_send(POSITIONS, {"type": "run.positions", "positions": self.positions(now)})
+            if counter is not None:
+                await asyncio.sleep(BUSY_SECONDS if self._unfinished else IDLE_SECONDS)
+            else:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(
+                        self._wake.wait(), min(pause, BLIND_SECONDS if self._unfinished else 1.0)
+                    )
+
+    def positions(self, now: float) -> dict[str, tuple[int, str | None, str | None]]:
+        """Return where the runs stand that moved lately: run → (last number, task, project).
+
+        By this a subscriber sees that the last messages of a run, or all, did not reach it.
+        """
+        self._moved = {run: moved for run, moved in self._moved.items() if now - moved[0] < ANNOUNCED_SECONDS}
+        return {run: (self._seen[run], task, project) for run, (_, task, project) in self._moved.items()}
+
+    async def _look_safely(self) -> None:
+        try:
+            await self.look()
+        except DatabaseError as error:
+            logger.warning("the database does not answer (%s); looking again", type(error).__name__)
+            await asyncio.sleep(0.5)
+
+    async def look(self) -> None:
+        """Compare what the database has with what was passed on, and pass on the rest."""
+        async with self._lock:
+            since = self._looked_at - NEW_RUN_MARGIN
+            self._looked_at = timezone.now()
+            rows = await self.read(_moving, self._unfinished, since)
+            for header, last_seq, is_active in rows:
+                if last_seq > self._seen.get(header.run_id, 0):
+                    await self._catch_up(header)
+                if is_active:
+                    self._unfinished.add(header.run_id)
+                else:
+                    self._unfinished.discard(header.run_id)
+            await self._pass_on_activities()
+            await self._pass_on_capacity()
+            self._forget()
+
+    async def _catch_up(self, header: RunHeader) -> None:
+        while True:
+            seen = self._seen.get(header.run_id, 0)
+            rows = await self.read(events.after, header.run_id, seen, limit=BATCH)
+            if rows:
+                await self._pass_on(run_message(header, run_frames(header, rows)), rows[-1].seq)
+            if len(rows) < BATCH:
+                return
+
+    async def _pass_on(self, message: dict, last_seq: int) -> None:
+        self._seen[message["run"]] = last_seq
+        self._moved[message["run"]] = (time.monotonic(), message["task"], message["project"])
+        for group in groups_of(message["run"], message["task"], message["project"]):
+            await self.layer.group_send(group, message)
+
+    async def _pass_on_activities(self) -> None:
+        for activity in await self.read(_activities_after, self._feed_number):
+            self._feed_number = activity.number
+            message = hint_message(activity_frame(activity), activity.task_id, activity.project_id)
+            for group in groups_of(None, message["task"], message["project"]):
+                await self.layer.group_send(group, message)
+
+    async def _pass_on_capacity(self) -> None:
+        current = await self.read(capacity)
+        if current != self._capacity:
+            self._capacity = current
+            await self.layer.group_send(BOARD, hint_message(capacity_frame(current), None, None))
+
+    def _forget(self) -> None:
+        """Keep the places of runs that have ended for a while, not for ever: the oldest go first."""
+        ended = [run for run in self._seen if run not in self._unfinished]
+        for run in ended[: max(len(ended) - 2_000, 0)]:
+            del self._seen[run]
+            self._moved.pop(run, None)
+
+    # ------------------------------------------------------------ the server profile
+    async def _relay(self) -> None:
+        """Pass on what workers and other web processes publish, in order, each once."""
+        layer = get_channel_layer("default")
+        while True:
+            try:
+                channel = await layer.new_channel()
+                await layer.group_add(FEED, channel)
+                while True:
+                    await self._take_in(await layer.receive(channel))
+            except (redis.RedisError, OSError, TimeoutError, RuntimeError) as error:
+                logger.warning("the relay has no channel layer (%s); trying again", type(error).__name__)
+                await asyncio.sleep(1)
+
+    async def _take_in(self, message: dict) -> None:
+        try:
+            async with self._lock:
+                if message["type"] == "run.frames":
+                    await self._take_in_frames(message)
+        except DatabaseError as error:
+            logger.warning("the database does not answer (%s); looking again", type(error).__name__)
+        if message["type"] == "hint" or _changes_status(message):
+            self._wake.set()  # activities and capacity are read, so that they come in order and once
+
+    async def _take_in_frames(self, message: dict) -> None:
+        seen = self._seen.get(message["run"], 0)
+        first, last = message["frames"][0][0], message["frames"][-1][0]
+        self._unfinished.add(message["run"])
+        if first == seen + 1:
+            await self._pass_on(message, last)
+        elif last > seen:  # some were lost, or overtaken: the database has them
+            run = await self.read(_run, message["run"])
+            if run is not None:
+                await self._catch_up(RunHeader.of(run))
+
+    async def _watch_redis(self) -> None:
+        client = redis.asyncio.Redis.from_url(settings.REDIS_URL, socket_connect_timeout=1, socket_timeout=1)
+        while True:
+            try:
+                await client.ping()
+                answers = True
+            except (redis.RedisError, OSError, TimeoutError):
+                answers = False
+            if answers != self._redis_answers:
+                logger.warning("Redis %s", "answers again" if answers else "does not answer; reading the database")
+                self._redis_answers = answers
+                self._wake.set()
+            await asyncio.sleep(1)
+
+
+def _changes_status(message: dict) -> bool:
+    frames = [Frame(*frame) for frame in message.get("frames", ())]
+    return bool(frames) and (frames[0].seq == 1 or frames[-1].is_last)
+
+
+# ---------------------------------------------------------------- what it reads
+def _run(run_id: str) -> Run | None:
+    return Run.objects.light().filter(pk=run_id).first()
+
+
+def standing(which: Q) -> list[tuple[RunHeader, int, bool]]:
+    """Return (header, last_seq, is it active) of runs."""
+    return [(RunHeader.of(run), run.last_seq, run.is_active) for run in Run.objects.light().filter(which)]
+
+
+def _moving(unfinished: set[str], since) -> list[tuple[RunHeader, int, bool]]:
+    return standing(Q(status__in=Run.ACTIVE) | Q(pk__in=unfinished) | Q(queued_at__gte=since))
+
+
+def recently_active() -> Q:
+    """Runs that are active or ended lately: whose frames may still be under way."""
+    return Q(status__in=Run.ACTIVE) | Q(finished_at__gte=timezone.now() - RECENT)
+
+
+def _baseline() -> tuple[list[tuple[RunHeader, int, bool]], int, dict[str, int]]:
+    newest = Activity.objects.order_by("-number").values_list("number", flat=True).first()
+    return standing(recently_active()), newest or 0, capacity()
+
+
+def _activities_after(number: int) -> list[Activity]:
+    return list(Activity.objects.filter(number__gt=number).order_by("number")[:BATCH])

@@ -1,0 +1,43 @@
+"""Which profile the tests run in: embedded (SQLite) or server (PostgreSQL and Redis of their own).
+
+A pytest plugin that is loaded before Django's settings: `pytest --profile server`.
+"""
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+
+def pytest_addoption(parser):
+    parser.addoption("--profile", choices=["embedded", "server"], default="embedded", help=__doc__.split("\n")[0])
+
+
+def _asked_for_server() -> bool:
+    arguments = sys.argv
+    return "--profile=server" in arguments or any(
+        arguments[i : i + 2] == ["--profile", "server"] for i in range(len(arguments))
+    )
+
+
+def _prepare() -> None:
+    """Give the tests an environment of their own, once: xdist's workers inherit it."""
+    if os.environ.get("MISSION_CONTROL_TEST_ENVIRONMENT"):
+        return
+    for name in list(os.environ):
+        if name.startswith("MISSION_CONTROL_") and not name.startswith("MISSION_CONTROL_TEST_"):
+            del os.environ[name]
+    for name in ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "ALLOWED_HOSTS", "HOST", "PORT", "DJANGO_DEBUG"):
+        os.environ.pop(name, None)
+    folder = Path(tempfile.mkdtemp(prefix="mission-control-tests-"))
+    os.environ["MISSION_CONTROL_TEST_ENVIRONMENT"] = str(folder)
+    os.environ["MISSION_CONTROL_ENV_FILE"] = ""
+    os.environ["MISSION_CONTROL_DATA_DIR"] = str(folder / "data")
+    os.environ["LOG_LEVEL"] = "WARNING"
+    if _asked_for_server():
+        from tests.servers import start_for_tests
+
+        os.environ.update(start_for_tests(folder))
+
+
+_prepare()
