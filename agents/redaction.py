@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from urllib.parse import urlsplit
 
-SECRET = "[redacted]"
+REMOVED = "[redacted]"
 PATH = "[path]"
 SHOWN_CHARS = 200
 LEAST_SECRET_CHARS = 8  # a shorter value of an environment variable is more likely an ordinary word
@@ -35,7 +35,8 @@ _KNOWN_KEY = re.compile(
     re.VERBOSE,
 )
 _AUTHORIZATION = re.compile(
-    r"(?P<scheme>(?i:authorization)['\"]?[ \t]{0,4}[:=][ \t]{0,4}['\"]?(?:[A-Za-z]{1,20}[ \t]{1,4})?)[^\s'\",;]{6,}"
+    r"(?P<scheme>(?i:authorization)['\"]?[ \t]{0,4}[:=][ \t]{0,4}['\"]?(?:[A-Za-z]{1,20}[ \t]{1,4})?)"
+    r"[^\s'\",;]{6,}"
 )
 _BEARER = re.compile(
     r"(?P<scheme>\b(?i:bearer)[ \t]{1,4})"
@@ -45,22 +46,24 @@ _URL_LOGIN = re.compile(r"(?<=://)[^\s/?#\"'<>]{1,512}@")
 
 # name = value. A name that says "secret" needs less proof than `key` and `token`, which are ordinary words.
 _ASSIGNMENT = re.compile(
-    r"""(?P<name>(?:(?:api|access|auth|private|secret|refresh|client|signing)[_-]?)?(?:key|token|secret)
+    r"""(?<![/\\])(?P<name>(?:(?:api|access|auth|private|secret|refresh|client|signing)[_-]?)?(?:key|token|secret)
          | passwd | password | passphrase | pwd)
         (?P<between>["']?[ \t]{0,3}[:=][ \t]{0,3})(?P<quote>["']?)(?P<value>[^\s"'`,;(){}\[\]<>&|]{4,})
-        (?P<call>[(\[]?)""",
+        (?P<call>(?:[(\[][^\s"'`]*)?)""",
     re.VERBOSE | re.IGNORECASE,
 )
 _ORDINARY_NAME = re.compile(r"(?:key|token)\Z", re.IGNORECASE)
-_NAME_IN_CODE = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+\Z")
+_DOTTED_NAME = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+\Z")
 _PLAIN_WORD = re.compile(r"[A-Za-z_-]+[.!?]?\Z")
 
-_ROOTS = "bin|boot|data|dev|etc|home|lib|media|mnt|opt|private|proc|root|run|sbin|srv|sys|tmp|usr|var|Users|Volumes"
+_ROOTS = (
+    "bin|boot|data|dev|etc|home|lib|media|mnt|opt|private|proc|root|run|sbin|srv|sys|tmp|usr|var|Users|Volumes"
+)
 _SEGMENT = r"[^\s/\\\"'`<>|:;,()\[\]{}*?]+"
 _ANY_PATH = re.compile(
     rf"""
-        (?P<local>(?:\bfile)?:///+)[^\s"'<>]*                       # file:///…, sqlite:///…: an address that is a path
-      | (?P<url>://(?!/)[^\s"'<>]*)                                 # the rest of any other address stays
+        (?P<local>(?:\bfile)?:///+)[^\s"'<>]*     # file:///…, sqlite:///…: an address that is a path
+      | (?P<url>://(?!/)[^\s"'<>]*)               # any other address stays
       | (?P<quoted>(?<=["'])(?:/(?=[^\s/"'])[^"'\n/]{{1,255}}/|[A-Za-z]:[\\/](?=[^\s"']))[^"'\n]{{0,1000}}(?=["']))
       | (?P<posix>(?<![\w/\\.~%+<\])}}*-])/(?!/)(?!(?:api|v[0-9]+)/)
             (?:{_SEGMENT}(?:/{_SEGMENT})+|(?:{_ROOTS})(?![\w.-]))/?)
@@ -80,12 +83,12 @@ def redact(text: str, keep_dirs: Iterable[str | os.PathLike[str]] = ()) -> str:
 def redact_secrets(text: str) -> str:
     """Return the text without API keys, tokens, passwords and credentials; paths stay."""
     for value in sorted(set(_secrets_of_environment()), key=len, reverse=True):
-        text = text.replace(value, SECRET)
-    text = _PRIVATE_KEY.sub(SECRET, text)
-    text = _URL_LOGIN.sub(f"{SECRET}@", text)
-    text = _KNOWN_KEY.sub(SECRET, text)
-    text = _AUTHORIZATION.sub(rf"\g<scheme>{SECRET}", text)
-    text = _BEARER.sub(rf"\g<scheme>{SECRET}", text)
+        text = text.replace(value, REMOVED)
+    text = _PRIVATE_KEY.sub(REMOVED, text)
+    text = _URL_LOGIN.sub(f"{REMOVED}@", text)
+    text = _KNOWN_KEY.sub(REMOVED, text)
+    text = _AUTHORIZATION.sub(rf"\g<scheme>{REMOVED}", text)
+    text = _BEARER.sub(rf"\g<scheme>{REMOVED}", text)
     return _ASSIGNMENT.sub(_without_value, text)
 
 
@@ -118,13 +121,14 @@ def _password_of(address: str) -> str:
 def _without_value(match: re.Match[str]) -> str:
     if not _looks_secret(match):
         return match[0]
-    return f"{match['name']}{match['between']}{match['quote']}{SECRET}{match['call']}"
+    return f"{match['name']}{match['between']}{match['quote']}{REMOVED}"
 
 
 def _looks_secret(match: re.Match[str]) -> bool:
     """Tell a secret from a word of prose (`token: the word`) and of code (`key=itemgetter(1)`)."""
     name, value = match["name"], match["value"]
-    if value.startswith(SECRET[:4]) or value == name or match["call"] or _NAME_IN_CODE.match(value):
+    called = match["call"] and value.replace("_", "").isalpha()
+    if called or value == name or _DOTTED_NAME.match(value):
         return False
     mixed = any(c.isdigit() for c in value) and any(c.isalpha() for c in value)
     if _ORDINARY_NAME.match(name):

@@ -18,7 +18,6 @@ from django_q.brokers.orm import ORM
 from django_q.conf import Conf
 from django_q.tasks import async_task
 
-BELL = "mission_control:bell"
 BELL_SECONDS = 20
 LOOK_SECONDS = 0.02  # how often the commit counter is looked at: 4 µs a look
 LONGEST_WAIT_SECONDS = 1.0  # after this the queue is read even if nobody rang
@@ -82,6 +81,7 @@ class RedisBell:
 
     def __init__(self, url: str) -> None:
         self.client = redis.Redis.from_url(url, socket_connect_timeout=1, socket_timeout=5)
+        self.key = f"{settings.REDIS_PREFIX}.bell"
 
     def listen(self) -> None:
         """Nothing to note: the list keeps what was rung before."""
@@ -89,16 +89,16 @@ class RedisBell:
     def ring(self) -> None:
         try:
             pipeline = self.client.pipeline()
-            pipeline.lpush(BELL, 1)
-            pipeline.ltrim(BELL, 0, 100)
-            pipeline.expire(BELL, BELL_SECONDS)
+            pipeline.lpush(self.key, 1)
+            pipeline.ltrim(self.key, 0, 100)
+            pipeline.expire(self.key, BELL_SECONDS)
             pipeline.execute()
         except redis.RedisError as error:
             logger.warning("the doorbell does not ring (%s); workers look by themselves", type(error).__name__)
 
     def wait(self, seconds: float) -> None:
         try:
-            self.client.blpop([BELL], timeout=seconds)
+            self.client.blpop([self.key], timeout=seconds)
         except redis.RedisError:
             time.sleep(self.POLL_SECONDS)
 

@@ -6,7 +6,7 @@ Nothing here may import Django's settings; the settings import this.
 import os
 import secrets
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -29,6 +29,8 @@ def one_clear_line() -> Iterator[None]:
     except (SetupError, EnvError, ImproperlyConfigured) as error:
         sys.stderr.write(f"mission-control: {' '.join(str(error).split())}\n")
         raise SystemExit(1) from None
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
 
 
 def read_environment() -> Env:
@@ -44,8 +46,8 @@ def read_environment() -> Env:
     return env
 
 
-def prepare_data_dir(path: Path) -> Path:
-    """Make the data folder, closed to other users, and return it resolved.
+def prepare_data_dir(path: Path, *, folders: Iterable[str] = ()) -> Path:
+    """Make the data folder with its own folders, closed to other users, and return it resolved.
 
     Raises SetupError, saying what is wrong with the folder, when it cannot be made or written.
     """
@@ -54,8 +56,13 @@ def prepare_data_dir(path: Path) -> Path:
         path.mkdir(parents=True, exist_ok=True)
         if path.stat().st_mode & 0o077 and path.stat().st_uid == os.getuid():
             path.chmod(0o700)
+        for name in folders:
+            (path / name).mkdir(exist_ok=True)
     except OSError as error:
         raise SetupError(f"the data folder {path} cannot be used: {error.strerror}") from None
+    for place in (path, *(path / name for name in folders)):
+        if not os.access(place, os.W_OK | os.X_OK):  # also where root meets a read-only file system
+            raise SetupError(f"the data folder {path} cannot be written: {place.name} is read-only")
     return path.resolve()
 
 

@@ -4,8 +4,8 @@ Two profiles, one code. Embedded: no `REDIS_URL`, SQLite, nothing to install. Se
 (PostgreSQL) and `REDIS_URL`, any number of web processes and workers on any number of machines.
 """
 
+import hashlib
 import os
-from pathlib import Path
 
 from csp.constants import NONE, SELF
 from environs import validate
@@ -15,7 +15,9 @@ from pocketpaw_site.environment import CHECKOUT, kept_secret, prepare_data_dir, 
 env = read_environment()
 
 BASE_DIR = CHECKOUT
-DATA_DIR = prepare_data_dir(env.path("MISSION_CONTROL_DATA_DIR", BASE_DIR / "var"))
+DATA_DIR = prepare_data_dir(
+    env.path("MISSION_CONTROL_DATA_DIR", BASE_DIR / "var"), folders=["logs", "projects", "staticfiles"]
+)
 
 # ---------------------------------------------------------------- who may talk to us
 DEBUG = env.bool("DJANGO_DEBUG", False)
@@ -169,6 +171,8 @@ else:
 # "default" carries what workers publish to every web process; "process" is each web process's own, to which
 # its follower passes on what its sockets and streams have asked for. Embedded, the two are one.
 REDIS_URL = env.str("REDIS_URL", "")
+# Two installations may share a Redis server: each has a secret key of its own, and so its own names.
+REDIS_PREFIX = "mission_control." + hashlib.sha256(SECRET_KEY.encode()).hexdigest()[:12]
 _IN_MEMORY = {
     "BACKEND": "channels.layers.InMemoryChannelLayer",
     "CONFIG": {"capacity": 2_000, "expiry": 86_400},
@@ -179,7 +183,7 @@ if REDIS_URL:
         "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
         "CONFIG": {
             "hosts": [{"address": REDIS_URL, "socket_connect_timeout": 2, "socket_timeout": 5}],
-            "prefix": "mission_control",
+            "prefix": REDIS_PREFIX,
             "symmetric_encryption_keys": [SECRET_KEY],
         },
     }
@@ -227,6 +231,8 @@ REST_FRAMEWORK = {
 }
 REST_KNOX = {"AUTH_HEADER_PREFIX": "Bearer", "TOKEN_TTL": None, "AUTO_REFRESH": False}
 KNOX_TOKEN_MODEL = "mission_control.AccessToken"
+# knox's migrations make the table of its own model, which ours replaces.
+MIGRATION_MODULES = {"knox": None}
 
 # ---------------------------------------------------------------- logs
 LOG_LEVEL = env.str("LOG_LEVEL", "INFO", validate=validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"]))
@@ -254,4 +260,3 @@ LOGGING = {
         "django.channels.server": {"level": "WARNING"},
     },
 }
-Path(DATA_DIR / "logs").mkdir(exist_ok=True)

@@ -66,7 +66,9 @@ class Backend(ABC):
         """Return what must be installed or set before this backend can run, None when it can."""
 
     @abstractmethod
-    def stream(self, prompt: str, options: Mapping[str, Any], workdir: Path) -> AsyncIterator[BackendEvent | Usage]:
+    def stream(
+        self, prompt: str, options: Mapping[str, Any], workdir: Path
+    ) -> AsyncIterator[BackendEvent | Usage]:
         """Yield what the agent says and does until it is done.
 
         `options` have been checked against `options_schema`. `workdir` exists and is the agent's to use.

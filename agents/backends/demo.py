@@ -1,0 +1,170 @@
+"""The demo backend: no language model, no key, no network.
+
+Without options it tells what it was sent. With options it rehearses: so many pieces of such a size at such a
+pace, with a failure where one is asked for.
+"""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from agents.backends.base import Backend, BackendError, BackendEvent, EventType, Usage
+
+ACCOUNT_SECONDS = 4.0  # long enough to be watched, short enough to be waited for
+WORDS_AT_ONCE = 3
+LISTED_SECTIONS = 12
+LISTED_CHARS = 80
+
+_HEADING = re.compile(r"^#{1,6}[ \t]+(\S.*)$", re.MULTILINE)
+_DOCUMENT = re.compile(
+    r'^<document kind="([^"\n]*)" title="([^"\n]*)">$(.*?)^</document>$', re.MULTILINE | re.DOTALL
+)
+
+
+class Demo(Backend):
+    name = "demo"
+    display_name = "Demo (no language model)"
+    capabilities = ("streaming", "tools", "thinking")
+    options_schema = {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {
+            "chunks": {
+                "type": "integer",
+                "minimum": 1,
+                "maximum": 100_000,
+                "default": 200,
+                "description": "How many pieces to emit.",
+            },
+            "chunk_bytes": {
+                "type": "integer",
+                "minimum": 8,
+                "maximum": 65_536,
+                "default": 50,
+                "description": "The size of a piece in bytes, its number included.",
+            },
+            "delay_seconds": {
+                "type": "number",
+                "minimum": 0,
+                "maximum": 60,
+                "default": 0.05,
+                "description": "The pause after each piece.",
+            },
+            "fail_after": {
+                "type": ["integer", "null"],
+                "minimum": 0,
+                "maximum": 100_000,
+                "default": None,
+                "description": "Fail after so many pieces; null never fails.",
+            },
+        },
+    }
+
+    @classmethod
+    def missing(cls) -> None:
+        return None
+
+    def stream(
+        self, prompt: str, options: Mapping[str, Any], workdir: Path
+    ) -> AsyncIterator[BackendEvent | Usage]:
+        """Yield a rehearsal where any option is given, otherwise the account of the prompt."""
+        return _rehearsal(options) if options else _account(prompt)
+
+
+async def _rehearsal(options: Mapping[str, Any]) -> AsyncIterator[BackendEvent]:
+    chunks = int(options.get("chunks", 200))
+    size = int(options.get("chunk_bytes", 50))
+    delay_seconds = float(options.get("delay_seconds", 0.05))
+    fail_after = options.get("fail_after")
+    last = chunks if fail_after is None else min(chunks, int(fail_after))
+    for number in range(1, last + 1):
+        yield BackendEvent(EventType.MESSAGE, _chunk(number, size))
+        await asyncio.sleep(delay_seconds)  # also for 0: a stop must get its turn
+    if fail_after is not None and fail_after <= chunks:
+        raise BackendError(f"The demo failed after {last} chunks, as it was asked to by `fail_after`")
+
+
+def _chunk(number: int, size: int) -> str:
+    """Return one line of exactly `size` bytes; the number wins where it needs more room."""
+    text = f"[{number}] "
+    padding = size - len(text)
+    return text + "." * (padding - 1) + "\n" if padding > 0 else text
+
+
+@dataclass(frozen=True, slots=True)
+class _Outline:
+    """What can be said of a prompt without understanding it."""
+
+    words: int
+    sections: list[str]
+    documents: list[tuple[str, str]]  # kind, title
+
+    @classmethod
+    def of(cls, prompt: str) -> "_Outline":
+        return cls(
+            words=len(prompt.split()),
+            sections=[heading.strip() for heading in _HEADING.findall(_DOCUMENT.sub("", prompt))],
+            documents=[(kind, title) for kind, title, _ in _DOCUMENT.findall(prompt)],
+        )
+
+    @property
+    def upstream(self) -> list[str]:
+        return [title for kind, title in self.documents if kind == "deliverable"]
+
+
+async def _account(prompt: str) -> AsyncIterator[BackendEvent]:
+    outline = _Outline.of(prompt)
+    events = list(_account_events(outline))
+    for event in events:
+        yield event
+        await asyncio.sleep(ACCOUNT_SECONDS / len(events))
+
+
+def _account_events(outline: _Outline) -> Iterator[BackendEvent]:
+    yield from _pieces(
+        EventType.THINKING, "I do not think: I count the words and list the sections of what I was sent.\n"
+    )
+    yield BackendEvent(EventType.TOOL_USE, "outline_prompt", {"id": "demo-1", "input": {"words": outline.words}})
+    found = f"{_count(outline.words, 'word')}, {_count(len(outline.sections), 'section')}, "
+    found += _count(len(outline.documents), "document")
+    yield BackendEvent(EventType.TOOL_RESULT, found, {"id": "demo-1"})
+    yield from _pieces(EventType.MESSAGE, _account_text(outline))
+
+
+def _account_text(outline: _Outline) -> str:
+    parts = [
+        "**This is the demo backend. It is no language model and has done no work.**",
+        "It only tells what an agent would have been sent here.",
+        f"The prompt has {_count(outline.words, 'word')} in {_count(len(outline.sections), 'section')}"
+        + (":" if outline.sections else "."),
+    ]
+    if outline.sections:
+        lines = [f"- {_short(section)}" for section in outline.sections[:LISTED_SECTIONS]]
+        if len(outline.sections) > LISTED_SECTIONS:
+            lines.append(f"- … and {len(outline.sections) - LISTED_SECTIONS} more")
+        parts.append("\n".join(lines))
+    if outline.upstream:
+        titles = ", ".join(_short(title) for title in outline.upstream[:LISTED_SECTIONS])
+        parts.append(f"Deliverables of upstream tasks were included: {len(outline.upstream)} ({titles}).")
+    else:
+        parts.append("No deliverables of upstream tasks were included.")
+    parts.append("For real work, give the agent another backend, such as `pydantic_ai`.")
+    return "\n\n".join(parts) + "\n"
+
+
+def _pieces(kind: EventType, text: str) -> Iterator[BackendEvent]:
+    """Cut the text into groups of words, all of it."""
+    words = re.findall(r"\S+\s*", text)
+    for start in range(0, len(words), WORDS_AT_ONCE):
+        yield BackendEvent(kind, "".join(words[start : start + WORDS_AT_ONCE]))
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LISTED_CHARS else f"{text[: LISTED_CHARS - 1]}…"

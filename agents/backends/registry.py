@@ -1,0 +1,180 @@
+"""Which backends there are: a name, the dotted path of a class, and the class, imported when it is needed.
+
+Listing imports our own modules only, and none of these imports an agent's SDK.
+"""
+
+import logging
+import math
+from importlib import import_module
+from typing import Any
+
+from django.conf import settings
+from jsonschema import Draft202012Validator, ValidationError
+from jsonschema.validators import extend
+
+from agents.backends.base import Backend, BackendError
+from agents.redaction import shown_error
+
+logger = logging.getLogger(__name__)
+
+BUILT_IN = {
+    "demo": "agents.backends.demo.Demo",
+    "pydantic_ai": "agents.backends.pydantic_ai.PydanticAI",
+    "claude_agent_sdk": "agents.backends.unavailable.ClaudeAgentSDK",
+    "command": "agents.backends.unavailable.Command",
+    "openai_agents": "agents.backends.unavailable.OpenAIAgents",
+    "google_adk": "agents.backends.unavailable.GoogleADK",
+    "codex_cli": "agents.backends.unavailable.CodexCLI",
+    "opencode": "agents.backends.unavailable.OpenCode",
+    "copilot_sdk": "agents.backends.unavailable.CopilotSDK",
+}
+
+
+class UnknownBackend(BackendError):  # noqa: N818 - reads as what it is
+    """No backend has this name."""
+
+
+class BrokenBackend(BackendError):  # noqa: N818
+    """The backend's class cannot be imported, or is none."""
+
+
+class OptionsError(BackendError):
+    """The options do not fit the backend. `option` is the one at fault, None when it is all of them."""
+
+    def __init__(self, message: str, *, option: str | None = None) -> None:
+        super().__init__(message)
+        self.option = option
+
+
+def names() -> list[str]:
+    """Return the names of all backends, ours first; a third party may serve one of our names."""
+    return list(_paths())
+
+
+def get(name: str) -> type[Backend]:
+    """Import and return the backend's class. Raises UnknownBackend, BrokenBackend."""
+    path = _paths().get(name)
+    if path is None:
+        raise UnknownBackend(f"There is no backend named `{name[:50]}`; there are: {', '.join(names())}")
+    module, _, attribute = path.rpartition(".")
+    try:
+        backend = getattr(import_module(module), attribute)
+    except Exception as error:  # whatever a third party's module does when it is imported
+        logger.warning("backend %s cannot be imported", name, exc_info=error)
+        raise BrokenBackend(shown_error(f"The backend `{name}` cannot be imported: {_told(error)}")) from None
+    if not (isinstance(backend, type) and issubclass(backend, Backend)):
+        raise BrokenBackend(f"The backend `{name}` is no subclass of Backend")
+    return backend
+
+
+def check_options(name: str, options: Any) -> None:
+    """Refuse options that the backend does not take. Raises OptionsError, UnknownBackend.
+
+    A backend that cannot be imported takes any object: nothing is known of its options until it can.
+    """
+    if not isinstance(options, dict):
+        raise OptionsError("The options must be an object")
+    try:
+        schema = get(name).options_schema
+    except BrokenBackend:
+        return
+    errors = sorted(_Validator(schema).iter_errors(options), key=lambda error: [str(part) for part in error.path])
+    if errors:
+        raise _options_error(errors[0])
+
+
+def describe() -> list[dict[str, Any]]:
+    """Return what clients are told of each backend."""
+    return [_description(name) for name in names()]
+
+
+def _paths() -> dict[str, str]:
+    return {**BUILT_IN, **settings.MISSION_CONTROL_BACKENDS}
+
+
+def _told(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def _description(name: str) -> dict[str, Any]:
+    try:
+        backend = get(name)
+        reason = backend.missing()
+    except BrokenBackend as error:
+        backend, reason = None, str(error)
+    except Exception as error:  # a third party's `missing`
+        logger.warning("backend %s cannot say what it misses", name, exc_info=error)
+        reason = shown_error(f"The backend `{name}` cannot say what it misses: {_told(error)}")
+    return {
+        "name": name,
+        "display_name": backend.display_name if backend else name,
+        "available": reason is None,
+        "reason": reason,
+        "capabilities": list(backend.capabilities) if backend else [],
+        "options_schema": backend.options_schema if backend else {"type": "object"},
+    }
+
+
+# ---------------------------------------------------------------- what is wrong with the options, in words
+def _is_number(_: object, value: object) -> bool:
+    """Refuse booleans, NaN and infinity, which JSON does not have."""
+    if isinstance(value, bool):
+        return False
+    return isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))
+
+
+_Validator = extend(
+    Draft202012Validator, type_checker=Draft202012Validator.TYPE_CHECKER.redefine("number", _is_number)
+)
+
+_WORDS = {
+    "minimum": "must be at least {value}",
+    "exclusiveMinimum": "must be more than {value}",
+    "maximum": "must be at most {value}",
+    "exclusiveMaximum": "must be less than {value}",
+    "minLength": "must have at least {value} characters",
+    "maxLength": "must have at most {value} characters",
+    "minItems": "must have at least {value} entries",
+    "maxItems": "must have at most {value} entries",
+    "enum": "must be one of {value}",
+    "pattern": "must be {description}",
+}
+_TYPES = {
+    "string": "a string",
+    "number": "a number",
+    "integer": "an integer",
+    "boolean": "true or false",
+    "array": "a list",
+    "object": "an object",
+    "null": "null",
+}
+
+
+def _options_error(error: ValidationError) -> OptionsError:
+    option = ".".join(str(part) for part in error.path) or None
+    if error.validator == "additionalProperties":
+        return _unknown_option(error, option)
+    if error.validator == "required":
+        lacking = next(key for key in error.validator_value if key not in error.instance)
+        option = f"{option}.{lacking}" if option else lacking
+        return OptionsError(f"The option `{option}` is required", option=option)
+    subject = f"The option `{option}`" if option else "The options"
+    return OptionsError(f"{subject} {_complaint(error)}", option=option)
+
+
+def _complaint(error: ValidationError) -> str:
+    value = error.validator_value
+    if error.validator == "type":
+        allowed = [value] if isinstance(value, str) else value
+        return "must be " + " or ".join(_TYPES.get(kind, kind) for kind in allowed)
+    if error.validator == "enum":
+        value = ", ".join(str(choice) for choice in value)
+    description = error.schema.get("description", "of another form")
+    return _WORDS.get(error.validator, "is not valid").format(value=value, description=description)
+
+
+def _unknown_option(error: ValidationError, parent: str | None) -> OptionsError:
+    known = error.schema.get("properties", {})
+    unknown = next((str(key)[:50] for key in error.instance if key not in known), "?")
+    option = f"{parent}.{unknown}" if parent else unknown
+    return OptionsError(f"There is no option `{option}`; there are: {', '.join(known) or 'none'}", option=option)

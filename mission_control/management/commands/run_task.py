@@ -1,0 +1,111 @@
+"""`manage.py run_task TASK --agent AGENT`: run a task and watch its output in the terminal."""
+
+import signal
+import sys
+import time
+
+from django.core.management.base import BaseCommand, CommandError
+from django.db.models import Q
+
+from agents.models import Agent
+from mission_control.frames import shown_content
+from mission_control.ids import as_uuid
+from mission_control.models import Run, RunEvent, Task
+from mission_control.runs import events
+from mission_control.runs.admission import admit
+from mission_control.runs.errors import NotRunning, Refusal
+from mission_control.runs.lifecycle import stop
+from mission_control.runs.workers import alive
+
+EXIT_STATUS = {Run.Status.COMPLETED: 0, Run.Status.ERROR: 1, Run.Status.STOPPED: 3}
+REFUSED = 4
+LOOK_SECONDS = 0.1
+
+
+class Command(BaseCommand):
+    help = (
+        "Run a task with an agent and follow its output until it ends. Ctrl-C stops the run. "
+        "Exit status: 0 completed, 1 error, 3 stopped, 4 refused (it did not start)."
+    )
+
+    def add_arguments(self, parser) -> None:
+        parser.add_argument("task", help="the task's id, or its title where only one task has it")
+        parser.add_argument("--agent", help="an agent's id, or its name where only one has it (default: first assignee)")
+        parser.add_argument("--queue", action="store_true", help="wait for a slot when all are taken")
+        parser.add_argument("--ignore-dependencies", action="store_true", help="run it although others are unfinished")
+
+    def handle(self, *, task: str, agent: str | None, queue: bool, ignore_dependencies: bool, **options) -> None:
+        found = only(Task.objects.all(), task, "task", "title")
+        try:
+            run = admit(
+                found,
+                only(Agent.objects.all(), agent, "agent", "name") if agent else first_assignee(found),
+                when_full="queue" if queue else "reject",
+                ignore_dependencies=ignore_dependencies,
+            )
+        except Refusal as refusal:
+            raise CommandError(refusal.detail, returncode=REFUSED) from None
+        self.say(f"Run {run.pk}: {run.agent_name} on '{run.task_title}' ({run.status})")
+        if not alive():
+            self.say("No worker is alive: start one with `manage.py up` or `manage.py worker`.")
+        raise SystemExit(EXIT_STATUS[self.follow(run)])
+
+    def follow(self, run: Run) -> str:
+        """Print the run's log as it grows, and return how it ended. SIGINT and SIGTERM stop the run."""
+        interrupted = []
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: interrupted.append(True))
+        seq = 0
+        while True:
+            current = Run.objects.light().get(pk=run.pk)
+            for event in events.after(run.pk, seq):
+                self.show(event)
+                seq = event.seq
+            if not current.is_active:
+                return self.conclude(current)
+            if interrupted:
+                interrupted.clear()
+                self.say("\nStopping …")
+                self.stop(run)
+            time.sleep(LOOK_SECONDS)
+
+    def stop(self, run: Run) -> None:
+        try:
+            stop(run, reason="Stopped in the terminal")
+        except NotRunning:
+            pass  # it ended by itself meanwhile; the next look says how
+
+    def show(self, event: RunEvent) -> None:
+        """Write what the agent said to standard output, what it did and what happened to standard error."""
+        if event.type == RunEvent.Type.MESSAGE:
+            sys.stdout.write(event.content)
+            sys.stdout.flush()
+        elif event.type == RunEvent.Type.THINKING:
+            sys.stderr.write(event.content)
+        elif "phase" not in event.metadata:
+            self.say(f"[{shown_content(event)}]")
+
+    def conclude(self, run: Run) -> str:
+        took = f" after {run.duration_seconds:.1f} s" if run.duration_seconds is not None else ""
+        self.say(f"\n{run.status.capitalize()}{took}" + (f": {run.error}" if run.error else ""))
+        return run.status
+
+    def say(self, line: str) -> None:
+        self.stderr.write(line, style_func=str)
+
+
+def only(rows, given: str, noun: str, field: str):
+    """Return the one row with that id, or with that title or name. Raises CommandError."""
+    key = as_uuid(given)
+    found = list(rows.filter(Q(pk=key) if key else Q(**{field: given}))[:2])
+    if len(found) == 1:
+        return found[0]
+    problem = f"no {noun} is" if not found else f"several {noun}s are"
+    raise CommandError(f"{problem} called '{given}'" + ("; give the id" if found else ""), returncode=REFUSED)
+
+
+def first_assignee(task: Task) -> Agent:
+    agent = task.assignees.order_by("assignments__place").first()
+    if agent is None:
+        raise CommandError("the task has no assignee: name an agent with --agent", returncode=REFUSED)
+    return agent

@@ -1,0 +1,125 @@
+"""An independent server that speaks as the providers do (aimock, from npm), and a clean environment."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+from urllib.request import urlopen
+
+import pytest
+
+from tests.needs import lack, need
+
+AIMOCK = "1.43.0"
+SLOW = {"chunkSize": 4, "latency": 100}
+ANSWERS = {
+    "hello": (
+        {"content": "Hello there, this answer comes in pieces.", "reasoning": "Let me think."},
+        {"chunkSize": 8},
+    ),
+    "gpt-4o-mini": ({"content": "Cheap talk."}, {}),
+    "slow": ({"content": "one two three four five six seven eight nine ten " * 40}, SLOW),
+    "broken-off": ({"content": "one two three four five six"}, {**SLOW, "truncateAfterChunks": 4}),
+    "too-long": ({"content": "As I was saying", "finishReason": "length"}, {}),
+    "no-such-key": (
+        {"error": {"message": "Incorrect API key: sk-abcdefghijklmnopqrstu", "code": "x"}, "status": 401},
+        {},
+    ),
+    "no-such-model": (
+        {"error": {"message": "The model does not exist", "code": "model_not_found"}, "status": 404},
+        {},
+    ),
+    "too-many": (
+        {"error": {"message": "Slow down", "code": "rate_limit_exceeded"}, "status": 429, "retryAfter": 7},
+        {},
+    ),
+    "out-of-order": (
+        {"error": {"message": "died in /srv/llm/server.py", "type": "server_error"}, "status": 500},
+        {},
+    ),
+    "garbled": ({"content": "never seen"}, {"chaos": {"malformedRate": 1}}),
+    "hung-up": ({"content": "never seen"}, {"chaos": {"disconnectRate": 1}}),
+    "claude-haiku-4-5": ({"content": "Hello from Anthropic's side.", "reasoning": "Hm."}, {}),
+}
+USAGE = {"prompt_tokens": 1000, "completion_tokens": 2000, "input_tokens": 1000, "output_tokens": 2000}
+
+
+class Aimock(NamedTuple):
+    port: int
+
+    @property
+    def base_url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/v1"
+
+    def requests_for(self, model: str) -> list[dict]:
+        """Return what the server noted of the requests for a model, oldest first."""
+        with urlopen(f"http://127.0.0.1:{self.port}/__aimock/journal") as answer:
+            entries = json.load(answer)
+        return [entry for entry in entries if (entry.get("body") or {}).get("model") == model]
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No key and no address of the machine that runs the tests reaches a backend, nor a proxy."""
+    for name in list(os.environ):
+        if name.endswith(("_API_KEY", "_BASE_URL", "_PROXY", "_proxy")) or name.startswith("OPENAI_"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def aimock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aimock]:
+    """Start aimock on a free port, with one answer for each model's name."""
+    node, npm = need(["node", "npm"], "the mock server of the language models")
+    fixtures = tmp_path_factory.mktemp("aimock") / "answers.json"
+    fixtures.write_text(json.dumps({"fixtures": [_fixture(model) for model in ANSWERS]}))
+    command = [node, str(_installed(npm) / "dist/cli.js"), "-p", "0", "-f", str(fixtures)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        try:
+            yield Aimock(_port(process))
+        finally:
+            process.terminate()
+
+
+def _fixture(model: str) -> dict:
+    response, delivery = ANSWERS[model]
+    if "content" in response:
+        response = {**response, "usage": USAGE}
+    return {"match": {"model": model}, "response": response, **delivery}
+
+
+def _installed(npm: str) -> Path:
+    """Return where aimock is, installed into the cache at the first call; safe when several call at once."""
+    cache = Path(
+        os.environ.get("MISSION_CONTROL_TEST_CACHE")
+        or Path(tempfile.gettempdir(), f"mission-control-{os.getuid()}")
+    )
+    home = cache / f"aimock-{AIMOCK}"
+    if not home.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(dir=cache))
+        command = [npm, "install", "--no-audit", "--no-fund", "--ignore-scripts", f"@copilotkit/aimock@{AIMOCK}"]
+        result = subprocess.run(command, cwd=draft, capture_output=True, text=True, timeout=120)
+        if result.returncode:
+            shutil.rmtree(draft)
+            lack(f"npm could not install @copilotkit/aimock {AIMOCK}: {result.stderr.strip()[-200:]}")
+        try:
+            draft.rename(home)
+        except OSError:  # another test process was faster
+            shutil.rmtree(draft)
+    return home / "node_modules/@copilotkit/aimock"
+
+
+def _port(process: subprocess.Popen) -> int:
+    said = []
+    for line in process.stdout:
+        said.append(line)
+        if match := re.search(r"listening on http://127\.0\.0\.1:(\d+)", line):
+            threading.Thread(target=process.stdout.read, daemon=True).start()  # it must not block on a full pipe
+            return int(match[1])
+    raise RuntimeError(f"aimock did not start: {''.join(said)}")

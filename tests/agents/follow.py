@@ -1,0 +1,32 @@
+"""Follow a backend to its end."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from agents.backends.base import Backend, BackendError, BackendEvent, EventType, Usage
+
+
+@dataclass
+class Followed:
+    events: list[BackendEvent] = field(default_factory=list)
+    usage: Usage | None = None
+    error: str = ""
+
+    def text(self, kind: EventType = EventType.MESSAGE) -> str:
+        return "".join(event.content for event in self.events if event.type == kind)
+
+
+async def follow(backend: Backend, prompt: str, options: Mapping[str, Any]) -> Followed:
+    """Return all that the backend yields, and the message of its BackendError; other errors pass."""
+    seen = Followed()
+    try:
+        async for item in backend.stream(prompt, options, Path()):
+            if isinstance(item, Usage):
+                seen.usage = item
+            else:
+                seen.events.append(item)
+    except BackendError as error:
+        seen.error = str(error)
+    return seen

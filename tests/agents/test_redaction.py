@@ -1,0 +1,148 @@
+import time
+
+import pytest
+
+from agents.redaction import redact, redact_secrets, shown_error
+
+KEY = "abcdefghij0123456789ABCDEFGHIJ012345"
+
+SECRETS = [
+    (f"sk-{KEY} is wrong", "[redacted] is wrong"),
+    (f"sk-ant-api03-{KEY}", "[redacted]"),
+    (f"sk-proj-{KEY}_{KEY}", "[redacted]"),
+    (f"'AIza{KEY}'", "'[redacted]'"),
+    (f"ghp_{KEY}", "[redacted]"),
+    (f"github_pat_{KEY}", "[redacted]"),
+    ("xoxb-1234567890-abcdef", "[redacted]"),
+    ("AKIAIOSFODNN7EXAMPLE", "[redacted]"),
+    (f"gsk_{KEY}", "[redacted]"),
+    ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl", "[redacted]"),
+    ("Authorization: Bearer abc123def456", "Authorization: Bearer [redacted]"),
+    ("Bearer abc123def456", "Bearer [redacted]"),
+    ('{"Authorization": "Basic dXNlcjpwYXNzd29yZA=="}', '{"Authorization": "Basic [redacted]"}'),
+    ("api_key=abcdefgh", "api_key=[redacted]"),
+    ('"apiKey": "zzzzzzzz"', '"apiKey": "[redacted]"'),
+    ("X-API-Key: abc123def", "X-API-Key: [redacted]"),
+    ("key=abc123def", "key=[redacted]"),
+    ("token: abc123def", "token: [redacted]"),
+    ("password=hunter2", "password=[redacted]"),
+    ("PASSWORD='correct-horse'", "PASSWORD='[redacted]'"),
+    ("password=ab1(cd2", "password=[redacted]"),
+    ("client_secret = s3cret-value", "client_secret = [redacted]"),
+    ("https://h/x?key=abcd&n=1", "https://h/x?key=[redacted]&n=1"),
+    ("wss://h/ws?token=deadbeef", "wss://h/ws?token=[redacted]"),
+    ("postgres://me:pw@db:5432/x", "postgres://[redacted]@db:5432/x"),
+    ("https://token@github.com/a/b", "https://[redacted]@github.com/a/b"),
+    ("-----BEGIN RSA PRIVATE KEY-----\nMIIE\nabc=\n-----END RSA PRIVATE KEY-----\nend", "[redacted]\nend"),
+]
+
+PATHS = [
+    ("cannot open /etc/passwd", "cannot open [path]"),
+    ("/tmp is full", "[path] is full"),
+    ("see /usr/lib/python3.11/x.py.", "see [path]."),
+    ('File "/home/me/a b/x.py", line 3', 'File "[path]", line 3'),
+    ("(/opt/app/main.py:12)", "([path]:12)"),
+    ("PATH=/usr/bin:/usr/local/bin", "PATH=[path]:[path]"),
+    ("C:\\Users\\me\\x.txt is gone", "[path] is gone"),
+    ("D:/data/x.txt", "[path]"),
+    ("\\\\server\\share\\x", "[path]"),
+    ("file:///etc/passwd", "[path]"),
+    ("sqlite:////var/lib/x.sqlite3", "sqlite://[path]"),
+]
+
+ORDINARY = [
+    "3/4 of it, 1/2 and 12/31/2026 or 2026/11/24, and/or TCP/IP",
+    "https://host/path/a?next=/a/b#c and http://[::1]:8000/v1/models",
+    "GET /healthz, POST /api/mission-control/tasks and /v1/chat/completions",
+    "The key: patience. A token of thanks. Bearer of bad news. Password: required.",
+    "sorted(rows, key=itemgetter(1), reverse=True); key=lambda row: row.id",
+    "connect(password=password, token=settings.TOKEN, api_key=os.environ['X'])",
+    "Unexpected token: found instead of value",
+    "</div> // comment  s/foo/bar/ ~/notes  a//b",
+    "risk-assessment-of-everything-we-do, task-12, disk-usage",
+    "at 12:30, ratio 16:9, see chapter 3: /",
+]
+
+
+@pytest.fixture(autouse=True)
+def known_environment(monkeypatch):
+    monkeypatch.setattr("os.environ", {"PATH": "/usr/bin"})
+
+
+@pytest.mark.parametrize(("text", "expected"), SECRETS)
+def test_what_looks_like_a_secret_is_removed(text, expected):
+    assert redact(text) == redact_secrets(text) == expected
+
+
+@pytest.mark.parametrize(("text", "expected"), PATHS)
+def test_absolute_paths_are_removed(text, expected):
+    assert redact(text) == expected
+    assert redact_secrets(text) == text
+
+
+@pytest.mark.parametrize("text", ORDINARY)
+def test_ordinary_text_stays_as_it_is(text):
+    assert redact(text) == text
+
+
+def test_redacting_twice_changes_nothing_more():
+    for text, expected in SECRETS + PATHS:
+        assert redact(expected) == expected, text
+
+
+@pytest.mark.parametrize("name", ["MY_API_KEY", "GITHUB_TOKEN", "CLIENT_SECRET", "PGPASSWORD", "db_password"])
+def test_values_of_variables_with_a_secrets_name_are_removed(monkeypatch, name):
+    monkeypatch.setitem(__import__("os").environ, name, "plain words")
+    assert redact("he said plain words, twice: plain words") == "he said [redacted], twice: [redacted]"
+
+
+def test_short_values_and_other_variables_stay(monkeypatch):
+    environ = __import__("os").environ
+    monkeypatch.setitem(environ, "MY_API_KEY", "short")
+    monkeypatch.setitem(environ, "GREETING", "good morning")
+    assert redact("short: good morning") == "short: good morning"
+
+
+def test_the_password_inside_an_address_of_the_environment_is_removed(monkeypatch):
+    monkeypatch.setitem(__import__("os").environ, "DATABASE_URL", "postgres://me:correcthorse@db/x")
+    assert redact("password authentication failed: correcthorse") == "password authentication failed: [redacted]"
+
+
+def test_paths_below_a_kept_folder_stay_and_no_others():
+    text = "wrote /srv/work/a.txt, /srv/work/../b.txt, /srv/workshop/c.txt and '/srv/work'"
+    assert redact(text, keep_dirs=["/srv/work/"]) == "wrote /srv/work/a.txt, [path], [path] and '/srv/work'"
+
+
+def test_a_shown_error_is_one_line_of_at_most_200_characters():
+    assert shown_error("  no\n\tway\x00\x1b[31m out \n") == "no way out"
+    assert shown_error("x" * 200) == "x" * 200
+    assert shown_error("x" * 201) == "x" * 200 + "..."
+    assert shown_error("open /etc/passwd: password=hunter2") == "open [path]: password=[redacted]"
+
+
+HOSTILE = ["a", "/", "/a", " /a", "eyJ", "eyJaaaaaaaa.", "sk-", "key=", "Bearer ", "bearer a", "://", "://a@"]
+HOSTILE += [
+    '"/a/',
+    "-----BEGIN PRIVATE KEY-----",
+    "C:\\",
+    "\\",
+    "\\\\a\\",
+    " ",
+    "authorization: a ",
+    "password :  ",
+]
+HOSTILE += ["api_", "key=a1(", "token=abc(", "file:///", "a.b.", "'C:/a", "github_pat_", "\n", "key:'"]
+
+
+@pytest.mark.parametrize("unit", HOSTILE)
+def test_time_grows_with_the_length_of_the_text_and_no_faster(unit):
+    def cost(chars: int) -> float:
+        text = unit * (chars // len(unit))
+        best = []
+        for _ in range(2):
+            start = time.process_time()
+            shown_error(text)
+            best.append(time.process_time() - start)
+        return min(best)
+
+    assert cost(240_000) < 12 * cost(40_000) + 0.01  # 6 times the text; a quadratic pattern would need 36 times

@@ -1,0 +1,162 @@
+"""The whole product, started as a user starts it, and a client that knows nothing but its address and token."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+
+import httpx
+from websockets.sync.client import connect
+
+from tests.servers import free_port, new_database, wait_until
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+READY_SECONDS = 60
+
+
+class Product:
+    """`manage.py up` on a data folder and a port of its own."""
+
+    def __init__(self, data_dir: Path, **environment: str) -> None:
+        self.data_dir = data_dir
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.api = f"{self.url}/api/mission-control"
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if name not in ("DJANGO_SETTINGS_MODULE",)},
+            "MISSION_CONTROL_DATA_DIR": str(data_dir),
+            "MISSION_CONTROL_ENV_FILE": "",
+            "PORT": str(self.port),
+            "LOG_LEVEL": "INFO",
+            **environment,
+        }
+        self.log = data_dir.with_name(f"{data_dir.name}.log")
+        self.process: subprocess.Popen | None = None
+
+    # ------------------------------------------------------------ starting and ending
+    def start(self) -> "Product":
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "manage.py", "up"],
+                cwd=CHECKOUT,
+                env=self.environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        wait_until(self.is_ready, seconds=READY_SECONDS, what=f"the product to be ready; it said: {self.said()}")
+        self.client = httpx.Client(
+            base_url=self.api, headers={"Authorization": f"Bearer {self.token}"}, timeout=30
+        )
+        return self
+
+    def is_ready(self) -> bool:
+        if self.process.poll() is not None:
+            raise AssertionError(f"the product ended with {self.process.returncode}: {self.said()}")
+        try:
+            return httpx.get(f"{self.url}/readyz", timeout=5).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def said(self) -> str:
+        return self.log.read_text(errors="replace")[-4000:] if self.log.exists() else ""
+
+    def stop(self, *, seconds: float = 15) -> int:
+        """End it as Ctrl-C or a service manager does, and return its exit status."""
+        if self.process is None:
+            return 0
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(seconds)
+        finally:
+            self.process.kill()
+
+    @property
+    def token(self) -> str:
+        return (self.data_dir / "access_token").read_text().strip()
+
+    @property
+    def password(self) -> str:
+        return (self.data_dir / "admin_password").read_text().strip()
+
+    # ------------------------------------------------------------ a client
+    def call(self, method: str, path: str, expect: int = 200, **json_body) -> dict:
+        answer = self.client.request(method, path, json=json_body if method != "GET" else None)
+        assert answer.status_code == expect, f"{method} {path}: {answer.status_code} {answer.text[:500]}"
+        return answer.json()
+
+    def get(self, path: str, expect: int = 200) -> dict:
+        return self.call("GET", path, expect)
+
+    def post(self, path: str, expect: int = 200, **body) -> dict:
+        return self.call("POST", path, expect, **body)
+
+    def new_agent(self, **body) -> str:
+        return self.post("/agents", **({"name": "Demo", "role": "Rehearser", "backend": "demo"} | body))["agent"][
+            "id"
+        ]
+
+    def new_rehearser(self, chunks: int, *, delay: float = 0.0, bytes: int = 50, **options) -> str:
+        """Make a demo agent that emits exactly that."""
+        options |= {"chunks": chunks, "chunk_bytes": bytes, "delay_seconds": delay}
+        return self.new_agent(backend_options=options)
+
+    def new_task(self, **body) -> str:
+        return self.post("/tasks", **({"title": f"Task {uuid.uuid4().hex[:6]}"} | body))["task"]["id"]
+
+    def run(self, task: str, agent: str, expect: int = 200, **body) -> str:
+        answer = self.post(f"/tasks/{task}/run", expect, agent_id=agent, **body)
+        return answer.get("run_id", answer)
+
+    def run_of(self, run: str) -> dict:
+        return self.get(f"/runs/{run}")["run"]
+
+    def ended(self, run: str, *, seconds: float = 30) -> dict:
+        """Wait for the run's end and return it."""
+        return wait_until(
+            lambda: (found := self.run_of(run))["finished_at"] and found, seconds=seconds, what=f"run {run} to end"
+        )
+
+    def running(self, run: str) -> dict:
+        """Wait until a worker has claimed the run and it has said something."""
+        return wait_until(
+            lambda: (found := self.run_of(run))["status"] == "running" and found["last_seq"] > 1 and found,
+            what=f"run {run} to say something",
+        )
+
+    def events(self, run: str, after: int = 0) -> list[dict]:
+        """Return all stored events of a run behind a number."""
+        found: list[dict] = []
+        while page := self.get(f"/runs/{run}/events?after={after}&limit=500")["events"]:
+            found += page
+            after = page[-1]["seq"]
+        return found
+
+    def socket(self, path: str = "/ws/mission-control"):
+        """Open a socket with the token in the header."""
+        return connect(
+            f"ws://127.0.0.1:{self.port}{path}",
+            additional_headers={"Authorization": f"Bearer {self.token}"},
+            max_size=None,
+        )
+
+
+def frames_of(socket, run: str | None = None, *, seconds: float = 30) -> list[dict]:
+    """Read a socket's frames of a run (or of any) until its last, and return their data with `event`."""
+    found = []
+    while True:
+        frame = json.loads(socket.recv(timeout=seconds))
+        data = {**frame.get("data", {}), "event": frame.get("event_type", frame["type"])}
+        if "seq" in data and run in (None, data["run_id"]):
+            found.append(data)
+            if data["event"] == "mc_task_completed":
+                return found
+
+
+def server_environment(postgresql_url: str, redis_url: str) -> dict[str, str]:
+    """Return what selects the server profile, with a database of its own."""
+    return {"DATABASE_URL": new_database(postgresql_url), "REDIS_URL": redis_url}
