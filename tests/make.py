@@ -1,0 +1,54 @@
+"""Builders: each makes one thing that is valid, by the product's own verbs, and takes what should differ."""
+
+from itertools import count
+
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission
+
+from agents.models import Agent
+from mission_control import documents, projects, tasks, team
+from mission_control.models import AccessToken, Capacity, Deliverable, Project, Run, Task
+from mission_control.runs.admission import admit
+
+_numbers = count(1)
+
+
+def user(*, may: list[str] | None = None, **fields):
+    """Return a user with these permissions (`app_label.codename`), a superuser when none are given."""
+    fields = {"username": f"user{next(_numbers)}", "is_superuser": may is None, "is_staff": may is None, **fields}
+    made = get_user_model().objects.create(**fields)
+    for permission in may or []:
+        app, _, codename = permission.partition(".")
+        made.user_permissions.add(Permission.objects.get(content_type__app_label=app, codename=codename))
+    return made
+
+
+def token(owner=None, **fields) -> str:
+    """Return an access token of the user, a superuser by default."""
+    return AccessToken.objects.create(user=owner or user(), **fields)[1]
+
+
+def agent(**fields) -> Agent:
+    return team.create(**{"name": "Demo", "role": "Rehearser", "backend": "demo", **fields})
+
+
+def task(**fields) -> Task:
+    return tasks.create(**{"title": f"Task {next(_numbers)}", **fields})
+
+
+def project(**fields) -> Project:
+    return projects.create(**{"title": f"Project {next(_numbers)}", **fields})
+
+
+def document(**fields) -> Deliverable:
+    return documents.create(**{"title": f"Document {next(_numbers)}", "content": "Text", **fields})
+
+
+def run(of: Task | None = None, by: Agent | None = None, **options) -> Run:
+    """Return an admitted run: queued, or waiting with `when_full="queue"` when there is no slot."""
+    return admit(of or task(), by or agent(), **options)
+
+
+def limit(number: int) -> None:
+    """Set the limit, also where the tables were emptied and its row with them."""
+    Capacity.objects.update_or_create(pk=Capacity.THE_ROW, defaults={"limit": number})

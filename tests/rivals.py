@@ -1,0 +1,82 @@
+"""Real processes that do the same thing at the same moment, each with a connection of its own."""
+
+import multiprocessing
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from django.db import connection, connections
+
+
+ANSWER_SECONDS = 60
+
+
+def race(function: Callable[..., Any], calls: list[tuple], *, processes: int = 8) -> list[Any]:
+    """Call `function` with each of `calls`, spread over processes that start together; return what came back.
+
+    What a call raised comes back as the name of the exception.
+    """
+    connections.close_all()  # no connection may be shared across the forks
+    context = multiprocessing.get_context("fork")
+    barrier, answers = context.Barrier(processes), context.Queue()
+    shares = [calls[number::processes] for number in range(processes)]
+    rivals = [context.Process(target=_rival, args=(function, share, barrier, answers)) for share in shares]
+    for rival in rivals:
+        rival.start()
+    try:
+        return [answers.get(timeout=ANSWER_SECONDS) for _ in calls]
+    finally:
+        for rival in rivals:
+            rival.join(5)
+            rival.kill()
+
+
+def _rival(function, share, barrier, answers) -> None:
+    connection.ensure_connection()
+    barrier.wait(ANSWER_SECONDS)
+    for arguments in share:
+        try:
+            answers.put(function(*arguments))
+        except Exception as error:  # noqa: BLE001 - the test looks at it
+            answers.put(type(error).__name__)
+    connections.close_all()
+
+
+# ---------------------------------------------------------------- what rivals do
+def admit_one(task: uuid.UUID, agent: uuid.UUID, when_full: str = "reject") -> str:
+    from agents.models import Agent
+    from mission_control.models import Task
+    from mission_control.runs.admission import admit
+
+    return admit(Task.objects.get(pk=task), Agent.objects.get(pk=agent), when_full=when_full).status
+
+
+def stop_one(run: uuid.UUID) -> str:
+    from mission_control.models import Run
+    from mission_control.runs.lifecycle import stop
+
+    return stop(Run.objects.get(pk=run), wait_seconds=0).status
+
+
+def complete_one(run: uuid.UUID) -> str:
+    """Claim a run and end it as a worker does whose agent was done at once; say how it ended."""
+    from mission_control.models import Run
+    from mission_control.runs.execution import Execution, Outcome
+    from mission_control.runs.lifecycle import claim
+
+    claimed = claim(run, worker="test")
+    if claimed is None:
+        return "not claimed"
+    Execution(claimed).end_once(Outcome(Run.Status.COMPLETED), {})
+    return Run.objects.get(pk=run).status
+
+
+def work_off(task: uuid.UUID, agent: uuid.UUID) -> str:
+    """Ask for a run that may wait, then carry out whatever is queued until nothing is."""
+    from mission_control.models import Run
+
+    admit_one(task, agent, "queue")
+    while queued := Run.objects.filter(status="queued").order_by("slot").first():
+        complete_one(queued.pk)
+        assert Run.objects.holding().count() <= 5
+    return "done"
