@@ -80,3 +80,11 @@ def work_off(task: uuid.UUID, agent: uuid.UUID) -> str:
         complete_one(queued.pk)
         assert Run.objects.holding().count() <= 5
     return "done"
+
+
+def start(function: Callable[..., Any], *arguments: Any) -> multiprocessing.Process:
+    """Start one process that calls the function, with connections of its own."""
+    connections.close_all()
+    process = multiprocessing.get_context("fork").Process(target=function, args=arguments)
+    process.start()
+    return process

@@ -9,8 +9,10 @@ import logging
 import os
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import cache
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
@@ -272,7 +274,13 @@ def upstream_of(task: Task) -> list[Source]:
 
 async def in_db(function, *args, **kwargs):
     """Call synchronous database code in the process's one database thread, which keeps its connection."""
-    return await sync_to_async(function, thread_sensitive=True)(*args, **kwargs)
+    call = sync_to_async(function, thread_sensitive=False, executor=_database_thread(os.getpid()))
+    return await call(*args, **kwargs)
+
+
+@cache
+def _database_thread(pid: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(max_workers=1, thread_name_prefix="database")  # one a process: none survives a fork
 
 
 async def persist(function, *args, **kwargs):

@@ -1,0 +1,73 @@
+"""Agents that behave badly, added as a third party adds one: by name and dotted path."""
+
+import asyncio
+import time
+
+from agents.backends.base import Backend, BackendError, BackendEvent, EventType, Usage
+
+NAMES = {
+    "scripted": "tests.backends.Scripted",
+    "silent": "tests.backends.Silent",
+    "stubborn": "tests.backends.Stubborn",
+    "broken": "tests.backends.Broken",
+}
+
+
+def says(text: str, type: EventType = EventType.MESSAGE, **metadata) -> BackendEvent:
+    return BackendEvent(type, text, metadata)
+
+
+class Scripted(Backend):
+    """Says what its options hold, and then fails if they say so."""
+
+    name = "scripted"
+    display_name = "Scripted"
+    options_schema = {"type": "object"}
+
+    @classmethod
+    def missing(cls):
+        return None
+
+    async def stream(self, prompt, options, workdir):
+        for type, text in options.get("events", []):
+            yield says(text, EventType(type))
+            await asyncio.sleep(options.get("delay", 0))
+        yield Usage(model="scripted", input_tokens=3, output_tokens=5)
+        if "fails" in options:
+            raise BackendError(options["fails"])
+
+
+class Silent(Scripted):
+    """Says one word, then nothing, and notes in its folder that it was cancelled."""
+
+    name = "silent"
+
+    async def stream(self, prompt, options, workdir):
+        yield says("thinking about it")
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            (workdir / "cancelled").write_text("yes")
+
+
+class Stubborn(Scripted):
+    """Takes no notice of being cancelled."""
+
+    name = "stubborn"
+
+    async def stream(self, prompt, options, workdir):
+        yield says("never")
+        end = time.monotonic() + 60
+        while time.monotonic() < end:
+            try:
+                await asyncio.sleep(1)
+            except asyncio.CancelledError:
+                continue
+
+
+class Broken(Scripted):
+    name = "broken"
+
+    async def stream(self, prompt, options, workdir):
+        yield says("so far so good")
+        raise ValueError("cannot read /etc/secrets/api.key with sk-abcdefghijklmnopqrstuvwx")
