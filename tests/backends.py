@@ -32,6 +32,9 @@ class Scripted(Backend):
         for type, text in options.get("events", []):
             yield says(text, EventType(type))
             await asyncio.sleep(options.get("delay", 0))
+        if options.get("odd"):
+            yield says("nul \x00 and \ud800 end")
+            yield says("search", EventType.TOOL_USE, input={"nul \x00": ["\ud800"]})
         yield Usage(model="scripted", input_tokens=3, output_tokens=5)
         if "fails" in options:
             raise BackendError(options["fails"])

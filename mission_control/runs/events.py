@@ -68,15 +68,21 @@ def write(run_id: uuid.UUID, drafts: Iterable[Draft], *, after: int) -> list[Run
             type=draft.type,
             content=storable(draft.content),
             timestamp=draft.timestamp,
-            metadata=draft.metadata,
+            metadata=storable(draft.metadata),
         )
         for seq, draft in enumerate(drafts, start=after + 1)
     )
 
 
-def storable(text: str) -> str:
-    """Replace what no database takes: NUL characters and lone surrogates."""
-    return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode("utf-8")
+def storable(value: Any) -> Any:
+    """Return text, or JSON data, without what no database takes: NUL characters and lone surrogates."""
+    if isinstance(value, str):
+        return value.replace("\x00", "\ufffd").encode("utf-8", "replace").decode("utf-8")
+    if isinstance(value, dict):
+        return {storable(key): storable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [storable(item) for item in value]
+    return value
 
 
 def after(run_id: uuid.UUID, seq: int, *, limit: int | None = None) -> list[RunEvent]:

@@ -127,10 +127,11 @@ def test_an_agent_that_cannot_run_ends_in_an_error_that_says_what_is_missing(tas
 
 
 def test_what_no_database_takes_is_replaced(task):
-    run = carried_out(task, an_agent("scripted", options={"events": [["message", "nul \x00 and \ud800 end"]]}))
+    run = carried_out(task, an_agent("scripted", options={"odd": True}))
 
-    assert run.status == Status.COMPLETED
+    assert (run.status, run.error) == (Status.COMPLETED, "")
     assert run.output == "nul \ufffd and ? end"
+    assert run.events.get(type="tool_use").metadata == {"input": {"nul \ufffd": ["?"]}}
 
 
 def test_an_interns_work_goes_to_review(task):

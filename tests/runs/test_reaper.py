@@ -1,0 +1,183 @@
+"""No run stays behind when its worker is gone, and no healthy one is ended."""
+
+import os
+import signal
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+from django_q.models import OrmQ
+
+from agents.models import Agent
+from mission_control.models import Run, Task
+from mission_control.runs import workers
+from mission_control.runs.admission import admit
+from mission_control.runs.execution import execute
+from mission_control.runs.lifecycle import claim, stop
+from mission_control.runs.reaper import Reaper, recover
+from tests import backends, rivals
+from tests.servers import wait_until
+
+Status = Run.Status
+ELSEWHERE = "folder/group/othernode/1-1"
+
+
+@pytest.fixture
+def run(task, agent) -> Run:
+    """A run that a worker of another machine holds."""
+    return claim(admit(task, agent).pk, worker=ELSEWHERE)
+
+
+@pytest.fixture
+def worker_at_work(task, settings):
+    """A real worker process in the midst of a run."""
+    settings.MISSION_CONTROL_BACKENDS = backends.NAMES
+    run = admit(task, Agent.objects.create(name="Silent", role="Tester", backend="silent"))
+    worker = rivals.start(execute, run.pk)
+    wait_until(lambda: Run.objects.get(pk=run.pk).last_seq > 1, what="the first output")
+    yield run, worker
+    worker.kill()
+    worker.join()
+
+
+def now(run: Run) -> Run:
+    run.refresh_from_db()
+    return run
+
+
+def test_a_run_whose_worker_was_killed_ends_at_the_next_look_with_what_it_had_said(worker_at_work):
+    run, worker = worker_at_work
+    reaper = Reaper()
+    reaper.look()
+    assert now(run).status == Status.RUNNING
+
+    os.kill(worker.pid, signal.SIGKILL)
+    worker.join()
+    reaper.look()
+    assert (now(run).status, run.error, run.output) == (Status.ERROR, "worker lost", "thinking about it")
+    assert run.task.status == Task.Status.BLOCKED
+
+
+def test_a_stop_that_was_asked_for_is_kept_when_the_worker_dies(worker_at_work):
+    run, worker = worker_at_work
+    os.kill(worker.pid, signal.SIGSTOP)
+    stop(run, wait_seconds=0)
+    os.kill(worker.pid, signal.SIGKILL)
+    worker.join()
+    Reaper().look()
+
+    assert now(run).status == Status.STOPPED
+
+
+def test_a_worker_that_is_silent_for_its_lease_loses_the_run_and_is_killed(worker_at_work, settings):
+    run, worker = worker_at_work
+    settings.LEASE_SECONDS = 0.5
+    os.kill(worker.pid, signal.SIGSTOP)
+    reaper = Reaper()
+    wait_until(lambda: reaper.look() or now(run).status == Status.ERROR, what="the silent worker to be found out")
+
+    worker.join(10)
+    assert worker.exitcode == -signal.SIGKILL
+    assert run.error == "worker lost"
+
+
+def test_a_worker_that_lives_keeps_its_run_beyond_the_lease(worker_at_work, settings):
+    run, _ = worker_at_work
+    settings.LEASE_SECONDS = 4.0
+    first = now(run).lease_renewed_at
+    reaper = Reaper()
+    renewals = wait_until(
+        lambda: reaper.look() or now(run).status == Status.ERROR or now(run).lease_renewed_at - first > timedelta(seconds=5),
+        what="renewals for longer than the lease",
+    )
+
+    assert renewals and now(run).status == Status.RUNNING
+
+
+def test_of_a_worker_elsewhere_only_silence_seen_by_the_reaper_itself_counts(run, settings):
+    """The stamp is old by this machine's clock, as it is where clocks differ: that proves nothing."""
+    Run.objects.update(lease_renewed_at=timezone.now() - timedelta(days=1))
+    settings.LEASE_SECONDS = 60
+    Reaper().look()
+    assert now(run).status == Status.RUNNING
+
+    settings.LEASE_SECONDS = 0.2
+    reaper = Reaper()
+    reaper.look()
+    assert now(run).status == Status.RUNNING
+    wait_until(lambda: reaper.look() or now(run).status == Status.ERROR, what="the lease to run out")
+
+
+def test_a_new_sign_of_life_counts_from_its_own_beginning(run, settings):
+    settings.LEASE_SECONDS = 0.3
+    reaper = Reaper()
+    for _ in range(20):
+        reaper.look()
+        Run.objects.filter(pk=run.pk).update(lease_renewed_at=timezone.now())
+    reaper.look()
+
+    assert now(run).status == Status.RUNNING
+
+
+def test_a_lost_run_hands_its_slot_to_the_next_that_waits(tasks, agent):
+    lost = claim(admit(tasks[0], agent).pk, worker=f"{workers.folder_id()}/group/{workers.node()}/999999999-1")
+    for task in tasks[1:5]:
+        admit(task, agent)
+    waiting = admit(tasks[5], agent, when_full="queue")
+    Reaper().look()
+
+    assert now(lost).status == Status.ERROR
+    assert (now(waiting).status, waiting.slot) == (Status.QUEUED, lost.slot)
+
+
+def test_a_queued_run_whose_job_was_lost_is_enqueued_again_and_backs_off(task, agent):
+    run = admit(task, agent)
+    OrmQ.objects.all().delete()
+    Reaper().look()
+    assert OrmQ.objects.count() == 0  # it may still be on its way
+
+    for expected, seconds in [(1, 11), (1, 11), (2, 21), (2, 21), (3, 41)]:
+        Run.objects.update(enqueued_at=timezone.now() - timedelta(seconds=seconds))
+        Reaper().look()
+        assert OrmQ.objects.count() == expected
+    assert now(run).enqueue_count == 4
+
+
+def test_a_waiting_run_that_everybody_forgot_is_started(task, agent):
+    run = admit(task, agent)
+    Run.objects.filter(pk=run.pk).update(status=Status.WAITING, slot=None, last_seq=0)
+    run.events.all().delete()
+    Reaper().look()
+
+    assert now(run).status == Status.QUEUED
+
+
+def test_a_new_start_ends_what_the_last_processes_of_its_folder_held(tasks, agent, run):
+    folder, node = workers.folder_id(), workers.node()
+    dead = claim(admit(tasks[1], agent).pk, worker=f"{folder}/group/{node}/999999999-1")
+    before_boot = claim(admit(tasks[2], agent).pk, worker=f"{folder}/group/bootedaway/1-1")
+    alive = claim(admit(tasks[3], agent).pk, worker=workers.current_worker())
+    queued = admit(tasks[4], agent)
+    OrmQ.objects.all().delete()
+
+    assert {ended.pk for ended in recover(folder)} == {dead.pk, before_boot.pk}
+    assert [now(one).status for one in (dead, before_boot)] == [Status.ERROR, Status.ERROR]
+    assert [now(one).status for one in (alive, run)] == [Status.RUNNING, Status.RUNNING]
+    assert now(queued).status == Status.QUEUED and OrmQ.objects.count() == 1
+
+
+def test_a_worker_is_known_by_more_than_its_pid():
+    mine = workers.current_worker()
+
+    assert not workers.is_gone(mine)
+    assert workers.is_gone(mine + "0")  # the same pid, started at another time
+    assert not workers.is_gone(ELSEWHERE)
+
+
+def test_groups_of_workers_are_alive_while_they_beat():
+    assert workers.alive() == 0
+    workers.beat()
+    workers.beat()
+    assert workers.alive() == 1
+    workers.leave()
+    assert workers.alive() == 0
