@@ -7,6 +7,8 @@ import sys
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pocketpaw_site.settings")
+    if sys.argv[1:2] == ["worker"]:
+        os.environ["MISSION_CONTROL_PROCESS"] = "worker"  # the settings differ; see their database part
     from pocketpaw_site.environment import one_clear_line
 
     with one_clear_line():

@@ -257,6 +257,7 @@ LOGGING = {
         "django-q": {"level": "WARNING", "handlers": [], "propagate": True},
         "daphne": {"level": "WARNING"},
         "httpx": {"level": "WARNING"},
+        "httpx2": {"level": "WARNING"},
         "django.channels.server": {"level": "WARNING"},
     },
 }

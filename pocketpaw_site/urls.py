@@ -1,4 +1,9 @@
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path
 
-urlpatterns = [path("admin/", admin.site.urls)]
+urlpatterns = [
+    path("admin/", admin.site.urls),
+    path("api/session/", include("rest_framework.urls")),  # the browsable API's login
+    path("", include("mission_control.web.urls")),
+    path("", include("mission_control.api.urls")),
+]

@@ -11,7 +11,6 @@ import logging
 import os
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import aclosing, asynccontextmanager, suppress
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
@@ -20,6 +19,7 @@ from agents.backends.base import Backend, BackendError, BackendEvent, EventType,
 from agents.redaction import redact, shown_error
 
 if TYPE_CHECKING:
+    from httpx2 import AsyncClient
     from pydantic_ai.models import Model
     from pydantic_ai.usage import RunUsage
 
@@ -110,7 +110,6 @@ class PydanticAI(Backend):
             raise BackendError(reason)
         endpoint = Endpoint.of(options)
         os.environ.setdefault("PYDANTIC_AI_NO_BANNER", "1")  # it would print one among our log lines
-        await asyncio.to_thread(import_module, "pydantic_ai")  # a second's work that must not hold up the loop
         try:
             async with endpoint.model() as model, aclosing(_answer(model, prompt, options)) as answer:
                 async for item in answer:
@@ -148,7 +147,7 @@ class Endpoint(NamedTuple):
         provider, _, name = model_name.partition(":")
         if not name or provider not in PROVIDERS:
             raise BackendError(
-                f"`model` must be provider:model, with one of the providers {', '.join(PROVIDERS)}; "
+                "`model` must be `provider:model`, with a provider such as openai, anthropic, google, mistral; "
                 "or set `base_url` to an OpenAI-compatible server"
             )
         if own_url and provider in {"openai", "openai-chat"}:
@@ -170,41 +169,44 @@ class Endpoint(NamedTuple):
 
     @asynccontextmanager
     async def model(self) -> AsyncIterator["Model"]:
-        """Open the model; its HTTP client is closed on the way out, with whatever it still has under way."""
+        """Open the model; its HTTP client is closed on the way out, with whatever it still has under way.
+
+        The SDKs are imported in a thread: it is seconds of work that must not hold up the loop.
+        """
         if self.base_url:
-            async with self._openai_compatible() as model:
+            http_client, model = await asyncio.to_thread(self._openai_compatible)
+            async with http_client:
                 yield model
-            return
+        else:
+            async with await asyncio.to_thread(self._inferred) as model:
+                yield model
+
+    def _inferred(self) -> "Model":
         from pydantic_ai.models import infer_model
 
         try:
-            model = infer_model(f"{self.provider}:{self.model_name}")
+            return infer_model(f"{self.provider}:{self.model_name}")
         except ImportError:
             extra = PROVIDERS[self.provider].extra
             raise BackendError(f"{self.title} needs a package: pip install 'pydantic-ai-slim[{extra}]'") from None
-        async with model:
-            yield model
 
-    @asynccontextmanager
-    async def _openai_compatible(self) -> AsyncIterator["Model"]:
+    def _openai_compatible(self) -> tuple["AsyncClient", "Model"]:
         import httpx2
         from openai import AsyncOpenAI
         from pydantic_ai.models.openai import OpenAIChatModel
         from pydantic_ai.profiles.openai import OpenAIModelProfile
         from pydantic_ai.providers.openai_compatible import OpenAICompatibleProvider
 
-        async with httpx2.AsyncClient(
+        http_client = httpx2.AsyncClient(
             timeout=httpx2.Timeout(READ_SECONDS, connect=CONNECT_SECONDS),
             follow_redirects=False,
             event_hooks={"request": [] if self.trusted else [_keep_plain_headers]},
-        ) as http_client:
-            client = AsyncOpenAI(
-                base_url=self.base_url, api_key=self.api_key, http_client=http_client, max_retries=0
-            )
-            # A server that just closes the connection looks like one that is done, but for the reason it gives.
-            profile = OpenAIModelProfile(openai_chat_streaming_requires_finish_reason=True)
-            provider = OpenAICompatibleProvider("openai-compatible", openai_client=client, profile=profile)
-            yield OpenAIChatModel(self.model_name, provider=provider)
+        )
+        client = AsyncOpenAI(base_url=self.base_url, api_key=self.api_key, http_client=http_client, max_retries=0)
+        # A server that just closes the connection looks like one that is done, but for the reason it gives.
+        profile = OpenAIModelProfile(openai_chat_streaming_requires_finish_reason=True)
+        provider = OpenAICompatibleProvider("openai-compatible", openai_client=client, profile=profile)
+        return http_client, OpenAIChatModel(self.model_name, provider=provider)
 
 
 async def _keep_plain_headers(request: Any) -> None:

@@ -1,8 +1,12 @@
-"""What an agent said and nobody has stored yet: joined where neighbours are text, bounded, in order."""
+"""What an agent said and nobody has stored yet: joined where neighbours are text, bounded, in order.
+
+Keys and passwords are taken out of it here, before anything is stored or sent.
+"""
 
 import asyncio
 
 from agents.backends.base import BackendEvent
+from agents.redaction import redact_secrets
 from mission_control.runs.events import Draft, Type
 
 EVENT_CHARS = 32_000  # a piece of text is never stored in larger events
@@ -42,7 +46,7 @@ class EventBuffer:
                 self._grow(event.type, text[start : start + EVENT_CHARS])
         else:
             self._seal()
-            self._drafts.append(Draft(event.type, text, event.metadata))
+            self._drafts.append(Draft(event.type, redact_secrets(text), event.metadata))
         self._size += len(text)
         if self._size >= FULL_CHARS:
             self._room.clear()
@@ -62,9 +66,8 @@ class EventBuffer:
 
     def _seal(self) -> None:
         if self._growing is not None:
-            self._drafts.append(
-                Draft(self._growing.type, "".join(self._pieces), timestamp=self._growing.timestamp)
-            )
+            text = redact_secrets("".join(self._pieces))
+            self._drafts.append(Draft(self._growing.type, text, timestamp=self._growing.timestamp))
         self._growing, self._pieces = None, []
 
     def take(self) -> list[Draft]:

@@ -8,6 +8,7 @@ import asyncio
 import logging
 import os
 import time
+import traceback
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -22,6 +23,7 @@ from django.utils import timezone
 
 from agents.backends import registry
 from agents.backends.base import Backend, BackendError, Usage
+from agents.redaction import redact
 from mission_control.broadcast import publish_events
 from mission_control.frames import RunHeader
 from mission_control.logs import current_run
@@ -58,7 +60,7 @@ def execute(run_id: uuid.UUID) -> None:
     try:
         asyncio.run(_execute(run_id))
     except (Exception, SystemExit, asyncio.CancelledError):
-        logger.exception("the run broke off; the reaper ends it if it has not ended")
+        logger.error("the run broke off, the reaper ends it: %s", redact(traceback.format_exc()))
     finally:
         current_run.reset(token)
 
@@ -91,7 +93,7 @@ def failure(error: BaseException) -> Outcome:
     """Return the outcome of a failure: its own words where it was meant for people, else that it was unexpected."""
     if isinstance(error, BackendError | OutputTooLong):
         return Outcome(Status.ERROR, str(error) or "The agent failed without saying why")
-    logger.error("unexpected failure", exc_info=error)
+    logger.error("unexpected failure: %s", redact("".join(traceback.format_exception(error))))
     return Outcome(Status.ERROR, f"Unexpected failure: {type(error).__name__}: {error}")
 
 
@@ -146,9 +148,9 @@ class Execution:
 
     async def read(self, prompt: str) -> None:
         """Put what the agent says into the buffer, held back while it is full."""
-        backend: Backend = registry.get(self.run.agent.backend)()
-        options = self.run.agent.backend_options
-        registry.check_options(backend.name, options)
+        name, options = self.run.agent.backend, self.run.agent.backend_options
+        backend: Backend = registry.get(name)()
+        registry.check_options(name, options)
         stream = backend.stream(prompt, options, workdir_of(self.run))
         try:
             async for item in stream:

@@ -61,7 +61,7 @@ class Output:
 
 
 def tail(run_id: uuid.UUID, agent_name: str, *, upto: int | None = None) -> Output:
-    """Read the end of a run's log, or of its part up to number `upto`: a bounded number of events and characters."""
+    """Read the end of a run's log, or of its part up to number `upto`: so many events and characters at most."""
     stored = RunEvent.objects.filter(run_id=run_id)
     if upto is not None:
         stored = stored.filter(seq__lte=upto)

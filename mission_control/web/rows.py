@@ -92,7 +92,7 @@ class Row:
 
     @property
     def obstacle(self) -> str:
-        """Name what would have a run refused whatever the capacity: person, review, blocked, no_agent, or nothing."""
+        """Name what would have a run refused with slots free: person, review, blocked, no_agent, or nothing."""
         if self.task.task_type != Task.Type.AGENT:
             return "person" if self.task.task_type == Task.Type.HUMAN else "review"
         if self.blockers:
@@ -100,7 +100,7 @@ class Row:
         return "" if self.any_agent else "no_agent"
 
     @property
-    def elapsed_seconds(self) -> int | None:
+    def elapsed_seconds(self) -> float | None:
         """Return for how long the active run has worked, or waited while it has not begun."""
         run = self.task.last_run
         return None if run is None or not run.is_active else seconds_since(run.started_at or run.queued_at)
@@ -149,9 +149,7 @@ def rows(tasks: Iterable[Task], allowed: Allowed, *, any_agent: bool) -> list[Ro
     return [Row(task, allowed, any_agent) for task in tasks]
 
 
-def pane(
-    row: Row, *, run_id: uuid.UUID | None = None, upto: int | None = None, with_output: bool = True
-) -> Pane:
+def pane(row: Row, *, run_id: uuid.UUID | None = None, upto: int | None = None, with_output: bool = True) -> Pane:
     """Return the pane of a task: its newest attempt, or the one asked for. Unknown ones count as the newest."""
     if not row.allowed.read:
         return Pane(row, None, [], Output(), None, None)
@@ -172,8 +170,8 @@ def deliverable_of(task: Task) -> Deliverable | None:
     return found
 
 
-def seconds_since(moment: datetime) -> int:
-    return max(int((timezone.now() - moment).total_seconds()), 0)
+def seconds_since(moment: datetime) -> float:
+    return max((timezone.now() - moment).total_seconds(), 0.0)
 
 
 def clock(seconds: float | None) -> str:

@@ -8,6 +8,7 @@ urlpatterns = [
     path("login", LoginView.as_view(template_name="login.html", redirect_authenticated_user=True), name="login"),
     path("logout", LogoutView.as_view(), name="logout"),
     path("capacity", views.capacity_pips, name="capacity"),
+    path("tasks", views.task_list, name="tasks"),
     path("tasks/<uuid:task_id>", views.task_page, name="task"),
     path("tasks/<uuid:task_id>/row", views.task_row, name="task-row"),
     path("tasks/<uuid:task_id>/pane", views.task_pane, name="task-pane"),

@@ -61,18 +61,15 @@ def task_page(request: HttpRequest, task_id: uuid.UUID) -> HttpResponse:
 
 
 def _page(request: HttpRequest, opened_id: uuid.UUID | None) -> HttpResponse:
-    shared = _shared(request)
-    page = Paginator(shown_tasks(), TASKS_A_PAGE).get_page(request.GET.get("page"))
-    listed = rows(page.object_list, shared["allowed"], any_agent=shared["any_agent"])
-    opened = _opened(listed, opened_id, shared)
+    shared = _shared_with_rows(request)
+    opened = _opened(shared["rows"], opened_id, shared)
     context = {
         **shared,
-        "page": page,
-        "rows": listed,
         "at_task": opened_id is not None,
         "opened_id": opened and opened.task.pk,
         "pane": opened and _pane(request, opened),
         "blanks": BLANKS,
+        "host": request.build_absolute_uri("/").rstrip("/"),
     }
     return render(request, "board.html", context)
 
@@ -85,6 +82,12 @@ def _opened(listed: list[Row], opened_id: uuid.UUID | None, shared: dict[str, An
 
 
 # ---------------------------------------------------------------- fragments
+@require_safe
+@sees_tasks
+def task_list(request: HttpRequest) -> HttpResponse:
+    return render(request, "_tasks.html", _shared_with_rows(request))
+
+
 @require_safe
 @sees_tasks
 def task_row(request: HttpRequest, task_id: uuid.UUID) -> HttpResponse:
@@ -110,7 +113,7 @@ def task_summary(request: HttpRequest, task_id: uuid.UUID) -> HttpResponse:
 @require_safe
 @sees_tasks
 def capacity_pips(request: HttpRequest) -> HttpResponse:
-    return render(request, "_capacity.html", {"capacity": capacity()})
+    return render(request, "_capacity.html", {"capacity": _capacity()})
 
 
 @require_safe
@@ -187,9 +190,23 @@ def _shared(request: HttpRequest) -> dict[str, Any]:
         "allowed": Allowed.to(request.user),
         "any_agent": bool(agents),
         "agent_options": render_to_string("_agent_options.html", {"agents": agents}),
-        "capacity": capacity(),
+        "capacity": _capacity(),
         "page_query": _page_query(request),
     }
+
+
+def _shared_with_rows(request: HttpRequest) -> dict[str, Any]:
+    shared = _shared(request)
+    page = Paginator(shown_tasks(), TASKS_A_PAGE).get_page(request.GET.get("page"))
+    listed = rows(page.object_list, shared["allowed"], any_agent=shared["any_agent"])
+    return {**shared, "page": page, "rows": listed}
+
+
+def _capacity() -> dict[str, Any]:
+    """Return the capacity as the top bar shows it: numbers, and one pip a slot, true while it is held."""
+    now = capacity()
+    held = now["running"] + now["queued"]
+    return {**now, "held": held, "pips": [number < held for number in range(now["limit"])]}
 
 
 def _page_query(request: HttpRequest) -> str:

@@ -95,7 +95,7 @@ async def test_a_rehearsal_fails_after_the_chunks_asked_for(fail_after, emitted,
 async def test_a_rehearsal_ends_when_it_is_cancelled(options):
     emitted = []
     task = asyncio.create_task(_collect(options, emitted))
-    while not emitted:
+    while not (emitted or task.done()):
         await asyncio.sleep(0)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):

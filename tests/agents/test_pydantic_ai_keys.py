@@ -5,6 +5,7 @@ import importlib.util
 import pytest
 
 from agents.backends.pydantic_ai import PydanticAI
+from agents.redaction import shown_error
 from tests.agents.follow import follow
 from tests.agents.wire import STREAM_HEAD, chunk, raw_server, saying
 
@@ -82,9 +83,9 @@ async def test_a_redirect_is_not_followed():
     ("model", "message"),
     [
         ("", "Set the option `model`"),
-        ("gpt-5.2", "`model` must be provider:model"),
-        ("nobody:model", "`model` must be provider:model"),
-        ("openai:", "`model` must be provider:model"),
+        ("gpt-5.2", "`model` must be `provider:model`"),
+        ("nobody:model", "`model` must be `provider:model`"),
+        ("openai:", "`model` must be `provider:model`"),
         ("openai:gpt-5.2", "OpenAI needs OPENAI_API_KEY in the environment"),
         ("openai-responses:gpt-5.2", "OpenAI needs OPENAI_API_KEY in the environment"),
         ("anthropic:claude", "Anthropic needs ANTHROPIC_API_KEY in the environment"),
@@ -96,6 +97,7 @@ async def test_what_is_not_set_is_named(monkeypatch, model, message):
     monkeypatch.delenv("OPENAI_API_KEY")
     seen = await follow(PydanticAI(), "Go.", {"model": model} if model else {})
     assert seen.error.startswith(message)
+    assert shown_error(seen.error) == seen.error
 
 
 @pytest.mark.parametrize("extra", ["mistral", "groq", "google"])
@@ -111,3 +113,4 @@ async def test_a_provider_whose_package_is_not_installed_says_which_to_install(m
         monkeypatch.setenv(name, "0123456789")
     seen = await follow(PydanticAI(), "Go.", {"model": f"{extra}:m"})
     assert seen.error.endswith(f"needs a package: pip install 'pydantic-ai-slim[{extra}]'")
+    assert shown_error(seen.error) == seen.error

@@ -1,5 +1,7 @@
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -97,6 +99,17 @@ def test_a_backend_that_cannot_say_what_it_misses_does_not_break_the_list(settin
     entry = described("forgetful")
     assert entry["available"] is False
     assert "could not read [path]" in entry["reason"]
+
+
+async def test_the_example_in_the_documentation_is_a_backend_that_works(settings, tmp_path, monkeypatch):
+    page = Path(settings.BASE_DIR, "docs/backends.md").read_text()
+    (tmp_path / "shouting").mkdir()
+    (tmp_path / "shouting/backend.py").write_text(re.search(r"```python\n(.*?)```", page, re.DOTALL)[1])
+    monkeypatch.syspath_prepend(tmp_path)
+    settings.MISSION_CONTROL_BACKENDS = {"shout": "shouting.backend.Shout"}
+    registry.check_options("shout", {"times": 2})
+    seen = await follow(registry.get("shout")(), "hey", {"times": 2})
+    assert (seen.text(), seen.usage.model) == ("HEY\nHEY\n", "lungs")
 
 
 def test_listing_the_backends_imports_no_sdk():

@@ -1,0 +1,79 @@
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db import transaction
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+
+from mission_control.runs.errors import Refusal
+
+
+class Lean(admin.ModelAdmin):
+    """A list that stays fast with a million rows."""
+
+    show_full_result_count = False
+    list_per_page = 50
+
+    def get_deleted_objects(self, objs, request: HttpRequest):
+        """Name what is deleted; do not collect the hundred thousand rows that may hang on it."""
+        names = [f"{self.opts.verbose_name}: {obj}, and what belongs to it alone" for obj in objs]
+        return names, {self.opts.verbose_name_plural: len(names)}, set(), []
+
+
+class ReadOnly(Lean):
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+class ByVerbs(Lean):
+    """Saves and deletes by the model's verbs; what they refuse is shown, and nothing of it happens."""
+
+    create_verb: Callable[..., Model]
+    change_verb: Callable[..., Model]
+    delete_verb: Callable[[Any], None]
+
+    def save_model(self, request: HttpRequest, obj: Model, form, change: bool) -> None:
+        given = form.cleaned_data
+        if change:
+            original = type(obj)._default_manager.get(pk=obj.pk)
+            saved = type(self).change_verb(original, **{name: given[name] for name in form.changed_data})
+        else:
+            saved = type(self).create_verb(**given)
+        obj.__dict__.update(saved.__dict__)
+
+    def save_related(self, request: HttpRequest, form, formsets, change: bool) -> None:
+        """Nothing is left to do: the verb wrote the relations too."""
+
+    def delete_model(self, request: HttpRequest, obj: Model) -> None:
+        type(self).delete_verb(obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet) -> None:
+        for obj in queryset:
+            type(self).delete_verb(obj)
+
+    def changeform_view(self, request: HttpRequest, *args, **kwargs) -> HttpResponse:
+        return self._refusable(super().changeform_view, request, *args, **kwargs)
+
+    def delete_view(self, request: HttpRequest, *args, **kwargs) -> HttpResponse:
+        return self._refusable(super().delete_view, request, *args, **kwargs)
+
+    def changelist_view(self, request: HttpRequest, *args, **kwargs) -> HttpResponse:
+        return self._refusable(super().changelist_view, request, *args, **kwargs)
+
+    def _refusable(self, view: Callable[..., HttpResponse], request: HttpRequest, *args, **kwargs) -> HttpResponse:
+        """Answer, in one transaction that a refusal undoes."""
+        if request.method != "POST":
+            return view(request, *args, **kwargs)
+        try:
+            with transaction.atomic():
+                return view(request, *args, **kwargs)
+        except Refusal as refusal:
+            self.message_user(request, refusal.detail, messages.ERROR)
+            return HttpResponseRedirect(request.get_full_path())

@@ -1,0 +1,28 @@
+from django.contrib import admin
+from django.db import transaction
+
+from mission_control.admin.base import Lean, ReadOnly
+from mission_control.models import Capacity, WorkerGroup
+from mission_control.runs.lifecycle import promote
+
+
+@admin.register(Capacity)
+class CapacityAdmin(Lean):
+    """The one row: changed while everything runs; what waits starts at once when there is more room."""
+
+    list_display = ["__str__", "limit"]
+
+    def has_add_permission(self, request) -> bool:
+        return False
+
+    def has_delete_permission(self, request, obj=None) -> bool:
+        return False
+
+    def save_model(self, request, obj, form, change) -> None:
+        super().save_model(request, obj, form, change)
+        transaction.on_commit(promote)
+
+
+@admin.register(WorkerGroup)
+class WorkerGroupAdmin(ReadOnly):
+    list_display = ["host", "pid", "beat_at"]

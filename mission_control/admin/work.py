@@ -1,0 +1,103 @@
+from django.contrib import admin
+
+from agents.models import Agent
+from mission_control import documents, projects, tasks, team
+from mission_control.admin.base import ByVerbs, ReadOnly
+from mission_control.models import Deliverable, DeliverableVersion, Project, Task
+
+
+@admin.register(Agent)
+class AgentAdmin(ByVerbs):
+    create_verb, change_verb, delete_verb = map(staticmethod, (team.create, team.change, team.delete))
+    list_display = ["name", "role", "backend", "level", "status", "last_heartbeat", "updated_at"]
+    list_filter = ["backend", "level", "status"]
+    search_fields = ["name", "role", "id"]
+    readonly_fields = ["id", "last_heartbeat", "created_at", "updated_at"]
+
+
+@admin.register(Task)
+class TaskAdmin(ByVerbs):
+    create_verb, change_verb, delete_verb = map(staticmethod, (tasks.create, tasks.change, tasks.delete))
+    list_display = ["title", "status", "priority", "task_type", "project", "updated_at"]
+    list_filter = ["status", "priority", "task_type"]
+    list_select_related = ["project"]
+    search_fields = ["title", "id"]
+    raw_id_fields = ["project", "parent_task", "blocked_by"]
+    readonly_fields = [
+        "id",
+        "status",
+        "assigned",
+        "last_run",
+        "started_at",
+        "completed_at",
+        "created_at",
+        "updated_at",
+    ]
+    fields = [
+        "id",
+        "title",
+        "description",
+        "status",
+        "priority",
+        "task_type",
+        "project",
+        "assigned",
+        "parent_task",
+        "blocked_by",
+        "tags",
+        "due_date",
+        "estimated_minutes",
+        "active_description",
+        "metadata",
+        "last_run",
+        "started_at",
+        "completed_at",
+        "created_at",
+        "updated_at",
+    ]
+
+    @admin.display(description="Assignees")
+    def assigned(self, task: Task) -> str:
+        """Show them only: an assignment is a verb's, which moves the task and tells the feed."""
+        return ", ".join(agent.name for agent in task.assignees.order_by("assignments__place")) or "-"
+
+    def get_readonly_fields(self, request, obj=None) -> list[str]:
+        """Let a person set the status of a task that exists; a new one's follows from its assignees."""
+        return [name for name in self.readonly_fields if obj is None or name != "status"]
+
+
+@admin.register(Project)
+class ProjectAdmin(ByVerbs):
+    create_verb, change_verb, delete_verb = map(staticmethod, (projects.create, projects.change, projects.delete))
+    list_display = ["title", "status", "planner_agent", "updated_at"]
+    list_filter = ["status"]
+    list_select_related = ["planner_agent"]
+    search_fields = ["title", "id"]
+    raw_id_fields = ["planner_agent", "team_agents", "prd_document"]
+    readonly_fields = ["id", "started_at", "completed_at", "created_at", "updated_at"]
+
+
+@admin.register(Deliverable)
+class DeliverableAdmin(ByVerbs):
+    create_verb, change_verb, delete_verb = map(
+        staticmethod, (documents.create, documents.change, documents.delete)
+    )
+    list_display = ["title", "type", "version", "task", "project", "updated_at"]
+    list_filter = ["type"]
+    list_select_related = ["task", "project"]
+    search_fields = ["title", "id"]
+    raw_id_fields = ["task", "project"]
+    readonly_fields = ["id", "version", "run", "created_at", "updated_at"]
+
+    def get_queryset(self, request):
+        return super().get_queryset(request).defer("content")
+
+
+@admin.register(DeliverableVersion)
+class DeliverableVersionAdmin(ReadOnly):
+    list_display = ["deliverable", "version", "editor_id", "run", "created_at"]
+    list_select_related = ["deliverable", "run"]
+    search_fields = ["deliverable__title", "deliverable__id"]
+
+    def get_queryset(self, request):
+        return super().get_queryset(request).defer("content", "deliverable__content", "run__output", "run__prompt")

@@ -1,0 +1,15 @@
+from knox.auth import TokenAuthentication
+from rest_framework.authentication import SessionAuthentication
+from rest_framework.exceptions import AuthenticationFailed
+
+
+class BearerAuthentication(TokenAuthentication):
+    """A token in the Authorization header. Bytes that spell no token are a wrong token."""
+
+    def authenticate_credentials(self, token: bytes):
+        if not token.isascii() or not token.isalnum():
+            raise AuthenticationFailed("Invalid token.")
+        return super().authenticate_credentials(token)
+
+
+AUTHENTICATION = [BearerAuthentication, SessionAuthentication]

@@ -1,0 +1,122 @@
+"""Every error's answer: the contract's "Errors". No text here comes from a traceback or the database."""
+
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
+from django.db import DataError, IntegrityError
+from django.http import Http404, HttpRequest, JsonResponse, UnreadablePostError
+from rest_framework import exceptions
+from rest_framework.response import Response
+
+from mission_control.runs.errors import LimitReached, Refusal
+from mission_control.runs.events import storable
+
+MESSAGES_A_FIELD = 10
+MESSAGE_CHARS = 300
+GENERAL = ("detail", "non_field_errors", "__all__")
+
+logger = logging.getLogger(__name__)
+
+
+def exception_handler(exception: Exception, context: dict[str, Any]) -> Response | None:
+    """Answer what a REST view raised; None for what is our own fault."""
+    answer = _answer(exception)
+    if answer is None:
+        return None
+    status, body, headers = answer
+    return Response(body, status=status, headers=headers)
+
+
+def answer_for(exception: Exception, request: HttpRequest) -> JsonResponse:
+    """Answer what a plain Django view raised, as the REST views would; raise it again when it is our own fault."""
+    answer = _answer(exception)
+    if answer is None:
+        raise exception
+    status, body, headers = answer
+    return JsonResponse(body, status=status, headers=headers)
+
+
+def not_found(request: HttpRequest, **kwargs: str) -> JsonResponse:
+    """Answer a path of the API that does not exist."""
+    return answer_for(exceptions.NotFound(), request)
+
+
+def _answer(exception: Exception) -> tuple[int, dict[str, Any], dict[str, str]] | None:
+    """Return status, body and headers."""
+    if isinstance(exception, Refusal):
+        body = {name: _told(value) for name, value in {**exception.body, "detail": exception.detail}.items()}
+        return exception.status, body, _retry_after(exception)
+    if isinstance(exception, IntegrityError | DataError):
+        # Checked before, so that only a rival's change at the same moment leads here.
+        logger.warning("the database refused a change", exc_info=exception)
+        return 409, {"detail": "What this refers to was changed at the same moment. Try again."}, {}
+    exception = _as_api_exception(exception)
+    if not isinstance(exception, exceptions.APIException):
+        return None
+    headers = {"WWW-Authenticate": "Bearer"} if exception.status_code == 401 else {}
+    if isinstance(exception, exceptions.ValidationError):
+        return 400, _field_errors(exception.detail), headers
+    return exception.status_code, {"detail": _told(str(exception.detail))}, headers
+
+
+def _retry_after(refusal: Refusal) -> dict[str, str]:
+    return {"Retry-After": str(refusal.retry_after_seconds)} if isinstance(refusal, LimitReached) else {}
+
+
+def _as_api_exception(exception: Exception) -> Exception:
+    """Return Django's own refusals as DRF's."""
+    if isinstance(exception, Http404):
+        return exceptions.NotFound()
+    if isinstance(exception, PermissionDenied):
+        return exceptions.PermissionDenied()
+    if isinstance(exception, RequestDataTooBig):
+        return TooLarge()
+    if isinstance(exception, SuspiciousOperation | UnreadablePostError):
+        return exceptions.ParseError("The request cannot be read.")
+    return exception
+
+
+class TooLarge(exceptions.APIException):
+    status_code = 413
+    default_detail = "The body is too large."
+
+
+def _field_errors(detail: Any) -> dict[str, Any]:
+    """Return `{"<field>": ["…"], "detail": "<the first of them>"}`; each message names its field."""
+    if not isinstance(detail, dict):
+        detail = {"detail": detail}
+    fields: dict[str, list[str]] = {}
+    for name, value in detail.items():
+        sentences = [_sentence(name, message) for message in _messages(value)]
+        fields[name] = list(dict.fromkeys(sentences))[:MESSAGES_A_FIELD]
+    first = next((sentences[0] for sentences in fields.values() if sentences), "The request is not valid.")
+    return {**{name: said for name, said in fields.items() if name not in GENERAL}, "detail": first}
+
+
+def _messages(value: Any) -> Iterator[str]:
+    """Yield the messages from whatever DRF nests them in."""
+    if isinstance(value, dict):
+        value = value.values()
+    elif isinstance(value, str):
+        yield value
+        return
+    for item in value:
+        yield from _messages(item)
+
+
+def _sentence(field: str, message: str) -> str:
+    if field in GENERAL:
+        return _told(message)
+    name = field.replace("_", " ")
+    label = name.capitalize()
+    told = message.replace("This field", label).replace("this field", name)
+    return _told(told if name in told.lower() else f"{label}: {told}")
+
+
+def _told(value: Any) -> Any:
+    """Return a text as it may be sent: short, and without what JSON cannot carry."""
+    if isinstance(value, list):
+        return [_told(item) for item in value]
+    return storable(value[:MESSAGE_CHARS]) if isinstance(value, str) else value

@@ -1,0 +1,232 @@
+"""Fields that take what the contract says, and nothing that merely resembles it.
+
+In JSON a number is no string, a string no number, and a bool no number. An HTML form has only strings: there the
+string is read.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from typing import Any
+
+from rest_framework import serializers
+from rest_framework.exceptions import ParseError
+from rest_framework.utils import html
+
+from agents.models import Agent
+from mission_control.api.pagination import LARGEST
+from mission_control.api.parsers import strict_loads
+from mission_control.ids import as_uuid
+from mission_control.runs.events import storable
+
+TITLE_CHARS = 200
+DESCRIPTION_CHARS = 50_000
+CONTENT_BYTES = 5 * 1024 * 1024
+TAGS, TAG_CHARS = 50, 50
+DATA_BYTES, DATA_LEVELS = 64 * 1024, 20
+MOST_IDS = 500
+
+
+def is_from_form(field: serializers.Field) -> bool:
+    return html.is_html_input(getattr(field.root, "initial_data", None))
+
+
+class Text(serializers.CharField):
+    def run_validation(self, data: Any = serializers.empty) -> str | None:
+        # First of all: CharField would print a deep list to see whether it is blank.
+        if not (data is serializers.empty or data is None or isinstance(data, str)):
+            self.fail("invalid")
+        return super().run_validation(data)
+
+
+class Title(Text):
+    def __init__(self, max_length: int = TITLE_CHARS, **kwargs) -> None:
+        super().__init__(max_length=max_length, **kwargs)
+
+
+class Description(Text):
+    """A long text, kept as it was written."""
+
+    def __init__(self, **kwargs) -> None:
+        kwargs = {"required": False, "allow_blank": True, "trim_whitespace": False, **kwargs}
+        super().__init__(max_length=DESCRIPTION_CHARS, style={"base_template": "textarea.html"}, **kwargs)
+
+
+class Content(Text):
+    """A document's content, at most 5 MB."""
+
+    default_error_messages = {"too_large": "This field may not be larger than 5 MB."}
+
+    def __init__(self, **kwargs) -> None:
+        kwargs = {"allow_blank": True, "trim_whitespace": False, **kwargs}
+        super().__init__(style={"base_template": "textarea.html"}, **kwargs)
+
+    def to_internal_value(self, data: Any) -> str:
+        text = super().to_internal_value(data)
+        if len(text.encode("utf-8", "replace")) > CONTENT_BYTES:
+            self.fail("too_large")
+        return text
+
+
+class Integer(serializers.IntegerField):
+    """A number from 0 that any database takes."""
+
+    def __init__(self, **kwargs) -> None:
+        super().__init__(min_value=0, max_value=LARGEST, **kwargs)
+
+    def to_internal_value(self, data: Any) -> int:
+        if not is_from_form(self) and (isinstance(data, bool) or not isinstance(data, int)):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class Flag(serializers.BooleanField):
+    default_error_messages = {"invalid": "Must be true or false."}
+
+    def to_internal_value(self, data: Any) -> bool:
+        if not is_from_form(self) and not isinstance(data, bool):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class Choice(serializers.ChoiceField):
+    """One of the names. The error lists them, and does not repeat what was sent."""
+
+    default_error_messages = {"invalid_choice": "Must be one of {names}."}
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str) or data not in self.choices:
+            self.fail("invalid_choice", names=", ".join(self.choices))
+        return data
+
+
+class Tags(serializers.ListField):
+    """A list of short texts, none of them blank."""
+
+    def __init__(self, max_chars: int = TAG_CHARS, **kwargs) -> None:
+        super().__init__(child=Text(max_length=max_chars), max_length=TAGS, required=False, **kwargs)
+
+    def to_internal_value(self, data: Any) -> list[str]:
+        if isinstance(data, list) and len(data) > TAGS:  # before each of a million is looked at
+            self.fail("max_length", max_length=TAGS)
+        return super().to_internal_value(data)
+
+
+class Data(serializers.JSONField):
+    """A JSON object of at most 64 kB and 20 levels, which any database can keep."""
+
+    default_error_messages = {
+        "not_an_object": "Must be a JSON object.",
+        "too_deep": "Must not have more than {levels} levels.",
+        "too_large": "Must not be larger than 64 kB.",
+        "characters": "NUL characters and lone surrogates are not allowed.",
+    }
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        if isinstance(data, str) and is_from_form(self):
+            data = self._from_form(data)
+        if not isinstance(data, dict):
+            self.fail("not_an_object")
+        for text in self._texts(data):
+            if text != storable(text):
+                self.fail("characters")
+        if len(json.dumps(data, ensure_ascii=False).encode()) > DATA_BYTES:
+            self.fail("too_large")
+        return data
+
+    def _from_form(self, text: str) -> Any:
+        try:
+            return strict_loads(text or "{}")
+        except ParseError:
+            self.fail("invalid")
+
+    def _texts(self, data: dict[str, Any]) -> Iterator[str]:
+        """Yield all keys and texts, without recursion; fail at the level that is too deep."""
+        ahead: list[tuple[Any, int]] = [(data, 1)]
+        while ahead:
+            item, level = ahead.pop()
+            if isinstance(item, str):
+                yield item
+            elif isinstance(item, dict | list):
+                if level > DATA_LEVELS:
+                    self.fail("too_deep", levels=DATA_LEVELS)
+                inside: Iterable = chain(item, item.values()) if isinstance(item, dict) else item
+                ahead += [(one, level + 1) for one in inside]
+
+
+class Id(serializers.UUIDField):
+    """An id, which need not belong to anything."""
+
+    def to_internal_value(self, data: Any):
+        if not isinstance(data, str) or (key := as_uuid(data)) is None:
+            self.fail("invalid")
+        return key
+
+
+class Reference(Id):
+    """The id of an object that exists: validated to the object."""
+
+    default_error_messages = {"unknown": "There is no {noun} with this id."}
+
+    def __init__(self, queryset, **kwargs) -> None:
+        super().__init__(**kwargs)
+        self.queryset = queryset
+
+    def to_internal_value(self, data: Any):
+        found = self.queryset.filter(pk=super().to_internal_value(data)).first()
+        if found is None:
+            self.fail("unknown", noun=self.queryset.model._meta.verbose_name)
+        return found
+
+    def to_representation(self, value) -> str:
+        return str(value.pk)
+
+
+class References(serializers.ListField):
+    """A list of ids of objects that exist: validated to the objects, in order, each once. One query."""
+
+    default_error_messages = {"unknown": "There is no {noun} with the id {id}."}
+
+    def __init__(self, queryset, **kwargs) -> None:
+        super().__init__(child=Id(), max_length=MOST_IDS, required=False, **kwargs)
+        self.queryset = queryset
+
+    def to_internal_value(self, data: Any) -> list:
+        if isinstance(data, list) and len(data) > MOST_IDS:
+            self.fail("max_length", max_length=MOST_IDS)
+        keys = list(dict.fromkeys(super().to_internal_value(data)))
+        found = self.queryset.in_bulk(keys)
+        for key in keys:
+            if key not in found:
+                self.fail("unknown", noun=self.queryset.model._meta.verbose_name, id=key)
+        return [found[key] for key in keys]
+
+    def to_representation(self, value) -> list[str]:
+        return [str(item.pk) for item in value.all()]
+
+
+class Person(Text):
+    """Who did it: null, `human`, or the id of an agent that exists."""
+
+    default_error_messages = {"unknown": "Must be null, human, or the id of an agent."}
+
+    def __init__(self, **kwargs) -> None:
+        super().__init__(**{"required": False, "allow_null": True, **kwargs})
+
+    def to_internal_value(self, data: Any) -> str:
+        text = super().to_internal_value(data)
+        if text == "human":
+            return text
+        key = as_uuid(text)
+        if key is None or not Agent.objects.filter(pk=key).exists():
+            self.fail("unknown")
+        return str(key)
+
+
+class Moment(serializers.DateTimeField):
+    default_error_messages = {"invalid": "Must be a time such as 2026-11-23T09:30:00Z."}
+
+    def to_internal_value(self, value: Any):
+        if not isinstance(value, str):
+            self.fail("invalid")
+        return super().to_internal_value(value)

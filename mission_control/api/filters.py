@@ -1,0 +1,76 @@
+"""What lists can be narrowed by. Ids are typed, not picked from a list; a malformed one is an error (400)."""
+
+from typing import Any
+
+from django.db.models import Q, QuerySet
+from django_filters import rest_framework as filters
+
+from agents.models import Agent
+from mission_control.models import Deliverable, Project, Run, Task
+from mission_control.models.tags import TaggedAny
+from mission_control.models.task import priority_rank
+
+SEARCH_CHARS = 200
+
+
+class AgentFilter(filters.FilterSet):
+    status = filters.ChoiceFilter(field_name="derived_status", choices=Agent.Status.choices)
+
+
+class TagsFilter(filters.CharFilter):
+    """`a,b`: the rows that have any of these tags."""
+
+    def __init__(self) -> None:
+        super().__init__(max_length=3_000, label="Tags")
+
+    def filter(self, rows: QuerySet, value: str) -> QuerySet:
+        wanted = [tag.strip() for tag in (value or "").split(",") if tag.strip()]
+        return rows.filter(TaggedAny(wanted)) if wanted else rows
+
+
+class TaskOrdering(filters.OrderingFilter):
+    """Fields, `-` before one for the other way. Priority goes from urgent to low; the id breaks ties."""
+
+    FIELDS = ("updated_at", "created_at", "due_date", "title", "status", "priority")
+
+    def __init__(self) -> None:
+        super().__init__(fields=[(name, name) for name in self.FIELDS])
+
+    def filter(self, rows: QuerySet, value: list[str] | None) -> QuerySet:
+        if not value:
+            return rows
+        order = [name.replace("priority", "rank") for name in value]
+        return rows.annotate(rank=priority_rank()).order_by(*order, "id")
+
+
+class TaskFilter(filters.FilterSet):
+    status = filters.ChoiceFilter(choices=Task.Status.choices)
+    priority = filters.ChoiceFilter(choices=Task.Priority.choices)
+    task_type = filters.ChoiceFilter(choices=Task.Type.choices)
+    assignee_id = filters.UUIDFilter(field_name="assignments__agent_id")
+    project_id = filters.UUIDFilter()
+    tags = TagsFilter()
+    search = filters.CharFilter(method="filter_search", max_length=SEARCH_CHARS)
+    ordering = TaskOrdering()
+
+    def filter_search(self, rows: QuerySet, name: str, value: Any) -> QuerySet:
+        return rows.filter(Q(title__icontains=value) | Q(description__icontains=value))
+
+
+class ProjectFilter(filters.FilterSet):
+    status = filters.ChoiceFilter(choices=Project.Status.choices)
+
+
+class DocumentFilter(filters.FilterSet):
+    type = filters.ChoiceFilter(choices=Deliverable.Type.choices)
+    task_id = filters.UUIDFilter()
+    project_id = filters.UUIDFilter()
+    tags = TagsFilter()
+
+
+class RunFilter(filters.FilterSet):
+    status = filters.ChoiceFilter(choices=Run.Status.choices)
+    kind = filters.ChoiceFilter(choices=Run.Kind.choices)
+    task_id = filters.UUIDFilter()
+    agent_id = filters.UUIDFilter()
+    project_id = filters.UUIDFilter()

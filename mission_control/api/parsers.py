@@ -1,0 +1,49 @@
+import json
+import math
+from typing import Any, NoReturn
+
+from django.utils.http import parse_header_parameters
+from rest_framework.exceptions import ParseError
+from rest_framework.parsers import JSONParser
+
+
+class StrictJSONParser(JSONParser):
+    """A JSON object in UTF-8, whose numbers are finite. Raises ParseError (400) for anything else."""
+
+    def parse(self, stream, media_type: str | None = None, parser_context=None) -> dict[str, Any]:
+        charset = parse_header_parameters(media_type or "")[1].get("charset", "utf-8")
+        if charset.lower() not in ("utf-8", "utf8", "us-ascii"):
+            raise ParseError("JSON is to be sent in UTF-8.")
+        try:
+            text = stream.read().decode("utf-8")
+        except UnicodeDecodeError:
+            raise ParseError("The body is not valid UTF-8.") from None
+        data = strict_loads(text)
+        if not isinstance(data, dict):
+            raise ParseError("The body must be a JSON object.")
+        return data
+
+
+def strict_loads(text: str) -> Any:
+    """Decode JSON. Raises ParseError also for what Python takes and JSON has not: NaN and infinite numbers."""
+    try:
+        return json.loads(text, parse_constant=_refuse, parse_float=_finite)
+    except RecursionError:
+        raise ParseError("The JSON is nested too deeply.") from None
+    except json.JSONDecodeError as error:
+        raise ParseError(
+            f"The JSON is broken at line {error.lineno}, column {error.colno}: {error.msg}."
+        ) from None
+    except ValueError as error:
+        raise ParseError(f"The JSON is broken: {error}.") from None
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no JSON number")
+
+
+def _finite(literal: str) -> float:
+    number = float(literal)
+    if not math.isfinite(number):
+        raise ValueError("a number is too large")
+    return number

@@ -1,0 +1,45 @@
+"""What each object needs to be shown, in a constant number of queries however many there are."""
+
+from django.db.models import Prefetch, QuerySet
+
+from agents.models import Agent
+from mission_control.models import Deliverable, Message, Project, Run, Task
+from mission_control.models.agents import with_runs
+
+IDS_OF_TASKS = Task.objects.only("pk").order_by("created_at", "id")
+
+
+def agents() -> QuerySet[Agent]:
+    return with_runs()
+
+
+def tasks() -> QuerySet[Task]:
+    return (
+        Task.objects.select_related("last_run")
+        .defer("last_run__output", "last_run__prompt")
+        .prefetch_related(
+            "assignments",
+            Prefetch("blocked_by", queryset=IDS_OF_TASKS),
+            Prefetch("blocks", queryset=IDS_OF_TASKS),
+        )
+    )
+
+
+def projects() -> QuerySet[Project]:
+    return Project.objects.prefetch_related(
+        Prefetch("tasks", queryset=Task.objects.only("pk", "project_id").order_by("created_at", "id")),
+        Prefetch("team_agents", queryset=Agent.objects.only("pk", "name")),
+    )
+
+
+def documents() -> QuerySet[Deliverable]:
+    return Deliverable.objects.all()
+
+
+def runs() -> QuerySet[Run]:
+    """The long texts stay in the database until somebody reads them."""
+    return Run.objects.light().select_related("handed_in", "requested_by").defer("handed_in__content")
+
+
+def messages() -> QuerySet[Message]:
+    return Message.objects.select_related("author")

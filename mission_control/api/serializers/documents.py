@@ -1,0 +1,63 @@
+from typing import Any
+
+from rest_framework import serializers
+
+from mission_control.api.fields import Choice, Content, Data, Person, Reference, Tags, Title
+from mission_control.models import Deliverable, DeliverableVersion, Project, Task
+
+
+class DocumentReader(serializers.ModelSerializer):
+    task_id = serializers.UUIDField()
+    project_id = serializers.UUIDField()
+    run_id = serializers.UUIDField()
+
+    class Meta:
+        model = Deliverable
+        fields = [
+            "id",
+            "title",
+            "content",
+            "type",
+            "task_id",
+            "project_id",
+            "run_id",
+            "author_id",
+            "tags",
+            "version",
+            "created_at",
+            "updated_at",
+            "metadata",
+        ]
+        read_only_fields = fields
+
+
+class VersionReader(serializers.ModelSerializer):
+    class Meta:
+        model = DeliverableVersion
+        fields = ["version", "content", "editor_id", "created_at"]
+
+
+class DocumentCreate(serializers.Serializer):
+    title = Title()
+    content = Content(required=False)
+    type = Choice(choices=Deliverable.Type.choices, required=False)
+    author_id = Person()
+    task_id = Reference(Task.objects.all(), source="task", required=False, allow_null=True)
+    project_id = Reference(Project.objects.all(), source="project", required=False, allow_null=True)
+    tags = Tags()
+    metadata = Data(required=False)
+
+    def validate(self, given: dict[str, Any]) -> dict[str, Any]:
+        task, project = given.get("task"), given.get("project")
+        if task and project and task.project_id != project.pk:
+            raise serializers.ValidationError({"project_id": "The task belongs to another project."})
+        return given
+
+
+class DocumentChange(serializers.Serializer):
+    title = Title()
+    content = Content()
+    editor_id = Person()
+    type = Choice(choices=Deliverable.Type.choices)
+    tags = Tags()
+    metadata = Data()

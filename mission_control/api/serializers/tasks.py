@@ -1,0 +1,147 @@
+from typing import Any
+
+from rest_framework import serializers
+
+from agents.models import Agent
+from mission_control.api.fields import (
+    Choice,
+    Data,
+    Description,
+    Flag,
+    Id,
+    Integer,
+    Moment,
+    Person,
+    Reference,
+    References,
+    Tags,
+    Text,
+    Title,
+)
+from mission_control.models import Message, Project, Run, Task
+
+
+class LastRunReader(serializers.ModelSerializer):
+    error = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Run
+        fields = ["id", "status", "finished_at", "error"]
+
+    def get_error(self, run: Run) -> str | None:
+        return run.error or None
+
+
+class TaskReader(serializers.ModelSerializer):
+    project_id = serializers.UUIDField()
+    parent_task_id = serializers.UUIDField()
+    assignee_ids = serializers.ListField(child=serializers.UUIDField())
+    blocked_by = serializers.SerializerMethodField()
+    blocks = serializers.SerializerMethodField()
+    active_run_id = serializers.SerializerMethodField()
+    last_run = LastRunReader()
+
+    class Meta:
+        model = Task
+        fields = [
+            "id",
+            "title",
+            "description",
+            "status",
+            "priority",
+            "assignee_ids",
+            "creator_id",
+            "parent_task_id",
+            "blocked_by",
+            "blocks",
+            "tags",
+            "due_date",
+            "started_at",
+            "completed_at",
+            "created_at",
+            "updated_at",
+            "metadata",
+            "project_id",
+            "task_type",
+            "active_description",
+            "estimated_minutes",
+            "active_run_id",
+            "last_run",
+        ]
+        read_only_fields = fields
+
+    def get_blocked_by(self, task: Task) -> list[str]:
+        return [str(blocker.pk) for blocker in task.blocked_by.all()]
+
+    def get_blocks(self, task: Task) -> list[str]:
+        return [str(blocked.pk) for blocked in task.blocks.all()]
+
+    def get_active_run_id(self, task: Task) -> str | None:
+        return str(task.last_run_id) if task.last_run and task.last_run.is_active else None
+
+
+class TaskCreate(serializers.Serializer):
+    title = Title()
+    description = Description()
+    priority = Choice(choices=Task.Priority.choices, required=False)
+    task_type = Choice(choices=Task.Type.choices, required=False)
+    tags = Tags()
+    assignee_ids = References(Agent.objects.all(), source="assignees")
+    creator_id = Person()
+    project_id = Reference(Project.objects.all(), source="project", required=False, allow_null=True)
+    parent_task_id = Reference(Task.objects.all(), source="parent_task", required=False, allow_null=True)
+    blocked_by = References(Task.objects.only("pk", "project_id"))
+    due_date = Moment(required=False, allow_null=True)
+    estimated_minutes = Integer(required=False, allow_null=True)
+    active_description = Text(max_length=200, required=False, allow_blank=True)
+    metadata = Data(required=False)
+
+
+class TaskChange(TaskCreate):
+    status = Choice(choices=Task.Status.choices, required=False)
+
+
+class RunRequest(serializers.Serializer):
+    agent_id = Id()
+    when_full = Choice(choices=["reject", "queue"], default="reject")
+    ignore_dependencies = Flag(default=False)
+
+
+class MessageReader(serializers.ModelSerializer):
+    task_id = serializers.UUIDField()
+    from_agent_id = serializers.SerializerMethodField()
+    author = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Message
+        fields = [
+            "id",
+            "task_id",
+            "from_agent_id",
+            "author",
+            "content",
+            "attachment_ids",
+            "mentions",
+            "created_at",
+            "metadata",
+        ]
+
+    def get_from_agent_id(self, message: Message) -> str:
+        return str(message.from_agent_id or "human")
+
+    def get_author(self, message: Message) -> str | None:
+        return message.author and message.author.get_username()
+
+
+def running_task(run: Run) -> dict[str, Any]:
+    """Return the line that `tasks/running` has for a run that holds a slot."""
+    return {
+        "task_id": run.task_id,
+        "title": run.task.title,
+        "status": run.task.status,
+        "assignee_ids": run.task.assignee_ids,
+        "run_id": run.pk,
+        "agent_id": run.agent_id,
+        "agent_name": run.agent_name,
+        "started_at": run.started_at or run.enqueued_at,  # it counts as running from its admission on
+    }

@@ -1,0 +1,1 @@
+"""One module an object. A view finds, validates, calls one verb and answers."""

@@ -1,0 +1,61 @@
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from mission_control.api import querysets
+from mission_control.api.authentication import AUTHENTICATION
+from mission_control.api.filters import RunFilter
+from mission_control.api.pagination import ListPagination, number_from
+from mission_control.api.serializers.runs import RunEventReader, RunReader, WholeRunReader
+from mission_control.api.views.base import ObjectViews
+from mission_control.models import Run
+from mission_control.runs import events
+from mission_control.runs.lifecycle import stop
+from mission_control.runs.slots import capacity
+
+
+class RunViews(ObjectViews):
+    """Runs: attempts at tasks, and plannings of projects."""
+
+    queryset = querysets.runs()
+    filterset_class = RunFilter
+    noun, one, many, reader = "Run", "run", "runs", RunReader
+    action_permissions = {"stop": ["mission_control.change_run"]}
+
+    def retrieve(self, request, pk: str) -> Response:
+        return Response({"run": WholeRunReader(self.find(pk)).data})
+
+    def stop(self, request, pk: str) -> Response:
+        run = stop(self.find(pk))
+        return Response(
+            {
+                "status": "stopped",
+                "run_id": run.pk,
+                "task_id": run.task_id,
+                "message": "Task execution stopped",
+                "run": WholeRunReader(self.find(pk)).data,
+            }
+        )
+
+    def events(self, request, pk: str) -> Response:
+        run = self.find(pk)
+        after = number_from(request, "after", 0)
+        limit = min(number_from(request, "limit", ListPagination.default_limit), ListPagination.max_limit)
+        rows = [event for event in events.after(run.pk, after, limit=limit) if event.seq <= run.last_seq]
+        return Response(
+            {
+                "events": RunEventReader(rows, many=True).data,
+                "count": max(run.last_seq - after, 0),
+                "last_seq": run.last_seq,
+                "status": run.status,
+            }
+        )
+
+
+class CapacityView(APIView):
+    """How many runs there may be at once, and how many there are."""
+
+    authentication_classes = AUTHENTICATION
+    queryset = Run.objects.all()
+
+    def get(self, request) -> Response:
+        return Response(capacity())

@@ -1,0 +1,72 @@
+"""Make, change and delete documents that people and agents hand in by the API, a page or the admin."""
+
+from django.db import transaction
+from django.utils import timezone
+
+from agents.models import Agent
+from mission_control.feed import note
+from mission_control.ids import as_uuid
+from mission_control.models import Activity, Deliverable
+from mission_control.runs.deliverables import keep, revise
+from mission_control.runs.errors import NotFound
+
+
+def create(**fields) -> Deliverable:
+    """Store a document with its first version; it belongs to its task's project when none is named."""
+    document = Deliverable(**fields)
+    if document.project_id is None and document.task is not None:
+        document.project_id = document.task.project_id
+    return keep(document, agent=_agent(document.author_id))
+
+
+def change(
+    document: Deliverable, *, content: str | None = None, editor_id: str | None = None, **fields
+) -> Deliverable:
+    """Change what is given; another content is the next version. Locks the row.
+
+    Raises NotFound when the document was deleted meanwhile. Writes an activity for each kind of change.
+    """
+    with transaction.atomic():
+        document = _locked(document)
+        if content is not None and content != document.content:
+            document = revise(document, content, editor_id=editor_id, agent=_agent(editor_id))
+        changes = {name: value for name, value in fields.items() if getattr(document, name) != value}
+        if changes:
+            Deliverable.objects.filter(pk=document.pk).update(**changes, updated_at=timezone.now())
+            document.refresh_from_db()
+            _note(document, f"Document updated: {document.title}", agent=_agent(editor_id), about=document)
+    return document
+
+
+def delete(document: Deliverable) -> None:
+    """Delete a document with all its versions. Locks the row. Raises NotFound when that was done meanwhile."""
+    with transaction.atomic():
+        document = _locked(document)
+        _note(document, f"Document deleted: {document.title}")
+        document.delete()
+
+
+def _note(
+    document: Deliverable, message: str, *, agent: Agent | None = None, about: Deliverable | None = None
+) -> None:
+    note(
+        Activity.Type.DOCUMENT_UPDATED,
+        message,
+        task=document.task,
+        agent=agent,
+        document=about,  # None when it is about to go
+        project_id=document.project_id,
+    )
+
+
+def _locked(document: Deliverable) -> Deliverable:
+    found = Deliverable.objects.select_for_update().filter(pk=document.pk).first()
+    if found is None:
+        raise NotFound("Document")
+    return found
+
+
+def _agent(key: str | None) -> Agent | None:
+    """Return the agent that an author's or editor's id names; a person has none."""
+    uuid = as_uuid(key)
+    return uuid and Agent.objects.filter(pk=uuid).first()

@@ -1,0 +1,33 @@
+"""Find rows by their tags, which are a JSON list in either database."""
+
+import json
+from collections.abc import Iterable
+
+from django.db.models import BooleanField, F, Func, Value
+
+
+class TaggedAny(Func):
+    """Tell whether a row's `tags` hold at least one of the given."""
+
+    output_field = BooleanField()
+
+    def __init__(self, tags: Iterable[str]) -> None:
+        super().__init__(F("tags"), Value(json.dumps(list(tags))))
+
+    def as_sqlite(self, compiler, connection, **context):
+        return self.as_sql(
+            compiler,
+            connection,
+            template="EXISTS (SELECT 1 FROM json_each(%(expressions)s) AS wanted))",
+            arg_joiner=") AS held WHERE held.value IN (SELECT wanted.value FROM json_each(",
+            **context,
+        )
+
+    def as_postgresql(self, compiler, connection, **context):
+        return self.as_sql(
+            compiler,
+            connection,
+            template="jsonb_exists_any(%(expressions)s::jsonb)))",
+            arg_joiner=", ARRAY(SELECT jsonb_array_elements_text(",
+            **context,
+        )

@@ -1,0 +1,64 @@
+"""Make, change and delete projects."""
+
+from collections.abc import Sequence
+
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from agents.models import Agent
+from mission_control.models import Project, Run, Task
+from mission_control.runs.errors import HasActiveRuns, NotFound
+
+Status = Project.Status
+
+
+def create(*, team_agents: Sequence[Agent] = (), **fields) -> Project:
+    """Create a project, in draft unless another status is given."""
+    with transaction.atomic():
+        project = Project.objects.create(**fields)
+        project.team_agents.set(team_agents)
+    return project
+
+
+def change(project: Project, *, team_agents: Sequence[Agent] | None = None, **fields) -> Project:
+    """Change what is given; `team_agents` replaces. Locks the row. Raises NotFound when it was deleted.
+
+    `started_at` is set when it is first executing, `completed_at` when it is first completed.
+    """
+    with transaction.atomic():
+        project = _locked(project)
+        changes = {name: value for name, value in fields.items() if getattr(project, name) != value}
+        now = timezone.now()
+        if changes.get("status") == Status.EXECUTING and project.started_at is None:
+            changes["started_at"] = now
+        if changes.get("status") == Status.COMPLETED and project.completed_at is None:
+            changes["completed_at"] = now
+        if changes or team_agents is not None:
+            for name, value in changes.items():
+                setattr(project, name, value)
+            project.save(update_fields=[*changes, "updated_at"])
+        if team_agents is not None:
+            project.team_agents.set(team_agents)
+    return project
+
+
+def delete(project: Project) -> None:
+    """Delete a project with its tasks, their runs and its documents; its working folder stays.
+
+    Locks the project's row, then its tasks'. Raises HasActiveRuns while a run of it is active, NotFound.
+    """
+    with transaction.atomic():
+        project = _locked(project)
+        # The lock keeps admission out until the commit, where its foreign keys find nothing.
+        tasks = list(Task.objects.select_for_update().filter(project=project).order_by("pk").values_list("pk"))
+        if Run.objects.active().filter(Q(project=project) | Q(task__in=[key for (key,) in tasks])).exists():
+            raise HasActiveRuns("Project has an active run")
+        project.delete()
+
+
+def _locked(project: Project) -> Project:
+    found = Project.objects.select_for_update().filter(pk=project.pk).first()
+    if found is None:
+        raise NotFound("Project")
+    return found

@@ -1,0 +1,164 @@
+"""Make, change and delete tasks. Whoever does it (API, page, admin) does it here."""
+
+from collections.abc import Sequence
+
+from django.db import connection, transaction
+from django.utils import timezone
+
+from agents.models import Agent
+from mission_control.feed import note
+from mission_control.invalid import Invalid
+from mission_control.models import Activity, Assignment, Project, Run, Task
+from mission_control.runs.errors import HasActiveRuns, NotFound
+
+ACTIVE_RUN = "Task has an active run"
+ONE_AT_A_TIME = 0x6D635F74  # PostgreSQL's advisory lock round every change of dependencies
+
+Status = Task.Status
+
+
+def create(*, assignees: Sequence[Agent] = (), blocked_by: Sequence[Task] = (), **fields) -> Task:
+    """Create a task: assigned when somebody is, else inbox. `fields` are the model's own.
+
+    Raises Invalid for a dependency on another project's task. Writes one activity, and one for each assignee.
+    """
+    task = Task(status=Status.ASSIGNED if assignees else Status.INBOX, **fields)
+    with transaction.atomic():
+        if blocked_by:
+            _change_dependencies_alone()
+            _refuse_other_projects(task.project, blocked_by)
+        task.save(force_insert=True)
+        task.blocked_by.set(blocked_by)
+        note(Activity.Type.TASK_CREATED, f"Task created: {task.title}", task=task)
+        _assign(task, assignees)
+    return task
+
+
+def change(
+    task: Task, *, assignees: Sequence[Agent] | None = None, blocked_by: Sequence[Task] | None = None, **fields
+) -> Task:
+    """Change what is given and return the task; `assignees` and `blocked_by` replace. Locks the task's row.
+
+    An assignment moves inbox to assigned; `started_at` and `completed_at` are set once. Raises HasActiveRuns when
+    the status would change under an active run, Invalid for a cycle or a dependency on another project's task,
+    NotFound when the task was deleted meanwhile. Writes an activity for each kind of change, none for none.
+    """
+    with transaction.atomic():
+        if blocked_by is not None or "project" in fields:
+            _change_dependencies_alone()
+        task = _locked(task)
+        changes = {name: value for name, value in fields.items() if getattr(task, name) != value}
+        if "status" in changes and Run.objects.active().filter(task=task).exists():
+            raise HasActiveRuns(ACTIVE_RUN)
+        if assignees and task.status == Status.INBOX and "status" not in fields:
+            changes["status"] = Status.ASSIGNED
+        if changes.get("parent_task") == task:
+            raise Invalid("parent_task_id", "A task is not a part of itself.")
+        _change_dependencies(task, changes.get("project", task.project), blocked_by)
+        _save(task, changes, touched=blocked_by is not None or assignees is not None)
+        if assignees is not None:
+            _assign(task, assignees)
+    return task
+
+
+def delete(task: Task) -> None:
+    """Delete a task with its runs and messages; what it handed in stays. Locks the row first.
+
+    Raises HasActiveRuns while a run of it is active, NotFound when it was deleted meanwhile.
+    """
+    with transaction.atomic():
+        task = _locked(task)
+        if Run.objects.active().filter(task=task).exists():
+            raise HasActiveRuns(ACTIVE_RUN)
+        note(Activity.Type.TASK_UPDATED, f"Task deleted: {task.title}", project_id=task.project_id)
+        task.delete()
+
+
+def _locked(task: Task) -> Task:
+    """Return the task as it now stands, its row locked also against a run's admission (FOR UPDATE)."""
+    found = Task.objects.select_for_update(of=("self",)).select_related("project").filter(pk=task.pk).first()
+    if found is None:
+        raise NotFound("Task")
+    return found
+
+
+def _save(task: Task, changes: dict, *, touched: bool) -> None:
+    """Write changed fields, the times that go with a status, and the activity."""
+    if not changes and not touched:
+        return
+    before, now = task.status, timezone.now()
+    if changes.get("status") == Status.IN_PROGRESS and task.started_at is None:
+        changes["started_at"] = now
+    if changes.get("status") == Status.DONE and task.completed_at is None:
+        changes["completed_at"] = now
+    for name, value in changes.items():
+        setattr(task, name, value)
+    task.save(update_fields=[*changes, "updated_at"])
+    if task.status != before:
+        kind = Activity.Type.TASK_COMPLETED if task.status == Status.DONE else Activity.Type.TASK_UPDATED
+        message = f"Task '{task.title}' went from {before} to {task.status}"
+        note(kind, message, task=task, before=before, status=task.status)
+    else:
+        note(Activity.Type.TASK_UPDATED, f"Task updated: {task.title}", task=task)
+
+
+def _assign(task: Task, agents: Sequence[Agent]) -> None:
+    """Make these the assignees, in this order; write an activity for each that is new."""
+    known = set(task.assignments.values_list("agent_id", flat=True))
+    task.assignments.all().delete()
+    Assignment.objects.bulk_create(
+        Assignment(task=task, agent=agent, place=place) for place, agent in enumerate(agents)
+    )
+    for agent in agents:
+        if agent.pk not in known:
+            note(
+                Activity.Type.TASK_ASSIGNED, f"{agent.name} was assigned to '{task.title}'", task=task, agent=agent
+            )
+
+
+# ---------------------------------------------------------------- what waits for what
+def _change_dependencies_alone() -> None:
+    """Let nobody else change dependencies until the commit: two halves of a cycle would not see each other.
+
+    SQLite needs nothing: the transaction already holds the one write lock.
+    """
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [ONE_AT_A_TIME])
+
+
+def _change_dependencies(task: Task, project: Project | None, blocked_by: Sequence[Task] | None) -> None:
+    """Set the blockers, or check those that stay when the task goes to another project."""
+    if blocked_by is not None:
+        _refuse_other_projects(project, blocked_by)
+        _refuse_cycle(task, project, blocked_by)
+        task.blocked_by.set(blocked_by)
+    elif project != task.project:
+        _refuse_other_projects(project, task.blocked_by.only("project_id"))
+    if project is not None and project != task.project and task.blocks.exclude(project=project).exists():
+        raise Invalid("project_id", "Tasks of the project that it leaves depend on this task.")
+
+
+def _refuse_other_projects(project: Project | None, blocked_by: Sequence[Task]) -> None:
+    key = project and project.pk
+    if any(blocker.project_id is not None and blocker.project_id != key for blocker in blocked_by):
+        raise Invalid("blocked_by", "A task can depend only on tasks of its own project.")
+
+
+def _refuse_cycle(task: Task, project: Project | None, blocked_by: Sequence[Task]) -> None:
+    """Walk from the blockers along the project's dependencies, read in one query; raise when they lead back.
+
+    A way back never leaves the project: no task depends on another project's.
+    """
+    through = Task.blocked_by.through.objects
+    edges: dict = {}
+    for waiting, blocker in through.filter(from_task__project=project).values_list("from_task_id", "to_task_id"):
+        edges.setdefault(waiting, []).append(blocker)
+    ahead, seen = [blocker.pk for blocker in blocked_by], set()
+    while ahead:
+        key = ahead.pop()
+        if key == task.pk:
+            raise Invalid("blocked_by", "The tasks would wait for each other in a circle.")
+        if key not in seen:
+            seen.add(key)
+            ahead += edges.get(key, [])

@@ -1,0 +1,62 @@
+"""Make, change and delete agents."""
+
+from django.db import transaction
+
+from agents.backends import registry
+from agents.models import Agent
+from mission_control.feed import note
+from mission_control.invalid import Invalid
+from mission_control.models import Activity, Run
+from mission_control.runs.errors import HasActiveRuns, NotFound
+
+
+def create(**fields) -> Agent:
+    """Create an agent. Raises Invalid for an unknown backend or options that it does not take."""
+    agent = Agent(**fields)
+    _check_backend(agent)
+    with transaction.atomic():
+        agent.save(force_insert=True)
+        note(Activity.Type.AGENT_STATUS_CHANGED, f"Agent created: {agent.name}, {agent.role}", agent=agent)
+    return agent
+
+
+def change(agent: Agent, **fields) -> Agent:
+    """Change what is given. Locks the row. Raises Invalid as `create` does, NotFound when it was deleted."""
+    with transaction.atomic():
+        agent = _locked(agent)
+        changes = {name: value for name, value in fields.items() if getattr(agent, name) != value}
+        for name, value in changes.items():
+            setattr(agent, name, value)
+        if {"backend", "backend_options"} & changes.keys():
+            _check_backend(agent)
+        if changes:
+            agent.save(update_fields=[*changes, "session_key", "updated_at"])
+            told = f"{agent.name} is now {agent.status}" if "status" in changes else f"Agent updated: {agent.name}"
+            note(Activity.Type.AGENT_STATUS_CHANGED, told, agent=agent)
+    return agent
+
+
+def delete(agent: Agent) -> None:
+    """Delete an agent; its runs stay, with its name. Locks the row. Raises HasActiveRuns, NotFound."""
+    with transaction.atomic():
+        agent = _locked(agent)
+        if Run.objects.active().filter(agent=agent).exists():
+            raise HasActiveRuns("Agent has an active run")
+        note(Activity.Type.AGENT_STATUS_CHANGED, f"Agent deleted: {agent.name}")
+        agent.delete()
+
+
+def _locked(agent: Agent) -> Agent:
+    found = Agent.objects.select_for_update().filter(pk=agent.pk).first()
+    if found is None:
+        raise NotFound("Agent")
+    return found
+
+
+def _check_backend(agent: Agent) -> None:
+    if agent.backend not in registry.names():
+        raise Invalid("backend", f"There is no such backend; there are: {', '.join(registry.names())}.")
+    try:
+        registry.check_options(agent.backend, agent.backend_options)
+    except registry.OptionsError as error:
+        raise Invalid("backend_options", f"{error}.") from None

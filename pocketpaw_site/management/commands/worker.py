@@ -1,0 +1,42 @@
+import os
+from argparse import ArgumentParser, ArgumentTypeError
+
+from django.conf import settings
+from django.core.management.base import BaseCommand
+
+from mission_control.runs.workers import GROUP_VARIABLE
+from pocketpaw_site.supervisor.database import wait_briefly
+from pocketpaw_site.supervisor.parentage import bind_forks, follow_parent
+from pocketpaw_site.supervisor.signals import Signals
+from pocketpaw_site.supervisor.terminal import say
+from pocketpaw_site.supervisor.watchdog import Watchdog
+
+
+def positive(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 1001:
+        raise ArgumentTypeError("a number from 1 to 1001")
+    return int(text)
+
+
+class Command(BaseCommand):
+    help = "Run tasks: a cluster of workers, a reaper and a watchdog. Any number of these, on any machine."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--workers",
+            type=positive,
+            default=None,
+            help="workers at once (default: one more than the limit of runs)",
+        )
+
+    def handle(self, *, workers: int | None, **options) -> None:
+        signals = Signals()
+        by_hand = not follow_parent()
+        if by_hand:
+            os.environ.pop(GROUP_VARIABLE, None)  # it may be inherited, from a worker's agent for one
+            say(f"Worker, data in {settings.DATA_DIR}. Ctrl-C stops it.")
+        bind_forks()
+        wait_briefly()
+        Watchdog(signals, fixed_workers=workers).run()
+        if by_hand:
+            say("Stopped.")

@@ -1,0 +1,168 @@
+"""The two programs that `up` starts, and starts again."""
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Sequence
+
+from django.conf import settings
+
+from mission_control.runs.workers import GROUP_VARIABLE
+from pocketpaw_site.environment import CHECKOUT
+from pocketpaw_site.supervisor.address import Address
+from pocketpaw_site.supervisor.parentage import PARENT_VARIABLE, die_with
+from pocketpaw_site.supervisor.signals import held_back
+
+logger = logging.getLogger(__name__)
+
+
+class Backoff:
+    """How long to wait before the next start: 0.2 s, doubled up to 5 s, from the beginning after a good time."""
+
+    FIRST_SECONDS, LONGEST_SECONDS, GOOD_SECONDS = 0.2, 5.0, 30.0
+
+    def __init__(self) -> None:
+        self._seconds = self.FIRST_SECONDS
+        self._started = time.monotonic()
+        self.due_at = 0.0  # on the monotonic clock
+
+    def started(self) -> None:
+        self._started = time.monotonic()
+
+    def ended(self) -> float:
+        """Note an end; return the seconds until `due_at`, when the next start may be."""
+        now = time.monotonic()
+        if now - self._started >= self.GOOD_SECONDS:
+            self._seconds = self.FIRST_SECONDS
+        seconds = self._seconds
+        self._seconds = min(seconds * 2, self.LONGEST_SECONDS)
+        self.due_at = now + seconds
+        return seconds
+
+
+def cause(status: int) -> str:
+    """Say how a process ended, by its exit status or the negative number of the signal."""
+    if status >= 0:
+        return f"ended with exit status {status}"
+    try:
+        return f"was killed by {signal.Signals(-status).name}"
+    except ValueError:
+        return f"was killed by signal {-status}"
+
+
+class Child:
+    """A program that runs until it is told to stop. In a session of its own: Ctrl-C reaches `up` alone."""
+
+    name = ""
+    pass_fds: Sequence[int] = ()
+
+    def __init__(self) -> None:
+        self.process: subprocess.Popen | None = None
+        self.deaths = 0
+        self.backoff = Backoff()
+
+    def command(self) -> list[str]:
+        raise NotImplementedError
+
+    def environment(self) -> dict[str, str]:
+        return {**os.environ, PARENT_VARIABLE: str(os.getpid())}
+
+    @property
+    def runs(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    def start(self) -> None:
+        """Start it. From the main thread only; see parentage."""
+        parent = os.getpid()
+        with held_back():
+            self.process = subprocess.Popen(  # noqa: S603 - our own programs
+                self.command(),
+                env=self.environment(),
+                stdin=subprocess.DEVNULL,
+                pass_fds=self.pass_fds,
+                start_new_session=True,
+                preexec_fn=lambda: die_with(parent),  # no lock can be held: one thread
+            )
+        self.backoff.started()
+
+    def tend(self) -> float:
+        """Start it again if it has ended and the time has come; return in how many seconds to look again."""
+        if self.runs:
+            return 3600.0
+        now = time.monotonic()
+        if self.process is not None:
+            pid, status, self.process = self.process.pid, self.process.returncode, None
+            self.deaths += 1
+            wait = self.backoff.ended()
+            logger.error("%s (pid %d) %s; starting it again in %.1f s", self.name, pid, cause(status), wait)
+            return wait
+        if now < self.backoff.due_at:
+            return self.backoff.due_at - now
+        self.start()
+        logger.warning("%s was started again as pid %d", self.name, self.process.pid)
+        return 3600.0
+
+    def send(self, number: signal.Signals) -> None:
+        if self.runs:
+            self.process.send_signal(number)
+
+    def kill(self) -> None:
+        """Kill it; what it has forked ends with it."""
+        self.send(signal.SIGKILL)
+        if self.process is not None:
+            self.process.wait()
+
+
+class Web(Child):
+    name = "daphne"
+    # A WebSocket that is silent for the first is pinged, and closed when it does not answer within the second:
+    # daphne has no back-pressure, and a reader that does not read would pile up memory.
+    PING_SECONDS = 15
+    PONG_SECONDS = 15
+    CONNECT_SECONDS = 20
+
+    def __init__(self, address: Address) -> None:
+        super().__init__()
+        self.address = address
+        self.pass_fds = [address.socket.fileno()]
+
+    def command(self) -> list[str]:
+        options = {
+            "--fd": self.address.socket.fileno(),
+            "--verbosity": 0,
+            "--ping-interval": self.PING_SECONDS,
+            "--ping-timeout": self.PONG_SECONDS,
+            "--websocket_connect_timeout": self.CONNECT_SECONDS,
+        }
+        words = [str(word) for option in options.items() for word in option]
+        if settings.BEHIND_TLS:
+            words.append("--proxy-headers")
+        return [sys.executable, "-m", "daphne", *words, "pocketpaw_site.asgi:application"]
+
+    def environment(self) -> dict[str, str]:
+        path = os.pathsep.join([str(CHECKOUT), *filter(None, [os.environ.get("PYTHONPATH")])])
+        return super().environment() | {
+            "MISSION_CONTROL_PROCESS": "web",
+            "PYTHONPATH": path,
+            "HOST": self.address.host,
+            "PORT": str(self.address.port),
+        }
+
+
+class Worker(Child):
+    name = "manage.py worker"
+
+    def start(self) -> None:
+        # Each start is a group of its own, so that what is said about the dead one is not said about this.
+        os.environ[GROUP_VARIABLE] = uuid.uuid4().hex
+        super().start()
+
+    def command(self) -> list[str]:
+        return [sys.executable, str(CHECKOUT / "manage.py"), "worker"]
+
+    def environment(self) -> dict[str, str]:
+        return super().environment() | {"MISSION_CONTROL_PROCESS": "worker"}

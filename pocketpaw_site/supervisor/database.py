@@ -1,0 +1,73 @@
+"""The database as the supervising processes see it: they wait briefly, and carry on when it is away."""
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.db import Error, connection
+from django.db.backends.signals import connection_created
+
+SHORT_WAIT_MS = 2000
+_PREPARATION = 7_304_193  # the key of PostgreSQL's advisory lock
+
+logger = logging.getLogger(__name__)
+
+
+def wait_briefly() -> None:
+    """Let this process (not its forks) wait two seconds for a locked row or file, so that it hears a stop.
+
+    Holds for connections that are opened from now on.
+    """
+    owner = os.getpid()
+
+    def shorten(sender, connection, **_) -> None:
+        if os.getpid() != owner:
+            return
+        with connection.cursor() as cursor:
+            if connection.vendor == "sqlite":
+                cursor.execute(f"PRAGMA busy_timeout = {SHORT_WAIT_MS}")
+            else:
+                cursor.execute(f"SET statement_timeout = {SHORT_WAIT_MS}")
+
+    connection_created.connect(shorten, weak=False)
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Keep other machines from preparing the same PostgreSQL database; of a SQLite file the folder's lock does."""
+    if connection.vendor != "postgresql":
+        yield
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(%s)", [_PREPARATION])
+    try:
+        yield
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_unlock(%s)", [_PREPARATION])
+
+
+class Outage:
+    """Says once that the database does not answer, and once that it does again."""
+
+    def __init__(self) -> None:
+        self.lasts = False
+
+    @contextmanager
+    def tolerated(self) -> Iterator[None]:
+        try:
+            yield
+        except Error as error:
+            if not self.lasts:
+                logger.warning("the database does not answer (%s); carrying on", first_line(error))
+            self.lasts = True
+            connection.close()
+        else:
+            if self.lasts:
+                logger.warning("the database answers again")
+            self.lasts = False
+
+
+def first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -1,0 +1,56 @@
+"""What `up` does before it serves: database, limit, first user and token, sample, and what was left behind."""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+from django.conf import settings
+from django.core.management import call_command
+from django.db import Error, connections, transaction
+
+from mission_control import sample
+from mission_control.models import Capacity
+from mission_control.runs.reaper import recover
+from mission_control.runs.workers import folder_id
+from pocketpaw_site.environment import SetupError
+from pocketpaw_site.supervisor import database
+from pocketpaw_site.supervisor.access import Login, prepare_login, prepare_token
+from pocketpaw_site.supervisor.terminal import say, say_runs
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    login: Login
+    token_file: Path | None
+
+
+def prepare() -> Prepared:
+    """Bring the database up to date and the first things into it. Raises SetupError, one line for a person."""
+    try:
+        return _prepare()
+    except Error as error:
+        logger.debug("the database cannot be prepared", exc_info=True)
+        raise SetupError(f"the database cannot be prepared: {database.first_line(error)}") from None
+    except OSError as error:
+        raise SetupError(f"the data folder {settings.DATA_DIR} cannot be used: {error.strerror}") from None
+    finally:
+        connections.close_all()
+
+
+def _prepare() -> Prepared:
+    with database.alone():
+        say("Preparing the database.")
+        call_command("migrate", verbosity=0, interactive=False)
+        if settings.MAX_CONCURRENT_TASKS_GIVEN:
+            limit = {"limit": settings.MAX_CONCURRENT_TASKS}
+            Capacity.objects.update_or_create(pk=Capacity.THE_ROW, defaults=limit)
+        with transaction.atomic():
+            login = prepare_login()
+            if login.first_password and settings.SAMPLE_PROJECT:
+                say("Making the first user and a sample project.")
+                sample.make()
+        token_file = prepare_token()
+    say_runs("Ended, for its worker is gone", recover(folder_id()) or [])
+    return Prepared(login, token_file)

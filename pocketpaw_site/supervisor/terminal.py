@@ -1,0 +1,30 @@
+"""What the person at the terminal reads."""
+
+import sys
+from collections.abc import Iterable
+from contextlib import suppress
+
+from mission_control.models import Run
+
+MAX_RUNS = 50
+
+
+def say(line: str = "") -> None:
+    """Print a line at once. A terminal that is gone is no reason to fall over."""
+    with suppress(OSError, ValueError):
+        sys.stdout.write(f"{line}\n")
+        sys.stdout.flush()
+
+
+def say_runs(heading: str, runs: Iterable[Run]) -> None:
+    """Print a line for each run."""
+    runs = list(runs)
+    for run in runs[:MAX_RUNS]:
+        say(f"{heading}: {plain(run.task_title)} by {plain(run.agent_name)} (run {run.pk})")
+    if len(runs) > MAX_RUNS:
+        say(f"{heading}: {len(runs) - MAX_RUNS} more")
+
+
+def plain(text: str) -> str:
+    """Return the text without what could move a terminal's cursor."""
+    return "".join(character if character.isprintable() else " " for character in text)

@@ -1,0 +1,196 @@
+"""`manage.py worker`: a cluster that works, a reaper, and the watchdog that keeps both."""
+
+import gc
+import logging
+import os
+import signal
+import time
+import uuid
+from datetime import timedelta
+from importlib import import_module
+
+from django.db import connection
+
+from mission_control.models import Capacity, Run
+from mission_control.runs import workers
+from mission_control.runs.lifecycle import abandon, interrupt
+from mission_control.runs.reaper import enqueue_forgotten
+from pocketpaw_site.environment import SetupError
+from pocketpaw_site.supervisor.database import Outage
+from pocketpaw_site.supervisor.forks import ClusterFork, Kept, ReaperFork
+from pocketpaw_site.supervisor.signals import Signals
+from pocketpaw_site.supervisor.terminal import say, say_runs
+
+SHUT_DOWN = "Mission Control was shut down"
+LOOK_SECONDS, STARTING_SECONDS, BEAT_SECONDS = 2.0, 0.05, 5.0
+QUEUED_SECONDS = 10.0  # queued for so long beside free workers: the cluster is dead
+REPLACE_SECONDS, LONGEST_REPLACE_SECONDS = (
+    15.0,
+    240.0,
+)  # between two replacements; doubled while it is no help
+RETIRED_SECONDS = 10.0  # how long a retired cluster without runs may take to end by itself
+STOP_SECONDS, LAST_SECONDS = 4.5, 9
+INTERRUPT_SECONDS = 0.25
+
+logger = logging.getLogger(__name__)
+Status = Run.Status
+
+
+class Watchdog:
+    """Keeps one cluster at work and a reaper beside it; sees when a cluster lives and does not work.
+
+    django-q2's workers share a queue whose lock a killed worker may take into its grave; then all look alive and
+    nothing starts. What tells is a run that stays queued while workers are free. A fresh cluster is started
+    beside the dead one, which finishes what it runs.
+    """
+
+    def __init__(self, signals: Signals, *, fixed_workers: int | None = None) -> None:
+        self.signals = signals
+        self.fixed_workers = fixed_workers
+        self.group = os.environ.setdefault(workers.GROUP_VARIABLE, uuid.uuid4().hex)
+        self.outage = Outage()
+        self.reaper = Kept("reaper", ReaperFork)
+        self.kept_cluster = Kept("cluster", self.make_cluster)
+        self.retired: list[ClusterFork] = []
+        self.clusters_made = 0
+        self.wanted_workers = 0
+        self.queued_since: dict[uuid.UUID, float] = {}
+        self.replaced_at, self.replace_seconds = 0.0, REPLACE_SECONDS
+        self.jobs_may_be_lost = False
+        self.beat_at = 0.0
+
+    def run(self) -> None:
+        """Work until a signal says stop, then interrupt what runs. Raises SetupError without a database schema."""
+        if not self.await_database():
+            return
+        import_module("mission_control.jobs")
+        gc.freeze()  # so that the collector of a fork does not copy what they share
+        try:
+            self.watch()
+        finally:
+            self.stop()
+
+    def watch(self) -> None:
+        """Keep the processes and look at the database, again and again, until a signal says stop."""
+        look_at = 0.0
+        while not self.signals.stops:
+            wait = min(self.reaper.tend(), self.kept_cluster.tend())
+            if not self.kept_cluster.runs or not self.cluster.is_up:
+                self.signals.wait(min(wait, STARTING_SECONDS))
+                continue
+            if time.monotonic() >= look_at:
+                with self.outage.tolerated():
+                    self.look()
+                look_at = time.monotonic() + LOOK_SECONDS
+            self.signals.wait(min(wait, look_at - time.monotonic()))
+
+    def await_database(self) -> bool:
+        """Return when the database answers; False when told to stop before."""
+        while not self.signals.stops:
+            with self.outage.tolerated():
+                if Capacity._meta.db_table not in connection.introspection.table_names():
+                    raise SetupError(
+                        "the database is not prepared; run `manage.py up` or `manage.py migrate` first"
+                    )
+                self.wanted_workers = self.fixed_workers or Capacity.current().limit + 1
+                return True
+            self.signals.wait(LOOK_SECONDS)
+        return False
+
+    @property
+    def cluster(self) -> ClusterFork | None:
+        return self.kept_cluster.fork
+
+    def make_cluster(self) -> ClusterFork:
+        self.clusters_made += 1
+        self.jobs_may_be_lost = self.clusters_made > 1  # with the one before
+        return ClusterFork(group=f"{self.group}.{self.clusters_made}", workers=self.wanted_workers)
+
+    def replace_cluster(self) -> None:
+        """Start a fresh cluster beside the present one, which takes nothing new and ends after its runs."""
+        self.cluster.retire()
+        self.retired.append(self.cluster)
+        self.kept_cluster.fork = self.make_cluster()
+        self.replaced_at = time.monotonic()
+        self.queued_since = {}
+
+    def look(self) -> None:
+        """Look at the database once: show that we live, follow the limit, find a dead cluster."""
+        if time.monotonic() >= self.beat_at:
+            workers.beat()
+            self.beat_at = time.monotonic() + BEAT_SECONDS
+        if self.jobs_may_be_lost and time.monotonic() >= self.replaced_at + LOOK_SECONDS:
+            enqueue_forgotten(patience=timedelta(0))
+            self.jobs_may_be_lost = False
+        self.wanted_workers = self.fixed_workers or Capacity.current().limit + 1
+        if self.wanted_workers != self.cluster.workers:
+            logger.warning("from now on %d workers, before %d", self.wanted_workers, self.cluster.workers)
+            self.replace_cluster()
+        elif self.cluster_is_dead():
+            logger.error("a run stays queued while workers are free: a fresh cluster takes over")
+            self.replace_cluster()
+            self.replace_seconds = min(self.replace_seconds * 2, LONGEST_REPLACE_SECONDS)
+        self.dismiss_retired()
+
+    def cluster_is_dead(self) -> bool:
+        """Tell whether a run stays queued while workers are free, judged by what was seen on the own clock."""
+        now = time.monotonic()
+        queued = Run.objects.filter(status=Status.QUEUED).values_list("pk", flat=True)
+        self.queued_since = {pk: self.queued_since.get(pk, now) for pk in queued}
+        if self.running_in(self.cluster) >= self.cluster.workers:
+            self.queued_since = {}
+        if all(now - since < QUEUED_SECONDS for since in self.queued_since.values()):
+            if now - self.replaced_at > LONGEST_REPLACE_SECONDS:
+                self.replace_seconds = REPLACE_SECONDS
+            return False
+        return now - self.replaced_at >= self.replace_seconds
+
+    def dismiss_retired(self) -> None:
+        """Kill retired clusters that run nothing and do not end: idle workers blocked on a lock never do."""
+        for cluster in list(self.retired):
+            overdue = time.monotonic() - cluster.retired_at >= RETIRED_SECONDS
+            if not cluster.runs or (overdue and not self.running_in(cluster)):
+                cluster.kill_group()
+                self.retired.remove(cluster)
+
+    def running_in(self, cluster: ClusterFork) -> int:
+        return Run.objects.filter(status=Status.RUNNING, worker__startswith=cluster.worker_prefix).count()
+
+    def stop(self) -> None:
+        """Interrupt what runs and end every process. A second signal kills at once."""
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(LAST_SECONDS)  # whatever hangs: our end is the end of all our forks
+        clusters = [cluster for cluster in (self.cluster, *self.retired) if cluster is not None]
+        for cluster in clusters:
+            cluster.terminate()
+        if self.reaper.fork is not None:
+            self.reaper.fork.kill_group()
+        interrupted = self.interrupt_until_ended(clusters)
+        for cluster in clusters:
+            cluster.kill_group()
+        with self.outage.tolerated():
+            abandoned = abandon(self.all_workers, SHUT_DOWN)
+            unlucky = [run.pk for run in (*interrupted, *abandoned)]
+            say_runs("Interrupted", Run.objects.light().filter(pk__in=unlucky).exclude(status=Status.COMPLETED))
+            workers.leave()
+        signal.alarm(0)
+
+    @property
+    def all_workers(self) -> str:
+        """What the names of the workers of all our clusters begin with."""
+        return workers.workers_of(self.group).removesuffix("/")
+
+    def interrupt_until_ended(self, clusters: list[ClusterFork]) -> list[Run]:
+        """Tell every run to stop, those claimed meanwhile too, until the clusters have ended or time is up."""
+        interrupted: list[Run] = []
+        stops, deadline = self.signals.stops, time.monotonic() + STOP_SECONDS
+        while any(cluster.runs for cluster in clusters):
+            if self.signals.stops > stops or time.monotonic() > deadline:
+                break
+            with self.outage.tolerated():
+                told = interrupt(self.all_workers, SHUT_DOWN)
+                if told:
+                    say(f"Telling {len(told)} running to stop.")
+                interrupted += told
+            self.signals.wait(INTERRUPT_SECONDS)
+        return interrupted

@@ -1,0 +1,180 @@
+"""The admin: every page opens, and nothing there goes round the verbs."""
+
+import pytest
+from django.contrib import admin
+from django.test import Client
+from django.urls import reverse
+
+from agents.models import Agent
+from mission_control.models import (
+    AccessToken,
+    Activity,
+    Capacity,
+    Deliverable,
+    Message,
+    Project,
+    Run,
+    RunEvent,
+    Task,
+)
+from mission_control.runs.workers import beat
+from tests import make
+
+OURS = [model for model in admin.site._registry if model._meta.app_label in ("mission_control", "agents")]
+
+
+@pytest.fixture
+def staff():
+    client = Client()
+    client.force_login(make.user())
+    return client
+
+
+def url(model, page, *args):
+    return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_{page}", args=args)
+
+
+def messages(answer):
+    return [str(message) for message in answer.context["messages"]]
+
+
+@pytest.fixture
+def one_of_each():
+    run = make.run(make.task(project=make.project(), assignees=[make.agent()]))
+    make.document(task=run.task, run=run)
+    Message.objects.create(task=run.task, content="Hello")
+    beat()
+    make.token()
+    return run
+
+
+def test_every_list_and_every_object_opens(staff, one_of_each):
+    assert {model.__name__ for model in OURS} >= {"Agent", "Task", "Project", "Run", "RunEvent", "AccessToken"}
+    for model in OURS:
+        assert staff.get(url(model, "changelist"), {"q": "x"}).status_code == 200, model
+        listed = staff.get(url(model, "changelist"))
+        assert listed.status_code == 200
+        assert staff.get(url(model, "change", model.objects.first().pk)).status_code == 200, model
+
+
+def test_the_hash_of_a_token_is_shown_nowhere(staff):
+    make.token()
+    token = AccessToken.objects.get()
+    page = staff.get(url(AccessToken, "changelist")).content.decode()
+    assert token.user.username in page
+    assert token.token_key not in page
+    assert f">{token.digest}" not in page
+    revoke = {"action": "delete_selected", "_selected_action": [token.pk]}
+    assert f">{token.digest}" not in staff.post(url(AccessToken, "changelist"), revoke).content.decode()
+    staff.post(url(AccessToken, "changelist"), {**revoke, "post": "yes"})
+    assert not AccessToken.objects.exists()
+
+
+@pytest.mark.parametrize("model", [Run, RunEvent, Activity])
+def test_the_record_cannot_be_changed(staff, one_of_each, model):
+    key = model.objects.first().pk
+    before = list(model.objects.values())
+    assert staff.get(url(model, "add")).status_code == 403
+    assert staff.post(url(model, "change", key), {"status": "completed"}).status_code == 403
+    assert staff.post(url(model, "delete", key), {"post": "yes"}).status_code == 403
+    assert list(model.objects.values()) == before
+
+
+@pytest.mark.parametrize("model", [Task, Agent, Project])
+def test_what_has_an_active_run_is_not_deleted(staff, one_of_each, model):
+    key = {Task: one_of_each.task_id, Agent: one_of_each.agent_id, Project: one_of_each.project_id}[model]
+    told = [f"{model.__name__} has an active run"]
+    assert staff.get(url(model, "delete", key)).status_code == 200
+    assert messages(staff.post(url(model, "delete", key), {"post": "yes"}, follow=True)) == told
+    action = {"action": "delete_selected", "_selected_action": [str(key)], "post": "yes"}
+    assert messages(staff.post(url(model, "changelist"), action, follow=True)) == told
+    assert model.objects.filter(pk=key).exists()
+
+
+def test_what_has_none_is_deleted_with_an_activity(staff):
+    task = make.task(title="Gone")
+    staff.post(url(Task, "delete", task.pk), {"post": "yes"})
+    assert not Task.objects.exists()
+    assert Activity.objects.filter(message="Task deleted: Gone").exists()
+
+
+def form_of(page):
+    """Return what the page's form would send."""
+    form = page.context["adminform"].form
+    values = {name: field.value() for name, field in ((bound.name, bound) for bound in form)}
+    shown = {}
+    for name, value in values.items():
+        if (
+            isinstance(value, list | tuple)
+            and form.fields.get(name).__class__.__name__ == "ModelMultipleChoiceField"
+        ):
+            value = ",".join(str(getattr(item, "pk", item)) for item in value)
+        if value is not None:
+            shown[name] = value
+    return {name: value for name, value in shown.items() if name != "due_date"}
+
+
+def test_a_task_is_made_and_changed_by_its_verbs(staff):
+    blocker = make.task()
+    form = {**form_of(staff.get(url(Task, "add"))), "title": "By hand", "tags": "[]", "metadata": "{}"}
+    answer = staff.post(url(Task, "add"), {**form, "blocked_by": str(blocker.pk)}, follow=True)
+    task = Task.objects.get(title="By hand")
+    assert answer.status_code == 200
+    assert list(task.blocked_by.all()) == [blocker]
+    assert Activity.objects.filter(type="task_created", task=task).exists()
+
+    form = {**form_of(staff.get(url(Task, "change", task.pk))), "status": "done"}
+    staff.post(url(Task, "change", task.pk), form)
+    task.refresh_from_db()
+    assert task.status == "done"
+    assert task.completed_at is not None
+    assert Activity.objects.filter(type="task_completed", task=task).exists()
+
+
+def test_what_a_verb_refuses_is_said_and_nothing_of_it_is_kept(staff):
+    run = make.run()
+    form = {**form_of(staff.get(url(Task, "change", run.task_id))), "status": "done", "title": "Changed"}
+    answer = staff.post(url(Task, "change", run.task_id), form, follow=True)
+    assert messages(answer) == ["Task has an active run"]
+    run.task.refresh_from_db()
+    assert (run.task.status, run.task.title != "Changed") == ("in_progress", True)
+
+    form = {"name": "A", "role": "B", "backend": "none", "level": "lead", "status": "idle"}
+    form |= {"specialties": "[]", "metadata": "{}", "backend_options": "{}"}
+    [told] = messages(staff.post(url(Agent, "add"), form, follow=True))
+    assert told.startswith("There is no such backend")
+    assert not Agent.objects.filter(name="A").exists()
+
+
+def test_agents_projects_and_documents_are_made_and_changed(staff):
+    for model, fields in (
+        (Agent, {"name": "Ada", "role": "Writer", "backend": "demo"}),
+        (Project, {"title": "Book"}),
+        (Deliverable, {"title": "Notes", "content": "one"}),
+    ):
+        form = form_of(staff.get(url(model, "add")))
+        form |= {name: "{}" for name in ("metadata", "backend_options") if name in form}
+        form |= {name: "[]" for name in ("tags", "specialties") if name in form}
+        staff.post(url(model, "add"), {**form, **fields})
+        made = model.objects.get()
+        changed = {"content": "two"} if model is Deliverable else {"description": "new"}
+        answer = staff.post(url(model, "change", made.pk), {**form, **fields, **changed})
+        assert answer.status_code == 302, answer.context["errors"]
+    assert list(Deliverable.objects.get().versions.values_list("content", flat=True)) == ["one", "two"]
+
+
+def test_more_capacity_starts_who_waits(staff, django_capture_on_commit_callbacks):
+    make.limit(1)
+    make.run()
+    waiting = make.run(when_full="queue")
+    with django_capture_on_commit_callbacks(execute=True):
+        staff.post(url(Capacity, "change", 1), {"limit": 2})
+    waiting.refresh_from_db()
+    assert waiting.status == "queued"
+
+
+@pytest.mark.parametrize("limit", ["0", "-1", "1001", "x"])
+def test_a_limit_out_of_range_is_refused(staff, limit):
+    assert staff.post(url(Capacity, "change", 1), {"limit": limit}).status_code == 200
+    assert Capacity.current().limit == 5
+    assert staff.get(url(Capacity, "add")).status_code == 403

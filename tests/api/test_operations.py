@@ -1,0 +1,54 @@
+"""Is it up, is it ready: answered to anybody."""
+
+import pytest
+from django.db import OperationalError, connection
+from django.test import Client
+
+from mission_control.runs.workers import beat, leave
+
+
+@pytest.fixture
+def client():
+    return Client()
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/healthz/"])
+def test_healthz_needs_no_login_and_no_database(client, path, django_assert_num_queries):
+    with django_assert_num_queries(0):
+        answer = client.get(path)
+    assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+
+
+@pytest.mark.parametrize("path", ["/readyz", "/readyz/"])
+def test_readyz_is_ready_with_a_live_worker_only(client, path):
+    answer = client.get(path)
+    assert answer.status_code == 503
+    assert answer.json() == {
+        "status": "unavailable",
+        "database": "ok",
+        "channel_layer": "ok",
+        "worker": "none is alive",
+    }
+    beat()
+    answer = client.get(path)
+    assert answer.status_code == 200
+    assert answer.json() == {"status": "ok", "database": "ok", "channel_layer": "ok", "worker": "ok"}
+    leave()
+    assert client.get(path).status_code == 503
+
+
+def test_readyz_says_that_redis_does_not_answer(client, settings):
+    settings.REDIS_URL = "redis://127.0.0.1:1/0"
+    beat()
+    answer = client.get("/readyz")
+    assert (answer.status_code, answer.json()["channel_layer"]) == (503, "does not answer")
+
+
+def test_readyz_says_that_the_database_does_not_answer(client):
+    def refuse(execute, sql, params, many, context):
+        raise OperationalError("no connection to /secret/path")
+
+    with connection.execute_wrapper(refuse):
+        answer = client.get("/readyz")
+    assert (answer.status_code, answer.json()["database"]) == (503, "does not answer")
+    assert "secret" not in answer.content.decode()

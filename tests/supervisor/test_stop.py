@@ -1,0 +1,115 @@
+"""How it ends: everything goes, soon, and what was interrupted is named."""
+
+import os
+import signal
+import time
+
+import pytest
+
+from tests.servers import wait_until
+
+pytestmark = [pytest.mark.system, pytest.mark.embedded]
+
+LIMIT_SECONDS = 10  # promised to the person at the terminal
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signal_ends_every_process(up, number):
+    product = up()
+    os.killpg(product.process.pid, number)
+    assert product.await_end(seconds=LIMIT_SECONDS) == 0
+    assert product.pids == []
+    assert "Traceback" not in product.output
+    assert product.output.rstrip().endswith("Stopped.")
+
+
+def test_interrupted_and_waiting_runs_are_named(up):
+    product = up(MISSION_CONTROL_MAX_CONCURRENT_TASKS="1")
+    assert product.call("GET", "/api/mission-control/projects")[1]["count"] == 0
+    assert product.call("GET", "/api/mission-control/capacity")[1]["limit"] == 1
+    running = product.run(product.make_task("Long\x1b[2J work", chunks=10000, delay_seconds=0.1))
+    waiting = product.run(product.make_task("Patient work", chunks=1), when_full="queue")
+    product.await_status(running, "running")
+    product.signal(signal.SIGINT)
+    assert product.await_end(seconds=LIMIT_SECONDS) == 0
+    assert product.pids == []
+    assert f"Interrupted: Long [2J work by Agent of Long [2J work (run {running})" in product.output
+    assert f"Waits for the next start: Patient work by Agent of Patient work (run {waiting})" in product.output
+    again = up(MISSION_CONTROL_MAX_CONCURRENT_TASKS="1")
+    assert again.state(running)["status"] == "stopped"
+    assert "shut down" in again.state(running)["error"]
+    again.await_status(waiting, "completed")
+
+
+def test_frozen_worker_does_not_keep_it(up):
+    product = up()
+    for pid in product.pids:
+        if pid not in (product.process.pid, product.daphne):
+            os.kill(pid, signal.SIGSTOP)
+    product.signal(signal.SIGTERM)
+    assert product.await_end(seconds=LIMIT_SECONDS) == 0
+    wait_until(lambda: not product.pids, what="the end of the frozen ones")
+
+
+def test_frozen_cluster_does_not_keep_the_worker(up):
+    product = up()
+    run = product.run(product.make_task("Frozen", chunks=10000, delay_seconds=0.1))
+    product.await_status(run, "running")
+    cluster = product.cluster
+    for pid in (product.sentinel, *product.children_of(product.sentinel)):
+        os.kill(pid, signal.SIGSTOP)
+    os.kill(cluster, signal.SIGSTOP)
+    product.signal(signal.SIGTERM)
+    assert product.await_end(seconds=LIMIT_SECONDS) == 0
+    assert product.pids == []
+    assert f"(run {run})" in product.output
+
+
+def test_second_signal_hurries(up):
+    product = up()
+    for pid in (product.cluster, product.sentinel):
+        os.kill(pid, signal.SIGSTOP)
+    begun = time.monotonic()
+    product.signal(signal.SIGINT)
+    product.await_line("Stopping")
+    product.signal(signal.SIGINT)
+    assert product.await_end(seconds=LIMIT_SECONDS) == 0
+    assert product.pids == []
+    assert time.monotonic() - begun < LIMIT_SECONDS
+
+
+def test_signal_before_it_is_ready_ends_it_too(up):
+    product = up(ready=False)
+    product.await_line("Starting the web server")
+    product.signal(signal.SIGINT)
+    assert product.await_end(seconds=LIMIT_SECONDS) == 0
+    assert product.pids == []
+    assert "Traceback" not in product.output
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_worker_by_hand_goes_and_leaves_the_product_alone(served, start, number):
+    before = served.pids
+    by_hand = start("worker", "--workers", "2", in_folder=served.folder)
+    wait_until(
+        lambda: len(by_hand.pids) == 8, what="watchdog, reaper, cluster, sentinel, 2 workers, monitor and pusher"
+    )
+    os.killpg(by_hand.process.pid, number)
+    assert by_hand.await_end(seconds=LIMIT_SECONDS) == 0
+    assert by_hand.pids == []
+    assert by_hand.output.rstrip().endswith("Stopped.")
+    assert served.pids == before
+
+
+def test_worker_by_hand_interrupts_what_it_runs(up, start):
+    product = up()
+    os.kill(product.sentinel, signal.SIGSTOP)
+    for pid in product.children_of(product.sentinel):
+        os.kill(pid, signal.SIGSTOP)
+    by_hand = start("worker", "--workers", "1")
+    run = product.run(product.make_task("By hand", chunks=10000, delay_seconds=0.1))
+    product.await_status(run, "running")
+    by_hand.signal(signal.SIGINT)
+    assert by_hand.await_end(seconds=LIMIT_SECONDS) == 0
+    assert f"Interrupted: By hand by Agent of By hand (run {run})" in by_hand.output
+    assert product.state(run)["status"] == "stopped"

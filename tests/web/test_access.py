@@ -1,0 +1,92 @@
+"""Who sees the page, and what on it."""
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.test import Client
+
+from mission_control.models import Run
+from tests import make
+from tests.web.conftest import SEES, client_of
+
+pytestmark = pytest.mark.usefixtures("database")
+
+
+def paths(task) -> list[str]:
+    run = make.run(task)
+    own = [f"/tasks/{task.pk}{end}" for end in ("", "/row", "/pane", "/summary")]
+    return ["/", "/tasks", "/capacity", f"/runs/{run.pk}/events/1", *own]
+
+
+def test_every_page_and_fragment_needs_a_login():
+    for path in paths(make.task()):
+        answer = Client().get(path)
+        assert (answer.status_code, answer["Location"]) == (302, f"/login?next={path}"), path
+
+
+def test_every_page_and_fragment_needs_the_permission_to_see_tasks():
+    client = client_of(make.user(may=["mission_control.view_run"]))
+    for path in paths(make.task()):
+        assert client.get(path).status_code == 403, path
+
+
+@pytest.mark.parametrize("action", ["run", "stop"])
+def test_actions_need_a_login_and_refuse_get(action, browser):
+    path = f"/tasks/{make.task().pk}/{action}"
+    assert Client().post(path).status_code == 302
+    assert browser.get(path).status_code == 405
+
+
+def test_actions_refuse_a_post_without_the_forgery_token():
+    strict = Client(enforce_csrf_checks=True)
+    strict.force_login(make.user())
+    task, agent = make.task(), make.agent()
+    answer = strict.post(f"/tasks/{task.pk}/run", {"agent": agent.pk})
+    assert answer.status_code == 403
+    assert "This page is out of date" in answer.content.decode()
+    assert not Run.objects.exists()
+
+
+def test_a_user_who_may_only_look_gets_no_buttons_and_no_action():
+    client = client_of(make.user(may=SEES))
+    task, agent = make.task(), make.agent()
+    idle = client.get("/").content.decode()
+    assert client.post(f"/tasks/{task.pk}/run", {"agent": agent.pk}).status_code == 403
+    make.run(task, agent)
+    active = client.get("/").content.decode()
+    assert client.post(f"/tasks/{task.pk}/stop").status_code == 403
+    assert "data-action" not in idle + active
+    assert Run.objects.active().count() == 1
+
+
+def test_the_buttons_follow_the_permissions():
+    runs = client_of(make.user(may=[*SEES, "mission_control.add_run"]))
+    stops = client_of(make.user(may=[*SEES, "mission_control.change_run"]))
+    task, agent = make.task(), make.agent()
+    assert 'data-action="run"' in runs.get("/").content.decode()
+    assert "data-action" not in stops.get("/").content.decode()
+    make.run(task, agent)
+    assert "data-action" not in runs.get("/").content.decode()
+    assert 'data-action="stop"' in stops.get("/").content.decode()
+
+
+def test_a_user_who_may_not_read_runs_sees_neither_output_nor_error_nor_result():
+    client = client_of(make.user(may=["mission_control.view_task"]))
+    task = make.task()
+    run = make.run(task)
+    Run.objects.filter(pk=run.pk).update(error="the secret reason")
+    page = client.get(f"/tasks/{task.pk}").content.decode()
+    assert 'id="stream"' not in page
+    assert "the secret reason" not in page
+    assert "Can view run" in page
+    assert client.get(f"/runs/{run.pk}/events/1").status_code == 403
+
+
+def test_login_leads_to_the_board_and_logout_back():
+    get_user_model().objects.create_user("mara", password="a long enough one")
+    client = Client()
+    wrong = client.post("/login", {"username": "mara", "password": "wrong"})
+    assert "correct username and password" in wrong.content.decode()
+    right = client.post("/login", {"username": "mara", "password": "a long enough one"})
+    assert (right.status_code, right["Location"]) == (302, "/")
+    assert client.post("/logout")["Location"] == "/login"
+    assert client.get("/").status_code == 302
