@@ -7,6 +7,7 @@ import asyncio
 import logging
 import time
 
+import redis
 from asgiref.sync import async_to_sync
 from channels.layers import get_channel_layer
 from django.conf import settings
@@ -65,7 +66,7 @@ async def _send(message: dict) -> None:
     try:
         async with asyncio.timeout(TIMEOUT_SECONDS):
             await get_channel_layer().group_send(FEED, message)
-    except (OSError, TimeoutError, RuntimeError) as error:
+    except (redis.RedisError, OSError, TimeoutError, RuntimeError) as error:
         _silent_until = time.monotonic() + PAUSE_SECONDS
         logger.warning(
             "the channel layer does not answer (%s); output arrives by the database", type(error).__name__

@@ -16,7 +16,8 @@ logger = logging.getLogger(__name__)
 class SocketLogin:
     """Put the user into the scope: from `Authorization: Bearer`, `?token=`, or the session cookie.
 
-    A browser sends the cookie by itself, so there the Origin must be ours; a token is sent on purpose.
+    A browser sends the cookie by itself, so there the Origin must be ours; a token is sent on purpose. Who brings
+    neither is nobody yet, and may log in by message where the socket allows it.
     """
 
     def __init__(self, app) -> None:
@@ -25,9 +26,11 @@ class SocketLogin:
 
     async def __call__(self, scope, receive, send):
         token = token_in(scope)
-        if token is None:
+        if token is not None:
+            return await self.app({**scope, "user": await user_of(token)}, receive, send)
+        if b"cookie" in dict(scope["headers"]):
             return await self.by_session(scope, receive, send)
-        return await self.app({**scope, "user": await user_of(token)}, receive, send)
+        return await self.app({**scope, "user": AnonymousUser()}, receive, send)
 
 
 def token_in(scope) -> str | None:

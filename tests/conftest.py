@@ -39,3 +39,18 @@ def product(tmp_path_factory, product_environment):
     finally:
         running.stop()
         shutil.rmtree(data_dir, ignore_errors=True)
+
+
+@pytest.fixture
+def fresh_product(tmp_path_factory, profile):
+    """A running product of the test's own, to be harmed."""
+    environment = {}
+    if profile == "server":
+        environment = server_environment(os.environ["DATABASE_URL"], os.environ["REDIS_URL"])
+    data_dir = tmp_path_factory.mktemp("fresh")
+    running = Product(data_dir, **environment)
+    try:
+        yield running.start()
+    finally:
+        running.stop()
+        shutil.rmtree(data_dir, ignore_errors=True)

@@ -75,6 +75,27 @@ class Product:
         finally:
             self.process.kill()
 
+    def shell(self, code: str) -> str:
+        """Run Python in the product's own environment and return what it printed."""
+        command = [sys.executable, "manage.py", "shell", "-v", "0", "-c", code]
+        ran = subprocess.run(
+            command, cwd=CHECKOUT, env=self.environment, capture_output=True, text=True, timeout=60
+        )
+        assert ran.returncode == 0, ran.stderr
+        return ran.stdout
+
+    def web_pid(self) -> int:
+        """Return the pid of daphne, a child of `up`."""
+        for path in Path("/proc").glob("[0-9]*/stat"):
+            try:
+                parent = int(path.read_text().rpartition(")")[2].split()[1])
+                command = (path.parent / "cmdline").read_text()
+            except OSError:
+                continue
+            if parent == self.process.pid and "daphne" in command:
+                return int(path.parent.name)
+        raise AssertionError("daphne does not run")
+
     @property
     def token(self) -> str:
         return (self.data_dir / "access_token").read_text().strip()

@@ -7,7 +7,7 @@ class BearerAuthentication(TokenAuthentication):
     """A token in the Authorization header. Bytes that spell no token are a wrong token."""
 
     def authenticate_credentials(self, token: bytes):
-        if not token.isascii() or not token.isalnum():
+        if not token.isalnum():  # of bytes: ASCII only
             raise AuthenticationFailed("Invalid token.")
         return super().authenticate_credentials(token)
 

@@ -31,16 +31,9 @@ def authorise(request: HttpRequest, *permissions: str) -> AbstractBaseUser:
 
     Raises AuthenticationFailed or NotAuthenticated (401) and PermissionDenied (403). Queries the database.
     """
-    read_as_utf8(request)
     user = Request(request, authenticators=[authentication() for authentication in AUTHENTICATION]).user
     if not user.is_authenticated:
         raise NotAuthenticated
     if not user.has_perms(permissions):
         raise PermissionDenied
     return user
-
-
-def read_as_utf8(request: HttpRequest) -> None:
-    """Ignore the body's charset where the query is decoded: Django would use it, even one that is no text's."""
-    if request.encoding:
-        request.encoding = "utf-8"

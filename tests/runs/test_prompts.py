@@ -65,12 +65,19 @@ def test_no_text_can_close_its_own_fence(end):
 
 
 def test_a_title_cannot_leave_its_quotes():
-    assert '<document kind="deliverable" title="a\' x=\'b">' in built(upstream=[Source("deliverable", 'a" x="b', "")])
+    assert '<document kind="deliverable" title="a\' x=\'b">' in built(
+        upstream=[Source("deliverable", 'a" x="b', "")]
+    )
 
 
 @pytest.mark.parametrize(
     ("wanted", "room", "shares"),
-    [([], 100, []), ([10, 20], 100, [10, 20]), ([5000, 10, 5000], 2010, [1000, 10, 1000]), ([500, 500], 0, [200, 200])],
+    [
+        ([], 100, []),
+        ([10, 20], 100, [10, 20]),
+        ([5000, 10, 5000], 2010, [1000, 10, 1000]),
+        ([500, 500], 0, [200, 200]),
+    ],
 )
 def test_room_is_shared_so_that_small_wishes_are_met_whole(wanted, room, shares):
     assert share_out(wanted, room) == shares

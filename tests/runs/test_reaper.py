@@ -87,7 +87,11 @@ def test_a_worker_that_lives_keeps_its_run_beyond_the_lease(worker_at_work, sett
     first = now(run).lease_renewed_at
     reaper = Reaper()
     renewals = wait_until(
-        lambda: reaper.look() or now(run).status == Status.ERROR or now(run).lease_renewed_at - first > timedelta(seconds=5),
+        lambda: (
+            reaper.look()
+            or now(run).status == Status.ERROR
+            or now(run).lease_renewed_at - first > timedelta(seconds=5)
+        ),
         what="renewals for longer than the lease",
     )
 

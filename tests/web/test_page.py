@@ -193,7 +193,8 @@ def test_the_number_of_queries_does_not_grow_with_the_tasks(browser, django_asse
 
     def grow(number: int) -> None:
         for _ in range(number):
-            make.task(project=project, assignees=agents, blocked_by=[make.task(project=project)])
+            free = make.task(project=project, assignees=agents)
+            make.task(project=project, assignees=agents, blocked_by=[free])
 
     grow(2)
     with django_assert_max_num_queries(25) as few:

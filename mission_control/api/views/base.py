@@ -6,7 +6,6 @@ from rest_framework.serializers import BaseSerializer, Serializer
 from rest_framework.viewsets import GenericViewSet
 
 from mission_control.api.authentication import AUTHENTICATION
-from mission_control.api.permissions import read_as_utf8
 from mission_control.ids import as_uuid
 from mission_control.runs.errors import NotFound
 
@@ -33,7 +32,8 @@ class ObjectViews(GenericViewSet):
     found: Model | None = None
 
     def initialize_request(self, request, *args, **kwargs):
-        read_as_utf8(request)
+        if "CONTENT_LENGTH" not in request.META:  # sent in chunks: DRF would take it for no body at all
+            request.META["CONTENT_LENGTH"] = str(len(request.body))
         return super().initialize_request(request, *args, **kwargs)
 
     def get_serializer_class(self) -> type[Serializer]:

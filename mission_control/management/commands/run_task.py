@@ -30,9 +30,13 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser) -> None:
         parser.add_argument("task", help="the task's id, or its title where only one task has it")
-        parser.add_argument("--agent", help="an agent's id, or its name where only one has it (default: first assignee)")
+        parser.add_argument(
+            "--agent", help="an agent's id, or its name where only one has it (default: first assignee)"
+        )
         parser.add_argument("--queue", action="store_true", help="wait for a slot when all are taken")
-        parser.add_argument("--ignore-dependencies", action="store_true", help="run it although others are unfinished")
+        parser.add_argument(
+            "--ignore-dependencies", action="store_true", help="run it although others are unfinished"
+        )
 
     def handle(self, *, task: str, agent: str | None, queue: bool, ignore_dependencies: bool, **options) -> None:
         found = only(Task.objects.all(), task, "task", "title")

@@ -1,0 +1,24 @@
+"""What the tests of bad input look at."""
+
+import uuid
+
+from agents.models import Agent
+from mission_control.models import Activity, Deliverable, Project, Run, Task
+
+NOBODY = str(uuid.uuid4())
+
+
+def stored():
+    models = (Agent, Task, Project, Deliverable, Activity, Run)
+    return [list(model.objects.order_by("pk").values()) for model in models]
+
+
+def assert_names(answer, field):
+    body = answer.json()
+    assert answer.status_code == 400, body
+    assert body.keys() == {field, "detail"}
+    assert isinstance(body[field], list)
+    assert body[field]
+    assert all(isinstance(message, str) for message in body[field])
+    assert body["detail"] == body[field][0]
+    assert len(answer.content) < 5_000
