@@ -9,7 +9,7 @@ IN_VENV := $(VENV)/bin/python
 
 help:
 	@echo "make run    serve Mission Control on http://127.0.0.1:8000 (PORT=… HOST=… choose another address)"
-	@echo "make test   run the tests"
+	@echo "make test   run the tests, on SQLite and, where they are installed, on PostgreSQL and Redis"
 	@echo "make check  lint and check the format"
 	@echo "make clean  remove the virtual environment (the data stays)"
 
@@ -46,6 +46,7 @@ run:
 test:
 	$(call set_up,requirements-dev.txt)
 	$(IN_VENV) -m pytest -n 2
+	$(IN_VENV) -m pytest -n 2 --profile server tests/runs tests/sockets tests/api tests/system
 
 check:
 	$(call set_up,requirements-dev.txt)

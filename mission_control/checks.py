@@ -1,1 +1,74 @@
 """System checks: settings that contradict each other are found at start, not at the first fault."""
+
+from django.conf import settings
+from django.core.checks import Error, Warning, register
+from django.utils.module_loading import import_string
+
+from agents.backends import registry
+from mission_control.runs.lifecycle import EXECUTE
+
+LONGEST_PULSE_SECONDS = 2.0
+
+
+@register()
+def queue_settings_go_together(app_configs, **kwargs) -> list[Error]:
+    """A run's deadline, the queue's timeout and its redelivery must follow each other; nothing is prefetched."""
+    queue = settings.Q_CLUSTER
+    problems = []
+    if not settings.RUN_TIMEOUT_SECONDS < queue["timeout"] < queue["retry"]:
+        problems.append(
+            Error("Q_CLUSTER: a run's deadline < timeout < retry must hold", id="mission_control.E001")
+        )
+    if (queue["max_attempts"], queue["ack_failures"], queue["catch_up"]) != (1, True, False):
+        problems.append(
+            Error(
+                "Q_CLUSTER: max_attempts 1, ack_failures True, catch_up False are needed",
+                id="mission_control.E002",
+            )
+        )
+    if (queue["queue_limit"], queue["bulk"]) != (1, 1):
+        problems.append(Error("Q_CLUSTER: queue_limit 1 and bulk 1 are needed", id="mission_control.E003"))
+    return problems
+
+
+@register()
+def lease_outlives_the_database_wait(app_configs, **kwargs) -> list[Warning]:
+    if settings.LEASE_SECONDS > settings.DATABASE_WAIT_SECONDS + LONGEST_PULSE_SECONDS:
+        return []
+    message = "MISSION_CONTROL_LEASE_SECONDS is shorter than a worker may have to wait for the database"
+    return [Warning(message, hint="A healthy run could be declared lost.", id="mission_control.W001")]
+
+
+@register()
+def profile_is_whole(app_configs, **kwargs) -> list[Warning]:
+    """Redis without PostgreSQL serves one machine only; PostgreSQL without Redis polls."""
+    if settings.REDIS_URL and settings.EMBEDDED_DATABASE:
+        return [
+            Warning(
+                "REDIS_URL is set, DATABASE_URL is not: workers elsewhere cannot share SQLite",
+                id="mission_control.W002",
+            )
+        ]
+    if not settings.REDIS_URL and not settings.EMBEDDED_DATABASE:
+        return [
+            Warning(
+                "DATABASE_URL is set, REDIS_URL is not: output and jobs are polled for", id="mission_control.W003"
+            )
+        ]
+    return []
+
+
+@register()
+def names_can_be_imported(app_configs, **kwargs) -> list[Error]:
+    """The one dotted name that points up, and each backend that a setting adds."""
+    problems = []
+    try:
+        import_string(EXECUTE)
+    except ImportError as error:
+        problems.append(Error(f"{EXECUTE} cannot be imported: {error}", id="mission_control.E004"))
+    for name in settings.MISSION_CONTROL_BACKENDS:
+        try:
+            registry.get(name)
+        except registry.BrokenBackend as error:
+            problems.append(Error(f"MISSION_CONTROL_EXTRA_BACKENDS: {error}", id="mission_control.E005"))
+    return problems

@@ -20,7 +20,7 @@ def inside_projects(path: str) -> Path | None:
 
 
 def browse(path: str, *, most: int = 1_000) -> dict:
-    """List a folder: `{"path", "files": [{"name", "isDir", "size"}]}`, folders first; empty when not to be seen."""
+    """List a folder: `{"path", "files": [{"name", "isDir", "size"}]}`, folders first; none when it is not ours."""
     folder = inside_projects(path)
     files = []
     if folder is not None and folder.is_dir():

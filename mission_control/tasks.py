@@ -134,14 +134,15 @@ def _change_dependencies(task: Task, project: Project | None, blocked_by: Sequen
         _refuse_cycle(task, project, blocked_by)
         task.blocked_by.set(blocked_by)
     elif project != task.project:
-        _refuse_other_projects(project, task.blocked_by.only("project_id"))
+        _refuse_other_projects(project, task.blocked_by.only("pk"))
     if project is not None and project != task.project and task.blocks.exclude(project=project).exists():
         raise Invalid("project_id", "Tasks of the project that it leaves depend on this task.")
 
 
 def _refuse_other_projects(project: Project | None, blocked_by: Sequence[Task]) -> None:
-    key = project and project.pk
-    if any(blocker.project_id is not None and blocker.project_id != key for blocker in blocked_by):
+    """Look at them as they now stand: one may have moved since the caller read it."""
+    given = Task.objects.filter(pk__in=[blocker.pk for blocker in blocked_by])
+    if given.filter(project__isnull=False).exclude(project=project).exists():
         raise Invalid("blocked_by", "A task can depend only on tasks of its own project.")
 
 

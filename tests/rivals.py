@@ -7,7 +7,6 @@ from typing import Any
 
 from django.db import connection, connections
 
-
 ANSWER_SECONDS = 60
 
 

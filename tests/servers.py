@@ -12,8 +12,6 @@ from pathlib import Path
 
 from tests.needs import need
 
-POSTGRESQL_HOMES = "/usr/lib/postgresql"
-
 
 def free_port() -> int:
     with socket.socket() as probe:
@@ -42,7 +40,7 @@ class Redis:
     """A Redis server of our own, which a test may kill and start again."""
 
     def __init__(self, folder: Path) -> None:
-        need("redis-server", why="the server profile")
+        [self.program] = need("redis-server", "the server profile")
         self.folder = folder
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
@@ -114,11 +112,8 @@ def new_database(url: str) -> str:
 
 
 def postgresql_bin() -> Path:
-    homes = sorted(Path(POSTGRESQL_HOMES).glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
-    if homes:
-        return homes[-1].parent
-    need("initdb", "pg_ctl", why="the server profile")
-    return Path(shutil.which("initdb")).resolve().parent
+    [initdb, _] = need(["initdb", "pg_ctl"], "the server profile")
+    return Path(initdb).resolve().parent
 
 
 def start_for_tests(folder: Path) -> dict[str, str]:

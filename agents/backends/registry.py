@@ -30,11 +30,11 @@ BUILT_IN = {
 }
 
 
-class UnknownBackend(BackendError):  # noqa: N818 - reads as what it is
+class UnknownBackend(BackendError):
     """No backend has this name."""
 
 
-class BrokenBackend(BackendError):  # noqa: N818
+class BrokenBackend(BackendError):
     """The backend's class cannot be imported, or is none."""
 
 

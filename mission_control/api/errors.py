@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
-from django.db import DataError, IntegrityError
+from django.db import DataError, IntegrityError, OperationalError
 from django.http import Http404, HttpRequest, JsonResponse, UnreadablePostError
 from rest_framework import exceptions
 from rest_framework.response import Response
@@ -48,8 +48,8 @@ def _answer(exception: Exception) -> tuple[int, dict[str, Any], dict[str, str]] 
     if isinstance(exception, Refusal):
         body = {name: _told(value) for name, value in {**exception.body, "detail": exception.detail}.items()}
         return exception.status, body, _retry_after(exception)
-    if isinstance(exception, IntegrityError | DataError):
-        # Checked before, so that only a rival's change at the same moment leads here.
+    if isinstance(exception, IntegrityError | DataError) or _is_deadlock(exception):
+        # What was asked for had been checked: only a rival's change at the same moment leads here.
         logger.warning("the database refused a change", exc_info=exception)
         return 409, {"detail": "What this refers to was changed at the same moment. Try again."}, {}
     exception = _as_api_exception(exception)
@@ -59,6 +59,11 @@ def _answer(exception: Exception) -> tuple[int, dict[str, Any], dict[str, str]] 
     if isinstance(exception, exceptions.ValidationError):
         return 400, _field_errors(exception.detail), headers
     return exception.status_code, {"detail": _told(str(exception.detail))}, headers
+
+
+def _is_deadlock(exception: Exception) -> bool:
+    """Tell whether PostgreSQL ended this transaction so that a rival's could go on."""
+    return isinstance(exception, OperationalError) and getattr(exception.__cause__, "sqlstate", "") == "40P01"
 
 
 def _retry_after(refusal: Refusal) -> dict[str, str]:

@@ -1,5 +1,6 @@
 from typing import Self
 
+from django.conf import settings
 from django.db import models
 
 
@@ -27,5 +28,5 @@ class Capacity(models.Model):
 
     @classmethod
     def current(cls) -> Self:
-        """Return the row; a migration made it."""
-        return cls.objects.get(pk=cls.THE_ROW)
+        """Return the row. A migration made it; after a `flush` it is made anew from the setting."""
+        return cls.objects.get_or_create(pk=cls.THE_ROW, defaults={"limit": settings.MAX_CONCURRENT_TASKS})[0]

@@ -46,13 +46,13 @@ def change(project: Project, *, team_agents: Sequence[Agent] | None = None, **fi
 def delete(project: Project) -> None:
     """Delete a project with its tasks, their runs and its documents; its working folder stays.
 
-    Locks the project's row, then its tasks'. Raises HasActiveRuns while a run of it is active, NotFound.
+    Locks its tasks' rows, then its own: an admission too has its task's first, its project's at the commit.
+    Raises HasActiveRuns while a run of it is active, NotFound.
     """
     with transaction.atomic():
+        list(Task.objects.select_for_update().filter(project=project).order_by("pk").values_list("pk"))
         project = _locked(project)
-        # The lock keeps admission out until the commit, where its foreign keys find nothing.
-        tasks = list(Task.objects.select_for_update().filter(project=project).order_by("pk").values_list("pk"))
-        if Run.objects.active().filter(Q(project=project) | Q(task__in=[key for (key,) in tasks])).exists():
+        if Run.objects.active().filter(Q(project=project) | Q(task__project=project)).exists():
             raise HasActiveRuns("Project has an active run")
         project.delete()
 

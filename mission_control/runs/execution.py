@@ -59,7 +59,7 @@ def execute(run_id: uuid.UUID) -> None:
     token = current_run.set(str(run_id))
     try:
         asyncio.run(_execute(run_id))
-    except (Exception, SystemExit, asyncio.CancelledError):
+    except (Exception, SystemExit, asyncio.CancelledError):  # noqa: BLE001 - see above
         logger.error("the run broke off, the reaper ends it: %s", redact(traceback.format_exc()))
     finally:
         current_run.reset(token)
@@ -78,7 +78,7 @@ async def _execute(run_id: uuid.UUID) -> None:
     except ClaimLost:
         logger.warning("the claim is lost; leaving the run to whoever ended it")
         outcome = None
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever it is, the run ends and says so
         outcome = failure(error)
     finally:
         if outcome is not None:
@@ -90,7 +90,7 @@ async def _execute(run_id: uuid.UUID) -> None:
 
 
 def failure(error: BaseException) -> Outcome:
-    """Return the outcome of a failure: its own words where it was meant for people, else that it was unexpected."""
+    """Return the outcome of a failure: its own words where they are for people, else that it was unexpected."""
     if isinstance(error, BackendError | OutputTooLong):
         return Outcome(Status.ERROR, str(error) or "The agent failed without saying why")
     logger.error("unexpected failure: %s", redact("".join(traceback.format_exception(error))))

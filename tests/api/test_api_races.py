@@ -8,7 +8,7 @@ from mission_control.models import Run, Task
 from tests import make, rivals
 from tests.api.conftest import Api
 
-ROUNDS = 8
+ROUNDS = 12
 
 
 @pytest.fixture(autouse=True)

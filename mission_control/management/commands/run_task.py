@@ -3,6 +3,7 @@
 import signal
 import sys
 import time
+from contextlib import suppress
 
 from django.core.management.base import BaseCommand, CommandError
 from django.db.models import Q
@@ -74,10 +75,8 @@ class Command(BaseCommand):
             time.sleep(LOOK_SECONDS)
 
     def stop(self, run: Run) -> None:
-        try:
+        with suppress(NotRunning):  # it ended by itself meanwhile; the next look says how
             stop(run, reason="Stopped in the terminal")
-        except NotRunning:
-            pass  # it ended by itself meanwhile; the next look says how
 
     def show(self, event: RunEvent) -> None:
         """Write what the agent said to standard output, what it did and what happened to standard error."""

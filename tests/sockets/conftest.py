@@ -1,0 +1,9 @@
+import pytest
+
+from mission_control.models import Capacity
+
+
+@pytest.fixture(autouse=True)
+def database(transactional_db):
+    """Real transactions, seen by the follower's own connection; the limit's row is laid anew."""
+    Capacity.objects.update_or_create(pk=Capacity.THE_ROW, defaults={"limit": 5})
