@@ -92,8 +92,7 @@ class Follower:
         self.subscribers -= 1
         if self.subscribers == 0:
             tasks, self._tasks = self._tasks, []
-            for task in tasks:
-                task.cancel()
+            await _end(tasks)
 
     async def read(self, function: Callable, *args: Any, **kwargs: Any) -> Any:
         """Call database code in the follower's one thread, which keeps its connection."""
@@ -254,6 +253,15 @@ class Follower:
                 self._redis_answers = answers
                 self._wake.set()
             await asyncio.sleep(1)
+
+
+async def _end(tasks: list[asyncio.Task]) -> None:
+    """Cancel tasks until they have ended: redis-py swallows a cancellation that meets it while it connects."""
+    pending = set(tasks)
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=0.2)
 
 
 def _changes_status(message: dict) -> bool:

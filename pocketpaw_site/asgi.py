@@ -9,12 +9,17 @@ from django.core.asgi import get_asgi_application
 
 http = get_asgi_application()
 
-from channels.routing import ProtocolTypeRouter, URLRouter
-from django.conf import settings
+# Models can be imported only after the application was made.
+from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
+from django.conf import settings  # noqa: E402
 
-from mission_control.routing import websocket_urlpatterns
-from mission_control.sockets import SocketLogin
-from pocketpaw_site.body_limit import BodyLimit
+from mission_control.routing import websocket_urlpatterns  # noqa: E402
+from mission_control.sockets import SocketLogin  # noqa: E402
+from pocketpaw_site.http import BodyLimit, Request  # noqa: E402
+from pocketpaw_site.supervisor.parentage import follow_parent  # noqa: E402
+
+follow_parent()
+http.request_class = Request
 
 application = ProtocolTypeRouter(
     {

@@ -48,7 +48,7 @@ MAX_OUTPUT_CHARS = env.int(
     "MISSION_CONTROL_MAX_OUTPUT_CHARS", 5_000_000, validate=validate.Range(1_000, 5_000_000)
 )
 SAMPLE_PROJECT = env.bool("MISSION_CONTROL_SAMPLE", True)
-MAX_BODY_BYTES = 10 * 1024 * 1024
+MAX_BODY_BYTES = DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024 * 1024
 PROJECTS_DIR = DATA_DIR / "projects"
 # Third parties add a backend with a name and the dotted path of its class.
 MISSION_CONTROL_BACKENDS = env.dict("MISSION_CONTROL_EXTRA_BACKENDS", {})
@@ -212,7 +212,7 @@ Q_CLUSTER = {
 # ---------------------------------------------------------------- REST
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "knox.auth.TokenAuthentication",
+        "mission_control.api.authentication.BearerAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["mission_control.api.permissions.ModelPermissions"],
@@ -230,7 +230,7 @@ REST_FRAMEWORK = {
     "EXCEPTION_HANDLER": "mission_control.api.errors.exception_handler",
 }
 REST_KNOX = {"AUTH_HEADER_PREFIX": "Bearer", "TOKEN_TTL": None, "AUTO_REFRESH": False}
-KNOX_TOKEN_MODEL = "mission_control.AccessToken"
+KNOX_TOKEN_MODEL = "mission_control.AccessToken"  # noqa: S105 - a model's name
 # knox's migrations make the table of its own model, which ours replaces.
 MIGRATION_MODULES = {"knox": None}
 

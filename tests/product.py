@@ -26,7 +26,7 @@ class Product:
         self.url = f"http://127.0.0.1:{self.port}"
         self.api = f"{self.url}/api/mission-control"
         self.environment = {
-            **{name: value for name, value in os.environ.items() if name not in ("DJANGO_SETTINGS_MODULE",)},
+            **{name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"},
             "MISSION_CONTROL_DATA_DIR": str(data_dir),
             "MISSION_CONTROL_ENV_FILE": "",
             "PORT": str(self.port),

@@ -12,3 +12,6 @@ class AccessToken(AbstractAuthToken):
 
     class Meta:
         ordering = ["-created"]
+
+    def __str__(self) -> str:
+        return f"{self.name or 'token'} of {self.user}"

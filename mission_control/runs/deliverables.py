@@ -34,7 +34,7 @@ def keep(document: Deliverable, *, agent: Agent | None = None) -> Deliverable:
     """Store a new document with its first version and an activity."""
     with transaction.atomic():
         document.save(force_insert=True)
-        _keep_version(document, editor_id=document.author_id)
+        _keep_version(document, editor_id=document.author_id, run=document.run)
         note(
             Activity.Type.DOCUMENT_CREATED,
             f"Document created: {document.title}",
@@ -72,5 +72,5 @@ def _keep_version(document: Deliverable, *, editor_id, run: Run | None = None) -
         version=document.version,
         content=document.content,
         editor_id=editor_id and str(editor_id),
-        run=run or document.run,
+        run=run,
     )

@@ -32,7 +32,8 @@ def test_it_says_who_the_agent_is_then_the_project_then_the_task():
     )
     parts = [
         "You are Quill, Writer.", "Writes short.", "prose, letters", "Project: Launch", "/data/launch",
-        "It must fly.", "Birds fly.", "Shorter, please.", "Your task: Write it", "Priority: high", "In plain words.",
+        "It must fly.", "Birds fly.", "Shorter, please.", "Your task: Write it", "Priority: high",
+        "In plain words.",
     ]  # fmt: skip
     places = [prompt.index(part) for part in parts]
 

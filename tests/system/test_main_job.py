@@ -1,4 +1,4 @@
-"""The main job from outside: a task is run by an agent, watched live, stopped, replayed, and its result is kept."""
+"""The main job from outside: a task is run by an agent, watched live, stopped, replayed; its result is kept."""
 
 import json
 import threading

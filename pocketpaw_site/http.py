@@ -1,6 +1,20 @@
-"""Refuse a request body that is too large before Django reads it, whether its length was announced or not."""
+"""What stands between the server and Django's views: sizes and charsets that no view could refuse in time."""
 
 import json
+
+from django.core.handlers.asgi import ASGIRequest
+from django.utils.http import parse_header_parameters
+
+
+class Request(ASGIRequest):
+    """A request whose charset changes nothing: bodies and queries are UTF-8.
+
+    Django would parse the query again for a charset, while it makes the request, where an error of the query is
+    nobody's to answer.
+    """
+
+    def _set_content_type_params(self, meta) -> None:
+        self.content_type, self.content_params = parse_header_parameters(meta.get("CONTENT_TYPE", ""))
 
 
 class BodyTooLarge(Exception):
