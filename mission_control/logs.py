@@ -13,3 +13,11 @@ class RunFilter(logging.Filter):
         run_id = getattr(record, "run_id", None) or current_run.get()
         record.run = f" run={run_id}" if run_id else ""
         return True
+
+
+class Unexpected(logging.Filter):
+    """Leave out refusals (4xx), which are the client's to read, and 503, whose cause is logged where it is known."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        status = getattr(record, "status_code", 500)
+        return status >= 500 and status != 503

@@ -1,9 +1,15 @@
-"""What stands between the server and Django's views: sizes and charsets that no view could refuse in time."""
+"""What stands between the server and Django's views: what no view could refuse, or answer, in time."""
 
 import json
+import logging
 
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.core.handlers.asgi import ASGIRequest
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, JsonResponse
 from django.utils.http import parse_header_parameters
+
+logger = logging.getLogger(__name__)
 
 
 class Request(ASGIRequest):
@@ -15,6 +21,29 @@ class Request(ASGIRequest):
 
     def _set_content_type_params(self, meta) -> None:
         self.content_type, self.content_params = parse_header_parameters(meta.get("CONTENT_TYPE", ""))
+
+
+class DatabaseAway:
+    """Django middleware: 503 while the database does not answer, for it will again. The log says it in one line."""
+
+    async_capable = sync_capable = True
+    DETAIL = "The database does not answer at the moment. Try again."
+    RETRY_AFTER_SECONDS = 2
+
+    def __init__(self, get_response) -> None:
+        self.get_response = get_response
+        if iscoroutinefunction(get_response):
+            markcoroutinefunction(self)
+
+    def __call__(self, request: HttpRequest):
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> JsonResponse | None:
+        if not isinstance(exception, OperationalError | InterfaceError):
+            return None
+        logger.warning("the database does not answer (%s)", type(exception).__name__)
+        headers = {"Retry-After": str(self.RETRY_AFTER_SECONDS)}
+        return JsonResponse({"detail": self.DETAIL}, status=503, headers=headers)
 
 
 class BodyTooLarge(Exception):

@@ -84,6 +84,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "pocketpaw_site.http.DatabaseAway",
 ]
 
 ROOT_URLCONF = "pocketpaw_site.urls"
@@ -239,7 +240,10 @@ LOG_LEVEL = env.str("LOG_LEVEL", "INFO", validate=validate.OneOf(["DEBUG", "INFO
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "filters": {"run": {"()": "mission_control.logs.RunFilter"}},
+    "filters": {
+        "run": {"()": "mission_control.logs.RunFilter"},
+        "unexpected": {"()": "mission_control.logs.Unexpected"},
+    },
     "formatters": {"line": {"format": "%(asctime)s %(levelname)-7s %(process)d %(name)s%(run)s %(message)s"}},
     "handlers": {
         "console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["run"]},
@@ -256,6 +260,7 @@ LOGGING = {
     "loggers": {
         "django-q": {"level": "WARNING", "handlers": [], "propagate": True},
         "daphne": {"level": "WARNING"},
+        "django.request": {"filters": ["unexpected"]},
         "httpx": {"level": "WARNING"},
         "httpx2": {"level": "WARNING"},
         "django.channels.server": {"level": "WARNING"},

@@ -187,7 +187,7 @@ class Execution:
 
     async def pulse(self) -> None:
         """Renew the lease, and see a stop within a quarter of a second. Raises ClaimLost."""
-        renewed = time.monotonic()
+        renewed, answers = time.monotonic(), True
         while True:
             await asyncio.sleep(PULSE_SECONDS)
             try:
@@ -196,8 +196,11 @@ class Execution:
                     renewed = time.monotonic()
                 if await in_db(self.is_stopped):
                     self.stop_seen.set()
+                answers = True
             except DatabaseError as error:
-                logger.warning("the database does not answer the pulse (%s)", type(error).__name__)
+                if answers:
+                    logger.warning("the database does not answer the pulse (%s)", type(error).__name__)
+                answers = False
                 await in_db(close_old_connections)
 
     def renew(self) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.product import Product, frames_of, server_environment
-from tests.servers import Redis, wait_until
+from tests.servers import PostgreSQL, Redis, wait_until
 
 pytestmark = pytest.mark.system
 LOST_SECONDS = 30  # the promise: so long at most until a lost run has ended and its slot is back
@@ -117,3 +117,27 @@ def test_without_redis_in_mid_run_every_number_arrives_once_and_in_order(tmp_pat
     finally:
         product.stop()
         redis.stop()
+
+
+@pytest.mark.server
+def test_a_run_outlives_a_restart_of_postgresql_and_the_api_says_503_meanwhile(tmp_path_factory):
+    postgresql = PostgreSQL(Path(tempfile.mkdtemp(prefix="mission-control-postgresql-")))
+    environment = server_environment(postgresql.url, os.environ["REDIS_URL"])
+    product = Product(tmp_path_factory.mktemp("postgresql"), **environment).start()
+    try:
+        run = product.run(product.new_task(), product.new_rehearser(300, delay=0.02))
+        product.running(run)
+        postgresql.stop()
+        answer = product.client.get("/tasks")
+        assert (answer.status_code, list(answer.json())) == (503, ["detail"])
+        postgresql.start()
+        wait_until(lambda: product.client.get("/tasks").status_code == 200, what="the API to answer again")
+
+        ended = product.ended(run)
+        assert (ended["status"], ended["error"]) == ("completed", None)
+        assert [event["seq"] for event in product.events(run)] == list(range(1, ended["last_seq"] + 1))
+        assert ended["output"].count("] ") == 300
+        assert product.ended(product.run(product.new_task(), product.new_rehearser(3)))["status"] == "completed"
+    finally:
+        product.stop()
+        postgresql.stop()
