@@ -8,7 +8,7 @@ publish over Redis, and looks into the database on a gap, every few seconds, and
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
@@ -74,6 +74,7 @@ class Follower:
         self._lock = asyncio.Lock()
         self._wake = asyncio.Event()
         self._redis_answers = bool(settings.REDIS_URL)
+        self._database_answers = True
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="follower")
 
     # ------------------------------------------------------------ subscribers
@@ -111,9 +112,8 @@ class Follower:
         self._seen = {header.run_id: last_seq for header, last_seq, _ in rows}
         self._unfinished = {header.run_id for header, _, is_active in rows if is_active}
         self._looked_at = timezone.now()
-        self._tasks = [asyncio.create_task(self._follow())]
-        if settings.REDIS_URL:
-            self._tasks += [asyncio.create_task(self._relay()), asyncio.create_task(self._watch_redis())]
+        parts = [self._follow, self._relay, self._watch_redis] if settings.REDIS_URL else [self._follow]
+        self._tasks = [asyncio.create_task(_for_ever(part)) for part in parts]
 
     # ------------------------------------------------------------ the database
     async def _follow(self) -> None:
@@ -149,8 +149,12 @@ class Follower:
     async def _look_safely(self) -> None:
         try:
             await self.look()
+            self._database_answers = True
         except DatabaseError as error:
-            logger.warning("the database does not answer (%s); looking again", type(error).__name__)
+            if self._database_answers:
+                logger.warning("the database does not answer (%s); looking again", type(error).__name__)
+            self._database_answers = False
+            self._wake.set()
             await asyncio.sleep(0.5)
 
     async def look(self) -> None:
@@ -252,6 +256,16 @@ class Follower:
                 logger.warning("Redis %s", "answers again" if answers else "does not answer; reading the database")
                 self._redis_answers = answers
                 self._wake.set()
+            await asyncio.sleep(1)
+
+
+async def _for_ever(part: Callable[[], Awaitable[None]]) -> None:
+    """Keep a part of the follower going: without it every socket would fall silent and nobody would know."""
+    while True:
+        try:
+            await part()
+        except Exception:
+            logger.exception("the follower broke; it begins again")
             await asyncio.sleep(1)
 
 

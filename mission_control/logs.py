@@ -16,7 +16,7 @@ class RunFilter(logging.Filter):
 
 
 class Unexpected(logging.Filter):
-    """Leave out refusals (4xx), which are the client's to read, and 503, whose cause is logged where it is known."""
+    """Leave out refusals (4xx), the client's to read, and 503, whose cause is logged where it is known."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         status = getattr(record, "status_code", 500)

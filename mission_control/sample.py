@@ -1,10 +1,11 @@
 """The sample project of the very first start: two tasks, the second built on the first, and two demo agents."""
 
+from datetime import timedelta
+
 from django.db import transaction
 
-from agents.models import Agent
-from mission_control.models import Assignment, Deliverable, Project, Task
-from mission_control.runs.deliverables import keep
+from mission_control import documents, projects, tasks, team
+from mission_control.models import Project, Task
 
 REQUIREMENTS = """\
 # A page that says what Mission Control is
@@ -18,39 +19,42 @@ REQUIREMENTS = """\
 def make() -> Project:
     """Make the sample in one transaction and return its project. It needs no key and no network."""
     with transaction.atomic():
-        scout = Agent.objects.create(
+        scout = team.create(
             name="Scout",
             role="Researcher",
             description="Collects what is known before anybody writes.",
             specialties=["research"],
             backend="demo",
         )
-        quill = Agent.objects.create(
+        quill = team.create(
             name="Quill",
             role="Writer",
             description="Turns notes into short, plain text.",
             specialties=["writing"],
             backend="demo",
         )
-        project = Project.objects.create(
+        project = projects.create(
             title="Sample: a first page",
             description="Shows how a result flows from one task into the next. Delete it when you have seen it.",
-            status=Project.Status.APPROVED,
+            team_agents=[scout, quill],
         )
-        project.team_agents.set([scout, quill])
-        project.prd_document = keep(
-            Deliverable(title="Requirements: a first page", content=REQUIREMENTS, project=project)
+        requirements = documents.create(title="Requirements: a first page", content=REQUIREMENTS, project=project)
+        projects.change(project, prd_document=requirements, status=Project.Status.APPROVED)
+        collect = tasks.create(
+            title="Collect notes for the page",
+            description="Collect what the page must say, as a list.",
+            project=project,
+            assignees=[scout],
+            tags=["sample"],
         )
-        project.save(update_fields=["prd_document"])
-        write = _task(project, quill, "Write the page", "Write the page from the notes. Keep it under 200 words.")
-        collect = _task(project, scout, "Collect notes for the page", "Collect what the page must say, as a list.")
-        write.blocked_by.add(collect)
+        write = tasks.create(
+            title="Write the page",
+            description="Write the page from the notes. Keep it under 200 words.",
+            project=project,
+            assignees=[quill],
+            blocked_by=[collect],
+            tags=["sample"],
+        )
+        # The one to begin with stands on top of the list.
+        Task.objects.filter(pk=collect.pk).update(updated_at=write.updated_at + timedelta(milliseconds=1))
     return project
-
-
-def _task(project: Project, agent: Agent, title: str, description: str) -> Task:
-    task = Task.objects.create(
-        project=project, title=title, description=description, status=Task.Status.ASSIGNED, tags=["sample"]
-    )
-    Assignment.objects.create(task=task, agent=agent)
-    return task

@@ -24,7 +24,7 @@ class Request(ASGIRequest):
 
 
 class DatabaseAway:
-    """Django middleware: 503 while the database does not answer, for it will again. The log says it in one line."""
+    """Django middleware: 503 while the database does not answer, and one line in the log."""
 
     async_capable = sync_capable = True
     DETAIL = "The database does not answer at the moment. Try again."

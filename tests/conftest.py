@@ -1,5 +1,7 @@
 import os
 import shutil
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -22,35 +24,31 @@ def profile(request) -> str:
 
 
 @pytest.fixture(scope="session")
-def product_environment(profile) -> dict[str, str]:
-    """What the environment must say for a product of this profile, with a database of its own."""
-    if profile == "embedded":
-        return {}
-    return server_environment(os.environ["DATABASE_URL"], os.environ["REDIS_URL"])
-
-
-@pytest.fixture(scope="session")
-def product(tmp_path_factory, product_environment):
+def product(tmp_path_factory, profile):
     """The running product, shared by the tests that do not harm it."""
-    data_dir = tmp_path_factory.mktemp("product")
-    running = Product(data_dir, **product_environment)
-    try:
-        yield running.start()
-    finally:
-        running.stop()
-        shutil.rmtree(data_dir, ignore_errors=True)
+    with running(tmp_path_factory.mktemp("product"), environment_of(profile)) as shared:
+        yield shared
 
 
 @pytest.fixture
 def fresh_product(tmp_path_factory, profile):
     """A running product of the test's own, to be harmed."""
-    environment = {}
-    if profile == "server":
-        environment = server_environment(os.environ["DATABASE_URL"], os.environ["REDIS_URL"])
-    data_dir = tmp_path_factory.mktemp("fresh")
-    running = Product(data_dir, **environment)
+    with running(tmp_path_factory.mktemp("fresh"), environment_of(profile)) as fresh:
+        yield fresh
+
+
+@contextmanager
+def running(data_dir: Path, environment: dict[str, str]):
+    product = Product(data_dir, **environment)
     try:
-        yield running.start()
+        yield product.start()
     finally:
-        running.stop()
+        product.stop()
         shutil.rmtree(data_dir, ignore_errors=True)
+
+
+def environment_of(profile: str) -> dict[str, str]:
+    """Return what the environment must say for a product of this profile, with a database of its own."""
+    if profile == "embedded":
+        return {}
+    return server_environment(os.environ["DATABASE_URL"], os.environ["REDIS_URL"])

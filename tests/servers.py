@@ -98,7 +98,10 @@ class PostgreSQL:
 
     def run(self, program: str, *arguments: str, check: bool = True) -> None:
         command = [str(self.bin / program), *arguments]
-        subprocess.run(command, check=check, user=self.user, cwd="/", stdout=subprocess.DEVNULL, timeout=60)
+        quiet = None if check else subprocess.DEVNULL
+        subprocess.run(
+            command, check=check, user=self.user, cwd="/", stdout=subprocess.DEVNULL, stderr=quiet, timeout=60
+        )
 
 
 def new_database(url: str) -> str:
