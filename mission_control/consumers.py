@@ -55,7 +55,7 @@ class BoardConsumer(AsyncWebsocketConsumer):
             await self.begin()
 
     async def begin(self) -> None:
-        """Subscribe, then say hello, then send what the client asked to be sent again."""
+        """Subscribe, note where each run stands, say hello, then send what the client asked for again."""
         target = await self.find_target()
         if target is None:
             await self.close(UNKNOWN)
@@ -64,9 +64,9 @@ class BoardConsumer(AsyncWebsocketConsumer):
         self.cursor = Cursor(self.follower)
         self.subscribed_groups = [target]
         await self.follower.join(self.channel_name, self.subscribed_groups)
-        await self.send(connection_info())
         for header, last_seq, _ in await self.follower.read(standing, recently_active() & self.scope_of_runs):
             self.cursor.place(header.run_id, last_seq)
+        await self.send(connection_info())  # from here on: what the client starts now, it gets from the beginning
         await self.resume()
 
     async def find_target(self) -> str | None:

@@ -131,7 +131,8 @@ def request_stop(which: Q, *, reason: str) -> int:
     asked = running.filter(stop_requested_at__isnull=True).update(
         stop_requested_at=timezone.now(), stop_reason=reason
     )
-    return asked or running.count()
+    # Not all that run: one may have been claimed since the update, and has not been asked.
+    return asked or running.filter(stop_requested_at__isnull=False).count()
 
 
 def await_end(run: Run, *, seconds: float) -> Run:

@@ -75,6 +75,7 @@ async def test_what_the_channel_layer_loses_is_made_good_from_the_database(run, 
     monkeypatch.setattr(layer, "group_send", forgetful)
     client = socket(path.format(run=run.pk), token)
     assert (await client.connect(timeout=10))[0]
+    assert json.loads(await client.receive_from(timeout=10))["type"] == "connection_info"
     worker = threading.Thread(target=execute, args=(run.pk,))
     worker.start()
     found = await numbers_until_the_end(client, run)
