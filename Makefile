@@ -45,8 +45,8 @@ run:
 
 test:
 	$(call set_up,requirements-dev.txt)
-	$(IN_VENV) -m pytest -n 2
-	$(IN_VENV) -m pytest -n 2 --profile server tests/runs tests/sockets tests/api tests/system
+	$(IN_VENV) -m pytest -n 4 --dist worksteal
+	$(IN_VENV) -m pytest -n 4 --dist worksteal --profile server tests/runs tests/sockets tests/api tests/system
 
 check:
 	$(call set_up,requirements-dev.txt)
