@@ -33,7 +33,7 @@ from mission_control.runs.buffer import EventBuffer, OutputTooLong
 from mission_control.runs.errors import ClaimLost
 from mission_control.runs.lifecycle import claim, finish
 from mission_control.runs.prompts import Brief, Source, build_prompt
-from mission_control.runs.workers import current_worker
+from mission_control.runs.workers import current_worker, is_closing
 
 FLUSH_SECONDS = 0.05
 PULSE_SECONDS = 0.25
@@ -66,6 +66,9 @@ def execute(run_id: uuid.UUID) -> None:
 
 
 async def _execute(run_id: uuid.UUID) -> None:
+    if is_closing():
+        logger.info("not claimed: this worker is shutting down; the run stays queued")
+        return
     await in_db(close_old_connections)
     run = await in_db(claim, run_id, worker=current_worker())
     if run is None:

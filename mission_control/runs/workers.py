@@ -6,6 +6,7 @@ given away again is no proof of life.
 """
 
 import hashlib
+import mmap
 import os
 import signal
 import socket
@@ -21,6 +22,8 @@ from pocketpaw_site.environment import kept_secret
 
 BEAT_BELIEVED = timedelta(seconds=20)
 GROUP_VARIABLE = "MISSION_CONTROL_WORKER_GROUP"
+
+_closing = mmap.mmap(-1, 1)  # one byte that a process shares with all its forks
 
 
 @cache
@@ -52,6 +55,15 @@ def workers_of(group: str) -> str:
 def current_worker() -> str:
     pid = os.getpid()
     return f"{workers_of(group())}{node()}/{pid}-{_started(pid)}"
+
+
+def close() -> None:
+    """Let this process and its forks claim no run any more: they would only have to interrupt it."""
+    _closing[0] = 1
+
+
+def is_closing() -> bool:
+    return _closing[0] == 1
 
 
 def is_gone(worker: str) -> bool:

@@ -160,6 +160,7 @@ class Watchdog:
         """Interrupt what runs and end every process. A second signal kills at once."""
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.alarm(LAST_SECONDS)  # whatever hangs: our end is the end of all our forks
+        workers.close()
         clusters = [cluster for cluster in (self.cluster, *self.retired) if cluster is not None]
         for cluster in clusters:
             cluster.terminate()
@@ -170,6 +171,7 @@ class Watchdog:
             cluster.kill_group()
         with self.outage.tolerated():
             abandoned = abandon(self.all_workers, SHUT_DOWN)
+            enqueue_forgotten(patience=timedelta(0))  # what our workers were given and did not begin
             unlucky = [run.pk for run in (*interrupted, *abandoned)]
             say_runs("Interrupted", Run.objects.light().filter(pk__in=unlucky).exclude(status=Status.COMPLETED))
             workers.leave()

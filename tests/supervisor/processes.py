@@ -29,6 +29,8 @@ def is_alive(pid: int) -> bool:
 class Command:
     """A `manage.py` command. It and all that it starts carry a mark in their environment."""
 
+    program = (sys.executable, str(CHECKOUT / "manage.py"))
+
     def __init__(self, folder: Path, *words: str, **environment: str) -> None:
         self.folder = folder
         self.mark = f"MISSION_CONTROL_TEST={uuid.uuid4().hex}"
@@ -47,7 +49,7 @@ class Command:
         }
         with self.log.open("wb") as out:
             self.process = subprocess.Popen(
-                [sys.executable, str(CHECKOUT / "manage.py"), *words],
+                [*self.program, *words],
                 env=inherited | settings | environment,
                 stdout=out,
                 stderr=subprocess.STDOUT,
@@ -119,8 +121,10 @@ class Command:
 class Up(Command):
     """`manage.py up`, ready."""
 
+    words = ("up",)
+
     def __init__(self, folder: Path, **environment: str) -> None:
-        super().__init__(folder, "up", **environment)
+        super().__init__(folder, *self.words, **environment)
 
     def await_ready(self) -> "Up":
         self.await_line("Ctrl-C stops it.")
@@ -213,3 +217,10 @@ def parent_of(pid: int) -> int | None:
         return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
     except OSError:
         return None
+
+
+class MakeRun(Up):
+    """`make run`, as the README says it."""
+
+    program = ("make", "-C", str(CHECKOUT))
+    words = ("run",)

@@ -6,7 +6,9 @@ import time
 
 import pytest
 
+from tests.needs import lack
 from tests.servers import wait_until
+from tests.supervisor.processes import CHECKOUT, MakeRun
 
 pytestmark = [pytest.mark.system, pytest.mark.embedded]
 
@@ -21,6 +23,25 @@ def test_signal_ends_every_process(up, number):
     assert product.pids == []
     assert "Traceback" not in product.output
     assert product.output.rstrip().endswith("Stopped.")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_make_run_serves_and_ends_with_everything_it_started(folder, number):
+    if not (CHECKOUT / ".venv" / "requirements.txt.installed").exists():
+        lack("the virtual environment of `make run` is not made; `make test` makes it")
+    product = MakeRun(folder)
+    try:
+        product.await_ready()
+        assert product.call("GET", "/api/mission-control/tasks")[1]["count"] == 2  # the sample
+        if number == signal.SIGINT:
+            os.killpg(product.process.pid, number)  # Ctrl-C reaches the whole group
+        else:
+            product.signal(number)
+        product.await_end(seconds=LIMIT_SECONDS)
+        wait_until(lambda: product.pids == [], seconds=LIMIT_SECONDS, what="every process to end")
+        assert "Stopped." in product.output
+    finally:
+        product.end()
 
 
 def test_interrupted_and_waiting_runs_are_named(up):
