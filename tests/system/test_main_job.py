@@ -292,3 +292,47 @@ def test_the_browsers_cookie_counts_only_from_our_own_pages(product):
     with pytest.raises(InvalidStatus) as refusal:
         connect(address, additional_headers={"Cookie": cookie}, origin="http://elsewhere.example")
     assert refusal.value.response.status_code == 403
+
+
+def test_every_change_is_told_to_the_board_and_to_its_task_and_project(product):
+    project = product.post("/projects", title="Told")["project"]["id"]
+    with product.socket() as board, product.socket(f"/ws/mission-control/projects/{project}") as room:
+        for socket in (board, room):
+            assert json.loads(socket.recv(timeout=10))["type"] == "connection_info"
+        task = product.new_task(title="Tell", project_id=project)
+        run = product.run(task, product.new_rehearser(2))
+        product.ended(run)
+
+        def told(socket) -> list[str]:
+            found: list[str] = []
+            while "Demo completed 'Tell'" not in found:
+                frame = json.loads(socket.recv(timeout=10))
+                if frame["event_type"] == "mc_activity_created" and frame["data"]["activity"]["task_id"] == task:
+                    assert set(frame["data"]) == {"activity", "timestamp"}
+                    found.append(frame["data"]["activity"]["message"])
+            return found
+
+        assert (
+            told(board)
+            == told(room)
+            == [
+                "Task created: Tell",
+                "Demo started working on 'Tell'",
+                "Document created: Deliverable: Tell",
+                "Demo completed 'Tell'",
+            ]
+        )
+
+
+def test_the_board_is_told_how_many_slots_are_taken(product):
+    with product.socket() as board:
+        run = product.run(product.new_task(), product.new_rehearser(100_000, delay=0.05))
+        product.running(run)
+        seen = []
+        while not any(one["running"] for one in seen):
+            frame = json.loads(board.recv(timeout=10))
+            if frame.get("event_type") == "mc_capacity":
+                seen.append(frame["data"])
+        product.post(f"/runs/{run}/stop")
+
+    assert set(seen[-1]) == {"limit", "running", "queued", "waiting", "available", "timestamp"}
