@@ -41,6 +41,7 @@ class Migration(migrations.Migration):
                 ('host', models.CharField(max_length=255)),
                 ('pid', models.PositiveIntegerField()),
                 ('beat_at', models.DateTimeField()),
+                ('key_fingerprint', models.CharField(max_length=16)),
             ],
             options={
                 'ordering': ['host', 'pid'],

@@ -8,6 +8,8 @@ class WorkerGroup(models.Model):
     host = models.CharField(max_length=255)
     pid = models.PositiveIntegerField()
     beat_at = models.DateTimeField()
+    # Jobs are signed: who has another secret key refuses them, and nothing would ever start.
+    key_fingerprint = models.CharField(max_length=16)
 
     class Meta:
         ordering = ["host", "pid"]

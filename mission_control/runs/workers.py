@@ -116,9 +116,24 @@ def _alive_without_proc(pid: int) -> str:
 def beat() -> None:
     """Say that this group of workers is alive. To be called every five seconds or so."""
     now = timezone.now()
-    values = {"host": socket.gethostname()[:255], "pid": os.getpid(), "beat_at": now}
+    values = {
+        "host": socket.gethostname()[:255],
+        "pid": os.getpid(),
+        "beat_at": now,
+        "key_fingerprint": key_fingerprint(),
+    }
     WorkerGroup.objects.update_or_create(group=group(), defaults=values)
     WorkerGroup.objects.filter(beat_at__lt=now - 60 * BEAT_BELIEVED).delete()
+
+
+def key_fingerprint() -> str:
+    return hashlib.sha256(settings.SECRET_KEY.encode()).hexdigest()[:16]
+
+
+def with_another_key() -> WorkerGroup | None:
+    """Return a living group of workers whose secret key is not ours, if there is one."""
+    living = WorkerGroup.objects.filter(beat_at__gte=timezone.now() - BEAT_BELIEVED)
+    return living.exclude(key_fingerprint=key_fingerprint()).first()
 
 
 def leave() -> None:

@@ -92,6 +92,7 @@ class Watchdog:
                     raise SetupError(
                         "the database is not prepared; run `manage.py up` or `manage.py migrate` first"
                     )
+                refuse_another_key()
                 self.wanted_workers = self.fixed_workers or Capacity.current().limit + 1
                 return True
             self.signals.wait(LOOK_SECONDS)
@@ -196,3 +197,13 @@ class Watchdog:
                 interrupted += told
             self.signals.wait(INTERRUPT_SECONDS)
         return interrupted
+
+
+def refuse_another_key() -> None:
+    """Raise SetupError when workers live that sign their jobs with another secret key."""
+    other = workers.with_another_key()
+    if other is not None:
+        raise SetupError(
+            f"the workers on {other.host} have another SECRET_KEY; give every machine the same, "
+            "or the jobs of one are refused by the other"
+        )

@@ -146,6 +146,10 @@ def test_worker_without_a_database_says_what_to_do(start):
     assert "manage.py up" in one_line(start("worker"))
 
 
+def test_worker_with_another_secret_key_is_refused(served, start):
+    assert "SECRET_KEY" in one_line(start("worker", in_folder=served.folder, SECRET_KEY="another-one"))
+
+
 def test_second_start_keeps_everything(up, folder):
     first = up(MISSION_CONTROL_SAMPLE="yes")
     task, _ = first.make_task("Kept")
