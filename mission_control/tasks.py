@@ -7,9 +7,8 @@ from django.utils import timezone
 
 from agents.models import Agent
 from mission_control.feed import note
-from mission_control.invalid import Invalid
 from mission_control.models import Activity, Assignment, Project, Run, Task
-from mission_control.runs.errors import HasActiveRuns, NotFound
+from mission_control.runs.errors import HasActiveRuns, Invalid, NotFound
 
 ACTIVE_RUN = "Task has an active run"
 ONE_AT_A_TIME = 0x6D635F74  # PostgreSQL's advisory lock round every change of dependencies

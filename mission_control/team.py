@@ -5,9 +5,8 @@ from django.db import transaction
 from agents.backends import registry
 from agents.models import Agent
 from mission_control.feed import note
-from mission_control.invalid import Invalid
 from mission_control.models import Activity, Run
-from mission_control.runs.errors import HasActiveRuns, NotFound
+from mission_control.runs.errors import HasActiveRuns, Invalid, NotFound
 
 
 def create(**fields) -> Agent:

@@ -1,5 +1,4 @@
 from knox.auth import TokenAuthentication
-from rest_framework.authentication import SessionAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 
 
@@ -10,6 +9,3 @@ class BearerAuthentication(TokenAuthentication):
         if not token.isalnum():  # of bytes: ASCII only
             raise AuthenticationFailed("Invalid token.")
         return super().authenticate_credentials(token)
-
-
-AUTHENTICATION = [BearerAuthentication, SessionAuthentication]

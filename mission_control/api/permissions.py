@@ -5,8 +5,7 @@ from django.http import HttpRequest
 from rest_framework.exceptions import NotAuthenticated, PermissionDenied
 from rest_framework.permissions import DjangoModelPermissions
 from rest_framework.request import Request
-
-from mission_control.api.authentication import AUTHENTICATION
+from rest_framework.settings import api_settings
 
 VIEW = ["%(app_label)s.view_%(model_name)s"]
 
@@ -31,7 +30,10 @@ def authorise(request: HttpRequest, *permissions: str) -> AbstractBaseUser:
 
     Raises AuthenticationFailed or NotAuthenticated (401) and PermissionDenied (403). Queries the database.
     """
-    user = Request(request, authenticators=[authentication() for authentication in AUTHENTICATION]).user
+    user = Request(
+        request,
+        authenticators=[authentication() for authentication in api_settings.DEFAULT_AUTHENTICATION_CLASSES],
+    ).user
     if not user.is_authenticated:
         raise NotAuthenticated
     if not user.has_perms(permissions):

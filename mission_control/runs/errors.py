@@ -39,6 +39,15 @@ class NotForAgents(Refusal):
         super().__init__(detail, task_type=[detail])
 
 
+class Invalid(Refusal):
+    """A verb refuses a value; the answer names the field that holds it."""
+
+    status = 400
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message, **{field: [message]})
+
+
 class AlreadyRunning(Refusal):
     def __init__(self) -> None:
         super().__init__("Task is already running")

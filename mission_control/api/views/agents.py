@@ -5,7 +5,6 @@ from agents.backends import registry
 from agents.models import Agent
 from mission_control import team
 from mission_control.api import querysets
-from mission_control.api.authentication import AUTHENTICATION
 from mission_control.api.filters import AgentFilter
 from mission_control.api.serializers.agents import AgentReader, AgentWriter
 from mission_control.api.views.base import ObjectViews
@@ -36,7 +35,6 @@ class AgentViews(ObjectViews):
 class BackendsView(APIView):
     """What agents can be run by, and what is missing where one cannot."""
 
-    authentication_classes = AUTHENTICATION
     queryset = Agent.objects.all()
 
     def get(self, request) -> Response:

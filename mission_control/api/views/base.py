@@ -5,7 +5,6 @@ from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer, Serializer
 from rest_framework.viewsets import GenericViewSet
 
-from mission_control.api.authentication import AUTHENTICATION
 from mission_control.ids import as_uuid
 from mission_control.runs.errors import NotFound
 
@@ -22,7 +21,6 @@ def find(rows: QuerySet, noun: str, key: str) -> Any:
 class ObjectViews(GenericViewSet):
     """What the views of one kind of object share."""
 
-    authentication_classes = AUTHENTICATION
     noun: str  # as errors and deletions name it
     one: str  # the envelope of one object
     many: str  # the envelope of a list
