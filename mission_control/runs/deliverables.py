@@ -35,14 +35,7 @@ def keep(document: Deliverable, *, agent: Agent | None = None) -> Deliverable:
     with transaction.atomic():
         document.save(force_insert=True)
         _keep_version(document, editor_id=document.author_id, run=document.run)
-        note(
-            Activity.Type.DOCUMENT_CREATED,
-            f"Document created: {document.title}",
-            task=document.task,
-            agent=agent,
-            document=document,
-            project_id=document.project_id,
-        )
+        _note(Activity.Type.DOCUMENT_CREATED, f"Document created: {document.title}", document, agent)
     return document
 
 
@@ -55,14 +48,8 @@ def revise(document: Deliverable, content: str, *, editor_id, agent: Agent | Non
         Deliverable.objects.filter(pk=document.pk).update(**changes)
         document.refresh_from_db()
         _keep_version(document, editor_id=editor_id, run=run)
-        note(
-            Activity.Type.DOCUMENT_UPDATED,
-            f"Document updated: {document.title} (version {document.version})",
-            task=document.task,
-            agent=agent,
-            document=document,
-            project_id=document.project_id,
-        )
+        message = f"Document updated: {document.title} (version {document.version})"
+        _note(Activity.Type.DOCUMENT_UPDATED, message, document, agent)
     return document
 
 
@@ -74,3 +61,7 @@ def _keep_version(document: Deliverable, *, editor_id, run: Run | None = None) -
         editor_id=editor_id and str(editor_id),
         run=run,
     )
+
+
+def _note(type: Activity.Type, message: str, document: Deliverable, agent: Agent | None) -> None:
+    note(type, message, task=document.task, agent=agent, document=document, project_id=document.project_id)

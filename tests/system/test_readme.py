@@ -56,21 +56,21 @@ def assert_result_flowed(product, *, agent: str, second: str, said: str) -> None
     assert said.count("event: mc_task_completed") == 2
 
 
+def output_of(command: list[str], product) -> str:
+    """Run a command in the checkout as the README's reader does; it must succeed and complain of nothing."""
+    environment = environment_for(product)
+    done = subprocess.run(command, cwd=CHECKOUT, env=environment, capture_output=True, text=True, timeout=90)
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
+    return done.stdout
+
+
 @pytest.mark.system
 def test_the_bash_blocks_do_what_the_readme_promises(product):
     script = "set -euo pipefail\n" + code("bash")
-    done = subprocess.run(
-        ["bash", "-c", script],
-        cwd=CHECKOUT,
-        env=environment_for(product),
-        capture_output=True,
-        text=True,
-        timeout=90,
-    )
+    said = output_of(["bash", "-c", script], product)
 
-    assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
-    assert_result_flowed(product, agent="Ada", second="Write the leaflet", said=done.stdout)
-    assert "Task is blocked by unfinished tasks" in done.stdout
+    assert_result_flowed(product, agent="Ada", second="Write the leaflet", said=said)
+    assert "Task is blocked by unfinished tasks" in said
     second = newest_task(product, "Write the leaflet")
     assert "One page, in plain words." in product.run_of(second["last_run"]["id"])["prompt"]
     assert any(agent["name"] == "Local" for agent in product.get("/agents?limit=500")["agents"])
@@ -80,17 +80,9 @@ def test_the_bash_blocks_do_what_the_readme_promises(product):
 def test_the_python_block_has_ten_lines_and_does_the_same(product):
     block = code("python")
     assert sum(bool(line) for line in block.splitlines()) == 10
-    done = subprocess.run(
-        [sys.executable, "-c", block],
-        cwd=CHECKOUT,
-        env=environment_for(product),
-        capture_output=True,
-        text=True,
-        timeout=90,
-    )
+    said = output_of([sys.executable, "-c", block], product)
 
-    assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
-    assert_result_flowed(product, agent="Grace", second="Write the leaflet", said=done.stdout)
+    assert_result_flowed(product, agent="Grace", second="Write the leaflet", said=said)
 
 
 @pytest.mark.system
