@@ -8,7 +8,6 @@ from tests.needs import need
 
 pytestmark = pytest.mark.system
 
-SAMPLE = "Collect notes for the page"
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 
@@ -57,15 +56,13 @@ def said(page) -> str:
     return "".join(text for kind, text in entries(page) if kind == "message")
 
 
-def sample_task(product) -> str:
-    """Return the sample's first task, made the newest of the list by a touch."""
-    [task] = [task for task in product.get("/tasks?tags=sample&limit=500")["tasks"] if task["title"] == SAMPLE]
-    product.call("PATCH", f"/tasks/{task['id']}", tags=["sample", *{"touched"} - {*task["tags"]}])
-    return task["id"]
+def slow_task(product) -> str:
+    """Return a task whose agent takes ten seconds: there is time to look, however busy the machine."""
+    return product.new_task(assignee_ids=[product.new_rehearser(100, delay=0.1)])
 
 
 def test_run_is_watched_live_kept_over_a_reload_and_stopped_the_second_time(page, product):
-    task = sample_task(product)
+    task = slow_task(product)
     page.goto("/")
     row = page.locator(f"#task-{task}")
     row.get_by_role("button", name="Run").locator("visible=true").click()
