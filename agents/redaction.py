@@ -8,6 +8,7 @@ import os
 import posixpath
 import re
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 from urllib.parse import urlsplit
 
 REMOVED = "[redacted]"
@@ -33,6 +34,24 @@ _KNOWN_KEY = re.compile(
       | (?<![_-])eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{4,}\.[A-Za-z0-9_-]*   # JSON Web Token
     )""",
     re.VERBOSE,
+)
+_KEY_HINTS = (
+    *(
+        "sk-",
+        "aiza",
+        "ghp_",
+        "gho_",
+        "ghu_",
+        "ghs_",
+        "ghr_",
+        "github_pat_",
+        "glpat-",
+        "xox",
+        "akia",
+        "asia",
+        "eyj",
+    ),
+    *(f"{name}{mark}" for name in ("gsk", "hf", "pypi", "npm", "xai", "pplx") for mark in "_-"),
 )
 _AUTHORIZATION = re.compile(
     r"(?P<scheme>(?i:authorization)['\"]?[ \t]{0,4}[:=][ \t]{0,4}['\"]?(?:[A-Za-z]{1,20}[ \t]{1,4})?)"
@@ -80,22 +99,50 @@ def redact(text: str, keep_dirs: Iterable[str | os.PathLike[str]] = ()) -> str:
     return _ANY_PATH.sub(_path_replacer(kept), redact_secrets(text))
 
 
-def redact_secrets(text: str) -> str:
-    """Return the text without API keys, tokens, passwords and credentials; paths stay."""
-    for value in sorted(set(_secrets_of_environment()), key=len, reverse=True):
+def redact_secrets(text: str, *, known: Iterable[str] | None = None) -> str:
+    """Return the text without API keys, tokens, passwords and credentials; paths stay.
+
+    `known` are values that are secret whatever they look like: the environment's, when it is left out.
+    """
+    for value in known_secrets() if known is None else known:
         text = text.replace(value, REMOVED)
-    text = _PRIVATE_KEY.sub(REMOVED, text)
-    text = _URL_LOGIN.sub(f"{REMOVED}@", text)
-    text = _KNOWN_KEY.sub(REMOVED, text)
-    text = _AUTHORIZATION.sub(rf"\g<scheme>{REMOVED}", text)
-    text = _BEARER.sub(rf"\g<scheme>{REMOVED}", text)
-    return _ASSIGNMENT.sub(_without_value, text)
+    folded = text.casefold()
+    for hints, pattern, replacement in _RULES:
+        # Most text holds none of them, and to search it for a few words is a hundred times faster than to match.
+        if any(hint in folded for hint in hints):
+            text = pattern.sub(replacement, text)
+    return text
+
+
+def redact_data(value: Any) -> Any:
+    """Return JSON data without what `redact_secrets` takes out of text, and without what a secret's name holds."""
+    if isinstance(value, str):
+        return redact_secrets(value)
+    if isinstance(value, dict):
+        return {redact_data(key): _redact_item(key, item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [redact_data(item) for item in value]
+    return value
+
+
+def _redact_item(name: object, item: Any) -> Any:
+    line = f"{name}={item}"
+    if isinstance(name, str) and isinstance(item, str | int | float) and not isinstance(item, bool):
+        named = _ASSIGNMENT.search(line, max(len(name) - 40, 0))
+        if named and named.start("value") == len(name) + 1 and _looks_secret(named):
+            return REMOVED
+    return redact_data(item)
 
 
 def shown_error(text: str) -> str:
     """Return an error as anyone may see it: redacted, on one line, at most 200 characters and `...`."""
     line = " ".join(_CONTROL.sub("", redact(text)).split())
     return line if len(line) <= SHOWN_CHARS else f"{line[:SHOWN_CHARS]}..."
+
+
+def known_secrets() -> list[str]:
+    """Return the secrets that this process's environment holds, the longest first."""
+    return sorted(set(_secrets_of_environment()), key=len, reverse=True)
 
 
 def _secrets_of_environment() -> Iterator[str]:
@@ -136,6 +183,17 @@ def _looks_secret(match: re.Match[str]) -> bool:
         return in_query or (mixed and len(value) >= LEAST_SECRET_CHARS - 2)
     tight = match["between"] in {"=", ":"} or bool(match["quote"])
     return tight or not _PLAIN_WORD.match(value)
+
+
+# What a text must contain, in lower case, for a pattern to match at all; the pattern; what stays of a match.
+_RULES: tuple[tuple[tuple[str, ...], re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
+    (("private key",), _PRIVATE_KEY, REMOVED),
+    (("://",), _URL_LOGIN, f"{REMOVED}@"),
+    (_KEY_HINTS, _KNOWN_KEY, REMOVED),
+    (("authorization",), _AUTHORIZATION, rf"\g<scheme>{REMOVED}"),
+    (("bearer",), _BEARER, rf"\g<scheme>{REMOVED}"),
+    (("key", "token", "secret", "passw", "passphrase", "pwd"), _ASSIGNMENT, _without_value),
+)
 
 
 def _path_replacer(kept: list[str]) -> Callable[[re.Match[str]], str]:

@@ -1,17 +1,20 @@
 """Publish what was committed to every web process, over the channel layer. A hint: it may be lost.
 
-Embedded there is nothing to publish to: the web process's follower sees each commit in the database file.
+Without Redis there is no layer between processes: a bell tells the web process's follower to read.
 """
 
 import asyncio
 import logging
 import time
+import uuid
+from typing import Any
 
 import redis
 from asgiref.sync import async_to_sync
-from channels.layers import get_channel_layer
+from channels.layers import channel_layers
 from django.conf import settings
 
+from mission_control.bells import NEWS, ring_pipe
 from mission_control.frames import Frame, RunHeader, activity_frame, run_frames
 from mission_control.models import Activity, Run, RunEvent
 
@@ -19,6 +22,7 @@ FEED = "feed"  # the one group of the "default" layer; each web process fans out
 TIMEOUT_SECONDS = 1.0
 PAUSE_SECONDS = 5.0  # after a failure the followers carry on alone for so long, and no run waits for a dead layer
 
+Message = dict[str, Any]  # what goes over a channel layer
 logger = logging.getLogger(__name__)
 _silent_until = 0.0
 
@@ -27,20 +31,28 @@ async def publish_events(header: RunHeader, events: list[RunEvent]) -> None:
     """Publish events of one run. Never raises, waits a second at most."""
     if settings.REDIS_URL:
         await _send(run_message(header, run_frames(header, events)))
+    else:
+        ring_pipe(NEWS)
 
 
 def publish_run(run: Run, events: list[RunEvent]) -> None:
     """Publish events of a run from synchronous code, after the commit."""
-    if settings.REDIS_URL:
-        async_to_sync(publish_events)(RunHeader.of(run), events)
+    header = RunHeader.of(run)
+    _publish(run_message(header, run_frames(header, events)))
 
 
 def publish_activity(activity: Activity) -> None:
+    _publish(hint_message(activity_frame(activity), activity.task_id, activity.project_id))
+
+
+def _publish(message: Message) -> None:
     if settings.REDIS_URL:
-        async_to_sync(_send)(hint_message(activity_frame(activity), activity.task_id, activity.project_id))
+        async_to_sync(_send)(message)
+    else:
+        ring_pipe(NEWS)
 
 
-def run_message(header: RunHeader, frames: list[Frame]) -> dict:
+def run_message(header: RunHeader, frames: list[Frame]) -> Message:
     return {
         "type": "run.frames",
         "run": header.run_id,
@@ -50,7 +62,7 @@ def run_message(header: RunHeader, frames: list[Frame]) -> dict:
     }
 
 
-def hint_message(frame: Frame, task_id, project_id) -> dict:
+def hint_message(frame: Frame, task_id: uuid.UUID | None, project_id: uuid.UUID | None) -> Message:
     return {
         "type": "hint",
         "task": task_id and str(task_id),
@@ -59,13 +71,13 @@ def hint_message(frame: Frame, task_id, project_id) -> dict:
     }
 
 
-async def _send(message: dict) -> None:
+async def _send(message: Message) -> None:
     global _silent_until
     if time.monotonic() < _silent_until:
         return
     try:
         async with asyncio.timeout(TIMEOUT_SECONDS):
-            await get_channel_layer().group_send(FEED, message)
+            await channel_layers["default"].group_send(FEED, message)
     except (redis.RedisError, OSError, TimeoutError, RuntimeError) as error:
         _silent_until = time.monotonic() + PAUSE_SECONDS
         logger.warning(

@@ -9,12 +9,15 @@ import json
 import logging
 import uuid
 from collections.abc import Iterable
+from typing import Any, cast
 from urllib.parse import parse_qs
 
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
-from django.db.models import Q
+from django.contrib.auth.models import AnonymousUser, User
+from django.db.models import Model, Q
 
+from mission_control.broadcast import Message
 from mission_control.cursor import Cursor
 from mission_control.files import browse
 from mission_control.follower import BOARD, Follower, recently_active, standing
@@ -25,6 +28,7 @@ from mission_control.sockets import user_of
 
 UNAUTHENTICATED, FORBIDDEN, UNKNOWN = 4401, 4403, 4404
 PERMISSION = "mission_control.view_run"
+FROM_LAYER = {"run.frames", "run.positions", "hint"}
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +40,7 @@ class BoardConsumer(AsyncWebsocketConsumer):
     unauthenticated_code = UNAUTHENTICATED
     scope_of_runs = Q()
 
-    def __init__(self, *args, **kwargs) -> None:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.follower: Follower | None = None
         self.subscribed_groups: list[str] = []
@@ -44,9 +48,14 @@ class BoardConsumer(AsyncWebsocketConsumer):
     # ------------------------------------------------------------ coming and going
     async def connect(self) -> None:
         await self.accept()
-        await self.log_in(self.scope["user"])
+        await self.log_in(self.user)
 
-    async def log_in(self, user) -> None:
+    @property
+    def user(self) -> User | AnonymousUser:
+        """Return whom SocketLogin put into the scope, which channels knows only as a lazy object."""
+        return cast("User | AnonymousUser", self.scope["user"])
+
+    async def log_in(self, user: User | AnonymousUser) -> None:
         if not user.is_authenticated or not user.is_active:
             await self.close(self.unauthenticated_code)
         elif not await database_sync_to_async(user.has_perm)(PERMISSION):
@@ -82,10 +91,20 @@ class BoardConsumer(AsyncWebsocketConsumer):
             await follower.leave(self.channel_name, self.subscribed_groups)
 
     # ------------------------------------------------------------ what comes from the layer
-    async def run_frames(self, message: dict) -> None:
+    async def dispatch(self, message: Message) -> None:
+        """Handle a message. One from the layer touches no connection of a thread pool, so none is looked after:
+
+        channels would change threads for it, for every frame to every socket.
+        """
+        if message["type"] in FROM_LAYER:
+            await getattr(self, message["type"].replace(".", "_"))(message)
+        else:
+            await super().dispatch(message)
+
+    async def run_frames(self, message: Message) -> None:
         await self.forward(await self.cursor.advance(message))
 
-    async def run_positions(self, message: dict) -> None:
+    async def run_positions(self, message: Message) -> None:
         mine = {run: at[0] for run, at in message["positions"].items() if self.follows(run, *at[1:])}
         await self.forward(await self.cursor.behind(mine))
 
@@ -93,7 +112,7 @@ class BoardConsumer(AsyncWebsocketConsumer):
         """Tell whether a run is one that this socket shows."""
         return True
 
-    async def hint(self, message: dict) -> None:
+    async def hint(self, message: Message) -> None:
         await self.forward([Frame(*message["frame"])])
 
     async def forward(self, frames: Iterable[Frame]) -> None:
@@ -115,7 +134,7 @@ class BoardConsumer(AsyncWebsocketConsumer):
             return
         await self.act(content)
 
-    async def act(self, content: dict) -> None:
+    async def act(self, content: dict[str, Any]) -> None:
         await self.send(error_text("Unknown action"))
 
     def number_in_query(self, name: str) -> int | None:
@@ -131,11 +150,11 @@ class BoardConsumer(AsyncWebsocketConsumer):
     def in_query(self, name: str) -> str | None:
         return parse_qs(self.scope["query_string"].decode("latin-1")).get(name, [None])[0]
 
-    async def exists(self, model: type) -> bool:
+    async def exists(self, model: type[Model]) -> bool:
         """Tell whether what the path names exists."""
         key = as_uuid(self.scope["url_route"]["kwargs"]["key"])
         self.key = str(key)
-        return key is not None and await Follower.here().read(model.objects.filter(pk=key).exists)
+        return key is not None and await Follower.here().read(model._default_manager.filter(pk=key).exists)
 
     async def replay(self, run: str, *, after: int) -> None:
         async for frames in self.cursor.replay(run, after=after):
@@ -163,7 +182,7 @@ class RunConsumer(BoardConsumer):
         if after is not None:
             await self.replay(self.key, after=after)
         elif self.key not in self.cursor.at:
-            [(header, last_seq, _)] = await self.follower.read(standing, self.scope_of_runs)
+            [(header, last_seq, _)] = await self.cursor.follower.read(standing, self.scope_of_runs)
             self.cursor.place(header.run_id, last_seq)
 
 
@@ -193,7 +212,7 @@ class TaskConsumer(BoardConsumer):
             return
         run = str(as_uuid(run))
         await self.replay(run, after=after)
-        for newer in await self.follower.read(_newer_runs, run, self.key):
+        for newer in await self.cursor.follower.read(_newer_runs, run, self.key):
             await self.replay(str(newer), after=0)
 
 
@@ -218,10 +237,9 @@ class PocketPawConsumer(BoardConsumer):
 
     async def connect(self) -> None:
         await self.accept()
-        user = self.scope["user"]
-        self.deadline: asyncio.Task | None = None
-        if user.is_authenticated or b"token=" in self.scope["query_string"]:
-            await self.log_in(user)
+        self.deadline: asyncio.Task[None] | None = None
+        if self.user.is_authenticated or b"token=" in self.scope["query_string"]:
+            await self.log_in(self.user)
         else:
             self.deadline = asyncio.create_task(self._expect_login())
 
@@ -234,7 +252,7 @@ class PocketPawConsumer(BoardConsumer):
             self.deadline.cancel()
         await super().disconnect(code)
 
-    async def act(self, content: dict) -> None:
+    async def act(self, content: dict[str, Any]) -> None:
         action = content.get("action")
         if action == "authenticate" and self.follower is None:
             if self.deadline is not None:
@@ -254,10 +272,10 @@ class PocketPawConsumer(BoardConsumer):
 
 
 def _is_run_of(run: uuid.UUID | None, task: str) -> bool:
-    return run is not None and Run.objects.filter(pk=run, task=task).exists()
+    return run is not None and Run.objects.filter(pk=run, task_id=task).exists()
 
 
 def _newer_runs(run: str, task: str) -> list[uuid.UUID]:
     since = Run.objects.values_list("queued_at", flat=True).get(pk=run)
-    newer = Run.objects.filter(task=task, queued_at__gte=since).exclude(pk=run)
+    newer = Run.objects.filter(task_id=task, queued_at__gte=since).exclude(pk=run)
     return list(newer.order_by("queued_at", "id").values_list("pk", flat=True))

@@ -1,7 +1,8 @@
 """Where a client stands in each run's log: what it gets next, whatever the channel layer loses or repeats."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 
+from mission_control.broadcast import Message
 from mission_control.follower import BATCH, Follower
 from mission_control.frames import Frame, RunHeader, run_frames
 from mission_control.models import Run
@@ -23,7 +24,7 @@ class Cursor:
         if len(self.at) > self.MOST_RUNS:
             del self.at[next(iter(self.at))]
 
-    async def advance(self, message: dict) -> list[Frame]:
+    async def advance(self, message: Message) -> list[Frame]:
         """Return what the client lacks, given frames of a run that just came: the next, or all up to them."""
         run = message["run"]
         at = self.at.get(run, 0)
@@ -48,7 +49,7 @@ class Cursor:
     async def missing(self, run: str, *, upto: int | None = None) -> list[Frame]:
         return await self.follower.read(stored_frames, run, self.at.get(run, 0), upto=upto)
 
-    async def replay(self, run: str, *, after: int):
+    async def replay(self, run: str, *, after: int) -> AsyncIterator[list[Frame]]:
         """Yield batches of what is stored of a run behind number `after`, moving along."""
         self.place(run, after)
         while True:

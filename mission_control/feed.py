@@ -1,5 +1,8 @@
 """Write the activity feed: every change leaves one line, whoever made it."""
 
+import uuid
+from typing import Any
+
 from django.db import transaction
 
 from agents.models import Agent
@@ -16,8 +19,8 @@ def note(
     task: Task | None = None,
     agent: Agent | None = None,
     document: Deliverable | None = None,
-    project_id=None,
-    **metadata,
+    project_id: uuid.UUID | None = None,
+    **metadata: Any,
 ) -> Activity:
     """Store one activity in the caller's transaction and send `mc_activity_created` after its commit."""
     activity = Activity.objects.create(

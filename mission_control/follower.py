@@ -1,8 +1,9 @@
 """The web process's own eye on the database: one for all its sockets and streams.
 
 It passes on, over the process's own channel layer, every event of every run in order, each once. Embedded it is
-the transport: it wakes when any process commits to the SQLite file. In the server profile it relays what workers
-publish over Redis, and looks into the database on a gap, every few seconds, and often while Redis is away.
+the transport: it wakes when a bell rings, or when any process commits to the SQLite file. In the server profile it
+relays what workers publish over Redis, and looks into the database on a gap, every few seconds, and often while
+Redis is away.
 """
 
 import asyncio
@@ -11,27 +12,26 @@ import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from datetime import timedelta
-from typing import Any
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import ParamSpec, TypeVar
 
 import redis
 import redis.asyncio
-from channels.layers import get_channel_layer
+from channels.layers import channel_layers
 from django.conf import settings
 from django.db import DatabaseError, connection
 from django.db.models import Q
 from django.utils import timezone
 
-from mission_control.broadcast import FEED, hint_message, run_message
-from mission_control.broker import CommitCounter
+from mission_control.bells import LOOK_SECONDS, NEWS, CommitCounter, Pipe, commit_counter
+from mission_control.broadcast import FEED, Message, hint_message, run_message
 from mission_control.frames import Frame, RunHeader, activity_frame, capacity_frame, run_frames
-from mission_control.models import Activity, Run
+from mission_control.models import Activity, Run, RunEvent
 from mission_control.runs import events
 from mission_control.runs.slots import capacity
 
 BOARD, POSITIONS = "board", "positions"
-BUSY_SECONDS = 0.01  # between two looks at the commit counter while something runs
-IDLE_SECONDS = 0.04
 SAFETY_SECONDS = 3.0  # between two looks at the database when nothing called for one
 BLIND_SECONDS = 0.15  # the same without a bell: PostgreSQL while Redis is away
 BATCH = 500
@@ -41,6 +41,8 @@ RECENT = timedelta(seconds=60)
 ANNOUNCED_SECONDS = 10.0
 
 logger = logging.getLogger(__name__)
+Given = ParamSpec("Given")
+Answer = TypeVar("Answer")
 
 
 def groups_of(run: str | None, task: str | None, project: str | None) -> list[str]:
@@ -62,7 +64,7 @@ class Follower:
         return cls._by_loop.setdefault(loop, cls())
 
     def __init__(self) -> None:
-        self.layer = get_channel_layer("process")
+        self.layer = channel_layers["process"]
         self.subscribers = 0
         self._seen: dict[str, int] = {}  # run → the last number passed on
         self._moved: dict[str, tuple[float, str | None, str | None]] = {}  # run → when, its task and project
@@ -70,7 +72,7 @@ class Follower:
         self._feed_number = 0
         self._capacity: dict[str, int] = {}
         self._looked_at = timezone.now()
-        self._tasks: list[asyncio.Task] = []
+        self._tasks: list[asyncio.Task[None]] = []
         self._lock = asyncio.Lock()
         self._wake = asyncio.Event()
         self._redis_answers = bool(settings.REDIS_URL)
@@ -95,10 +97,10 @@ class Follower:
             tasks, self._tasks = self._tasks, []
             await _end(tasks)
 
-    async def read(self, function: Callable, *args: Any, **kwargs: Any) -> Any:
+    async def read(self, function: Callable[Given, Answer], *args: Given.args, **kwargs: Given.kwargs) -> Answer:
         """Call database code in the follower's one thread, which keeps its connection."""
 
-        def call() -> Any:
+        def call() -> Answer:
             try:
                 return function(*args, **kwargs)
             except DatabaseError:
@@ -117,7 +119,22 @@ class Follower:
 
     # ------------------------------------------------------------ the database
     async def _follow(self) -> None:
-        counter = CommitCounter(str(settings.DATABASES["default"]["NAME"])) if settings.EMBEDDED_DATABASE else None
+        counter = commit_counter()
+        pipe = None if settings.REDIS_URL else Pipe(NEWS)
+        if pipe is not None:
+            asyncio.get_running_loop().add_reader(pipe.fileno, self._hear, pipe)
+        try:
+            await self._look_again_and_again(counter)
+        finally:
+            if pipe is not None:
+                asyncio.get_running_loop().remove_reader(pipe.fileno)
+                pipe.close()
+
+    def _hear(self, pipe: Pipe) -> None:
+        pipe.clear()
+        self._wake.set()
+
+    async def _look_again_and_again(self, counter: CommitCounter | None) -> None:
         announced = looked = time.monotonic()
         while True:
             now = time.monotonic()
@@ -131,12 +148,11 @@ class Follower:
                 announced = now
                 await self.layer.group_send(POSITIONS, {"type": "run.positions", "positions": self.positions(now)})
             if counter is not None:
-                await asyncio.sleep(BUSY_SECONDS if self._unfinished else IDLE_SECONDS)
-            else:
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(
-                        self._wake.wait(), min(pause, BLIND_SECONDS if self._unfinished else 1.0)
-                    )
+                pause = LOOK_SECONDS
+            elif self._unfinished:
+                pause = BLIND_SECONDS
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), min(pause, 1.0))
 
     def positions(self, now: float) -> dict[str, tuple[int, str | None, str | None]]:
         """Return where the runs stand that moved lately: run → (last number, task, project).
@@ -162,42 +178,39 @@ class Follower:
         async with self._lock:
             since = self._looked_at - NEW_RUN_MARGIN
             self._looked_at = timezone.now()
-            rows = await self.read(_moving, self._unfinished, since)
-            for header, last_seq, is_active in rows:
-                if last_seq > self._seen.get(header.run_id, 0):
-                    await self._catch_up(header)
+            news = await self.read(_news, self._seen, self._unfinished, since, self._feed_number)
+            for header, is_active, unseen in news.runs:
+                await self._catch_up(header, unseen)
                 if is_active:
                     self._unfinished.add(header.run_id)
                 else:
                     self._unfinished.discard(header.run_id)
-            await self._pass_on_activities()
-            await self._pass_on_capacity()
+            await self._pass_on_activities(news.activities)
+            await self._pass_on_capacity(news.capacity)
             self._forget()
 
-    async def _catch_up(self, header: RunHeader) -> None:
-        while True:
-            seen = self._seen.get(header.run_id, 0)
-            rows = await self.read(events.after, header.run_id, seen, limit=BATCH)
-            if rows:
-                await self._pass_on(run_message(header, run_frames(header, rows)), rows[-1].seq)
-            if len(rows) < BATCH:
+    async def _catch_up(self, header: RunHeader, unseen: list[RunEvent]) -> None:
+        """Pass on these events, and where they are a whole batch what is behind them."""
+        while unseen:
+            await self._pass_on(run_message(header, run_frames(header, unseen)), unseen[-1].seq)
+            if len(unseen) < BATCH:
                 return
+            unseen = await self.read(events.after, header.run_id, unseen[-1].seq, limit=BATCH)
 
-    async def _pass_on(self, message: dict, last_seq: int) -> None:
+    async def _pass_on(self, message: Message, last_seq: int) -> None:
         self._seen[message["run"]] = last_seq
         self._moved[message["run"]] = (time.monotonic(), message["task"], message["project"])
         for group in groups_of(message["run"], message["task"], message["project"]):
             await self.layer.group_send(group, message)
 
-    async def _pass_on_activities(self) -> None:
-        for activity in await self.read(_activities_after, self._feed_number):
+    async def _pass_on_activities(self, activities: list[Activity]) -> None:
+        for activity in activities:
             self._feed_number = activity.number
             message = hint_message(activity_frame(activity), activity.task_id, activity.project_id)
             for group in groups_of(None, message["task"], message["project"]):
                 await self.layer.group_send(group, message)
 
-    async def _pass_on_capacity(self) -> None:
-        current = await self.read(capacity)
+    async def _pass_on_capacity(self, current: dict[str, int]) -> None:
         if current != self._capacity:
             self._capacity = current
             await self.layer.group_send(BOARD, hint_message(capacity_frame(current), None, None))
@@ -212,7 +225,7 @@ class Follower:
     # ------------------------------------------------------------ the server profile
     async def _relay(self) -> None:
         """Pass on what workers and other web processes publish, in order, each once."""
-        layer = get_channel_layer("default")
+        layer = channel_layers["default"]
         while True:
             try:
                 channel = await layer.new_channel()
@@ -223,7 +236,7 @@ class Follower:
                 logger.warning("the relay has no channel layer (%s); trying again", type(error).__name__)
                 await asyncio.sleep(1)
 
-    async def _take_in(self, message: dict) -> None:
+    async def _take_in(self, message: Message) -> None:
         try:
             async with self._lock:
                 if message["type"] == "run.frames":
@@ -233,7 +246,7 @@ class Follower:
         if message["type"] == "hint" or _changes_status(message):
             self._wake.set()  # activities and capacity are read, so that they come in order and once
 
-    async def _take_in_frames(self, message: dict) -> None:
+    async def _take_in_frames(self, message: Message) -> None:
         seen = self._seen.get(message["run"], 0)
         first, last = message["frames"][0][0], message["frames"][-1][0]
         self._unfinished.add(message["run"])
@@ -242,7 +255,8 @@ class Follower:
         elif last > seen:  # some were lost, or overtaken: the database has them
             run = await self.read(_run, message["run"])
             if run is not None:
-                await self._catch_up(RunHeader.of(run))
+                unseen = await self.read(events.after, run.pk, seen, limit=BATCH)
+                await self._catch_up(RunHeader.of(run), unseen)
 
     async def _watch_redis(self) -> None:
         client = redis.asyncio.Redis.from_url(settings.REDIS_URL, socket_connect_timeout=1, socket_timeout=1)
@@ -269,7 +283,7 @@ async def _for_ever(part: Callable[[], Awaitable[None]]) -> None:
             await asyncio.sleep(1)
 
 
-async def _end(tasks: list[asyncio.Task]) -> None:
+async def _end(tasks: list[asyncio.Task[None]]) -> None:
     """Cancel tasks until they have ended: redis-py swallows a cancellation that meets it while it connects."""
     pending = set(tasks)
     while pending:
@@ -278,7 +292,7 @@ async def _end(tasks: list[asyncio.Task]) -> None:
         _, pending = await asyncio.wait(pending, timeout=0.2)
 
 
-def _changes_status(message: dict) -> bool:
+def _changes_status(message: Message) -> bool:
     frames = [Frame(*frame) for frame in message.get("frames", ())]
     return bool(frames) and (frames[0].seq == 1 or frames[-1].is_last)
 
@@ -293,7 +307,25 @@ def standing(which: Q) -> list[tuple[RunHeader, int, bool]]:
     return [(RunHeader.of(run), run.last_seq, run.is_active) for run in Run.objects.light().filter(which)]
 
 
-def _moving(unfinished: set[str], since) -> list[tuple[RunHeader, int, bool]]:
+@dataclass(frozen=True, slots=True)
+class News:
+    """What one look found: each moving run with what of its log was not passed on, at most a batch."""
+
+    runs: list[tuple[RunHeader, bool, list[RunEvent]]]
+    activities: list[Activity]
+    capacity: dict[str, int]
+
+
+def _news(seen: dict[str, int], unfinished: set[str], since: datetime, feed_number: int) -> News:
+    """Read all that a look asks for at once: each change of threads costs as much as a query."""
+    runs = []
+    for header, last_seq, is_active in _moving(unfinished, since):
+        at = seen.get(header.run_id, 0)
+        runs.append((header, is_active, events.after(header.run_id, at, limit=BATCH) if last_seq > at else []))
+    return News(runs, _activities_after(feed_number), capacity())
+
+
+def _moving(unfinished: set[str], since: datetime) -> list[tuple[RunHeader, int, bool]]:
     return standing(Q(status__in=Run.ACTIVE) | Q(pk__in=unfinished) | Q(queued_at__gte=since))
 
 

@@ -1,6 +1,8 @@
 """Make, change and delete tasks. Whoever does it (API, page, admin) does it here."""
 
-from collections.abc import Sequence
+import uuid
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from django.db import connection, transaction
 from django.utils import timezone
@@ -16,7 +18,7 @@ ONE_AT_A_TIME = 0x6D635F74  # PostgreSQL's advisory lock round every change of d
 Status = Task.Status
 
 
-def create(*, assignees: Sequence[Agent] = (), blocked_by: Sequence[Task] = (), **fields) -> Task:
+def create(*, assignees: Sequence[Agent] = (), blocked_by: Sequence[Task] = (), **fields: Any) -> Task:
     """Create a task: assigned when somebody is, else inbox. `fields` are the model's own.
 
     Raises Invalid for a dependency on another project's task. Writes one activity, and one for each assignee.
@@ -27,14 +29,19 @@ def create(*, assignees: Sequence[Agent] = (), blocked_by: Sequence[Task] = (), 
             _change_dependencies_alone()
             _refuse_other_projects(task.project, blocked_by)
         task.save(force_insert=True)
-        task.blocked_by.set(blocked_by)
+        task.blocked_by.add(*blocked_by)
         note(Activity.Type.TASK_CREATED, f"Task created: {task.title}", task=task)
-        _assign(task, assignees)
+        if assignees:
+            _assign(task, assignees)
     return task
 
 
 def change(
-    task: Task, *, assignees: Sequence[Agent] | None = None, blocked_by: Sequence[Task] | None = None, **fields
+    task: Task,
+    *,
+    assignees: Sequence[Agent] | None = None,
+    blocked_by: Sequence[Task] | None = None,
+    **fields: Any,
 ) -> Task:
     """Change what is given and return the task; `assignees` and `blocked_by` replace. Locks the task's row.
 
@@ -81,7 +88,7 @@ def _locked(task: Task) -> Task:
     return found
 
 
-def _save(task: Task, changes: dict, *, touched: bool) -> None:
+def _save(task: Task, changes: dict[str, Any], *, touched: bool) -> None:
     """Write changed fields, the times that go with a status, and the activity."""
     if not changes and not touched:
         return
@@ -138,7 +145,7 @@ def _change_dependencies(task: Task, project: Project | None, blocked_by: Sequen
         raise Invalid("project_id", "Tasks of the project that it leaves depend on this task.")
 
 
-def _refuse_other_projects(project: Project | None, blocked_by: Sequence[Task]) -> None:
+def _refuse_other_projects(project: Project | None, blocked_by: Iterable[Task]) -> None:
     """Look at them as they now stand: one may have moved since the caller read it."""
     given = Task.objects.filter(pk__in=[blocker.pk for blocker in blocked_by])
     if given.filter(project__isnull=False).exclude(project=project).exists():
@@ -151,7 +158,7 @@ def _refuse_cycle(task: Task, project: Project | None, blocked_by: Sequence[Task
     A way back never leaves the project: no task depends on another project's.
     """
     through = Task.blocked_by.through.objects
-    edges: dict = {}
+    edges: dict[uuid.UUID, list[uuid.UUID]] = {}
     for waiting, blocker in through.filter(from_task__project=project).values_list("from_task_id", "to_task_id"):
         edges.setdefault(waiting, []).append(blocker)
     ahead, seen = [blocker.pk for blocker in blocked_by], set()
