@@ -304,7 +304,8 @@ def _run(run_id: str) -> Run | None:
 
 def standing(which: Q) -> list[tuple[RunHeader, int, bool]]:
     """Return (header, last_seq, is it active) of runs."""
-    return [(RunHeader.of(run), run.last_seq, run.is_active) for run in Run.objects.light().filter(which)]
+    rows = Run.objects.light().filter(which).order_by()  # by an order SQLite would go through all the runs
+    return [(RunHeader.of(run), run.last_seq, run.is_active) for run in rows]
 
 
 @dataclass(frozen=True, slots=True)

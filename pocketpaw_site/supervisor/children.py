@@ -61,7 +61,7 @@ class Child:
     pass_fds: Sequence[int] = ()
 
     def __init__(self) -> None:
-        self.process: subprocess.Popen | None = None
+        self.process: subprocess.Popen[bytes] | None = None
         self.deaths = 0
         self.backoff = Backoff()
 
@@ -75,8 +75,8 @@ class Child:
     def runs(self) -> bool:
         return self.process is not None and self.process.poll() is None
 
-    def start(self) -> None:
-        """Start it. From the main thread only; see parentage."""
+    def start(self) -> int:
+        """Start it and return its pid. From the main thread only; see parentage."""
         parent = os.getpid()
         with held_back():
             self.process = subprocess.Popen(  # noqa: S603 - our own programs
@@ -85,9 +85,10 @@ class Child:
                 stdin=subprocess.DEVNULL,
                 pass_fds=self.pass_fds,
                 start_new_session=True,
-                preexec_fn=lambda: die_with(parent),  # no lock can be held: one thread
+                preexec_fn=lambda: die_with(parent),  # noqa: PLW1509 - no lock can be held: one thread
             )
         self.backoff.started()
+        return self.process.pid
 
     def tend(self) -> float:
         """Start it again if it has ended and the time has come; return in how many seconds to look again."""
@@ -102,12 +103,12 @@ class Child:
             return wait
         if now < self.backoff.due_at:
             return self.backoff.due_at - now
-        self.start()
-        logger.warning("%s was started again as pid %d", self.name, self.process.pid)
+        pid = self.start()
+        logger.warning("%s was started again as pid %d", self.name, pid)
         return 3600.0
 
     def send(self, number: signal.Signals) -> None:
-        if self.runs:
+        if self.process is not None and self.runs:
             self.process.send_signal(number)
 
     def kill(self) -> None:
@@ -118,6 +119,8 @@ class Child:
 
 
 class Web(Child):
+    """Daphne on the socket that `up` listens with."""
+
     name = "daphne"
     # A WebSocket that is silent for the first is pinged, and closed when it does not answer within the second:
     # daphne has no back-pressure, and a reader that does not read would pile up memory.
@@ -147,6 +150,8 @@ class Web(Child):
         path = os.pathsep.join([str(CHECKOUT), *filter(None, [os.environ.get("PYTHONPATH")])])
         return super().environment() | {
             "MISSION_CONTROL_PROCESS": "web",
+            # Each request has a thread: glibc would give so many an arena of their own, and keep them.
+            "MALLOC_ARENA_MAX": os.environ.get("MALLOC_ARENA_MAX", "2"),
             "PYTHONPATH": path,
             "HOST": self.address.host,
             "PORT": str(self.address.port),
@@ -154,12 +159,14 @@ class Web(Child):
 
 
 class Worker(Child):
+    """`manage.py worker`, each start a group of its own."""
+
     name = "manage.py worker"
 
-    def start(self) -> None:
+    def start(self) -> int:
         # Each start is a group of its own, so that what is said about the dead one is not said about this.
         os.environ[GROUP_VARIABLE] = uuid.uuid4().hex
-        super().start()
+        return super().start()
 
     def command(self) -> list[str]:
         return [sys.executable, str(CHECKOUT / "manage.py"), "worker"]

@@ -1,7 +1,10 @@
 """What `up` does before it serves: database, limit, first user and token, sample, and what was left behind."""
 
 import logging
+import os
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 
 from django.conf import settings
@@ -15,6 +18,7 @@ from mission_control.runs.workers import folder_id
 from pocketpaw_site.environment import SetupError
 from pocketpaw_site.supervisor import database
 from pocketpaw_site.supervisor.access import Login, prepare_login, prepare_token
+from pocketpaw_site.supervisor.parentage import die_with
 from pocketpaw_site.supervisor.terminal import say, say_runs
 
 logger = logging.getLogger(__name__)
@@ -22,8 +26,20 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Prepared:
+    """What was prepared, to be said at the end."""
+
     login: Login
     token_file: Path | None
+
+
+def prepare_apart() -> Prepared:
+    """Prepare in a process that then ends, so that `up` does not keep for ever what it takes: half its memory.
+
+    Raises SetupError, and SystemCheckError for settings that contradict each other.
+    """
+    alone = ProcessPoolExecutor(1, get_context("fork"), initializer=die_with, initargs=(os.getpid(),))
+    with alone:
+        return alone.submit(prepare).result()
 
 
 def prepare() -> Prepared:
@@ -42,7 +58,7 @@ def prepare() -> Prepared:
 def _prepare() -> Prepared:
     with database.alone():
         say("Preparing the database.")
-        call_command("migrate", verbosity=0, interactive=False)
+        call_command("migrate", verbosity=0, interactive=False, skip_checks=False)
         if settings.MAX_CONCURRENT_TASKS_GIVEN:
             limit = {"limit": settings.MAX_CONCURRENT_TASKS}
             Capacity.objects.update_or_create(pk=Capacity.THE_ROW, defaults=limit)

@@ -11,6 +11,7 @@ from importlib import import_module
 
 from django.db import connection
 
+from agents.backends import registry
 from mission_control.models import Capacity, Run
 from mission_control.runs import workers
 from mission_control.runs.lifecycle import abandon, interrupt
@@ -64,6 +65,7 @@ class Watchdog:
         if not self.await_database():
             return
         import_module("mission_control.jobs")
+        registry.describe()  # imports every backend, so that no first run has to
         gc.freeze()  # so that the collector of a fork does not copy what they share
         try:
             self.watch()
@@ -75,12 +77,13 @@ class Watchdog:
         look_at = 0.0
         while not self.signals.stops:
             wait = min(self.reaper.tend(), self.kept_cluster.tend())
-            if not self.kept_cluster.runs or not self.cluster.is_up:
+            cluster = self.cluster
+            if cluster is None or not cluster.is_up:
                 self.signals.wait(min(wait, STARTING_SECONDS))
                 continue
             if time.monotonic() >= look_at:
                 with self.outage.tolerated():
-                    self.look()
+                    self.look(cluster)
                 look_at = time.monotonic() + LOOK_SECONDS
             self.signals.wait(min(wait, look_at - time.monotonic()))
 
@@ -107,15 +110,15 @@ class Watchdog:
         self.jobs_may_be_lost = self.clusters_made > 1  # with the one before
         return ClusterFork(group=f"{self.group}.{self.clusters_made}", workers=self.wanted_workers)
 
-    def replace_cluster(self) -> None:
+    def replace(self, cluster: ClusterFork) -> None:
         """Start a fresh cluster beside the present one, which takes nothing new and ends after its runs."""
-        self.cluster.retire()
-        self.retired.append(self.cluster)
+        cluster.retire()
+        self.retired.append(cluster)
         self.kept_cluster.fork = self.make_cluster()
         self.replaced_at = time.monotonic()
         self.queued_since = {}
 
-    def look(self) -> None:
+    def look(self, cluster: ClusterFork) -> None:
         """Look at the database once: show that we live, follow the limit, find a dead cluster."""
         if time.monotonic() >= self.beat_at:
             workers.beat()
@@ -124,21 +127,21 @@ class Watchdog:
             enqueue_forgotten(patience=timedelta(0))
             self.jobs_may_be_lost = False
         self.wanted_workers = self.fixed_workers or Capacity.current().limit + 1
-        if self.wanted_workers != self.cluster.workers:
-            logger.warning("from now on %d workers, before %d", self.wanted_workers, self.cluster.workers)
-            self.replace_cluster()
-        elif self.cluster_is_dead():
+        if self.wanted_workers != cluster.workers:
+            logger.warning("from now on %d workers, before %d", self.wanted_workers, cluster.workers)
+            self.replace(cluster)
+        elif self.is_dead(cluster):
             logger.error("a run stays queued while workers are free: a fresh cluster takes over")
-            self.replace_cluster()
+            self.replace(cluster)
             self.replace_seconds = min(self.replace_seconds * 2, LONGEST_REPLACE_SECONDS)
         self.dismiss_retired()
 
-    def cluster_is_dead(self) -> bool:
+    def is_dead(self, cluster: ClusterFork) -> bool:
         """Tell whether a run stays queued while workers are free, judged by what was seen on the own clock."""
         now = time.monotonic()
         queued = Run.objects.filter(status=Status.QUEUED).values_list("pk", flat=True)
         self.queued_since = {pk: self.queued_since.get(pk, now) for pk in queued}
-        if self.running_in(self.cluster) >= self.cluster.workers:
+        if self.running_in(cluster) >= cluster.workers:
             self.queued_since = {}
         if all(now - since < QUEUED_SECONDS for since in self.queued_since.values()):
             if now - self.replaced_at > LONGEST_REPLACE_SECONDS:

@@ -1,0 +1,47 @@
+"""What is read at every look must not go through all the runs that ever were."""
+
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.db.models import Q
+from django.utils import timezone
+
+from mission_control.follower import recently_active, standing
+from mission_control.models import Run
+from mission_control.runs.slots import capacity, free_slots
+from tests import make
+
+HOT = {
+    "free slots": free_slots,
+    "capacity": capacity,
+    "who waits": lambda: Run.objects.waiting().exists(),
+    "is the task active": lambda: Run.objects.active().filter(task_id=make.task().pk).exists(),
+    "what moves": lambda: standing(
+        Q(status__in=Run.ACTIVE) | Q(pk__in=[]) | Q(queued_at__gte=timezone.now() - timedelta(seconds=5))
+    ),
+    "what moved lately": lambda: standing(recently_active()),
+    "what a queue look orders": lambda: list(Run.objects.waiting()[:1]),
+}
+
+
+@pytest.mark.embedded
+@pytest.mark.django_db
+@pytest.mark.parametrize("name", HOT)
+def test_a_look_at_the_active_runs_uses_an_index(name):
+    plans = []
+
+    def explain(execute, sql, params, many, context):
+        # With the parameters, as the product sends them: SQLite takes no partial index then.
+        if sql.startswith("SELECT") and '"mission_control_run"' in sql:
+            plans.append(context["cursor"].connection.cursor().execute(question(sql), params).fetchall())
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(explain):
+        HOT[name]()
+    assert plans
+    assert not [step for plan in plans for *_, step in plan if step.startswith("SCAN mission_control_run")]
+
+
+def question(sql: str) -> str:
+    return f"EXPLAIN QUERY PLAN {sql}".replace("%s", "?").replace("%%", "%")
