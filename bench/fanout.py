@@ -1,0 +1,102 @@
+"""How long many chunks take to many sockets, and whether all arrive, once, in order, as they are stored."""
+
+import hashlib
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+
+from bench.audience import Audience
+from bench.client import Answer, Client
+from bench.figures import CPU, FAULTS, RUNS, SOCKETS, fanout_name
+from bench.installation import MeasuredProduct
+from bench.scale import Scale
+
+CHUNK_BYTES = 50
+STALLING_CHUNK_BYTES = 450  # 10,000 of them are more than the kernel keeps for a socket that does not read
+CALM_SECONDS = 0.3
+READERS = 19
+
+
+def start_together(product: MeasuredProduct, agent: str, runs: int) -> dict[str, Answer]:
+    """Request so many runs at the same moment; return run → the answer to its request."""
+    with ExitStack() as stack:
+        clients = [stack.enter_context(Client(product)) for _ in range(runs)]
+        tasks = [clients[0].new_task() for _ in range(runs)]
+        time.sleep(CALM_SECONDS)
+        with ThreadPoolExecutor(runs) as pool:
+            answers = list(pool.map(lambda client, task: client.run(task, agent), clients, tasks))
+    return {answer.json()["run_id"]: answer for answer in answers}
+
+
+class Load:
+    """Runs that were started together, as they arrived at an audience."""
+
+    def __init__(self, audience: Audience, requests: dict[str, Answer]) -> None:
+        self.requests = requests
+        cpu_seconds = audience.cpu_seconds
+        audience.await_end(requests)
+        self.cpu_seconds = audience.cpu_seconds - cpu_seconds
+
+    def seconds(self, report: dict[str, list[dict]], *, sockets: int | None = None) -> float:
+        """Return the time from the first request to the last chunk at the last of the first so many sockets."""
+        begun = min(answer.sent_at for answer in self.requests.values())
+        return max(got["last_output_at"] for run in self.requests for got in report[run][:sockets]) - begun
+
+
+def fanout(product: MeasuredProduct, scale: Scale) -> Iterator[tuple[str, float]]:
+    agent = product.new_rehearser(scale.chunks, bytes=CHUNK_BYTES)
+    for sockets in SOCKETS:
+        loads = []
+        with Audience(product, sockets=sockets) as audience:
+            for runs in RUNS:
+                for _ in range(scale.fan_outs):
+                    load = Load(audience, start_together(product, agent, runs))
+                    loads.append((fanout_name(sockets, runs), load))
+            report = audience.report()
+        for name, load in loads:
+            yield name, load.seconds(report)
+            yield f"{name}: {CPU}", load.cpu_seconds
+            yield from faults(product, name, load, report, scale.chunks)
+
+
+def faults(
+    product: MeasuredProduct, name: str, load: Load, report: dict[str, list[dict]], chunks: int
+) -> Iterator[tuple[str, float]]:
+    """Count over all sockets what should be nothing."""
+    counted = dict.fromkeys(FAULTS, 0)
+    for run in load.requests:
+        stored = stored_digest(product, run)
+        for got in report[run]:
+            counted["lost"] += chunks - got["distinct"]
+            counted["doubled"] += got["chunks"] - got["distinct"]
+            counted["out of order"] += got["disordered"] + got["gaps"]
+            counted["not as stored"] += got["digest"] != stored
+    for fault, number in counted.items():
+        yield f"{name}: {fault}", number
+
+
+def stored_digest(product: MeasuredProduct, run: str) -> str | None:
+    """Return the digest of what is stored of a run; None when its events, its output and its end disagree."""
+    found = product.run_of(run)
+    said = "".join(event["content"] for event in product.events(run) if event["type"] == "message")
+    whole = found["status"] == "completed" and found["output"] == said
+    return hashlib.sha256(said.encode()).hexdigest() if whole else None
+
+
+def stalled(product: MeasuredProduct, scale: Scale) -> Iterator[tuple[str, float]]:
+    """Time 19 readers beside a 20th that reads, and beside one that stopped reading, in turns."""
+    agent = product.new_rehearser(scale.chunks, bytes=STALLING_CHUNK_BYTES)
+    for turn in range(scale.stalls):
+        took = {}
+        for stalls in (False, True) if turn % 2 == 0 else (True, False):
+            took[stalls] = stalled_seconds(product, agent, reading=READERS + (not stalls), stalled=int(stalls))
+        yield "19 readers", took[False]
+        yield "19 readers beside a stalled one", took[True]
+        yield "stalled : not stalled", took[True] / took[False]
+
+
+def stalled_seconds(product: MeasuredProduct, agent: str, *, reading: int, stalled: int) -> float:
+    with Audience(product, sockets=reading, stalled=stalled) as audience:
+        load = Load(audience, start_together(product, agent, 1))
+        return load.seconds(audience.report(), sockets=READERS)

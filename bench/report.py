@@ -1,0 +1,121 @@
+"""The report: Markdown tables, the profiles side by side, each figure beside what it should reach."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from statistics import median
+
+from bench.figures import CPU, FAULTS, FIGURES, Figure, Samples
+
+MISSED = "✗"
+Results = Mapping[tuple[str, int], Samples]  # by profile and size
+
+LEGEND = f"""\
+Each figure is the median of the medians of {{rounds}} round(s), each with the product started anew; p99 is over
+all values (with fewer than 100 the greatest); *spread* is the least and the greatest median of a round.
+{MISSED} marks what misses its target. README.md in bench/ says what each figure means."""
+
+
+@dataclass
+class Report:
+    machine: Mapping[str, str]
+    profiles: Sequence[str]
+    sizes: Sequence[int]
+    results: Results
+    failures: list[str] = field(default_factory=list)
+
+    def text(self) -> str:
+        parts = ["# Mission Control, measured", self.head()]
+        for theme, figures in groupby(FIGURES, key=lambda figure: figure.theme):
+            if rows := [row for figure in figures for row in self.rows(figure)]:
+                parts.append(f"## {theme}\n\n" + table(without_empty([self.columns(), *rows])))
+        if self.failures:
+            parts.append("## Not measured\n\n" + "\n".join(f"- {MISSED} {failure}" for failure in self.failures))
+        return "\n\n".join(parts) + "\n"
+
+    @property
+    def rounds(self) -> int:
+        figures = [found for samples in self.results.values() for found in samples.rounds.values()]
+        return max(map(len, figures), default=0)
+
+    def head(self) -> str:
+        facts = "\n".join(f"- {name}: {value}" for name, value in self.machine.items())
+        return f"{facts}\n\n{LEGEND.format(rounds=self.rounds)}"
+
+    # ------------------------------------------------------------ the figures
+    def columns(self) -> list[str]:
+        columns = ["figure", "tasks"]
+        for profile in self.profiles:
+            columns += [f"{profile}: target", "median", "p99", "spread"]
+        if len(self.profiles) == 2:
+            columns.append(f"{self.profiles[1]} : {self.profiles[0]}")
+        if len(self.sizes) > 1:
+            columns += [f"{max(self.sizes):,} : {min(self.sizes):,}, {profile}" for profile in self.profiles]
+        return columns + [f"{profile}: besides" for profile in self.profiles]
+
+    def rows(self, figure: Figure) -> Iterable[list[str]]:
+        for size in self.sizes:
+            if all(self.median(figure, profile, size) is None for profile in self.profiles):
+                continue
+            row = [f"{figure.name} ({figure.unit})", f"{size:,}"]
+            for profile in self.profiles:
+                row += self.cells(figure, profile, size)
+            if len(self.profiles) == 2:
+                embedded, server = (self.median(figure, profile, size) for profile in self.profiles)
+                row.append(ratio(server, embedded))
+            if len(self.sizes) > 1:
+                is_largest = size == max(self.sizes)
+                row += [self.growth(figure, profile) if is_largest else "" for profile in self.profiles]
+            row += [self.beside(figure.name, self.results[profile, size]) for profile in self.profiles]
+            yield row
+
+    def median(self, figure: Figure, profile: str, size: int) -> float | None:
+        return self.results[profile, size].median(figure.name)
+
+    def cells(self, figure: Figure, profile: str, size: int) -> list[str]:
+        samples, target = self.results[profile, size], figure.target(profile)
+        shown_target = "" if target is None else f"≤ {target:g}"
+        value = samples.median(figure.name)
+        if value is None:
+            return [shown_target, "–", "", ""]
+        mark = f" {MISSED}" if target is not None and value > target else ""
+        medians = samples.medians(figure.name)
+        spread = f"{number(min(medians))}..{number(max(medians))}"
+        return [shown_target, f"**{number(value)}**{mark}", number(samples.p99(figure.name)), spread]
+
+    def growth(self, figure: Figure, profile: str) -> str:
+        return ratio(*(self.median(figure, profile, size) for size in (max(self.sizes), min(self.sizes))))
+
+    def beside(self, name: str, samples: Samples) -> str:
+        """Return what was lost and the like, over all rounds, and the clients' own cost of one measurement."""
+        said = []
+        if samples.all(f"{name}: {FAULTS[0]}"):
+            counts = {fault: int(sum(samples.all(f"{name}: {fault}"))) for fault in FAULTS}
+            wrong = [f"{fault} {count} {MISSED}" for fault, count in counts.items() if count]
+            said.append(", ".join(wrong) or "all, once, in order, as stored")
+        if cpu := samples.all(f"{name}: {CPU}"):
+            said.append(f"{CPU} {number(median(cpu))} s")
+        return "; ".join(said)
+
+
+def without_empty(rows: Sequence[Sequence[str]]) -> list[list[str]]:
+    """Leave out the columns that have nothing under their heading."""
+    kept = [place for place, cells in enumerate(zip(*rows, strict=True)) if any(cells[1:])]
+    return [[row[place] for place in kept] for row in rows]
+
+
+def table(rows: Sequence[Sequence[str]]) -> str:
+    lines = [rows[0], ["---"] * len(rows[0]), *rows[1:]]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def ratio(one: float | None, other: float | None) -> str:
+    return f"{one / other:.2f}" if one is not None and other else ""
+
+
+def number(value: float) -> str:
+    """Write three digits that count."""
+    if value == 0:
+        return "0"
+    digits = 3 if value < 1 else 2 if value < 10 else 1 if value < 100 else 0
+    return f"{value:,.{digits}f}"
