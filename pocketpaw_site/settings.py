@@ -6,11 +6,12 @@ Two profiles, one code. Embedded: no `REDIS_URL`, SQLite, nothing to install. Se
 
 import hashlib
 import os
+from typing import Any
 
 from csp.constants import NONE, SELF
 from environs import validate
 
-from pocketpaw_site.environment import CHECKOUT, kept_secret, prepare_data_dir, read_environment
+from pocketpaw_site.environment import CHECKOUT, kept_secret, network, prepare_data_dir, read_environment
 
 env = read_environment()
 
@@ -22,14 +23,19 @@ DATA_DIR = prepare_data_dir(
 # ---------------------------------------------------------------- who may talk to us
 DEBUG = env.bool("DJANGO_DEBUG", False)
 SECRET_KEY = env.str("SECRET_KEY", "") or kept_secret(DATA_DIR / "secret_key")
+DATA_FOLDER_ID = kept_secret(DATA_DIR / "folder_id")  # tells this folder's workers from those of another
 HOST = env.str("HOST", "127.0.0.1")
 PORT = env.int("PORT", 8000, validate=validate.Range(0, 65535))
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]", HOST])
-CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", [])
+CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", [])
 BEHIND_TLS = env.bool("BEHIND_TLS", False)
 if BEHIND_TLS:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BEHIND_TLS
+# How many proxies add to X-Forwarded-For: the client is that many from its end; what stands before is hearsay.
+NUM_PROXIES = env.int("NUM_PROXIES", 1 if BEHIND_TLS else 0, validate=validate.Range(0, 20))
+# Who may read /metrics without a login: addresses and networks.
+METRICS_ALLOWED_ADDRESSES = env.list("METRICS_ALLOWED_ADDRESSES", [], subcast=network)
 
 # ---------------------------------------------------------------- Mission Control's own
 # The number of slots. Written into the database at start when the variable is set; the admin changes it live.
@@ -40,6 +46,8 @@ RUN_TIMEOUT_SECONDS = env.int(
 )
 # Until when a silent worker is believed. Longer than the longest wait for the database (20 s).
 LEASE_SECONDS = env.float("MISSION_CONTROL_LEASE_SECONDS", 24.0, validate=validate.Range(0.5, 3600))
+# How long an agent that ever sent a heartbeat may be silent before it reads offline.
+HEARTBEAT_SECONDS = env.int("MISSION_CONTROL_HEARTBEAT_SECONDS", 300, validate=validate.Range(1, 7 * 86400))
 DEFAULT_BACKEND = env.str("MISSION_CONTROL_DEFAULT_BACKEND", "claude_agent_sdk")
 PROMPT_BUDGET_CHARS = env.int(
     "MISSION_CONTROL_PROMPT_BUDGET_CHARS", 200_000, validate=validate.Range(1_000, 5_000_000)
@@ -51,7 +59,7 @@ SAMPLE_PROJECT = env.bool("MISSION_CONTROL_SAMPLE", True)
 MAX_BODY_BYTES = DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024 * 1024
 PROJECTS_DIR = DATA_DIR / "projects"
 # Third parties add a backend with a name and the dotted path of its class.
-MISSION_CONTROL_BACKENDS = env.dict("MISSION_CONTROL_EXTRA_BACKENDS", {})
+MISSION_CONTROL_BACKENDS: dict[str, str] = env.dict("MISSION_CONTROL_EXTRA_BACKENDS", {})
 
 # ---------------------------------------------------------------- applications
 INSTALLED_APPS = [
@@ -67,6 +75,8 @@ INSTALLED_APPS = [
     "rest_framework",
     "django_filters",
     "knox",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
     "csp",
     "django_q",
     "agents",
@@ -151,14 +161,15 @@ if EMBEDDED_DATABASE:
     _database["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",
         "timeout": DATABASE_WAIT_SECONDS,
-        "init_command": "PRAGMA journal_mode=WAL; PRAGMA cache_size=-8000; PRAGMA synchronous="
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous="
         + ("NORMAL;" if os.environ.get("MISSION_CONTROL_PROCESS") == "worker" else "FULL;"),
     }
     # Tests use a file too: races are real only between connections.
     _database["TEST"] = {"NAME": str(DATA_DIR / "test.sqlite3")}
 else:
     _database["CONN_MAX_AGE"] = 0 if IN_WEB_PROCESS else 60
-    _database["CONN_HEALTH_CHECKS"] = not IN_WEB_PROCESS
+    # Of the pool too: after a restart of PostgreSQL each connection in it would fail one request.
+    _database["CONN_HEALTH_CHECKS"] = True
     _database.setdefault("OPTIONS", {})
     _database["OPTIONS"].setdefault("connect_timeout", 5)
     if IN_WEB_PROCESS:
@@ -191,7 +202,7 @@ if REDIS_URL:
 
 # ---------------------------------------------------------------- jobs
 # These belong together: own deadline < timeout < retry; one delivery; one spare worker beside the slots.
-Q_CLUSTER = {
+Q_CLUSTER: dict[str, Any] = {
     "name": "mission_control",
     "orm": "default",
     "broker_class": "mission_control.broker.DoorbellBroker",
@@ -226,9 +237,25 @@ REST_FRAMEWORK = {
         "rest_framework.parsers.FormParser",
         "rest_framework.parsers.MultiPartParser",
     ],
+    "DEFAULT_SCHEMA_CLASS": "mission_control.api.schema.ContractSchema",
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
     "DEFAULT_PAGINATION_CLASS": "mission_control.api.pagination.ListPagination",
     "EXCEPTION_HANDLER": "mission_control.api.errors.exception_handler",
+    "NUM_PROXIES": NUM_PROXIES,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Mission Control",
+    "DESCRIPTION": "A self-hosted control plane for AI agents. The WebSockets: docs/websocket.md.",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.0",
+    "SCHEMA_PATH_PREFIX": "/api/(mission-control|deep-work)|/api|",
+    "PREPROCESSING_HOOKS": ["mission_control.api.schema.canonical"],
+    "POSTPROCESSING_HOOKS": [],  # choices stay where they are: no name for each set of them
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "PARSER_WHITELIST": ["mission_control.api.parsers.StrictJSONParser"],  # forms are for the browsable API
+    "SORT_OPERATION_PARAMETERS": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }
 REST_KNOX = {"AUTH_HEADER_PREFIX": "Bearer", "TOKEN_TTL": None, "AUTO_REFRESH": False}
 KNOX_TOKEN_MODEL = "mission_control.AccessToken"  # noqa: S105 - a model's name

@@ -20,7 +20,7 @@ GENERAL = ("detail", "non_field_errors", "__all__")
 logger = logging.getLogger(__name__)
 
 
-def exception_handler(exception: Exception, context: dict[str, Any]) -> Response | None:
+def exception_handler(exception: Exception, _context: dict[str, Any]) -> Response | None:
     """Answer what a REST view raised; None for what is our own fault."""
     answer = _answer(exception)
     if answer is None:
@@ -29,18 +29,9 @@ def exception_handler(exception: Exception, context: dict[str, Any]) -> Response
     return Response(body, status=status, headers=headers)
 
 
-def answer_for(exception: Exception, request: HttpRequest) -> JsonResponse:
-    """Answer what a plain Django view raised, as the REST views would; raise it again when it is our own fault."""
-    answer = _answer(exception)
-    if answer is None:
-        raise exception
-    status, body, headers = answer
-    return JsonResponse(body, status=status, headers=headers)
-
-
-def not_found(request: HttpRequest, **kwargs: str) -> JsonResponse:
+def not_found(_request: HttpRequest, **_: str) -> JsonResponse:
     """Answer a path of the API that does not exist."""
-    return answer_for(exceptions.NotFound(), request)
+    return JsonResponse({"detail": exceptions.NotFound.default_detail}, status=404)
 
 
 def _answer(exception: Exception) -> tuple[int, dict[str, Any], dict[str, str]] | None:
@@ -113,15 +104,19 @@ def _messages(value: Any) -> Iterator[str]:
 
 def _sentence(field: str, message: str) -> str:
     if field in GENERAL:
-        return _told(message)
+        return _cut(message)
     name = field.replace("_", " ")
     label = name.capitalize()
     told = message.replace("This field", label).replace("this field", name)
-    return _told(told if name in told.lower() else f"{label}: {told}")
+    return _cut(told if name in told.lower() else f"{label}: {told}")
 
 
 def _told(value: Any) -> Any:
     """Return a text as it may be sent: short, and without what JSON cannot carry."""
     if isinstance(value, list):
         return [_told(item) for item in value]
-    return storable(value[:MESSAGE_CHARS]) if isinstance(value, str) else value
+    return _cut(value) if isinstance(value, str) else value
+
+
+def _cut(text: str) -> str:
+    return storable(text[:MESSAGE_CHARS])

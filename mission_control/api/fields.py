@@ -6,9 +6,11 @@ string is read.
 
 import json
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from itertools import chain
 from typing import Any
 
+from django.db.models import QuerySet
 from rest_framework import serializers
 from rest_framework.exceptions import ParseError
 from rest_framework.utils import html
@@ -26,28 +28,34 @@ TAGS, TAG_CHARS = 50, 50
 DATA_BYTES, DATA_LEVELS = 64 * 1024, 20
 MOST_IDS = 500
 
+AnyField = serializers.Field[Any, Any, Any, Any]
 
-def is_from_form(field: serializers.Field) -> bool:
+
+def is_from_form(field: AnyField) -> bool:
+    """Tell whether an HTML form sent the value, in which everything is text."""
     return html.is_html_input(getattr(field.root, "initial_data", None))
 
 
 class Text(serializers.CharField):
-    def run_validation(self, data: Any = serializers.empty) -> str | None:
+    def run_validation(self, data: Any = serializers.empty) -> Any:
         # First of all: CharField would print a deep list to see whether it is blank.
         if not (data is serializers.empty or data is None or isinstance(data, str)):
             self.fail("invalid")
+        # Before space is taken off: so the length is the one that the schema can speak of.
+        if isinstance(data, str) and self.max_length is not None and len(data) > self.max_length:
+            self.fail("max_length", max_length=self.max_length)
         return super().run_validation(data)
 
 
 class Title(Text):
-    def __init__(self, max_length: int = TITLE_CHARS, **kwargs) -> None:
+    def __init__(self, max_length: int = TITLE_CHARS, **kwargs: Any) -> None:
         super().__init__(max_length=max_length, **kwargs)
 
 
 class Description(Text):
     """A long text, kept as it was written."""
 
-    def __init__(self, **kwargs) -> None:
+    def __init__(self, **kwargs: Any) -> None:
         kwargs = {"required": False, "allow_blank": True, "trim_whitespace": False, **kwargs}
         super().__init__(max_length=DESCRIPTION_CHARS, style={"base_template": "textarea.html"}, **kwargs)
 
@@ -57,7 +65,7 @@ class Content(Text):
 
     default_error_messages = {"too_large": "This field may not be larger than 5 MB."}
 
-    def __init__(self, **kwargs) -> None:
+    def __init__(self, **kwargs: Any) -> None:
         kwargs = {"allow_blank": True, "trim_whitespace": False, **kwargs}
         super().__init__(style={"base_template": "textarea.html"}, **kwargs)
 
@@ -69,15 +77,18 @@ class Content(Text):
 
 
 class Integer(serializers.IntegerField):
-    """A number from 0 that any database takes."""
+    """A whole number from 0 that any database takes; in JSON 3.0 is one too."""
 
-    def __init__(self, **kwargs) -> None:
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(min_value=0, max_value=LARGEST, **kwargs)
 
     def to_internal_value(self, data: Any) -> int:
-        if not is_from_form(self) and (isinstance(data, bool) or not isinstance(data, int)):
+        if is_from_form(self):
+            return super().to_internal_value(data)
+        is_whole = isinstance(data, int) or (isinstance(data, float) and data.is_integer())
+        if isinstance(data, bool) or not is_whole:
             self.fail("invalid")
-        return super().to_internal_value(data)
+        return int(data)
 
 
 class Flag(serializers.BooleanField):
@@ -103,7 +114,7 @@ class Choice(serializers.ChoiceField):
 class Tags(serializers.ListField):
     """A list of short texts, none of them blank."""
 
-    def __init__(self, max_chars: int = TAG_CHARS, **kwargs) -> None:
+    def __init__(self, max_chars: int = TAG_CHARS, **kwargs: Any) -> None:
         super().__init__(child=Text(max_length=max_chars), max_length=TAGS, required=False, **kwargs)
 
     def to_internal_value(self, data: Any) -> list[str]:
@@ -150,14 +161,22 @@ class Data(serializers.JSONField):
             elif isinstance(item, dict | list):
                 if level > DATA_LEVELS:
                     self.fail("too_deep", levels=DATA_LEVELS)
-                inside: Iterable = chain(item, item.values()) if isinstance(item, dict) else item
+                inside: Iterable[Any] = chain(item, item.values()) if isinstance(item, dict) else item
                 ahead += [(one, level + 1) for one in inside]
+
+
+class BackendName(Text):
+    """The name of a backend that there is; the verb that takes it looks it up."""
+
+
+class BackendOptions(Data):
+    """What a backend's own schema allows; the verb that takes them checks them against it."""
 
 
 class Id(serializers.UUIDField):
     """An id, which need not belong to anything."""
 
-    def to_internal_value(self, data: Any):
+    def to_internal_value(self, data: Any) -> Any:
         if not isinstance(data, str) or (key := as_uuid(data)) is None:
             self.fail("invalid")
         return key
@@ -168,17 +187,17 @@ class Reference(Id):
 
     default_error_messages = {"unknown": "There is no {noun} with this id."}
 
-    def __init__(self, queryset, **kwargs) -> None:
+    def __init__(self, queryset: QuerySet[Any], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.queryset = queryset
 
-    def to_internal_value(self, data: Any):
+    def to_internal_value(self, data: Any) -> Any:
         found = self.queryset.filter(pk=super().to_internal_value(data)).first()
         if found is None:
             self.fail("unknown", noun=self.queryset.model._meta.verbose_name)
         return found
 
-    def to_representation(self, value) -> str:
+    def to_representation(self, value: Any) -> str:
         return str(value.pk)
 
 
@@ -187,11 +206,11 @@ class References(serializers.ListField):
 
     default_error_messages = {"unknown": "There is no {noun} with the id {id}."}
 
-    def __init__(self, queryset, **kwargs) -> None:
+    def __init__(self, queryset: QuerySet[Any], **kwargs: Any) -> None:
         super().__init__(child=Id(), max_length=MOST_IDS, required=False, **kwargs)
         self.queryset = queryset
 
-    def to_internal_value(self, data: Any) -> list:
+    def to_internal_value(self, data: Any) -> list[Any]:
         if isinstance(data, list) and len(data) > MOST_IDS:
             self.fail("max_length", max_length=MOST_IDS)
         keys = list(dict.fromkeys(super().to_internal_value(data)))
@@ -201,7 +220,7 @@ class References(serializers.ListField):
                 self.fail("unknown", noun=self.queryset.model._meta.verbose_name, id=key)
         return [found[key] for key in keys]
 
-    def to_representation(self, value) -> list[str]:
+    def to_representation(self, value: Any) -> list[str]:
         return [str(item.pk) for item in value.all()]
 
 
@@ -210,7 +229,7 @@ class Person(Text):
 
     default_error_messages = {"unknown": "Must be null, human, or the id of an agent."}
 
-    def __init__(self, **kwargs) -> None:
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(**{"required": False, "allow_null": True, **kwargs})
 
     def to_internal_value(self, data: Any) -> str:
@@ -226,7 +245,7 @@ class Person(Text):
 class Moment(serializers.DateTimeField):
     default_error_messages = {"invalid": "Must be a time such as 2026-11-23T09:30:00Z."}
 
-    def to_internal_value(self, value: Any):
+    def to_internal_value(self, value: Any) -> datetime:
         if not isinstance(value, str):
             self.fail("invalid")
         return super().to_internal_value(value)

@@ -2,11 +2,13 @@
 
 from typing import Any
 
+from django import forms
+from django.core.exceptions import ValidationError
 from django.db.models import Q, QuerySet
 from django_filters import rest_framework as filters
 
 from agents.models import Agent
-from mission_control.models import Deliverable, Project, Run, Task
+from mission_control.models import Deliverable, Notification, Project, Run, Task
 from mission_control.models.tags import TaggedAny
 from mission_control.models.task import priority_rank
 
@@ -23,7 +25,7 @@ class TagsFilter(filters.CharFilter):
     def __init__(self) -> None:
         super().__init__(max_length=3_000, label="Tags")
 
-    def filter(self, rows: QuerySet, value: str) -> QuerySet:
+    def filter(self, rows: QuerySet[Any], value: str) -> QuerySet[Any]:
         wanted = [tag.strip() for tag in (value or "").split(",") if tag.strip()]
         return rows.filter(TaggedAny(wanted)) if wanted else rows
 
@@ -36,11 +38,12 @@ class TaskOrdering(filters.OrderingFilter):
     def __init__(self) -> None:
         super().__init__(fields=[(name, name) for name in self.FIELDS])
 
-    def filter(self, rows: QuerySet, value: list[str] | None) -> QuerySet:
+    def filter(self, rows: QuerySet[Any], value: list[str] | None) -> QuerySet[Any]:
         if not value:
             return rows
         order = [name.replace("priority", "rank") for name in value]
-        return rows.annotate(rank=priority_rank()).order_by(*order, "id")
+        ranked: QuerySet[Any] = rows.annotate(rank=priority_rank())
+        return ranked.order_by(*order, "id")
 
 
 class TaskFilter(filters.FilterSet):
@@ -53,7 +56,7 @@ class TaskFilter(filters.FilterSet):
     search = filters.CharFilter(method="filter_search", max_length=SEARCH_CHARS)
     ordering = TaskOrdering()
 
-    def filter_search(self, rows: QuerySet, name: str, value: Any) -> QuerySet:
+    def filter_search(self, rows: QuerySet[Task], name: str, value: str) -> QuerySet[Task]:
         return rows.filter(Q(title__icontains=value) | Q(description__icontains=value))
 
 
@@ -74,3 +77,41 @@ class RunFilter(filters.FilterSet):
     task_id = filters.UUIDFilter()
     agent_id = filters.UUIDFilter()
     project_id = filters.UUIDFilter()
+
+
+class ActivityFilter(filters.FilterSet):
+    agent_id = filters.UUIDFilter()
+    task_id = filters.UUIDFilter()
+
+
+class FlagField(forms.NullBooleanField):
+    """Yes or no as clients spell it; anything else is an error, not a missing filter."""
+
+    widget = forms.Select(choices=[("", "---------"), ("true", "yes"), ("false", "no")])
+    SPELLINGS = {"true": True, "1": True, "false": False, "0": False}
+
+    def to_python(self, value: Any) -> Any:
+        if not value:
+            return None
+        if value.lower() not in self.SPELLINGS:
+            raise ValidationError("Must be true or false.")
+        return self.SPELLINGS[value.lower()]
+
+
+class MissingFilter(filters.BooleanFilter):
+    """`true`: only rows in which a time is not set yet."""
+
+    field_class = FlagField
+
+    def __init__(self, field_name: str) -> None:
+        super().__init__(field_name=field_name, widget=FlagField.widget)
+        self.missing = Q((field_name, None))
+
+    def filter(self, rows: QuerySet[Notification], value: bool | None) -> QuerySet[Notification]:
+        return rows.filter(self.missing) if value else rows
+
+
+class NotificationFilter(filters.FilterSet):
+    agent_id = filters.UUIDFilter()
+    undelivered_only = MissingFilter("delivered_at")
+    unread_only = MissingFilter("read_at")

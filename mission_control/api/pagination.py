@@ -1,22 +1,31 @@
+"""Lists in pages, and the numbers in a query that ask for them."""
+
 import re
+from collections.abc import Sequence
 from typing import Any
 
+from django.db.models import QuerySet
 from rest_framework.exceptions import ValidationError
 from rest_framework.pagination import LimitOffsetPagination
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.views import APIView
 
 LARGEST = 2**31 - 1  # what any database takes
+NUMBER = {"type": "integer", "minimum": 0, "maximum": LARGEST}  # in the schema
 
 
 def number_from(request: Request, name: str, default: int) -> int:
     """Return a number from the query. Raises ValidationError (400) naming it when it is none from 0."""
     given = request.query_params.get(name, "")
-    if given == "":
-        return default
-    if not re.fullmatch(r"[0-9]{1,10}", given) or int(given) > LARGEST:
+    return number(name, given) if given else default
+
+
+def number(name: str, text: str) -> int:
+    """Return the number that the text spells. Raises ValidationError naming it when it is none from 0."""
+    if not re.fullmatch(r"[0-9]{1,10}", text) or int(text) > LARGEST:
         raise ValidationError({name: [f"A number from 0 to {LARGEST} is expected."]})
-    return int(given)
+    return int(text)
 
 
 class ListPagination(LimitOffsetPagination):
@@ -38,12 +47,14 @@ class ListPagination(LimitOffsetPagination):
     def get_previous_link(self) -> str | None:
         return super().get_previous_link() if self.limit else None
 
-    def paginate_queryset(self, queryset, request: Request, view=None) -> list:
+    def paginate_queryset(
+        self, queryset: QuerySet[Any] | Sequence[Any], request: Request, view: APIView | None = None
+    ) -> list[Any] | None:
         page = super().paginate_queryset(queryset, request, view)
         self.display_page_controls = self.display_page_controls and bool(self.limit)
         return page
 
-    def get_paginated_response(self, data: list) -> Response:
+    def get_paginated_response(self, data: Any) -> Response:
         return Response(
             {
                 self.envelope: data,
@@ -53,5 +64,15 @@ class ListPagination(LimitOffsetPagination):
             }
         )
 
-    def get_results(self, data: Any) -> list:
-        return data[self.envelope]
+    def get_schema_operation_parameters(self, view: APIView) -> list[dict[str, Any]]:
+        def parameter(name: str, default: int, told: str) -> dict[str, Any]:
+            schema = {**NUMBER, "default": default}
+            return {"name": name, "in": "query", "description": told, "schema": schema}
+
+        return [
+            parameter(self.limit_query_param, self.default_limit, f"How many; at most {self.max_limit}."),
+            parameter(self.offset_query_param, 0, "How many to pass over."),
+        ]
+
+    def get_results(self, data: dict[str, Any]) -> list[Any]:
+        return list(data[self.envelope])

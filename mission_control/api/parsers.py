@@ -1,6 +1,9 @@
+"""Bodies as JSON has them, not as Python's decoder would take them."""
+
 import json
 import math
-from typing import Any, NoReturn
+from collections.abc import Mapping
+from typing import IO, Any, NoReturn
 
 from django.utils.http import parse_header_parameters
 from rest_framework.exceptions import ParseError
@@ -10,7 +13,9 @@ from rest_framework.parsers import JSONParser
 class StrictJSONParser(JSONParser):
     """A JSON object in UTF-8, whose numbers are finite. Raises ParseError (400) for anything else."""
 
-    def parse(self, stream, media_type: str | None = None, parser_context=None) -> dict[str, Any]:
+    def parse(
+        self, stream: IO[bytes], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
         charset = parse_header_parameters(media_type or "")[1].get("charset", "utf-8")
         if charset.lower() not in ("utf-8", "utf8", "us-ascii"):
             raise ParseError("JSON is to be sent in UTF-8.")

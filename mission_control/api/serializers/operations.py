@@ -1,0 +1,16 @@
+"""What the probes answer."""
+
+from rest_framework import serializers
+
+
+class Liveness(serializers.Serializer):
+    status = serializers.ChoiceField(choices=["ok"])
+
+
+class Readiness(serializers.Serializer):
+    """`ok`, or why a part is not."""
+
+    status = serializers.ChoiceField(choices=["ok", "unavailable"])
+    database = serializers.CharField()
+    channel_layer = serializers.CharField()
+    worker = serializers.CharField()

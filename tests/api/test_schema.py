@@ -1,0 +1,104 @@
+"""The OpenAPI schema. That it is true is what tests/fuzz.py finds out."""
+
+import json
+import re
+
+import pytest
+import yaml
+from django.core.management import call_command
+from django.test import Client
+
+from mission_control.api import urls
+from mission_control.api.views.tasks import TaskViews
+from tests.api.conftest import Api
+
+FOR_PEOPLE = {"/api/docs"}
+
+
+@pytest.fixture(scope="module")
+def schema():
+    from mission_control.api.views.schema import schema
+
+    return schema()
+
+
+def of_nothing(path):
+    return re.sub(r"\{\w+\}", "0" * 32, path)
+
+
+def operations(schema):
+    return [
+        (path, method, operation)
+        for path, methods in schema["paths"].items()
+        for method, operation in methods.items()
+    ]
+
+
+def test_the_schema_is_made_without_a_warning_and_is_valid(tmp_path):
+    call_command("spectacular", "--validate", "--fail-on-warn", "--file", str(tmp_path / "schema.yaml"))
+
+
+def test_every_path_of_the_api_is_in_the_schema_and_nothing_else(schema):
+    routes = [str(pattern.pattern) for pattern in urls.urlpatterns if pattern.name]
+    paths = {"/" + re.sub(r"<str:(\w+)>", r"{\1}", route.replace("<str:pk>", "<str:id>")) for route in routes}
+    assert set(schema["paths"]) == paths - FOR_PEOPLE
+
+
+def test_each_path_with_its_methods_answers_as_the_schema_says(schema, api):
+    for path, methods in schema["paths"].items():
+        allowed = api.call("OPTIONS", of_nothing(path)).headers["Allow"]
+        assert {method.lower() for method in allowed.split(", ")} - {"head", "options"} == set(methods), path
+
+
+def test_all_but_the_health_need_a_user(schema):
+    for path, method, operation in operations(schema):
+        is_open = path in ("/healthz", "/readyz")
+        assert ("security" in operation) is not is_open, path
+        if not is_open:
+            answer = Client().generic(method.upper(), of_nothing(path))
+            assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, "Bearer"), path
+            assert {"401", "403", "503"} <= operation["responses"].keys()
+
+
+def test_operations_have_names_of_their_own(schema):
+    names = [operation["operationId"] for _, _, operation in operations(schema)]
+    assert len(set(names)) == len(names)
+    assert {"tasks_list", "tasks_create", "tasks_run", "runs_stream", "agents_partial_update"} <= set(names)
+
+
+def test_envelopes_and_refusals_are_those_of_the_contract(schema):
+    components = schema["components"]["schemas"]
+    run = schema["paths"]["/api/mission-control/tasks/{id}/run"]["post"]["responses"]
+    assert run["429"]["headers"]["Retry-After"]["required"]
+    assert {"200", "400", "404", "409", "413", "415"} <= run.keys()
+    assert set(components["TasksAnswer"]["required"]) == {"tasks", "count", "next", "previous"}
+    assert components["TaskAnswer"]["required"] == ["task"]
+    stream = schema["paths"]["/api/mission-control/runs/{id}/stream"]["get"]["responses"]["200"]
+    assert list(stream["content"]) == ["text/event-stream"]
+
+
+@pytest.mark.parametrize(
+    ("accept", "media_type", "load"),
+    [
+        ("*/*", "application/json", json.loads),
+        ("application/vnd.oai.openapi+json", "application/vnd.oai.openapi+json", json.loads),
+        ("application/yaml", "application/yaml", yaml.safe_load),
+    ],
+)
+def test_the_schema_is_served_in_each_of_its_forms(api, schema, accept, media_type, load):
+    answer = api.call("GET", "/api/schema", headers={"Accept": accept})
+    assert (answer.status_code, answer.headers["Content-Type"].split(";")[0]) == (200, media_type)
+    assert load(answer.content)["paths"].keys() == schema["paths"].keys()
+
+
+@pytest.mark.parametrize("path", ["/api/schema", "/api/schema/", "/api/docs", "/api/docs/"])
+def test_schema_and_docs_are_for_every_user(path):
+    assert Client().get(path).status_code == 401
+    assert Api(None).get(path).status_code == 200
+
+
+def test_an_action_that_does_not_say_what_it_answers_fails_the_generation(monkeypatch, capsys):
+    monkeypatch.setattr(TaskViews, "answers", {})
+    with pytest.raises(Exception, match="warnings"):
+        call_command("spectacular", "--fail-on-warn", "--file", "/dev/null")
+    assert "TaskViews.answers does not say what run answers" in capsys.readouterr().err

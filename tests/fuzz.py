@@ -1,0 +1,205 @@
+"""schemathesis against the running product, from our own OpenAPI schema, with all its checks and phases.
+
+    python -m tests.fuzz --requests 10000 --seed 7
+
+Prints the seed and each failure with what to send to see it again; exits with 1 when there is one. The schema is
+tried out once value by value (some three thousand requests); what is left goes to random requests and to chains of
+requests that use each other's answers.
+"""
+
+import argparse
+import random
+import re
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import schemathesis
+from schemathesis.config import SchemathesisConfig
+from schemathesis.core.failures import Failure
+from schemathesis.engine import Status, events, from_schema
+from schemathesis.openapi.checks import RejectedPositiveData
+
+from tests.product import Product
+
+ENUMERATED = 5_000  # so many requests leave room for trying out every value
+EXAMPLES_SHARE = 500  # one example of each operation in a turn, for so many requests: several turns, all kinds
+OF_EACH = 15  # objects that exist from the start
+UNKNOWN = 8  # one id in so many is left as it is, of nothing that exists
+
+# Runs of agents that the fuzzer makes end after a second at the latest: no stream lasts, no slot stays taken.
+HARMLESS = {"MISSION_CONTROL_RUN_TIMEOUT_SECONDS": "1", "LOG_LEVEL": "WARNING"}
+
+PEOPLE = ["agent_id", "assignee_ids", "author_id", "creator_id", "editor_id", "team_agent_ids"]
+REFERENCES = {
+    **dict.fromkeys(PEOPLE, "agents"),
+    **dict.fromkeys(["task_id", "parent_task_id", "blocked_by"], "tasks"),
+    "project_id": "projects",
+    "prd_document_id": "documents",
+}
+
+# What a schema cannot say, because it depends on what is stored or on another field: right to refuse with 400.
+BEYOND_SCHEMA = re.compile(
+    r"There is no \w+ with th(is|e) id|Must be null, human, or the id of an agent"
+    r"|There is no option|The options? |The task belongs to another project|Task does not belong to this project"
+    r"|depend on(ly on)? |would wait for each other in a circle|is not a part of itself|is not run by an agent"
+    r"|Project status is not |it cannot be skipped|one that expires later than itself"
+)
+
+
+@dataclass
+class Outcome:
+    requests: int = 0
+    failures: dict[str, str] = field(default_factory=dict)  # what failed where → how to see it again
+
+    def add(self, recorder: Any) -> None:
+        self.requests += len(recorder.interactions)
+        for case, checks in recorder.checks.items():
+            for check in checks:
+                if check.status == Status.FAILURE and check.failure_info:
+                    failure, sample = check.failure_info.failure, check.failure_info.code_sample
+                    response = recorder.interactions[failure.case_id or case].response
+                    said = f"{response.status_code} {response.text[:500]}" if response else "no answer"
+                    self.failures.setdefault(
+                        f"{failure.operation}: {failure.title}", f"{failure.message}\n{sample}\n{said}"
+                    )
+
+
+def fuzz(product: Product, *, requests: int, seed: int, seconds: int) -> Outcome:
+    """Send as many requests, or as many as there is time for, and return what came of them."""
+    schema = schemathesis.openapi.from_url(
+        f"{product.url}/api/schema",
+        config=SchemathesisConfig.from_dict(_config(product, requests, seed, seconds)),
+        headers={"Authorization": f"Bearer {product.token}"},
+    )
+    _use_what_exists(schema, _objects(product))
+    with _login_kept(product.get("/tokens")["tokens"][0]["id"]):
+        outcome = _follow(from_schema(schema).execute(), requests)
+    product.get("/capacity")  # who was logged out meanwhile has found nothing
+    return outcome
+
+
+def _follow(stream: Any, requests: int) -> Outcome:
+    """Take in what happens, until so many requests were sent."""
+    outcome = Outcome()
+    for event in stream:
+        if isinstance(event, events.ScenarioFinished):
+            outcome.add(event.recorder)
+        elif isinstance(event, events.NonFatalError):
+            outcome.failures.setdefault(f"{event.label}: {event.info.title}", str(event.info))
+        if outcome.requests >= requests:
+            stream.stop()
+    return outcome
+
+
+def _config(product: Product, requests: int, seed: int, seconds: int) -> dict[str, Any]:
+    return {
+        "seed": seed,
+        "max-time": seconds,
+        "workers": 2,
+        "headers": {"Authorization": f"Bearer {product.token}"},
+        "request-timeout": 20,
+        "continue-on-failure": True,
+        "output": {"sanitization": {"enabled": False}},
+        "generation": {"max-examples": max(2, requests // EXAMPLES_SHARE), "no-shrink": True, "database": "none"},
+        "phases": {"coverage": {"enabled": requests >= ENUMERATED}},
+    }
+
+
+def _objects(product: Product) -> dict[str, list[str]]:
+    """Make some of each kind, so that requests find something, and return their ids by the name in the path."""
+    agents = [product.new_rehearser(3) for _ in range(OF_EACH)]
+    tasks = [product.new_task() for _ in range(OF_EACH)]
+    projects = [product.post("/projects", title="A project")["project"]["id"] for _ in range(OF_EACH)]
+    documents = [product.post("/documents", title="A document")["document"]["id"] for _ in range(OF_EACH)]
+    runs = [product.run(task, agent, when_full="queue") for task, agent in zip(tasks, agents[:10], strict=False)]
+    return {
+        "agents": agents,
+        "tasks": tasks,
+        "projects": projects,
+        "documents": documents,
+        "deliverables": documents,
+        "runs": runs,
+    }
+
+
+def _use_what_exists(schema: Any, objects: dict[str, list[str]]) -> None:
+    """Let most ids that are made up be of something that exists; leave out the failures that are none."""
+
+    @schema.hook
+    def map_body(context, body):
+        if not isinstance(body, dict):
+            return body
+        return {name: _existing(objects.get(REFERENCES.get(name)), value) for name, value in body.items()}
+
+    @schema.hook
+    def map_path_parameters(context, path_parameters):
+        _, kind, *rest = context.operation.path.removeprefix("/api/").split("/")
+        if not rest or context.operation.method == "delete" or not path_parameters:
+            return path_parameters
+        return {**path_parameters, "id": _existing(objects.get(kind), path_parameters.get("id"))}
+
+    @schema.hook
+    def filter_failure(context, failure: Failure, case, response) -> bool:
+        if not (isinstance(failure, RejectedPositiveData) and response.status_code == 400):
+            return True
+        body = response.json()
+        detail = body.pop("detail")
+        said = [message for messages in body.values() for message in messages] or [detail]
+        return not all(BEYOND_SCHEMA.search(message) for message in said)
+
+
+@contextmanager
+def _login_kept(token: str) -> Iterator[None]:
+    """Let no request revoke the token that all are sent with."""
+
+    def before_call(context, case, kwargs):
+        if case.method.upper() == "DELETE" and case.path_parameters.get("id") == token:
+            case.path_parameters["id"] = str(UUID(int=0))
+
+    schemathesis.hook(before_call)
+    try:
+        yield
+    finally:
+        schemathesis.hooks.unregister(before_call)
+
+
+def _existing(ids: list[str] | None, given: Any) -> Any:
+    """Return the id of something for one that is made up, for the same always the same."""
+    if isinstance(given, list):
+        return [_existing(ids, item) for item in given]
+    try:
+        number = UUID(given).int
+    except (ValueError, TypeError, AttributeError):
+        return given
+    return ids[number % len(ids)] if ids and number % UNKNOWN else given
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--requests", type=int, default=10_000)
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(2**32))
+    parser.add_argument("--seconds", type=int, default=600, help="give up after so long")
+    asked = parser.parse_args()
+    print(f"seed {asked.seed}", flush=True)
+    with tempfile.TemporaryDirectory(prefix="mission-control-fuzz-") as folder:
+        data_dir = Path(folder) / "data"
+        data_dir.mkdir()
+        product = Product(data_dir, **HARMLESS)
+        try:
+            outcome = fuzz(product.start(), requests=asked.requests, seed=asked.seed, seconds=asked.seconds)
+        finally:
+            product.stop()
+    for what, how in outcome.failures.items():
+        print(f"\n{what}\n{how}")
+    print(f"\n{outcome.requests} requests, {len(outcome.failures)} failures, seed {asked.seed}")
+    return int(bool(outcome.failures) or outcome.requests < asked.requests)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
