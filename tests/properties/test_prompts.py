@@ -1,0 +1,142 @@
+"""Whatever people, and agents before it, wrote: the prompt is well made."""
+
+import re
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mission_control.runs.prompts import LEAST_CHARS, MARK_CHARS, Brief, Source, build_prompt
+from tests.properties.hostile import lines, texts
+
+sources = st.builds(Source, st.sampled_from(["requirements", "deliverable"]), lines, texts)
+briefs = st.builds(
+    Brief,
+    agent_name=lines,
+    agent_role=lines,
+    agent_description=texts,
+    agent_specialties=st.lists(lines, max_size=3),
+    project_title=lines,
+    project_folder=lines,
+    requirements=st.none() | sources,
+    upstream=st.lists(sources, max_size=6),
+    feedback=st.lists(texts, max_size=3),
+    task_title=lines,
+    task_description=texts,
+    task_priority=st.sampled_from(["low", "medium", "high", "urgent"]),
+)
+budgets = st.one_of(st.integers(0, 3_000), st.integers(0, 20_000))
+TAG = re.compile(r"<\s*/?\s*document\b", re.IGNORECASE)
+MARK = re.compile(r"\n\[… cut here to fit: ([\d,]+) of ([\d,]+) characters left out …\]\n</document>")
+
+
+def all_sources(brief: Brief) -> list[Source]:
+    return ([brief.requirements] if brief.requirements else []) + brief.upstream
+
+
+def without_sources(brief: Brief) -> Brief:
+    return replace(brief, requirements=None, upstream=[])
+
+
+@given(briefs, budgets)
+def test_the_agents_and_the_tasks_own_words_are_there_whole_and_last(brief, budget):
+    prompt = build_prompt(brief, budget_chars=budget)
+    own = build_prompt(without_sources(brief), budget_chars=0)
+
+    task = own[own.rindex(f"## Your task: {brief.task_title}\nPriority: {brief.task_priority}") :]
+    assert brief.task_description in task
+    assert prompt.endswith(task)
+    assert prompt.startswith(f"You are {brief.agent_name}, {brief.agent_role}.")
+    assert all(f"- {feedback}" in prompt for feedback in brief.feedback)
+
+
+@given(briefs, budgets)
+def test_it_stays_within_its_budget_unless_what_is_never_cut_is_longer(brief, budget):
+    least = len(build_prompt(brief, budget_chars=0))
+    emptied = replace(
+        brief,
+        requirements=brief.requirements and replace(brief.requirements, content=""),
+        upstream=[replace(source, content="") for source in brief.upstream],
+    )
+    without_content = len(build_prompt(emptied, budget_chars=0))
+
+    assert least <= without_content + (LEAST_CHARS + MARK_CHARS) * len(all_sources(brief))
+    assert len(build_prompt(brief, budget_chars=budget)) <= max(budget, least)
+
+
+@given(briefs)
+def test_with_room_enough_everything_is_sent_whole(brief):
+    prompt = build_prompt(brief, budget_chars=10**9)
+
+    assert "".join(prompt.split("\\")).count("cut here to fit") == sum(
+        text.replace("\\", "").count("cut here to fit") for text in every_text(brief)
+    )
+    for source in all_sources(brief):
+        if not TAG.search(source.content):
+            assert f">\n{source.content}\n</document>" in prompt
+
+
+def every_text(brief: Brief) -> list[str]:
+    own = [
+        brief.agent_name, brief.agent_role, brief.agent_description, brief.task_title, brief.task_description,
+        *brief.feedback, *brief.agent_specialties,
+    ]  # fmt: skip
+    if brief.project_title:
+        own += [brief.project_title, brief.project_folder]
+    return own + [text for source in all_sources(brief) for text in (source.title, source.content)]
+
+
+@given(sources, budgets)
+def test_what_is_cut_says_so_where_it_was_cut(source, budget):
+    brief = Brief("A", "B", "Title", "", "low", upstream=[source])
+    prompt = build_prompt(brief, budget_chars=budget)
+    whole = build_prompt(brief, budget_chars=10**9)
+    if prompt == whole:
+        return
+
+    mark = list(MARK.finditer(prompt))[-1]
+    left_out, of = (int(number.replace(",", "")) for number in mark.groups())
+    kept = prompt[prompt.index('">\n') + 3 : mark.start()]
+    text = whole[whole.index('">\n') + 3 : whole.rindex("\n</document>")]
+    assert text.startswith(kept) and (left_out, of) == (len(text) - len(kept), len(text))
+
+
+@given(briefs, budgets)
+def test_no_text_opens_or_closes_a_fence(brief, budget):
+    """Only the agent's, the project's and the task's own words, which are no quotation, may say what they like."""
+    quoting = Brief(
+        "A",
+        "B",
+        "Title",
+        "Text",
+        "low",
+        project_title="P",
+        requirements=brief.requirements,
+        upstream=brief.upstream,
+    )
+    prompt = build_prompt(quoting, budget_chars=budget)
+
+    assert TAG.findall(prompt) == ["<document", "</document"] * len(all_sources(brief))
+    outside = re.sub(r"(?s)<document .*?</document>", "", prompt)
+    plain = replace(
+        quoting,
+        requirements=brief.requirements and replace(brief.requirements, content="", title=""),
+        upstream=[replace(source, content="", title="") for source in brief.upstream],
+    )
+    assert outside == re.sub(r"(?s)<document .*?</document>", "", build_prompt(plain, budget_chars=budget))
+
+
+@given(lines)
+def test_a_title_stays_within_its_quotes_on_one_line(title):
+    brief = Brief("A", "B", "Title", "", "low", upstream=[Source("deliverable", title, "Text")])
+    prompt = build_prompt(brief, budget_chars=10**9)
+
+    assert re.search(r'^<document kind="deliverable" title="[^"]*">\nText\n</document>$', prompt, re.MULTILINE)
+    assert prompt.splitlines()[4].startswith("<document ") and prompt.splitlines()[5] == "Text"
+
+
+@given(briefs, budgets)
+def test_the_same_brief_gives_the_same_prompt(brief, budget):
+    again = replace(brief, upstream=[replace(source) for source in brief.upstream])
+
+    assert build_prompt(brief, budget_chars=budget) == build_prompt(again, budget_chars=budget)

@@ -1,0 +1,296 @@
+"""Any order of all that can happen to runs, against a plain model, on the real database."""
+
+from collections import Counter, defaultdict
+from datetime import timedelta
+
+import pytest
+from django.test import override_settings
+from django.utils import timezone
+from django_q.models import OrmQ
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+
+from agents.models import Agent
+from mission_control import jobs, tasks
+from mission_control.models import (
+    Activity,
+    Capacity,
+    Deliverable,
+    DeliverableVersion,
+    Notification,
+    Run,
+    RunEvent,
+    Task,
+)
+from mission_control.models.agents import with_runs
+from mission_control.runs import workers
+from mission_control.runs.admission import admit
+from mission_control.runs.errors import ClaimLost, Refusal
+from mission_control.runs.events import Draft, append
+from mission_control.runs.execution import Execution, Outcome
+from mission_control.runs.lifecycle import claim, end_lost, promote, stop
+from mission_control.runs.reaper import Reaper
+from mission_control.runs.slots import capacity
+from tests import make
+from tests.properties.conftest import share
+from tests.properties.states import RANK, Model, ModelTask
+
+ELSEWHERE = "folder/group/othernode/1-1"
+STEPS = 35
+LIFE = [
+    "ask_for_a_run", "ask_for_a_run", "ask_for_a_run", "claim_a_queued_run", "claim_a_queued_run", "say_something",
+    "complete", "fail", "ask_for_a_stop",
+]  # fmt: skip
+TROUBLE = [
+    "let_the_reaper_look", "let_the_leases_run_out", "let_a_reaper_be_late", "deliver_a_job_again", "forget_a_job",
+    "change_the_limit", "change_a_priority", "delete_a_task", "promote_the_waiting", "give_up",
+]  # fmt: skip
+some = st.integers(0, 999)  # chooses among what there is
+
+
+def of(choices: list, number: int):
+    return choices[number % len(choices)]
+
+
+class Runs(RuleBasedStateMachine):
+    """Each verb is called as the product calls it; the model says what it must have done.
+
+    Two rules, since hypothesis leaves out some of the rules in each example: there is always a life to disturb.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        Capacity.objects.update(limit=2)
+        self.model = Model(limit=2)
+        self.agents = [make.agent(), make.agent(level=Agent.Level.INTERN)]
+        self.made = [self.make_a_task(number) for number in range(5)]
+        self.claims: dict = {}  # run → what its worker remembers of it
+        self.seen: dict = {}  # run → the row as a reaper once read it
+        self.dead = f"{workers.folder_id()}/group/{workers.node()}/999999999-1"
+
+    def teardown(self) -> None:
+        """Delete what the example made."""
+        for model in (OrmQ, Activity, Notification, Deliverable, Task, Agent):
+            model.objects.all().delete()
+
+    @rule(what=st.sampled_from(LIFE), number=some, other=some)
+    def live(self, what, number, other):
+        getattr(self, what)(number, other)
+
+    @rule(what=st.sampled_from(TROUBLE), number=some, other=some)
+    def disturb(self, what, number, other):
+        getattr(self, what)(number, other)
+
+    # ------------------------------------------------------------ people
+    def make_a_task(self, number: int) -> Task:
+        task = make.task(priority=of(list(RANK), number))
+        self.model.tasks[task.pk] = ModelTask(task.priority)
+        return task
+
+    def ask_for_a_run(self, number, other):
+        task, agent, when_full = (
+            of(self.made, number),
+            of(self.agents, other),
+            of(["queue", "queue", "reject"], other),
+        )
+        expected = self.model.refusal_of(task.pk, when_full)
+        with refused(expected):
+            run = admit(task, agent, when_full=when_full)
+        if expected is None:
+            self.model.admit(run.pk, task.pk, agent.pk, reviewed=agent.level == Agent.Level.INTERN)
+            assert run.status == self.model.runs[run.pk].status
+
+    def ask_for_a_stop(self, number, other):
+        if not (runs := (other % 4 and self.model.having("running", "waiting")) or list(self.model.runs)):
+            return
+        key = of(runs, number)
+        run = self.model.runs[key]
+        with refused(None if run.active else "NotRunning"):
+            answered = stop(Run(pk=key), wait_seconds=0)
+            assert answered.status == ("running" if run.status == "running" else "stopped")
+        if run.status == "running":
+            run.stop_asked = True
+        elif run.active:
+            self.model.finish(key, "stopped")
+
+    def change_the_limit(self, number, other):
+        self.model.limit = number % 4 + 1
+        Capacity.objects.update(limit=self.model.limit)
+
+    def change_a_priority(self, number, other):
+        task = of(self.made, number)
+        if task.pk in self.model.tasks:
+            tasks.change(task, priority=of(list(RANK), other))
+            self.model.tasks[task.pk].priority = of(list(RANK), other)
+
+    def delete_a_task(self, number, other):
+        """Delete one, and make another; who asks for a run of the deleted one is told that it is not found."""
+        task = of(self.made, number)
+        active = any(run.active and run.task == task.pk for run in self.model.runs.values())
+        expected = "HasActiveRuns" if active else None if task.pk in self.model.tasks else "NotFound"
+        with refused(expected):
+            tasks.delete(task)
+        if expected is None:
+            self.model.delete(task.pk)
+            self.made.append(self.make_a_task(other))
+
+    # ------------------------------------------------------------ a worker
+    def claim_a_queued_run(self, number, other):
+        if queued := self.model.having("queued"):
+            key, dies = of(queued, number), other % 3 == 0
+            self.claims[key] = claim(key, worker=self.dead if dies else ELSEWHERE)
+            self.model.runs[key].status, self.model.runs[key].dead = "running", dies
+            self.seen[key] = Run.objects.get(pk=key)
+
+    def deliver_a_job_again(self, number, other):
+        if begun := [key for key, run in self.model.runs.items() if run.status != "queued"]:
+            key = of(begun, number)
+            assert claim(key, worker="late") is None
+            if other % 4 == 0:
+                jobs.execute_run(str(key))
+
+    def say_something(self, number, other):
+        if not self.claims:
+            return
+        key = of(list(self.claims), number)
+        run, token = self.model.runs.get(key), self.claims[key].claim_token
+        said = ["a", "b", "c"][: other % 3 + 1]
+        drafts, seq = [Draft("message", text) for text in said], len(run.log) if run else 1
+        if run is None or run.status != "running":
+            with pytest.raises(ClaimLost):
+                append(key, token, drafts, after=seq)
+            return
+        run.log += said
+        stored = [event.seq for event in append(key, token, drafts, after=seq)]
+        assert stored == list(range(seq + 1, len(run.log) + 1))
+        if other % 2:  # the commit's answer was lost: the worker stores it again
+            assert [event.seq for event in append(key, token, drafts, after=seq)] == stored
+        if other % 5:
+            self.seen[key] = Run.objects.get(pk=key)
+
+    def complete(self, number, other):
+        self.end(number, "completed")
+
+    def fail(self, number, other):
+        self.end(number, "error", "it failed")
+
+    def give_up(self, number, other):
+        self.end(number, "stopped")
+
+    def end(self, number: int, outcome: str, error: str = "") -> None:
+        """End as the worker does; what was stopped or lost meanwhile is no success any more."""
+        running = [key for key in self.claims if key in self.model.having("running")]
+        if not self.claims:
+            return
+        key = of(running if running and number % 4 else list(self.claims), number)
+        Execution(self.claims[key]).end_once(Outcome(outcome, error), {})
+        run = self.model.runs.get(key)
+        if run is not None and run.status == "running":
+            self.model.finish(key, *(("stopped", "") if run.stop_asked else (outcome, error)))
+
+    # ------------------------------------------------------------ the reaper
+    def let_the_reaper_look(self, number, other):
+        self.look(lease=3600)
+
+    def let_the_leases_run_out(self, number, other):
+        self.look(lease=0)
+
+    def look(self, *, lease: int) -> None:
+        """Workers of this machine that are gone lose their runs at once, those elsewhere when they were silent."""
+        lost = [key for key in self.model.having("running") if lease == 0 or self.model.runs[key].dead]
+        order = list(Run.objects.filter(pk__in=lost).values_list("pk", flat=True))  # as the reaper comes upon them
+        with override_settings(LEASE_SECONDS=lease):
+            Reaper().look()
+        for key in order:
+            self.model.lose(key)
+        self.model.promote()
+
+    def let_a_reaper_be_late(self, number, other):
+        """It ends only what gave no sign of life since it looked."""
+        if not self.seen:
+            return
+        key = of(list(self.seen), number)
+        seen, run = self.seen[key], self.model.runs.get(key)
+        unchanged = Run.objects.filter(pk=key, lease_renewed_at=seen.lease_renewed_at).exists()
+        asleep = run is not None and run.status == "running" and unchanged
+        assert end_lost(seen, "worker lost") is asleep
+        if asleep:
+            self.model.lose(key)
+
+    def forget_a_job(self, number, other):
+        if queued := self.model.having("queued"):
+            Run.objects.filter(pk=of(queued, number)).update(enqueued_at=timezone.now() - timedelta(hours=1))
+            self.model.jobs += 1
+            self.look(lease=3600)
+
+    def promote_the_waiting(self, number, other):
+        waiting = set(self.model.having("waiting"))
+        self.model.promote()
+        assert {run.pk for run in promote()} == waiting - set(self.model.having("waiting"))
+
+    # ------------------------------------------------------------ what always holds
+    @invariant()
+    def the_database_is_as_the_model_says(self):
+        self.runs_are_as_the_model_says()
+        self.every_log_is_numbered_without_gap_or_double_and_ends_once()
+        self.tasks_and_agents_read_as_the_contract_says()
+        self.no_more_hold_a_slot_than_the_limit_allowed_and_no_task_runs_twice()
+        assert OrmQ.objects.count() == self.model.jobs, "each start has its job"
+
+    def runs_are_as_the_model_says(self):
+        found = Run.objects.values_list(
+            "pk", "status", "slot", "attempt", "error", "last_seq", "stop_requested_at"
+        )
+        assert {key: (*rest, bool(asked)) for key, *rest, asked in found} == {
+            key: (run.status, run.slot, run.attempt, run.error, len(run.log), run.stop_asked)
+            for key, run in self.model.runs.items()
+        }
+
+    def every_log_is_numbered_without_gap_or_double_and_ends_once(self):
+        logs = defaultdict(list)
+        for key, seq, content in RunEvent.objects.order_by("seq").values_list("run_id", "seq", "content"):
+            logs[key].append((seq, content))
+        assert logs == {key: list(enumerate(run.log, start=1)) for key, run in self.model.runs.items() if run.log}
+
+    def tasks_and_agents_read_as_the_contract_says(self):
+        kept = Counter(DeliverableVersion.objects.values_list("deliverable__task_id", flat=True))
+        found = Task.objects.values_list("pk", "status")
+        assert {key: (status, kept[key]) for key, status in found} == {
+            key: (task.status, task.documents) for key, task in self.model.tasks.items()
+        }
+        holding = Counter(run.agent for run in self.model.runs.values() if run.holding)
+        for agent in with_runs():
+            assert agent.running_count == holding[agent.pk]
+            assert agent.derived_status == ("active" if holding[agent.pk] else "idle")
+
+    def no_more_hold_a_slot_than_the_limit_allowed_and_no_task_runs_twice(self):
+        counts = Counter(run.status for run in self.model.runs.values())
+        holding = counts["queued"] + counts["running"]
+        assert capacity() == {
+            "limit": self.model.limit, "running": counts["running"], "queued": counts["queued"],
+            "waiting": counts["waiting"], "available": max(self.model.limit - holding, 0),
+        }  # fmt: skip
+        active = Counter(run.task for run in self.model.runs.values() if run.active)
+        assert set(active.values()) <= {1}
+
+
+class refused:  # noqa: N801 - reads as pytest.raises does
+    """Expect a refusal of this name, or none."""
+
+    def __init__(self, name: str | None) -> None:
+        self.name = name
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind, error, _) -> bool:
+        if kind is not None and not issubclass(kind, Refusal):
+            return False
+        assert (kind and kind.__name__) == self.name
+        return True
+
+
+@pytest.mark.usefixtures("database")
+def test_any_order_of_events_leaves_the_runs_as_the_rules_say():
+    run_state_machine_as_test(Runs, settings=settings(share(0.2), stateful_step_count=STEPS))
