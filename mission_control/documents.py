@@ -1,17 +1,19 @@
 """Make, change and delete documents that people and agents hand in by the API, a page or the admin."""
 
+from typing import Any
+
 from django.db import transaction
 from django.utils import timezone
 
 from agents.models import Agent
 from mission_control.feed import note
 from mission_control.ids import as_uuid
-from mission_control.models import Activity, Deliverable
+from mission_control.models import Activity, Deliverable, Task
 from mission_control.runs.deliverables import keep, revise
-from mission_control.runs.errors import NotFound
+from mission_control.runs.errors import Invalid, NotFound
 
 
-def create(**fields) -> Deliverable:
+def create(**fields: Any) -> Deliverable:
     """Store a document with its first version; it belongs to its task's project when none is named."""
     document = Deliverable(**fields)
     if document.project_id is None and document.task is not None:
@@ -20,7 +22,7 @@ def create(**fields) -> Deliverable:
 
 
 def change(
-    document: Deliverable, *, content: str | None = None, editor_id: str | None = None, **fields
+    document: Deliverable, *, content: str | None = None, editor_id: str | None = None, **fields: Any
 ) -> Deliverable:
     """Change what is given; another content is the next version. Locks the row.
 
@@ -35,6 +37,25 @@ def change(
             Deliverable.objects.filter(pk=document.pk).update(**changes, updated_at=timezone.now())
             document.refresh_from_db()
             _note(document, f"Document updated: {document.title}", agent=_agent(editor_id), about=document)
+    return document
+
+
+def attach(document: Deliverable, task: Task) -> Deliverable:
+    """Link a document to a task and to its project; it leaves the task that it had. Locks the row.
+
+    What a run of another task handed in is from then on a document like any other: a run of this task does not
+    write its next version. Raises Invalid for a document of another project, NotFound.
+    """
+    with transaction.atomic():
+        document = _locked(document)
+        if document.project_id not in (None, task.project_id):
+            raise Invalid("document_id", "The task belongs to another project.")
+        if document.task_id != task.pk:
+            Deliverable.objects.filter(pk=document.pk).update(
+                task=task, project_id=task.project_id, run=None, updated_at=timezone.now()
+            )
+            document.refresh_from_db()
+            _note(document, f"Document attached to '{task.title}': {document.title}", about=document)
     return document
 
 
@@ -69,4 +90,4 @@ def _locked(document: Deliverable) -> Deliverable:
 def _agent(key: str | None) -> Agent | None:
     """Return the agent that an author's or editor's id names; a person has none."""
     uuid = as_uuid(key)
-    return uuid and Agent.objects.filter(pk=uuid).first()
+    return Agent.objects.filter(pk=uuid).first() if uuid else None

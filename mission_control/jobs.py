@@ -1,9 +1,16 @@
-"""django-q2's entry points: each takes an id and calls one verb."""
+"""django-q2's entry points: each calls one verb, with an id where it is about something."""
 
 import uuid
 
+from mission_control import team
 from mission_control.runs.execution import execute
 
 
 def execute_run(run_id: str) -> None:
+    """Carry out a run; `runs/lifecycle.py` enqueues it by this dotted name."""
     execute(uuid.UUID(run_id))
+
+
+def mark_offline() -> None:
+    """Set silent agents offline; a schedule in the database calls it by this dotted name."""
+    team.mark_offline()

@@ -8,9 +8,11 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from agents.models import Agent
+from mission_control import notifications
 from mission_control.feed import note
 from mission_control.models import Activity, Assignment, Project, Run, Task
-from mission_control.runs.errors import HasActiveRuns, Invalid, NotFound
+from mission_control.runs.completion import complete_if_resolved
+from mission_control.runs.errors import HasActiveRuns, Invalid, NotFound, WrongState
 
 ACTIVE_RUN = "Task has an active run"
 ONE_AT_A_TIME = 0x6D635F74  # PostgreSQL's advisory lock round every change of dependencies
@@ -41,13 +43,16 @@ def change(
     *,
     assignees: Sequence[Agent] | None = None,
     blocked_by: Sequence[Task] | None = None,
+    by: Agent | None = None,
     **fields: Any,
 ) -> Task:
     """Change what is given and return the task; `assignees` and `blocked_by` replace. Locks the task's row.
 
+    `by` is the agent that changes it.
     An assignment moves inbox to assigned; `started_at` and `completed_at` are set once. Raises HasActiveRuns when
     the status would change under an active run, Invalid for a cycle or a dependency on another project's task,
-    NotFound when the task was deleted meanwhile. Writes an activity for each kind of change, none for none.
+    NotFound when the task was deleted meanwhile. Writes an activity for each kind of change, none for none. With
+    its last task an executing project is completed.
     """
     with transaction.atomic():
         if blocked_by is not None or "project" in fields:
@@ -60,11 +65,43 @@ def change(
             changes["status"] = Status.ASSIGNED
         if changes.get("parent_task") == task:
             raise Invalid("parent_task_id", "A task is not a part of itself.")
+        left = task.project_id if "project" in changes else None
         _change_dependencies(task, changes.get("project", task.project), blocked_by)
-        _save(task, changes, touched=blocked_by is not None or assignees is not None)
+        _save(task, changes, touched=blocked_by is not None or assignees is not None, by=by)
         if assignees is not None:
             _assign(task, assignees)
+        if {"status", "project"} & changes.keys():
+            complete_if_resolved(task.project_id)
+            complete_if_resolved(left)
     return task
+
+
+def skip(task: Task) -> Task:
+    """Set a task aside for good, and return it. Raises WrongState when it is done, skipped or in progress."""
+    with transaction.atomic():
+        task = _locked(task)
+        if task.status in (Status.DONE, Status.SKIPPED, Status.IN_PROGRESS):
+            raise WrongState(f"Task is {task.get_status_display().lower()}; it cannot be skipped")
+        return change(task, status=Status.SKIPPED)
+
+
+def assign(task: Task, agents: Sequence[Agent]) -> Task:
+    """Add assignees behind those there are, and return the task. Locks its row; raises as `change` does.
+
+    Nothing is changed when all are assigned and the task is out of the inbox.
+    """
+    with transaction.atomic():
+        task = _locked(task)
+        known = [assignment.agent for assignment in task.assignments.select_related("agent")]
+        new = [agent for agent in agents if agent not in known]
+        if new or (agents and task.status == Status.INBOX):
+            task = change(task, assignees=[*known, *new])
+    return task
+
+
+def set_status(task: Task, status: str, *, by: Agent | None = None) -> Task:
+    """Set the status by hand, or as the agent `by`, and return the task. Raises as `change` does."""
+    return change(task, status=status, by=by)
 
 
 def delete(task: Task) -> None:
@@ -78,6 +115,7 @@ def delete(task: Task) -> None:
             raise HasActiveRuns(ACTIVE_RUN)
         note(Activity.Type.TASK_UPDATED, f"Task deleted: {task.title}", project_id=task.project_id)
         task.delete()
+        complete_if_resolved(task.project_id)
 
 
 def _locked(task: Task) -> Task:
@@ -88,8 +126,8 @@ def _locked(task: Task) -> Task:
     return found
 
 
-def _save(task: Task, changes: dict[str, Any], *, touched: bool) -> None:
-    """Write changed fields, the times that go with a status, and the activity."""
+def _save(task: Task, changes: dict[str, Any], *, touched: bool, by: Agent | None) -> None:
+    """Write changed fields, the times that go with a status, the activity, and who is to review."""
     if not changes and not touched:
         return
     before, now = task.status, timezone.now()
@@ -103,23 +141,24 @@ def _save(task: Task, changes: dict[str, Any], *, touched: bool) -> None:
     if task.status != before:
         kind = Activity.Type.TASK_COMPLETED if task.status == Status.DONE else Activity.Type.TASK_UPDATED
         message = f"Task '{task.title}' went from {before} to {task.status}"
-        note(kind, message, task=task, before=before, status=task.status)
+        note(kind, message, task=task, agent=by, before=before, status=task.status)
+        if task.status == Status.REVIEW:
+            notifications.make_review_needed(task)
     else:
-        note(Activity.Type.TASK_UPDATED, f"Task updated: {task.title}", task=task)
+        note(Activity.Type.TASK_UPDATED, f"Task updated: {task.title}", task=task, agent=by)
 
 
 def _assign(task: Task, agents: Sequence[Agent]) -> None:
-    """Make these the assignees, in this order; write an activity for each that is new."""
+    """Make these the assignees, in this order; write an activity and a notification for each that is new."""
     known = set(task.assignments.values_list("agent_id", flat=True))
     task.assignments.all().delete()
     Assignment.objects.bulk_create(
         Assignment(task=task, agent=agent, place=place) for place, agent in enumerate(agents)
     )
-    for agent in agents:
-        if agent.pk not in known:
-            note(
-                Activity.Type.TASK_ASSIGNED, f"{agent.name} was assigned to '{task.title}'", task=task, agent=agent
-            )
+    new = [agent for agent in agents if agent.pk not in known]
+    for agent in new:
+        note(Activity.Type.TASK_ASSIGNED, f"{agent.name} was assigned to '{task.title}'", task=task, agent=agent)
+    notifications.make_assigned(task, new)
 
 
 # ---------------------------------------------------------------- what waits for what

@@ -1,6 +1,11 @@
 """Make, change and delete agents."""
 
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
 from django.db import transaction
+from django.utils import timezone
 
 from agents.backends import registry
 from agents.models import Agent
@@ -9,7 +14,7 @@ from mission_control.models import Activity, Run
 from mission_control.runs.errors import HasActiveRuns, Invalid, NotFound
 
 
-def create(**fields) -> Agent:
+def create(**fields: Any) -> Agent:
     """Create an agent. Raises Invalid for an unknown backend or options that it does not take."""
     agent = Agent(**fields)
     _check_backend(agent)
@@ -19,7 +24,7 @@ def create(**fields) -> Agent:
     return agent
 
 
-def change(agent: Agent, **fields) -> Agent:
+def change(agent: Agent, **fields: Any) -> Agent:
     """Change what is given. Locks the row. Raises Invalid as `create` does, NotFound when it was deleted."""
     with transaction.atomic():
         agent = _locked(agent)
@@ -43,6 +48,40 @@ def delete(agent: Agent) -> None:
             raise HasActiveRuns("Agent has an active run")
         note(Activity.Type.AGENT_STATUS_CHANGED, f"Agent deleted: {agent.name}")
         agent.delete()
+
+
+# ---------------------------------------------------------------- signs of life
+def heartbeat(agent: Agent) -> Agent:
+    """Note a sign of life; an agent that was offline is idle again. Locks the row. Raises NotFound."""
+    with transaction.atomic():
+        agent = _locked(agent)
+        was_offline = agent.status == Agent.Status.OFFLINE
+        agent.last_heartbeat = timezone.now()
+        if was_offline:
+            agent.status = Agent.Status.IDLE
+        agent.save(update_fields=["last_heartbeat", "status", "updated_at"])
+        note(Activity.Type.AGENT_HEARTBEAT, f"{agent.name} gave a sign of life", agent=agent)
+        if was_offline:
+            _note_status(agent)
+    return agent
+
+
+def mark_offline() -> None:
+    """Set agents offline that once sent a heartbeat and have been silent for longer than the setting.
+
+    Each by a conditional update, so that many may call at once and a heartbeat at the same moment wins.
+    """
+    limit = timezone.now() - timedelta(seconds=settings.HEARTBEAT_SECONDS)
+    silent = Agent.objects.filter(last_heartbeat__lt=limit).exclude(status=Agent.Status.OFFLINE)
+    for agent in silent:
+        with transaction.atomic():
+            if silent.filter(pk=agent.pk).update(status=Agent.Status.OFFLINE, updated_at=timezone.now()):
+                agent.status = Agent.Status.OFFLINE
+                _note_status(agent)
+
+
+def _note_status(agent: Agent) -> None:
+    note(Activity.Type.AGENT_STATUS_CHANGED, f"{agent.name} is now {agent.status}", agent=agent)
 
 
 def _locked(agent: Agent) -> Agent:

@@ -3,7 +3,7 @@
 from mission_control.models.access import AccessToken
 from mission_control.models.capacity import Capacity
 from mission_control.models.deliverable import Deliverable, DeliverableVersion
-from mission_control.models.feed import Activity, Message
+from mission_control.models.feed import Activity, Message, Notification
 from mission_control.models.project import Project
 from mission_control.models.run import Run, RunEvent
 from mission_control.models.task import Assignment, Task
@@ -17,6 +17,7 @@ __all__ = [
     "Deliverable",
     "DeliverableVersion",
     "Message",
+    "Notification",
     "Project",
     "Run",
     "RunEvent",

@@ -1,3 +1,5 @@
+"""Access tokens."""
+
 import uuid
 
 from django.db import models

@@ -1,3 +1,5 @@
+"""The limit of runs."""
+
 from typing import Self
 
 from django.conf import settings

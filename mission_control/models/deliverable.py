@@ -1,3 +1,5 @@
+"""Documents and their versions."""
+
 import uuid
 
 from django.db import models

@@ -1,3 +1,5 @@
+"""What happened, and what was said about a task."""
+
 import uuid
 
 from django.conf import settings
@@ -27,8 +29,12 @@ class Activity(models.Model):
     uid = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
     type = models.CharField(max_length=24, choices=Type)
     message = models.CharField(max_length=500)
-    agent = models.ForeignKey(Agent, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
-    task = models.ForeignKey(Task, null=True, blank=True, on_delete=models.SET_NULL, related_name="activities")
+    agent = models.ForeignKey(
+        Agent, null=True, blank=True, on_delete=models.SET_NULL, related_name="+", db_index=False
+    )
+    task = models.ForeignKey(
+        Task, null=True, blank=True, on_delete=models.SET_NULL, related_name="activities", db_index=False
+    )
     document = models.ForeignKey(Deliverable, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
     # Kept beside the task, so that the feed of a project survives the deletion of its tasks.
     project_id = models.UUIDField(null=True, blank=True, db_index=True)
@@ -38,6 +44,10 @@ class Activity(models.Model):
     class Meta:
         ordering = ["-number"]
         verbose_name_plural = "activity"
+        indexes = [
+            models.Index(fields=["agent", "-number"], name="activity_agent_newest"),
+            models.Index(fields=["task", "-number"], name="activity_task_newest"),
+        ]
 
     def __str__(self) -> str:
         return self.message
@@ -66,3 +76,56 @@ class Message(models.Model):
 
     def __str__(self) -> str:
         return self.content[:80]
+
+
+class Notification(models.Model):
+    """What an agent, or without one the people, should come to know.
+
+    New → delivered, new or delivered → read: each happens once and keeps the time of its first.
+    """
+
+    class Type(models.TextChoices):
+        """Those beside the types of activities."""
+
+        RUN_COMPLETED = "run_completed"
+        RUN_FAILED = "run_failed"
+        REVIEW_NEEDED = "review_needed"
+        HUMAN_TASK = "human_task"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    # An agent's go with it: without one they would be the people's.
+    agent = models.ForeignKey(
+        Agent, null=True, blank=True, on_delete=models.CASCADE, related_name="notifications", db_index=False
+    )
+    type = models.CharField(max_length=24, choices=[*Activity.Type.choices, *Type.choices])
+    content = models.TextField()
+    source_message = models.ForeignKey(
+        Message, null=True, blank=True, on_delete=models.SET_NULL, related_name="notifications"
+    )
+    source_task = models.ForeignKey(
+        Task, null=True, blank=True, on_delete=models.SET_NULL, related_name="notifications"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    delivered_at = models.DateTimeField(null=True, blank=True)
+    read_at = models.DateTimeField(null=True, blank=True)
+    metadata = models.JSONField(default=dict, blank=True)
+
+    class Meta:
+        ordering = ["-created_at", "id"]
+        indexes = [
+            models.Index(fields=["-created_at", "id"], name="notification_newest"),
+            models.Index(fields=["agent", "-created_at", "id"], name="notification_agent_newest"),
+            models.Index(fields=["delivered_at", "-created_at", "id"], name="notification_undelivered"),
+            models.Index(fields=["read_at", "-created_at", "id"], name="notification_unread"),
+        ]
+
+    def __str__(self) -> str:
+        return self.content
+
+    @property
+    def delivered(self) -> bool:
+        return self.delivered_at is not None
+
+    @property
+    def read(self) -> bool:
+        return self.read_at is not None

@@ -1,3 +1,5 @@
+"""Projects."""
+
 import uuid
 from pathlib import Path
 

@@ -2,8 +2,13 @@
 
 import json
 from collections.abc import Iterable
+from typing import Any
 
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import BooleanField, F, Func, Value
+from django.db.models.sql.compiler import SQLCompiler
+
+SQLAndParams = tuple[str, tuple[str | int, ...]]
 
 
 class TaggedAny(Func):
@@ -14,7 +19,7 @@ class TaggedAny(Func):
     def __init__(self, tags: Iterable[str]) -> None:
         super().__init__(F("tags"), Value(json.dumps(list(tags))))
 
-    def as_sqlite(self, compiler, connection, **context):
+    def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **context: Any) -> SQLAndParams:
         return self.as_sql(
             compiler,
             connection,
@@ -23,7 +28,9 @@ class TaggedAny(Func):
             **context,
         )
 
-    def as_postgresql(self, compiler, connection, **context):
+    def as_postgresql(
+        self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **context: Any
+    ) -> SQLAndParams:
         return self.as_sql(
             compiler,
             connection,

@@ -1,3 +1,5 @@
+"""Tasks, and who is assigned to them in which order."""
+
 import uuid
 from typing import Self
 
@@ -8,7 +10,9 @@ from agents.models import Agent
 from mission_control.models.project import Project
 
 
-class TaskQuerySet(models.QuerySet):
+class TaskQuerySet(models.QuerySet["Task"]):
+    """Tasks by what they are, to be combined."""
+
     def unresolved(self) -> Self:
         """Keep the tasks that still hold back those that depend on them."""
         return self.exclude(status__in=[Task.Status.DONE, Task.Status.SKIPPED])
@@ -70,12 +74,15 @@ class Task(models.Model):
 
     objects = TaskQuerySet.as_manager()
 
+    unfinished: list["Task"]  # those it waits for, where the page has read them with it
+
     class Meta:
         ordering = ["-updated_at", "id"]
         indexes = [
             models.Index(fields=["-updated_at", "id"], name="task_newest"),
             models.Index(fields=["status", "-updated_at"], name="task_status_newest"),
             models.Index(fields=["project", "-updated_at"], name="task_project_newest"),
+            models.Index(fields=["status", "completed_at"], name="task_status_completed"),
         ]
 
     def __str__(self) -> str:

@@ -1,3 +1,5 @@
+"""Which worker programs are alive."""
+
 from django.db import models
 
 

@@ -1,0 +1,126 @@
+"""The feed and notifications as they are read, and what is said and done about a task as it is written."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from agents.models import Agent
+from mission_control.api.fields import Choice, Description, Person, Reference, References
+from mission_control.models import Activity, Deliverable, Notification, Project, Task
+
+DOCUMENTS = Deliverable.objects.defer("content")
+
+
+class ActivityReader(serializers.ModelSerializer):
+    id = serializers.UUIDField(source="uid")
+    agent_id = serializers.UUIDField(allow_null=True)
+    task_id = serializers.UUIDField(allow_null=True)
+    document_id = serializers.UUIDField(allow_null=True)
+
+    class Meta:
+        model = Activity
+        fields = ["id", "type", "agent_id", "message", "task_id", "document_id", "created_at", "metadata"]
+        read_only_fields = fields
+
+
+class NotificationReader(serializers.ModelSerializer):
+    agent_id = serializers.UUIDField(allow_null=True, help_text="Null: for the people.")
+    source_message_id = serializers.UUIDField(allow_null=True)
+    source_task_id = serializers.UUIDField(allow_null=True)
+    delivered = serializers.BooleanField()
+    read = serializers.BooleanField()
+
+    class Meta:
+        model = Notification
+        fields = [
+            "id",
+            "agent_id",
+            "type",
+            "content",
+            "source_message_id",
+            "source_task_id",
+            "delivered",
+            "read",
+            "created_at",
+            "delivered_at",
+            "metadata",
+        ]
+        read_only_fields = fields
+
+
+class NotificationMarked(serializers.Serializer):
+    success = serializers.ChoiceField(choices=[True])
+    message = serializers.CharField()
+    notification = NotificationReader()
+
+
+class MessageCreate(serializers.Serializer):
+    content = Description(required=True, allow_blank=False)
+    from_agent_id = Person(allow_null=False, source="from_agent")
+    attachment_ids = References(DOCUMENTS, source="attachments")
+
+    def validate_content(self, content: str) -> str:
+        """Refuse what is blank to a reader; what is not is kept as it was written."""
+        if not content.strip():
+            raise serializers.ValidationError("This field may not be blank.")
+        return content
+
+    def validate_from_agent_id(self, key: str) -> Agent | None:
+        """Return the agent; a person is none."""
+        return None if key == "human" else Agent.objects.filter(pk=key).first()
+
+
+class Assignees(References):
+    """References that must be given."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(Agent.objects.all(), **kwargs)
+        self.required = True
+
+
+class AssignRequest(serializers.Serializer):
+    agent_ids = Assignees()
+
+
+class StatusRequest(serializers.Serializer):
+    status = Choice(choices=Task.Status.choices)
+    agent_id = Reference(Agent.objects.all(), source="by", required=False, allow_null=True)
+
+
+class AttachRequest(serializers.Serializer):
+    document_id = Reference(DOCUMENTS)
+
+
+class Total(serializers.Serializer):
+    total = serializers.IntegerField(min_value=0)
+
+
+def _with_statuses(name: str, statuses: list[str]) -> serializers.Serializer:
+    """Return a total with the number of each status; every status is a key."""
+    numbers = {status: serializers.IntegerField(min_value=0) for status in statuses}
+    by_status = type(f"{name}ByStatus", (serializers.Serializer,), numbers)
+    made: serializers.Serializer = type(f"{name}Counts", (Total,), {"by_status": by_status()})()
+    return made
+
+
+class NotificationCounts(Total):
+    undelivered = serializers.IntegerField(min_value=0)
+    unread = serializers.IntegerField(min_value=0)
+
+
+class Stats(serializers.Serializer):
+    agents = _with_statuses("Agent", Agent.Status.values)
+    tasks = _with_statuses("Task", Task.Status.values)
+    projects = _with_statuses("Project", Project.Status.values)
+    messages = Total()
+    activities = Total()
+    documents = Total()
+    notifications = NotificationCounts()
+
+
+class StatsAnswer(serializers.Serializer):
+    stats = Stats()
+
+
+class StandupAnswer(serializers.Serializer):
+    standup = serializers.CharField(help_text="Markdown.")

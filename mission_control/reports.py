@@ -1,0 +1,90 @@
+"""How things stand: numbers, and a page of text for the morning."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from django.db.models import Count, Prefetch, QuerySet
+from django.utils import timezone
+
+from agents.models import Agent
+from mission_control.models import Activity, Assignment, Deliverable, Message, Notification, Project, Task
+from mission_control.models.agents import with_runs
+
+COMPLETED_WITHIN = timedelta(hours=24)
+LINES_A_SECTION = 20
+
+Counts = dict[str, Any]
+
+
+def stats() -> dict[str, Counts]:
+    """Count everything, in a constant number of queries, each answered by an index."""
+    notifications = Notification.objects.all()
+    return {
+        "agents": _by_status(with_runs(), "derived_status", Agent.Status.values),
+        "tasks": _by_status(Task.objects.all(), "status", Task.Status.values),
+        "projects": _by_status(Project.objects.all(), "status", Project.Status.values),
+        "messages": {"total": Message.objects.count()},
+        "activities": {"total": Activity.objects.count()},
+        "documents": {"total": Deliverable.objects.count()},
+        "notifications": {
+            "total": notifications.count(),
+            "undelivered": notifications.filter(delivered_at=None).count(),
+            "unread": notifications.filter(read_at=None).count(),
+        },
+    }
+
+
+def _by_status(rows: QuerySet[Any], field: str, statuses: list[str]) -> Counts:
+    """Count rows by status, those that no row has included."""
+    counted = rows.order_by().values_list(field).annotate(number=Count("*"))
+    by_status = {**dict.fromkeys(statuses, 0), **dict(counted)}
+    return {"total": sum(by_status.values()), "by_status": by_status}
+
+
+def standup() -> str:
+    """Return the daily standup as Markdown: what was completed in the last 24 hours, and how the rest stands."""
+    now = timezone.now()
+    tasks = (
+        Task.objects.select_related("last_run")
+        .defer("last_run__output", "last_run__prompt")
+        .prefetch_related(Prefetch("assignments", queryset=Assignment.objects.select_related("agent")))
+    )
+    status = Task.Status
+    completed = tasks.filter(status=status.DONE, completed_at__gte=now - COMPLETED_WITHIN)
+    lines = [
+        f"# Daily Standup - {now:%b %d, %Y}",
+        *_section("Completed", completed.order_by("-completed_at", "id"), _task_line),
+        *_section("In Progress", tasks.filter(status=status.IN_PROGRESS), _task_line),
+        *_section("Blocked", tasks.filter(status=status.BLOCKED), _blocked_line),
+        *_section("Team Status", with_runs(), _agent_line),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _section(title: str, rows: QuerySet[Any], line_of: Callable[[Any], str]) -> list[str]:
+    """Return a section's lines: the first rows, and how many more there are."""
+    shown = list(rows[:LINES_A_SECTION])
+    lines = [f"- {line_of(row)}" for row in shown] or ["Nothing."]
+    more = rows.count() - len(shown) if len(shown) == LINES_A_SECTION else 0
+    return ["", f"## {title}", "", *lines, *([f"- … and {more} more"] if more > 0 else [])]
+
+
+def _task_line(task: Task) -> str:
+    names = ", ".join(assignment.agent.name for assignment in task.assignments.all())
+    return _one_line(f"{task.title} ({names or 'unassigned'})")
+
+
+def _blocked_line(task: Task) -> str:
+    reason = task.last_run.error if task.last_run else ""
+    return _one_line(f"{_task_line(task)}: {reason}" if reason else _task_line(task))
+
+
+def _agent_line(agent: Any) -> str:
+    """Describe an agent that `with_runs` has annotated."""
+    return _one_line(f"{agent.name} ({agent.role}): {agent.derived_status}")
+
+
+def _one_line(text: str) -> str:
+    """Keep what somebody wrote from beginning lines, and so sections, of its own."""
+    return " ".join(text.split())

@@ -1,0 +1,102 @@
+"""Write in a task's thread, and tell those whom it mentions."""
+
+import re
+import unicodedata
+from collections.abc import Collection, Sequence
+
+from django.contrib.auth.models import User
+from django.db import transaction
+
+from agents.models import Agent
+from mission_control import notifications
+from mission_control.feed import note
+from mission_control.models import Activity, Deliverable, Message, Task
+
+EVERYONE = "all"
+# Not within an address (`ada@example.org`) nor in a path (`/@ada`). A hyphen at the end is punctuation.
+MENTION = re.compile(r"(?<![\w+%/-])@(\w+(?:-+\w+)*)")
+
+
+def post(
+    task: Task,
+    content: str,
+    *,
+    by: User | None = None,
+    from_agent: Agent | None = None,
+    attachments: Sequence[Deliverable] = (),
+) -> Message:
+    """Post a message from an agent or, without one, from the person `by`; return it.
+
+    Those whom it mentions get a notification each, never the sender. Writes one activity, and one more when it
+    reached somebody by mention.
+    """
+    mentions = mentions_in(content)
+    with transaction.atomic():
+        message = Message.objects.create(
+            task=task,
+            from_agent=from_agent,
+            author=None if from_agent else by,
+            content=content,
+            attachment_ids=[str(document.pk) for document in attachments],
+            mentions=mentions,
+        )
+        sender = _name(message)
+        note(
+            Activity.Type.MESSAGE_SENT,
+            f"{sender} commented on '{task.title}'",
+            task=task,
+            agent=from_agent,
+            message_id=str(message.pk),
+        )
+        _notify(message, sender, _reached(mentions, from_agent))
+    return message
+
+
+def mentions_in(content: str) -> list[str]:
+    """Return the names that a text mentions, without @ and in lower case, each once, in their order."""
+    return list(dict.fromkeys(name.lower() for name in MENTION.findall(_composed(content))))
+
+
+def _name(message: Message) -> str:
+    if message.from_agent:
+        return message.from_agent.name
+    return message.author.get_username() if message.author else "Somebody"
+
+
+def _reached(mentions: Collection[str], sender: Agent | None) -> list[Agent]:
+    """Return the agents that are meant, without the sender. An unknown name means nobody."""
+    if not mentions:
+        return []
+    agents = Agent.objects.only("pk", "name").order_by("pk")
+    if sender:
+        agents = agents.exclude(pk=sender.pk)
+    meant = set(mentions)
+    return [agent for agent in agents if EVERYONE in meant or meant & _handles(agent.name)]
+
+
+def _handles(name: str) -> set[str]:
+    """Return what an agent of this name is mentioned by: `Ada Byron` is `ada-byron`."""
+    lower = _composed(name).lower()
+    return {lower, re.sub(r"\W+", "-", lower).strip("-")}
+
+
+def _composed(text: str) -> str:
+    """Return the text with each accented letter as one character, however it was typed."""
+    return unicodedata.normalize("NFC", text)
+
+
+def _notify(message: Message, sender: str, agents: Sequence[Agent]) -> None:
+    if not agents:
+        return
+    task = message.task
+    notifications.make(
+        Activity.Type.MENTION, f"{sender} mentioned you in '{task.title}'", to=agents, task=task, message=message
+    )
+    names = "everyone" if EVERYONE in message.mentions else ", ".join(agent.name for agent in agents)
+    note(
+        Activity.Type.MENTION,
+        f"{sender} mentioned {names} in '{task.title}'",
+        task=task,
+        agent=message.from_agent,
+        message_id=str(message.pk),
+    )
