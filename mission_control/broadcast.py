@@ -42,6 +42,7 @@ def publish_run(run: Run, events: list[RunEvent]) -> None:
 
 
 def publish_activity(activity: Activity) -> None:
+    """Publish an activity from synchronous code, after the commit."""
     _publish(hint_message(activity_frame(activity), activity.task_id, activity.project_id))
 
 
@@ -53,6 +54,7 @@ def _publish(message: Message) -> None:
 
 
 def run_message(header: RunHeader, frames: list[Frame]) -> Message:
+    """Return the message that carries frames of one run."""
     return {
         "type": "run.frames",
         "run": header.run_id,
@@ -62,7 +64,8 @@ def run_message(header: RunHeader, frames: list[Frame]) -> Message:
     }
 
 
-def hint_message(frame: Frame, task_id: uuid.UUID | None, project_id: uuid.UUID | None) -> Message:
+def hint_message(frame: Frame, task_id: uuid.UUID | str | None, project_id: uuid.UUID | str | None) -> Message:
+    """Return the message that carries a frame of no run's log."""
     return {
         "type": "hint",
         "task": task_id and str(task_id),
@@ -72,7 +75,7 @@ def hint_message(frame: Frame, task_id: uuid.UUID | None, project_id: uuid.UUID 
 
 
 async def _send(message: Message) -> None:
-    global _silent_until
+    global _silent_until  # noqa: PLW0603 - one writer
     if time.monotonic() < _silent_until:
         return
     try:

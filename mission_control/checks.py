@@ -1,17 +1,20 @@
 """System checks: settings that contradict each other are found at start, not at the first fault."""
 
+from typing import Any
+
 from django.conf import settings
 from django.core.checks import Error, Warning, register
 from django.utils.module_loading import import_string
 
 from agents.backends import registry
+from mission_control.follower import SHOWN_PROJECTS, SHOWN_TASKS
 from mission_control.runs.lifecycle import EXECUTE
 
 LONGEST_PULSE_SECONDS = 2.0
 
 
 @register()
-def queue_settings_go_together(app_configs, **kwargs) -> list[Error]:
+def queue_settings_go_together(**_: Any) -> list[Error]:
     """A run's deadline, the queue's timeout and its redelivery must follow each other; nothing is prefetched."""
     queue = settings.Q_CLUSTER
     problems = []
@@ -32,7 +35,8 @@ def queue_settings_go_together(app_configs, **kwargs) -> list[Error]:
 
 
 @register()
-def lease_outlives_the_database_wait(app_configs, **kwargs) -> list[Warning]:
+def lease_outlives_the_database_wait(**_: Any) -> list[Warning]:
+    """A worker that waits for a locked database cannot renew its lease."""
     if settings.LEASE_SECONDS > settings.DATABASE_WAIT_SECONDS + LONGEST_PULSE_SECONDS:
         return []
     message = "MISSION_CONTROL_LEASE_SECONDS is shorter than a worker may have to wait for the database"
@@ -40,7 +44,7 @@ def lease_outlives_the_database_wait(app_configs, **kwargs) -> list[Warning]:
 
 
 @register()
-def profile_is_whole(app_configs, **kwargs) -> list[Warning]:
+def profile_is_whole(**_: Any) -> list[Warning]:
     """Redis without PostgreSQL serves one machine only; PostgreSQL without Redis polls."""
     if settings.REDIS_URL and settings.EMBEDDED_DATABASE:
         return [
@@ -59,13 +63,14 @@ def profile_is_whole(app_configs, **kwargs) -> list[Warning]:
 
 
 @register()
-def names_can_be_imported(app_configs, **kwargs) -> list[Error]:
-    """The one dotted name that points up, and each backend that a setting adds."""
+def names_can_be_imported(**_: Any) -> list[Error]:
+    """The dotted names that point up, and each backend that a setting adds."""
     problems = []
-    try:
-        import_string(EXECUTE)
-    except ImportError as error:
-        problems.append(Error(f"{EXECUTE} cannot be imported: {error}", id="mission_control.E004"))
+    for name in (EXECUTE, SHOWN_TASKS, SHOWN_PROJECTS):
+        try:
+            import_string(name)
+        except ImportError as error:
+            problems.append(Error(f"{name} cannot be imported: {error}", id="mission_control.E004"))
     for name in settings.MISSION_CONTROL_BACKENDS:
         try:
             registry.get(name)

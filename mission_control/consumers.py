@@ -9,9 +9,11 @@ import json
 import logging
 import uuid
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any, cast
 from urllib.parse import parse_qs
 
+from asgiref.typing import ASGIReceiveCallable, ASGISendCallable
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.contrib.auth.models import AnonymousUser, User
@@ -23,12 +25,18 @@ from mission_control.files import browse
 from mission_control.follower import BOARD, Follower, recently_active, standing
 from mission_control.frames import KNOWN_TO_POCKETPAW, OUTPUT, Frame, connection_info, error_text
 from mission_control.ids import as_uuid
-from mission_control.models import Project, Run, Task
-from mission_control.sockets import user_of
+from mission_control.logins import PERMISSION, Ending, Login, Logins, Watched
+from mission_control.models import AccessToken, Project, Run, Task
+from mission_control.sockets import CLIENT_GONE, token_of
 
 UNAUTHENTICATED, FORBIDDEN, UNKNOWN = 4401, 4403, 4404
-PERMISSION = "mission_control.view_run"
 FROM_LAYER = {"run.frames", "run.positions", "hint"}
+# What is asked for, beside the socket's own, to be told of what is no run.
+PERMISSIONS = {
+    "mc_activity_created": "mission_control.view_activity",
+    "mc_task_updated": "mission_control.view_task",
+    "mc_project_updated": "mission_control.view_project",
+}
 
 logger = logging.getLogger(__name__)
 
@@ -44,24 +52,51 @@ class BoardConsumer(AsyncWebsocketConsumer):
         super().__init__(*args, **kwargs)
         self.follower: Follower | None = None
         self.subscribed_groups: list[str] = []
+        self.hidden_events: set[str] = set()
+        self.watched: Watched | None = None
+        self.closing: asyncio.Task[None] | None = None
 
     # ------------------------------------------------------------ coming and going
+    async def __call__(self, scope: Any, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            await self.leave()  # after an error there is no `disconnect`
+
     async def connect(self) -> None:
         await self.accept()
-        await self.log_in(self.user)
+        await self.log_in(self.user, self.token)
 
     @property
     def user(self) -> User | AnonymousUser:
         """Return whom SocketLogin put into the scope, which channels knows only as a lazy object."""
         return cast("User | AnonymousUser", self.scope["user"])
 
-    async def log_in(self, user: User | AnonymousUser) -> None:
+    @property
+    def token(self) -> AccessToken | None:
+        """Return the token by which SocketLogin found the user; None where a session did."""
+        return cast("AccessToken | None", self.scope.get("access_token"))
+
+    async def log_in(self, user: User | AnonymousUser, token: AccessToken | None) -> None:
         if not user.is_authenticated or not user.is_active:
             await self.close(self.unauthenticated_code)
         elif not await database_sync_to_async(user.has_perm)(PERMISSION):
             await self.close(FORBIDDEN)
         else:
+            session_key = None if token else self.scope["session"].session_key
+            self.watched = Logins.here().watch(Login.of(user, token, session_key), self.lose)
+            self.hidden_events = await database_sync_to_async(_hidden_from)(user)
             await self.begin()
+
+    def lose(self, ending: Ending) -> None:
+        """Close: what the client came in by no longer holds. From here on nothing more is sent."""
+        code = self.unauthenticated_code if ending is Ending.LOGIN else FORBIDDEN
+        self.closing = asyncio.create_task(self._close_as_lost(code))
+
+    async def _close_as_lost(self, code: int) -> None:
+        await self.leave()
+        with suppress(*CLIENT_GONE):
+            await self.close(code)
 
     async def begin(self) -> None:
         """Subscribe, note where each run stands, say hello, then send what the client asked for again."""
@@ -86,15 +121,21 @@ class BoardConsumer(AsyncWebsocketConsumer):
         """Send what the query string asks for."""
 
     async def disconnect(self, code: int) -> None:
+        await self.leave()
+
+    async def leave(self) -> None:
+        if self.watched is not None:
+            Logins.here().release(self.watched)
         if self.follower is not None:
             follower, self.follower = self.follower, None
             await follower.leave(self.channel_name, self.subscribed_groups)
 
     # ------------------------------------------------------------ what comes from the layer
     async def dispatch(self, message: Message) -> None:
-        """Handle a message. One from the layer touches no connection of a thread pool, so none is looked after:
+        """Handle a message.
 
-        channels would change threads for it, for every frame to every socket.
+        One from the layer touches no connection of a thread pool, so none is looked after: channels would change
+        threads for it, for every frame to every socket.
         """
         if message["type"] in FROM_LAYER:
             await getattr(self, message["type"].replace(".", "_"))(message)
@@ -113,7 +154,9 @@ class BoardConsumer(AsyncWebsocketConsumer):
         return True
 
     async def hint(self, message: Message) -> None:
-        await self.forward([Frame(*message["frame"])])
+        frame = Frame(*message["frame"])
+        if frame.event not in self.hidden_events:
+            await self.forward([frame])
 
     async def forward(self, frames: Iterable[Frame]) -> None:
         for frame in frames:
@@ -123,10 +166,21 @@ class BoardConsumer(AsyncWebsocketConsumer):
     def wants(self, frame: Frame) -> bool:
         return True
 
+    async def send(  # type: ignore[override]  # channels' own overrides its base class's just so
+        self, text_data: str | None = None, bytes_data: bytes | None = None, close: bool = False
+    ) -> None:
+        """Send, unless the client has just gone, which is no error, or its login no longer holds."""
+        if self.closing is not None:
+            return
+        with suppress(*CLIENT_GONE):
+            await super().send(text_data, bytes_data, close)
+
     # ------------------------------------------------------------ what comes from the client
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        if self.closing is not None:
+            return
         try:
-            content = json.loads(text_data) if text_data is not None else None
+            content = None if text_data is None else json.loads(text_data, parse_constant=_refuse)
         except (ValueError, RecursionError):
             content = None
         if not isinstance(content, dict):
@@ -239,7 +293,7 @@ class PocketPawConsumer(BoardConsumer):
         await self.accept()
         self.deadline: asyncio.Task[None] | None = None
         if self.user.is_authenticated or b"token=" in self.scope["query_string"]:
-            await self.log_in(self.user)
+            await self.log_in(self.user, self.token)
         else:
             self.deadline = asyncio.create_task(self._expect_login())
 
@@ -257,18 +311,31 @@ class PocketPawConsumer(BoardConsumer):
         if action == "authenticate" and self.follower is None:
             if self.deadline is not None:
                 self.deadline.cancel()
-            await self.log_in(await user_of(str(content.get("token", ""))))
+            token = await token_of(str(content.get("token", "")))
+            await self.log_in(token.user if token else AnonymousUser(), token)
         elif self.follower is None:
             await self.close(self.unauthenticated_code)
         elif action == "browse":
             path, context = content.get("path"), content.get("context")
             found = await self.follower.read(browse, path if isinstance(path, str) else "")
-            await self.send(json.dumps({"type": "files", **found, "context": context}))
+            # No more than a text comes back: what json takes, such as 1e999 or a hundred levels, it may not give.
+            shown = context if isinstance(context, str) else None
+            await self.send(json.dumps({"type": "files", **found, "context": shown}))
         elif not isinstance(action, str):
             await super().act(content)
 
     def wants(self, frame: Frame) -> bool:
         return frame.event != OUTPUT or frame.output_type in KNOWN_TO_POCKETPAW
+
+
+def _refuse(constant: str) -> None:
+    """Raise ValueError for `NaN` and `Infinity`, which Python's json takes and JSON does not have."""
+    raise ValueError(constant)
+
+
+def _hidden_from(user: User | AnonymousUser) -> set[str]:
+    """Return the events that the user may not see."""
+    return {event for event, permission in PERMISSIONS.items() if not user.has_perm(permission)}
 
 
 def _is_run_of(run: uuid.UUID | None, task: str) -> bool:

@@ -1,8 +1,20 @@
 """Look into project folders, and nowhere else."""
 
+import os
+import stat
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
+
+from mission_control.models import Project
+from mission_control.runs.errors import Invalid, NotFound
+
+MOST_ENTRIES = 10_000  # of a folder; an agent may unpack half a million
+CONTENT_BYTES = 10 * 1024 * 1024
+PATH_CHARS = 4_096
 
 
 def inside_projects(path: str) -> Path | None:
@@ -19,13 +31,99 @@ def inside_projects(path: str) -> Path | None:
         return None
 
 
-def browse(path: str, *, most: int = 1_000) -> dict:
+def browse(path: str, *, most: int = 1_000) -> dict[str, Any]:
     """List a folder: `{"path", "files": [{"name", "isDir", "size"}]}`, folders first; none when it is not ours."""
     folder = inside_projects(path)
-    files = []
-    if folder is not None and folder.is_dir():
-        for entry in sorted(folder.iterdir(), key=lambda entry: (not entry.is_dir(), entry.name.lower()))[:most]:
-            is_dir = entry.is_dir()
-            size = 0 if is_dir or entry.is_symlink() else entry.stat().st_size
-            files.append({"name": entry.name, "isDir": is_dir, "size": size})
-    return {"path": path, "files": files}
+    found: list[dict[str, Any]] = []
+    if folder is not None:
+        with suppress(OSError):  # it went, is no folder, or not ours to read
+            found = _entries(folder)
+    return {"path": path, "files": found[:most]}
+
+
+def files_in(project: Project, path: str) -> list[dict[str, Any]]:
+    """List a folder inside a project's, as `browse` does. The project's own is empty until an agent needs it.
+
+    Raises Invalid for a path that leads out of it, NotFound where no folder is.
+    """
+    descriptor = None
+    try:
+        descriptor = _open(project, path)
+        return _entries(descriptor)
+    except OSError:
+        if _inside(project, path) == _root(project) and descriptor is None:
+            return []
+        raise NotFound("Folder") from None
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def content_of(project: Project, path: str) -> bytes:
+    """Return what a file inside a project's folder holds.
+
+    Raises Invalid for a path that leads out of it or a file that is too large, NotFound where no file is.
+    """
+    try:
+        descriptor = _open(project, path)
+    except OSError:
+        raise NotFound("File") from None
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise NotFound("File")
+        with open(descriptor, "rb", closefd=False) as file:
+            content = file.read(CONTENT_BYTES + 1)
+    finally:
+        os.close(descriptor)
+    if len(content) > CONTENT_BYTES:
+        raise Invalid("path", f"The file is larger than {CONTENT_BYTES // 2**20} MB.")
+    return content
+
+
+def _root(project: Project) -> Path:
+    """Return the project's folder, itself not followed should an agent have put a link in its place."""
+    return settings.PROJECTS_DIR.resolve() / project.folder.name
+
+
+def _inside(project: Project, path: str) -> Path:
+    """Return the real path that `path` leads to from the project's folder. Raises Invalid if that is out of it."""
+    root = _root(project)
+    real = None
+    with suppress(ValueError, RuntimeError):  # a NUL; links in a circle
+        real = (root / path).resolve()
+    if real is None or not real.is_relative_to(root) or len(path) > PATH_CHARS:
+        raise Invalid("path", "The path does not lead into the project's folder.")
+    return real
+
+
+def _open(project: Project, path: str) -> int:
+    """Open what lies at a path in the project's folder, for reading. Raises Invalid, OSError.
+
+    Links are followed before the check, and none after it: one that is put there meanwhile leads nowhere. Not
+    blocking: a named pipe would wait for a writer.
+    """
+    real, flags = _inside(project, path), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    root = _root(project)
+    descriptor = os.open(root.parent, flags)
+    for part in (root.name, *real.relative_to(root).parts):
+        try:
+            inner = os.open(part, flags, dir_fd=descriptor)
+        finally:
+            os.close(descriptor)
+        descriptor = inner
+    return descriptor
+
+
+def _entries(folder: Path | int) -> list[dict[str, Any]]:
+    """Describe what a folder holds, folders first, up to MOST_ENTRIES. Links are shown and not followed."""
+    with os.scandir(folder) as entries:
+        found = [_described(entry) for entry in islice(entries, MOST_ENTRIES)]
+    return sorted(found, key=lambda file: (not file["isDir"], file["name"].lower()))
+
+
+def _described(entry: os.DirEntry[str]) -> dict[str, Any]:
+    name, size = os.fsencode(entry.name).decode("utf-8", "replace"), 0
+    if entry.is_file(follow_symlinks=False):
+        with suppress(FileNotFoundError):  # an agent just removed it
+            size = entry.stat(follow_symlinks=False).st_size
+    return {"name": name, "isDir": entry.is_dir(follow_symlinks=False), "size": size}

@@ -14,7 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import ParamSpec, TypeVar
+from typing import Any, Literal, ParamSpec, TypeVar
+from uuid import UUID
 
 import redis
 import redis.asyncio
@@ -23,10 +24,12 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.module_loading import import_string
 
 from mission_control.bells import LOOK_SECONDS, NEWS, CommitCounter, Pipe, commit_counter
 from mission_control.broadcast import FEED, Message, hint_message, run_message
-from mission_control.frames import Frame, RunHeader, activity_frame, capacity_frame, run_frames
+from mission_control.feed import Unread
+from mission_control.frames import Frame, RunHeader, activity_frame, capacity_frame, changed_frame, run_frames
 from mission_control.models import Activity, Run, RunEvent
 from mission_control.runs import events
 from mission_control.runs.slots import capacity
@@ -39,6 +42,14 @@ BATCH = 500
 NEW_RUN_MARGIN = timedelta(seconds=5)
 RECENT = timedelta(seconds=60)
 ANNOUNCED_SECONDS = 10.0
+# Upwards, and so by name: a frame holds an object as the API shows it.
+SHOWN_TASKS = "mission_control.api.serializers.tasks.shown_tasks"
+SHOWN_PROJECTS = "mission_control.api.serializers.projects.shown_projects"
+CHANGES = {kind for kind in Activity.Type if kind.startswith("task_")}
+MOST_REMEMBERED = 2_000
+
+# A changed object: what it is, its task, its project, and what the API shows of it.
+Change = tuple[Literal["task", "project"], str | None, str | None, dict[str, Any]]
 
 logger = logging.getLogger(__name__)
 Given = ParamSpec("Given")
@@ -69,7 +80,8 @@ class Follower:
         self._seen: dict[str, int] = {}  # run → the last number passed on
         self._moved: dict[str, tuple[float, str | None, str | None]] = {}  # run → when, its task and project
         self._unfinished: set[str] = set()
-        self._feed_number = 0
+        self._feed: Unread
+        self._shown: dict[str, str] = {}  # task or project → the `updated_at` of its last frame
         self._capacity: dict[str, int] = {}
         self._looked_at = timezone.now()
         self._tasks: list[asyncio.Task[None]] = []
@@ -110,7 +122,7 @@ class Follower:
         return await asyncio.get_running_loop().run_in_executor(self._executor, call)
 
     async def _start(self) -> None:
-        rows, self._feed_number, self._capacity = await self.read(_baseline)
+        rows, self._feed, self._capacity = await self.read(_baseline)
         self._seen = {header.run_id: last_seq for header, last_seq, _ in rows}
         self._unfinished = {header.run_id for header, _, is_active in rows if is_active}
         self._looked_at = timezone.now()
@@ -178,7 +190,7 @@ class Follower:
         async with self._lock:
             since = self._looked_at - NEW_RUN_MARGIN
             self._looked_at = timezone.now()
-            news = await self.read(_news, self._seen, self._unfinished, since, self._feed_number)
+            news = await self.read(_news, self._seen, self._unfinished, since, self._feed)
             for header, is_active, unseen in news.runs:
                 await self._catch_up(header, unseen)
                 if is_active:
@@ -186,6 +198,7 @@ class Follower:
                 else:
                     self._unfinished.discard(header.run_id)
             await self._pass_on_activities(news.activities)
+            await self._pass_on_changes(news.changes)
             await self._pass_on_capacity(news.capacity)
             self._forget()
 
@@ -205,10 +218,25 @@ class Follower:
 
     async def _pass_on_activities(self, activities: list[Activity]) -> None:
         for activity in activities:
-            self._feed_number = activity.number
-            message = hint_message(activity_frame(activity), activity.task_id, activity.project_id)
-            for group in groups_of(None, message["task"], message["project"]):
-                await self.layer.group_send(group, message)
+            self._feed.had(activity)
+            await self._pass_on_hint(activity_frame(activity), activity.task_id, activity.project_id)
+        if len(activities) == BATCH:
+            self._wake.set()
+
+    async def _pass_on_changes(self, changes: list[Change]) -> None:
+        """Pass on each state of an object once: what one look read early, the next would tell again."""
+        for kind, task, project, shown in changes:
+            key, at = shown["id"], shown["updated_at"]
+            if self._shown.pop(key, None) != at:
+                await self._pass_on_hint(changed_frame(kind, shown), task, project)
+            self._shown[key] = at
+            if len(self._shown) > MOST_REMEMBERED:
+                del self._shown[next(iter(self._shown))]
+
+    async def _pass_on_hint(self, frame: Frame, task: UUID | str | None, project: UUID | str | None) -> None:
+        message = hint_message(frame, task, project)
+        for group in groups_of(None, message["task"], message["project"]):
+            await self.layer.group_send(group, message)
 
     async def _pass_on_capacity(self, current: dict[str, int]) -> None:
         if current != self._capacity:
@@ -314,16 +342,18 @@ class News:
 
     runs: list[tuple[RunHeader, bool, list[RunEvent]]]
     activities: list[Activity]
+    changes: list[Change]
     capacity: dict[str, int]
 
 
-def _news(seen: dict[str, int], unfinished: set[str], since: datetime, feed_number: int) -> News:
+def _news(seen: dict[str, int], unfinished: set[str], since: datetime, feed: Unread) -> News:
     """Read all that a look asks for at once: each change of threads costs as much as a query."""
     runs = []
     for header, last_seq, is_active in _moving(unfinished, since):
         at = seen.get(header.run_id, 0)
         runs.append((header, is_active, events.after(header.run_id, at, limit=BATCH) if last_seq > at else []))
-    return News(runs, _activities_after(feed_number), capacity())
+    activities = feed.read(BATCH)
+    return News(runs, activities, changes_told_by(activities), capacity())
 
 
 def _moving(unfinished: set[str], since: datetime) -> list[tuple[RunHeader, int, bool]]:
@@ -335,10 +365,22 @@ def recently_active() -> Q:
     return Q(status__in=Run.ACTIVE) | Q(finished_at__gte=timezone.now() - RECENT)
 
 
-def _baseline() -> tuple[list[tuple[RunHeader, int, bool]], int, dict[str, int]]:
-    newest = Activity.objects.order_by("-number").values_list("number", flat=True).first()
-    return standing(recently_active()), newest or 0, capacity()
+def _baseline() -> tuple[list[tuple[RunHeader, int, bool]], Unread, dict[str, int]]:
+    return standing(recently_active()), Unread(), capacity()
 
 
-def _activities_after(number: int) -> list[Activity]:
-    return list(Activity.objects.filter(number__gt=number).order_by("number")[:BATCH])
+def changes_told_by(activities: list[Activity]) -> list[Change]:
+    """Return the tasks and projects whose change these lines tell, as the API now shows them.
+
+    Every change leaves a line in the same transaction, so none is missed, whoever made it.
+    """
+    tasks = {activity.task_id for activity in activities if activity.type in CHANGES and activity.task_id}
+    projects = {activity.project_id for activity in activities if "project" in activity.metadata}
+    changes: list[Change] = []
+    if tasks:
+        shown_tasks = import_string(SHOWN_TASKS)(tasks)
+        changes += [("task", shown["id"], shown["project_id"], shown) for shown in shown_tasks]
+    if projects:
+        shown_projects = import_string(SHOWN_PROJECTS)(projects)
+        changes += [("project", None, shown["id"], shown) for shown in shown_projects]
+    return changes

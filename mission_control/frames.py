@@ -2,12 +2,13 @@
 
 import json
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self
 
 from django.utils import timezone
+from rest_framework.utils.encoders import JSONEncoder
 
 from mission_control.models import Activity, Run, RunEvent
 
@@ -64,14 +65,17 @@ def _text(value: uuid.UUID | None) -> str | None:
 
 
 def instant(value: datetime) -> str:
+    """Return a time as the contract writes it: ISO 8601, UTC as `Z`."""
     return value.isoformat().replace("+00:00", "Z")
 
 
 def run_frames(header: RunHeader, events: Iterable[RunEvent]) -> list[Frame]:
+    """Return the frames of a run's events, in their order."""
     return [run_frame(header, event) for event in events]
 
 
 def run_frame(header: RunHeader, event: RunEvent) -> Frame:
+    """Return the frame of one event: its first and its last have names of their own."""
     phase = event.metadata.get("phase") if event.type == RunEvent.Type.STATUS else None
     data: dict[str, Any] = {"task_id": header.task_id, "run_id": header.run_id, "seq": event.seq}
     if phase == "started":
@@ -92,6 +96,7 @@ def run_frame(header: RunHeader, event: RunEvent) -> Frame:
 
 
 def shown_content(event: RunEvent) -> str:
+    """Return an event's content as frames and terminals show it; a tool's result is cut."""
     if event.type == RunEvent.Type.TOOL_USE:
         return f"Using tool: {event.content}"
     if event.type == RunEvent.Type.TOOL_RESULT:
@@ -114,15 +119,24 @@ def activity_data(activity: Activity) -> dict[str, Any]:
 
 
 def activity_frame(activity: Activity) -> Frame:
+    """Return the frame of a new line of the feed."""
     data = {"activity": activity_data(activity), "timestamp": instant(activity.created_at)}
     return Frame(0, "mc_activity_created", "", json.dumps(data))
 
 
+def changed_frame(kind: Literal["task", "project"], shown: Mapping[str, Any]) -> Frame:
+    """Return the frame of a changed object, given as the API shows it."""
+    data = {kind: shown, "timestamp": shown["updated_at"]}
+    return Frame(0, f"mc_{kind}_updated", "", json.dumps(data, cls=JSONEncoder))
+
+
 def capacity_frame(capacity: dict[str, int]) -> Frame:
+    """Return the frame that says how many slots are taken."""
     return Frame(0, "mc_capacity", "", json.dumps({**capacity, "timestamp": instant(timezone.now())}))
 
 
 def connection_info() -> str:
+    """Return the greeting of a socket."""
     return json.dumps(
         {
             "type": "connection_info",
@@ -133,4 +147,5 @@ def connection_info() -> str:
 
 
 def error_text(message: str) -> str:
+    """Return what a socket answers to what it does not understand."""
     return json.dumps({"type": "error", "message": message, "content": message})

@@ -1,33 +1,38 @@
 """Make, change and delete projects."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
 from agents.models import Agent
+from mission_control.feed import note_project
 from mission_control.models import Project, Run, Task
 from mission_control.runs.errors import HasActiveRuns, NotFound
 
 Status = Project.Status
 
 
-def create(*, team_agents: Sequence[Agent] = (), **fields) -> Project:
-    """Create a project, in draft unless another status is given."""
+def create(*, team_agents: Sequence[Agent] = (), **fields: Any) -> Project:
+    """Create a project, in draft unless another status is given. Writes an activity."""
     with transaction.atomic():
         project = Project.objects.create(**fields)
         project.team_agents.set(team_agents)
+        note_project(project, f"Project created: {project.title}", status=project.status)
     return project
 
 
-def change(project: Project, *, team_agents: Sequence[Agent] | None = None, **fields) -> Project:
+def change(project: Project, *, team_agents: Sequence[Agent] | None = None, **fields: Any) -> Project:
     """Change what is given; `team_agents` replaces. Locks the row. Raises NotFound when it was deleted.
 
-    `started_at` is set when it is first executing, `completed_at` when it is first completed.
+    `started_at` is set when it is first executing, `completed_at` when it is first completed. Writes an activity,
+    none when nothing changes.
     """
     with transaction.atomic():
-        project = _locked(project)
+        project = locked(project)
+        before = project.status
         changes = {name: value for name, value in fields.items() if getattr(project, name) != value}
         now = timezone.now()
         if changes.get("status") == Status.EXECUTING and project.started_at is None:
@@ -38,6 +43,7 @@ def change(project: Project, *, team_agents: Sequence[Agent] | None = None, **fi
             for name, value in changes.items():
                 setattr(project, name, value)
             project.save(update_fields=[*changes, "updated_at"])
+            _note_change(project, before)
         if team_agents is not None:
             project.team_agents.set(team_agents)
     return project
@@ -51,13 +57,23 @@ def delete(project: Project) -> None:
     """
     with transaction.atomic():
         list(Task.objects.select_for_update().filter(project=project).order_by("pk").values_list("pk"))
-        project = _locked(project)
+        project = locked(project)
         if Run.objects.active().filter(Q(project=project) | Q(task__project=project)).exists():
             raise HasActiveRuns("Project has an active run")
+        note_project(project, f"Project deleted: {project.title}")
         project.delete()
 
 
-def _locked(project: Project) -> Project:
+def _note_change(project: Project, before: str) -> None:
+    if project.status == before:
+        note_project(project, f"Project updated: {project.title}")
+    else:
+        message = f"Project '{project.title}' went from {before} to {project.status}"
+        note_project(project, message, before=before, status=project.status)
+
+
+def locked(project: Project) -> Project:
+    """Return the project as it now stands, its row locked to the commit. Raises NotFound when it was deleted."""
     found = Project.objects.select_for_update().filter(pk=project.pk).first()
     if found is None:
         raise NotFound("Project")

@@ -2,12 +2,13 @@
 
 from typing import Literal
 
-from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from agents.models import Agent
-from mission_control.models import Capacity, Run, Task
+from mission_control.feed import note
+from mission_control.models import Activity, Capacity, Run, Task
 from mission_control.runs.errors import AlreadyRunning, LimitReached, NotForAgents, NotFound, TaskBlocked
 from mission_control.runs.lifecycle import begin, promote
 from mission_control.runs.slots import free_slots
@@ -19,7 +20,7 @@ def admit(
     task: Task,
     agent: Agent,
     *,
-    by: AbstractBaseUser | None = None,
+    by: User | None = None,
     when_full: Literal["reject", "queue"] = "reject",
     ignore_dependencies: bool = False,
 ) -> Run:
@@ -67,7 +68,7 @@ def _slot_for_newcomer() -> int | None:
     return free[0] if free else None
 
 
-def _insert(task: Task, agent: Agent, *, by: AbstractBaseUser | None, slot: int | None) -> Run:
+def _insert(task: Task, agent: Agent, *, by: User | None, slot: int | None) -> Run:
     """Insert the run, waiting when it has no slot. Foreign keys are checked at the commit: call it inside try."""
     now = timezone.now()
     run = Run(
@@ -90,8 +91,14 @@ def _insert(task: Task, agent: Agent, *, by: AbstractBaseUser | None, slot: int 
         if slot is not None:
             begin(run)
         else:
-            Task.objects.filter(pk=task.pk).update(last_run=run)
+            _wait(run, task, agent)
     return run
+
+
+def _wait(run: Run, task: Task, agent: Agent) -> None:
+    Task.objects.filter(pk=task.pk).update(last_run=run, updated_at=run.queued_at)
+    message = f"{agent.name} waits for a free slot to work on '{task.title}'"
+    note(Activity.Type.TASK_UPDATED, message, task=task, agent=agent, run_id=str(run.pk))
 
 
 def _explain(error: IntegrityError, task: Task, agent: Agent) -> None:

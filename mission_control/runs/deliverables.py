@@ -1,5 +1,8 @@
 """Keep what agents and people hand in: a document, and every version of its content."""
 
+import uuid
+from typing import Any
+
 from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
@@ -14,7 +17,7 @@ def hand_in(run: Run, output: str) -> Deliverable:
 
     A task has one active run at most, so no other run hands in for it meanwhile.
     """
-    kept = Deliverable.objects.filter(task_id=run.task_id, run__isnull=False).order_by("created_at").first()
+    kept = Deliverable.objects.filter(task=run.task, run__isnull=False).order_by("created_at").first()
     if kept is not None:
         return revise(kept, output, editor_id=run.agent_id, agent=run.agent, run=run)
     document = Deliverable(
@@ -24,7 +27,7 @@ def hand_in(run: Run, output: str) -> Deliverable:
         task=run.task,
         project_id=run.project_id,
         run=run,
-        author_id=run.agent_id and str(run.agent_id),
+        author_id=_text(run.agent_id),
         tags=["auto-generated", "task-output"],
     )
     return keep(document, agent=run.agent)
@@ -39,10 +42,17 @@ def keep(document: Deliverable, *, agent: Agent | None = None) -> Deliverable:
     return document
 
 
-def revise(document: Deliverable, content: str, *, editor_id, agent: Agent | None = None, run: Run | None = None):
+def revise(
+    document: Deliverable,
+    content: str,
+    *,
+    editor_id: uuid.UUID | str | None,
+    agent: Agent | None = None,
+    run: Run | None = None,
+) -> Deliverable:
     """Store a new content as the next version, with an activity. Locks the row: two editors get two numbers."""
     with transaction.atomic():
-        changes = {"content": content, "version": F("version") + 1, "updated_at": timezone.now()}
+        changes: dict[str, Any] = {"content": content, "version": F("version") + 1, "updated_at": timezone.now()}
         if run is not None:
             changes["run"] = run
         Deliverable.objects.filter(pk=document.pk).update(**changes)
@@ -53,14 +63,18 @@ def revise(document: Deliverable, content: str, *, editor_id, agent: Agent | Non
     return document
 
 
-def _keep_version(document: Deliverable, *, editor_id, run: Run | None = None) -> None:
+def _keep_version(document: Deliverable, *, editor_id: uuid.UUID | str | None, run: Run | None = None) -> None:
     DeliverableVersion.objects.create(
         deliverable=document,
         version=document.version,
         content=document.content,
-        editor_id=editor_id and str(editor_id),
+        editor_id=_text(editor_id),
         run=run,
     )
+
+
+def _text(key: uuid.UUID | str | None) -> str | None:
+    return str(key) if key else None
 
 
 def _note(type: Activity.Type, message: str, document: Deliverable, agent: Agent | None) -> None:

@@ -16,6 +16,8 @@ class Refusal(Exception):
 
 
 class NotFound(Refusal):
+    """What the verb is about does not exist, any more or at all."""
+
     status = 404
 
     def __init__(self, noun: str) -> None:
@@ -23,6 +25,8 @@ class NotFound(Refusal):
 
 
 class NotRunning(Refusal):
+    """There is no active run to stop."""
+
     status = 404
 
     def __init__(self) -> None:
@@ -48,17 +52,29 @@ class Invalid(Refusal):
         super().__init__(message, **{field: [message]})
 
 
+class WrongState(Refusal):
+    """It cannot be done from the status that the project or the task has."""
+
+    status = 400
+
+
 class AlreadyRunning(Refusal):
+    """The task has an active run; it never has two."""
+
     def __init__(self) -> None:
         super().__init__("Task is already running")
 
 
 class TaskBlocked(Refusal):
+    """The task waits for others that are not done."""
+
     def __init__(self, blockers: list[uuid.UUID]) -> None:
         super().__init__("Task is blocked by unfinished tasks", blocked_by=[str(blocker) for blocker in blockers])
 
 
 class LimitReached(Refusal):
+    """No slot is free, or those who wait go first."""
+
     status = 429
     retry_after_seconds = 5
 

@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, overload
 
 from django.db import transaction
 from django.db.models import F
@@ -27,12 +27,14 @@ class Draft:
 
 
 def started(run: Run) -> Draft:
+    """Return a run's first event."""
     return Draft(
         Type.STATUS, "started", {"phase": "started", "agent_id": str(run.agent_id), "attempt": run.attempt}
     )
 
 
 def ended(outcome: str, error: str) -> Draft:
+    """Return a run's last event."""
     return Draft(Type.STATUS, outcome, {"phase": "ended", "error": error or None})
 
 
@@ -61,6 +63,7 @@ def append_unfenced(run_id: uuid.UUID, draft: Draft) -> RunEvent:
 
 
 def write(run_id: uuid.UUID, drafts: Iterable[Draft], *, after: int) -> list[RunEvent]:
+    """Store events with the numbers behind `after`, in the caller's transaction, which has the run's row."""
     return RunEvent.objects.bulk_create(
         RunEvent(
             run_id=run_id,
@@ -74,6 +77,10 @@ def write(run_id: uuid.UUID, drafts: Iterable[Draft], *, after: int) -> list[Run
     )
 
 
+@overload
+def storable(value: str) -> str: ...
+@overload
+def storable(value: Any) -> Any: ...
 def storable(value: Any) -> Any:
     """Return text, or JSON data, without what no database takes: NUL characters and lone surrogates."""
     if isinstance(value, str):
@@ -85,7 +92,7 @@ def storable(value: Any) -> Any:
     return value
 
 
-def after(run_id: uuid.UUID, seq: int, *, limit: int | None = None) -> list[RunEvent]:
+def after(run_id: uuid.UUID | str, seq: int, *, limit: int | None = None) -> list[RunEvent]:
     """Return the stored events of a run behind number `seq`, in order."""
     rows = RunEvent.objects.filter(run_id=run_id, seq__gt=seq).order_by("seq")
     return list(rows[:limit] if limit is not None else rows)

@@ -10,10 +10,13 @@ import os
 import time
 import traceback
 import uuid
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cache
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
@@ -23,6 +26,7 @@ from django.utils import timezone
 
 from agents.backends import registry
 from agents.backends.base import Backend, BackendError, Usage
+from agents.models import Agent
 from agents.redaction import redact
 from mission_control.broadcast import publish_events
 from mission_control.frames import RunHeader
@@ -43,10 +47,14 @@ CANCEL_PATIENCE_SECONDS = 10.0  # an agent that ignores its cancellation so long
 
 logger = logging.getLogger(__name__)
 Status = Run.Status
+Given = ParamSpec("Given")
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
+    """How a run ends: completed, error or stopped; the error for people, where there is one."""
+
     status: str
     error: str = ""
 
@@ -70,7 +78,7 @@ async def _execute(run_id: uuid.UUID) -> None:
         logger.info("not claimed: this worker is shutting down; the run stays queued")
         return
     await in_db(close_old_connections)
-    run = await in_db(claim, run_id, worker=current_worker())
+    run = await persist(claim, run_id, worker=current_worker(), token=uuid.uuid4())
     if run is None:
         logger.info("not claimed: it is not queued any more")
         return
@@ -106,6 +114,7 @@ class Execution:
     def __init__(self, run: Run) -> None:
         self.run = run
         self.header = RunHeader.of(run)
+        assert run.claim_token is not None, "only a claimed run is carried out"
         self.claim = run.claim_token
         self.seq = run.last_seq
         self.buffer = EventBuffer(max_output_chars=settings.MAX_OUTPUT_CHARS)
@@ -115,7 +124,7 @@ class Execution:
 
     async def carry_out(self) -> Outcome:
         """Run the agent until it is done, fails, is stopped, or runs out of time. Raises ClaimLost."""
-        prompt = await in_db(prepare, self.run)
+        prompt = await persist(prepare, self.run)
         writer = asyncio.create_task(self.write())
         pulse = asyncio.create_task(self.pulse())
         reader = asyncio.create_task(self.read(prompt))
@@ -138,10 +147,12 @@ class Execution:
                 with suppress(asyncio.CancelledError, ClaimLost):
                     await pulse
 
-    async def outcome_of(self, reader: asyncio.Task, writer: asyncio.Task, pulse: asyncio.Task) -> Outcome:
+    async def outcome_of(
+        self, reader: asyncio.Task[None], writer: asyncio.Task[None], pulse: asyncio.Task[None]
+    ) -> Outcome:
         for inner in (writer, pulse):
-            if inner.done() and inner.exception():
-                raise inner.exception()
+            if inner.done() and (broken := inner.exception()):
+                raise broken
         if self.stop_seen.is_set():
             return Outcome(Status.STOPPED)
         if not reader.done():
@@ -151,7 +162,8 @@ class Execution:
 
     async def read(self, prompt: str) -> None:
         """Put what the agent says into the buffer, held back while it is full."""
-        name, options = self.run.agent.backend, self.run.agent.backend_options
+        agent = agent_of(self.run)
+        name, options = agent.backend, agent.backend_options
         backend: Backend = registry.get(name)()
         registry.check_options(name, options)
         stream = backend.stream(prompt, options, workdir_of(self.run))
@@ -165,7 +177,7 @@ class Execution:
             with suppress(RuntimeError):
                 await stream.aclose()
 
-    async def cancel(self, reader: asyncio.Task) -> None:
+    async def cancel(self, reader: asyncio.Task[None]) -> None:
         """Cancel the agent and wait until it has cleaned up."""
         if reader.done():
             return
@@ -178,10 +190,10 @@ class Execution:
     async def write(self) -> None:
         """Store what is buffered, the first at once, then in batches, until the buffer is closed and empty."""
         while await self.buffer.filled():
-            drafts = self.buffer.take()
-            stored = await self.store(drafts)
-            self.seq += len(stored)
-            await publish_events(self.header, stored)
+            if drafts := self.buffer.take():  # none when all of it may be the beginning of a secret
+                stored = await self.store(drafts)
+                self.seq += len(stored)
+                await publish_events(self.header, stored)
             await self.buffer.gather(FLUSH_SECONDS)
 
     async def store(self, drafts: list[events.Draft]) -> list[RunEvent]:
@@ -223,7 +235,7 @@ class Execution:
         usage = {} if self.usage == Usage() else asdict(self.usage)
         await persist(self.end_once, outcome, usage)
 
-    def end_once(self, outcome: Outcome, usage: dict) -> None:
+    def end_once(self, outcome: Outcome, usage: dict[str, Any]) -> None:
         mine = Q(status=Status.RUNNING, claim_token=self.claim)
         unstopped = mine & Q(stop_requested_at__isnull=True)
         if outcome.status != Status.STOPPED and finish(
@@ -234,25 +246,31 @@ class Execution:
         finish(self.run.pk, Status.STOPPED, guard=mine, error=reason or "", usage=usage)
 
 
-def workdir_of(run: Run):
+def workdir_of(run: Run) -> Path:
     """Return the folder that the run's agent works in, made if need be."""
-    folder = run.project.folder if run.project else settings.DATA_DIR / "scratch" / str(run.task_id)
+    folder: Path = run.project.folder if run.project else settings.DATA_DIR / "scratch" / str(run.task_id)
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
 def prepare(run: Run) -> str:
     """Build the run's prompt and keep it on the run. Makes the working folder. Raises BackendError."""
-    if run.agent is None:
-        raise BackendError("The agent of this run was deleted")
-    prompt = build_prompt(brief_of(run), budget_chars=settings.PROMPT_BUDGET_CHARS)
-    Run.objects.filter(pk=run.pk, claim_token=run.claim_token).update(prompt=events.storable(prompt))
+    prompt = events.storable(build_prompt(brief_of(run), budget_chars=settings.PROMPT_BUDGET_CHARS))
+    Run.objects.filter(pk=run.pk, claim_token=run.claim_token).update(prompt=prompt)
     return prompt
 
 
+def agent_of(run: Run) -> Agent:
+    """Return the run's agent. Raises BackendError when it was deleted meanwhile."""
+    if run.agent is None:
+        raise BackendError("The agent of this run was deleted")
+    return run.agent
+
+
 def brief_of(run: Run) -> Brief:
-    """Gather what the prompt is made of: three queries."""
-    agent, task, project = run.agent, run.task, run.project
+    """Gather what the prompt is made of: three queries. Raises BackendError."""
+    agent, task, project = agent_of(run), run.task, run.project
+    assert task is not None, "the database holds a run to its task"
     prd = project.prd_document if project else None
     return Brief(
         agent_name=agent.name,
@@ -273,25 +291,26 @@ def upstream_of(task: Task) -> list[Source]:
     """Return what the finished tasks that this one waited for handed in, oldest task first."""
     documents = Deliverable.objects.filter(
         task__in=task.blocked_by.filter(status=Task.Status.DONE), type=Deliverable.Type.DELIVERABLE
-    ).select_related("task")
+    )
+    oldest_first = documents.order_by("task__created_at", "created_at", "id")
     return [
-        Source("deliverable", document.task.title, document.content)
-        for document in documents.order_by("task__created_at", "created_at", "id")
+        Source("deliverable", title, content)
+        for title, content in oldest_first.values_list("task__title", "content")
     ]
 
 
-async def in_db(function, *args, **kwargs):
+async def in_db(function: Callable[Given, Answer], *args: Given.args, **kwargs: Given.kwargs) -> Answer:
     """Call synchronous database code in the process's one database thread, which keeps its connection."""
     call = sync_to_async(function, thread_sensitive=False, executor=_database_thread(os.getpid()))
     return await call(*args, **kwargs)
 
 
 @cache
-def _database_thread(pid: int) -> ThreadPoolExecutor:
+def _database_thread(_pid: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(max_workers=1, thread_name_prefix="database")  # one a process: none survives a fork
 
 
-async def persist(function, *args, **kwargs):
+async def persist(function: Callable[Given, Answer], *args: Given.args, **kwargs: Given.kwargs) -> Answer:
     """Call a database verb, again and again for a minute while the database does not answer.
 
     The verb must bear being called again after a commit whose answer was lost.

@@ -8,6 +8,7 @@ import logging
 import time
 import uuid
 from datetime import datetime
+from typing import Any
 
 from django.db import IntegrityError, connection, transaction
 from django.db.models import Q
@@ -16,11 +17,13 @@ from django.utils import timezone
 
 from agents.models import Agent
 from agents.redaction import shown_error
+from mission_control import notifications
 from mission_control.broadcast import publish_run
 from mission_control.broker import enqueue
 from mission_control.feed import note
-from mission_control.models import Activity, Run, Task
+from mission_control.models import Activity, Notification, Run, Task
 from mission_control.runs import events
+from mission_control.runs.completion import complete_if_resolved
 from mission_control.runs.deliverables import hand_in
 from mission_control.runs.errors import NotRunning
 from mission_control.runs.slots import free_slots
@@ -28,10 +31,16 @@ from mission_control.runs.workers import is_gone
 
 EXECUTE = "mission_control.jobs.execute_run"
 STOP_SECONDS = 2.0
+PROJECT_PAUSED = "The project was paused"  # the one reason for a stop after which a task is to be run again
 PROMOTIONS_A_LOOK = 100
 
 logger = logging.getLogger(__name__)
 Status = Run.Status
+# Of which ends the people are told: who stopped a run knows it.
+TOLD = {
+    Status.COMPLETED.value: Notification.Type.RUN_COMPLETED,
+    Status.ERROR.value: Notification.Type.RUN_FAILED,
+}
 
 
 def enqueue_run(run: Run) -> None:
@@ -39,13 +48,17 @@ def enqueue_run(run: Run) -> None:
     enqueue(EXECUTE, str(run.pk))
 
 
-def claim(run_id: uuid.UUID, *, worker: str) -> Run | None:
-    """Make the caller the one who runs it. None when it is not queued: run by another, stopped, or gone."""
-    now = timezone.now()
-    changed = Run.objects.filter(pk=run_id, status=Status.QUEUED).update(
-        status=Status.RUNNING, started_at=now, claim_token=uuid.uuid4(), worker=worker, lease_renewed_at=now
+def claim(run_id: uuid.UUID, *, worker: str, token: uuid.UUID | None = None) -> Run | None:
+    """Make the caller the one who runs it. None when it is not queued: run by another, stopped, or gone.
+
+    Called again with the same `token` after a commit whose answer was lost, it finds the claim made.
+    """
+    now, token = timezone.now(), token or uuid.uuid4()
+    Run.objects.filter(pk=run_id, status=Status.QUEUED).update(
+        status=Status.RUNNING, started_at=now, claim_token=token, worker=worker, lease_renewed_at=now
     )
-    return Run.objects.select_related("task", "agent", "project").get(pk=run_id) if changed else None
+    claimed = Run.objects.filter(pk=run_id, status=Status.RUNNING, claim_token=token)
+    return claimed.select_related("task", "agent", "project").first()
 
 
 def begin(run: Run) -> None:
@@ -55,9 +68,10 @@ def begin(run: Run) -> None:
     """
     [first] = events.write(run.pk, [events.started(run)], after=0)
     now = timezone.now()
-    Task.objects.filter(pk=run.task_id).update(
-        status=Task.Status.IN_PROGRESS, started_at=Coalesce("started_at", now), last_run=run, updated_at=now
-    )
+    if run.task_id is not None:
+        Task.objects.filter(pk=run.task_id).update(
+            status=Task.Status.IN_PROGRESS, started_at=Coalesce("started_at", now), last_run=run, updated_at=now
+        )
     note(
         Activity.Type.TASK_UPDATED,
         f"{run.agent_name} started working on '{run.task_title}'",
@@ -68,7 +82,7 @@ def begin(run: Run) -> None:
     # First the frame, then the bell: the web's first event goes out before a worker's second.
     transaction.on_commit(lambda: publish_run(run, [first]))
     enqueue_run(run)
-    logger.info("admitted on slot %s", run.slot, extra={"run_id": run.pk})
+    transaction.on_commit(lambda: logger.info("admitted on slot %s", run.slot, extra={"run_id": run.pk}))
 
 
 def promote() -> list[Run]:
@@ -120,6 +134,24 @@ def stop(run: Run, *, reason: str = "", wait_seconds: float = STOP_SECONDS) -> R
         if not Run.objects.active().filter(pk=run.pk).exists():
             break
     raise NotRunning
+
+
+def stop_all(which: Q, *, reason: str, wait_seconds: float = STOP_SECONDS) -> None:
+    """Stop these runs: the waiting and queued have ended at return, the running were told to, and waited for
+    together, `wait_seconds` at most.
+
+    First the waiting, so that none of them gets a slot that comes free. A status only moves on: what moved under
+    our hands is met at the next step.
+    """
+    early = Q(status__in=[Status.WAITING, Status.QUEUED])
+    for status in (Status.WAITING, Status.QUEUED):
+        for key in list(Run.objects.filter(which, status=status).values_list("pk", flat=True)):
+            finish(key, Status.STOPPED, error=reason, guard=early)
+    running = list(Run.objects.light().filter(which, status=Status.RUNNING))
+    request_stop(Q(pk__in=[run.pk for run in running]), reason=reason)
+    deadline = time.monotonic() + wait_seconds
+    for run in running:
+        await_end(run, seconds=max(deadline - time.monotonic(), 0))
 
 
 def request_stop(which: Q, *, reason: str) -> int:
@@ -179,7 +211,9 @@ def end_lost(run: Run, error: str) -> bool:
     )
 
 
-def finish(run_id: uuid.UUID, outcome: str, *, guard: Q, error: str = "", usage: dict | None = None) -> bool:
+def finish(
+    run_id: uuid.UUID, outcome: str, *, guard: Q, error: str = "", usage: dict[str, Any] | None = None
+) -> bool:
     """End a run: the only exit, for success, error, stop and loss. False when `guard` finds it no more.
 
     One transaction: the run's row (which is locked first), deliverable, task, activity, last event; the slot is
@@ -194,7 +228,7 @@ def finish(run_id: uuid.UUID, outcome: str, *, guard: Q, error: str = "", usage:
         before = Run.objects.light().select_for_update().filter(guard, pk=run_id).first()
         if before is None:
             return False
-        changes = {"status": outcome, "finished_at": now, "error": error}
+        changes: dict[str, Any] = {"status": outcome, "finished_at": now, "error": error}
         if usage is not None:
             changes["usage"] = usage
         changed = Run.objects.active().filter(guard, pk=run_id).update(**changes)
@@ -213,23 +247,37 @@ def _settle(run_id: uuid.UUID, outcome: str, error: str, *, was_waiting: bool, n
     run = Run.objects.select_related("task", "agent").get(pk=run_id)
     if outcome == Status.COMPLETED:
         hand_in(run, output)
-    if run.task is not None and not was_waiting:
-        _settle_task(run.task, run.agent, outcome, now)
+    if run.task is not None:
+        _settle_task(run.task, run, was_waiting=was_waiting, now=now)
     last = events.append_unfenced(run_id, events.ended(outcome, error))
-    note(*_sentence(run, outcome, error), task=run.task, agent=run.agent, run_id=str(run_id))
+    kind, said = _sentence(run, outcome, error)
+    note(kind, said, task=run.task, agent=run.agent, run_id=str(run_id))
+    if outcome in TOLD:
+        notifications.make(TOLD[outcome], said, task=run.task, run_id=str(run_id))
+    if outcome == Status.COMPLETED and run.task is not None:
+        complete_if_resolved(run.task.project_id)
     transaction.on_commit(lambda: publish_run(run, [last]))
-    logger.info("ended: %s%s", outcome, f" ({error})" if error else "", extra={"run_id": run_id})
+    how = f"{outcome} ({error})" if error else outcome
+    transaction.on_commit(lambda: logger.info("ended: %s", how, extra={"run_id": run_id}))
 
 
-def _settle_task(task: Task, agent: Agent | None, outcome: str, now: datetime) -> None:
-    changes: dict = {"updated_at": now}
-    if outcome != Status.COMPLETED:
+def _settle_task(task: Task, run: Run, *, was_waiting: bool, now: datetime) -> None:
+    """Write what the end of its run makes of a task. Where that only waited the task's own status stays."""
+    agent, changes = run.agent, dict[str, Any](updated_at=now)
+    if was_waiting:
+        Task.objects.filter(pk=task.pk).update(**changes)
+        return
+    if run.status == Status.STOPPED and PROJECT_PAUSED in (run.error, run.stop_reason):
+        changes["status"] = Task.Status.ASSIGNED
+    elif run.status != Status.COMPLETED:
         changes["status"] = Task.Status.BLOCKED
     elif (agent and agent.level == Agent.Level.INTERN) or task.metadata.get("requires_review") is True:
         changes["status"] = Task.Status.REVIEW
     else:
         changes |= {"status": Task.Status.DONE, "completed_at": Coalesce("completed_at", now)}
     Task.objects.filter(pk=task.pk).update(**changes)
+    if changes["status"] == Task.Status.REVIEW:
+        notifications.make_review_needed(task)
 
 
 def _sentence(run: Run, outcome: str, error: str) -> tuple[Activity.Type, str]:

@@ -10,6 +10,7 @@ import mmap
 import os
 import signal
 import socket
+from contextlib import suppress
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
@@ -18,7 +19,6 @@ from django.conf import settings
 from django.utils import timezone
 
 from mission_control.models import WorkerGroup
-from pocketpaw_site.environment import kept_secret
 
 BEAT_BELIEVED = timedelta(seconds=20)
 GROUP_VARIABLE = "MISSION_CONTROL_WORKER_GROUP"
@@ -28,8 +28,8 @@ _closing = mmap.mmap(-1, 1)  # one byte that a process shares with all its forks
 
 @cache
 def folder_id() -> str:
-    """Return the data folder's own name, made when it is first asked for."""
-    return hashlib.sha256(kept_secret(settings.DATA_DIR / "folder_id").encode()).hexdigest()[:16]
+    """Return the data folder's own name."""
+    return hashlib.sha256(settings.DATA_FOLDER_ID.encode()).hexdigest()[:16]
 
 
 @cache
@@ -38,12 +38,13 @@ def node() -> str:
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         namespace = str(Path("/proc/self/ns/pid").readlink())
-    except OSError:
+    except OSError:  # pragma: no cover - elsewhere than on Linux
         boot, namespace = "", ""
     return hashlib.sha256(f"{socket.gethostname()}/{boot}/{namespace}".encode()).hexdigest()[:16]
 
 
 def group() -> str:
+    """Return the group that this process works in."""
     return os.environ.get(GROUP_VARIABLE, "none")
 
 
@@ -53,6 +54,7 @@ def workers_of(group: str) -> str:
 
 
 def current_worker() -> str:
+    """Return this process's name as a worker."""
     pid = os.getpid()
     return f"{workers_of(group())}{node()}/{pid}-{_started(pid)}"
 
@@ -63,6 +65,7 @@ def close() -> None:
 
 
 def is_closing() -> bool:
+    """Tell whether this process was told to claim nothing any more."""
     return _closing[0] == 1
 
 
@@ -105,11 +108,10 @@ def _started(pid: int) -> str:
 
 def _alive_without_proc(pid: int) -> str:
     try:
-        os.kill(pid, 0)
+        with suppress(PermissionError):  # it lives, and is somebody else's
+            os.kill(pid, 0)
     except ProcessLookupError:
         return ""
-    except PermissionError:
-        pass
     return "alive"
 
 
@@ -127,6 +129,7 @@ def beat() -> None:
 
 
 def key_fingerprint() -> str:
+    """Return what tells secret keys apart and tells nobody the key."""
     return hashlib.sha256(settings.SECRET_KEY.encode()).hexdigest()[:16]
 
 

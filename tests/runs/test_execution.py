@@ -4,6 +4,7 @@ import threading
 import time
 
 import pytest
+from django.db import connection
 
 from agents.models import Agent
 from mission_control.models import Deliverable, Run, Task
@@ -82,7 +83,7 @@ def test_the_log_keeps_each_kind_of_event_in_order_and_joins_neighbouring_text(t
     run = carried_out(task, an_agent("scripted", options={"events": script}))
 
     said = list(run.events.order_by("seq").values_list("type", "content"))[1:-1]
-    joined = []
+    joined: list[tuple[str, str]] = []
     for type, content in said:
         if joined and joined[-1][0] == type and type in ("message", "thinking"):
             joined[-1] = (type, joined[-1][1] + content)
@@ -132,6 +133,29 @@ def test_what_no_database_takes_is_replaced(task):
     assert (run.status, run.error) == (Status.COMPLETED, "")
     assert run.output == "nul \ufffd and ? end"
     assert run.events.get(type="tool_use").metadata == {"input": {"nul \ufffd": ["?"]}}
+
+
+def test_a_key_that_comes_in_two_batches_is_neither_stored_nor_handed_in(task):
+    script = [["message", "My key is sk-abcdefgh"], ["message", "ijklmnopqrstuvwxyz. Take care."]]
+    run = carried_out(task, an_agent("scripted", options={"events": script, "delay": 0.3}))
+
+    assert run.output == "My key is [redacted]. Take care."
+    assert Deliverable.objects.get(task=task).content == run.output
+    assert numbers(run) == list(range(1, run.last_seq + 1))
+
+
+def test_a_run_that_says_nothing_but_what_may_be_the_beginning_of_a_key_says_it_at_its_end(task):
+    run = carried_out(task, an_agent("scripted", options={"events": [["message", "sk-"]], "delay": 0.3}))
+
+    assert (run.status, run.output) == (Status.COMPLETED, "sk-")
+
+
+def test_what_the_agent_is_sent_is_what_is_kept_also_where_no_database_would_take_it(task):
+    agent = an_agent("demo", specialties=["nul \x00", "\ud800"] if connection.vendor == "sqlite" else ["plain"])
+    run = carried_out(task, agent)
+
+    assert run.status == Status.COMPLETED
+    assert run.prompt.encode() and "\x00" not in run.prompt
 
 
 def test_an_interns_work_goes_to_review(task):

@@ -1,12 +1,42 @@
-from rest_framework.response import Response
+"""Projects, and the files that their agents work on."""
 
-from mission_control import projects
+from pathlib import PurePosixPath
+from typing import Any
+
+from django.db.models import QuerySet
+from django.http import HttpResponse
+from django.utils.http import content_disposition_header
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from mission_control import files, projects
 from mission_control.api import querysets
 from mission_control.api.filters import ProjectFilter
-from mission_control.api.serializers.projects import ProjectChange, ProjectCreate, ProjectReader
+from mission_control.api.negotiation import IgnoreAccept
+from mission_control.api.schema import one_of
+from mission_control.api.serializers.projects import (
+    FileReader,
+    ProjectChange,
+    ProjectCreate,
+    ProjectDetail,
+    ProjectReader,
+)
 from mission_control.api.serializers.tasks import TaskReader
-from mission_control.api.views.base import ObjectViews
+from mission_control.api.views.base import ObjectViews, find
+from mission_control.models import Project, Task
 from mission_control.projects.progress import progress
+
+PLAIN = ("approve", "pause", "resume")  # mere changes of the status; what they bring about is Deep Work's
+TEXT, BINARY = "text/plain", "application/octet-stream"
+PATH = OpenApiParameter(
+    "path",
+    {"type": "string", "maxLength": files.PATH_CHARS, "pattern": r"^(?!/)(?![^\x00]*\.\.)[^\x00]*$"},
+    description="Relative to the project's folder.",
+)
 
 
 class ProjectViews(ObjectViews):
@@ -16,24 +46,78 @@ class ProjectViews(ObjectViews):
     filterset_class = ProjectFilter
     noun, one, many, reader = "Project", "project", "projects", ProjectReader
     writers = {"create": ProjectCreate, "partial_update": ProjectChange}
+    lists = {"files": FileReader}
+    answers = {"retrieve": ProjectDetail} | dict.fromkeys(PLAIN, one_of("project", ProjectReader))
+    action_permissions = {name: ["mission_control.change_project"] for name in PLAIN}
 
-    def create(self, request) -> Response:
+    def create(self, request: Request) -> Response:
         return self.now(projects.create(**self.given()))
 
-    def retrieve(self, request, pk: str) -> Response:
+    def retrieve(self, request: Request, pk: str) -> Response:
         project = self.find(pk)
-        tasks = querysets.tasks().filter(project=project)
-        return Response(
-            {
-                "project": self.reader(project).data,
-                "tasks": TaskReader(tasks, many=True).data,
-                "progress": progress(project),
-            }
-        )
+        return Response(with_tasks(project, querysets.tasks().filter(project=project)))
 
-    def partial_update(self, request, pk: str) -> Response:
+    def partial_update(self, request: Request, pk: str) -> Response:
         return self.now(projects.change(self.find(pk), **self.given()))
 
-    def destroy(self, request, pk: str) -> Response:
+    def destroy(self, request: Request, pk: str) -> Response:
         projects.delete(self.find(pk))
         return self.deleted(pk)
+
+    def approve(self, request: Request, pk: str) -> Response:
+        return self.now(projects.change(self.find(pk), status=Project.Status.APPROVED))
+
+    def pause(self, request: Request, pk: str) -> Response:
+        return self.now(projects.change(self.find(pk), status=Project.Status.PAUSED))
+
+    def resume(self, request: Request, pk: str) -> Response:
+        return self.now(projects.change(self.find(pk), status=Project.Status.EXECUTING))
+
+    @extend_schema(parameters=[PATH])
+    def files(self, request: Request, pk: str) -> Response:
+        return self.listed(files.files_in(self.find(pk), request.query_params.get("path", "")))
+
+
+class FileContentView(APIView):
+    """A file in a project's folder, to be saved: as text where it is UTF-8, never as what a browser would run."""
+
+    queryset = Project.objects.all()
+    renderer_classes = [JSONRenderer]
+    content_negotiation_class = IgnoreAccept
+    answers = {"get": {(200, TEXT): OpenApiTypes.STR, (200, BINARY): OpenApiTypes.BINARY}}
+
+    @extend_schema(parameters=[PATH])
+    def get(self, request: Request, pk: str) -> HttpResponse:
+        path = request.query_params.get("path", "")
+        content = files.content_of(find(Project.objects.all(), "Project", pk), path)
+        return HttpResponse(
+            content,
+            content_type=f"{TEXT}; charset=utf-8" if _is_text(content) else BINARY,
+            headers={
+                "Content-Disposition": content_disposition_header(as_attachment=True, filename=_file_name(path)),
+                "X-Content-Type-Options": "nosniff",
+                "Cache-Control": "no-store",
+            },
+        )
+
+
+def with_tasks(project: Project, tasks: QuerySet[Task]) -> dict[str, Any]:
+    """Return a project, its tasks and how far it is, as an answer holds them."""
+    return {
+        "project": ProjectReader(project).data,
+        "tasks": TaskReader(tasks, many=True).data,
+        "progress": progress(project),
+    }
+
+
+def _is_text(content: bytes) -> bool:
+    try:
+        return "\x00" not in content.decode()
+    except UnicodeDecodeError:
+        return False
+
+
+def _file_name(path: str) -> str:
+    """Return the file's own name without what a header cannot carry."""
+    name = PurePosixPath(path).name
+    return "".join(character if character.isprintable() else "_" for character in name)

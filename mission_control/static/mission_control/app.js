@@ -55,9 +55,6 @@ function takeBoardFrame({ event_type: name, data }) {
     const title = byId(`task-${data.task_id}`)?.querySelector(".task-title")?.textContent.trim();
     if (title) say(`${title}: ${name === "mc_task_started" ? "started" : data.status}.`);
     if (name === "mc_task_completed") refreshDependents(data.task_id);
-  } else if (name === "mc_activity_created" && data.activity.task_id) {
-    refreshRow(data.activity.task_id);
-    refreshDependents(data.activity.task_id);
   } else if (name === "mc_task_updated") {
     refreshRow(data.task.id);
     refreshDependents(data.task.id);

@@ -1,0 +1,83 @@
+"""Deep Work: a project's plan, and what begins, pauses and goes on with its execution."""
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from mission_control import tasks
+from mission_control.api import querysets
+from mission_control.api.serializers.documents import DocumentReader
+from mission_control.api.serializers.projects import ProjectPlan, ProjectReader, ProjectSteered, TaskSkipped
+from mission_control.api.serializers.tasks import TaskReader
+from mission_control.api.views.base import ObjectViews, find
+from mission_control.api.views.projects import with_tasks
+from mission_control.models import Project, Task
+from mission_control.projects import steering
+from mission_control.projects.levels import execution_levels
+from mission_control.projects.progress import progress
+from mission_control.runs.errors import WrongState
+
+VIEW = [f"mission_control.view_{name}" for name in ("project", "task", "deliverable")]
+CHANGE, START, STOP = (f"mission_control.{name}" for name in ("change_project", "add_run", "change_run"))
+
+
+class DeepWorkViews(ObjectViews):
+    """Projects in execution. To begin one is to run tasks, to pause it is to stop them: that is asked for too."""
+
+    queryset = querysets.projects()
+    noun, one, many, reader = "Project", "project", "projects", ProjectReader
+    answers = {
+        "plan": ProjectPlan,
+        "approve": ProjectSteered,
+        "pause": ProjectSteered,
+        "resume": ProjectSteered,
+        "skip": TaskSkipped,
+    }
+    refusals = {name: [WrongState] for name in ("approve", "pause", "resume", "skip")}
+    action_permissions = {
+        "plan": VIEW,
+        "approve": [CHANGE, START],
+        "pause": [CHANGE, STOP],
+        "resume": [CHANGE, START],
+        "skip": ["mission_control.change_task"],
+    }
+
+    @extend_schema(operation_id="deep_work_plan")
+    def plan(self, request: Request, pk: str) -> Response:
+        project = self.find(pk)
+        rows = querysets.tasks().filter(project=project)
+        levels = execution_levels(project, rows)
+        prd, analysis = project.prd_document, project.metadata.get("goal_analysis")
+        return Response(
+            {
+                **with_tasks(project, rows),
+                "prd": DocumentReader(prd).data if prd else None,
+                "execution_levels": levels,
+                "task_level_map": {str(key): level for level, keys in enumerate(levels) for key in keys},
+                "goal_analysis": analysis if isinstance(analysis, dict) else None,
+            }
+        )
+
+    @extend_schema(operation_id="deep_work_approve")
+    def approve(self, request: Request, pk: str) -> Response:
+        return self.steered(steering.approve(self.find(pk)))
+
+    @extend_schema(operation_id="deep_work_pause")
+    def pause(self, request: Request, pk: str) -> Response:
+        return self.steered(steering.pause(self.find(pk)))
+
+    @extend_schema(operation_id="deep_work_resume")
+    def resume(self, request: Request, pk: str) -> Response:
+        return self.steered(steering.resume(self.find(pk)))
+
+    def steered(self, project: Project) -> Response:
+        return Response({"success": True, "project": self.reader(self.find(str(project.pk))).data})
+
+    @extend_schema(operation_id="deep_work_skip")
+    def skip(self, request: Request, pk: str, task_id: str) -> Response:
+        project, task = self.find(pk), find(Task.objects.all(), "Task", task_id)
+        if task.project_id != project.pk:
+            raise WrongState("Task does not belong to this project")
+        skipped = tasks.skip(task)
+        shown = TaskReader(find(querysets.tasks(), "Task", str(skipped.pk))).data
+        return Response({"success": True, "task": shown, "progress": progress(project)})

@@ -1,0 +1,45 @@
+"""Start a project's execution, pause it, and go on with it."""
+
+from django.db import transaction
+from django.db.models import Q
+
+from mission_control.models import Project
+from mission_control.projects import change, locked
+from mission_control.runs.completion import complete_if_resolved
+from mission_control.runs.errors import WrongState
+from mission_control.runs.lifecycle import PROJECT_PAUSED, STOP_SECONDS, stop_all
+
+Status = Project.Status
+
+
+def approve(project: Project) -> Project:
+    """Let a project whose plan awaits approval be executed. Raises WrongState, NotFound."""
+    return _move(project, Status.AWAITING_APPROVAL, to=Status.EXECUTING)
+
+
+def resume(project: Project) -> Project:
+    """Let a paused project be executed again. Raises WrongState, NotFound."""
+    return _move(project, Status.PAUSED, to=Status.EXECUTING)
+
+
+def pause(project: Project, *, wait_seconds: float = STOP_SECONDS) -> Project:
+    """Pause a project that is executing and stop its runs; tasks that were running are assigned again.
+
+    The status is committed first: whoever admits runs of the project by itself locks the same row and requires it
+    to be executing, so that none is begun behind the stop. Of a paused project it stops what still runs. Waits
+    `wait_seconds` at most for the agents to end. Raises WrongState, NotFound.
+    """
+    project = _move(project, Status.EXECUTING, Status.PAUSED, to=Status.PAUSED)
+    stop_all(Q(task__project=project), reason=PROJECT_PAUSED, wait_seconds=wait_seconds)
+    return project
+
+
+def _move(project: Project, *expected: Status, to: Status) -> Project:
+    """Change the status from one of the expected. Locks the row. Where nothing is left to do it is completed."""
+    with transaction.atomic():
+        project = locked(project)
+        if project.status not in expected:
+            raise WrongState(f"Project status is not {expected[0]}")
+        project = change(project, status=to)
+        complete_if_resolved(project.pk)
+    return project
