@@ -5,12 +5,19 @@ VENV := .venv
 IN_VENV := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check clean
+# In the order in which they say the most in the least time.
+CHECKS := lint imports templates types migrations audit coverage
+ROUNDS ?= 20
+MEASURED := $(shell find agents mission_control pocketpaw_site templates tests -name '*.py' -o -name '*.html' -o -name '*.js')
+.PHONY: help run dev test check $(CHECKS) bench chaos fuzz clean
 
 help:
 	@echo "make run    serve Mission Control on http://127.0.0.1:8000 (PORT=… HOST=… choose another address)"
 	@echo "make test   run the tests, on SQLite and, where they are installed, on PostgreSQL and Redis"
-	@echo "make check  lint and check the format"
+	@echo "make check  lint, types, imports, templates, migrations, known vulnerabilities, and what the tests cover"
+	@echo "make bench  measure how fast it is (ARGS='--quick' for a short try)"
+	@echo "make chaos  break the running product on purpose (ROUNDS=… SEED=…)"
+	@echo "make fuzz   send the running product what the API's schema allows, and what it does not (ARGS=…)"
 	@echo "make clean  remove the virtual environment (the data stays)"
 
 # Make the virtual environment hold what the requirements file $(1) lists. The stamp keeps what was installed and
@@ -43,15 +50,59 @@ run:
 	$(call set_up,requirements.txt)
 	@exec $(IN_VENV) manage.py up
 
-test:
+dev:
 	$(call set_up,requirements-dev.txt)
-	$(IN_VENV) -m pytest -n 4 --dist worksteal
-	$(IN_VENV) -m pytest -n 4 --dist worksteal --profile server tests/runs tests/sockets tests/api tests/system
 
-check:
-	$(call set_up,requirements-dev.txt)
+# Every process that the tests start is measured; the parts become the one file `.coverage`. What a killed process
+# left half written is no part: combining says so and goes on.
+test: dev
+	@$(IN_VENV) -m coverage erase
+	$(IN_VENV) -m coverage run -m pytest -n 4 --dist worksteal
+	$(IN_VENV) -m coverage run -m pytest -n 4 --dist worksteal --profile server \
+	  tests/runs tests/sockets tests/api tests/system
+	@$(IN_VENV) -m coverage combine --quiet 2>/dev/null; status=$$?; rm -f .coverage.*; exit $$status
+
+.coverage: $(MEASURED)
+	@$(MAKE) test
+
+check: $(CHECKS)
+
+# The tools load the settings, which need a data folder: not the one with the data.
+$(CHECKS): export MISSION_CONTROL_DATA_DIR = $(CURDIR)/$(VENV)/data
+$(CHECKS): export MISSION_CONTROL_ENV_FILE =
+$(CHECKS): dev
+
+lint:
 	$(IN_VENV) -m ruff check .
 	$(IN_VENV) -m ruff format --check .
 
+imports:
+	$(VENV)/bin/lint-imports --no-logo
+
+templates:
+	$(VENV)/bin/djade --check --target-version 5.2 templates/*.html
+
+types:
+	$(IN_VENV) -m mypy
+
+migrations:
+	$(IN_VENV) manage.py makemigrations --check --dry-run
+
+audit:
+	$(IN_VENV) .ci/audit.py
+
+# All of the product nine tenths, and the heart of it whole.
+coverage: .coverage
+	$(IN_VENV) -m coverage report --skip-covered
+	$(IN_VENV) -m coverage report --include='mission_control/runs/*' --fail-under=100
+
+bench: dev
+	@$(IN_VENV) -m bench $(ARGS)
+
+chaos: dev
+	@$(IN_VENV) -m tests.chaos --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+fuzz: dev
+	@$(IN_VENV) -m tests.fuzz $(if $(SEED),--seed $(SEED)) $(ARGS)
 clean:
 	rm -rf $(VENV)

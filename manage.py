@@ -6,6 +6,7 @@ import sys
 
 
 def main() -> None:
+    """Run the command; what keeps it from starting is said in one line."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pocketpaw_site.settings")
     if sys.argv[1:2] == ["worker"]:
         os.environ["MISSION_CONTROL_PROCESS"] = "worker"  # the settings differ; see their database part

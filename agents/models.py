@@ -1,6 +1,7 @@
 """Who does the work: an agent is a name, a role and the backend that runs it."""
 
 import uuid
+from typing import Any
 
 from django.conf import settings
 from django.db import models
@@ -8,6 +9,7 @@ from django.utils.text import slugify
 
 
 def default_backend() -> str:
+    """Return the backend of an agent that names none."""
     return settings.DEFAULT_BACKEND
 
 
@@ -50,7 +52,7 @@ class Agent(models.Model):
     def __str__(self) -> str:
         return self.name
 
-    def save(self, *args, **kwargs) -> None:
+    def save(self, *args: Any, **kwargs: Any) -> None:
         if not self.session_key:
             self.session_key = f"agent:{slugify(self.name) or 'agent'}:main"
         super().save(*args, **kwargs)

@@ -136,7 +136,9 @@ class Filling:
     def events_of_run(self, outcome: str, at: datetime) -> Iterable[RunEvent]:
         kind = RunEvent.Type
         started = {"phase": "started", "agent_id": "", "attempt": 1}
-        said = [(kind.MESSAGE, self.text(200), {}) for _ in range(self.events_a_run - 2)]
+        said: list[tuple[str, str, dict]] = [
+            (kind.MESSAGE, self.text(200), {}) for _ in range(self.events_a_run - 2)
+        ]
         ended = {"phase": "ended", "error": None}
         drafts = [(kind.STATUS, "started", started), *said, (kind.STATUS, outcome, ended)]
         for seq, (type, content, metadata) in enumerate(drafts, start=1):
@@ -168,7 +170,7 @@ def write(filling: Filling, numbers: Iterable[int]) -> None:
             rows[type(row)].append(row)
     with transaction.atomic():
         for model in ORDER:
-            model.objects.bulk_create(rows[model])
+            model._default_manager.bulk_create(rows[model])
 
 
 def keep_given_dates() -> None:

@@ -44,7 +44,8 @@ class Reader:
         async with connection:
             await connection.recv()  # the greeting: what starts from here on comes whole
             crowd.has_come()
-            async for frame in connection:
+            async for received in connection:
+                frame = str(received)  # it is text already
                 self.got.append((time.monotonic(), crowd.shared.setdefault(frame, frame)))
                 if COMPLETED in frame[:HEAD_CHARS]:
                     crowd.has_finished(json.loads(frame)["data"]["run_id"])

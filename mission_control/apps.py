@@ -1,3 +1,5 @@
+"""The Django app of Mission Control; it registers the system checks."""
+
 from django.apps import AppConfig
 
 

@@ -166,5 +166,5 @@ def _bell_of(pid: int) -> Bell:
 
 
 @cache
-def _redis_bell(pid: int) -> RedisBell:
+def _redis_bell(_pid: int) -> RedisBell:
     return RedisBell(settings.REDIS_URL)

@@ -3,9 +3,11 @@
 The row is written in the transaction that needs the job, so that there is no gap between commit and enqueue.
 """
 
+import logging
+import time
 from functools import cache
 
-from django.db import transaction
+from django.db import DatabaseError, transaction
 from django.utils import timezone
 from django_q.brokers.orm import ORM
 from django_q.conf import Conf
@@ -13,7 +15,11 @@ from django_q.tasks import async_task
 
 from mission_control.bells import LONGEST_WAIT_SECONDS, jobs_bell, ring_for_jobs
 
+AWAY_SECONDS = 0.5  # between two looks while the database does not answer
+
 Jobs = list[tuple[int, str]]  # the row's key and the signed call
+
+logger = logging.getLogger(__name__)
 
 
 class DoorbellBroker(ORM):
@@ -22,13 +28,30 @@ class DoorbellBroker(ORM):
     It listens before it looks into the queue: what is committed after that look rings.
     """
 
+    is_away = False  # the database, at the last look
+
     def dequeue(self) -> Jobs | None:
         bell = jobs_bell()
         bell.listen()
-        jobs = self.take()
+        try:
+            jobs = self.take()
+        except DatabaseError as error:  # django-q2 would pause for ten seconds and begin a new process
+            if not self.is_away:
+                logger.warning("the queue cannot be read (%s); looking again", type(error).__name__)
+            self.is_away = True
+            time.sleep(AWAY_SECONDS)
+            return None
+        self.is_away = False
         if jobs is None:
             bell.wait(LONGEST_WAIT_SECONDS)
         return jobs
+
+    def acknowledge(self, task_id: int) -> None:
+        """Remove a job that was done. One that stays comes once more, and finds nothing to claim."""
+        try:
+            super().acknowledge(task_id)
+        except DatabaseError as error:
+            logger.warning("a job that was done stays in the queue (%s)", type(error).__name__)
 
     def take(self) -> Jobs | None:
         """Return the next job, locked for `retry` seconds, or None when there is none."""

@@ -1,3 +1,5 @@
+"""Ids as clients spell them."""
+
 import uuid
 
 

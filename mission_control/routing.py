@@ -1,5 +1,7 @@
 """Where the sockets are; each path with or without a trailing slash."""
 
+from typing import Any
+
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.urls import re_path
 
@@ -21,11 +23,17 @@ class NoSuchSocket(AsyncWebsocketConsumer):
         await self.close(UNKNOWN)
 
 
+def socket(pattern: str, consumer: type[AsyncWebsocketConsumer]) -> Any:
+    """Return a route. Of Django's a route leads to a view; channels' router takes an application instead."""
+    application: Any = consumer.as_asgi()
+    return re_path(pattern, application)
+
+
 websocket_urlpatterns = [
-    re_path(r"^ws/?$", PocketPawConsumer.as_asgi()),
-    re_path(r"^ws/mission-control/?$", BoardConsumer.as_asgi()),
-    re_path(r"^ws/mission-control/tasks/(?P<key>[^/]+)/?$", TaskConsumer.as_asgi()),
-    re_path(r"^ws/mission-control/projects/(?P<key>[^/]+)/?$", ProjectConsumer.as_asgi()),
-    re_path(r"^ws/mission-control/runs/(?P<key>[^/]+)/?$", RunConsumer.as_asgi()),
-    re_path(r"", NoSuchSocket.as_asgi()),
+    socket(r"^ws/?$", PocketPawConsumer),
+    socket(r"^ws/mission-control/?$", BoardConsumer),
+    socket(r"^ws/mission-control/tasks/(?P<key>[^/]+)/?$", TaskConsumer),
+    socket(r"^ws/mission-control/projects/(?P<key>[^/]+)/?$", ProjectConsumer),
+    socket(r"^ws/mission-control/runs/(?P<key>[^/]+)/?$", RunConsumer),
+    socket(r"", NoSuchSocket),
 ]

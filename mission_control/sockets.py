@@ -1,14 +1,24 @@
 """Who is at the other end of a WebSocket: a token, or the browser's session with its Origin checked."""
 
 import logging
+from contextlib import suppress
+from typing import Any
 from urllib.parse import parse_qs
 
+from asgiref.typing import ASGIReceiveCallable, ASGISendCallable
+from autobahn.exception import Disconnected
 from channels.auth import AuthMiddlewareStack
 from channels.db import database_sync_to_async
 from channels.security.websocket import AllowedHostsOriginValidator
 from django.contrib.auth.models import AnonymousUser
-from knox.auth import TokenAuthentication
-from rest_framework.exceptions import AuthenticationFailed
+from django.db import InterfaceError, OperationalError
+
+from mission_control import access
+
+Scope = dict[str, Any]  # ASGI's, and what channels and we add to it
+
+TRY_AGAIN_LATER = 1013  # of the WebSocket protocol's own codes
+CLIENT_GONE = (Disconnected, OSError)  # what `send` raises then: daphne's, and what ASGI says of other servers
 
 logger = logging.getLogger(__name__)
 
@@ -17,33 +27,51 @@ class SocketLogin:
     """Put the user into the scope: from `Authorization: Bearer`, `?token=`, or the session cookie.
 
     A browser sends the cookie by itself, so there the Origin must be ours; a token is sent on purpose. Who brings
-    neither is nobody yet, and may log in by message where the socket allows it.
+    neither is nobody yet, and may log in by message where the socket allows it. While the database is away a
+    socket is closed with 1013, "try again later".
     """
 
-    def __init__(self, app) -> None:
+    def __init__(self, app: Any) -> None:
         self.app = app
-        self.by_session = AllowedHostsOriginValidator(AuthMiddlewareStack(app))
+        self.by_session: Any = AllowedHostsOriginValidator(AuthMiddlewareStack(app))
 
-    async def __call__(self, scope, receive, send):
+    async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        accepted = False
+
+        async def noted(message: Any) -> None:
+            nonlocal accepted
+            accepted = accepted or message["type"] == "websocket.accept"
+            await send(message)
+
+        try:
+            await self.serve(scope, receive, noted)
+        except (OperationalError, InterfaceError) as error:
+            logger.warning("a socket is closed: the database does not answer (%s)", type(error).__name__)
+            with suppress(*CLIENT_GONE):
+                if not accepted:
+                    await send({"type": "websocket.accept", "subprotocol": None, "headers": []})
+                await send({"type": "websocket.close", "code": TRY_AGAIN_LATER, "reason": None})
+
+    async def serve(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         token = token_in(scope)
         if token is not None:
-            return await self.app({**scope, "user": await user_of(token)}, receive, send)
-        if b"cookie" in dict(scope["headers"]):
-            return await self.by_session(scope, receive, send)
-        return await self.app({**scope, "user": AnonymousUser()}, receive, send)
+            found = await token_of(token)
+            user = found.user if found else AnonymousUser()
+            await self.app({**scope, "user": user, "access_token": found}, receive, send)
+        elif b"cookie" in dict(scope["headers"]):
+            await self.by_session(scope, receive, send)
+        else:
+            await self.app({**scope, "user": AnonymousUser()}, receive, send)
 
 
-def token_in(scope) -> str | None:
-    header = dict(scope["headers"]).get(b"authorization", b"").decode("latin-1").split()
+def token_in(scope: Scope) -> str | None:
+    """Return the token that the request brings, from its header or else its query."""
+    headers: dict[bytes, bytes] = dict(scope["headers"])
+    header = headers.get(b"authorization", b"").decode("latin-1").split()
     if len(header) == 2 and header[0].lower() == "bearer":
         return header[1]
-    return parse_qs(scope.get("query_string", b"").decode("latin-1")).get("token", [None])[0]
+    query: bytes = scope.get("query_string", b"")
+    return parse_qs(query.decode("latin-1")).get("token", [None])[0]
 
 
-@database_sync_to_async
-def user_of(token: str):
-    """Return the token's user, or an anonymous one."""
-    try:
-        return TokenAuthentication().authenticate_credentials(token.encode("utf-8", "replace"))[0]
-    except AuthenticationFailed:
-        return AnonymousUser()
+token_of = database_sync_to_async(access.token_of)

@@ -1,3 +1,5 @@
+"""The Django app of the site; it brings the commands."""
+
 from django.apps import AppConfig
 
 

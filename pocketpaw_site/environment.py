@@ -8,9 +8,10 @@ import secrets
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 
-from environs import Env, EnvError
+from environs import Env, EnvError, ValidationError
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 
@@ -44,6 +45,14 @@ def read_environment() -> Env:
     if name and Path(name).is_file():
         env.read_env(name, recurse=False)
     return env
+
+
+def network(text: str) -> IPv4Network | IPv6Network:
+    """Return the network that the text names; one address is a network too. Raises ValidationError."""
+    try:
+        return ip_network(text.strip(), strict=False)
+    except ValueError:
+        raise ValidationError("This is no address and no network.") from None
 
 
 def prepare_data_dir(path: Path, *, folders: Iterable[str] = ()) -> Path:

@@ -2,14 +2,24 @@
 
 import json
 import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.core.handlers.asgi import ASGIRequest
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, JsonResponse
+from django.http.response import HttpResponseBase
 from django.utils.http import parse_header_parameters
 
 logger = logging.getLogger(__name__)
+
+GetResponse = Callable[[HttpRequest], HttpResponseBase | Awaitable[HttpResponseBase]]
+# ASGI's terms, as loose as its messages are.
+Message = Mapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[dict[str, Any], Receive, Send], Awaitable[None]]
 
 
 class Request(ASGIRequest):
@@ -19,7 +29,7 @@ class Request(ASGIRequest):
     nobody's to answer.
     """
 
-    def _set_content_type_params(self, meta) -> None:
+    def _set_content_type_params(self, meta: dict[str, Any]) -> None:
         self.content_type, self.content_params = parse_header_parameters(meta.get("CONTENT_TYPE", ""))
 
 
@@ -30,12 +40,12 @@ class DatabaseAway:
     DETAIL = "The database does not answer at the moment. Try again."
     RETRY_AFTER_SECONDS = 2
 
-    def __init__(self, get_response) -> None:
+    def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
         if iscoroutinefunction(get_response):
             markcoroutinefunction(self)
 
-    def __call__(self, request: HttpRequest):
+    def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> JsonResponse | None:
@@ -47,24 +57,25 @@ class DatabaseAway:
 
 
 class BodyTooLarge(Exception):
-    pass
+    """The body grew over the limit while it came."""
 
 
 class BodyLimit:
     """ASGI middleware: a body over `max_bytes` is answered 413 with the API's form of an error."""
 
-    def __init__(self, app, *, max_bytes: int) -> None:
+    def __init__(self, app: Application, *, max_bytes: int) -> None:
         self.app = app
         self.max_bytes = max_bytes
 
-    async def __call__(self, scope, receive, send):
-        length = dict(scope["headers"]).get(b"content-length", b"0")
+    async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        length = headers.get(b"content-length", b"0")
         if length.isdigit() and int(length) > self.max_bytes:
             await self.refuse(send)
             return
         taken = 0
 
-        async def counted():
+        async def counted() -> Message:
             nonlocal taken
             message = await receive()
             taken += len(message.get("body", b""))
@@ -77,7 +88,7 @@ class BodyLimit:
         except BodyTooLarge:
             await self.refuse(send)
 
-    async def refuse(self, send) -> None:
+    async def refuse(self, send: Send) -> None:
         body = json.dumps({"detail": f"The body is larger than {self.max_bytes} bytes"}).encode()
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
         await send({"type": "http.response.start", "status": 413, "headers": headers})

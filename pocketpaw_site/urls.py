@@ -1,3 +1,5 @@
+"""All paths: the admin, the page, the API."""
+
 from django.contrib import admin
 from django.urls import include, path
 

@@ -10,6 +10,8 @@ NAMES = {
     "silent": "tests.backends.Silent",
     "stubborn": "tests.backends.Stubborn",
     "broken": "tests.backends.Broken",
+    "leaving": "tests.backends.Leaving",
+    "sulking": "tests.backends.Sulking",
 }
 
 
@@ -74,3 +76,26 @@ class Broken(Scripted):
     async def stream(self, prompt, options, workdir):
         yield says("so far so good")
         raise ValueError("cannot read /etc/secrets/api.key with sk-abcdefghijklmnopqrstuvwx")
+
+
+class Leaving(Scripted):
+    """Takes the process for its own."""
+
+    name = "leaving"
+
+    async def stream(self, prompt, options, workdir):
+        yield says("good bye")
+        raise SystemExit(1)
+
+
+class Sulking(Scripted):
+    """Fails when it is cancelled."""
+
+    name = "sulking"
+
+    async def stream(self, prompt, options, workdir):
+        yield says("not now")
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            raise RuntimeError("not like this") from None

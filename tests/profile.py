@@ -41,8 +41,10 @@ def _prepare() -> None:
 
 
 def _servers(folder: Path) -> dict[str, str]:
-    """Start what the server profile needs. Where it is missing say so in one line and run no test: that is a
-    failure where `CI` is set."""
+    """Start what the server profile needs.
+
+    Where it is missing say so in one line and run no test: that is a failure where `CI` is set.
+    """
     from tests.servers import start_for_tests
 
     try:

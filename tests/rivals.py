@@ -3,7 +3,8 @@
 import multiprocessing
 import uuid
 from collections.abc import Callable
-from typing import Any
+from multiprocessing.process import BaseProcess
+from typing import Any, Literal
 
 from django.db import connection, connections
 
@@ -42,7 +43,7 @@ def _rival(function, share, barrier, answers) -> None:
 
 
 # ---------------------------------------------------------------- what rivals do
-def admit_one(task: uuid.UUID, agent: uuid.UUID, when_full: str = "reject") -> str:
+def admit_one(task: uuid.UUID, agent: uuid.UUID, when_full: Literal["reject", "queue"] = "reject") -> str:
     from agents.models import Agent
     from mission_control.models import Task
     from mission_control.runs.admission import admit
@@ -81,7 +82,7 @@ def work_off(task: uuid.UUID, agent: uuid.UUID) -> str:
     return "done"
 
 
-def start(function: Callable[..., Any], *arguments: Any) -> multiprocessing.Process:
+def start(function: Callable[..., Any], *arguments: Any) -> BaseProcess:
     """Start one process that calls the function, with connections of its own."""
     connections.close_all()
     process = multiprocessing.get_context("fork").Process(target=function, args=arguments)

@@ -6,7 +6,7 @@ nor Channels, nor Mission Control's settings.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -68,9 +68,8 @@ class Backend(ABC):
     @abstractmethod
     def stream(
         self, prompt: str, options: Mapping[str, Any], workdir: Path
-    ) -> AsyncIterator[BackendEvent | Usage]:
-        """Yield what the agent says and does until it is done.
-
+    ) -> AsyncGenerator[BackendEvent | Usage, None]:
+        """Yield what the agent says and does until it is done. Its `aclose` ends it early.
         `options` have been checked against `options_schema`. `workdir` exists and is the agent's to use.
         Raises BackendError when the agent fails; everything yielded before stands.
         """

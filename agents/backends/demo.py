@@ -6,7 +6,7 @@ pace, with a failure where one is asked for.
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,12 +69,12 @@ class Demo(Backend):
 
     def stream(
         self, prompt: str, options: Mapping[str, Any], workdir: Path
-    ) -> AsyncIterator[BackendEvent | Usage]:
+    ) -> AsyncGenerator[BackendEvent | Usage, None]:
         """Yield a rehearsal where any option is given, otherwise the account of the prompt."""
         return _rehearsal(options) if options else _account(prompt)
 
 
-async def _rehearsal(options: Mapping[str, Any]) -> AsyncIterator[BackendEvent]:
+async def _rehearsal(options: Mapping[str, Any]) -> AsyncGenerator[BackendEvent, None]:
     chunks = int(options.get("chunks", 200))
     size = int(options.get("chunk_bytes", 50))
     delay_seconds = float(options.get("delay_seconds", 0.05))
@@ -115,7 +115,7 @@ class _Outline:
         return [title for kind, title in self.documents if kind == "deliverable"]
 
 
-async def _account(prompt: str) -> AsyncIterator[BackendEvent]:
+async def _account(prompt: str) -> AsyncGenerator[BackendEvent, None]:
     outline = _Outline.of(prompt)
     events = list(_account_events(outline))
     for event in events:

@@ -9,7 +9,7 @@ import importlib.util
 import json
 import logging
 import os
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import aclosing, asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -104,7 +104,7 @@ class PydanticAI(Backend):
 
     async def stream(
         self, prompt: str, options: Mapping[str, Any], workdir: Path
-    ) -> AsyncIterator[BackendEvent | Usage]:
+    ) -> AsyncGenerator[BackendEvent | Usage, None]:
         """Yield text and thoughts as they arrive, then the usage. Raises BackendError, and never tries again."""
         if reason := self.missing():
             raise BackendError(reason)
@@ -244,12 +244,19 @@ def _normalised(url: str) -> tuple[str, str, int | None, str]:
 
 
 # ---------------------------------------------------------------- one request and its answer
-async def _answer(model: "Model", prompt: str, options: Mapping[str, Any]) -> AsyncIterator[BackendEvent | Usage]:
+async def _answer(
+    model: "Model", prompt: str, options: Mapping[str, Any]
+) -> AsyncGenerator[BackendEvent | Usage, None]:
     from pydantic_ai import Agent, AgentRunResultEvent
     from pydantic_ai.exceptions import UserError
+    from pydantic_ai.settings import ModelSettings
 
-    settings = {key: options[key] for key in ("temperature", "max_tokens") if key in options}
-    agent = Agent(model, retries=0, model_settings={**settings, "timeout": READ_SECONDS, "max_retries": 0})
+    settings = ModelSettings(timeout=READ_SECONDS, max_retries=0)
+    if "temperature" in options:
+        settings["temperature"] = options["temperature"]
+    if "max_tokens" in options:
+        settings["max_tokens"] = options["max_tokens"]
+    agent = Agent(model, retries=0, model_settings=settings)
     async with agent.run_stream_events(prompt, infer_name=False) as events:
         try:
             async for event in events:
@@ -333,7 +340,7 @@ def _input(args: Any) -> Any:
 
 
 # ---------------------------------------------------------------- failures, in words for people
-def _explain(error: Exception, endpoint: Endpoint) -> str:
+def _explain(error: Exception, endpoint: Endpoint) -> str:  # noqa: C901 - a table: a case for each failure
     from pydantic_ai import exceptions as failure
 
     who, model = endpoint.title, endpoint.model_name

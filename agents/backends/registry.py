@@ -123,7 +123,7 @@ def _is_number(_: object, value: object) -> bool:
     return isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))
 
 
-_Validator = extend(
+_Validator: type[Draft202012Validator] = extend(
     Draft202012Validator, type_checker=Draft202012Validator.TYPE_CHECKER.redefine("number", _is_number)
 )
 

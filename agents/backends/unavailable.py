@@ -1,6 +1,6 @@
 """Backends whose names are known, so that agents can be made for them, and that cannot run yet."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ class _NotYet(Backend):
 
     async def stream(
         self, prompt: str, options: Mapping[str, Any], workdir: Path
-    ) -> AsyncIterator[BackendEvent | Usage]:
+    ) -> AsyncGenerator[BackendEvent | Usage, None]:
         raise BackendError(self.missing())
         yield  # makes this an async generator, as the protocol asks
 

@@ -1,24 +1,66 @@
-from django.contrib import admin
+"""Access tokens in the admin."""
 
-from mission_control.admin.base import Lean
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.db.models import Model
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+
+from mission_control.access import MOST_DAYS, NAME_CHARS, create_token
+from mission_control.admin.base import Deleted, Lean, Rows
 from mission_control.models import AccessToken
+
+
+class TokenForm(forms.ModelForm):
+    """Whose token, what it is for, and how long it is to last."""
+
+    name = forms.CharField(max_length=NAME_CHARS)
+    expires_in_days = forms.IntegerField(
+        min_value=1, max_value=MOST_DAYS, required=False, help_text="Empty: it never expires."
+    )
+
+    class Meta:
+        model = AccessToken
+        fields = ["user", "name"]
 
 
 @admin.register(AccessToken)
 class AccessTokenAdmin(Lean):
-    """Who has a token, to revoke it. The token itself is stored nowhere; its hash is not shown."""
+    """Who has a token, to make and to revoke one. It is shown when it is made; its hash is never."""
 
     list_display = ["name", "user", "created", "expiry"]
     list_display_links = None
     list_select_related = ["user"]
     search_fields = ["name", "user__username"]
+    form = TokenForm
+    raw_id_fields = ["user"]
 
-    def has_add_permission(self, request) -> bool:
+    def get_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
+        return ["user", "name", "expires_in_days"] if obj is None else ["user", "name", "created", "expiry"]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
+        return [] if obj is None else ["user", "name", "created", "expiry"]
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
 
-    def has_change_permission(self, request, obj=None) -> bool:
-        return False
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        given = form.cleaned_data
+        made, obj.shown_once = create_token(given["user"], name=given["name"], days=given["expires_in_days"])
+        obj.__dict__.update(made.__dict__)
 
-    def get_deleted_objects(self, objs, request):
+    def response_add(self, request: HttpRequest, obj: Any, post_url_continue: str | None = None) -> HttpResponse:
+        """Show the token in this very answer: by way of a message it would lie in a cookie."""
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": "Access token made",
+            "token": obj,
+        }
+        return TemplateResponse(request, "admin/token_made.html", context)
+
+    def get_deleted_objects(self, objs: Rows, request: HttpRequest) -> Deleted:
         names = [f"{token.name or 'a token'} of {token.user}" for token in objs]
-        return names, {self.opts.verbose_name_plural: len(names)}, set(), []
+        return names, {str(self.opts.verbose_name_plural): len(names)}, set(), []

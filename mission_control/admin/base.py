@@ -1,12 +1,18 @@
-from collections.abc import Callable
-from typing import Any
+"""What the admin's pages share: lean lists, pages that only show, changes by the verbs."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.db import transaction
 from django.db.models import Model, QuerySet
+from django.forms import BaseModelForm
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
 from mission_control.runs.errors import Refusal
+
+Rows = Sequence[Any] | QuerySet[Any]
+Deleted = tuple[list[str], dict[str, int], set[str], list[str]]  # names, counts, permissions lacking, protected
 
 
 class Lean(admin.ModelAdmin):
@@ -15,10 +21,10 @@ class Lean(admin.ModelAdmin):
     show_full_result_count = False
     list_per_page = 50
 
-    def get_deleted_objects(self, objs, request: HttpRequest):
+    def get_deleted_objects(self, objs: Rows, request: HttpRequest) -> Deleted:
         """Name what is deleted; do not collect the hundred thousand rows that may hang on it."""
         names = [f"{self.opts.verbose_name}: {obj}, and what belongs to it alone" for obj in objs]
-        return names, {self.opts.verbose_name_plural: len(names)}, set(), []
+        return names, {str(self.opts.verbose_name_plural): len(names)}, set(), []
 
 
 class ReadOnly(Lean):
@@ -35,11 +41,11 @@ class ReadOnly(Lean):
 class ByVerbs(Lean):
     """Saves and deletes by the model's verbs; what they refuse is shown, and nothing of it happens."""
 
-    create_verb: Callable[..., Model]
-    change_verb: Callable[..., Model]
-    delete_verb: Callable[[Any], None]
+    create_verb: ClassVar[Callable[..., Model]]
+    change_verb: ClassVar[Callable[..., Model]]
+    delete_verb: ClassVar[Callable[..., None]]
 
-    def save_model(self, request: HttpRequest, obj: Model, form, change: bool) -> None:
+    def save_model(self, request: HttpRequest, obj: Model, form: BaseModelForm, change: bool) -> None:
         given = form.cleaned_data
         if change:
             original = type(obj)._default_manager.get(pk=obj.pk)
@@ -48,26 +54,28 @@ class ByVerbs(Lean):
             saved = type(self).create_verb(**given)
         obj.__dict__.update(saved.__dict__)
 
-    def save_related(self, request: HttpRequest, form, formsets, change: bool) -> None:
+    def save_related(self, request: HttpRequest, form: BaseModelForm, formsets: Any, change: bool) -> None:
         """Nothing is left to do: the verb wrote the relations too."""
 
     def delete_model(self, request: HttpRequest, obj: Model) -> None:
         type(self).delete_verb(obj)
 
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet) -> None:
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         for obj in queryset:
             type(self).delete_verb(obj)
 
-    def changeform_view(self, request: HttpRequest, *args, **kwargs) -> HttpResponse:
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         return self._refusable(super().changeform_view, request, *args, **kwargs)
 
-    def delete_view(self, request: HttpRequest, *args, **kwargs) -> HttpResponse:
+    def delete_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         return self._refusable(super().delete_view, request, *args, **kwargs)
 
-    def changelist_view(self, request: HttpRequest, *args, **kwargs) -> HttpResponse:
+    def changelist_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         return self._refusable(super().changelist_view, request, *args, **kwargs)
 
-    def _refusable(self, view: Callable[..., HttpResponse], request: HttpRequest, *args, **kwargs) -> HttpResponse:
+    def _refusable(
+        self, view: Callable[..., HttpResponse], request: HttpRequest, *args: Any, **kwargs: Any
+    ) -> HttpResponse:
         """Answer, in one transaction that a refusal undoes."""
         if request.method != "POST":
             return view(request, *args, **kwargs)

@@ -1,7 +1,9 @@
+"""Activities, messages and notifications in the admin, to read."""
+
 from django.contrib import admin
 
 from mission_control.admin.base import ReadOnly
-from mission_control.models import Activity, Message
+from mission_control.models import Activity, Message, Notification
 
 
 @admin.register(Activity)
@@ -16,3 +18,11 @@ class MessageAdmin(ReadOnly):
     list_display = ["created_at", "task", "from_agent", "author", "__str__"]
     list_select_related = ["task", "from_agent", "author"]
     search_fields = ["content", "task__id"]
+
+
+@admin.register(Notification)
+class NotificationAdmin(ReadOnly):
+    list_display = ["created_at", "type", "agent", "content", "delivered_at", "read_at"]
+    list_filter = ["type", ("delivered_at", admin.EmptyFieldListFilter), ("read_at", admin.EmptyFieldListFilter)]
+    list_select_related = ["agent"]
+    search_fields = ["content", "source_task__id", "agent__id"]

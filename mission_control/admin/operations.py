@@ -1,5 +1,10 @@
+"""The limit of runs and the living workers in the admin."""
+
 from django.contrib import admin
 from django.db import transaction
+from django.db.models import Model
+from django.forms import BaseModelForm
+from django.http import HttpRequest
 
 from mission_control.admin.base import Lean, ReadOnly
 from mission_control.models import Capacity, WorkerGroup
@@ -12,13 +17,13 @@ class CapacityAdmin(Lean):
 
     list_display = ["__str__", "limit"]
 
-    def has_add_permission(self, request) -> bool:
+    def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
-    def has_delete_permission(self, request, obj=None) -> bool:
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
 
-    def save_model(self, request, obj, form, change) -> None:
+    def save_model(self, request: HttpRequest, obj: Model, form: BaseModelForm, change: bool) -> None:
         super().save_model(request, obj, form, change)
         transaction.on_commit(promote)
 

@@ -1,4 +1,8 @@
+"""Runs and their events in the admin, to read."""
+
 from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
 
 from mission_control.admin.base import ReadOnly
 from mission_control.models import Run, RunEvent
@@ -21,8 +25,8 @@ class RunAdmin(ReadOnly):
     search_fields = ["id", "task__id", "task_title", "agent_name"]
     list_select_related = ["requested_by"]
 
-    def get_queryset(self, request):
-        return super().get_queryset(request).light()
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Run]:
+        return Run.objects.light()
 
 
 @admin.register(RunEvent)
@@ -33,5 +37,5 @@ class RunEventAdmin(ReadOnly):
     search_fields = ["run__id"]
     ordering = ["-id"]
 
-    def get_queryset(self, request):
+    def get_queryset(self, request: HttpRequest) -> QuerySet[RunEvent]:
         return super().get_queryset(request).defer("content", "run__output", "run__prompt")

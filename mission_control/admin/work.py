@@ -1,4 +1,8 @@
+"""Agents, tasks, projects and documents in the admin."""
+
 from django.contrib import admin
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
 
 from agents.models import Agent
 from mission_control import documents, projects, tasks, team
@@ -8,7 +12,9 @@ from mission_control.models import Deliverable, DeliverableVersion, Project, Tas
 
 @admin.register(Agent)
 class AgentAdmin(ByVerbs):
-    create_verb, change_verb, delete_verb = map(staticmethod, (team.create, team.change, team.delete))
+    create_verb = staticmethod(team.create)
+    change_verb = staticmethod(team.change)
+    delete_verb = staticmethod(team.delete)
     list_display = ["name", "role", "backend", "level", "status", "last_heartbeat", "updated_at"]
     list_filter = ["backend", "level", "status"]
     search_fields = ["name", "role", "id"]
@@ -17,7 +23,9 @@ class AgentAdmin(ByVerbs):
 
 @admin.register(Task)
 class TaskAdmin(ByVerbs):
-    create_verb, change_verb, delete_verb = map(staticmethod, (tasks.create, tasks.change, tasks.delete))
+    create_verb = staticmethod(tasks.create)
+    change_verb = staticmethod(tasks.change)
+    delete_verb = staticmethod(tasks.delete)
     list_display = ["title", "status", "priority", "task_type", "project", "updated_at"]
     list_filter = ["status", "priority", "task_type"]
     list_select_related = ["project"]
@@ -61,14 +69,16 @@ class TaskAdmin(ByVerbs):
         """Show them only: an assignment is a verb's, which moves the task and tells the feed."""
         return ", ".join(agent.name for agent in task.assignees.order_by("assignments__place")) or "-"
 
-    def get_readonly_fields(self, request, obj=None) -> list[str]:
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
         """Let a person set the status of a task that exists; a new one's follows from its assignees."""
         return [name for name in self.readonly_fields if obj is None or name != "status"]
 
 
 @admin.register(Project)
 class ProjectAdmin(ByVerbs):
-    create_verb, change_verb, delete_verb = map(staticmethod, (projects.create, projects.change, projects.delete))
+    create_verb = staticmethod(projects.create)
+    change_verb = staticmethod(projects.change)
+    delete_verb = staticmethod(projects.delete)
     list_display = ["title", "status", "planner_agent", "updated_at"]
     list_filter = ["status"]
     list_select_related = ["planner_agent"]
@@ -79,9 +89,9 @@ class ProjectAdmin(ByVerbs):
 
 @admin.register(Deliverable)
 class DeliverableAdmin(ByVerbs):
-    create_verb, change_verb, delete_verb = map(
-        staticmethod, (documents.create, documents.change, documents.delete)
-    )
+    create_verb = staticmethod(documents.create)
+    change_verb = staticmethod(documents.change)
+    delete_verb = staticmethod(documents.delete)
     list_display = ["title", "type", "version", "task", "project", "updated_at"]
     list_filter = ["type"]
     list_select_related = ["task", "project"]
@@ -89,7 +99,7 @@ class DeliverableAdmin(ByVerbs):
     raw_id_fields = ["task", "project"]
     readonly_fields = ["id", "version", "run", "created_at", "updated_at"]
 
-    def get_queryset(self, request):
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Deliverable]:
         return super().get_queryset(request).defer("content")
 
 
@@ -99,5 +109,5 @@ class DeliverableVersionAdmin(ReadOnly):
     list_select_related = ["deliverable", "run"]
     search_fields = ["deliverable__title", "deliverable__id"]
 
-    def get_queryset(self, request):
+    def get_queryset(self, request: HttpRequest) -> QuerySet[DeliverableVersion]:
         return super().get_queryset(request).defer("content", "deliverable__content", "run__output", "run__prompt")

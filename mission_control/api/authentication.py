@@ -1,3 +1,5 @@
+"""Who calls: the holder of an access token."""
+
 from django.contrib.auth.models import User
 from django.utils import timezone
 from knox.auth import TokenAuthentication

@@ -3,17 +3,19 @@
 from django.db.models import Prefetch, QuerySet
 
 from agents.models import Agent
-from mission_control.models import Deliverable, Message, Project, Run, Task
+from mission_control.models import Activity, Deliverable, Message, Notification, Project, Run, Task
 from mission_control.models.agents import with_runs
 
 IDS_OF_TASKS = Task.objects.only("pk").order_by("created_at", "id")
 
 
 def agents() -> QuerySet[Agent]:
+    """Agents with what their runs say about them."""
     return with_runs()
 
 
 def tasks() -> QuerySet[Task]:
+    """Tasks with their newest run, their assignees, and the ids they wait for or hold back."""
     return (
         Task.objects.select_related("last_run")
         .defer("last_run__output", "last_run__prompt")
@@ -26,6 +28,7 @@ def tasks() -> QuerySet[Task]:
 
 
 def projects() -> QuerySet[Project]:
+    """Projects with the ids of their tasks and of their team."""
     return Project.objects.prefetch_related(
         Prefetch("tasks", queryset=Task.objects.only("pk", "project_id").order_by("created_at", "id")),
         Prefetch("team_agents", queryset=Agent.objects.only("pk", "name")),
@@ -33,6 +36,7 @@ def projects() -> QuerySet[Project]:
 
 
 def documents() -> QuerySet[Deliverable]:
+    """Documents need nothing beside their row."""
     return Deliverable.objects.all()
 
 
@@ -42,4 +46,15 @@ def runs() -> QuerySet[Run]:
 
 
 def messages() -> QuerySet[Message]:
+    """Messages with their author."""
     return Message.objects.select_related("author")
+
+
+def activities() -> QuerySet[Activity]:
+    """Activities need nothing beside their row."""
+    return Activity.objects.all()
+
+
+def notifications() -> QuerySet[Notification]:
+    """Notifications need nothing beside their row."""
+    return Notification.objects.all()

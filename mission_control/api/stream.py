@@ -1,57 +1,93 @@
 """`GET …/runs/{id}/stream`: a run's log as Server-Sent Events (WHATWG HTML, "Server-sent events")."""
 
 import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 
-from asgiref.sync import sync_to_async
-from channels.layers import get_channel_layer
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
-from rest_framework.exceptions import MethodNotAllowed, ValidationError
+from channels.layers import BaseChannelLayer, channel_layers
+from django.http import StreamingHttpResponse
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
+from rest_framework.views import APIView
 
-from mission_control.api.errors import answer_for
-from mission_control.api.permissions import authorise
+from mission_control.api.negotiation import IgnoreAccept
+from mission_control.api.pagination import NUMBER, number, number_from
+from mission_control.api.views.base import find
 from mission_control.cursor import Cursor
 from mission_control.follower import Follower
-from mission_control.ids import as_uuid
-from mission_control.models import Run
-from mission_control.runs.errors import NotFound
+from mission_control.frames import Frame
+from mission_control.logins import Login, Logins
+from mission_control.models import AccessToken, Run
 
 KEEP_ALIVE_SECONDS = 15.0  # so that proxies keep a silent connection
 
 
-async def stream_run(request: HttpRequest, run_id: str) -> HttpResponse:
-    """Stream the frames behind `Last-Event-ID` or `?after=` (default: all), then live, to the run's last."""
-    try:
-        run, after = await sync_to_async(_find)(request, run_id)
-    except Exception as error:  # noqa: BLE001 - the API's one handler answers it
-        return await sync_to_async(answer_for)(error, request)
-    return StreamingHttpResponse(
-        _lines(run, after),
-        content_type="text/event-stream",
-        headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"},
+NUMBER_OR_NOTHING = {"anyOf": [NUMBER, {"type": "string", "maxLength": 0}]}
+EVENT = {
+    "type": "object",
+    "description": "Each event. Its data are a JSON object: those of the frame that the WebSockets send.",
+    "properties": {
+        "id": {"type": "string", "pattern": "^[0-9]+$", "description": "The number."},
+        "event": {"type": "string", "enum": ["mc_task_started", "mc_task_output", "mc_task_completed"]},
+        "data": {"type": "string", "contentMediaType": "application/json"},
+    },
+    "required": ["id", "event", "data"],
+}
+
+
+class StreamView(APIView):
+    """A run's frames as Server-Sent Events: those behind a number (default: all), then live, to the run's last."""
+
+    queryset = Run.objects.all()
+    renderer_classes = [JSONRenderer]
+    content_negotiation_class = IgnoreAccept
+    answers = {"get": {(200, "text/event-stream"): EVENT}}
+
+    @extend_schema(
+        parameters=[
+            OpenApiParameter("after", NUMBER, description="The number of the last event that the client has."),
+            OpenApiParameter(
+                "Last-Event-ID", NUMBER_OR_NOTHING, "header", description="The same; goes before `after`."
+            ),
+        ]
     )
+    def get(self, request: Request, pk: str) -> StreamingHttpResponse:
+        run = find(Run.objects.light(), "Run", pk)
+        after = number_from(request, "after", 0)
+        if last_seen := request.headers.get("Last-Event-ID"):
+            after = number("Last-Event-ID", last_seen)
+        assert request.user.is_authenticated, "view_run is asked for"
+        token = request.auth if isinstance(request.auth, AccessToken) else None
+        login = Login.of(request.user, token, None if token else request.session.session_key)
+        return StreamingHttpResponse(
+            _lines(run, after, login),
+            content_type="text/event-stream",
+            headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"},
+        )
 
 
-def _find(request: HttpRequest, run_id: str) -> tuple[Run, int]:
-    authorise(request, "mission_control.view_run")
-    if request.method not in ("GET", "HEAD"):
-        raise MethodNotAllowed(request.method)
-    key = as_uuid(run_id)
-    run = key and Run.objects.light().filter(pk=key).first()
-    if not run:
-        raise NotFound("Run")
-    given = request.headers.get("Last-Event-ID") or request.GET.get("after") or "0"
-    if not (given.isascii() and given.isdigit() and len(given) < 10):
-        raise ValidationError({"after": ["A number from 0 is expected."]})
-    return run, int(given)
+async def _lines(run: Run, after: int, login: Login) -> AsyncIterator[str]:
+    """Yield the stream; it ends early when its login no longer holds."""
+    logins = Logins.here()
+    watched = logins.watch(login)
+    try:
+        async with aclosing(_log(run, after)) as log:
+            async for lines in log:
+                if watched.ending is not None:
+                    return
+                yield lines
+    finally:
+        logins.release(watched)
 
 
-async def _lines(run: Run, after: int):
+async def _log(run: Run, after: int) -> AsyncGenerator[str]:
     key = str(run.pk)
-    follower, layer = Follower.here(), get_channel_layer("process")
+    follower, layer = Follower.here(), channel_layers["process"]
     channel, groups = await layer.new_channel(), [f"run.{key}"]
     cursor = Cursor(follower)
-    await follower.join(channel, groups)
     try:
+        await follower.join(channel, groups)
         yield "retry: 1000\n\n"
         async for frames in cursor.replay(key, after=after):
             yield "".join(frame.as_sse() for frame in frames)
@@ -67,13 +103,17 @@ async def _lines(run: Run, after: int):
         await follower.leave(channel, groups)
 
 
-async def _live(layer, channel: str, cursor: Cursor, run: str):
-    """Yield the frames that come, and an empty list after a silence."""
+async def _live(layer: BaseChannelLayer, channel: str, cursor: Cursor, run: str) -> AsyncIterator[list[Frame]]:
+    """Yield the frames that come, and an empty list after a silence, whatever came that brought no frames."""
+    loop = asyncio.get_running_loop()
+    spoke_at = loop.time()
     while True:
         try:
-            message = await asyncio.wait_for(layer.receive(channel), KEEP_ALIVE_SECONDS)
+            async with asyncio.timeout_at(spoke_at + KEEP_ALIVE_SECONDS):
+                message = await layer.receive(channel)
         except TimeoutError:
             yield []
+            spoke_at = loop.time()
             continue
         if message["type"] == "run.frames":
             frames = await cursor.advance(message)
@@ -83,3 +123,4 @@ async def _live(layer, channel: str, cursor: Cursor, run: str):
             continue
         if frames:
             yield frames
+            spoke_at = loop.time()

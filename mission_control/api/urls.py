@@ -1,29 +1,37 @@
 """The API's paths: canonical without a trailing slash, and the same with one (a redirect would lose a body)."""
 
 from collections.abc import Callable
+from typing import Any
 
 from django.urls import URLPattern, path, re_path
 from django.views.decorators.csrf import csrf_exempt
 
 from mission_control.api.errors import not_found
-from mission_control.api.stream import stream_run
+from mission_control.api.stream import StreamView
+from mission_control.api.views.access import TokenViews
 from mission_control.api.views.agents import AgentViews, BackendsView
+from mission_control.api.views.base import ObjectViews
+from mission_control.api.views.deep_work import DeepWorkViews
 from mission_control.api.views.documents import DeliverableViews, DocumentViews
-from mission_control.api.views.operations import healthz, readyz
-from mission_control.api.views.projects import ProjectViews
+from mission_control.api.views.feed import ActivityViews, NotificationViews
+from mission_control.api.views.metrics import MetricsView
+from mission_control.api.views.operations import LivenessView, ReadinessView
+from mission_control.api.views.projects import FileContentView, ProjectViews
 from mission_control.api.views.runs import CapacityView, RunViews
+from mission_control.api.views.schema import DocsView, SchemaView
 from mission_control.api.views.tasks import TaskViews
 
-BASE = "api/mission-control/"
-LIST = {"get": "list", "post": "create"}
-OBJECT = {"get": "retrieve", "patch": "partial_update", "delete": "destroy"}
+BASE, DEEP_WORK = "api/mission-control/", "api/deep-work/"
+LIST: dict[str, Any] = {"get": "list", "post": "create"}
+OBJECT: dict[str, Any] = {"get": "retrieve", "patch": "partial_update", "delete": "destroy"}
 
 
-def both(route: str, view: Callable, name: str) -> list[URLPattern]:
+def both(route: str, view: Callable[..., Any], name: str) -> list[URLPattern]:
+    """Return the path, named, and the same with a slash at its end."""
     return [path(route, view, name=name), path(f"{route}/", view)]
 
 
-def objects(name: str, views: type) -> list[URLPattern]:
+def objects(name: str, views: type[ObjectViews]) -> list[URLPattern]:
     """Return the paths of the list and of one object."""
     return [
         *both(f"{BASE}{name}", views.as_view(LIST, suffix="List"), f"api-{name}"),
@@ -31,34 +39,69 @@ def objects(name: str, views: type) -> list[URLPattern]:
     ]
 
 
-def action(route: str, views: type, name: str, **actions: str) -> list[URLPattern]:
+def action(route: str, views: type[ObjectViews], name: str, **actions: Any) -> list[URLPattern]:
+    """Return the paths of what else can be done with an object: method → action of its views."""
     return both(
-        f"{BASE}{route}", views.as_view(actions, suffix=name.capitalize()), f"api-{route.split('/')[0]}-{name}"
+        f"{BASE}{route}", views.as_view(actions, suffix=name.capitalize()), f"api-{route.partition('/')[0]}-{name}"
     )
 
 
+def deep_work(route: str, name: str, **actions: Any) -> list[URLPattern]:
+    """Return the paths of what Deep Work does with a project."""
+    view = DeepWorkViews.as_view(actions, suffix=name.capitalize())
+    return both(f"{DEEP_WORK}projects/<str:pk>/{route}", view, f"api-deep-work-{name}")
+
+
 urlpatterns = [
-    *both("healthz", healthz, "healthz"),
-    *both("readyz", readyz, "readyz"),
+    *both("healthz", LivenessView.as_view(), "healthz"),
+    *both("readyz", ReadinessView.as_view(), "readyz"),
+    *both("metrics", MetricsView.as_view(), "metrics"),
     *both(f"{BASE}backends", BackendsView.as_view(), "api-backends"),
     *both(f"{BASE}capacity", CapacityView.as_view(), "api-capacity"),
     *objects("agents", AgentViews),
+    *action("agents/<str:pk>/heartbeat", AgentViews, "heartbeat", post="heartbeat"),
     *action("tasks/running", TaskViews, "running", get="running"),  # before an id of that name
     *objects("tasks", TaskViews),
     *action("tasks/<str:pk>/run", TaskViews, "run", post="run"),
     *action("tasks/<str:pk>/stop", TaskViews, "stop", post="stop"),
     *action("tasks/<str:pk>/runs", TaskViews, "runs", get="runs"),
     *action("tasks/<str:pk>/documents", TaskViews, "documents", get="documents"),
+    *action("tasks/<str:pk>/assign", TaskViews, "assign", post="assign"),
+    *action("tasks/<str:pk>/status", TaskViews, "status", post="status"),
+    *action("tasks/<str:pk>/messages", TaskViews, "messages", get="messages", post="post_message"),
+    *action("tasks/<str:pk>/attachments", TaskViews, "attachments", post="attachments"),
     *objects("projects", ProjectViews),
+    *action("projects/<str:pk>/approve", ProjectViews, "approve", post="approve"),
+    *action("projects/<str:pk>/pause", ProjectViews, "pause", post="pause"),
+    *action("projects/<str:pk>/resume", ProjectViews, "resume", post="resume"),
+    *action("projects/<str:pk>/files", ProjectViews, "files", get="files"),
+    *both(f"{BASE}projects/<str:pk>/files/content", FileContentView.as_view(), "api-projects-content"),
+    *deep_work("plan", "plan", get="plan"),
+    *deep_work("approve", "approve", post="approve"),
+    *deep_work("pause", "pause", post="pause"),
+    *deep_work("resume", "resume", post="resume"),
+    *deep_work("tasks/<str:task_id>/skip", "skip", post="skip"),
     *objects("documents", DocumentViews),
     *action("documents/<str:pk>/versions", DocumentViews, "versions", get="versions"),
     *objects("deliverables", DeliverableViews),
     *action("deliverables/<str:pk>/versions", DeliverableViews, "versions", get="versions"),
+    *both(f"{BASE}activity", ActivityViews.as_view({"get": "list"}, suffix="List"), "api-activity"),
+    *action("stats", ActivityViews, "stats", get="stats"),
+    *action("standup", ActivityViews, "standup", get="standup"),
+    *both(f"{BASE}notifications", NotificationViews.as_view({"get": "list"}, suffix="List"), "api-notifications"),
+    *action("notifications/<str:pk>/delivered", NotificationViews, "delivered", post="delivered"),
+    *action("notifications/<str:pk>/read", NotificationViews, "read", post="read"),
     *both(f"{BASE}runs", RunViews.as_view({"get": "list"}, suffix="List"), "api-runs"),
     *both(f"{BASE}runs/<str:pk>", RunViews.as_view({"get": "retrieve"}), "api-runs-one"),
     *action("runs/<str:pk>/stop", RunViews, "stop", post="stop"),
     *action("runs/<str:pk>/events", RunViews, "events", get="events"),
-    *both(f"{BASE}runs/<str:run_id>/stream", csrf_exempt(stream_run), "api-runs-stream"),
+    *both(f"{BASE}runs/<str:pk>/stream", StreamView.as_view(), "api-runs-stream"),
+    *both(f"{BASE}tokens", TokenViews.as_view(LIST, suffix="List"), "api-tokens"),
+    *both(
+        f"{BASE}tokens/<str:pk>", TokenViews.as_view({"get": "retrieve", "delete": "destroy"}), "api-tokens-one"
+    ),
+    *both("api/schema", SchemaView.as_view(), "api-schema"),
+    *both("api/docs", DocsView.as_view(), "api-docs"),
     # Other parts of the API stand above this line.
     re_path(r"^api(?:/.*)?$", csrf_exempt(not_found)),
 ]

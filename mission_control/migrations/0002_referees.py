@@ -1,6 +1,8 @@
 """The row that holds the limit, and the trigger that refuses a gap in a run's event numbers."""
 
+from django.apps.registry import Apps
 from django.db import migrations
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 
 NO_GAP_SQLITE = """
 CREATE TRIGGER run_event_without_gap BEFORE INSERT ON mission_control_runevent
@@ -30,17 +32,17 @@ DROP FUNCTION run_event_without_gap();
 """
 
 
-def make_trigger(apps, schema_editor):
+def make_trigger(apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:
     sql = {"sqlite": NO_GAP_SQLITE, "postgresql": NO_GAP_POSTGRESQL}[schema_editor.connection.vendor]
     schema_editor.execute(sql)
 
 
-def drop_trigger(apps, schema_editor):
+def drop_trigger(apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:
     sql = {"sqlite": "DROP TRIGGER run_event_without_gap;", "postgresql": DROP_POSTGRESQL}
     schema_editor.execute(sql[schema_editor.connection.vendor])
 
 
-def make_capacity(apps, schema_editor):
+def make_capacity(apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:
     from django.conf import settings
 
     apps.get_model("mission_control", "Capacity").objects.create(id=1, limit=settings.MAX_CONCURRENT_TASKS)

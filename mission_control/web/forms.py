@@ -1,3 +1,5 @@
+"""The one form of the page."""
+
 from django import forms
 
 from agents.models import Agent

@@ -103,6 +103,7 @@ def blocks(stored: Iterable[RunEvent], agent_name: str) -> list[Block]:
 
 
 def block_of(event: RunEvent, agent_name: str) -> Block:
+    """Return the block that one event makes."""
     if event.type != RunEvent.Type.STATUS:
         return Block(event.type, event.timestamp, event.content, _input_of(event))
     phase = event.metadata.get("phase")

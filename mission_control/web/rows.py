@@ -4,11 +4,12 @@ import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Self
+from typing import Any, Self
 
-from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.contrib.auth.models import AnonymousUser, User
 from django.db.models import Prefetch, QuerySet
 from django.db.models.functions import Left, Length
+from django.db.models.lookups import GreaterThan
 from django.utils import timezone
 
 from agents.models import Agent
@@ -29,7 +30,7 @@ class Allowed:
     stop: bool
 
     @classmethod
-    def to(cls, user: AbstractBaseUser | AnonymousUser) -> Self:
+    def to(cls, user: User | AnonymousUser) -> Self:
         return cls(
             read=user.has_perm("mission_control.view_run"),
             run=user.has_perm("mission_control.add_run"),
@@ -135,17 +136,19 @@ class Pane:
 def shown_tasks() -> QuerySet[Task]:
     """Return tasks, newest first, with all that rows show of them: four queries however many they are."""
     unfinished = Task.objects.unresolved().order_by("created_at", "id").only("id", "title")
+    waits_for: Prefetch[Any] = Prefetch("blocked_by", unfinished, to_attr="unfinished")
     return (
         Task.objects.select_related("project", "last_run")
         .defer("last_run__output", "last_run__prompt", "project__description")
         .prefetch_related(
             Prefetch("assignments", Assignment.objects.select_related("agent")),
-            Prefetch("blocked_by", unfinished, to_attr="unfinished"),
+            waits_for,
         )
     )
 
 
 def rows(tasks: Iterable[Task], allowed: Allowed, *, any_agent: bool) -> list[Row]:
+    """Return a row for each task."""
     return [Row(task, allowed, any_agent) for task in tasks]
 
 
@@ -154,23 +157,24 @@ def pane(row: Row, *, run_id: uuid.UUID | None = None, upto: int | None = None, 
     if not row.allowed.read:
         return Pane(row, None, [], Output(), None, None)
     attempts = list(Run.objects.light().filter(task=row.task).order_by("-queued_at", "id")[:SHOWN_ATTEMPTS])
-    by_id = {run.pk: run for run in attempts}
+    by_id: dict[uuid.UUID | None, Run] = {run.pk: run for run in attempts}
     run = by_id.get(run_id) or by_id.get(row.task.last_run_id)
     output = tail(run.pk, run.agent_name, upto=upto) if run and with_output else Output()
     return Pane(row, run, attempts, output, deliverable_of(row.task), upto)
 
 
 def deliverable_of(task: Task) -> Deliverable | None:
-    """Return what the task's runs handed in, its newest version; `shown` is its content, cut when it is long."""
+    """Return what the task's runs handed in, its newest version; `shown` is its content, cut when `is_cut`."""
     handed_in = Deliverable.objects.filter(task=task, run__isnull=False).defer("content")
-    handed_in = handed_in.annotate(shown=Left("content", SHOWN_DELIVERABLE_CHARS), size=Length("content"))
-    found = handed_in.order_by("created_at").first()
-    if found is not None:
-        found.is_cut = found.size > SHOWN_DELIVERABLE_CHARS
-    return found
+    cut = handed_in.annotate(
+        shown=Left("content", SHOWN_DELIVERABLE_CHARS),
+        is_cut=GreaterThan(Length("content"), SHOWN_DELIVERABLE_CHARS),
+    )
+    return cut.order_by("created_at").first()
 
 
 def seconds_since(moment: datetime) -> float:
+    """Return the seconds since a moment; 0 for one to come."""
     return max((timezone.now() - moment).total_seconds(), 0.0)
 
 

@@ -1,3 +1,5 @@
+"""The paths of the page, its fragments and its actions."""
+
 from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import path
 

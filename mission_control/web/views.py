@@ -5,8 +5,9 @@ task and a message, so that all works without the script.
 """
 
 import uuid
+from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import Any, ParamSpec
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required, permission_required
@@ -27,20 +28,21 @@ from mission_control.runs.lifecycle import stop
 from mission_control.runs.slots import capacity
 from mission_control.web.forms import RunForm
 from mission_control.web.output import BLANKS, block_of
-from mission_control.web.rows import Allowed, Notice, Row, pane, rows, shown_tasks
+from mission_control.web.rows import Allowed, Notice, Pane, Row, pane, rows, shown_tasks
 
 TASKS_A_PAGE = 50
+Given = ParamSpec("Given")
 
 
-def sees_tasks(view):
+def sees_tasks(view: Callable[Given, HttpResponse]) -> Callable[Given, HttpResponse]:
     """Let in who is logged in and may see tasks; others get the login page or 403."""
 
     @wraps(view)
     @never_cache
     @login_required
     @permission_required("mission_control.view_task", raise_exception=True)
-    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        return view(request, *args, **kwargs)
+    def guarded(*args: Given.args, **kwargs: Given.kwargs) -> HttpResponse:
+        return view(*args, **kwargs)
 
     return guarded
 
@@ -85,12 +87,14 @@ def _opened(listed: list[Row], opened_id: uuid.UUID | None, shared: dict[str, An
 @require_safe
 @sees_tasks
 def task_list(request: HttpRequest) -> HttpResponse:
+    """Show the list alone."""
     return render(request, "_tasks.html", _shared_with_rows(request))
 
 
 @require_safe
 @sees_tasks
 def task_row(request: HttpRequest, task_id: uuid.UUID) -> HttpResponse:
+    """Show one task's row as it now stands."""
     shared = _shared(request)
     return render(request, "_task_row.html", {**shared, "row": _row(task_id, shared)})
 
@@ -98,6 +102,7 @@ def task_row(request: HttpRequest, task_id: uuid.UUID) -> HttpResponse:
 @require_safe
 @sees_tasks
 def task_pane(request: HttpRequest, task_id: uuid.UUID) -> HttpResponse:
+    """Show one task opened, with the end of its output."""
     shared = _shared(request)
     return render(request, "_pane.html", {**shared, "pane": _pane(request, _row(task_id, shared))})
 
@@ -113,6 +118,7 @@ def task_summary(request: HttpRequest, task_id: uuid.UUID) -> HttpResponse:
 @require_safe
 @sees_tasks
 def capacity_pips(request: HttpRequest) -> HttpResponse:
+    """Show how many slots are taken."""
     return render(request, "_capacity.html", {"capacity": _capacity()})
 
 
@@ -130,11 +136,13 @@ def run_event(request: HttpRequest, run_id: uuid.UUID, seq: int) -> HttpResponse
 @sees_tasks
 @permission_required("mission_control.add_run", raise_exception=True)
 def run_task(request: HttpRequest, task_id: uuid.UUID) -> HttpResponse:
+    """Run the task with the agent of the form; what is refused says the next step."""
     task = _task_or_404(task_id)
     form = RunForm(request.POST)
     if not form.is_valid():
         return _answer(request, task, status=400, notice=Notice(form.first_error))
     agent, when_full = form.cleaned_data["agent"], form.cleaned_data["when_full"]
+    assert request.user.is_authenticated, "add_run is asked for"
     try:
         run = admit(task, agent, by=request.user, when_full=when_full)
     except Refusal as refusal:
@@ -222,7 +230,7 @@ def _row(task_id: uuid.UUID, shared: dict[str, Any]) -> Row:
     return Row(task, shared["allowed"], shared["any_agent"])
 
 
-def _pane(request: HttpRequest, row: Row):
+def _pane(request: HttpRequest, row: Row) -> Pane:
     upto = request.GET.get("upto", "")
     number = int(upto) if upto.isascii() and upto.isdigit() and len(upto) < 10 else None
     return pane(row, run_id=as_uuid(request.GET.get("run")), upto=number)

@@ -8,7 +8,7 @@ from pathlib import Path
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.hashers import check_password
-from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
@@ -86,10 +86,11 @@ def write_private(path: Path, text: str) -> None:
         draft.unlink(missing_ok=True)
 
 
-def _superuser() -> AbstractBaseUser | None:
+def _superuser() -> User | None:
     return get_user_model().objects.filter(is_superuser=True, is_active=True).order_by("pk").first()
 
 
 def _is_valid(token: str) -> bool:
     unexpired = Q(expiry__isnull=True) | Q(expiry__gt=timezone.now())
-    return AccessToken.objects.filter(unexpired, digest=hash_token(token), user__is_active=True).exists()
+    found = AccessToken.objects.filter(unexpired, digest=hash_token(token), user__is_active=True)
+    return bool(found.exists())

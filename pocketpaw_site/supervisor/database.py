@@ -4,8 +4,10 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from django.db import Error, connection
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
 SHORT_WAIT_MS = 2000
@@ -21,7 +23,7 @@ def wait_briefly() -> None:
     """
     owner = os.getpid()
 
-    def shorten(sender, connection, **_) -> None:
+    def shorten(connection: BaseDatabaseWrapper, **_: Any) -> None:
         if os.getpid() != owner:
             return
         with connection.cursor() as cursor:
@@ -70,4 +72,5 @@ class Outage:
 
 
 def first_line(error: BaseException) -> str:
+    """Return an error's first line, its name where it says nothing."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.connection import Connection, wait
+from typing import Generic, TypeVar
 
 from django.db import close_old_connections, connections
 from django_q.cluster import Cluster
@@ -33,14 +34,15 @@ logger = logging.getLogger(__name__)
 class Fork:
     """A forked process that leads a process group."""
 
-    def __init__(self, name: str, target: Callable, *args: object) -> None:
+    def __init__(self, name: str, target: Callable[..., object], *args: object) -> None:
         """Fork. From the main thread only; see parentage. No database connection may cross the fork."""
         connections.close_all()
         context = multiprocessing.get_context("fork")
         self._process = context.Process(target=_lead_group, args=[target, *args], name=name)
         with held_back():
             self._process.start()
-        self.pid: int = self._process.pid
+        assert self._process.pid is not None, "it was started"
+        self.pid = self._process.pid
         with suppress(OSError):  # either of us may be first, and it may have ended
             os.setpgid(self.pid, self.pid)
 
@@ -63,14 +65,17 @@ class Fork:
         self._process.join()
 
 
-class Kept:
+Made = TypeVar("Made", bound=Fork)
+
+
+class Kept(Generic[Made]):
     """A fork that is made again when it has ended."""
 
-    def __init__(self, name: str, make: Callable[[], Fork]) -> None:
+    def __init__(self, name: str, make: Callable[[], Made]) -> None:
         self.name = name
         self.make = make
         self.backoff = Backoff()
-        self.fork: Fork | None = None
+        self.fork: Made | None = None
 
     @property
     def runs(self) -> bool:
@@ -96,13 +101,15 @@ class Kept:
         return TEND_SECONDS
 
 
-def _lead_group(target: Callable, *args: object) -> None:
+def _lead_group(target: Callable[..., object], *args: object) -> None:
     with suppress(OSError):
         os.setpgid(0, 0)
     target(*args)
 
 
 class ReaperFork(Fork):
+    """The reaper of this worker program."""
+
     def __init__(self) -> None:
         super().__init__("reaper", reap)
 

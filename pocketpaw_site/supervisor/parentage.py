@@ -54,7 +54,7 @@ def bind_forks() -> None:
 
 
 def _note_parent() -> None:
-    global _forking
+    global _forking  # noqa: PLW0603 - a hook of the fork has nowhere else to keep it
     _forking = os.getpid()
 
 

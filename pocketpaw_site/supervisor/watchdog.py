@@ -10,6 +10,8 @@ from datetime import timedelta
 from importlib import import_module
 
 from django.db import connection
+from django.db.models import Q
+from django.utils import timezone
 
 from agents.backends import registry
 from mission_control.models import Capacity, Run
@@ -147,7 +149,15 @@ class Watchdog:
             if now - self.replaced_at > LONGEST_REPLACE_SECONDS:
                 self.replace_seconds = REPLACE_SECONDS
             return False
+        if self.has_worked(cluster):  # then it was of help, and died since
+            self.replace_seconds = REPLACE_SECONDS
         return now - self.replaced_at >= self.replace_seconds
+
+    def has_worked(self, cluster: ClusterFork) -> bool:
+        """Tell whether a cluster runs something, or ended a run lately."""
+        lately = timezone.now() - timedelta(seconds=LONGEST_REPLACE_SECONDS)
+        begun = Run.objects.filter(worker__startswith=cluster.worker_prefix)
+        return begun.filter(Q(status=Status.RUNNING) | Q(finished_at__gte=lately)).exists()
 
     def dismiss_retired(self) -> None:
         """Kill retired clusters that run nothing and do not end: idle workers blocked on a lock never do."""

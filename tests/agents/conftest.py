@@ -18,7 +18,7 @@ from tests.needs import lack, need
 
 AIMOCK = "1.43.0"
 SLOW = {"chunkSize": 4, "latency": 100}
-ANSWERS = {
+ANSWERS: dict[str, tuple[dict, dict]] = {
     "hello": (
         {"content": "Hello there, this answer comes in pieces.", "reasoning": "Let me think."},
         {"chunkSize": 8},

@@ -93,7 +93,7 @@ async def test_a_rehearsal_fails_after_the_chunks_asked_for(fail_after, emitted,
 
 @pytest.mark.parametrize("options", [{"chunks": 100_000, "delay_seconds": 0}, {"chunks": 2, "delay_seconds": 60}])
 async def test_a_rehearsal_ends_when_it_is_cancelled(options):
-    emitted = []
+    emitted: list[object] = []
     task = asyncio.create_task(_collect(options, emitted))
     while not (emitted or task.done()):
         await asyncio.sleep(0)

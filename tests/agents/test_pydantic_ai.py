@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -124,7 +125,7 @@ async def test_a_server_that_is_not_there_is_named_without_its_path():
 async def test_a_stop_closes_the_connection_at_once_and_keeps_what_was_said(aimock, how):
     async with tap(aimock.port) as wire:
         stream = PydanticAI().stream("Go.", {"model": "slow", "base_url": wire.base_url}, Path())
-        said = []
+        said: list[Any] = []
 
         async def listen():
             async for item in stream:

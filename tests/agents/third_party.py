@@ -1,6 +1,6 @@
 """A backend as a third party would write it."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ class Echo(Backend):
 
     async def stream(
         self, prompt: str, options: Mapping[str, Any], workdir: Path
-    ) -> AsyncIterator[BackendEvent | Usage]:
+    ) -> AsyncGenerator[BackendEvent | Usage, None]:
         yield BackendEvent(EventType.MESSAGE, prompt)
 
 

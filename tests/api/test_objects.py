@@ -1,6 +1,7 @@
 """What each object looks like, and what create, read, change and delete answer."""
 
 import uuid
+from typing import Any
 
 import pytest
 
@@ -105,7 +106,7 @@ def test_progress_counts_done_and_skipped_with_one_decimal(api):
 def test_a_task_keeps_all_that_it_was_created_with(api):
     first, second, project, parent = make.agent(name="A"), make.agent(name="B"), make.project(), make.task()
     blocker = make.task(project=project)
-    given = {
+    given: dict[str, Any] = {
         "title": "Write",
         "description": " as it was \n",
         "priority": "urgent",

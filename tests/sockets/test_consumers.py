@@ -10,7 +10,7 @@ from channels.layers import channel_layers
 from channels.testing import WebsocketCommunicator
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
-from django.db import connection
+from django.db import connections
 
 from agents.models import Agent
 from mission_control import follower
@@ -54,7 +54,7 @@ async def numbers_until_the_end(client: WebsocketCommunicator, run) -> list[int]
 
 async def leave(client: WebsocketCommunicator) -> None:
     await client.disconnect()
-    await Follower.here().read(lambda: connection.close())  # of the follower's own thread
+    await Follower.here().read(connections.close_all)  # the connection of the follower's own thread
 
 
 @pytest.mark.parametrize("path", ["/ws/mission-control", "/ws/mission-control/runs/{run}?after=0"])

@@ -27,7 +27,7 @@ def run(transactional_db):
 def messages(run, rng: random.Random) -> list[dict]:
     """Cut the run's log into messages, lose some, repeat some, and shuffle them a little."""
     frames = stored_frames(str(run.pk), 0, upto=None)
-    parts = []
+    parts: list[dict] = []
     while frames:
         size = rng.randint(1, 4)
         parts.append({"run": str(run.pk), "frames": [list(frame) for frame in frames[:size]]})

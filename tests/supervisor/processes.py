@@ -29,7 +29,7 @@ def is_alive(pid: int) -> bool:
 class Command:
     """A `manage.py` command. It and all that it starts carry a mark in their environment."""
 
-    program = (sys.executable, str(CHECKOUT / "manage.py"))
+    program: tuple[str, ...] = (sys.executable, str(CHECKOUT / "manage.py"))
 
     def __init__(self, folder: Path, *words: str, **environment: str) -> None:
         self.folder = folder

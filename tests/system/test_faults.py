@@ -100,7 +100,7 @@ def test_without_redis_in_mid_run_every_number_arrives_once_and_in_order(tmp_pat
             second = product.run(product.new_task(), product.new_rehearser(20))
             redis.start()
             third = product.run(product.new_task(), product.new_rehearser(20))
-            both = {second: [], third: []}
+            both: dict[str, list[dict]] = {second: [], third: []}
             while (
                 len(both[second]) == 0
                 or len(both[third]) == 0

@@ -9,6 +9,7 @@ import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
+from websockets.typing import Origin
 
 from tests.product import frames_of
 from tests.servers import wait_until
@@ -287,10 +288,10 @@ def test_the_browsers_cookie_counts_only_from_our_own_pages(product):
         assert browser.post("/login", data=form).status_code == 302
         cookie = f"sessionid={browser.cookies['sessionid']}"
     address = f"ws://127.0.0.1:{product.port}/ws/mission-control"
-    with connect(address, additional_headers={"Cookie": cookie}, origin=product.url) as socket:
+    with connect(address, additional_headers={"Cookie": cookie}, origin=Origin(product.url)) as socket:
         assert json.loads(socket.recv(timeout=10))["type"] == "connection_info"
     with pytest.raises(InvalidStatus) as refusal:
-        connect(address, additional_headers={"Cookie": cookie}, origin="http://elsewhere.example")
+        connect(address, additional_headers={"Cookie": cookie}, origin=Origin("http://elsewhere.example"))
     assert refusal.value.response.status_code == 403
 
 
@@ -328,7 +329,7 @@ def test_the_board_is_told_how_many_slots_are_taken(product):
     with product.socket() as board:
         run = product.run(product.new_task(), product.new_rehearser(100_000, delay=0.05))
         product.running(run)
-        seen = []
+        seen: list[dict] = []
         while not any(one["running"] for one in seen):
             frame = json.loads(board.recv(timeout=10))
             if frame.get("event_type") == "mc_capacity":

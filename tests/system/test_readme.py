@@ -45,11 +45,11 @@ def newest_task(product, title: str) -> dict:
 
 def assert_result_flowed(product, *, agent: str, second: str, said: str) -> None:
     """Assert what the README promises: a deliverable of the first task, which the second's prompt contains."""
-    first, second = newest_task(product, "Collect the facts"), newest_task(product, second)
-    assert (first["status"], second["status"], second["blocked_by"]) == ("done", "done", [first["id"]])
+    first, last = newest_task(product, "Collect the facts"), newest_task(product, second)
+    assert (first["status"], last["status"], last["blocked_by"]) == ("done", "done", [first["id"]])
     [document] = product.get(f"/tasks/{first['id']}/documents")["documents"]
     assert document["title"] == "Deliverable: Collect the facts" and document["content"]
-    run = product.run_of(second["last_run"]["id"])
+    run = product.run_of(last["last_run"]["id"])
     assert run["agent_name"] == agent
     assert document["content"] in run["prompt"]
     assert run["prompt"] in said

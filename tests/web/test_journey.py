@@ -4,44 +4,7 @@ import re
 
 import pytest
 
-from tests.needs import need
-
 pytestmark = pytest.mark.system
-
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    [program] = need("chromium", "the journeys in a browser")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def page(chromium, product):
-    """A page that is logged in; what it complains of, a breach of the policy for one, fails the test."""
-    context = chromium.new_context(base_url=product.url, viewport={"width": 1440, "height": 900})
-    page = context.new_page()
-    complaints = []
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("console", lambda message: message.type == "error" and complaints.append(message.text))
-    log_in(page, product)
-    yield page
-    context.close()
-    assert complaints == []
-
-
-def log_in(page, product) -> None:
-    page.goto("/")
-    page.get_by_label("User name").fill("admin")
-    page.get_by_label("Password").fill(product.password)
-    page.get_by_role("button", name="Log in").click()
-    page.wait_for_url(f"{product.url}/")
 
 
 def entries(page) -> list[list[str]]:

@@ -1,17 +1,19 @@
+"""Agents and backends as they are read, and agents as they are written."""
+
 from rest_framework import serializers
 
 from agents.models import Agent
-from mission_control.api.fields import Choice, Data, Description, Tags, Text, Title
+from mission_control.api.fields import BackendName, BackendOptions, Choice, Data, Description, Tags, Text, Title
 
 SPECIALTY_CHARS = 100
 
 
 class AgentReader(serializers.ModelSerializer):
-    """Of an agent that `with_runs` annotated."""
+    """An agent, as `with_runs` annotates it: its status reads active while it has a run."""
 
-    status = serializers.CharField(source="derived_status")
-    current_task_id = serializers.UUIDField()
-    running_count = serializers.IntegerField()
+    status = serializers.ChoiceField(choices=Agent.Status.choices, source="derived_status")
+    current_task_id = serializers.UUIDField(allow_null=True)
+    running_count = serializers.IntegerField(min_value=0)
 
     class Meta:
         model = Agent
@@ -41,9 +43,23 @@ class AgentWriter(serializers.Serializer):
     role = Title(max_length=100)
     description = Description()
     session_key = Text(max_length=100, required=False, allow_blank=True)
-    backend = Text(max_length=50, required=False)
-    backend_options = Data(required=False)
+    backend = BackendName(max_length=50, required=False)
+    backend_options = BackendOptions(required=False)
     status = Choice(choices=Agent.Status.choices, required=False)
     level = Choice(choices=Agent.Level.choices, required=False)
     specialties = Tags(max_chars=SPECIALTY_CHARS)
     metadata = Data(required=False)
+
+
+class BackendReader(serializers.Serializer):
+    name = serializers.CharField()
+    display_name = serializers.CharField()
+    available = serializers.BooleanField()
+    reason = serializers.CharField(allow_null=True, help_text="What is missing where it is not available.")
+    capabilities = serializers.ListField(child=serializers.CharField())
+    options_schema = serializers.DictField(help_text="The JSON Schema of an agent's `backend_options`.")
+
+
+class Backends(serializers.Serializer):
+    backends = BackendReader(many=True)
+    count = serializers.IntegerField(min_value=0)

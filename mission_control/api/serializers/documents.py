@@ -1,3 +1,5 @@
+"""Documents and their versions as they are read and written."""
+
 from typing import Any
 
 from rest_framework import serializers
@@ -7,9 +9,9 @@ from mission_control.models import Deliverable, DeliverableVersion, Project, Tas
 
 
 class DocumentReader(serializers.ModelSerializer):
-    task_id = serializers.UUIDField()
-    project_id = serializers.UUIDField()
-    run_id = serializers.UUIDField()
+    task_id = serializers.UUIDField(allow_null=True)
+    project_id = serializers.UUIDField(allow_null=True)
+    run_id = serializers.UUIDField(allow_null=True)
 
     class Meta:
         model = Deliverable
@@ -35,6 +37,7 @@ class VersionReader(serializers.ModelSerializer):
     class Meta:
         model = DeliverableVersion
         fields = ["version", "content", "editor_id", "created_at"]
+        read_only_fields = fields
 
 
 class DocumentCreate(serializers.Serializer):

@@ -1,14 +1,23 @@
+"""Projects as they are read and written."""
+
+from collections.abc import Iterable
+from typing import Any
+from uuid import UUID
+
 from rest_framework import serializers
 
 from agents.models import Agent
+from mission_control.api import querysets
 from mission_control.api.fields import Choice, Data, Description, Person, Reference, References, Tags, Title
+from mission_control.api.serializers.documents import DocumentReader
+from mission_control.api.serializers.tasks import TaskReader
 from mission_control.models import Deliverable, Project
 from mission_control.projects.progress import count_files
 
 
 class ProjectReader(serializers.ModelSerializer):
-    planner_agent_id = serializers.UUIDField()
-    prd_document_id = serializers.UUIDField()
+    planner_agent_id = serializers.UUIDField(allow_null=True)
+    prd_document_id = serializers.UUIDField(allow_null=True)
     team_agent_ids = serializers.SerializerMethodField()
     task_ids = serializers.SerializerMethodField()
     folder_path = serializers.CharField(source="folder")
@@ -37,11 +46,11 @@ class ProjectReader(serializers.ModelSerializer):
         ]
         read_only_fields = fields
 
-    def get_team_agent_ids(self, project: Project) -> list[str]:
-        return [str(agent.pk) for agent in project.team_agents.all()]
+    def get_team_agent_ids(self, project: Project) -> list[UUID]:
+        return [agent.pk for agent in project.team_agents.all()]
 
-    def get_task_ids(self, project: Project) -> list[str]:
-        return [str(task.pk) for task in project.tasks.all()]
+    def get_task_ids(self, project: Project) -> list[UUID]:
+        return [task.pk for task in project.tasks.all()]
 
     def get_file_count(self, project: Project) -> int:
         return count_files(project.folder)
@@ -61,3 +70,53 @@ class ProjectChange(ProjectCreate):
         Deliverable.objects.defer("content"), source="prd_document", required=False, allow_null=True
     )
     team_agent_ids = References(Agent.objects.all(), source="team_agents")
+
+
+class Progress(serializers.Serializer):
+    total = serializers.IntegerField(min_value=0)
+    completed = serializers.IntegerField(min_value=0)
+    skipped = serializers.IntegerField(min_value=0)
+    in_progress = serializers.IntegerField(min_value=0)
+    blocked = serializers.IntegerField(min_value=0)
+    human_pending = serializers.IntegerField(min_value=0)
+    percent = serializers.FloatField(min_value=0, max_value=100)
+
+
+class ProjectDetail(serializers.Serializer):
+    project = ProjectReader()
+    tasks = TaskReader(many=True)
+    progress = Progress()
+
+
+def shown_projects(keys: Iterable[UUID]) -> list[dict[str, Any]]:
+    """Return projects as the API shows them; frames of changed projects hold that."""
+    return list(ProjectReader(querysets.projects().filter(pk__in=keys), many=True).data)
+
+
+class ProjectPlan(ProjectDetail):
+    prd = DocumentReader(allow_null=True)
+    execution_levels = serializers.ListField(
+        child=serializers.ListField(child=serializers.UUIDField()),
+        help_text="The tasks' ids: those of a level wait only for tasks of the levels before.",
+    )
+    task_level_map = serializers.DictField(
+        child=serializers.IntegerField(min_value=0), help_text="Each task's level, by its id."
+    )
+    goal_analysis = serializers.DictField(allow_null=True)
+
+
+class ProjectSteered(serializers.Serializer):
+    success = serializers.ChoiceField(choices=[True])
+    project = ProjectReader()
+
+
+class TaskSkipped(serializers.Serializer):
+    success = serializers.ChoiceField(choices=[True])
+    task = TaskReader()
+    progress = Progress()
+
+
+class FileReader(serializers.Serializer):
+    name = serializers.CharField()
+    isDir = serializers.BooleanField()  # noqa: N815 - the contract's name
+    size = serializers.IntegerField(min_value=0, help_text="Bytes; 0 for anything but a file.")

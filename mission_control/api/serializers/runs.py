@@ -1,19 +1,29 @@
-from typing import Any
+"""Runs, their events and the capacity as they are read."""
+
+from typing import TypedDict
+from uuid import UUID
 
 from rest_framework import serializers
 
 from mission_control.models import Run, RunEvent
 from mission_control.runs.events import output_of
 
-USAGE = ("model", "input_tokens", "output_tokens", "cost_usd")
+
+class Usage(TypedDict):
+    """What a run took; null where unknown."""
+
+    model: str | None
+    input_tokens: int | None
+    output_tokens: int | None
+    cost_usd: float | None
 
 
 class RunReader(serializers.ModelSerializer):
     """A run as lists show it."""
 
-    project_id = serializers.UUIDField()
-    task_id = serializers.UUIDField()
-    agent_id = serializers.UUIDField()
+    project_id = serializers.UUIDField(allow_null=True)
+    task_id = serializers.UUIDField(allow_null=True)
+    agent_id = serializers.UUIDField(allow_null=True)
     error = serializers.SerializerMethodField()
     requested_by = serializers.SerializerMethodField()
     usage = serializers.SerializerMethodField()
@@ -47,14 +57,20 @@ class RunReader(serializers.ModelSerializer):
         return run.error or None
 
     def get_requested_by(self, run: Run) -> str | None:
-        return run.requested_by and run.requested_by.get_username()
+        return run.requested_by.get_username() if run.requested_by else None
 
-    def get_usage(self, run: Run) -> dict[str, Any]:
-        return {key: run.usage.get(key) for key in USAGE}
+    def get_usage(self, run: Run) -> Usage:
+        known = run.usage.get
+        return Usage(
+            model=known("model"),
+            input_tokens=known("input_tokens"),
+            output_tokens=known("output_tokens"),
+            cost_usd=known("cost_usd"),
+        )
 
-    def get_document_id(self, run: Run) -> str | None:
+    def get_document_id(self, run: Run) -> UUID | None:
         handed_in = getattr(run, "handed_in", None)
-        return handed_in and str(handed_in.deliverable_id)
+        return handed_in.deliverable_id if handed_in else None
 
 
 class WholeRunReader(RunReader):
@@ -72,3 +88,44 @@ class RunEventReader(serializers.ModelSerializer):
     class Meta:
         model = RunEvent
         fields = ["seq", "type", "content", "timestamp", "metadata"]
+        read_only_fields = fields
+
+
+class RunDetail(serializers.Serializer):
+    run = WholeRunReader()
+
+
+class RunStopped(serializers.Serializer):
+    status = serializers.ChoiceField(choices=["stopped"])
+    task_id = serializers.UUIDField(allow_null=True)
+    message = serializers.CharField()
+
+
+class StoppedRun(RunStopped):
+    run_id = serializers.UUIDField()
+    run = WholeRunReader()
+
+
+class RunStarted(serializers.Serializer):
+    success = serializers.ChoiceField(choices=[True])
+    message = serializers.CharField()
+    status = serializers.ChoiceField(choices=["started", "waiting"])
+    task_id = serializers.UUIDField()
+    agent_id = serializers.UUIDField()
+    agent_name = serializers.CharField()
+    run_id = serializers.UUIDField()
+
+
+class RunEvents(serializers.Serializer):
+    events = RunEventReader(many=True)
+    count = serializers.IntegerField(min_value=0, help_text="All that come after `after`.")
+    last_seq = serializers.IntegerField(min_value=0)
+    status = serializers.ChoiceField(choices=Run.Status.choices, help_text="The run's.")
+
+
+class CapacityReader(serializers.Serializer):
+    limit = serializers.IntegerField(min_value=1)
+    running = serializers.IntegerField(min_value=0)
+    queued = serializers.IntegerField(min_value=0)
+    waiting = serializers.IntegerField(min_value=0)
+    available = serializers.IntegerField(min_value=0)

@@ -1,8 +1,13 @@
+"""Tasks and messages as they are read, tasks and requests to run as they are written."""
+
+from collections.abc import Iterable
 from typing import Any
+from uuid import UUID
 
 from rest_framework import serializers
 
 from agents.models import Agent
+from mission_control.api import querysets
 from mission_control.api.fields import (
     Choice,
     Data,
@@ -27,19 +32,20 @@ class LastRunReader(serializers.ModelSerializer):
     class Meta:
         model = Run
         fields = ["id", "status", "finished_at", "error"]
+        read_only_fields = fields
 
     def get_error(self, run: Run) -> str | None:
         return run.error or None
 
 
 class TaskReader(serializers.ModelSerializer):
-    project_id = serializers.UUIDField()
-    parent_task_id = serializers.UUIDField()
+    project_id = serializers.UUIDField(allow_null=True)
+    parent_task_id = serializers.UUIDField(allow_null=True)
     assignee_ids = serializers.ListField(child=serializers.UUIDField())
     blocked_by = serializers.SerializerMethodField()
     blocks = serializers.SerializerMethodField()
     active_run_id = serializers.SerializerMethodField()
-    last_run = LastRunReader()
+    last_run = LastRunReader(allow_null=True)
 
     class Meta:
         model = Task
@@ -70,14 +76,14 @@ class TaskReader(serializers.ModelSerializer):
         ]
         read_only_fields = fields
 
-    def get_blocked_by(self, task: Task) -> list[str]:
-        return [str(blocker.pk) for blocker in task.blocked_by.all()]
+    def get_blocked_by(self, task: Task) -> list[UUID]:
+        return [blocker.pk for blocker in task.blocked_by.all()]
 
-    def get_blocks(self, task: Task) -> list[str]:
-        return [str(blocked.pk) for blocked in task.blocks.all()]
+    def get_blocks(self, task: Task) -> list[UUID]:
+        return [blocked.pk for blocked in task.blocks.all()]
 
-    def get_active_run_id(self, task: Task) -> str | None:
-        return str(task.last_run_id) if task.last_run and task.last_run.is_active else None
+    def get_active_run_id(self, task: Task) -> UUID | None:
+        return task.last_run_id if task.last_run and task.last_run.is_active else None
 
 
 class TaskCreate(serializers.Serializer):
@@ -125,16 +131,39 @@ class MessageReader(serializers.ModelSerializer):
             "created_at",
             "metadata",
         ]
+        read_only_fields = fields
 
     def get_from_agent_id(self, message: Message) -> str:
         return str(message.from_agent_id or "human")
 
     def get_author(self, message: Message) -> str | None:
-        return message.author and message.author.get_username()
+        return message.author.get_username() if message.author else None
+
+
+class TaskDetail(serializers.Serializer):
+    task = TaskReader()
+    messages = MessageReader(many=True)
+
+
+class RunningTask(serializers.Serializer):
+    task_id = serializers.UUIDField()
+    title = serializers.CharField()
+    status = serializers.ChoiceField(choices=Task.Status.choices)
+    assignee_ids = serializers.ListField(child=serializers.UUIDField())
+    run_id = serializers.UUIDField()
+    agent_id = serializers.UUIDField(allow_null=True)
+    agent_name = serializers.CharField()
+    started_at = serializers.DateTimeField()
+
+
+class RunningTasks(serializers.Serializer):
+    running_tasks = RunningTask(many=True)
+    count = serializers.IntegerField(min_value=0)
 
 
 def running_task(run: Run) -> dict[str, Any]:
-    """Return the line that `tasks/running` has for a run that holds a slot."""
+    """Return the line that `tasks/running` has for a task's run that holds a slot."""
+    assert run.task is not None
     return {
         "task_id": run.task_id,
         "title": run.task.title,
@@ -145,3 +174,8 @@ def running_task(run: Run) -> dict[str, Any]:
         "agent_name": run.agent_name,
         "started_at": run.started_at or run.enqueued_at,  # it counts as running from its admission on
     }
+
+
+def shown_tasks(keys: Iterable[UUID]) -> list[dict[str, Any]]:
+    """Return tasks as the API shows them; frames of changed tasks hold that."""
+    return list(TaskReader(querysets.tasks().filter(pk__in=keys), many=True).data)

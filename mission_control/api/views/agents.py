@@ -1,3 +1,6 @@
+"""Agents, and the backends that run them."""
+
+from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
@@ -6,7 +9,8 @@ from agents.models import Agent
 from mission_control import team
 from mission_control.api import querysets
 from mission_control.api.filters import AgentFilter
-from mission_control.api.serializers.agents import AgentReader, AgentWriter
+from mission_control.api.schema import one_of
+from mission_control.api.serializers.agents import AgentReader, AgentWriter, Backends
 from mission_control.api.views.base import ObjectViews
 
 
@@ -17,26 +21,32 @@ class AgentViews(ObjectViews):
     filterset_class = AgentFilter
     noun, one, many, reader = "Agent", "agent", "agents", AgentReader
     writers = {"create": AgentWriter, "partial_update": AgentWriter}
+    answers = {"heartbeat": one_of("agent", AgentReader)}
+    action_permissions = {"heartbeat": ["agents.change_agent"]}
 
-    def create(self, request) -> Response:
+    def create(self, request: Request) -> Response:
         return self.now(team.create(**self.given()))
 
-    def retrieve(self, request, pk: str) -> Response:
+    def retrieve(self, request: Request, pk: str) -> Response:
         return self.answer(self.find(pk))
 
-    def partial_update(self, request, pk: str) -> Response:
+    def partial_update(self, request: Request, pk: str) -> Response:
         return self.now(team.change(self.find(pk), **self.given()))
 
-    def destroy(self, request, pk: str) -> Response:
+    def destroy(self, request: Request, pk: str) -> Response:
         team.delete(self.find(pk))
         return self.deleted(pk)
+
+    def heartbeat(self, request: Request, pk: str) -> Response:
+        return self.now(team.heartbeat(self.find(pk)))
 
 
 class BackendsView(APIView):
     """What agents can be run by, and what is missing where one cannot."""
 
     queryset = Agent.objects.all()
+    answers = {"get": Backends}
 
-    def get(self, request) -> Response:
+    def get(self, request: Request) -> Response:
         backends = registry.describe()
         return Response({"backends": backends, "count": len(backends)})

@@ -1,43 +1,55 @@
-from typing import Any
+"""What the views of all objects share."""
+
+from collections.abc import Sequence
+from typing import Any, TypeVar
 
 from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer, Serializer
 from rest_framework.viewsets import GenericViewSet
 
+from mission_control.api.pagination import ListPagination
 from mission_control.ids import as_uuid
-from mission_control.runs.errors import NotFound
+from mission_control.runs.errors import NotFound, Refusal
+
+Found = TypeVar("Found", bound=Model)
 
 
-def find(rows: QuerySet, noun: str, key: str) -> Any:
+def find(rows: QuerySet[Found], noun: str, key: str) -> Found:
     """Return the row with this id. Raises NotFound when there is none or the id is malformed."""
     uuid = as_uuid(key)
-    found = uuid and rows.filter(pk=uuid).first()
-    if not found:
+    found = rows.filter(pk=uuid).first() if uuid else None
+    if found is None:
         raise NotFound(noun)
     return found
 
 
-class ObjectViews(GenericViewSet):
+class ObjectViews(GenericViewSet[Any]):
     """What the views of one kind of object share."""
 
     noun: str  # as errors and deletions name it
     one: str  # the envelope of one object
     many: str  # the envelope of a list
-    reader: type[BaseSerializer]
-    writers: dict[str, type[Serializer]] = {}  # by action
+    reader: type[BaseSerializer[Any]]
+    # By action: what it takes; what it lists, in an envelope of its name; what else it answers; what it refuses.
+    writers: dict[str, type[Serializer[Any]]] = {}
+    lists: dict[str, type[BaseSerializer[Any]]] = {}
+    answers: dict[str, Any] = {}
+    refusals: dict[str, list[type[Refusal]]] = {}
     action_permissions: dict[str, list[str]] = {}
     found: Model | None = None
 
-    def initialize_request(self, request, *args, **kwargs):
+    def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
         if "CONTENT_LENGTH" not in request.META:  # sent in chunks: DRF would take it for no body at all
             request.META["CONTENT_LENGTH"] = str(len(request.body))
         return super().initialize_request(request, *args, **kwargs)
 
-    def get_serializer_class(self) -> type[Serializer]:
+    def get_serializer_class(self) -> type[Serializer[Any]]:
         return self.writers.get(self.action, Serializer)
 
-    def get_serializer(self, *args, **kwargs) -> BaseSerializer:
+    def get_serializer(self, *args: Any, **kwargs: Any) -> BaseSerializer[Any]:
         if self.action == "partial_update":
             kwargs["partial"] = True
             kwargs["instance"] = self.found  # so that the browser's form begins with what there is
@@ -51,7 +63,8 @@ class ObjectViews(GenericViewSet):
         """Return the body, checked. Raises ValidationError (400)."""
         serializer = self.get_serializer(data=self.request.data)
         serializer.is_valid(raise_exception=True)
-        return serializer.validated_data
+        given: dict[str, Any] = serializer.validated_data
+        return given
 
     def answer(self, shown: Model) -> Response:
         return Response({self.one: self.reader(shown).data})
@@ -60,15 +73,15 @@ class ObjectViews(GenericViewSet):
         """Answer an object as it now stands, with all that is derived."""
         return self.answer(self.find(str(changed.pk)))
 
-    def listed(
-        self, rows: QuerySet, reader: type[BaseSerializer] | None = None, *, envelope: str = ""
-    ) -> Response:
-        self.paginator.envelope = envelope or self.many
+    def listed(self, rows: QuerySet[Any] | Sequence[Any]) -> Response:
+        reader = self.lists.get(self.action)
+        assert isinstance(self.paginator, ListPagination)
+        self.paginator.envelope = self.action if reader else self.many
         page = self.paginate_queryset(rows)
         return self.get_paginated_response((reader or self.reader)(page, many=True).data)
 
     def deleted(self, key: str) -> Response:
         return Response({"success": True, "message": f"{self.noun} {as_uuid(key)} deleted"})
 
-    def list(self, request) -> Response:
+    def list(self, request: Request) -> Response:
         return self.listed(self.filter_queryset(self.get_queryset()))

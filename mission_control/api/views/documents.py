@@ -1,3 +1,6 @@
+"""Documents, also under the name of their model."""
+
+from rest_framework.request import Request
 from rest_framework.response import Response
 
 from mission_control import documents
@@ -14,22 +17,23 @@ class DocumentViews(ObjectViews):
     filterset_class = DocumentFilter
     noun, one, many, reader = "Document", "document", "documents", DocumentReader
     writers = {"create": DocumentCreate, "partial_update": DocumentChange}
+    lists = {"versions": VersionReader}
 
-    def create(self, request) -> Response:
+    def create(self, request: Request) -> Response:
         return self.now(documents.create(**self.given()))
 
-    def retrieve(self, request, pk: str) -> Response:
+    def retrieve(self, request: Request, pk: str) -> Response:
         return self.answer(self.find(pk))
 
-    def partial_update(self, request, pk: str) -> Response:
+    def partial_update(self, request: Request, pk: str) -> Response:
         return self.now(documents.change(self.find(pk), **self.given()))
 
-    def destroy(self, request, pk: str) -> Response:
+    def destroy(self, request: Request, pk: str) -> Response:
         documents.delete(self.find(pk))
         return self.deleted(pk)
 
-    def versions(self, request, pk: str) -> Response:
-        return self.listed(self.find(pk).versions.all(), VersionReader, envelope="versions")
+    def versions(self, request: Request, pk: str) -> Response:
+        return self.listed(self.find(pk).versions.all())
 
 
 class DeliverableViews(DocumentViews):

@@ -1,47 +1,58 @@
 """Whether the process is up, and whether the whole is ready. No login, no detail that helps an attacker."""
 
-from collections.abc import Callable
+from typing import Any
 
 import redis
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
-from django.http import HttpRequest, JsonResponse
-from django.views.decorators.csrf import csrf_exempt
-from rest_framework.exceptions import MethodNotAllowed
+from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
 
-from mission_control.api.errors import answer_for
+from mission_control.api.negotiation import IgnoreAccept
+from mission_control.api.serializers.operations import Liveness, Readiness
 from mission_control.runs.workers import alive
 
 PING_SECONDS = 1
 
 
-def _read_only(view: Callable[[], JsonResponse]) -> Callable[[HttpRequest], JsonResponse]:
-    @csrf_exempt
-    def answer(request: HttpRequest) -> JsonResponse:
-        if request.method not in ("GET", "HEAD"):
-            return answer_for(MethodNotAllowed(request.method), request)
-        response = view()
+class OpenView(APIView):
+    """Answered to anybody, in JSON, never from a cache."""
+
+    authentication_classes = []
+    permission_classes = []
+    renderer_classes = [JSONRenderer]
+    content_negotiation_class = IgnoreAccept
+
+    def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
         response["Cache-Control"] = "no-store"
-        return response
-
-    return answer
+        return super().finalize_response(request, response, *args, **kwargs)
 
 
-@_read_only
-def healthz() -> JsonResponse:
-    return JsonResponse({"status": "ok"})
+class LivenessView(OpenView):
+    """Whether the web process is up."""
+
+    answers = {"get": Liveness}
+
+    def get(self, request: Request) -> Response:
+        return Response({"status": "ok"})
 
 
-@_read_only
-def readyz() -> JsonResponse:
-    database = _database()
-    parts = {
-        "database": database,
-        "channel_layer": _channel_layer(),
-        "worker": _worker() if database == "ok" else "not known without the database",
-    }
-    is_ready = all(state == "ok" for state in parts.values())
-    return JsonResponse({"status": "ok" if is_ready else "unavailable", **parts}, status=200 if is_ready else 503)
+class ReadinessView(OpenView):
+    """Whether database, channel layer and a worker are there."""
+
+    answers = {"get": {200: Readiness, 503: Readiness}}
+
+    def get(self, request: Request) -> Response:
+        database = _database()
+        parts = {
+            "database": database,
+            "channel_layer": _channel_layer(),
+            "worker": _worker() if database == "ok" else "not known without the database",
+        }
+        is_ready = all(state == "ok" for state in parts.values())
+        return Response({"status": "ok" if is_ready else "unavailable", **parts}, status=200 if is_ready else 503)
 
 
 def _database() -> str:

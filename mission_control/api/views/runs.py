@@ -1,10 +1,22 @@
+"""Runs, their events, and the capacity for them."""
+
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from mission_control.api import querysets
 from mission_control.api.filters import RunFilter
-from mission_control.api.pagination import ListPagination, number_from
-from mission_control.api.serializers.runs import RunEventReader, RunReader, WholeRunReader
+from mission_control.api.pagination import NUMBER, ListPagination, number_from
+from mission_control.api.serializers.runs import (
+    CapacityReader,
+    RunDetail,
+    RunEventReader,
+    RunEvents,
+    RunReader,
+    StoppedRun,
+    WholeRunReader,
+)
 from mission_control.api.views.base import ObjectViews
 from mission_control.models import Run
 from mission_control.runs import events
@@ -19,11 +31,12 @@ class RunViews(ObjectViews):
     filterset_class = RunFilter
     noun, one, many, reader = "Run", "run", "runs", RunReader
     action_permissions = {"stop": ["mission_control.change_run"]}
+    answers = {"retrieve": RunDetail, "stop": StoppedRun, "events": RunEvents}
 
-    def retrieve(self, request, pk: str) -> Response:
+    def retrieve(self, request: Request, pk: str) -> Response:
         return Response({"run": WholeRunReader(self.find(pk)).data})
 
-    def stop(self, request, pk: str) -> Response:
+    def stop(self, request: Request, pk: str) -> Response:
         run = stop(self.find(pk))
         return Response(
             {
@@ -35,7 +48,13 @@ class RunViews(ObjectViews):
             }
         )
 
-    def events(self, request, pk: str) -> Response:
+    @extend_schema(
+        parameters=[
+            OpenApiParameter("after", NUMBER, description="The number of the last event that the client has."),
+            OpenApiParameter("limit", NUMBER, description="How many; 100 unless told, at most 500 are given."),
+        ]
+    )
+    def events(self, request: Request, pk: str) -> Response:
         run = self.find(pk)
         after = number_from(request, "after", 0)
         limit = min(number_from(request, "limit", ListPagination.default_limit), ListPagination.max_limit)
@@ -54,6 +73,7 @@ class CapacityView(APIView):
     """How many runs there may be at once, and how many there are."""
 
     queryset = Run.objects.all()
+    answers = {"get": CapacityReader}
 
-    def get(self, request) -> Response:
+    def get(self, request: Request) -> Response:
         return Response(capacity())

@@ -1,24 +1,32 @@
+"""Tasks, and what is done with them: run, stop."""
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
 from rest_framework.response import Response
 
 from agents.models import Agent
-from mission_control import tasks
+from mission_control import documents, tasks, threads
 from mission_control.api import querysets
 from mission_control.api.filters import TaskFilter
+from mission_control.api.schema import one_of
 from mission_control.api.serializers.documents import DocumentReader
-from mission_control.api.serializers.runs import RunReader
+from mission_control.api.serializers.feed import AssignRequest, AttachRequest, MessageCreate, StatusRequest
+from mission_control.api.serializers.runs import RunReader, RunStarted, RunStopped
 from mission_control.api.serializers.tasks import (
     MessageReader,
+    RunningTasks,
     RunRequest,
     TaskChange,
     TaskCreate,
+    TaskDetail,
     TaskReader,
     running_task,
 )
 from mission_control.api.views.base import ObjectViews, find
 from mission_control.ids import as_uuid
-from mission_control.models import Run
+from mission_control.models import Run, Task
 from mission_control.runs.admission import admit
-from mission_control.runs.errors import NotRunning
+from mission_control.runs.errors import LimitReached, NotRunning
 from mission_control.runs.lifecycle import stop
 
 
@@ -28,39 +36,66 @@ class TaskViews(ObjectViews):
     queryset = querysets.tasks()
     filterset_class = TaskFilter
     noun, one, many, reader = "Task", "task", "tasks", TaskReader
-    writers = {"create": TaskCreate, "partial_update": TaskChange, "run": RunRequest}
+    writers = {
+        "create": TaskCreate,
+        "partial_update": TaskChange,
+        "run": RunRequest,
+        "assign": AssignRequest,
+        "status": StatusRequest,
+        "post_message": MessageCreate,
+        "attachments": AttachRequest,
+    }
+    lists = {"runs": RunReader, "documents": DocumentReader, "messages": MessageReader}
+    answers = {
+        "retrieve": TaskDetail,
+        "running": RunningTasks,
+        "run": RunStarted,
+        "stop": RunStopped,
+        "assign": one_of("task", TaskReader),
+        "status": one_of("task", TaskReader),
+        "post_message": one_of("message", MessageReader),
+        "attachments": one_of("document", DocumentReader),
+    }
+    refusals = {"run": [LimitReached]}
     action_permissions = {
         "run": ["mission_control.add_run"],
         "stop": ["mission_control.change_run"],
         "runs": ["mission_control.view_run"],
         "documents": ["mission_control.view_deliverable"],
+        "assign": ["mission_control.change_task"],
+        "status": ["mission_control.change_task"],
+        "messages": ["mission_control.view_message"],
+        "post_message": ["mission_control.add_message"],
+        "attachments": ["mission_control.change_deliverable"],
     }
 
-    def create(self, request) -> Response:
+    def create(self, request: Request) -> Response:
         return self.now(tasks.create(**self.given()))
 
-    def retrieve(self, request, pk: str) -> Response:
+    def retrieve(self, request: Request, pk: str) -> Response:
         task = self.find(pk)
         messages = MessageReader(querysets.messages().filter(task=task), many=True).data
         return Response({"task": self.reader(task).data, "messages": messages})
 
-    def partial_update(self, request, pk: str) -> Response:
+    def partial_update(self, request: Request, pk: str) -> Response:
         return self.now(tasks.change(self.find(pk), **self.given()))
 
-    def destroy(self, request, pk: str) -> Response:
+    def destroy(self, request: Request, pk: str) -> Response:
         tasks.delete(self.find(pk))
         return self.deleted(pk)
 
-    def running(self, request) -> Response:
+    def running(self, request: Request) -> Response:
         runs = Run.objects.light().holding().filter(task__isnull=False).select_related("task")
         rows = [running_task(run) for run in runs.prefetch_related("task__assignments")]
         return Response({"running_tasks": rows, "count": len(rows)})
 
-    def run(self, request, pk: str) -> Response:
+    def run(self, request: Request, pk: str) -> Response:
         """Run the task with an agent. 404 comes before 400: an unknown task or agent wins over a bad body."""
-        task = self.find(pk)
+        task = find(Task.objects.all(), self.noun, pk)  # without what only a reader shows
         agent = self._agent()
         given = self.given()
+        assert agent is not None, "a body that names none is refused above"
+        assert request.user.is_authenticated, "add_run is asked for"
         run = admit(
             task,
             agent,
@@ -83,21 +118,43 @@ class TaskViews(ObjectViews):
 
     def _agent(self) -> Agent | None:
         """Return the agent that the body names; None when it names none, which validation then tells."""
-        key = self.request.data.get("agent_id")
+        body = self.request.data
+        key = body.get("agent_id") if isinstance(body, dict) else None
         if not isinstance(key, str) or as_uuid(key) is None:
             return None
         return find(Agent.objects.all(), "Agent", key)
 
-    def stop(self, request, pk: str) -> Response:
+    def stop(self, request: Request, pk: str) -> Response:
         run = Run.objects.light().active().filter(task=self.find(pk)).first()
         if run is None:
             raise NotRunning
         stop(run)
         return Response({"status": "stopped", "task_id": run.task_id, "message": "Task execution stopped"})
 
-    def runs(self, request, pk: str) -> Response:
-        return self.listed(querysets.runs().filter(task=self.find(pk)), RunReader, envelope="runs")
+    def runs(self, request: Request, pk: str) -> Response:
+        return self.listed(querysets.runs().filter(task=self.find(pk)))
 
-    def documents(self, request, pk: str) -> Response:
-        rows = querysets.documents().filter(task=self.find(pk))
-        return self.listed(rows, DocumentReader, envelope="documents")
+    def documents(self, request: Request, pk: str) -> Response:
+        return self.listed(querysets.documents().filter(task=self.find(pk)))
+
+    def assign(self, request: Request, pk: str) -> Response:
+        return self.now(tasks.assign(self.find(pk), self.given()["agent_ids"]))
+
+    def status(self, request: Request, pk: str) -> Response:
+        return self.now(tasks.set_status(self.find(pk), **self.given()))
+
+    def messages(self, request: Request, pk: str) -> Response:
+        return self.listed(querysets.messages().filter(task=self.find(pk)))
+
+    @extend_schema(operation_id="tasks_post_message")
+    def post_message(self, request: Request, pk: str) -> Response:
+        """Post a message from the agent that the body names, or from the user."""
+        task = self.find(pk)
+        assert request.user.is_authenticated, "add_message is asked for"
+        message = threads.post(task, by=request.user, **self.given())
+        return Response({"message": MessageReader(message).data})
+
+    def attachments(self, request: Request, pk: str) -> Response:
+        task = self.find(pk)
+        document = documents.attach(self.given()["document_id"], task)
+        return Response({"document": DocumentReader(document).data})

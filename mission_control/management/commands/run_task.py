@@ -4,9 +4,10 @@ import signal
 import sys
 import time
 from contextlib import suppress
+from typing import Any, TypeVar
 
-from django.core.management.base import BaseCommand, CommandError
-from django.db.models import Q
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db.models import Q, QuerySet
 
 from agents.models import Agent
 from mission_control.frames import shown_content
@@ -18,7 +19,8 @@ from mission_control.runs.errors import NotRunning, Refusal
 from mission_control.runs.lifecycle import stop
 from mission_control.runs.workers import alive
 
-EXIT_STATUS = {Run.Status.COMPLETED: 0, Run.Status.ERROR: 1, Run.Status.STOPPED: 3}
+EXIT_STATUS: dict[str, int] = {Run.Status.COMPLETED: 0, Run.Status.ERROR: 1, Run.Status.STOPPED: 3}
+Row = TypeVar("Row", Agent, Task)
 REFUSED = 4
 LOOK_SECONDS = 0.1
 
@@ -29,7 +31,7 @@ class Command(BaseCommand):
         "Exit status: 0 completed, 1 error, 3 stopped, 4 refused (it did not start)."
     )
 
-    def add_arguments(self, parser) -> None:
+    def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("task", help="the task's id, or its title where only one task has it")
         parser.add_argument(
             "--agent", help="an agent's id, or its name where only one has it (default: first assignee)"
@@ -39,7 +41,9 @@ class Command(BaseCommand):
             "--ignore-dependencies", action="store_true", help="run it although others are unfinished"
         )
 
-    def handle(self, *, task: str, agent: str | None, queue: bool, ignore_dependencies: bool, **options) -> None:
+    def handle(
+        self, *, task: str, agent: str | None, queue: bool, ignore_dependencies: bool, **options: Any
+    ) -> None:
         found = only(Task.objects.all(), task, "task", "title")
         try:
             run = admit(
@@ -97,7 +101,7 @@ class Command(BaseCommand):
         self.stderr.write(line, style_func=str)
 
 
-def only(rows, given: str, noun: str, field: str):
+def only(rows: QuerySet[Row], given: str, noun: str, field: str) -> Row:
     """Return the one row with that id, or with that title or name. Raises CommandError."""
     key = as_uuid(given)
     found = list(rows.filter(Q(pk=key) if key else Q(**{field: given}))[:2])
@@ -108,6 +112,7 @@ def only(rows, given: str, noun: str, field: str):
 
 
 def first_assignee(task: Task) -> Agent:
+    """Return the task's first assignee. Raises CommandError when it has none."""
     agent = task.assignees.order_by("assignments__place").first()
     if agent is None:
         raise CommandError("the task has no assignee: name an agent with --agent", returncode=REFUSED)

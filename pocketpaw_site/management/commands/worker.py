@@ -1,5 +1,8 @@
+"""`manage.py worker`: run tasks, beside others or on a machine of its own."""
+
 import os
 from argparse import ArgumentParser, ArgumentTypeError
+from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand
@@ -13,6 +16,7 @@ from pocketpaw_site.supervisor.watchdog import Watchdog
 
 
 def positive(text: str) -> int:
+    """Return a number of workers. Raises ArgumentTypeError."""
     if not text.isdecimal() or not 1 <= int(text) <= 1001:
         raise ArgumentTypeError("a number from 1 to 1001")
     return int(text)
@@ -29,7 +33,7 @@ class Command(BaseCommand):
             help="workers at once (default: one more than the limit of runs)",
         )
 
-    def handle(self, *, workers: int | None, **options) -> None:
+    def handle(self, *, workers: int | None, **options: Any) -> None:
         signals = Signals()
         by_hand = not follow_parent()
         if by_hand:

@@ -1,0 +1,50 @@
+"""Access tokens as they are read and asked for."""
+
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.utils import timezone
+from rest_framework import serializers
+
+from mission_control.access import MOST_DAYS, NAME_CHARS
+from mission_control.api.fields import Integer, Title
+from mission_control.models import AccessToken
+
+
+class TokenReader(serializers.ModelSerializer):
+    """A token, without what it is: that is stored nowhere."""
+
+    id = serializers.UUIDField(source="uid")
+    created_at = serializers.DateTimeField(source="created")
+    expires_at = serializers.DateTimeField(source="expiry", allow_null=True)
+    expired = serializers.SerializerMethodField()
+
+    class Meta:
+        model = AccessToken
+        fields = ["id", "name", "created_at", "expires_at", "expired"]
+        read_only_fields = fields
+
+    def get_expired(self, token: AccessToken) -> bool:
+        return token.expiry is not None and token.expiry <= timezone.now()
+
+
+class NewTokenReader(TokenReader):
+    """A token that was just made."""
+
+    value = serializers.CharField(help_text="The token itself. It is in this answer and in no other.")
+
+    class Meta(TokenReader.Meta):
+        fields = [*TokenReader.Meta.fields, "value"]
+        read_only_fields = fields
+
+
+class TokenMade(serializers.Serializer):
+    token = NewTokenReader()
+
+
+class TokenCreate(serializers.Serializer):
+    name = Title(max_length=NAME_CHARS)
+    expires_in_days = Integer(
+        required=False,
+        allow_null=True,
+        validators=[MinValueValidator(1), MaxValueValidator(MOST_DAYS)],
+        help_text="Null, or left out: it never expires.",
+    )

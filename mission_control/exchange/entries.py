@@ -1,0 +1,159 @@
+"""What an object in a file must be: the API's rules, and the fields that there only the product itself writes.
+
+Ids of other objects are checked for their form only; what they lead to may come later, or be missing.
+"""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from agents.backends import registry
+from agents.models import default_backend
+from mission_control.api.fields import (
+    MOST_IDS,
+    Choice,
+    Content,
+    Data,
+    Description,
+    Flag,
+    Id,
+    Integer,
+    Moment,
+    Tags,
+    Text,
+    Title,
+)
+from mission_control.api.serializers.agents import AgentWriter
+from mission_control.models import Activity, Deliverable, Notification, Project, Task
+
+PERSON_CHARS = 100  # what is longer is nobody's id; what is shorter is looked up
+DOCUMENT_TITLE_CHARS = 250  # the product's own: "Deliverable: " and a task's title
+
+
+class Link(Id):
+    """The id of another object, or null."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{"required": False, "allow_null": True, **kwargs})
+
+
+class Links(serializers.ListField):
+    """Ids of other objects, each once."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(child=Id(), required=False, max_length=MOST_IDS, **kwargs)
+
+    def to_internal_value(self, data: Any) -> list[Any]:
+        if isinstance(data, list) and len(data) > MOST_IDS:
+            self.fail("max_length", max_length=MOST_IDS)
+        return list(dict.fromkeys(super().to_internal_value(data)))
+
+
+class Who(Text):
+    """Null, `human`, or the id of an agent."""
+
+    def __init__(self) -> None:
+        super().__init__(max_length=PERSON_CHARS, required=False, allow_null=True, allow_blank=True)
+
+
+class Time(Moment):
+    def __init__(self) -> None:
+        super().__init__(required=False, allow_null=True)
+
+
+class Entry(serializers.Serializer[Any]):
+    id = Id()
+    created_at = Time()
+    metadata = Data(required=False)
+
+
+class ChangingEntry(Entry):
+    """An object that is changed after it was made."""
+
+    updated_at = Time()
+
+
+class AgentEntry(AgentWriter, ChangingEntry):
+    last_heartbeat = Time()
+
+    def validate(self, given: dict[str, Any]) -> dict[str, Any]:
+        backend = given.get("backend", default_backend())
+        if backend not in registry.names():
+            known = ", ".join(registry.names())
+            raise serializers.ValidationError({"backend": f"There is no such backend; there are: {known}."})
+        try:
+            registry.check_options(backend, given.get("backend_options", {}))
+        except registry.OptionsError as error:
+            raise serializers.ValidationError({"backend_options": f"{error}."}) from None
+        return given
+
+
+class ProjectEntry(ChangingEntry):
+    title = Title()
+    description = Description()
+    status = Choice(choices=Project.Status.choices, required=False)
+    planner_agent_id = Link()
+    team_agent_ids = Links()
+    prd_document_id = Link()
+    creator_id = Who()
+    tags = Tags()
+    started_at = Time()
+    completed_at = Time()
+
+
+class TaskEntry(ChangingEntry):
+    title = Title()
+    description = Description()
+    status = Choice(choices=Task.Status.choices, required=False)
+    priority = Choice(choices=Task.Priority.choices, required=False)
+    task_type = Choice(choices=Task.Type.choices, required=False)
+    assignee_ids = Links()
+    creator_id = Who()
+    project_id = Link()
+    parent_task_id = Link()
+    blocked_by = Links()
+    tags = Tags()
+    due_date = Time()
+    started_at = Time()
+    completed_at = Time()
+    active_description = Text(max_length=200, required=False, allow_blank=True)
+    estimated_minutes = Integer(required=False, allow_null=True)
+
+
+class DocumentEntry(ChangingEntry):
+    title = Title(max_length=DOCUMENT_TITLE_CHARS)
+    content = Content(required=False)
+    type = Choice(choices=Deliverable.Type.choices, required=False)
+    task_id = Link()
+    project_id = Link()
+    author_id = Who()
+    tags = Tags()
+    version = Integer(required=False)
+
+
+class MessageEntry(Entry):
+    task_id = Id()
+    from_agent_id = Who()
+    author = Text(max_length=150, required=False, allow_null=True)
+    content = Description(required=True)
+    attachment_ids = Links()
+    mentions = Tags()
+
+
+class ActivityEntry(Entry):
+    type = Choice(choices=Activity.Type.choices)
+    message = Description(required=True)
+    agent_id = Link()
+    task_id = Link()
+    document_id = Link()
+
+
+class NotificationEntry(Entry):
+    type = Choice(choices=[*Activity.Type.choices, *Notification.Type.choices])
+    content = Description(required=True)
+    agent_id = Link()
+    source_message_id = Link()
+    source_task_id = Link()
+    delivered = Flag(required=False)
+    read = Flag(required=False)
+    delivered_at = Time()

@@ -1,0 +1,169 @@
+"""How an object of each kind is stored: references looked up, times kept, what cannot be true here changed."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any, ClassVar
+from uuid import UUID
+
+from django.db.models import Model
+from django.utils import timezone
+
+from agents.models import Agent
+from mission_control.exchange import entries
+from mission_control.exchange.references import HUMAN, NOWHERE, Here
+from mission_control.exchange.report import Place, Report
+from mission_control.models import Message, Notification, Project
+
+Given = dict[str, Any]  # an object as its entry validated it
+
+
+class Kind:
+    """One file, and how what it holds is stored. `BATCH` objects share a transaction."""
+
+    FILE: ClassVar[str]
+    ENTRY: ClassVar[type[entries.Entry]]
+    MODEL: ClassVar[type[Model]]
+    KEY: ClassVar[str] = "pk"  # the field that holds the contract's id
+    BATCH: ClassVar[int] = 200
+
+    def __init__(self, here: Here, report: Report) -> None:
+        self.here = here
+        self.report = report
+
+    def prepare(self, path: Path) -> None:
+        """Look at the whole file before its objects are stored one by one."""
+
+    def begin(self, batch: list[tuple[Place, Given]]) -> dict[UUID, Any]:
+        """Return the rows of a batch that there are here, locked, by the contract's id."""
+        keys = [given["id"] for _, given in batch]
+        rows = self.MODEL._default_manager.select_for_update(of=("self",)).filter(**{f"{self.KEY}__in": keys})
+        return {getattr(row, self.KEY): row for row in rows}
+
+    def stays(self, place: Place, given: Given, row: Any) -> bool:
+        """Tell whether the row here is to stay as it is: when it was changed after the file's object."""
+        if not hasattr(row, "updated_at"):
+            return True  # it is never changed
+        given_at = given.get("updated_at")
+        return given_at is None or row.updated_at > given_at
+
+    def store(self, place: Place, given: Given, row: Any) -> bool:
+        """Store the object, over the row if there is one. Return False when it was refused, which was said."""
+        values = self.values(place, given, row)
+        if values is None:
+            return False
+        self.save(given, row or self.MODEL(**{self.KEY: given["id"]}), values, is_new=row is None)
+        return True
+
+    def values(self, place: Place, given: Given, row: Any) -> dict[str, Any] | None:
+        """Return the model's fields, or None when the object is refused."""
+        raise NotImplementedError
+
+    def save(self, given: Given, row: Any, values: dict[str, Any], *, is_new: bool) -> None:
+        """Write the row with the times that were given; Django's `auto_now` would put its own over them."""
+        now = timezone.now()
+        created = given.get("created_at") or (now if is_new else row.created_at)
+        values["created_at"] = created
+        if hasattr(row, "updated_at"):
+            values["updated_at"] = given.get("updated_at") or created
+        for name, value in values.items():
+            setattr(row, name, value)
+        row.save_base(raw=True, force_insert=is_new)
+
+    def end(self) -> None:
+        """Store what could not be stored object by object; called at the end of each batch."""
+
+    def refuse(self, place: Place, field: str, reason: str) -> None:
+        self.report.refused(place, field, reason)
+
+
+def given_only(given: Given, *names: str) -> dict[str, Any]:
+    """Return those fields that the object has: for the others the model's defaults, or the row, hold."""
+    return {name: given[name] for name in names if name in given}
+
+
+class Agents(Kind):
+    FILE, ENTRY, MODEL = "agents.json", entries.AgentEntry, Agent
+
+    def values(self, place: Place, given: Given, row: Any) -> dict[str, Any]:
+        values = given_only(
+            given,
+            *("name", "role", "description", "session_key", "backend", "backend_options", "status", "level"),
+            *("specialties", "last_heartbeat", "metadata"),
+        )
+        if values.get("status") == Agent.Status.ACTIVE:
+            self.report.changed(place, "status", "It works at nothing here: idle.")
+            values["status"] = Agent.Status.IDLE
+        self.here.agent.add(given["id"])
+        return values
+
+    def save(self, given: Given, row: Any, values: dict[str, Any], *, is_new: bool) -> None:
+        super().save(given, row, values, is_new=is_new)
+        if not row.session_key:
+            row.save(update_fields=["session_key"])  # the model makes one of the name
+
+
+class Projects(Kind):
+    FILE, ENTRY, MODEL = "projects.json", entries.ProjectEntry, Project
+    # What a project was doing nobody does here: it would wait for ever, or set agents to work by itself.
+    UNDER_WAY = {Project.Status.PLANNING: Project.Status.FAILED, Project.Status.EXECUTING: Project.Status.PAUSED}
+
+    def __init__(self, here: Here, report: Report) -> None:
+        super().__init__(here, report)
+        self.requirements: dict[UUID, tuple[Place, UUID]] = {}  # documents are stored later
+
+    def values(self, place: Place, given: Given, row: Any) -> dict[str, Any]:
+        values = given_only(
+            given, "title", "description", "status", "tags", "started_at", "completed_at", "metadata"
+        )
+        instead = self.UNDER_WAY.get(values.get("status", ""))
+        if instead is not None:
+            self.report.changed(place, "status", f"Nothing of it is under way here: {instead}.")
+            values["status"] = instead
+        values["planner_agent_id"] = self.here.one(
+            place, "planner_agent_id", "agent", given.get("planner_agent_id")
+        )
+        values["creator_id"] = self.here.person(place, "creator_id", given.get("creator_id"), default=HUMAN)
+        given["team"] = self.here.many(place, "team_agent_ids", "agent", given.get("team_agent_ids", []))
+        self.here.project.add(given["id"])
+        if given.get("prd_document_id"):
+            self.requirements[given["id"]] = (place, given["prd_document_id"])
+        return values
+
+    def save(self, given: Given, row: Any, values: dict[str, Any], *, is_new: bool) -> None:
+        super().save(given, row, values, is_new=is_new)
+        row.team_agents.set(given["team"])
+
+
+class Messages(Kind):
+    FILE, ENTRY, MODEL = "messages.json", entries.MessageEntry, Message
+
+    def values(self, place: Place, given: Given, row: Any) -> dict[str, Any] | None:
+        if given["task_id"] not in self.here.task:
+            self.refuse(place, "task_id", NOWHERE.format(noun="task", key=given["task_id"]))
+            return None
+        values = given_only(given, "task_id", "content", "mentions", "metadata")
+        sender = self.here.person(place, "from_agent_id", given.get("from_agent_id"), default=HUMAN)
+        values["from_agent_id"] = None if sender == HUMAN else sender
+        values["author_id"] = self.here.user(place, "author", given.get("author"))
+        attached = self.here.many(place, "attachment_ids", "document", given.get("attachment_ids", []))
+        values["attachment_ids"] = [str(key) for key in attached]
+        self.here.message.add(given["id"])
+        return values
+
+
+class Notifications(Kind):
+    FILE, ENTRY, MODEL = "notifications.json", entries.NotificationEntry, Notification
+
+    def values(self, place: Place, given: Given, row: Any) -> dict[str, Any] | None:
+        agent = given.get("agent_id")
+        if agent is not None and agent not in self.here.agent:  # without one it would be the people's
+            self.refuse(place, "agent_id", NOWHERE.format(noun="agent", key=agent))
+            return None
+        values = given_only(given, "type", "content", "agent_id", "metadata")
+        for field, noun in (("source_message_id", "message"), ("source_task_id", "task")):
+            values[field] = self.here.one(place, field, noun, given.get(field))
+        created: datetime = given.get("created_at") or timezone.now()
+        delivered_at = given.get("delivered_at") or created
+        values["delivered_at"] = delivered_at if given.get("delivered") else None
+        values["read_at"] = delivered_at if given.get("read") else None
+        return values

@@ -1,0 +1,53 @@
+"""What there is here to refer to, and what becomes of a reference that leads nowhere."""
+
+from uuid import UUID
+
+from django.contrib.auth.models import User
+
+from agents.models import Agent
+from mission_control.exchange.report import Place, Report
+from mission_control.ids import as_uuid
+from mission_control.models import Deliverable, Message, Project, Task
+
+HUMAN = "human"
+NOWHERE = "There is no {noun} with the id {key}."
+
+
+class Here:
+    """The ids of all that there is by now: read once, added to by whoever stores more."""
+
+    def __init__(self, report: Report) -> None:
+        self.report = report
+        self.agent: set[UUID] = set(Agent.objects.values_list("pk", flat=True))
+        self.project: set[UUID] = set(Project.objects.values_list("pk", flat=True))
+        # A task's project is asked for too often to look it up each time.
+        self.task: dict[UUID, UUID | None] = dict(Task.objects.values_list("pk", "project_id"))
+        self.document: set[UUID] = set(Deliverable.objects.values_list("pk", flat=True))
+        self.message: set[UUID] = set(Message.objects.values_list("pk", flat=True))
+        self.users: dict[str, int] = dict(User.objects.values_list("username", "pk"))
+
+    def one(self, place: Place, field: str, noun: str, key: UUID | None) -> UUID | None:
+        """Return the id when it leads somewhere; else say so and return None."""
+        if key is None or key in getattr(self, noun):
+            return key
+        self.report.dropped(place, field, NOWHERE.format(noun=noun, key=key))
+        return None
+
+    def many(self, place: Place, field: str, noun: str, keys: list[UUID]) -> list[UUID]:
+        return [key for key in keys if self.one(place, field, noun, key) is not None]
+
+    def person(self, place: Place, field: str, text: str | None, *, default: str | None = None) -> str | None:
+        """Return `human` or an agent's id; the default for nobody, and, which is said, for somebody unknown."""
+        if not text or text == HUMAN:
+            return text or default
+        key = as_uuid(text)
+        if key is not None and key in self.agent:
+            return str(key)
+        self.report.dropped(place, field, "This is neither human nor the id of an agent.")
+        return default
+
+    def user(self, place: Place, field: str, name: str | None) -> int | None:
+        if name is None or name in self.users:
+            return self.users[name] if name else None
+        self.report.dropped(place, field, "There is no user of this name.")
+        return None

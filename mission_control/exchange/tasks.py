@@ -1,0 +1,147 @@
+"""How tasks are stored, and when all of them are, what waits for what."""
+
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID
+
+from django.db import connection, transaction
+
+from mission_control.exchange import entries
+from mission_control.exchange.circles import Edge, Edges, break_circles
+from mission_control.exchange.kinds import Given, Kind, given_only
+from mission_control.exchange.references import Here
+from mission_control.exchange.report import Place, Report
+from mission_control.feed import note
+from mission_control.models import Activity, Assignment, Run, Task
+from mission_control.tasks import ONE_AT_A_TIME
+
+AT_ONCE = 500
+
+
+class Tasks(Kind):
+    FILE, ENTRY, MODEL = "tasks.json", entries.TaskEntry, Task
+
+    def __init__(self, here: Here, report: Report) -> None:
+        super().__init__(here, report)
+        self.places: dict[UUID, Place] = {}  # of the tasks that were stored
+        self.waits: dict[UUID, list[UUID]] = {}
+        self.parents: dict[UUID, UUID] = {}
+        self._active: set[UUID | None] = set()
+        self._assignments: dict[UUID, list[UUID]] = {}
+        self._interrupted: list[tuple[UUID, str]] = []
+
+    def begin(self, batch: list[tuple[Place, Given]]) -> dict[UUID, Any]:
+        rows = super().begin(batch)
+        self._active = set(Run.objects.active().filter(task__in=list(rows)).values_list("task_id", flat=True))
+        return rows
+
+    def values(self, place: Place, given: Given, row: Any) -> dict[str, Any] | None:
+        if given["id"] in self._active:
+            self.refuse(place, "id", "The task has an active run here.")
+            return None
+        values = given_only(
+            given,
+            *("title", "description", "status", "priority", "task_type", "tags", "due_date", "started_at"),
+            *("completed_at", "active_description", "estimated_minutes", "metadata"),
+        )
+        assignees = self.here.many(place, "assignee_ids", "agent", given.get("assignee_ids", []))
+        values["project_id"] = self.here.one(place, "project_id", "project", given.get("project_id"))
+        values["creator_id"] = self.here.person(place, "creator_id", given.get("creator_id"))
+        self._end_what_nobody_runs(place, given["id"], values, row, assigned=bool(assignees))
+        self._remember(place, given, assignees, values["project_id"])
+        return values
+
+    def _end_what_nobody_runs(
+        self, place: Place, key: UUID, values: dict[str, Any], row: Any, *, assigned: bool
+    ) -> None:
+        """Let a task that an agent was working at wait for its next run: none of it goes on here.
+
+        What people have in progress stays so. The reason stands in the feed, once.
+        """
+        is_agents = values.get("task_type", Task.Type.AGENT) == Task.Type.AGENT
+        if values.get("status") != Task.Status.IN_PROGRESS or not is_agents:
+            return
+        status = Task.Status.ASSIGNED if assigned else Task.Status.BLOCKED
+        values["status"] = status
+        self.report.changed(place, "status", f"It was in progress, and no run of it goes on here: {status}.")
+        if row is None or row.status != status:
+            self._interrupted.append((key, status))
+
+    def _remember(self, place: Place, given: Given, assignees: list[UUID], project: UUID | None) -> None:
+        """Note what is stored when the rows are: what refers to tasks, when all of them are."""
+        key = given["id"]
+        self.here.task[key] = project
+        self.places[key] = place
+        self._assignments[key] = assignees
+        self.waits[key] = given.get("blocked_by", [])
+        if given.get("parent_task_id"):
+            self.parents[key] = given["parent_task_id"]
+
+    def end(self) -> None:
+        """Write the assignments of a batch, and say of what was interrupted why it waits."""
+        keys = list(self._assignments)
+        Assignment.objects.filter(task__in=keys).delete()
+        Assignment.objects.bulk_create(
+            Assignment(task_id=key, agent_id=agent, place=place)
+            for key, agents in self._assignments.items()
+            for place, agent in enumerate(agents)
+        )
+        interrupted = Task.objects.in_bulk([key for key, _ in self._interrupted])
+        for key, status in self._interrupted:
+            told = f"'{interrupted[key].title}' was in progress where it was imported from; here it is {status}"
+            note(Activity.Type.TASK_UPDATED, told, task=interrupted[key], before="in_progress", status=status)
+        self._assignments.clear()
+        self._interrupted.clear()
+
+    # ------------------------------------------------------------ when all are stored
+    @transaction.atomic
+    def link(self) -> None:
+        """Store who is a part of whom, and who waits for whom: what leads nowhere or in a circle is left out."""
+        if connection.vendor == "postgresql":  # nobody else may change dependencies meanwhile
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_xact_lock(%s)", [ONE_AT_A_TIME])
+        self._link_parents()
+        self._link_blockers()
+
+    def _link_parents(self) -> None:
+        for part in _parts(list(self.places)):
+            Task.objects.filter(pk__in=part).update(parent_task=None)
+        for key, parent in self.parents.items():
+            place = self.places[key]
+            if parent == key:
+                self.report.dropped(place, "parent_task_id", "A task is not a part of itself.")
+            elif self.here.one(place, "parent_task_id", "task", parent):
+                Task.objects.filter(pk=key).update(parent_task=parent)
+
+    def _link_blockers(self) -> None:
+        through = Task.blocked_by.through.objects
+        for part in _parts(list(self.places)):
+            through.filter(from_task__in=part).delete()
+        edges: Edges = {}
+        for key, blocker in through.values_list("from_task_id", "to_task_id"):
+            edges.setdefault(key, []).append(blocker)
+        new = dict.fromkeys(self._sound_edges())  # in the files' order
+        for key, blocker in new:
+            edges.setdefault(key, []).append(blocker)
+        for key, blocker in break_circles(edges, new):
+            self.report.dropped(
+                self.places[key], "blocked_by", f"With {blocker} the tasks would wait for each other in a circle."
+            )
+            del new[key, blocker]
+        rows = [through.model(from_task_id=key, to_task_id=blocker) for key, blocker in new]
+        through.bulk_create(rows, batch_size=AT_ONCE)
+
+    def _sound_edges(self) -> Iterator[Edge]:
+        """Yield who waits for whom, where both are here and belong together."""
+        for key, blockers in self.waits.items():
+            place, project = self.places[key], self.here.task[key]
+            for blocker in self.here.many(place, "blocked_by", "task", blockers):
+                if self.here.task[blocker] not in (None, project):
+                    self.report.dropped(place, "blocked_by", f"The task {blocker} is of another project.")
+                else:
+                    yield key, blocker
+
+
+def _parts(keys: list[UUID]) -> Iterator[list[UUID]]:
+    for start in range(0, len(keys), AT_ONCE):
+        yield keys[start : start + AT_ONCE]

@@ -1,0 +1,53 @@
+"""`manage.py create_token USER`: make an access token and print it, once."""
+
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError
+
+from mission_control.access import MOST_DAYS, NAME_CHARS, create_token
+from mission_control.models import AccessToken
+
+
+class Command(BaseCommand):
+    help = "Make an access token for a user and print it to standard output. It is stored nowhere: keep it."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("user", help="the user's name")
+        parser.add_argument("--name", default="command line", help="what it is for, as lists show it")
+        parser.add_argument("--days", help="after so many days it expires (default: never)")
+
+    def handle(self, *, user: str, name: str, days: str | None, **options: Any) -> None:
+        if not name.strip() or len(name) > NAME_CHARS:
+            raise CommandError(f"--name: 1 to {NAME_CHARS} characters are expected")
+        lasts = None if days is None else number_of_days(days)
+        try:
+            token, text = create_token(active_user(user), name=name.strip(), days=lasts)
+        except DatabaseError:
+            raise CommandError("the database does not answer, or has no tables yet: manage.py migrate") from None
+        self.stderr.write(told(token), style_func=str)
+        self.stdout.write(text, style_func=str)
+
+
+def number_of_days(given: str) -> int:
+    """Return the number that was given. Raises CommandError when it is none or out of range."""
+    if not (given.isascii() and given.isdigit() and len(given) < 10 and 1 <= int(given) <= MOST_DAYS):
+        raise CommandError(f"--days: a number from 1 to {MOST_DAYS} is expected")
+    return int(given)
+
+
+def active_user(name: str) -> User:
+    """Return the user of that name. Raises CommandError when there is none, or none who may log in."""
+    user = User.objects.filter(username=name).first()
+    if user is None:
+        raise CommandError(f"there is no user called '{name}'")
+    if not user.is_active:
+        raise CommandError(f"the user '{name}' is not active")
+    return user
+
+
+def told(token: AccessToken) -> str:
+    """Return what is said about the token beside itself."""
+    expires = f"expires on {token.expiry:%Y-%m-%d %H:%M} UTC" if token.expiry else "never expires"
+    return f"Token '{token.name}' of {token.user}, which {expires}:"

@@ -1,0 +1,26 @@
+"""`manage.py export_pocketpaw DIR`: write everything in the form of PocketPaw's files."""
+
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError
+
+from mission_control.exchange.writer import write_folder
+
+
+class Command(BaseCommand):
+    help = "Export agents, projects, tasks, documents, messages, the feed and notifications as PocketPaw's files."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("folder", help="made if need be; files of these names in it are replaced")
+
+    def handle(self, *, folder: str, **options: Any) -> None:
+        try:
+            counts = write_folder(Path(folder).absolute())
+        except OSError as error:
+            raise CommandError(f"'{folder}' cannot be written: {error.strerror}") from None
+        except DatabaseError:
+            raise CommandError("the database does not answer, or has no tables yet: manage.py migrate") from None
+        for file, number in counts.items():
+            self.stdout.write(f"{file}: {number}")

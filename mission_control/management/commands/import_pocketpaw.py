@@ -1,0 +1,40 @@
+"""`manage.py import_pocketpaw DIR`: take over what PocketPaw's Mission Control stored."""
+
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError, IntegrityError
+
+from mission_control.exchange.reader import FILES, read_folder
+from mission_control.exchange.report import Report
+
+NOT_ALL = 2
+
+
+class Command(BaseCommand):
+    help = (
+        "Import PocketPaw's JSON files from a folder. Ids and times are kept; it can be repeated. Each thing that "
+        "cannot be taken is a line. Exit status: 0 all taken, 2 not all, 1 it did not start."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("folder", help=f"the folder with {', '.join(FILES)}; some may be missing")
+
+    def handle(self, *, folder: str, **options: Any) -> None:
+        path = Path(folder)
+        if not path.is_dir():
+            raise CommandError(f"there is no folder '{folder}'")
+        if not any((path / file).exists() for file in FILES):
+            raise CommandError(f"the folder '{folder}' has none of {', '.join(FILES)}")
+        report = Report(self.stdout.write)
+        try:
+            read_folder(path, report)
+        except IntegrityError:
+            raise CommandError("what is imported was changed here at the same moment: import again") from None
+        except DatabaseError:
+            raise CommandError("the database does not answer, or has no tables yet: manage.py migrate") from None
+        for line in report.summary():
+            self.stdout.write(line)
+        if report.losses:
+            raise CommandError(f"{report.losses} lines above could not be taken as they are", returncode=NOT_ALL)

@@ -1,0 +1,112 @@
+"""What Prometheus is told: read from the database when it asks, the same from every web process.
+
+Each scrape is seven short queries. Runs are counted in an index; the million rows of their events are not counted
+at all.
+"""
+
+import platform
+from collections.abc import Iterator
+
+import django
+from django.conf import settings
+from django.db import connection
+from django.db.models import Count, Min
+from django.utils import timezone
+from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from mission_control.models import Run, RunEvent, WorkerGroup
+from mission_control.runs.slots import capacity
+from mission_control.runs.workers import BEAT_BELIEVED
+
+PREFIX = "mission_control_"
+
+NUMBERS_GIVEN = {
+    "sqlite": "SELECT COALESCE((SELECT seq FROM sqlite_sequence WHERE name = %s), 0)",
+    "postgresql": "SELECT COALESCE(pg_sequence_last_value(pg_get_serial_sequence(%s, 'id')::regclass), 0)",
+}
+
+
+class ProductCollector(Collector):
+    """Runs, slots, events and workers, as they are at the moment of the scrape."""
+
+    def collect(self) -> Iterator[Metric]:
+        yield _build()
+        yield from _runs()
+        yield from _slots()
+        yield _events()
+        yield from _workers()
+
+
+def _build() -> Metric:
+    info = InfoMetricFamily(PREFIX + "build", "What runs here.")
+    info.add_metric(
+        [],
+        {
+            "python": platform.python_version(),
+            "django": django.get_version(),
+            "profile": "server" if settings.REDIS_URL else "embedded",
+            "database": connection.vendor,
+        },
+    )
+    return info
+
+
+def _runs() -> Iterator[Metric]:
+    # `*`: of a column SQLite would look into each row, and the index alone has the status.
+    counted = dict(Run.objects.order_by().values_list("status").annotate(number=Count("*")))
+    runs = GaugeMetricFamily(PREFIX + "runs", "Runs that are stored, by status.", labels=["status"])
+    for status in Run.Status.values:
+        runs.add_metric([status], counted.get(status, 0))
+    yield runs
+
+    age = GaugeMetricFamily(
+        PREFIX + "queue_age_seconds",
+        "For how long the oldest run has been waiting (for a slot) or queued (for a worker); 0 without one.",
+        labels=["status"],
+    )
+    now = timezone.now()
+    for pending in (Run.Status.WAITING, Run.Status.QUEUED):
+        since = Run.objects.filter(status=pending).aggregate(since=Min("queued_at"))["since"]
+        age.add_metric([pending], max((now - since).total_seconds(), 0.0) if since else 0.0)
+    yield age
+
+
+def _slots() -> Iterator[Metric]:
+    current = capacity()
+    yield GaugeMetricFamily(PREFIX + "slots_limit", "Runs that may hold a slot at once.", current["limit"])
+    used = current["running"] + current["queued"]
+    yield GaugeMetricFamily(PREFIX + "slots_used", "Runs that hold a slot.", used)
+    yield GaugeMetricFamily(PREFIX + "runs_waiting", "Runs that wait for a slot.", current["waiting"])
+
+
+def _events() -> Metric:
+    """Count by the numbers that the database has given to rows: they never fall, as a count does at a deletion.
+
+    An insert that was rolled back has used up its numbers too, so this may be a little more than was ever stored.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(NUMBERS_GIVEN[connection.vendor], [RunEvent._meta.db_table])
+        [number] = cursor.fetchone()
+    return CounterMetricFamily(PREFIX + "run_events", "Events of runs that were stored, ever.", number)
+
+
+def _workers() -> Iterator[Metric]:
+    now, groups = timezone.now(), list(WorkerGroup.objects.all())
+    age = GaugeMetricFamily(
+        PREFIX + "worker_heartbeat_age_seconds",
+        "Seconds since the last sign of life of a group of workers (a `manage.py worker`).",
+        labels=["group", "host", "pid"],
+    )
+    for group in groups:
+        age.add_metric([group.group, group.host, str(group.pid)], max((now - group.beat_at).total_seconds(), 0.0))
+    yield age
+    living = sum(now - group.beat_at <= BEAT_BELIEVED for group in groups)
+    yield GaugeMetricFamily(PREFIX + "workers_alive", "Groups of workers that gave a sign of life lately.", living)
+
+
+REGISTRY = CollectorRegistry(auto_describe=False)  # to describe it would be to read the database at import
+REGISTRY.register(ProductCollector())
+ProcessCollector(registry=REGISTRY)  # of the web process that answers
