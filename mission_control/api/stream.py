@@ -1,10 +1,12 @@
 """`GET …/runs/{id}/stream`: a run's log as Server-Sent Events (WHATWG HTML, "Server-sent events")."""
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 
 from channels.layers import BaseChannelLayer, channel_layers
+from django.db import InterfaceError, OperationalError
 from django.http import StreamingHttpResponse
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.renderers import JSONRenderer
@@ -22,6 +24,7 @@ from mission_control.models import AccessToken, Run
 
 KEEP_ALIVE_SECONDS = 15.0  # so that proxies keep a silent connection
 
+logger = logging.getLogger(__name__)
 
 NUMBER_OR_NOTHING = {"anyOf": [NUMBER, {"type": "string", "maxLength": 0}]}
 EVENT = {
@@ -68,7 +71,10 @@ class StreamView(APIView):
 
 
 async def _lines(run: Run, after: int, login: Login) -> AsyncIterator[str]:
-    """Yield the stream; it ends early when its login no longer holds."""
+    """Yield the stream; it ends early when its login no longer holds, or when the database goes.
+
+    The client comes again then. An answer that broke off half-way would be left open by daphne, for ever.
+    """
     logins = Logins.here()
     watched = logins.watch(login)
     try:
@@ -77,6 +83,8 @@ async def _lines(run: Run, after: int, login: Login) -> AsyncIterator[str]:
                 if watched.ending is not None:
                     return
                 yield lines
+    except (OperationalError, InterfaceError) as error:
+        logger.warning("a stream is ended: the database does not answer (%s)", type(error).__name__)
     finally:
         logins.release(watched)
 

@@ -107,6 +107,10 @@ class Load(threading.Thread):
             kind = "short"
         full = capacity["running"] + capacity["queued"] + capacity["waiting"] >= MOST_ACTIVE
         when_full = "reject" if full else self.chance.choice(["reject", "queue", "queue"])
+        self.launch(kind, when_full=when_full)
+
+    def launch(self, kind: str, *, when_full: str = "queue") -> None:
+        """Start a run and let clients watch it."""
         run = self.client.start(kind, when_full=when_full, priority=self.chance.choice(["low", "medium", "high"]))
         if run is not None:
             self.started[run] = kind

@@ -65,8 +65,8 @@ class Family(Up):
                 reading.append((fd, pid))
             elif "futex" in waits_in:
                 roles.idle.append(pid)
-            elif any(word in waits_in for word in ("sleep", "poll", "wait_data")):
-                roles.pusher = pid
+            elif "epoll" not in waits_in and any(word in waits_in for word in ("sleep", "poll", "wait_data")):
+                roles.pusher = pid  # a worker in an event loop waits in epoll
         # The queue's pipe was made before that of the results. A monitor whose predecessor was killed reads
         # none: it waits for the lock that the dead one held.
         readers = [pid for _, pid in sorted(reading)]

@@ -15,6 +15,7 @@ from tests.servers import wait_until
 SLOTS_BACK_SECONDS = 30  # the promise: from the harm until every slot is free and a new run completes
 CAUGHT_UP_SECONDS = 12  # after that: until every client has everything
 CLIENTS = 2
+CROWDED = 0.4  # of the rounds begin with more runs than there are slots
 
 
 @dataclass
@@ -46,8 +47,12 @@ class Round:
         ]
 
     def play(self) -> Result:
-        for thread in (self.sampler, *self.loads):
-            thread.start()
+        self.sampler.start()
+        if self.chance.random() < CROWDED:
+            for _ in range(self.subject.limit + 3):  # so that some wait for a slot
+                self.loads[0].launch("steady")
+        for load in self.loads:
+            load.start()
         try:
             time.sleep(self.chance.uniform(0.8, 2.0))
             self.harm_it()

@@ -1,14 +1,18 @@
-"""A stream of a run that says nothing."""
+"""A stream of which nothing is heard: the run is silent, or the database is away."""
 
 import asyncio
 from contextlib import aclosing
 
 import pytest
 from asgiref.sync import sync_to_async
+from django.test import AsyncClient
 
 from mission_control import follower
 from mission_control.api import stream
+from mission_control.follower import Follower
+from mission_control.models import RunEvent
 from tests import make
+from tests.sockets.test_gone import rename
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -26,3 +30,20 @@ async def test_a_stream_of_a_silent_run_is_kept_alive_whatever_goes_by_inside(mo
             if comments == 2:
                 break
     assert comments == 2
+
+
+@pytest.mark.embedded  # PostgreSQL calls a table that is not there something else than an outage
+async def test_a_stream_ends_when_the_database_goes_so_that_its_client_comes_again(caplog):
+    """Daphne would leave an answer that breaks off half-way open, and its client waiting, for ever."""
+    run, token = await sync_to_async(make.run)(), await sync_to_async(make.token)()
+    address = f"/api/mission-control/runs/{run.pk}/stream"
+    answer = await AsyncClient().get(address, headers={"authorization": f"Bearer {token}"})
+    await sync_to_async(rename)(RunEvent._meta.db_table, "away")
+    try:
+        said = [lines async for lines in answer.streaming_content]
+    finally:
+        await sync_to_async(rename)("away", RunEvent._meta.db_table)
+
+    assert said == [b"retry: 1000\n\n"]
+    assert "the database does not answer" in caplog.text
+    assert Follower.here().subscribers == 0
