@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 from django.contrib import admin, messages
+from django.contrib.admin.actions import delete_selected
 from django.db import transaction
 from django.db.models import Model, QuerySet
 from django.forms import BaseModelForm
@@ -44,6 +45,7 @@ class ByVerbs(Lean):
     create_verb: ClassVar[Callable[..., Model]]
     change_verb: ClassVar[Callable[..., Model]]
     delete_verb: ClassVar[Callable[..., None]]
+    actions: list[Any] = ["delete_selected"]
 
     def save_model(self, request: HttpRequest, obj: Model, form: BaseModelForm, change: bool) -> None:
         given = form.cleaned_data
@@ -70,8 +72,15 @@ class ByVerbs(Lean):
     def delete_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         return self._refusable(super().delete_view, request, *args, **kwargs)
 
-    def changelist_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        return self._refusable(super().changelist_view, request, *args, **kwargs)
+    @admin.action(permissions=["delete"], description="Delete selected %(verbose_name_plural)s")
+    def delete_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+        """Delete all or none. In a transaction of its own: other actions must not be in one."""
+        try:
+            with transaction.atomic():
+                return delete_selected(self, request, queryset)
+        except Refusal as refusal:
+            self.message_user(request, refusal.detail, messages.ERROR)
+            return None
 
     def _refusable(
         self, view: Callable[..., HttpResponse], request: HttpRequest, *args: Any, **kwargs: Any

@@ -1,20 +1,32 @@
 """Runs and their events in the admin, to read."""
 
-from django.contrib import admin
-from django.db.models import QuerySet
-from django.http import HttpRequest
+from typing import Any
 
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.core.paginator import Paginator
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+from django.utils.safestring import SafeString
+
+from mission_control.admin.badges import badge
 from mission_control.admin.base import ReadOnly
+from mission_control.admin.live import Live
 from mission_control.models import Run, RunEvent
+from mission_control.runs import events
+
+EVENTS_A_PAGE = 100
 
 
 @admin.register(Run)
-class RunAdmin(ReadOnly):
+class RunAdmin(Live, ReadOnly):
     list_display = [
         "task_title",
         "kind",
         "agent_name",
-        "status",
+        "state",
         "slot",
         "attempt",
         "queued_at",
@@ -23,10 +35,42 @@ class RunAdmin(ReadOnly):
     ]
     list_filter = ["status", "kind"]
     search_fields = ["id", "task__id", "task_title", "agent_name"]
-    list_select_related = ["requested_by"]
+    exclude = ["status", "last_seq"]  # the strip above shows them as they now stand
+
+    @admin.display(description="Status", ordering="status")
+    def state(self, run: Run) -> SafeString:
+        return badge(run)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Run]:
         return Run.objects.light()
+
+    def get_urls(self) -> list[Any]:
+        events_page: URLPattern = path(
+            "<uuid:key>/events/", self.admin_site.admin_view(self.events_view), name="mission_control_run_events"
+        )
+        return [events_page, *super().get_urls()]
+
+    def events_view(self, request: HttpRequest, key: str) -> HttpResponse:
+        """Show a run's log a page at a time. Its numbers have no gap, so that each page is found by number."""
+        run = self.get_queryset(request).filter(pk=key).first()
+        if not self.has_view_permission(request, run):
+            raise PermissionDenied
+        if run is None:
+            raise Http404
+        pages = Paginator(range(1, run.last_seq + 1), EVENTS_A_PAGE)
+        page = pages.get_page(request.GET.get("page"))
+        numbers = page.object_list
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": f"Events of {run}",
+            "run": run,
+            "run_badge": badge(run),
+            "page": page,
+            "page_numbers": list(pages.get_elided_page_range(page.number)),
+            "events": events.after(run.pk, numbers[0] - 1, limit=len(numbers)) if numbers else [],
+        }
+        return TemplateResponse(request, "admin/run_events.html", context)
 
 
 @admin.register(RunEvent)

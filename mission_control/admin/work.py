@@ -1,13 +1,21 @@
 """Agents, tasks, projects and documents in the admin."""
 
+from typing import Any
+
 from django.contrib import admin
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
+from django.utils.safestring import SafeString
 
 from agents.models import Agent
 from mission_control import documents, projects, tasks, team
+from mission_control.admin.actions import ProjectActions, TaskActions
+from mission_control.admin.badges import badge, linked_badge
 from mission_control.admin.base import ByVerbs, ReadOnly
+from mission_control.admin.live import Live
 from mission_control.models import Deliverable, DeliverableVersion, Project, Task
+
+LONG = ("last_run__output", "last_run__prompt")
 
 
 @admin.register(Agent)
@@ -22,13 +30,13 @@ class AgentAdmin(ByVerbs):
 
 
 @admin.register(Task)
-class TaskAdmin(ByVerbs):
+class TaskAdmin(Live, TaskActions, ByVerbs):
     create_verb = staticmethod(tasks.create)
     change_verb = staticmethod(tasks.change)
     delete_verb = staticmethod(tasks.delete)
-    list_display = ["title", "status", "priority", "task_type", "project", "updated_at"]
+    actions: list[Any] = [*TaskActions.actions, *ByVerbs.actions]
+    list_display = ["title", "state", "run", "priority", "task_type", "project", "updated_at"]
     list_filter = ["status", "priority", "task_type"]
-    list_select_related = ["project"]
     search_fields = ["title", "id"]
     raw_id_fields = ["project", "parent_task", "blocked_by"]
     readonly_fields = [
@@ -64,6 +72,14 @@ class TaskAdmin(ByVerbs):
         "updated_at",
     ]
 
+    @admin.display(description="Status", ordering="status")
+    def state(self, task: Task) -> SafeString:
+        return badge(task)
+
+    @admin.display(description="Newest run")
+    def run(self, task: Task) -> SafeString | str:
+        return linked_badge(task.last_run)
+
     @admin.display(description="Assignees")
     def assigned(self, task: Task) -> str:
         """Show them only: an assignment is a verb's, which moves the task and tells the feed."""
@@ -73,18 +89,26 @@ class TaskAdmin(ByVerbs):
         """Let a person set the status of a task that exists; a new one's follows from its assignees."""
         return [name for name in self.readonly_fields if obj is None or name != "status"]
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Task]:
+        return super().get_queryset(request).select_related("project", "last_run").defer(*LONG)
+
 
 @admin.register(Project)
-class ProjectAdmin(ByVerbs):
+class ProjectAdmin(ProjectActions, ByVerbs):
     create_verb = staticmethod(projects.create)
     change_verb = staticmethod(projects.change)
     delete_verb = staticmethod(projects.delete)
-    list_display = ["title", "status", "planner_agent", "updated_at"]
+    actions: list[Any] = [*ProjectActions.actions, *ByVerbs.actions]
+    list_display = ["title", "state", "planner_agent", "updated_at"]
     list_filter = ["status"]
     list_select_related = ["planner_agent"]
     search_fields = ["title", "id"]
     raw_id_fields = ["planner_agent", "team_agents", "prd_document"]
     readonly_fields = ["id", "started_at", "completed_at", "created_at", "updated_at"]
+
+    @admin.display(description="Status", ordering="status")
+    def state(self, project: Project) -> SafeString:
+        return badge(project)
 
 
 @admin.register(Deliverable)

@@ -1,0 +1,148 @@
+"""What the lists do with several objects: each by the verb that the API calls, each with its own answer."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin import helpers
+from django.contrib.admin.widgets import ForeignKeyRawIdWidget
+from django.contrib.auth.models import User
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+
+from agents.models import Agent
+from mission_control import tasks
+from mission_control.models import Project, Run, Task
+from mission_control.projects import steering
+from mission_control.runs.admission import admit
+from mission_control.runs.errors import NotRunning, Refusal
+from mission_control.runs.lifecycle import STOP_SECONDS, stop
+
+MOST = 100  # at once: each is a decision of its own, within one request
+
+
+class RunForm(forms.Form):
+    """With which agent, and what of a full house and unfinished blockers: what the API takes."""
+
+    agent = forms.ModelChoiceField(
+        Agent.objects.all(),
+        widget=ForeignKeyRawIdWidget(Run._meta.get_field("agent").remote_field, admin.site),
+        help_text="The agent's id; the magnifying glass looks for it by name.",
+    )
+    when_full = forms.ChoiceField(
+        choices=[("reject", "Refuse"), ("queue", "Wait for a slot")], label="When no slot is free"
+    )
+    ignore_dependencies = forms.BooleanField(required=False, label="Even if it is blocked by unfinished tasks")
+
+
+class Actions(admin.ModelAdmin):
+    """Tells of each object what came of an action, or why it was refused."""
+
+    def is_too_many(self, request: HttpRequest, chosen: QuerySet[Any]) -> bool:
+        """Say so when more are chosen than one request can answer for."""
+        if len(chosen[: MOST + 1]) <= MOST:
+            return False
+        self.message_user(request, f"Choose at most {MOST} at once; nothing was done.", messages.ERROR)
+        return True
+
+    def to_each(
+        self, request: HttpRequest, chosen: QuerySet[Any], verb: Callable[[Any], object], did: str = ""
+    ) -> None:
+        """Call the verb, which says what it did where `did` does not, outside any transaction: it may wait."""
+        if self.is_too_many(request, chosen):
+            return
+        for obj in chosen:
+            try:
+                outcome = verb(obj)
+                self.message_user(request, f"{obj}: {did or outcome}", messages.SUCCESS)
+            except Refusal as refusal:
+                self.message_user(request, f"{obj}: {refusal.detail}", messages.ERROR)
+
+
+class TaskActions(Actions):
+    """Run, stop and skip tasks."""
+
+    actions: list[Any] = ["run_with_agent", "stop_selected", "skip_selected"]
+
+    def has_run_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("mission_control.add_run")
+
+    def has_stop_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("mission_control.change_run")
+
+    @admin.action(description="Run with agent…", permissions=["run"])
+    def run_with_agent(self, request: HttpRequest, queryset: QuerySet[Task]) -> HttpResponse | None:
+        """Ask which agent on a page between, then run each."""
+        form = RunForm(request.POST if "run" in request.POST else None)
+        if form.is_valid():
+            self.to_each(request, queryset, lambda task: _run(task, by=request.user, **form.cleaned_data))
+            return None
+        if self.is_too_many(request, queryset):
+            return None
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": "Run with agent",
+            "form": form,
+            "chosen": queryset,
+            "media": self.media + form.media,
+            "action_checkbox_name": helpers.ACTION_CHECKBOX_NAME,
+        }
+        return TemplateResponse(request, "admin/run_with_agent.html", context)
+
+    @admin.action(description="Stop", permissions=["stop"])
+    def stop_selected(self, request: HttpRequest, queryset: QuerySet[Task]) -> None:
+        within = _deadline()
+        self.to_each(request, queryset, lambda task: _stop(task, wait_seconds=within()))
+
+    @admin.action(description="Skip", permissions=["change"])
+    def skip_selected(self, request: HttpRequest, queryset: QuerySet[Task]) -> None:
+        self.to_each(request, queryset, tasks.skip, "skipped")
+
+
+class ProjectActions(Actions):
+    """Approve, pause and resume projects. To begin one is to run tasks, to pause it is to stop them."""
+
+    actions: list[Any] = ["approve_selected", "pause_selected", "resume_selected"]
+
+    def has_begin_permission(self, request: HttpRequest) -> bool:
+        return self.has_change_permission(request) and request.user.has_perm("mission_control.add_run")
+
+    def has_halt_permission(self, request: HttpRequest) -> bool:
+        return self.has_change_permission(request) and request.user.has_perm("mission_control.change_run")
+
+    @admin.action(description="Approve", permissions=["begin"])
+    def approve_selected(self, request: HttpRequest, queryset: QuerySet[Project]) -> None:
+        self.to_each(request, queryset, steering.approve, "approved")
+
+    @admin.action(description="Pause", permissions=["halt"])
+    def pause_selected(self, request: HttpRequest, queryset: QuerySet[Project]) -> None:
+        within = _deadline()
+        self.to_each(request, queryset, lambda project: steering.pause(project, wait_seconds=within()), "paused")
+
+    @admin.action(description="Resume", permissions=["begin"])
+    def resume_selected(self, request: HttpRequest, queryset: QuerySet[Project]) -> None:
+        self.to_each(request, queryset, steering.resume, "resumed")
+
+
+def _run(task: Task, *, by: Any, agent: Agent, **options: Any) -> str:
+    assert isinstance(by, User), "add_run is asked for"
+    run = admit(task, agent, by=by, **options)
+    waits = run.status == Run.Status.WAITING
+    return f"{agent} waits for a free slot" if waits else f"started with {agent}"
+
+
+def _stop(task: Task, *, wait_seconds: float) -> str:
+    run = Run.objects.light().active().filter(task=task).first()
+    if run is None:
+        raise NotRunning
+    return "told to stop" if stop(run, wait_seconds=wait_seconds).is_active else "stopped"
+
+
+def _deadline() -> Callable[[], float]:
+    """Return what tells how many seconds are left of those that all the stops of one request share."""
+    end = time.monotonic() + STOP_SECONDS
+    return lambda: max(end - time.monotonic(), 0)

@@ -1,0 +1,28 @@
+"""The admin's change pages in a real browser: the status of a run as it now stands."""
+
+import pytest
+
+pytestmark = pytest.mark.system
+
+
+def test_the_pages_of_a_run_and_of_its_task_follow_it_without_a_reload(page, product):
+    task = product.new_task(title="Followed")
+    page.goto(f"/admin/mission_control/task/{task}/change/")
+    page.locator("#conn[data-conn=live]").wait_for(state="attached")
+    page.get_by_label("Title:").fill("Half written")
+    run = product.run(task, product.new_rehearser(60, delay=0.1))
+    page.locator("#live-task [data-status=in_progress]").wait_for()
+    page.locator("#live-run [data-status=running]").wait_for()
+    assert page.get_by_label("Title:").input_value() == "Half written"
+
+    beside = page.context.new_page()
+    beside.goto(f"/admin/mission_control/run/{run}/change/")
+    beside.locator("#live-run [data-status=running]").wait_for()
+    ended = product.ended(run)
+    for shown in (page, beside):
+        shown.locator("#live-run [data-status=completed]").wait_for()
+        assert shown.locator("#live-run [data-word]").inner_text() == "Completed"
+        assert shown.locator("[data-seq-shown]").inner_text() == str(ended["last_seq"])
+    page.locator("#live-task [data-status=done]").wait_for()
+    beside.locator("#live-run a").nth(1).click()
+    beside.locator(".mc-events tbody tr").last.wait_for()
