@@ -6,6 +6,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from tests.chaos.database import patiently
 from tests.chaos.processes import Roles, name_of, send
@@ -76,16 +77,24 @@ class Stage:
 
     def idle_one(self) -> int:
         """Return a worker that waits for the queue's lock; make one idle if all others are busy."""
-        for run in list(self.subject.reader.busy())[3:]:
-            self.client.stop(run)
-        return self.chance.choice(self.in_role("idle", "an idle worker"))
+
+        def idle() -> list[int]:
+            found = self._roles().idle
+            for run in list(self.subject.reader.busy())[3:] if not found else []:
+                self.client.stop(run)
+            return found
+
+        return self.chance.choice(self._seen(idle, "an idle worker"))
 
     def holder(self) -> int:
         return self.in_role("holder", "the worker that holds the queue's lock")
 
-    def in_role(self, role: str, what: str):
+    def in_role(self, role: str, what: str) -> int:
+        return self._seen(lambda: getattr(self._roles(), role), what)
+
+    def _seen(self, look: Callable[[], Any], what: str) -> Any:
         try:
-            return wait_until(lambda: getattr(self._roles(), role), seconds=SEEN_SECONDS, what=what)
+            return wait_until(look, seconds=SEEN_SECONDS, what=what)
         except AssertionError:
             raise Left(f"{what} was not seen (what a process waits for is hidden here?)") from None
 

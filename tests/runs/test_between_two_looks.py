@@ -9,12 +9,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import IntegrityError, OperationalError, connection
 from django.db.models import Q
 from django.utils import timezone
 
+from mission_control import documents
 from mission_control.models import Run, Task
-from mission_control.runs import admission, workers
+from mission_control.runs import admission, execution, workers
 from mission_control.runs.admission import admit
 from mission_control.runs.errors import AlreadyRunning, LimitReached
 from mission_control.runs.execution import execute
@@ -103,12 +104,15 @@ def test_a_rival_may_start_the_last_that_waits(tasks, agent):
 
 
 @pytest.mark.server
-def test_a_slot_that_a_rival_hands_on_during_our_end_is_not_handed_on_twice(a_slot_comes_free):
+def test_a_slot_that_a_rival_hands_on_during_our_end_is_not_handed_on_twice(tasks, agent):
     """On SQLite nobody writes while we end a run."""
-    ending = Run.objects.holding().get()
+    make.limit(2)
+    forgotten, ending = admit(tasks[0], agent), admit(tasks[1], agent)
+    waiting = [waits(tasks[2], agent), waits(tasks[3], agent)]
+    Run.objects.filter(pk=forgotten.pk).update(status=Status.STOPPED, finished_at=timezone.now())
     with rival(promote, after=SLOTS):
         assert finish(ending.pk, Status.STOPPED, guard=Q())
-    assert [status(run) for run in a_slot_comes_free] == [Status.QUEUED, Status.QUEUED]
+    assert [status(run) for run in waiting] == [Status.QUEUED, Status.QUEUED]
     assert Run.objects.holding().values("slot").distinct().count() == 2
 
 
@@ -201,6 +205,54 @@ def test_a_run_outlives_a_database_that_does_not_answer_its_pulse(task, an_agent
     assert status(run) == Status.STOPPED
 
 
+def test_a_worker_that_shuts_down_claims_nothing_more(task, agent, monkeypatch):
+    monkeypatch.setattr(workers, "_closing", bytearray(1))
+    run = admit(task, agent)
+    workers.close()
+    execute(run.pk)
+    assert status(run) == Status.QUEUED
+
+
+def test_a_document_that_a_person_revises_keeps_the_run_that_handed_it_in(task, agent):
+    run = admit(task, agent)
+    execute(run.pk)
+    [document] = task.deliverables.all()
+    revised = documents.change(document, content="Better.", editor_id="human")
+
+    assert (revised.version, revised.run) == (2, run)
+    assert revised.versions.get(version=2).run is None
+
+
 def test_where_there_is_no_proc_a_process_is_known_by_its_pid():
     assert workers._alive_without_proc(os.getpid()) == "alive"
     assert workers._alive_without_proc(999_999_999) == ""
+
+
+def test_a_requester_who_is_deleted_meanwhile_leaves_no_run(task, agent):
+    user = make.user()
+    type(user).objects.filter(pk=user.pk).delete()
+    with pytest.raises(IntegrityError):
+        admit(task, agent, by=user)
+    assert not Run.objects.exists()
+
+
+async def test_what_the_database_refuses_is_not_offered_again():
+    offers = []
+
+    def refused():
+        offers.append(1)
+        raise IntegrityError
+
+    with pytest.raises(IntegrityError):
+        await execution.persist(refused)
+    assert len(offers) == 1
+
+
+async def test_a_database_that_stays_away_is_not_waited_for_for_ever(monkeypatch):
+    monkeypatch.setattr(execution, "STORE_PATIENCE_SECONDS", 0.0)
+
+    def away_for_good():
+        raise OperationalError
+
+    with pytest.raises(OperationalError):
+        await execution.persist(away_for_good)

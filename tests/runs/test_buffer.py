@@ -1,10 +1,12 @@
 """What waits between the agent and the database: in order, bounded, and without secrets."""
 
+import asyncio
+
 import pytest
 
 from agents.backends.base import BackendEvent, EventType
 from mission_control.runs import buffer as room
-from mission_control.runs.buffer import EVENT_CHARS, EventBuffer
+from mission_control.runs.buffer import EVENT_CHARS, FULL_CHARS, EventBuffer
 
 MESSAGE, THINKING, TOOL_USE = EventType.MESSAGE, EventType.THINKING, EventType.TOOL_USE
 
@@ -88,3 +90,13 @@ async def test_what_a_tool_is_given_is_redacted_too(buffer):
 
     expected = {"headers": ["Authorization: Bearer [redacted]"], "password": "[redacted]", "n": 3, "x": None}
     assert draft.metadata == {"input": expected}
+
+
+async def test_an_agent_is_held_back_while_too_much_of_what_it_said_is_not_stored(buffer):
+    await put(buffer, (MESSAGE, "x" * FULL_CHARS))
+    more = asyncio.create_task(put(buffer, (MESSAGE, "y ")))
+    await asyncio.sleep(0)
+    assert not more.done()
+    taken(buffer)
+    await asyncio.wait_for(more, 10)
+    assert "".join(text for _, text in taken(buffer)).endswith("y ")

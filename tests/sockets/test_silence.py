@@ -1,10 +1,13 @@
 """A stream of which nothing is heard: the run is silent, or the database is away."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from contextlib import aclosing
+from typing import cast
 
 import pytest
 from asgiref.sync import sync_to_async
+from django.http import StreamingHttpResponse
 from django.test import AsyncClient
 
 from mission_control import follower
@@ -40,7 +43,8 @@ async def test_a_stream_ends_when_the_database_goes_so_that_its_client_comes_aga
     answer = await AsyncClient().get(address, headers={"authorization": f"Bearer {token}"})
     await sync_to_async(rename)(RunEvent._meta.db_table, "away")
     try:
-        said = [lines async for lines in answer.streaming_content]
+        stream = cast("StreamingHttpResponse", answer).streaming_content
+        said = [lines async for lines in cast("AsyncIterator[bytes]", stream)]
     finally:
         await sync_to_async(rename)("away", RunEvent._meta.db_table)
 
