@@ -80,7 +80,7 @@ imports:
 	$(VENV)/bin/lint-imports --no-logo
 
 templates:
-	$(VENV)/bin/djade --check --target-version 5.2 templates/*.html
+	$(VENV)/bin/djade --check --target-version 5.2 $$(find templates -name '*.html')
 
 types:
 	$(IN_VENV) -m mypy

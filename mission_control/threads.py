@@ -92,10 +92,11 @@ def _notify(message: Message, sender: str, agents: Sequence[Agent]) -> None:
     notifications.make(
         Activity.Type.MENTION, f"{sender} mentioned you in '{task.title}'", to=agents, task=task, message=message
     )
-    names = "everyone" if EVERYONE in message.mentions else ", ".join(agent.name for agent in agents)
+    names = sorted((agent.name for agent in agents), key=lambda name: (name.lower(), name))
+    reached = "everyone" if EVERYONE in message.mentions else ", ".join(names)
     note(
         Activity.Type.MENTION,
-        f"{sender} mentioned {names} in '{task.title}'",
+        f"{sender} mentioned {reached} in '{task.title}'",
         task=task,
         agent=message.from_agent,
         message_id=str(message.pk),

@@ -10,7 +10,7 @@ from django.utils import timezone
 from django_q.models import OrmQ
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from agents.models import Agent
 from mission_control import jobs, tasks
@@ -45,7 +45,8 @@ LIFE = [
 ]  # fmt: skip
 TROUBLE = [
     "let_the_reaper_look", "let_the_leases_run_out", "let_a_reaper_be_late", "deliver_a_job_again", "forget_a_job",
-    "change_the_limit", "change_a_priority", "delete_a_task", "promote_the_waiting", "give_up",
+    "let_a_reaper_be_late", "change_the_limit", "change_the_limit", "change_a_priority", "delete_a_task",
+    "promote_the_waiting", "give_up",
 ]  # fmt: skip
 some = st.integers(0, 999)  # chooses among what there is
 
@@ -62,10 +63,9 @@ class Runs(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        Capacity.objects.update(limit=2)
         self.model = Model(limit=2)
         self.agents = [make.agent(), make.agent(level=Agent.Level.INTERN)]
-        self.made = [self.make_a_task(number) for number in range(5)]
+        self.made = [self.make_a_task(number // 4) for number in range(7)]
         self.claims: dict = {}  # run → what its worker remembers of it
         self.seen: dict = {}  # run → the row as a reaper once read it
         self.dead = f"{workers.folder_id()}/group/{workers.node()}/999999999-1"
@@ -75,6 +75,15 @@ class Runs(RuleBasedStateMachine):
         made: list[type[models.Model]] = [OrmQ, Activity, Notification, Deliverable, Task, Agent]
         for kind in made:
             kind._default_manager.all().delete()
+
+    @initialize(limit=st.integers(0, 3), asked=st.integers(0, 6))
+    def begin(self, limit, asked):
+        """Begin with some at work and some waiting: of the same priority, or not."""
+        self.change_the_limit(limit, 0)
+        for number in range(asked):
+            self.ask_for_a_run(number, 0)
+        for number in range(limit):
+            self.claim_a_queued_run(0, number)
 
     @rule(what=st.sampled_from(LIFE), number=some, other=some)
     def live(self, what, number, other):
@@ -155,7 +164,7 @@ class Runs(RuleBasedStateMachine):
     def say_something(self, number, other):
         if not self.claims:
             return
-        key = of(list(self.claims), number)
+        key = self.claimed(number)
         run, token = self.model.runs.get(key), self.claims[key].claim_token
         said = ["a", "b", "c"][: other % 3 + 1]
         drafts, seq = [Draft("message", text) for text in said], len(run.log) if run else 1
@@ -168,8 +177,13 @@ class Runs(RuleBasedStateMachine):
         assert stored == list(range(seq + 1, len(run.log) + 1))
         if other % 2:  # the commit's answer was lost: the worker stores it again
             assert [event.seq for event in append(key, token, drafts, after=seq)] == stored
-        if other % 5:
+        if other % 4 == 3:
             self.seen[key] = Run.objects.get(pk=key)
+
+    def claimed(self, number: int):
+        """Choose a claim: more often one of a run that runs than one that is lost or at its end."""
+        running = self.model.having("running")
+        return of(running if running and number % 4 else list(self.claims), number)
 
     def complete(self, number, other):
         self.end(number, "completed")
@@ -182,10 +196,9 @@ class Runs(RuleBasedStateMachine):
 
     def end(self, number: int, outcome: str, error: str = "") -> None:
         """End as the worker does; what was stopped or lost meanwhile is no success any more."""
-        running = [key for key in self.claims if key in self.model.having("running")]
         if not self.claims:
             return
-        key = of(running if running and number % 4 else list(self.claims), number)
+        key = self.claimed(number)
         Execution(self.claims[key]).end_once(Outcome(outcome, error), {})
         run = self.model.runs.get(key)
         if run is not None and run.status == "running":
@@ -210,9 +223,9 @@ class Runs(RuleBasedStateMachine):
 
     def let_a_reaper_be_late(self, number, other):
         """It ends only what gave no sign of life since it looked."""
-        if not self.seen:
+        if not self.claims:
             return
-        key = of(list(self.seen), number)
+        key = self.claimed(number)
         seen, run = self.seen[key], self.model.runs.get(key)
         unchanged = Run.objects.filter(pk=key, lease_renewed_at=seen.lease_renewed_at).exists()
         asleep = run is not None and run.status == "running" and unchanged

@@ -98,7 +98,7 @@ async def send(client: WebsocketCommunicator, message: str | bytes) -> None:
 async def connected(client: WebsocketCommunicator) -> dict:
     """Connect and return the first thing that comes: the greeting, or why it was closed."""
     assert (await client.connect(timeout=10))[0]
-    return frame_in(await client.receive_output(timeout=3))
+    return frame_in(await client.receive_output(timeout=20))
 
 
 def frame_in(output: dict) -> dict:
@@ -110,7 +110,7 @@ async def heard(client: WebsocketCommunicator, work: Work, *, answers: int) -> l
     answered: list[dict] = []
     seq, found = await work.say(), []
     while len(answered) < answers or seq not in found:
-        frame = frame_in(await client.receive_output(timeout=3))
+        frame = frame_in(await client.receive_output(timeout=20))
         assert "closed" not in frame
         if frame["type"] != "system_event":
             answered.append(frame)
