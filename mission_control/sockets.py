@@ -17,7 +17,7 @@ from mission_control import access
 
 Scope = dict[str, Any]  # ASGI's, and what channels and we add to it
 
-TRY_AGAIN_LATER = 1013  # of the WebSocket protocol's own codes
+TRY_AGAIN_LATER = 4503  # 1013 says the same, but daphne lets an application close with 1000 and 3000 to 4999 only
 CLIENT_GONE = (Disconnected, OSError)  # what `send` raises then: daphne's, and what ASGI says of other servers
 
 logger = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ class SocketLogin:
 
     A browser sends the cookie by itself, so there the Origin must be ours; a token is sent on purpose. Who brings
     neither is nobody yet, and may log in by message where the socket allows it. While the database is away a
-    socket is closed with 1013, "try again later".
+    socket is closed with 4503, "try again later".
     """
 
     def __init__(self, app: Any) -> None:

@@ -90,7 +90,8 @@ def _follow(stream: Any, requests: int) -> Outcome:
     for event in stream:
         if isinstance(event, events.ScenarioFinished):
             outcome.add(event.recorder)
-        elif isinstance(event, events.NonFatalError):
+        elif isinstance(event, events.NonFatalError) and not isinstance(event.value, RecursionError | SystemError):
+            # Those two are the fuzzer's own: Python cannot compile what it made of a body nested too deeply.
             outcome.failures.setdefault(f"{event.label}: {event.info.title}", str(event.info))
         if outcome.requests >= requests:
             stream.stop()

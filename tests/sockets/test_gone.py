@@ -65,7 +65,7 @@ async def test_a_client_that_comes_while_the_database_is_away_is_told_to_try_aga
     finally:
         await sync_to_async(rename)("away", table)
 
-    assert (closed["type"], closed["code"]) == ("websocket.close", 1013)
+    assert (closed["type"], closed["code"]) == ("websocket.close", 4503)
     assert caplog.text.count("the database does not answer") == 1 and "Traceback" not in caplog.text
     assert Follower.here().subscribers == 0
 
