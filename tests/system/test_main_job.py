@@ -268,13 +268,12 @@ def test_a_body_over_the_limit_is_413_whether_it_says_its_length_or_not(product)
 def test_logs_carry_the_runs_id_in_web_and_worker(product):
     run = product.run(product.new_task(), product.new_rehearser(2))
     product.ended(run)
-    lines = [
-        line
-        for line in (product.data_dir / "logs" / "mission_control.log").read_text().splitlines()
-        if run in line
-    ]
+    log = product.data_dir / "logs" / "mission_control.log"
 
-    assert len({line.split()[3] for line in lines}) >= 2, lines  # process ids: web and worker
+    def processes() -> set[str]:
+        return {line.split()[3] for line in log.read_text().splitlines() if run in line}
+
+    wait_until(lambda: len(processes()) >= 2, seconds=10, what="web and worker to have logged the run")
 
 
 def test_the_browsers_cookie_counts_only_from_our_own_pages(product):
