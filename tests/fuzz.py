@@ -17,11 +17,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
 
 import schemathesis
 from schemathesis.config import SchemathesisConfig
-from schemathesis.core.failures import Failure
+from schemathesis.core.failures import AcceptedNegativeData, Failure
+from schemathesis.core.parameters import ParameterLocation
 from schemathesis.engine import Status, events, from_schema
 from schemathesis.openapi.checks import RejectedPositiveData
 
@@ -147,12 +149,24 @@ def _use_what_exists(schema: Any, objects: dict[str, list[str]]) -> None:
 
     @schema.hook
     def filter_failure(context, failure: Failure, case, response) -> bool:
+        if isinstance(failure, AcceptedNegativeData):
+            return not _sent_nothing_wrong(case, response)
         if not (isinstance(failure, RejectedPositiveData) and response.status_code == 400):
             return True
         body = response.json()
         detail = body.pop("detail")
         said = [message for messages in body.values() for message in messages] or [detail]
         return not all(BEYOND_SCHEMA.search(message) for message in said)
+
+
+def _sent_nothing_wrong(case: Any, response: Any) -> bool:
+    """Tell whether only the query was to be wrong, and all that it has are names that nobody declared.
+
+    Those are ignored, which schemathesis knows; but it takes a declared one that is null, so not sent, for wrong.
+    """
+    wrong = [location for location, part in case.meta.components.items() if part.mode.is_negative]
+    sent = parse_qs(urlsplit(response.request.url).query, keep_blank_values=True)
+    return wrong == [ParameterLocation.QUERY] and not any(case.operation.query.get(name) for name in sent)
 
 
 @contextmanager

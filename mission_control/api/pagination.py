@@ -18,14 +18,11 @@ NUMBER = {"type": "integer", "minimum": 0, "maximum": LARGEST}  # in the schema
 def number_from(request: Request, name: str, default: int) -> int:
     """Return a number from the query. Raises ValidationError (400) naming it when it is none from 0."""
     given = request.query_params.get(name, "")
-    return number(name, given) if given else default
-
-
-def number(name: str, text: str) -> int:
-    """Return the number that the text spells. Raises ValidationError naming it when it is none from 0."""
-    if not re.fullmatch(r"[0-9]{1,10}", text) or int(text) > LARGEST:
+    if given == "":
+        return default
+    if not re.fullmatch(r"[0-9]{1,10}", given) or int(given) > LARGEST:
         raise ValidationError({name: [f"A number from 0 to {LARGEST} is expected."]})
-    return int(text)
+    return int(given)
 
 
 class ListPagination(LimitOffsetPagination):

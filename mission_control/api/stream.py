@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 
@@ -9,12 +10,13 @@ from channels.layers import BaseChannelLayer, channel_layers
 from django.db import InterfaceError, OperationalError
 from django.http import StreamingHttpResponse
 from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.exceptions import ValidationError
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from mission_control.api.negotiation import IgnoreAccept
-from mission_control.api.pagination import NUMBER, number, number_from
+from mission_control.api.pagination import NUMBER, number_from
 from mission_control.api.views.base import find
 from mission_control.cursor import Cursor
 from mission_control.follower import Follower
@@ -26,7 +28,7 @@ KEEP_ALIVE_SECONDS = 15.0  # so that proxies keep a silent connection
 
 logger = logging.getLogger(__name__)
 
-NUMBER_OR_NOTHING = {"anyOf": [NUMBER, {"type": "string", "maxLength": 0}]}
+LAST_SEEN = re.compile("[0-9]{0,9}")
 EVENT = {
     "type": "object",
     "description": "Each event. Its data are a JSON object: those of the frame that the WebSockets send.",
@@ -51,15 +53,20 @@ class StreamView(APIView):
         parameters=[
             OpenApiParameter("after", NUMBER, description="The number of the last event that the client has."),
             OpenApiParameter(
-                "Last-Event-ID", NUMBER_OR_NOTHING, "header", description="The same; goes before `after`."
+                "Last-Event-ID",
+                {"type": "string", "pattern": f"^{LAST_SEEN.pattern}$"},
+                OpenApiParameter.HEADER,
+                description="The same, as browsers send it; goes before `after`.",
             ),
         ]
     )
     def get(self, request: Request, pk: str) -> StreamingHttpResponse:
         run = find(Run.objects.light(), "Run", pk)
         after = number_from(request, "after", 0)
-        if last_seen := request.headers.get("Last-Event-ID"):
-            after = number("Last-Event-ID", last_seen)
+        last_seen = request.headers.get("Last-Event-ID", "")
+        if not LAST_SEEN.fullmatch(last_seen):
+            raise ValidationError({"Last-Event-ID": ["The number of an event is expected."]})
+        after = int(last_seen) if last_seen else after
         assert request.user.is_authenticated, "view_run is asked for"
         token = request.auth if isinstance(request.auth, AccessToken) else None
         login = Login.of(request.user, token, None if token else request.session.session_key)
