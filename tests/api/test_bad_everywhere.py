@@ -1,0 +1,312 @@
+"""Bad input over all endpoints: below 500, with a reason that names the field, and no row of any table changed.
+
+What is written, filtered and read by id is taken from the URL configuration and the schema: an endpoint, a field
+or a parameter that is new fails these tests until it has its rows. Sizes and forms of single fields are in
+test_bad_fields.py, broken bodies in test_bad_requests.py.
+"""
+
+import json
+import re
+
+import pytest
+from django.apps import apps
+from django.conf import settings
+
+from mission_control.api.views.schema import schema
+from tests.api.answers import NOBODY, assert_names
+from tests.api.endpoints import ALL, BY_NAME, METHODS, NOUNS, WRITES, one_of_each
+
+LEAKS = re.compile(r"Traceback|site-packages|SELECT |INSERT |\.py\b|sqlite|psycopg|/work/|/tmp/")
+
+
+def nested(levels):
+    return {} if levels == 1 else {"a": nested(levels - 1)}
+
+
+NUL, SURROGATE, HUGE, DEEP = "a\x00b", "a\ud800b", 10**400, nested(21)
+ODD = [DEEP, [DEEP], HUGE, -1, 1.5, True, NUL, SURROGATE]
+NO_IDS = ["x", "", NOBODY[:-1], NOBODY + "0", 2**127, *ODD]
+SHORT, LONG = [*ODD, "", " ", "x" * 201], [*ODD, "x" * 50_001]
+KINDS = {
+    "text": SHORT,
+    "optional text": [*ODD, "x" * 201],
+    "long text": LONG,
+    "message": [*LONG, "", " \n"],
+    "content": [*ODD, "x" * (5 * 2**20 + 1)],
+    "enum": [*ODD, None, "", "nonsense", "DONE", "done ", ["done"], {"done": 1}],
+    "id": [*NO_IDS, NOBODY, [NOBODY]],
+    "required id": [*NO_IDS, None, NOBODY, [NOBODY]],
+    "format of an id": [*NO_IDS, None, [NOBODY]],
+    "ids": [*ODD, None, NOBODY, [NOBODY], [None], [1], [NUL], [[NOBODY]], [NOBODY] * 501],
+    "person": [*ODD, "", "Human", NOBODY, ["human"]],
+    "tags": [*ODD, None, "a,b", [1], [None], [True], [""], [NUL], [SURROGATE], ["x" * 101], ["x"] * 51],
+    "data": [HUGE, -1, True, "{}", None, [], DEEP, {NUL: 1}, {"a": [NUL]}, {SURROGATE: 1}, {"a": "x" * 65_536}],
+    "whole number": [DEEP, [1], HUGE, -1, 1.5, True, "1", "", NUL, 2**31],
+    "days": [DEEP, [1], HUGE, -1, 0, 1.5, True, "1", NUL, 2**31],
+    "time": [
+        *ODD,
+        "",
+        "x",
+        "2026-02-30T00:00:00Z",
+        "2026-11-23T25:00:00Z",
+        1_700_000_000,
+        "10000-01-01T00:00:00Z",
+    ],
+    "flag": [DEEP, [True], HUGE, -1, 0, 1, None, "true", "false", NUL],
+}
+TASK = {
+    "title": "text",
+    "description": "long text",
+    "priority": "enum",
+    "task_type": "enum",
+    "tags": "tags",
+    "assignee_ids": "ids",
+    "creator_id": "person",
+    "project_id": "id",
+    "parent_task_id": "id",
+    "blocked_by": "ids",
+    "due_date": "time",
+    "estimated_minutes": "whole number",
+    "active_description": "optional text",
+    "metadata": "data",
+}
+AGENT = {
+    "name": "text",
+    "role": "text",
+    "description": "long text",
+    "session_key": "optional text",
+    "backend": "enum",
+    "backend_options": "data",
+    "status": "enum",
+    "level": "enum",
+    "specialties": "tags",
+    "metadata": "data",
+}
+PROJECT = {"title": "text", "description": "long text", "tags": "tags", "creator_id": "person", "metadata": "data"}
+DOCUMENT = {"title": "text", "content": "content", "type": "enum", "tags": "tags", "metadata": "data"}
+NEW_DOCUMENT = {**DOCUMENT, "author_id": "person", "task_id": "id", "project_id": "id"}
+BODIES = {
+    "POST agents": AGENT,
+    "PATCH agents/{pk}": AGENT,
+    "POST tasks": TASK,
+    "PATCH tasks/{pk}": {**TASK, "status": "enum"},
+    "POST tasks/{pk}/run": {"agent_id": "format of an id", "when_full": "enum", "ignore_dependencies": "flag"},
+    "POST tasks/{pk}/assign": {"agent_ids": "ids"},
+    "POST tasks/{pk}/status": {"status": "enum", "agent_id": "id"},
+    "POST tasks/{pk}/messages": {"content": "message", "from_agent_id": "person", "attachment_ids": "ids"},
+    "POST tasks/{pk}/attachments": {"document_id": "required id"},
+    "POST projects": PROJECT,
+    "PATCH projects/{pk}": {**PROJECT, "status": "enum", "prd_document_id": "id", "team_agent_ids": "ids"},
+    "POST documents": NEW_DOCUMENT,
+    "PATCH documents/{pk}": {**DOCUMENT, "editor_id": "person"},
+    "POST deliverables": NEW_DOCUMENT,
+    "PATCH deliverables/{pk}": {**DOCUMENT, "editor_id": "person"},
+    "POST tokens": {"name": "text", "expires_in_days": "days"},
+}
+NO_BODY = {
+    "DELETE agents/{pk}",
+    "POST agents/{pk}/heartbeat",
+    "DELETE tasks/{pk}",
+    "POST tasks/{pk}/stop",
+    "DELETE projects/{pk}",
+    "POST projects/{pk}/approve",
+    "POST projects/{pk}/pause",
+    "POST projects/{pk}/resume",
+    "POST deep-work/projects/{pk}/approve",
+    "POST deep-work/projects/{pk}/pause",
+    "POST deep-work/projects/{pk}/resume",
+    "POST deep-work/projects/{pk}/tasks/{task_id}/skip",
+    "DELETE documents/{pk}",
+    "DELETE deliverables/{pk}",
+    "POST notifications/{pk}/delivered",
+    "POST notifications/{pk}/read",
+    "POST runs/{pk}/stop",
+    "DELETE tokens/{pk}",
+}
+REQUIRED = {
+    "POST agents": {"name": "n", "role": "r", "backend": "demo"},
+    "POST tasks": {"title": "t"},
+    "POST projects": {"title": "t"},
+    "POST documents": {"title": "t"},
+    "POST deliverables": {"title": "t"},
+    "POST tasks/{pk}/messages": {"content": "t"},
+    "POST tasks/{pk}/status": {"status": "done"},
+    "POST tokens": {"name": "t"},
+}
+
+NO_NUMBERS = ["-1", "x", "1.5", "1e3", "0x1", "NaN", "true", "9" * 400, "\x00", "[]"]
+NO_NAMES = ["nonsense", "IDLE", "\x00", "idle,done", "x" * 5_000]
+NO_UUIDS = ["x", "-1", "1", "null", NOBODY[:-1], f"{NOBODY},{NOBODY}", "\x00", "9" * 400, "' OR 1=1 --"]
+NO_FLAGS = ["maybe", "2", "-1", "\x00", "true,false"]
+QUERIES = {
+    **dict.fromkeys(["limit", "offset", "after"], NO_NUMBERS),
+    **dict.fromkeys(["status", "type", "kind", "priority", "task_type"], NO_NAMES),
+    **dict.fromkeys(["agent_id", "assignee_id", "task_id", "project_id"], NO_UUIDS),
+    **dict.fromkeys(["undelivered_only", "unread_only"], NO_FLAGS),
+    "ordering": ["nonsense", "--title", "password", "project__title", "title,nonsense", "\x00"],
+    "search": ["\x00", "x" * 201],
+    "tags": ["\x00", "x" * 3_001],
+    "path": ["..", "a/../..", "/etc/passwd", "\x00", "x" * 4_097],
+}
+ANY_TEXT = {"schema": {"format", "lang"}}  # of the schema's own page: an unknown form or language is passed over
+BAD_KEYS = [
+    NOBODY,
+    "x",
+    "0",
+    "-1",
+    "9" * 400,
+    NOBODY[:-1],
+    NOBODY + "0",
+    "%00",
+    "%ed%a0%80",
+    "%ff",
+    "'; --",
+    "null",
+]
+
+FIELDS = [(name, field) for name, fields in BODIES.items() for field in fields]
+PARAMETERS = [
+    (path, parameter["name"])
+    for path, methods in schema()["paths"].items()
+    for parameter in methods.get("get", {}).get("parameters", [])
+    if parameter["in"] == "query" and parameter["name"] not in ANY_TEXT.get(path.rpartition("/")[2], ())
+]
+OF_SOMETHING = [endpoint for endpoint in ALL if "{pk}" in endpoint.route]
+
+
+def everything():
+    """Return all rows of ours, and the number of those of any other table."""
+    return {
+        model._meta.label: list(model._base_manager.order_by("pk").values())
+        if model._meta.app_label in ("agents", "mission_control")
+        else model._base_manager.count()
+        for model in apps.get_models()
+    }
+
+
+@pytest.fixture
+def ids(api):
+    return one_of_each(api.user)
+
+
+@pytest.fixture(autouse=True)
+def nothing_changes(ids):
+    before = everything()
+    yield
+    assert everything() == before
+
+
+def assert_refused(answer, status):
+    assert answer.status_code == status, answer.content[:500]
+    assert isinstance(answer.json()["detail"], str)
+    assert answer.json()["detail"]
+    assert_leaks_nothing(answer)
+
+
+def assert_leaks_nothing(answer):
+    text = answer.content.decode()
+    assert not LEAKS.search(text), text
+    assert str(settings.DATA_DIR) not in text
+
+
+# ---------------------------------------------------------------- the tables are whole
+def test_every_endpoint_that_writes_has_its_rows():
+    assert {endpoint.name for endpoint in WRITES} == BODIES.keys() | NO_BODY
+
+
+@pytest.mark.parametrize("endpoint", WRITES, ids=lambda endpoint: endpoint.name)
+def test_every_field_has_its_rows(endpoint):
+    assert endpoint.fields == set(BODIES.get(endpoint.name, {}))
+
+
+def test_every_parameter_has_its_rows():
+    assert {name for _, name in PARAMETERS} == QUERIES.keys()
+
+
+def test_there_are_many_more_than_two_hundred():
+    bodies = sum(len(KINDS[kind]) for fields in BODIES.values() for kind in fields.values())
+    assert bodies > 1_000
+    assert sum(len(QUERIES[name]) for _, name in PARAMETERS) > 300
+    assert len(OF_SOMETHING) * len(BAD_KEYS) > 300
+
+
+# ---------------------------------------------------------------- bodies
+@pytest.mark.parametrize(("name", "field"), FIELDS)
+def test_a_bad_value_is_400_and_its_field_is_named(api, ids, name, field):
+    path = BY_NAME[name].path(ids)
+    required = {"agent_id": str(ids["agents"])} if name.endswith("/run") else REQUIRED.get(name, {})
+    for bad in KINDS[BODIES[name][field]]:
+        answer = api.call(BY_NAME[name].method, path, {**required, field: bad})
+        assert_names(answer, field)
+        assert_leaks_nothing(answer)
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_a_field_that_comes_twice_counts_as_it_came_last(api, ids, name):
+    field, kind = next(iter(BODIES[name].items()))
+    good = json.dumps(REQUIRED.get(name, {}).get(field, "x"))
+    body = f'{{"{field}": {good}, "{field}": {json.dumps(KINDS[kind][0])}}}'
+    endpoint = BY_NAME[name]
+    answer = api.call(endpoint.method, endpoint.path(ids), body, content_type="application/json")
+    assert answer.status_code == 400
+    assert field in answer.json()
+
+
+@pytest.mark.parametrize(("name", "field"), FIELDS)
+def test_what_is_no_json_number_is_400_wherever_it_stands(api, ids, name, field):
+    endpoint = BY_NAME[name]
+    for literal in ("NaN", "Infinity", "-Infinity", "1e999", "[NaN]", '{"a": -1e999}', "01", "1.", "+1"):
+        body = f'{{"{field}": {literal}}}'
+        answer = api.call(endpoint.method, endpoint.path(ids), body, content_type="application/json")
+        assert_refused(answer, 400)
+        assert answer.json().keys() == {"detail"}
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_a_body_over_the_limit_is_413(api, ids, name, settings):
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 1_000
+    endpoint = BY_NAME[name]
+    assert_refused(api.call(endpoint.method, endpoint.path(ids), {"unknown": "x" * 1_000}), 413)
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_a_body_of_another_kind_is_refused(api, ids, name):
+    endpoint = BY_NAME[name]
+    path = endpoint.path(ids)
+    for body in ("{", "[]", '"x"', "1", "null", "true", '{"a": ' + "[" * 50_000, b"\xff", "{} {}"):
+        assert_refused(api.call(endpoint.method, path, body, content_type="application/json"), 400)
+    assert_refused(api.call(endpoint.method, path, "<a/>", content_type="application/xml"), 415)
+
+
+# ---------------------------------------------------------------- ids in paths, methods, queries
+@pytest.mark.parametrize("endpoint", OF_SOMETHING, ids=lambda endpoint: endpoint.name)
+def test_a_bad_id_in_the_path_is_404_that_says_of_what(api, endpoint):
+    for key in BAD_KEYS:
+        for slash in ("", "/"):
+            path = endpoint.route.format(pk=key, task_id=key) + slash
+            answer = api.call(endpoint.method, path, {} if endpoint.method != "GET" else None)
+            assert_refused(answer, 404)
+            assert answer.json() == {"detail": f"{NOUNS[endpoint.kind]} not found"}
+
+
+def test_a_bad_id_of_a_task_to_skip_is_404(api, ids):
+    for key in BAD_KEYS:
+        answer = api.post(f"/api/deep-work/projects/{ids['projects']}/tasks/{key}/skip")
+        assert (answer.status_code, answer.json()) == (404, {"detail": "Task not found"})
+
+
+@pytest.mark.parametrize("route", sorted({endpoint.route for endpoint in ALL}))
+def test_a_method_that_is_not_there_is_405(api, ids, route):
+    there = {endpoint.method: endpoint for endpoint in ALL if endpoint.route == route}
+    path = next(iter(there.values())).path(ids)
+    for method in [method for method in METHODS if method not in there] + ["TRACE"]:
+        assert_refused(api.call(method, path, {}, headers={"Accept": "application/json"}), 405)
+
+
+@pytest.mark.parametrize(("path", "name"), PARAMETERS)
+def test_a_bad_parameter_is_400_and_named(api, ids, path, name):
+    kind = next((part for part in path.split("/") if part in NOUNS), "")
+    for bad in QUERIES[name]:
+        answer = api.call("GET", path.format(id=ids.get(kind)), query_params={name: bad})
+        assert_names(answer, name)
+        assert_leaks_nothing(answer)
