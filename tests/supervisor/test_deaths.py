@@ -85,14 +85,18 @@ def test_cluster_whose_idle_workers_are_blocked_is_replaced(up):
 
 def holder_of_the_queue(product) -> int:
     """Return the idle worker that reads the queue's pipe; the others wait for its lock."""
+    return wait_until(lambda: the_one_that_reads(product), what="all idle workers but one to wait for the lock")
+
+
+def the_one_that_reads(product) -> int | None:
     waits = {pid: Path(f"/proc/{pid}/syscall") for pid in product.children_of(product.sentinel)[:-2]}
     try:
         calls = {pid: file.read_text().split()[0] for pid, file in waits.items()}
     except PermissionError:
         pytest.skip("seeing what a process waits for needs the right to trace it")
     usual, _ = Counter(calls.values()).most_common(1)[0]
-    [holder] = [pid for pid, call in calls.items() if call != usual]
-    return holder
+    others = [pid for pid, call in calls.items() if call != usual]
+    return others[0] if len(others) == 1 else None
 
 
 def test_nothing_outlives_a_killed_supervisor_and_its_runs_end_at_the_next_start(up):
