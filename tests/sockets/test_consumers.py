@@ -101,3 +101,14 @@ async def test_a_user_who_may_not_see_runs_is_told_so(run):
     await client.connect(timeout=10)
     assert json.loads(await client.receive_from(timeout=10))["type"] == "connection_info"
     await leave(client)
+
+
+@pytest.mark.parametrize("after", ["1_0", "%D9%A3", "%201", "-1", "1.0", "x", "9999999999"])
+async def test_an_after_that_is_no_plain_number_is_refused_and_the_socket_goes_on(run, token, after):
+    client = socket(f"/ws/mission-control/runs/{run.pk}?after={after}", token)
+    assert (await client.connect(timeout=10))[0]
+    assert json.loads(await client.receive_from(timeout=10))["type"] == "connection_info"
+    refusal = json.loads(await client.receive_from(timeout=10))
+    assert refusal["type"] == "error"
+    assert refusal["message"] == refusal["content"] == "after: a number from 0 is expected"
+    await leave(client)
