@@ -23,8 +23,14 @@ def _asked_for_server() -> bool:
 
 
 def _prepare() -> None:
-    """Give the tests an environment of their own, once: xdist's workers inherit it."""
-    if os.environ.get("MISSION_CONTROL_TEST_ENVIRONMENT"):
+    """Give the tests an environment of their own, once: xdist's workers inherit it.
+
+    Each of these takes a data folder in it, and with that a secret key and names in Redis: it hears itself alone.
+    """
+    if shared := os.environ.get("MISSION_CONTROL_TEST_ENVIRONMENT"):
+        worker = os.environ.get("PYTEST_XDIST_WORKER")
+        if worker:
+            os.environ["MISSION_CONTROL_DATA_DIR"] = str(Path(shared) / f"data-{worker}")
         return
     for name in list(os.environ):
         if name.startswith("MISSION_CONTROL_") and not name.startswith("MISSION_CONTROL_TEST_"):
