@@ -5,6 +5,7 @@ from mission_control.models.capacity import Capacity
 from mission_control.models.deliverable import Deliverable, DeliverableVersion
 from mission_control.models.feed import Activity, Message, Notification
 from mission_control.models.project import Project
+from mission_control.models.review import Review
 from mission_control.models.run import Run, RunEvent
 from mission_control.models.task import Assignment, Task
 from mission_control.models.worker import WorkerGroup
@@ -19,6 +20,7 @@ __all__ = [
     "Message",
     "Notification",
     "Project",
+    "Review",
     "Run",
     "RunEvent",
     "Task",

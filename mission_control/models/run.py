@@ -101,6 +101,10 @@ class Run(models.Model):
     stop_requested_at = models.DateTimeField(null=True, blank=True)
     stop_reason = models.CharField(max_length=200, blank=True)
 
+    request = models.JSONField(default=dict, blank=True, help_text="What a planning was asked for.")
+    session_id = models.CharField(
+        max_length=200, blank=True, help_text="The agent's own name of the conversation."
+    )
     last_seq = models.PositiveIntegerField(default=0)
     prompt = models.TextField(blank=True)
     output = models.TextField(blank=True)
@@ -121,6 +125,11 @@ class Run(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["slot"], condition=Q(status__in=HOLDING), name="one_run_a_slot"),
             models.UniqueConstraint(fields=["task"], condition=Q(status__in=ACTIVE), name="one_active_run_a_task"),
+            models.UniqueConstraint(
+                fields=["project"],
+                condition=Q(kind="planning", status__in=ACTIVE),
+                name="one_active_planning_a_project",
+            ),
             models.CheckConstraint(
                 condition=~Q(status__in=HOLDING) | Q(slot__gte=1, slot__isnull=False),
                 name="holding_run_has_a_slot",

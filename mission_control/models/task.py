@@ -68,6 +68,10 @@ class Task(models.Model):
     due_date = models.DateTimeField(null=True, blank=True)
     started_at = models.DateTimeField(null=True, blank=True)
     completed_at = models.DateTimeField(null=True, blank=True)
+    # What the scheduler notes: when people were told of it, how often in a row its runs failed, when to try again.
+    announced_at = models.DateTimeField(null=True, blank=True, editable=False)
+    failed_attempts = models.PositiveSmallIntegerField(default=0, editable=False)
+    retry_at = models.DateTimeField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
     metadata = models.JSONField(default=dict, blank=True)
@@ -83,6 +87,7 @@ class Task(models.Model):
             models.Index(fields=["status", "-updated_at"], name="task_status_newest"),
             models.Index(fields=["project", "-updated_at"], name="task_project_newest"),
             models.Index(fields=["status", "completed_at"], name="task_status_completed"),
+            models.Index(fields=["retry_at"], name="task_retry", condition=Q(retry_at__isnull=False)),
         ]
 
     def __str__(self) -> str:
