@@ -24,6 +24,7 @@ def create(*, assignees: Sequence[Agent] = (), blocked_by: Sequence[Task] = (), 
     """Create a task: assigned when somebody is, else inbox. `fields` are the model's own.
 
     Raises Invalid for a dependency on another project's task. Writes one activity, and one for each assignee.
+    The task that it returns knows its assignees and dependencies: showing it takes no query.
     """
     task = Task(status=Status.ASSIGNED if assignees else Status.INBOX, **fields)
     with transaction.atomic():
@@ -35,6 +36,9 @@ def create(*, assignees: Sequence[Agent] = (), blocked_by: Sequence[Task] = (), 
         note(Activity.Type.TASK_CREATED, f"Task created: {task.title}", task=task)
         if assignees:
             _assign(task, assignees)
+    task.assignee_ids = [agent.pk for agent in assignees]
+    oldest_first = sorted(blocked_by, key=lambda blocker: (blocker.created_at, blocker.pk))
+    task.blocker_ids, task.blocked_ids = [blocker.pk for blocker in oldest_first], []
     return task
 
 

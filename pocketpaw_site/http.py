@@ -5,8 +5,8 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from asgiref.sync import iscoroutinefunction, markcoroutinefunction
-from django.core.handlers.asgi import ASGIRequest
+from asgiref.sync import sync_to_async
+from django.core.handlers.asgi import ASGIHandler, ASGIRequest
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, JsonResponse
 from django.http.response import HttpResponseBase
@@ -14,7 +14,7 @@ from django.utils.http import parse_header_parameters
 
 logger = logging.getLogger(__name__)
 
-GetResponse = Callable[[HttpRequest], HttpResponseBase | Awaitable[HttpResponseBase]]
+GetResponse = Callable[[HttpRequest], HttpResponseBase]
 # ASGI's terms, as loose as its messages are.
 Message = Mapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -33,19 +33,32 @@ class Request(ASGIRequest):
         self.content_type, self.content_params = parse_header_parameters(meta.get("CONTENT_TYPE", ""))
 
 
+class Handler(ASGIHandler):
+    """Django's handler, which enters a request's thread once.
+
+    Django's own changes between the event loop and that thread at every middleware, there and back; all of ours
+    are synchronous. An asynchronous view still runs in the event loop.
+    """
+
+    request_class = Request
+
+    def load_middleware(self, is_async: bool = False) -> None:
+        super().load_middleware(is_async=False)
+
+    async def get_response_async(self, request: HttpRequest) -> HttpResponseBase:
+        return await sync_to_async(self.get_response, thread_sensitive=True)(request)
+
+
 class DatabaseAway:
     """Django middleware: 503 while the database does not answer, and one line in the log."""
 
-    async_capable = sync_capable = True
     DETAIL = "The database does not answer at the moment. Try again."
     RETRY_AFTER_SECONDS = 2
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
-        if iscoroutinefunction(get_response):
-            markcoroutinefunction(self)
 
-    def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> JsonResponse | None:

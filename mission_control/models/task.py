@@ -5,6 +5,7 @@ from typing import Self
 
 from django.db import models
 from django.db.models import Case, IntegerField, Q, Value, When
+from django.utils.functional import cached_property
 
 from agents.models import Agent
 from mission_control.models.project import Project
@@ -93,10 +94,21 @@ class Task(models.Model):
     def __str__(self) -> str:
         return self.title
 
-    @property
+    # Read once for each instance, from what was prefetched where it was; whoever made the task sets them.
+    @cached_property
     def assignee_ids(self) -> list[uuid.UUID]:
         """The agents' ids in the order in which they were given; clients run the first."""
         return [assignment.agent_id for assignment in self.assignments.all()]
+
+    @cached_property
+    def blocker_ids(self) -> list[uuid.UUID]:
+        """The ids of the tasks that it waits for; oldest first where the API reads them."""
+        return [blocker.pk for blocker in self.blocked_by.all()]
+
+    @cached_property
+    def blocked_ids(self) -> list[uuid.UUID]:
+        """The ids of the tasks that wait for it; oldest first where the API reads them."""
+        return [blocked.pk for blocked in self.blocks.all()]
 
     def unresolved_blockers(self) -> list[uuid.UUID]:
         return list(self.blocked_by.unresolved().order_by("created_at", "id").values_list("pk", flat=True))

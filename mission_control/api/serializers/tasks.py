@@ -42,8 +42,8 @@ class TaskReader(serializers.ModelSerializer):
     project_id = serializers.UUIDField(allow_null=True)
     parent_task_id = serializers.UUIDField(allow_null=True)
     assignee_ids = serializers.ListField(child=serializers.UUIDField())
-    blocked_by = serializers.SerializerMethodField()
-    blocks = serializers.SerializerMethodField()
+    blocked_by = serializers.ListField(source="blocker_ids", child=serializers.UUIDField())
+    blocks = serializers.ListField(source="blocked_ids", child=serializers.UUIDField())
     active_run_id = serializers.SerializerMethodField()
     last_run = LastRunReader(allow_null=True)
 
@@ -76,12 +76,6 @@ class TaskReader(serializers.ModelSerializer):
         ]
         read_only_fields = fields
 
-    def get_blocked_by(self, task: Task) -> list[UUID]:
-        return [blocker.pk for blocker in task.blocked_by.all()]
-
-    def get_blocks(self, task: Task) -> list[UUID]:
-        return [blocked.pk for blocked in task.blocks.all()]
-
     def get_active_run_id(self, task: Task) -> UUID | None:
         return task.last_run_id if task.last_run and task.last_run.is_active else None
 
@@ -96,7 +90,7 @@ class TaskCreate(serializers.Serializer):
     creator_id = Person()
     project_id = Reference(Project.objects.all(), source="project", required=False, allow_null=True)
     parent_task_id = Reference(Task.objects.all(), source="parent_task", required=False, allow_null=True)
-    blocked_by = References(Task.objects.only("pk", "project_id"))
+    blocked_by = References(Task.objects.only("pk", "project_id", "created_at"))
     due_date = Moment(required=False, allow_null=True)
     estimated_minutes = Integer(required=False, allow_null=True)
     active_description = Text(max_length=200, required=False, allow_blank=True)

@@ -70,7 +70,7 @@ class TaskViews(ObjectViews):
     }
 
     def create(self, request: Request) -> Response:
-        return self.now(tasks.create(**self.given()))
+        return self.answer(tasks.create(**self.given()))
 
     def retrieve(self, request: Request, pk: str) -> Response:
         task = self.find(pk)
