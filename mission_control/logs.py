@@ -1,7 +1,12 @@
 """Log lines that say which run they are about."""
 
 import logging
+import sys
+import time
 from contextvars import ContextVar
+from typing import Any
+
+from concurrent_log_handler import ConcurrentRotatingFileHandler
 
 current_run: ContextVar[str | None] = ContextVar("current_run", default=None)
 
@@ -21,3 +26,26 @@ class Unexpected(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         status = getattr(record, "status_code", 500)
         return status >= 500 and status != 503
+
+
+class LogFile(ConcurrentRotatingFileHandler):
+    """The log file. While it cannot be written, a line on standard error says so now and then.
+
+    `logging` would print a traceback for each line that is lost, to a console that tells the lines themselves.
+    """
+
+    SECONDS_BETWEEN_COMPLAINTS = 60.0
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._complained_at: float | None = None
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            super().handleError(record)
+            return
+        now = time.monotonic()
+        if self._complained_at is None or now - self._complained_at >= self.SECONDS_BETWEEN_COMPLAINTS:
+            self._complained_at = now
+            sys.stderr.write(f"mission-control: the log file cannot be written: {error.strerror}\n")

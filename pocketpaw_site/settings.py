@@ -275,7 +275,7 @@ LOGGING = {
     "handlers": {
         "console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["run"]},
         "file": {
-            "class": "concurrent_log_handler.ConcurrentRotatingFileHandler",
+            "class": "mission_control.logs.LogFile",
             "filename": str(DATA_DIR / "logs" / "mission_control.log"),
             "maxBytes": 10_000_000,
             "backupCount": 5,

@@ -280,12 +280,7 @@ def postgresql_restarted(stage: Stage) -> Harm:
     return Harm()
 
 
-# Also what the log's own handler says when it cannot write; lines of several processes may be mixed in it.
-@fault(
-    "disk full",
-    notices="answers space",
-    tracebacks=("No space left", "is full", "^Message:", "^--- Logging error", " run="),
-)
+@fault("disk full", notices="answers space", tracebacks=("No space left", "is full"))
 def disk_full(stage: Stage) -> Harm:
     if not stage.subject.disk.is_small:
         raise Left("no small file system could be mounted for the data folder: that takes root")

@@ -151,10 +151,10 @@ def clients_got_everything_once_and_in_order(evidence: Evidence) -> Iterable[str
             yield f"a {watch.kind} client of run {watch.run} got {_short(numbers)} of {run['last_seq']} ({drops})"
     for seat in evidence.seats:
         for key, run in evidence.runs.items():
-            yield from _seat_lacks(seat, key, run)
+            yield from seat_lacks(seat, key, run)
 
 
-def _seat_lacks(seat: Seat, key: str, run: dict[str, Any]) -> Iterable[str]:
+def seat_lacks(seat: Seat, key: str, run: dict[str, Any]) -> Iterable[str]:
     """A client of everything gets a run that began after its hello from 1, another from its next number on."""
     numbers = [frame.seq for frame in seat.frames.get(key, [])]
     from_one = run["queued_at"] > seat.said_hello_at

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from tests.chaos.database import Sampler, patiently
 from tests.chaos.faults import Fault, Harm, Left, Stage, what_runs
-from tests.chaos.invariants import INVARIANTS, Evidence
+from tests.chaos.invariants import INVARIANTS, Evidence, seat_lacks
 from tests.chaos.load import Load
 from tests.chaos.subject import Subject
 from tests.servers import wait_until
@@ -116,12 +116,12 @@ class Round:
     def have_caught_up(self) -> bool:
         time.sleep(0.05)
         runs = {run["id"]: run for run in self.subject.reader.runs(self.since)}
-        seats = [seat for seat in self.subject.audience.seats if seat.is_open]
-        return all(watch.is_complete for watch in self.subject.audience.watches) and all(
-            seat.frames[key][-1].seq >= run["last_seq"]
-            for seat in seats
+        audience = self.subject.audience
+        return all(watch.is_complete for watch in audience.watches) and not any(
+            list(seat_lacks(seat, key, run))
+            for seat in audience.seats
             for key, run in runs.items()
-            if seat.frames.get(key)
+            if seat.is_open
         )
 
     def compare(self) -> None:

@@ -1,0 +1,33 @@
+"""The log of a product in trouble is read by a person."""
+
+import logging
+
+import pytest
+from django.conf import settings
+
+from mission_control.logs import LogFile
+
+
+@pytest.fixture
+def full_disk(tmp_path):
+    """A log file on a disk that takes nothing: the device that is always full."""
+    file = LogFile(str(tmp_path / "x.log"), maxBytes=1_000_000)
+    file.do_write = lambda message: open("/dev/full", "w").write(message * 10_000)  # noqa: SIM115
+    yield file
+    file.close()
+
+
+def test_a_full_disk_costs_one_line_and_no_traceback_for_each_line_lost(full_disk, capsys):
+    log = logging.getLogger("tests.full_disk")
+    log.propagate = False
+    log.addHandler(full_disk)
+    for number in range(20):
+        log.error("line %s", number)
+    log.removeHandler(full_disk)
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "cannot be written: No space left on device" in said
+
+
+def test_the_log_is_written_by_that_handler():
+    assert settings.LOGGING["handlers"]["file"]["class"] == f"{LogFile.__module__}.{LogFile.__name__}"
