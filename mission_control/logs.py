@@ -7,6 +7,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from concurrent_log_handler import ConcurrentRotatingFileHandler
+from django.db.utils import InterfaceError, OperationalError
 
 current_run: ContextVar[str | None] = ContextVar("current_run", default=None)
 
@@ -26,6 +27,18 @@ class Unexpected(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         status = getattr(record, "status_code", 500)
         return status >= 500 and status != 503
+
+
+class Outage(logging.Filter):
+    """Tell an outage of the database in one line, where django-q's scheduler would print a whole traceback."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, OperationalError | InterfaceError):
+            record.msg = f"{record.getMessage()}: the database does not answer ({type(error).__name__})"
+            record.args, record.exc_info, record.exc_text = (), None, None
+            record.levelno, record.levelname = logging.WARNING, "WARNING"
+        return True
 
 
 class LogFile(ConcurrentRotatingFileHandler):

@@ -270,6 +270,7 @@ LOGGING = {
     "filters": {
         "run": {"()": "mission_control.logs.RunFilter"},
         "unexpected": {"()": "mission_control.logs.Unexpected"},
+        "outage": {"()": "mission_control.logs.Outage"},
     },
     "formatters": {"line": {"format": "%(asctime)s %(levelname)-7s %(process)d %(name)s%(run)s %(message)s"}},
     "handlers": {
@@ -285,7 +286,7 @@ LOGGING = {
     },
     "root": {"handlers": ["console", "file"], "level": LOG_LEVEL},
     "loggers": {
-        "django-q": {"level": "WARNING", "handlers": [], "propagate": True},
+        "django-q": {"level": "WARNING", "handlers": [], "propagate": True, "filters": ["outage"]},
         "daphne": {"level": "WARNING"},
         "django.request": {"filters": ["unexpected"]},
         "httpx": {"level": "WARNING"},

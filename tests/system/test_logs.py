@@ -4,6 +4,7 @@ import logging
 
 import pytest
 from django.conf import settings
+from django.db.utils import OperationalError
 
 from mission_control.logs import LogFile
 
@@ -31,3 +32,15 @@ def test_a_full_disk_costs_one_line_and_no_traceback_for_each_line_lost(full_dis
 
 def test_the_log_is_written_by_that_handler():
     assert settings.LOGGING["handlers"]["file"]["class"] == f"{LogFile.__module__}.{LogFile.__name__}"
+
+
+def test_an_outage_of_the_database_is_one_line_where_the_queue_meets_it(caplog):
+    try:
+        raise OperationalError("connection failed")
+    except OperationalError:
+        logging.getLogger("django-q").exception("Could not create task from schedule")
+    [record] = caplog.records
+    assert record.exc_info is None
+    assert record.getMessage() == (
+        "Could not create task from schedule: the database does not answer (OperationalError)"
+    )
