@@ -15,6 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from mission_control import logins
+from mission_control.api import stream
 from mission_control.follower import Follower
 from mission_control.logins import Ending, Login, Logins, endings
 from mission_control.models import AccessToken
@@ -28,6 +29,7 @@ MAY = ["mission_control.view_run"]
 @pytest.fixture(autouse=True)
 def often(monkeypatch):
     monkeypatch.setattr(logins, "CHECK_SECONDS", 0.2)
+    monkeypatch.setattr(stream, "KEEP_ALIVE_SECONDS", 0.5)  # when a silent stream looks whether it may go on
 
 
 @pytest.fixture
@@ -118,7 +120,7 @@ async def test_a_socket_is_closed_when_its_login_no_longer_holds(user, path, by,
     client = await opened(path, headers)
     await sync_to_async(happens)(user)
     assert await code_of(client) == code
-    await client.wait(timeout=10)
+    await client.disconnect()
 
     assert Follower.here().subscribers == 1  # the other one goes on
     await sync_to_async(make.task)()

@@ -1,4 +1,4 @@
-"""A few hundred of the requests that `python -m tests.fuzz` sends."""
+"""A hundred of the requests that `python -m tests.fuzz` sends."""
 
 import os
 import random
@@ -14,6 +14,6 @@ pytestmark = pytest.mark.system
 def test_the_schema_is_true_of_whatever_is_sent(tmp_path_factory, profile):
     seed = int(os.environ.get("MISSION_CONTROL_TEST_SEED") or random.SystemRandom().randrange(2**32))
     with running(tmp_path_factory.mktemp("fuzzed"), environment_of(profile) | HARMLESS) as product:
-        outcome = fuzz(product, requests=200, seed=seed, seconds=180)
+        outcome = fuzz(product, requests=100, seed=seed, seconds=180)
     assert outcome.failures == {}, f"seed {seed}"
-    assert outcome.requests >= 200, f"seed {seed}"
+    assert outcome.requests >= 100, f"seed {seed}"
