@@ -20,6 +20,7 @@ from bench.figures import Samples
 from bench.idle import idle, memory
 from bench.installation import Installation, MeasuredProduct, installations
 from bench.machine import describe
+from bench.projects import projects
 from bench.report import Report
 from bench.requests import limit, requests
 from bench.running import running, warm_up
@@ -45,7 +46,8 @@ def ready(product: MeasuredProduct, _: Scale) -> Iterator[tuple[str, float]]:
 
 # In this order: memory is measured before the heavier loads.
 MEASUREMENTS: dict[str, Measurement] = {
-    function.__name__: function for function in (ready, idle, memory, running, requests, limit, fanout, stalled)
+    function.__name__: function
+    for function in (ready, idle, memory, running, projects, requests, limit, fanout, stalled)
 }
 
 

@@ -37,6 +37,9 @@ FIGURES = [
     Figure("ready", "Start", "s", 5),
     Figure("run request answered", "Running", "ms", 20),
     Figure("first output", "Running", "ms", 50, 25),
+    Figure("next run of a project", "Projects", "ms"),
+    Figure("run of a dependent task", "Projects", "ms"),
+    Figure("tasks of a project a second", "Projects", "/s"),
     *(
         Figure(fanout_name(sockets, runs), "Fan-out", "s", FANOUT_TARGETS.get((sockets, runs)))
         for runs in RUNS

@@ -22,6 +22,8 @@ from mission_control.models import (  # noqa: E402
     Assignment,
     Deliverable,
     DeliverableVersion,
+    Message,
+    Notification,
     Project,
     Run,
     RunEvent,
@@ -29,9 +31,9 @@ from mission_control.models import (  # noqa: E402
 )
 
 TASKS_AT_ONCE = 1_000
-TASKS_A_PROJECT = 500
+TASKS_A_PROJECT = 100  # as many as there are of the fewest tasks: a project shows all of its own
 DAYS = 90
-EVENTS_A_RUN, ACTIVITIES_A_TASK = 4, 2  # where no more are asked for
+EVENTS_A_RUN = 4  # where no more are asked for
 WORDS = [
     "agent",
     "board",
@@ -47,8 +49,19 @@ WORDS = [
     "review",
 ]
 STATUSES = [Task.Status.DONE] * 6 + [Task.Status.REVIEW, Task.Status.BLOCKED, Task.Status.INBOX, Task.Status.INBOX]
-ORDER = [Project, Task, Assignment, Run, RunEvent, Deliverable, DeliverableVersion, Activity]
-DATED = [Project, Task, Deliverable, DeliverableVersion, Activity]
+ORDER = [
+    Project,
+    Task,
+    Assignment,
+    Run,
+    RunEvent,
+    Deliverable,
+    DeliverableVersion,
+    Activity,
+    Message,
+    Notification,
+]
+DATED = [Project, Task, Deliverable, DeliverableVersion, Activity, Message, Notification]
 
 
 class Filling:
@@ -58,7 +71,6 @@ class Filling:
         self.size = size
         runs = max(size * sum(status != Task.Status.INBOX for status in STATUSES) // len(STATUSES), 1)
         self.events_a_run = max(EVENTS_A_RUN, events // runs)
-        self.activities_a_task = max(ACTIVITIES_A_TASK, events // size)
         self.now = timezone.now()
         self.choice = random.Random(7)  # noqa: S311 - the same rows each time
         self.agents = [self.agent(number) for number in range(5)]
@@ -96,15 +108,23 @@ class Filling:
         )
         yield task
         yield Assignment(task=task, agent=agent)
+        yield self.notification(
+            Activity.Type.TASK_ASSIGNED, f"You were assigned to: {task.title}", task, at, agent
+        )
+        yield Message(task=task, from_agent=agent, content=self.text(100), created_at=at)
         if task.status != Task.Status.INBOX:
             yield from self.rows_of_run(task, agent, at)
-        for place in range(self.activities_a_task):
-            kind, message = Activity.Type.TASK_UPDATED, f"{agent.name} did step {place} of '{task.title}'"
-            yield self.activity(kind, message, task, agent, at)
+        yield self.activity(Activity.Type.TASK_CREATED, f"Task created: {task.title}", task, agent, at)
 
     def activity(self, kind: str, message: str, task: Task, agent: Agent, at: datetime, **fields) -> Activity:
         fields |= {"project_id": task.project.pk, "created_at": at}
         return Activity(type=kind, message=message, task=task, agent=agent, **fields)
+
+    def notification(self, kind: str, content: str, task: Task, at: datetime, agent: Agent | None) -> Notification:
+        """Return one, of which two in three were delivered and one in three was read."""
+        fields = [{}, {"delivered_at": at}, {"delivered_at": at, "read_at": at}]
+        told = {"type": kind, "content": content, "source_task": task, "created_at": at, "agent": agent}
+        return Notification(**told, **self.choice.choice(fields))
 
     def rows_of_run(self, task: Task, agent: Agent, at: datetime) -> Iterable[models.Model]:
         failed = task.status == Task.Status.BLOCKED
@@ -126,6 +146,8 @@ class Filling:
         )
         task.last_run, task.started_at = run, at
         yield run
+        kind = Notification.Type.RUN_FAILED if failed else Notification.Type.RUN_COMPLETED
+        yield self.notification(kind, f"{agent.name} ended '{task.title}'", task, at, None)
         for event in events:
             event.run = run
             yield event

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 class Scale:
     warm_ups: int = 4
     runs: int = 50
+    project_tasks: int = 500
     requests: int = 100
     chunks: int = 10_000
     fan_outs: int = 3
@@ -19,6 +20,7 @@ class Scale:
 QUICK = Scale(
     warm_ups=2,
     runs=5,
+    project_tasks=25,
     requests=10,
     chunks=1_000,
     fan_outs=1,

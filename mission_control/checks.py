@@ -7,7 +7,8 @@ from django.core.checks import Error, Warning, register
 from django.utils.module_loading import import_string
 
 from agents.backends import registry
-from mission_control.follower import SHOWN_PROJECTS, SHOWN_TASKS
+from mission_control.feed import SHOWN_PROJECTS, SHOWN_TASKS
+from mission_control.runs.completion import ADVANCE, SWEEP
 from mission_control.runs.lifecycle import EXECUTE
 
 LONGEST_PULSE_SECONDS = 2.0
@@ -66,7 +67,7 @@ def profile_is_whole(**_: Any) -> list[Warning]:
 def names_can_be_imported(**_: Any) -> list[Error]:
     """The dotted names that point up, and each backend that a setting adds."""
     problems = []
-    for name in (EXECUTE, SHOWN_TASKS, SHOWN_PROJECTS):
+    for name in (EXECUTE, ADVANCE, SWEEP, SHOWN_TASKS, SHOWN_PROJECTS):
         try:
             import_string(name)
         except ImportError as error:
@@ -77,3 +78,17 @@ def names_can_be_imported(**_: Any) -> list[Error]:
         except registry.BrokenBackend as error:
             problems.append(Error(f"MISSION_CONTROL_EXTRA_BACKENDS: {error}", id="mission_control.E005"))
     return problems
+
+
+@register()
+def backends_that_settings_name_exist(**_: Any) -> list[Error]:
+    """A name that is misspelt would be found when the first agent is made of it."""
+    named = {
+        "MISSION_CONTROL_DEFAULT_BACKEND": settings.DEFAULT_BACKEND,
+        "MISSION_CONTROL_PLANNER_BACKEND": settings.PLANNER_BACKEND or settings.DEFAULT_BACKEND,
+    }
+    known = registry.names()
+    problems = [
+        f"{variable}: there is no backend {name!r}" for variable, name in named.items() if name not in known
+    ]
+    return [Error(f"{told}; there are: {', '.join(known)}", id="mission_control.E006") for told in problems]

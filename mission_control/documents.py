@@ -6,9 +6,9 @@ from django.db import transaction
 from django.utils import timezone
 
 from agents.models import Agent
-from mission_control.feed import note
+from mission_control.feed import note, touching
 from mission_control.ids import as_uuid
-from mission_control.models import Activity, Deliverable, Task
+from mission_control.models import Activity, Deliverable, Project, Task
 from mission_control.runs.deliverables import keep, revise
 from mission_control.runs.errors import Invalid, NotFound
 
@@ -63,12 +63,18 @@ def delete(document: Deliverable) -> None:
     """Delete a document with all its versions. Locks the row. Raises NotFound when that was done meanwhile."""
     with transaction.atomic():
         document = _locked(document)
-        _note(document, f"Document deleted: {document.title}")
+        required_by = Project.objects.filter(prd_document=document).values_list("pk", flat=True)
+        _note(document, f"Document deleted: {document.title}", **touching(projects=required_by))
         document.delete()
 
 
 def _note(
-    document: Deliverable, message: str, *, agent: Agent | None = None, about: Deliverable | None = None
+    document: Deliverable,
+    message: str,
+    *,
+    agent: Agent | None = None,
+    about: Deliverable | None = None,
+    **metadata: Any,
 ) -> None:
     note(
         Activity.Type.DOCUMENT_UPDATED,
@@ -77,6 +83,7 @@ def _note(
         agent=agent,
         document=about,  # None when it is about to go
         project_id=document.project_id,
+        **metadata,
     )
 
 

@@ -9,12 +9,12 @@ Redis is away.
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 from uuid import UUID
 
 import redis
@@ -24,12 +24,11 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 from django.db.models import Q
 from django.utils import timezone
-from django.utils.module_loading import import_string
 
 from mission_control.bells import LOOK_SECONDS, NEWS, CommitCounter, Pipe, commit_counter
 from mission_control.broadcast import FEED, Message, hint_message, run_message
-from mission_control.feed import Unread
-from mission_control.frames import Frame, RunHeader, activity_frame, capacity_frame, changed_frame, run_frames
+from mission_control.feed import Change, Unread, changes_told_by
+from mission_control.frames import Frame, RunHeader, activity_frame, capacity_frame, run_frames
 from mission_control.models import Activity, Run, RunEvent
 from mission_control.runs import events
 from mission_control.runs.slots import capacity
@@ -42,14 +41,7 @@ BATCH = 500
 NEW_RUN_MARGIN = timedelta(seconds=5)
 RECENT = timedelta(seconds=60)
 ANNOUNCED_SECONDS = 10.0
-# Upwards, and so by name: a frame holds an object as the API shows it.
-SHOWN_TASKS = "mission_control.api.serializers.tasks.shown_tasks"
-SHOWN_PROJECTS = "mission_control.api.serializers.projects.shown_projects"
-CHANGES = {kind for kind in Activity.Type if kind.startswith("task_")}
 MOST_REMEMBERED = 2_000
-
-# A changed object: what it is, its task, its project, and what the API shows of it.
-Change = tuple[Literal["task", "project"], str | None, str | None, dict[str, Any]]
 
 logger = logging.getLogger(__name__)
 Given = ParamSpec("Given")
@@ -81,7 +73,7 @@ class Follower:
         self._moved: dict[str, tuple[float, str | None, str | None]] = {}  # run → when, its task and project
         self._unfinished: set[str] = set()
         self._feed: Unread
-        self._shown: dict[str, str] = {}  # task or project → the `updated_at` of its last frame
+        self._shown: dict[str, int] = {}  # task or project → the hash of its last frame
         self._capacity: dict[str, int] = {}
         self._looked_at = timezone.now()
         self._tasks: list[asyncio.Task[None]] = []
@@ -224,18 +216,24 @@ class Follower:
             self._wake.set()
 
     async def _pass_on_changes(self, changes: list[Change]) -> None:
-        """Pass on each state of an object once: what one look read early, the next would tell again."""
-        for kind, task, project, shown in changes:
-            key, at = shown["id"], shown["updated_at"]
-            if self._shown.pop(key, None) != at:
-                await self._pass_on_hint(changed_frame(kind, shown), task, project)
-            self._shown[key] = at
+        """Pass on each state of an object once: what one look read early, the next would tell again.
+
+        By all of it, not by `updated_at`: what others' changes do to what it shows does not move that.
+        """
+        for change in changes:
+            if self._shown.pop(change.key, None) != hash(change.frame):
+                await self._pass_on_hint(change.frame, change.task, change.project, beside=change.touched_projects)
+            self._shown[change.key] = hash(change.frame)
             if len(self._shown) > MOST_REMEMBERED:
                 del self._shown[next(iter(self._shown))]
 
-    async def _pass_on_hint(self, frame: Frame, task: UUID | str | None, project: UUID | str | None) -> None:
+    async def _pass_on_hint(
+        self, frame: Frame, task: UUID | str | None, project: UUID | str | None, *, beside: Iterable[UUID] = ()
+    ) -> None:
+        """Pass it on to those who follow its task, its project, or one of the projects `beside`."""
         message = hint_message(frame, task, project)
-        for group in groups_of(None, message["task"], message["project"]):
+        groups = groups_of(None, message["task"], message["project"])
+        for group in dict.fromkeys([*groups, *(f"project.{key}" for key in beside)]):
             await self.layer.group_send(group, message)
 
     async def _pass_on_capacity(self, current: dict[str, int]) -> None:
@@ -367,20 +365,3 @@ def recently_active() -> Q:
 
 def _baseline() -> tuple[list[tuple[RunHeader, int, bool]], Unread, dict[str, int]]:
     return standing(recently_active()), Unread(), capacity()
-
-
-def changes_told_by(activities: list[Activity]) -> list[Change]:
-    """Return the tasks and projects whose change these lines tell, as the API now shows them.
-
-    Every change leaves a line in the same transaction, so none is missed, whoever made it.
-    """
-    tasks = {activity.task_id for activity in activities if activity.type in CHANGES and activity.task_id}
-    projects = {activity.project_id for activity in activities if "project" in activity.metadata}
-    changes: list[Change] = []
-    if tasks:
-        shown_tasks = import_string(SHOWN_TASKS)(tasks)
-        changes += [("task", shown["id"], shown["project_id"], shown) for shown in shown_tasks]
-    if projects:
-        shown_projects = import_string(SHOWN_PROJECTS)(projects)
-        changes += [("project", None, shown["id"], shown) for shown in shown_projects]
-    return changes

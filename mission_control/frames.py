@@ -13,6 +13,7 @@ from rest_framework.utils.encoders import JSONEncoder
 from mission_control.models import Activity, Run, RunEvent
 
 STARTED, OUTPUT, COMPLETED = "mc_task_started", "mc_task_output", "mc_task_completed"
+PLANNING_PHASE, PLANNING_COMPLETE = "dw_planning_phase", "dw_planning_complete"
 RESULT_CHARS = 200
 # PocketPaw's own page knows three kinds of output.
 KNOWN_TO_POCKETPAW = {"message", "tool_use", "tool_result"}
@@ -75,7 +76,7 @@ def run_frames(header: RunHeader, events: Iterable[RunEvent]) -> list[Frame]:
 
 
 def run_frame(header: RunHeader, event: RunEvent) -> Frame:
-    """Return the frame of one event: its first and its last have names of their own."""
+    """Return the frame of one event: its first, its last and the steps of a plan have names of their own."""
     phase = event.metadata.get("phase") if event.type == RunEvent.Type.STATUS else None
     data: dict[str, Any] = {"task_id": header.task_id, "run_id": header.run_id, "seq": event.seq}
     if phase == "started":
@@ -88,6 +89,13 @@ def run_frame(header: RunHeader, event: RunEvent) -> Frame:
     elif phase == "ended":
         name = COMPLETED
         data |= {"agent_id": header.agent_id, "status": event.content, "error": event.metadata.get("error")}
+    elif phase == "planning":
+        name = PLANNING_PHASE
+        data |= {"project_id": header.project_id, "phase": event.metadata.get("step"), "message": event.content}
+    elif phase == "planned":
+        name = PLANNING_COMPLETE
+        data |= {"project_id": header.project_id}
+        data |= {key: event.metadata.get(key) for key in ("status", "title", "error")}
     else:
         name = OUTPUT
         data |= {"content": shown_content(event), "output_type": event.type}

@@ -3,14 +3,21 @@
 import uuid
 
 from mission_control import team
+from mission_control.planning.execution import execution_of
+from mission_control.projects import reviews
 from mission_control.runs.execution import execute
 
 
 def execute_run(run_id: str) -> None:
     """Carry out a run; `runs/lifecycle.py` enqueues it by this dotted name."""
-    execute(uuid.UUID(run_id))
+    execute(uuid.UUID(run_id), execution_of)
 
 
 def mark_offline() -> None:
     """Set silent agents offline; a schedule in the database calls it by this dotted name."""
     team.mark_offline()
+
+
+def remind_reviews() -> None:
+    """Remind of undecided reviews; a schedule in the database calls it by this dotted name."""
+    reviews.remind()

@@ -5,14 +5,17 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.db import connection, transaction
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from agents.models import Agent
 from mission_control import notifications
-from mission_control.feed import note
+from mission_control.feed import note, touching
 from mission_control.models import Activity, Assignment, Project, Run, Task
-from mission_control.runs.completion import complete_if_resolved
+from mission_control.runs.completion import advance_on_commit, complete_if_resolved
 from mission_control.runs.errors import HasActiveRuns, Invalid, NotFound, WrongState
+from mission_control.runs.lifecycle import TASK_SKIPPED, finish
+from mission_control.runs.reviews import open_review, withdraw_review
 
 ACTIVE_RUN = "Task has an active run"
 ONE_AT_A_TIME = 0x6D635F74  # PostgreSQL's advisory lock round every change of dependencies
@@ -33,9 +36,11 @@ def create(*, assignees: Sequence[Agent] = (), blocked_by: Sequence[Task] = (), 
             _refuse_other_projects(task.project, blocked_by)
         task.save(force_insert=True)
         task.blocked_by.add(*blocked_by)
-        note(Activity.Type.TASK_CREATED, f"Task created: {task.title}", task=task)
+        touches = touching(tasks=[blocker.pk for blocker in blocked_by], projects=[task.project_id])
+        note(Activity.Type.TASK_CREATED, f"Task created: {task.title}", task=task, **touches)
         if assignees:
             _assign(task, assignees)
+        advance_on_commit(task.project_id)
     task.assignee_ids = [agent.pk for agent in assignees]
     oldest_first = sorted(blocked_by, key=lambda blocker: (blocker.created_at, blocker.pk))
     task.blocker_ids, task.blocked_ids = [blocker.pk for blocker in oldest_first], []
@@ -65,24 +70,33 @@ def change(
         changes = {name: value for name, value in fields.items() if getattr(task, name) != value}
         if "status" in changes and Run.objects.active().filter(task=task).exists():
             raise HasActiveRuns(ACTIVE_RUN)
+        if "status" in changes:  # a person takes it in hand: its failures are counted anew
+            changes |= {"failed_attempts": 0, "retry_at": None}
         if assignees and task.status == Status.INBOX and "status" not in fields:
             changes["status"] = Status.ASSIGNED
         if changes.get("parent_task") == task:
             raise Invalid("parent_task_id", "A task is not a part of itself.")
         left = task.project_id if "project" in changes else None
-        _change_dependencies(task, changes.get("project", task.project), blocked_by)
-        _save(task, changes, touched=blocked_by is not None or assignees is not None, by=by)
+        others = _change_dependencies(task, changes.get("project", task.project), blocked_by)
+        _save(task, changes, is_touched=blocked_by is not None or assignees is not None, others=others, by=by)
         if assignees is not None:
             _assign(task, assignees)
         if {"status", "project"} & changes.keys():
             complete_if_resolved(task.project_id)
             complete_if_resolved(left)
+        for project_id in {task.project_id, left}:
+            advance_on_commit(project_id)
     return task
 
 
 def skip(task: Task) -> Task:
-    """Set a task aside for good, and return it. Raises WrongState when it is done, skipped or in progress."""
+    """Set a task aside for good, and return it. Raises WrongState when it is done, skipped or in progress.
+
+    A run of it that only waits is stopped in the same transaction, and before the task is locked, as any end is.
+    """
     with transaction.atomic():
+        for run in Run.objects.waiting().filter(task=task):
+            finish(run.pk, Run.Status.STOPPED, error=TASK_SKIPPED, guard=Q(status=Run.Status.WAITING))
         task = _locked(task)
         if task.status in (Status.DONE, Status.SKIPPED, Status.IN_PROGRESS):
             raise WrongState(f"Task is {task.get_status_display().lower()}; it cannot be skipped")
@@ -117,9 +131,12 @@ def delete(task: Task) -> None:
         task = _locked(task)
         if Run.objects.active().filter(task=task).exists():
             raise HasActiveRuns(ACTIVE_RUN)
-        note(Activity.Type.TASK_UPDATED, f"Task deleted: {task.title}", project_id=task.project_id)
+        others = {key for rows in (task.blocked_by, task.blocks, task.subtasks) for key in _keys(rows.all())}
+        touches = touching(tasks=others, projects=[task.project_id])
+        note(Activity.Type.TASK_UPDATED, f"Task deleted: {task.title}", project_id=task.project_id, **touches)
         task.delete()
         complete_if_resolved(task.project_id)
+        advance_on_commit(task.project_id)
 
 
 def _locked(task: Task) -> Task:
@@ -130,11 +147,16 @@ def _locked(task: Task) -> Task:
     return found
 
 
-def _save(task: Task, changes: dict[str, Any], *, touched: bool, by: Agent | None) -> None:
-    """Write changed fields, the times that go with a status, the activity, and who is to review."""
-    if not changes and not touched:
+def _save(
+    task: Task, changes: dict[str, Any], *, is_touched: bool, others: set[uuid.UUID], by: Agent | None
+) -> None:
+    """Write changed fields, the times that go with a status, the activity, and who is to review.
+
+    `others` are the tasks that show the change too.
+    """
+    if not changes and not is_touched:
         return
-    before, now = task.status, timezone.now()
+    before, left, now = task.status, task.project_id, timezone.now()
     if changes.get("status") == Status.IN_PROGRESS and task.started_at is None:
         changes["started_at"] = now
     if changes.get("status") == Status.DONE and task.completed_at is None:
@@ -142,14 +164,17 @@ def _save(task: Task, changes: dict[str, Any], *, touched: bool, by: Agent | Non
     for name, value in changes.items():
         setattr(task, name, value)
     task.save(update_fields=[*changes, "updated_at"])
+    touches = touching(tasks=others, projects=[left, task.project_id] if task.project_id != left else [])
     if task.status != before:
         kind = Activity.Type.TASK_COMPLETED if task.status == Status.DONE else Activity.Type.TASK_UPDATED
         message = f"Task '{task.title}' went from {before} to {task.status}"
-        note(kind, message, task=task, agent=by, before=before, status=task.status)
+        note(kind, message, task=task, agent=by, before=before, status=task.status, **touches)
         if task.status == Status.REVIEW:
-            notifications.make_review_needed(task)
+            open_review(task)
+        elif before == Status.REVIEW:
+            withdraw_review(task)
     else:
-        note(Activity.Type.TASK_UPDATED, f"Task updated: {task.title}", task=task, agent=by)
+        note(Activity.Type.TASK_UPDATED, f"Task updated: {task.title}", task=task, agent=by, **touches)
 
 
 def _assign(task: Task, agents: Sequence[Agent]) -> None:
@@ -176,16 +201,26 @@ def _change_dependencies_alone() -> None:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [ONE_AT_A_TIME])
 
 
-def _change_dependencies(task: Task, project: Project | None, blocked_by: Sequence[Task] | None) -> None:
-    """Set the blockers, or check those that stay when the task goes to another project."""
+def _change_dependencies(task: Task, project: Project | None, blocked_by: Sequence[Task] | None) -> set[uuid.UUID]:
+    """Set the blockers, or check those that stay when the task goes to another project.
+
+    Return those that now hold it back and did not, or no longer do.
+    """
+    changed: set[uuid.UUID] = set()
     if blocked_by is not None:
         _refuse_other_projects(project, blocked_by)
         _refuse_cycle(task, project, blocked_by)
+        changed = _keys(task.blocked_by.all()) ^ {blocker.pk for blocker in blocked_by}
         task.blocked_by.set(blocked_by)
     elif project != task.project:
         _refuse_other_projects(project, task.blocked_by.only("pk"))
     if project is not None and project != task.project and task.blocks.exclude(project=project).exists():
         raise Invalid("project_id", "Tasks of the project that it leaves depend on this task.")
+    return changed
+
+
+def _keys(rows: QuerySet[Task]) -> set[uuid.UUID]:
+    return set(rows.order_by().values_list("pk", flat=True))
 
 
 def _refuse_other_projects(project: Project | None, blocked_by: Iterable[Task]) -> None:

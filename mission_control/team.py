@@ -5,12 +5,13 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from agents.backends import registry
 from agents.models import Agent
-from mission_control.feed import note
-from mission_control.models import Activity, Run
+from mission_control.feed import OBJECTS_AT_ONCE, note, touching
+from mission_control.models import Activity, Assignment, Project, Run
 from mission_control.runs.errors import HasActiveRuns, Invalid, NotFound
 
 
@@ -46,7 +47,12 @@ def delete(agent: Agent) -> None:
         agent = _locked(agent)
         if Run.objects.active().filter(agent=agent).exists():
             raise HasActiveRuns("Agent has an active run")
-        note(Activity.Type.AGENT_STATUS_CHANGED, f"Agent deleted: {agent.name}")
+        tasks = Assignment.objects.filter(agent=agent).values_list("task_id", flat=True)[:OBJECTS_AT_ONCE]
+        projects = Project.objects.filter(Q(team_agents=agent) | Q(planner_agent=agent)).values_list(
+            "pk", flat=True
+        )
+        about = touching(tasks=tasks, projects=projects)
+        note(Activity.Type.AGENT_STATUS_CHANGED, f"Agent deleted: {agent.name}", **about)
         agent.delete()
 
 

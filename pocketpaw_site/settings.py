@@ -6,14 +6,17 @@ Two profiles, one code. Embedded: no `REDIS_URL`, SQLite, nothing to install. Se
 
 import hashlib
 import os
+from pathlib import Path
 from typing import Any
 
 from csp.constants import NONE, SELF
 from environs import validate
 
+from agents.backends.programs.allowed import commands
 from pocketpaw_site.environment import CHECKOUT, kept_secret, network, prepare_data_dir, read_environment
 
 env = read_environment()
+env.add_parser(name="commands", func=commands)
 
 BASE_DIR = CHECKOUT
 DATA_DIR = prepare_data_dir(
@@ -48,7 +51,16 @@ RUN_TIMEOUT_SECONDS = env.int(
 LEASE_SECONDS = env.float("MISSION_CONTROL_LEASE_SECONDS", 24.0, validate=validate.Range(0.5, 3600))
 # How long an agent that ever sent a heartbeat may be silent before it reads offline.
 HEARTBEAT_SECONDS = env.int("MISSION_CONTROL_HEARTBEAT_SECONDS", 300, validate=validate.Range(1, 7 * 86400))
+# How often changes may be requested of one task before it must be approved or changed by hand.
+MAX_REVIEW_ROUNDS = env.int("MISSION_CONTROL_MAX_REVIEW_ROUNDS", 5, validate=validate.Range(1, 1000))
+# After how long without a decision people are reminded of a review, again and again.
+REVIEW_REMINDER_HOURS = env.int("MISSION_CONTROL_REVIEW_REMINDER_HOURS", 24, validate=validate.Range(1, 8760))
 DEFAULT_BACKEND = env.str("MISSION_CONTROL_DEFAULT_BACKEND", "claude_agent_sdk")
+# Who plans projects: the backend of the agent that is made for it when none is there. Empty: the default backend.
+PLANNER_BACKEND = env.str("MISSION_CONTROL_PLANNER_BACKEND", "")
+PLAN_MAX_TASKS = env.int("MISSION_CONTROL_PLAN_MAX_TASKS", 100, validate=validate.Range(1, 500))
+# How long a request that waits for the analysis of a goal bears the planner's silence.
+GOAL_SILENCE_SECONDS = env.float("MISSION_CONTROL_GOAL_SILENCE_SECONDS", 60.0, validate=validate.Range(0.5, 3600))
 PROMPT_BUDGET_CHARS = env.int(
     "MISSION_CONTROL_PROMPT_BUDGET_CHARS", 200_000, validate=validate.Range(1_000, 5_000_000)
 )
@@ -60,6 +72,16 @@ MAX_BODY_BYTES = DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024 * 1024
 PROJECTS_DIR = DATA_DIR / "projects"
 # Third parties add a backend with a name and the dotted path of its class.
 MISSION_CONTROL_BACKENDS: dict[str, str] = env.dict("MISSION_CONTROL_EXTRA_BACKENDS", {})
+# Programs that agents may run by name: the names of presets, or a JSON object (docs/backends/command.md).
+MISSION_CONTROL_COMMANDS: dict[str, dict[str, Any]] = env.commands("MISSION_CONTROL_COMMANDS", "")
+AGENT_ISOLATION = env.str(
+    "MISSION_CONTROL_AGENT_ISOLATION",
+    "auto",
+    validate=validate.Regexp(
+        r"(?:auto|bubblewrap|none|user:[a-z_][a-z0-9_.-]{0,31})\Z",
+        error="It is none of auto, bubblewrap, user:<name>, none.",
+    ),
+)
 
 # ---------------------------------------------------------------- applications
 INSTALLED_APPS = [
@@ -178,6 +200,13 @@ else:
             "max_size": env.int("DATABASE_POOL_SIZE", 20),
             "timeout": 15,
         }
+
+# What a program that runs apart does not see, wherever it lies.
+CLOSED_TO_AGENTS = [BASE_DIR, DATA_DIR]
+if EMBEDDED_DATABASE:
+    CLOSED_TO_AGENTS.append(Path(_database["NAME"]))
+if env_file := os.environ.get("MISSION_CONTROL_ENV_FILE"):
+    CLOSED_TO_AGENTS.append(Path(env_file))
 
 # ---------------------------------------------------------------- channel layers
 # "default" carries what workers publish to every web process; "process" is each web process's own, to which

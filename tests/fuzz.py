@@ -35,7 +35,11 @@ OF_EACH = 15  # objects that exist from the start
 UNKNOWN = 8  # one id in so many is left as it is, of nothing that exists
 
 # Runs of agents that the fuzzer makes end after a second at the latest: no stream lasts, no slot stays taken.
-HARMLESS = {"MISSION_CONTROL_RUN_TIMEOUT_SECONDS": "1", "LOG_LEVEL": "WARNING"}
+HARMLESS = {
+    "MISSION_CONTROL_RUN_TIMEOUT_SECONDS": "1",
+    "MISSION_CONTROL_PLANNER_BACKEND": "demo",
+    "LOG_LEVEL": "WARNING",
+}
 
 PEOPLE = ["agent_id", "assignee_ids", "author_id", "creator_id", "editor_id", "team_agent_ids"]
 REFERENCES = {
@@ -149,6 +153,8 @@ def _use_what_exists(schema: Any, objects: dict[str, list[str]]) -> None:
 
     @schema.hook
     def filter_failure(context, failure: Failure, case, response) -> bool:
+        if response.status_code == 502:  # a goal whose analysis did not get done within that second
+            return case.operation.path != "/api/deep-work/parse-goal"
         if isinstance(failure, AcceptedNegativeData):
             return not _sent_nothing_wrong(case, response)
         if not (isinstance(failure, RejectedPositiveData) and response.status_code == 400):

@@ -1,10 +1,11 @@
 """The demo backend: no language model, no key, no network.
 
-Without options it tells what it was sent. With options it rehearses: so many pieces of such a size at such a
-pace, with a failure where one is asked for.
+Without options it tells what it was sent; asked for a part of a plan it answers with that of a sample. With
+options it rehearses: so many pieces of such a size at such a pace, with a failure where one is asked for.
 """
 
 import asyncio
+import json
 import re
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from dataclasses import dataclass
@@ -14,7 +15,9 @@ from typing import Any
 from agents.backends.base import Backend, BackendError, BackendEvent, EventType, Usage
 
 ACCOUNT_SECONDS = 4.0  # long enough to be watched, short enough to be waited for
+SAMPLE_SECONDS = 0.4
 WORDS_AT_ONCE = 3
+ASKED_FOR_PLAN = "Answer: "  # begins the heading of the question for a part of a plan, which names the part
 LISTED_SECTIONS = 12
 LISTED_CHARS = 80
 
@@ -70,8 +73,14 @@ class Demo(Backend):
     def stream(
         self, prompt: str, options: Mapping[str, Any], workdir: Path
     ) -> AsyncGenerator[BackendEvent | Usage, None]:
-        """Yield a rehearsal where any option is given, otherwise the account of the prompt."""
-        return _rehearsal(options) if options else _account(prompt)
+        """Yield a rehearsal where any option is given, part of a sample plan if asked for, else an account."""
+        if options:
+            return _rehearsal(options)
+        outline = _Outline.of(prompt)
+        sample = SAMPLE_PLAN.get(outline.asked_for)
+        if sample is not None:
+            return _paced(list(_pieces(EventType.MESSAGE, sample)), seconds=SAMPLE_SECONDS)
+        return _paced(list(_account_events(outline)), seconds=ACCOUNT_SECONDS)
 
 
 async def _rehearsal(options: Mapping[str, Any]) -> AsyncGenerator[BackendEvent, None]:
@@ -111,16 +120,20 @@ class _Outline:
         )
 
     @property
+    def asked_for(self) -> str:
+        """Return the part of a plan that is asked for, empty when none is."""
+        asked = [section for section in self.sections if section.startswith(ASKED_FOR_PLAN)]
+        return asked[-1].removeprefix(ASKED_FOR_PLAN) if asked else ""
+
+    @property
     def upstream(self) -> list[str]:
         return [title for kind, title in self.documents if kind == "deliverable"]
 
 
-async def _account(prompt: str) -> AsyncGenerator[BackendEvent, None]:
-    outline = _Outline.of(prompt)
-    events = list(_account_events(outline))
+async def _paced(events: list[BackendEvent], *, seconds: float) -> AsyncGenerator[BackendEvent, None]:
     for event in events:
         yield event
-        await asyncio.sleep(ACCOUNT_SECONDS / len(events))
+        await asyncio.sleep(seconds / len(events))
 
 
 def _account_events(outline: _Outline) -> Iterator[BackendEvent]:
@@ -168,3 +181,88 @@ def _count(number: int, noun: str) -> str:
 
 def _short(text: str) -> str:
     return text if len(text) <= LISTED_CHARS else f"{text[: LISTED_CHARS - 1]}…"
+
+
+# ---------------------------------------------------------------- a plan of which no word was thought
+_LABEL = "This is a sample plan of the demo backend, which is no language model and has not read the goal."
+
+
+def _object(value: Mapping[str, Any]) -> str:
+    return f"{_LABEL}\n\n```json\n{json.dumps(value, indent=2)}\n```\n"
+
+
+SAMPLE_PLAN = {
+    "goal_analysis": _object(
+        {
+            "goal": "Sample: see how a plan is made, approved and carried out.",
+            "domain": "hybrid",
+            "sub_domains": ["demonstration"],
+            "complexity": "S",
+            "estimated_phases": 2,
+            "ai_capabilities": ["Show where the work of agents would stand"],
+            "human_requirements": ["Give the planner a language model for a real plan"],
+            "constraints_detected": [],
+            "clarifications_needed": [],
+            "suggested_research_depth": "quick",
+            "confidence": 0,
+        }
+    ),
+    "research": f"## Sample research\n\n{_LABEL} Nothing was looked up.\n",
+    "prd": (
+        f"# Sample plan\n\n**{_LABEL}**\n\n"
+        "## What a real one says here\n\n"
+        "- The problem, and who has it\n- What is in, and what is not\n- How one sees that it is done\n\n"
+        "For a real plan, give the planner another backend, such as `pydantic_ai`.\n"
+    ),
+    "tasks": _object(
+        {
+            "tasks": [
+                {
+                    "key": "collect",
+                    "title": "Sample: collect what is known",
+                    "description": _LABEL,
+                    "priority": "high",
+                    "tags": ["sample"],
+                    "estimated_minutes": 15,
+                    "required_specialties": ["research"],
+                },
+                {
+                    "key": "write",
+                    "title": "Sample: write a first version",
+                    "description": _LABEL,
+                    "tags": ["sample"],
+                    "estimated_minutes": 30,
+                    "required_specialties": ["writing"],
+                    "blocked_by_keys": ["collect"],
+                },
+                {
+                    "key": "review",
+                    "title": "Sample: look at the first version",
+                    "description": _LABEL,
+                    "task_type": "review",
+                    "tags": ["sample"],
+                    "estimated_minutes": 10,
+                    "blocked_by_keys": ["write"],
+                },
+                {
+                    "key": "decide",
+                    "title": "Sample: decide what becomes of it",
+                    "description": _LABEL,
+                    "task_type": "human",
+                    "priority": "low",
+                    "tags": ["sample"],
+                    "estimated_minutes": 5,
+                    "blocked_by_keys": ["review"],
+                },
+            ]
+        }
+    ),
+    "team": _object(
+        {
+            "agents": [
+                {"name": "Scout", "role": "Researcher", "description": _LABEL, "specialties": ["research"]},
+                {"name": "Quill", "role": "Writer", "description": _LABEL, "specialties": ["writing"]},
+            ]
+        }
+    ),
+}

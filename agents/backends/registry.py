@@ -13,6 +13,7 @@ from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.validators import extend
 
 from agents.backends.base import Backend, BackendError
+from agents.backends.programs.allowed import Allowed, tell
 from agents.redaction import shown_error
 
 logger = logging.getLogger(__name__)
@@ -21,12 +22,12 @@ BUILT_IN = {
     "demo": "agents.backends.demo.Demo",
     "pydantic_ai": "agents.backends.pydantic_ai.PydanticAI",
     "claude_agent_sdk": "agents.backends.unavailable.ClaudeAgentSDK",
-    "command": "agents.backends.unavailable.Command",
+    "command": "agents.backends.command.Command",
     "openai_agents": "agents.backends.unavailable.OpenAIAgents",
     "google_adk": "agents.backends.unavailable.GoogleADK",
-    "codex_cli": "agents.backends.unavailable.CodexCLI",
-    "opencode": "agents.backends.unavailable.OpenCode",
-    "copilot_sdk": "agents.backends.unavailable.CopilotSDK",
+    "codex_cli": "agents.backends.command.CodexCLI",
+    "opencode": "agents.backends.command.OpenCode",
+    "copilot_sdk": "agents.backends.command.Copilot",
 }
 
 
@@ -86,6 +87,17 @@ def check_options(name: str, options: Any) -> None:
 def describe() -> list[dict[str, Any]]:
     """Return what clients are told of each backend."""
     return [_description(name) for name in names()]
+
+
+def _allowed() -> Allowed:
+    return Allowed(
+        commands=getattr(settings, "MISSION_CONTROL_COMMANDS", {}),
+        isolation=getattr(settings, "AGENT_ISOLATION", "auto"),
+        closed=tuple(getattr(settings, "CLOSED_TO_AGENTS", ())),
+    )
+
+
+tell(_allowed)  # a backend reads no settings: what the operator has allowed is told here
 
 
 def _paths() -> dict[str, str]:

@@ -35,19 +35,6 @@ class ClaudeAgentSDK(_NotYet):
     options_schema = _schema(model=_MODEL, max_turns=_AT_LEAST_ONE)
 
 
-class Command(_NotYet):
-    name = "command"
-    display_name = "Command-line agent"
-    options_schema = _schema(
-        command={
-            "type": "string",
-            "pattern": "^[A-Za-z0-9_.-]{1,50}$",
-            "description": "a name that the operator has allowed, never a command line",
-        },
-        model=_MODEL,
-    )
-
-
 class OpenAIAgents(_NotYet):
     name = "openai_agents"
     display_name = "OpenAI Agents"
@@ -58,18 +45,3 @@ class GoogleADK(_NotYet):
     name = "google_adk"
     display_name = "Google ADK"
     options_schema = _schema(model=_MODEL, temperature=_TEMPERATURE, max_tokens=_AT_LEAST_ONE)
-
-
-class CodexCLI(_NotYet):
-    name = "codex_cli"
-    display_name = "Codex CLI"
-
-
-class OpenCode(_NotYet):
-    name = "opencode"
-    display_name = "OpenCode"
-
-
-class CopilotSDK(_NotYet):
-    name = "copilot_sdk"
-    display_name = "Copilot SDK"

@@ -17,6 +17,7 @@ class ActivityAdmin(ReadOnly):
 class MessageAdmin(ReadOnly):
     list_display = ["created_at", "task", "from_agent", "author", "__str__"]
     list_select_related = ["task", "from_agent", "author"]
+    ordering = ["-created_at", "-id"]
     search_fields = ["content", "task__id"]
 
 
@@ -25,4 +26,5 @@ class NotificationAdmin(ReadOnly):
     list_display = ["created_at", "type", "agent", "content", "delivered_at", "read_at"]
     list_filter = ["type", ("delivered_at", admin.EmptyFieldListFilter), ("read_at", admin.EmptyFieldListFilter)]
     list_select_related = ["agent"]
+    sortable_by = ["created_at"]
     search_fields = ["content", "source_task__id", "agent__id"]

@@ -1,14 +1,17 @@
 """Runs and their events in the admin, to read."""
 
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
+from django.db.models.functions import Left
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
+from django.utils.functional import cached_property
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from mission_control.admin.badges import badge
@@ -18,6 +21,16 @@ from mission_control.models import Run, RunEvent
 from mission_control.runs import events
 
 EVENTS_A_PAGE = 100
+SHOWN_CHARS = 10_000
+MOST_COUNTED = 10_000
+
+
+class NewestPages(Paginator):
+    """Counts no further than anybody turns pages: PostgreSQL goes through all the rows that it counts."""
+
+    @cached_property
+    def count(self) -> int:
+        return cast("QuerySet[RunEvent]", self.object_list).order_by()[:MOST_COUNTED].count()
 
 
 @admin.register(Run)
@@ -34,12 +47,23 @@ class RunAdmin(Live, ReadOnly):
         "error",
     ]
     list_filter = ["status", "kind"]
+    sortable_by = ["queued_at", "finished_at"]
     search_fields = ["id", "task__id", "task_title", "agent_name"]
-    exclude = ["status", "last_seq"]  # the strip above shows them as they now stand
+    # The strip above shows the first two as they now stand, the page below the beginning of the others.
+    exclude = ["status", "last_seq", "prompt", "output"]
+    readonly_fields = ["prompt_begins", "output_begins"]
 
     @admin.display(description="Status", ordering="status")
     def state(self, run: Run) -> SafeString:
         return badge(run)
+
+    @admin.display(description="Prompt")
+    def prompt_begins(self, run: Run) -> SafeString | str:
+        return _beginning(run, "prompt", reverse("api-runs-one", args=[run.pk]), "all of it, by the API")
+
+    @admin.display(description="Output")
+    def output_begins(self, run: Run) -> SafeString | str:
+        return _beginning(run, "output", reverse("admin:mission_control_run_events", args=[run.pk]), "all events")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Run]:
         return Run.objects.light()
@@ -76,10 +100,24 @@ class RunAdmin(Live, ReadOnly):
 @admin.register(RunEvent)
 class RunEventAdmin(ReadOnly):
     list_display = ["run", "seq", "type", "timestamp"]
-    list_filter = ["type"]
     list_select_related = ["run"]
+    paginator = NewestPages
     search_fields = ["run__id"]
     ordering = ["-id"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[RunEvent]:
         return super().get_queryset(request).defer("content", "run__output", "run__prompt")
+
+
+def _beginning(run: Run, field: str, url: str, link: str) -> SafeString | str:
+    """Return the first of a text that may be of megabytes, read no further, and where the whole is."""
+    text = Run.objects.filter(pk=run.pk).values_list(Left(field, SHOWN_CHARS + 1), flat=True).get()
+    if len(text) <= SHOWN_CHARS:
+        return format_html("<pre>{}</pre>", text) if text else "-"
+    return format_html(
+        '<pre>{}</pre><p>The first {} characters: <a href="{}">{}</a></p>',
+        text[:SHOWN_CHARS],
+        SHOWN_CHARS,
+        url,
+        link,
+    )

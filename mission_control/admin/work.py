@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Model, QuerySet
+from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
@@ -13,9 +13,27 @@ from mission_control.admin.actions import ProjectActions, TaskActions
 from mission_control.admin.badges import badge, linked_badge
 from mission_control.admin.base import ByVerbs, ReadOnly
 from mission_control.admin.live import Live
-from mission_control.models import Deliverable, DeliverableVersion, Project, Task
+from mission_control.admin.reviews import ReviewInline
+from mission_control.models import Deliverable, DeliverableVersion, Project, Run, Task
+from mission_control.models.agents import with_runs
 
 LONG = ("last_run__output", "last_run__prompt")
+
+
+class DerivedStatus(admin.SimpleListFilter):
+    """By the status that is shown. Few hold a run at once, so that who does is asked for first."""
+
+    title = parameter_name = "status"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(status.value, str(status.label)) for status in Agent.Status]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Agent]) -> QuerySet[Agent]:
+        if self.value() is None:
+            return queryset
+        holding = Q(pk__in=Run.objects.holding().filter(agent__isnull=False).values("agent"))
+        stored = Q(status=self.value())
+        return queryset.filter(holding | stored if self.value() == Agent.Status.ACTIVE else stored & ~holding)
 
 
 @admin.register(Agent)
@@ -23,10 +41,23 @@ class AgentAdmin(ByVerbs):
     create_verb = staticmethod(team.create)
     change_verb = staticmethod(team.change)
     delete_verb = staticmethod(team.delete)
-    list_display = ["name", "role", "backend", "level", "status", "last_heartbeat", "updated_at"]
-    list_filter = ["backend", "level", "status"]
+    list_display = ["name", "role", "backend", "level", "state", "last_heartbeat", "updated_at"]
+    list_filter = ["backend", "level", DerivedStatus]
+    sortable_by = ["name", "role", "backend", "level", "last_heartbeat", "updated_at"]
     search_fields = ["name", "role", "id"]
-    readonly_fields = ["id", "last_heartbeat", "created_at", "updated_at"]
+    readonly_fields = ["id", "state", "last_heartbeat", "created_at", "updated_at"]
+
+    @admin.display(description="Status")
+    def state(self, agent: Any) -> str:
+        """Show what the API shows: active while it has a run."""
+        return str(Agent.Status(agent.derived_status).label)
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        labels = {"status": "Status while it runs nothing"}
+        return super().get_form(request, obj, change, **{"labels": labels, **kwargs})
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Agent]:
+        return with_runs(super().get_queryset(request))
 
 
 @admin.register(Task)
@@ -35,8 +66,10 @@ class TaskAdmin(Live, TaskActions, ByVerbs):
     change_verb = staticmethod(tasks.change)
     delete_verb = staticmethod(tasks.delete)
     actions: list[Any] = [*TaskActions.actions, *ByVerbs.actions]
+    inlines = [ReviewInline]
     list_display = ["title", "state", "run", "priority", "task_type", "project", "updated_at"]
     list_filter = ["status", "priority", "task_type"]
+    sortable_by = ["title", "updated_at"]
     search_fields = ["title", "id"]
     raw_id_fields = ["project", "parent_task", "blocked_by"]
     readonly_fields = [
@@ -102,6 +135,7 @@ class ProjectAdmin(ProjectActions, ByVerbs):
     list_display = ["title", "state", "planner_agent", "updated_at"]
     list_filter = ["status"]
     list_select_related = ["planner_agent"]
+    sortable_by = ["updated_at"]
     search_fields = ["title", "id"]
     raw_id_fields = ["planner_agent", "team_agents", "prd_document"]
     readonly_fields = ["id", "started_at", "completed_at", "created_at", "updated_at"]
@@ -119,6 +153,7 @@ class DeliverableAdmin(ByVerbs):
     list_display = ["title", "type", "version", "task", "project", "updated_at"]
     list_filter = ["type"]
     list_select_related = ["task", "project"]
+    sortable_by = ["updated_at"]
     search_fields = ["title", "id"]
     raw_id_fields = ["task", "project"]
     readonly_fields = ["id", "version", "run", "created_at", "updated_at"]
@@ -131,7 +166,8 @@ class DeliverableAdmin(ByVerbs):
 class DeliverableVersionAdmin(ReadOnly):
     list_display = ["deliverable", "version", "editor_id", "run", "created_at"]
     list_select_related = ["deliverable", "run"]
-    search_fields = ["deliverable__title", "deliverable__id"]
+    ordering = ["-id"]
+    search_fields = ["deliverable__id"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[DeliverableVersion]:
         return super().get_queryset(request).defer("content", "deliverable__content", "run__output", "run__prompt")

@@ -53,7 +53,7 @@ class TaskFilter(filters.FilterSet):
     assignee_id = filters.UUIDFilter(field_name="assignments__agent_id")
     project_id = filters.UUIDFilter()
     tags = TagsFilter()
-    search = filters.CharFilter(method="filter_search", max_length=SEARCH_CHARS)
+    search = filters.CharFilter(method="filter_search", max_length=SEARCH_CHARS, label="Search")
     ordering = TaskOrdering()
 
     def filter_search(self, rows: QuerySet[Task], name: str, value: str) -> QuerySet[Task]:

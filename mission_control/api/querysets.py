@@ -28,11 +28,8 @@ def tasks() -> QuerySet[Task]:
 
 
 def projects() -> QuerySet[Project]:
-    """Projects with the ids of their tasks and of their team."""
-    return Project.objects.prefetch_related(
-        Prefetch("tasks", queryset=Task.objects.only("pk", "project_id").order_by("created_at", "id")),
-        Prefetch("team_agents", queryset=Agent.objects.only("pk", "name")),
-    )
+    """Projects with the ids of their team; those of their tasks, which may be many, their reader reads."""
+    return Project.objects.prefetch_related(Prefetch("team_agents", queryset=Agent.objects.only("pk", "name")))
 
 
 def documents() -> QuerySet[Deliverable]:

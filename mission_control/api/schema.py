@@ -17,7 +17,8 @@ from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 from rest_framework import serializers
 
 from agents.backends import registry
-from mission_control.runs.errors import LimitReached, Refusal
+from mission_control.planning.answers import GoalAnalysis
+from mission_control.runs.errors import LimitReached, PlannerFailed, Refusal
 
 ID = {"type": "string", "format": "uuid"}
 NO_NUL = r"^[^\x00]*$"
@@ -64,6 +65,7 @@ ERRORS: dict[int, tuple[Any, str]] = {
     413: (Error, "The body is too large."),
     415: (Error, "The body's content type is not application/json."),
     429: (Error, "No slot is free."),
+    502: (Error, "The planner failed, was stopped, or gave no sign for too long."),
     503: (Error, "The database does not answer at the moment."),
 }
 
@@ -173,6 +175,7 @@ class ContractSchema(AutoSchema):
             413: has_body,
             415: has_body,
             429: LimitReached in refusals,
+            502: PlannerFailed in refusals,
             503: has_login,
         }
         return (status for status, whether in may.items() if whether)
@@ -238,6 +241,22 @@ class DataFields(OpenApiSerializerFieldExtension):
 
     def map_serializer_field(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
         return _object_of(component(auto_schema, "JSONValue", _json_value()))
+
+
+class Analyses(OpenApiSerializerFieldExtension):
+    """The form that the planner's own analysis must have, and whatever else a client keeps with it."""
+
+    target_class = "mission_control.api.serializers.planning.AnalysisField"
+
+    def map_serializer_field(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
+        properties: dict[str, Any] = GoalAnalysis.model_json_schema()["properties"]
+        for field in properties.values():
+            for text in (field, field.get("items", {})):
+                text.pop("title", None)
+                if "minLength" in text:
+                    text["pattern"] = NOT_BLANK
+        anything = _object_of(component(auto_schema, "JSONValue", _json_value()))
+        return {**anything, "properties": properties, "required": ["goal"]}
 
 
 def _json_value() -> dict[str, Any]:

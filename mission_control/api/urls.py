@@ -47,9 +47,9 @@ def action(route: str, views: type[ObjectViews], name: str, **actions: Any) -> l
 
 
 def deep_work(route: str, name: str, **actions: Any) -> list[URLPattern]:
-    """Return the paths of what Deep Work does with a project."""
+    """Return the paths of something that Deep Work does."""
     view = DeepWorkViews.as_view(actions, suffix=name.capitalize())
-    return both(f"{DEEP_WORK}projects/<str:pk>/{route}", view, f"api-deep-work-{name}")
+    return both(f"{DEEP_WORK}{route}", view, f"api-deep-work-{name}")
 
 
 urlpatterns = [
@@ -70,17 +70,23 @@ urlpatterns = [
     *action("tasks/<str:pk>/status", TaskViews, "status", post="status"),
     *action("tasks/<str:pk>/messages", TaskViews, "messages", get="messages", post="post_message"),
     *action("tasks/<str:pk>/attachments", TaskViews, "attachments", post="attachments"),
+    *action("tasks/<str:pk>/approve", TaskViews, "approve", post="approve"),
+    *action("tasks/<str:pk>/request-changes", TaskViews, "request-changes", post="request_changes"),
+    *action("tasks/<str:pk>/reviews", TaskViews, "reviews", get="reviews"),
     *objects("projects", ProjectViews),
     *action("projects/<str:pk>/approve", ProjectViews, "approve", post="approve"),
     *action("projects/<str:pk>/pause", ProjectViews, "pause", post="pause"),
     *action("projects/<str:pk>/resume", ProjectViews, "resume", post="resume"),
     *action("projects/<str:pk>/files", ProjectViews, "files", get="files"),
     *both(f"{BASE}projects/<str:pk>/files/content", FileContentView.as_view(), "api-projects-content"),
-    *deep_work("plan", "plan", get="plan"),
-    *deep_work("approve", "approve", post="approve"),
-    *deep_work("pause", "pause", post="pause"),
-    *deep_work("resume", "resume", post="resume"),
-    *deep_work("tasks/<str:task_id>/skip", "skip", post="skip"),
+    *deep_work("parse-goal", "parse-goal", post="parse_goal"),
+    *deep_work("start", "start", post="start"),
+    *deep_work("projects/<str:pk>/plan", "plan", get="plan"),
+    *deep_work("projects/<str:pk>/replan", "replan", post="replan"),
+    *deep_work("projects/<str:pk>/approve", "approve", post="approve"),
+    *deep_work("projects/<str:pk>/pause", "pause", post="pause"),
+    *deep_work("projects/<str:pk>/resume", "resume", post="resume"),
+    *deep_work("projects/<str:pk>/tasks/<str:task_id>/skip", "skip", post="skip"),
     *objects("documents", DocumentViews),
     *action("documents/<str:pk>/versions", DocumentViews, "versions", get="versions"),
     *objects("deliverables", DeliverableViews),

@@ -11,7 +11,10 @@ def with_runs(agents: QuerySet[Agent] | None = None) -> QuerySet[Agent]:
     """Add `running_count`, `current_task_id` and `derived_status`: active while the agent holds a run."""
     holding = Run.objects.holding().filter(agent=OuterRef("pk")).order_by()
     number = holding.values("agent").annotate(number=Count("pk")).values("number")
-    newest = holding.filter(task__isnull=False).order_by("-queued_at", "id").values("task_id")[:1]
+    # No time is null; but by the bare column, which an index has in order, SQLite would go through all that the
+    # agent ever ran.
+    latest = Coalesce("queued_at", "queued_at").desc()
+    newest = holding.filter(task__isnull=False).order_by(latest, "id").values("task_id")[:1]
     return (
         (Agent.objects.all() if agents is None else agents)
         .annotate(running_count=Coalesce(Subquery(number), 0))

@@ -48,7 +48,10 @@ class Deliverable(models.Model):
 
     class Meta:
         ordering = ["-updated_at", "id"]
-        indexes = [models.Index(fields=["-updated_at", "id"], name="deliverable_newest")]
+        indexes = [
+            models.Index(fields=["-updated_at", "id"], name="deliverable_newest"),
+            models.Index(fields=["type", "-updated_at", "id"], name="deliverable_type_newest"),
+        ]
 
     def __str__(self) -> str:
         return self.title

@@ -47,6 +47,7 @@ class Activity(models.Model):
         indexes = [
             models.Index(fields=["agent", "-number"], name="activity_agent_newest"),
             models.Index(fields=["task", "-number"], name="activity_task_newest"),
+            models.Index(fields=["type", "-number"], name="activity_type_newest"),
         ]
 
     def __str__(self) -> str:
@@ -72,7 +73,10 @@ class Message(models.Model):
 
     class Meta:
         ordering = ["created_at", "id"]
-        indexes = [models.Index(fields=["task", "created_at"], name="message_thread")]
+        indexes = [
+            models.Index(fields=["task", "created_at"], name="message_thread"),
+            models.Index(fields=["created_at", "id"], name="message_oldest"),
+        ]
 
     def __str__(self) -> str:
         return self.content[:80]
@@ -117,6 +121,12 @@ class Notification(models.Model):
             models.Index(fields=["agent", "-created_at", "id"], name="notification_agent_newest"),
             models.Index(fields=["delivered_at", "-created_at", "id"], name="notification_undelivered"),
             models.Index(fields=["read_at", "-created_at", "id"], name="notification_unread"),
+            models.Index(fields=["delivered_at", "read_at", "-created_at", "id"], name="notification_open"),
+            # For the counts: the narrower an index, the faster. SQLite takes a partial one for none of them.
+            models.Index(fields=["delivered_at"], name="notification_delivered"),
+            models.Index(fields=["read_at"], name="notification_read"),
+            models.Index(fields=["agent", "read_at", "delivered_at"], name="notification_agent_open"),
+            models.Index(fields=["type", "-created_at", "id"], name="notification_type_newest"),
         ]
 
     def __str__(self) -> str:

@@ -43,7 +43,10 @@ class Review(models.Model):
 
     class Meta:
         ordering = ["-opened_at", "id"]
-        indexes = [models.Index(fields=["status", "opened_at"], name="review_status")]
+        indexes = [
+            models.Index(fields=["-opened_at", "id"], name="review_newest"),
+            models.Index(fields=["status", "opened_at"], name="review_status"),
+        ]
         constraints = [
             models.UniqueConstraint(fields=["task"], condition=Q(status="open"), name="one_open_review_a_task"),
             models.CheckConstraint(

@@ -119,7 +119,10 @@ class Run(models.Model):
             models.Index(fields=["task", "-queued_at"], name="run_task_newest"),
             models.Index(fields=["agent", "-queued_at"], name="run_agent_newest"),
             # Of all statuses: SQLite takes a partial index only where the query names its condition literally.
-            models.Index(fields=["status"], name="run_status"),
+            models.Index(fields=["status", "-queued_at", "id"], name="run_status_newest"),
+            # Without it SQLite goes through all that an agent ever ran to find what it runs now.
+            models.Index(fields=["agent", "status"], name="run_agent_status"),
+            models.Index(fields=["kind", "-queued_at", "id"], name="run_kind_newest"),
             models.Index(fields=["finished_at"], name="run_finished"),
         ]
         constraints = [

@@ -88,6 +88,10 @@ class Task(models.Model):
             models.Index(fields=["status", "-updated_at"], name="task_status_newest"),
             models.Index(fields=["project", "-updated_at"], name="task_project_newest"),
             models.Index(fields=["status", "completed_at"], name="task_status_completed"),
+            models.Index(fields=["task_type", "-updated_at", "id"], name="task_type_newest"),
+            models.Index(fields=["created_at", "id"], name="task_oldest"),
+            models.Index(fields=["due_date", "id"], name="task_due"),
+            models.Index(fields=["title", "id"], name="task_title"),
             models.Index(fields=["retry_at"], name="task_retry", condition=Q(retry_at__isnull=False)),
         ]
 

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
 from agents.models import Agent
-from mission_control.feed import note_project
+from mission_control.feed import OBJECTS_AT_ONCE, note_project, touching
 from mission_control.models import Project, Run, Task
 from mission_control.runs.errors import HasActiveRuns, NotFound
 
@@ -60,8 +61,15 @@ def delete(project: Project) -> None:
         project = locked(project)
         if Run.objects.active().filter(Q(project=project) | Q(task__project=project)).exists():
             raise HasActiveRuns("Project has an active run")
-        note_project(project, f"Project deleted: {project.title}")
+        note_project(project, f"Project deleted: {project.title}", **touching(tasks=_neighbours(project)))
         project.delete()
+
+
+def _neighbours(project: Project) -> list[UUID]:
+    """Return the tasks outside the project that wait for one of its tasks, hold one back, or are a part of one."""
+    at_its_tasks = Q(blocked_by__project=project) | Q(blocks__project=project) | Q(parent_task__project=project)
+    outside = Task.objects.exclude(project=project).filter(at_its_tasks).order_by("pk")
+    return list(outside.distinct().values_list("pk", flat=True)[:OBJECTS_AT_ONCE])
 
 
 def _note_change(project: Project, before: str) -> None:

@@ -5,7 +5,7 @@ from django.db.models import Q
 
 from mission_control.models import Project
 from mission_control.projects import change, locked
-from mission_control.runs.completion import complete_if_resolved
+from mission_control.runs.completion import advance_on_commit, complete_if_resolved
 from mission_control.runs.errors import WrongState
 from mission_control.runs.lifecycle import PROJECT_PAUSED, STOP_SECONDS, stop_all
 
@@ -35,11 +35,16 @@ def pause(project: Project, *, wait_seconds: float = STOP_SECONDS) -> Project:
 
 
 def _move(project: Project, *expected: Status, to: Status) -> Project:
-    """Change the status from one of the expected. Locks the row. Where nothing is left to do it is completed."""
+    """Change the status from one of the expected. Locks the row. Where nothing is left to do it is completed.
+
+    A project that is to be executed begins right after the commit.
+    """
     with transaction.atomic():
         project = locked(project)
         if project.status not in expected:
             raise WrongState(f"Project status is not {expected[0]}")
         project = change(project, status=to)
         complete_if_resolved(project.pk)
+        if to == Status.EXECUTING:
+            advance_on_commit(project.pk)
     return project

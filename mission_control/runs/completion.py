@@ -1,12 +1,42 @@
-"""An executing project is completed with its last task."""
+"""What an end means for the task's project: it is completed with its last task, or goes on with the next."""
 
+import logging
 import uuid
 
+from django.db import DatabaseError, transaction
 from django.db.models.functions import Coalesce
 from django.utils import timezone
+from django.utils.module_loading import import_string
 
 from mission_control.feed import note_project
 from mission_control.models import Project, Task
+
+# The scheduler stands above the runs; their ends wake it by these dotted names, which a system check imports.
+ADVANCE = "mission_control.projects.scheduler.advance"
+SWEEP = "mission_control.projects.scheduler.sweep"
+
+logger = logging.getLogger(__name__)
+
+
+def advance_on_commit(project_id: uuid.UUID | None) -> None:
+    """Let the project go on, if it is executing, right after the caller's commit and in the caller's process.
+
+    A hint: where it is lost, the reaper's next look makes up for it.
+    """
+    if project_id is not None:
+        transaction.on_commit(lambda: _advance(project_id))
+
+
+def _advance(project_id: uuid.UUID) -> None:
+    try:
+        import_string(ADVANCE)(project_id)
+    except DatabaseError as error:  # what was committed stands, and its caller must hear so
+        logger.warning("the project goes on with the next look (%s)", type(error).__name__)
+
+
+def sweep() -> None:
+    """Let everything go on whose hint was lost, or whose time has come."""
+    import_string(SWEEP)()
 
 
 def complete_if_resolved(project_id: uuid.UUID | None) -> bool:

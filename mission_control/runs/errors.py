@@ -65,6 +65,19 @@ class AlreadyRunning(Refusal):
         super().__init__("Task is already running")
 
 
+class AlreadyPlanned(Refusal):
+    """The project has an active planning; it never has two."""
+
+    def __init__(self) -> None:
+        super().__init__("Project is already being planned")
+
+
+class PlannerFailed(Refusal):
+    """The planner, on which a request waited, failed or fell silent."""
+
+    status = 502
+
+
 class TaskBlocked(Refusal):
     """The task waits for others that are not done."""
 

@@ -25,13 +25,13 @@ from django.db.models import Q
 from django.utils import timezone
 
 from agents.backends import registry
-from agents.backends.base import Backend, BackendError, Usage
+from agents.backends.base import Backend, BackendError, BackendEvent, Usage
 from agents.models import Agent
 from agents.redaction import redact
 from mission_control.broadcast import publish_events
 from mission_control.frames import RunHeader
 from mission_control.logs import current_run
-from mission_control.models import Deliverable, Run, RunEvent, Task
+from mission_control.models import Deliverable, Review, Run, RunEvent, Task
 from mission_control.runs import events
 from mission_control.runs.buffer import EventBuffer, OutputTooLong
 from mission_control.runs.errors import ClaimLost
@@ -59,21 +59,22 @@ class Outcome:
     error: str = ""
 
 
-def execute(run_id: uuid.UUID) -> None:
+def execute(run_id: uuid.UUID, execution_of: "Callable[[Run], Execution] | None" = None) -> None:
     """Claim the run and carry it out; return when it has ended, or at once when it is not to be claimed.
 
+    `execution_of` says how to carry out a run that is none of a task.
     Raises nothing: an exception that left the job would kill the worker, and a job that failed comes back.
     """
     token = current_run.set(str(run_id))
     try:
-        asyncio.run(_execute(run_id))
+        asyncio.run(_execute(run_id, execution_of or Execution))
     except (Exception, SystemExit, asyncio.CancelledError):  # noqa: BLE001 - see above
         logger.error("the run broke off, the reaper ends it: %s", redact(traceback.format_exc()))
     finally:
         current_run.reset(token)
 
 
-async def _execute(run_id: uuid.UUID) -> None:
+async def _execute(run_id: uuid.UUID, execution_of: "Callable[[Run], Execution]") -> None:
     if is_closing():
         logger.info("not claimed: this worker is shutting down; the run stays queued")
         return
@@ -82,7 +83,7 @@ async def _execute(run_id: uuid.UUID) -> None:
     if run is None:
         logger.info("not claimed: it is not queued any more")
         return
-    execution = Execution(run)
+    execution = execution_of(run)
     outcome: Outcome | None = Outcome(Status.ERROR, "The worker broke off")
     try:
         outcome = await execution.carry_out()
@@ -124,10 +125,10 @@ class Execution:
 
     async def carry_out(self) -> Outcome:
         """Run the agent until it is done, fails, is stopped, or runs out of time. Raises ClaimLost."""
-        prompt = await persist(prepare, self.run)
+        prompt = await self.prepare()
         writer = asyncio.create_task(self.write())
         pulse = asyncio.create_task(self.pulse())
-        reader = asyncio.create_task(self.read(prompt))
+        reader = asyncio.create_task(self.work(prompt))
         stop = asyncio.create_task(self.stop_seen.wait())
         try:
             await asyncio.wait(
@@ -147,6 +148,14 @@ class Execution:
                 with suppress(asyncio.CancelledError, ClaimLost):
                     await pulse
 
+    async def prepare(self) -> str:
+        """Return the prompt to begin with, kept on the run. Raises BackendError."""
+        return await persist(prepare, self.run)
+
+    async def work(self, prompt: str) -> None:
+        """Do what the run is for: one call of the agent."""
+        await self.read(prompt)
+
     async def outcome_of(
         self, reader: asyncio.Task[None], writer: asyncio.Task[None], pulse: asyncio.Task[None]
     ) -> Outcome:
@@ -161,7 +170,7 @@ class Execution:
         return Outcome(Status.COMPLETED) if error is None else failure(error)
 
     async def read(self, prompt: str) -> None:
-        """Put what the agent says into the buffer, held back while it is full."""
+        """Call the agent with the prompt and hear it out."""
         agent = agent_of(self.run)
         name, options = agent.backend, agent.backend_options
         backend: Backend = registry.get(name)()
@@ -170,12 +179,20 @@ class Execution:
         try:
             async for item in stream:
                 if isinstance(item, Usage):
-                    self.usage = item
+                    self.count(item)
                 else:
-                    await self.buffer.put(item)
+                    await self.hear(item)
         finally:
             with suppress(RuntimeError):
                 await stream.aclose()
+
+    def count(self, usage: Usage) -> None:
+        """Note what the call of the agent has consumed so far."""
+        self.usage = usage
+
+    async def hear(self, event: BackendEvent) -> None:
+        """Put what the agent says into the buffer, held back while it is full."""
+        await self.buffer.put(event)
 
     async def cancel(self, reader: asyncio.Task[None]) -> None:
         """Cancel the agent and wait until it has cleaned up."""
@@ -235,11 +252,14 @@ class Execution:
         usage = {} if self.usage == Usage() else asdict(self.usage)
         await persist(self.end_once, outcome, usage)
 
+    def write_result(self, run: Run) -> None:
+        """Write what the completed run leaves beside its output, in the transaction that ends it."""
+
     def end_once(self, outcome: Outcome, usage: dict[str, Any]) -> None:
         mine = Q(status=Status.RUNNING, claim_token=self.claim)
         unstopped = mine & Q(stop_requested_at__isnull=True)
         if outcome.status != Status.STOPPED and finish(
-            self.run.pk, outcome.status, guard=unstopped, error=outcome.error, usage=usage
+            self.run.pk, outcome.status, guard=unstopped, error=outcome.error, usage=usage, write=self.write_result
         ):
             return
         reason = Run.objects.filter(pk=self.run.pk).values_list("stop_reason", flat=True).first()
@@ -248,7 +268,8 @@ class Execution:
 
 def workdir_of(run: Run) -> Path:
     """Return the folder that the run's agent works in, made if need be."""
-    folder: Path = run.project.folder if run.project else settings.DATA_DIR / "scratch" / str(run.task_id)
+    scratch = settings.DATA_DIR / "scratch" / str(run.task_id or run.pk)
+    folder: Path = run.project.folder if run.project else scratch
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
@@ -268,7 +289,7 @@ def agent_of(run: Run) -> Agent:
 
 
 def brief_of(run: Run) -> Brief:
-    """Gather what the prompt is made of: three queries. Raises BackendError."""
+    """Gather what the prompt is made of: four queries. Raises BackendError."""
     agent, task, project = agent_of(run), run.task, run.project
     assert task is not None, "the database holds a run to its task"
     prd = project.prd_document if project else None
@@ -281,6 +302,7 @@ def brief_of(run: Run) -> Brief:
         project_folder=str(workdir_of(run)),
         requirements=Source("requirements", prd.title, prd.content) if prd else None,
         upstream=upstream_of(task),
+        feedback=feedback_on(task),
         task_title=task.title,
         task_description=task.description,
         task_priority=task.priority,
@@ -297,6 +319,12 @@ def upstream_of(task: Task) -> list[Source]:
         Source("deliverable", title, content)
         for title, content in oldest_first.values_list("task__title", "content")
     ]
+
+
+def feedback_on(task: Task) -> list[str]:
+    """Return what the reviews of the task asked for, newest last."""
+    asked = Review.objects.filter(task=task, status=Review.Status.CHANGES_REQUESTED)
+    return list(asked.order_by("round", "decided_at").values_list("feedback", flat=True))
 
 
 async def in_db(function: Callable[Given, Answer], *args: Given.args, **kwargs: Given.kwargs) -> Answer:

@@ -7,6 +7,7 @@ nothing. `finish` is the only exit, whatever ended the run.
 import logging
 import time
 import uuid
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -23,15 +24,19 @@ from mission_control.broker import enqueue
 from mission_control.feed import note
 from mission_control.models import Activity, Notification, Run, Task
 from mission_control.runs import events
-from mission_control.runs.completion import complete_if_resolved
+from mission_control.runs.completion import advance_on_commit, complete_if_resolved
 from mission_control.runs.deliverables import hand_in
 from mission_control.runs.errors import NotRunning
-from mission_control.runs.slots import free_slots
+from mission_control.runs.plannings import settle_project
+from mission_control.runs.retries import after_failure
+from mission_control.runs.reviews import open_review, withdraw_review
+from mission_control.runs.slots import free_slots, line
 from mission_control.runs.workers import is_gone
 
 EXECUTE = "mission_control.jobs.execute_run"
 STOP_SECONDS = 2.0
 PROJECT_PAUSED = "The project was paused"  # the one reason for a stop after which a task is to be run again
+TASK_SKIPPED = "The task was skipped"
 PROMOTIONS_A_LOOK = 100
 
 logger = logging.getLogger(__name__)
@@ -72,11 +77,14 @@ def begin(run: Run) -> None:
         Task.objects.filter(pk=run.task_id).update(
             status=Task.Status.IN_PROGRESS, started_at=Coalesce("started_at", now), last_run=run, updated_at=now
         )
+    if run.task is not None and run.task.status == Task.Status.REVIEW:  # as it was read before
+        withdraw_review(run.task)  # behind the lock of the task's row, as a decision does it
     note(
         Activity.Type.TASK_UPDATED,
         f"{run.agent_name} started working on '{run.task_title}'",
         task=run.task,
         agent=run.agent,
+        project_id=run.project_id,
         run_id=str(run.pk),
     )
     # First the frame, then the bell: the web's first event goes out before a worker's second.
@@ -89,7 +97,7 @@ def promote() -> list[Run]:
     """Give free slots to waiting runs, by task priority, then age; return those runs. Many may call at once."""
     promoted = []
     for _ in range(PROMOTIONS_A_LOOK):  # pragma: no branch - a bound that nothing reaches
-        if not Run.objects.waiting().exists() or not (free := free_slots()):
+        if not (free := free_slots()) or not line().exists():
             break
         try:
             with transaction.atomic():
@@ -104,7 +112,7 @@ def promote() -> list[Run]:
 
 def _hand_on(slot: int) -> Run | None:
     """Give the slot to the waiting run whose turn it is. Locks its row, passing by those that rivals hold."""
-    waiting = Run.objects.waiting()
+    waiting = line()
     if connection.features.has_select_for_update_skip_locked:
         waiting = waiting.select_for_update(skip_locked=True, of=("self",))
     run = waiting.first()
@@ -212,13 +220,20 @@ def end_lost(run: Run, error: str) -> bool:
 
 
 def finish(
-    run_id: uuid.UUID, outcome: str, *, guard: Q, error: str = "", usage: dict[str, Any] | None = None
+    run_id: uuid.UUID,
+    outcome: str,
+    *,
+    guard: Q,
+    error: str = "",
+    usage: dict[str, Any] | None = None,
+    write: Callable[[Run], None] | None = None,
 ) -> bool:
     """End a run: the only exit, for success, error, stop and loss. False when `guard` finds it no more.
 
     One transaction: the run's row (which is locked first), deliverable, task, activity, last event; the slot is
-    handed to a waiting run. On commit: frames, and another look at the waiting. `completed` never overtakes a
-    stop: it is refused when one was asked for.
+    handed to a waiting run. `write` adds what else a completed run leaves; what it raises undoes all of it. On
+    commit: frames, and another look at the waiting. `completed` never overtakes a stop: it is refused when one was
+    asked for.
     """
     if outcome == Status.COMPLETED:
         guard &= Q(stop_requested_at__isnull=True)
@@ -234,29 +249,40 @@ def finish(
         changed = Run.objects.active().filter(guard, pk=run_id).update(**changes)
         if not changed:
             return False
-        _settle(run_id, outcome, error, was_waiting=before.status == Status.WAITING, now=now)
+        _settle(run_id, outcome, error, was_waiting=before.status == Status.WAITING, now=now, write=write)
         _hand_slot_on()
     promote()
     return True
 
 
-def _settle(run_id: uuid.UUID, outcome: str, error: str, *, was_waiting: bool, now: datetime) -> None:
+def _settle(
+    run_id: uuid.UUID,
+    outcome: str,
+    error: str,
+    *,
+    was_waiting: bool,
+    now: datetime,
+    write: Callable[[Run], None] | None = None,
+) -> None:
     """Write what follows from the end, in the transaction that ended the run."""
     output = events.output_of(run_id)
     Run.objects.filter(pk=run_id).update(output=output)
     run = Run.objects.select_related("task", "agent").get(pk=run_id)
-    if outcome == Status.COMPLETED:
+    if outcome == Status.COMPLETED and run.task is not None:
         hand_in(run, output)
+    if outcome == Status.COMPLETED and write is not None:
+        write(run)
     if run.task is not None:
         _settle_task(run.task, run, was_waiting=was_waiting, now=now)
-    last = events.append_unfenced(run_id, events.ended(outcome, error))
+    last = [*settle_project(run, outcome, error), events.append_unfenced(run_id, events.ended(outcome, error))]
     kind, said = _sentence(run, outcome, error)
-    note(kind, said, task=run.task, agent=run.agent, run_id=str(run_id))
-    if outcome in TOLD:
+    note(kind, said, task=run.task, agent=run.agent, project_id=run.project_id, run_id=str(run_id))
+    if outcome in TOLD and (run.task_id or run.project_id):  # for a goal's analysis a request waits, and tells
         notifications.make(TOLD[outcome], said, task=run.task, run_id=str(run_id))
     if outcome == Status.COMPLETED and run.task is not None:
         complete_if_resolved(run.task.project_id)
-    transaction.on_commit(lambda: publish_run(run, [last]))
+    transaction.on_commit(lambda: publish_run(run, last))
+    advance_on_commit(run.task.project_id if run.task else run.project_id)  # behind the frame
     how = f"{outcome} ({error})" if error else outcome
     transaction.on_commit(lambda: logger.info("ended: %s", how, extra={"run_id": run_id}))
 
@@ -270,19 +296,22 @@ def _settle_task(task: Task, run: Run, *, was_waiting: bool, now: datetime) -> N
     if run.status == Status.STOPPED and PROJECT_PAUSED in (run.error, run.stop_reason):
         changes["status"] = Task.Status.ASSIGNED
     elif run.status != Status.COMPLETED:
-        changes["status"] = Task.Status.BLOCKED
+        changes |= after_failure(task, run, now=now)
     elif (agent and agent.level == Agent.Level.INTERN) or task.metadata.get("requires_review") is True:
         changes["status"] = Task.Status.REVIEW
     else:
         changes |= {"status": Task.Status.DONE, "completed_at": Coalesce("completed_at", now)}
+    if run.status == Status.COMPLETED:
+        changes |= {"failed_attempts": 0, "retry_at": None}
     Task.objects.filter(pk=task.pk).update(**changes)
     if changes["status"] == Task.Status.REVIEW:
-        notifications.make_review_needed(task)
+        open_review(task, run)
 
 
 def _sentence(run: Run, outcome: str, error: str) -> tuple[Activity.Type, str]:
     if outcome == Status.COMPLETED:
-        return Activity.Type.TASK_COMPLETED, f"{run.agent_name} completed '{run.task_title}'"
+        done = Activity.Type.TASK_COMPLETED if run.task_id else Activity.Type.TASK_UPDATED
+        return done, f"{run.agent_name} completed '{run.task_title}'"
     if outcome == Status.STOPPED:
         because = f": {error}" if error else ""
         return Activity.Type.TASK_UPDATED, f"{run.agent_name} was stopped on '{run.task_title}'{because}"
@@ -292,7 +321,7 @@ def _sentence(run: Run, outcome: str, error: str) -> tuple[Activity.Type, str]:
 def _hand_slot_on() -> None:
     """Give the slot that just came free to a waiting run within the transaction that freed it."""
     free = free_slots()
-    if not free or not Run.objects.waiting().exists():
+    if not free or not line().exists():
         return
     try:
         with transaction.atomic():

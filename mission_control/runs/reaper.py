@@ -11,10 +11,11 @@ from django.db.models import F
 from django.utils import timezone
 
 from mission_control.models import Run
+from mission_control.runs.completion import sweep
 from mission_control.runs.lifecycle import end_lost, enqueue_run, promote
+from mission_control.runs.retries import WORKER_LOST
 from mission_control.runs.workers import is_gone, is_of_earlier_boot, kill
 
-WORKER_LOST = "worker lost"
 FIRST_PATIENCE = timedelta(seconds=10)  # how long a queued run waits for its job; doubled at each new one
 LONGEST_PATIENCE = timedelta(minutes=10)
 
@@ -33,7 +34,7 @@ class Reaper:
         self._seen: dict[uuid.UUID, tuple[object, float]] = {}
 
     def look(self) -> None:
-        """Make one pass: end lost runs, enqueue forgotten ones, give free slots to waiting ones."""
+        """Make one pass: end lost runs, enqueue forgotten ones, give slots to waiting ones, sweep projects."""
         running = list(Run.objects.light().filter(status=Run.Status.RUNNING))
         self._seen = {run.pk: self._stamp(run) for run in running}
         for run in running:
@@ -44,6 +45,7 @@ class Reaper:
                 self.reap(run)
         enqueue_forgotten()
         promote()
+        sweep()
 
     def _stamp(self, run: Run) -> tuple[object, float]:
         """Return the run's lease stamp with the moment at which this reaper first saw it."""

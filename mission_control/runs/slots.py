@@ -1,6 +1,9 @@
 """Which slots are free. Read only: the unique constraint on (slot) decides who gets one."""
 
-from mission_control.models import Capacity, Run
+from django.db.models import Exists, OuterRef, Q
+
+from mission_control.models import Capacity, Run, Task
+from mission_control.models.run import RunQuerySet
 
 
 def free_slots() -> list[int]:
@@ -13,6 +16,15 @@ def free_slots() -> list[int]:
     held = set(Run.objects.holding().order_by().values_list("slot", flat=True))
     free = [slot for slot in range(1, limit + 1) if slot not in held]
     return free[: max(limit - len(held), 0)]
+
+
+def line() -> RunQuerySet:
+    """Return the waiting runs that a slot may go to, the next first.
+
+    Whose task has come to wait for others meanwhile lets the rest pass, until these are done.
+    """
+    blockers = Task.objects.unresolved().filter(blocks=OuterRef("task_id"))
+    return Run.objects.waiting().filter(Q(request__ignore_dependencies=True) | ~Exists(blockers))
 
 
 def capacity() -> dict[str, int]:

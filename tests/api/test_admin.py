@@ -1,11 +1,18 @@
 """The admin: every page opens, and nothing there goes round the verbs."""
 
+import re
+import uuid
+
 import pytest
 from django.contrib import admin
+from django.db import connection
+from django.db.models import Q
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from agents.models import Agent
+from mission_control import notifications
 from mission_control.models import (
     AccessToken,
     Activity,
@@ -13,10 +20,13 @@ from mission_control.models import (
     Deliverable,
     Message,
     Project,
+    Review,
     Run,
     RunEvent,
     Task,
+    WorkerGroup,
 )
+from mission_control.runs.lifecycle import claim, finish
 from mission_control.runs.workers import beat
 from tests import make
 
@@ -45,6 +55,7 @@ def one_of_each():
     Message.objects.create(task=run.task, content="Hello")
     beat()
     make.token()
+    Review.objects.create(task=make.task())
     return run
 
 
@@ -68,6 +79,114 @@ def test_the_hash_of_a_token_is_shown_nowhere(staff):
     assert f">{token.digest}" not in staff.post(url(AccessToken, "changelist"), revoke).content.decode()
     staff.post(url(AccessToken, "changelist"), {**revoke, "post": "yes"})
     assert not AccessToken.objects.exists()
+
+
+def many_of_each(number):
+    """Make so many rows of each kind that the admin lists, each with what its line shows."""
+    make.limit(1_000)
+    for _ in range(number):
+        agent, project = make.agent(), make.project()
+        project.planner_agent = agent
+        project.save()
+        run = make.run(make.task(project=project, assignees=[agent]), agent)
+        finish(claim(run.pk, worker="test").pk, "completed", guard=Q())
+        make.run(run.task, agent)
+        Message.objects.create(task=run.task, from_agent=agent, author=make.user(), content="Hello")
+        notifications.make(Activity.Type.MENTION, "Hello", to=[agent], task=run.task)
+        make.token()
+
+
+def test_a_list_takes_the_same_few_queries_however_long_it_is(staff):
+    counts = []
+    for number in (2, 10):
+        many_of_each(number)
+        counts.append({model: queries_of(staff, url(model, "changelist")) for model in OURS})
+    assert counts[0] == counts[1]
+    assert max(counts[1].values()) <= 8
+
+
+def queries_of(client, path):
+    with CaptureQueriesContext(connection) as queries:
+        assert client.get(path).status_code == 200
+    return len(queries)
+
+
+def test_no_page_lists_all_the_rows_of_another_kind(staff, one_of_each):
+    for _ in range(12):
+        make.project(title="Never an option", planner_agent=make.agent(name="Never an option"))
+        make.task(title="Never an option")
+        make.document(title="Never an option")
+        make.user(username=f"Never an option {uuid.uuid4()}")
+    for model in OURS:
+        for path in (url(model, "changelist"), url(model, "add"), url(model, "change", one_of(model).pk)):
+            page = staff.get(path).content.decode()
+            assert not re.search(r"<option[^>]*>Never an option", page), path
+
+
+def one_of(model):
+    return model._default_manager.order_by("pk").first()
+
+
+@pytest.mark.parametrize("model", OURS, ids=lambda model: model.__name__)
+def test_what_a_list_is_sorted_by_is_the_order_of_an_index(model):
+    """Its own order, and each column that can be sorted by."""
+    listing = admin.site._registry[model]
+    if model in (Agent, Project, AccessToken, Capacity, WorkerGroup, Review):
+        return  # of these there are few
+    first = {index.fields[0].lstrip("-") for index in model._meta.indexes} | {"pk", model._meta.pk.name}
+    own = listing.get_ordering(None) or model._meta.ordering
+    assert {str(own[0]).lstrip("-"), *listing.sortable_by} <= first | {"run"}  # run_event_once
+
+
+def test_a_whole_id_is_found_and_so_is_a_word(staff):
+    agent = make.agent(name="Ada Lovelace")
+    task = make.task(title="Write the 50% report", assignees=[agent])
+    make.task(title="Other")
+    for model, term, found in (
+        (Task, str(task.pk), 1),
+        (Task, task.pk.hex.upper(), 1),
+        (Task, "report write", 1),
+        (Task, "50%", 1),
+        (Task, str(task.pk)[:8], 0),
+        (Activity, str(task.pk), 2),
+        (Activity, str(agent.pk), 2),
+        (RunEvent, "words", 0),
+        (Agent, "lovelace", 1),
+    ):
+        assert staff.get(url(model, "changelist"), {"q": term}).context["cl"].result_count == found, (model, term)
+
+
+# ---------------------------------------------------------------- what is derived, and what is long
+def test_an_agent_reads_active_while_it_has_a_run_as_in_the_api(staff):
+    busy, idle = make.agent(name="Busy"), make.agent(name="Idle")
+    make.agent(name="Away", status="offline")
+    make.run(by=busy)
+
+    def names(status):
+        listed = staff.get(url(Agent, "changelist"), {"status": status}).context["cl"].result_list
+        return [agent.name for agent in listed]
+
+    assert {status: names(status) for status in ("active", "idle", "offline", "blocked")} == {
+        "active": ["Busy"],
+        "idle": ["Idle"],
+        "offline": ["Away"],
+        "blocked": [],
+    }
+    states = re.findall(r'field-state">([^<]*)<', staff.get(url(Agent, "changelist")).content.decode())
+    assert states == ["Offline", "Active", "Idle"]
+    for agent, status in ((busy, "Active"), (idle, "Idle")):
+        page = staff.get(url(Agent, "change", agent.pk)).content.decode()
+        assert f'<div class="readonly">{status}</div>' in page
+
+
+def test_the_page_of_a_run_shows_where_a_long_output_begins_and_leads_to_the_rest(staff):
+    run = make.run()
+    finish(claim(run.pk, worker="test").pk, "completed", guard=Q())
+    Run.objects.filter(pk=run.pk).update(output="<b>" + "x" * 3_000_000)
+    page = staff.get(url(Run, "change", run.pk)).content.decode()
+    assert len(page) < 100_000
+    assert "&lt;b&gt;xxx" in page
+    assert f'<a href="{reverse("admin:mission_control_run_events", args=[run.pk])}">all events</a>' in page
 
 
 @pytest.mark.parametrize("model", [Run, RunEvent, Activity])
@@ -111,7 +230,9 @@ def form_of(page):
             shown[name] = ",".join(str(getattr(item, "pk", item)) for item in value)
         elif value is not None:
             shown[name] = value
-    return {name: value for name, value in shown.items() if name != "due_date"}
+    inlines = [formset.formset.management_form for formset in page.context["inline_admin_formsets"]]
+    counted = {f"{one.prefix}-{name}": one[name].value() for one in inlines for name in one.fields}
+    return counted | {name: value for name, value in shown.items() if name != "due_date"}
 
 
 def test_a_task_is_made_and_changed_by_its_verbs(staff):

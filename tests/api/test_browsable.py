@@ -1,5 +1,7 @@
 """The API in a browser: every page opens, forms work, nothing in them lists all that exist."""
 
+import re
+
 import pytest
 from django.test import Client
 
@@ -68,6 +70,77 @@ def test_every_page_opens_for_who_is_logged_in_and_for_who_is_not(browser, ids, 
 
 def test_the_login_page_opens():
     assert Client().get("/api/session/login/").status_code == 200
+
+
+def test_who_asks_for_the_docs_without_a_login_is_refused_as_everywhere():
+    for accept in ("*/*", "application/json"):
+        answer = Client(headers={"Accept": accept}).get("/api/docs")
+        assert (answer.status_code, answer["Content-Type"]) == (401, "application/json"), accept
+        assert answer["WWW-Authenticate"] == "Bearer"
+        assert answer.json().keys() == {"detail"}
+    page = Client(headers=HTML).get("/api/docs")
+    assert (page.status_code, page["Content-Type"].split(";")[0]) == (401, "text/html")
+
+
+@pytest.mark.parametrize(
+    ("path", "below"),
+    [
+        ("tasks", {"running"}),
+        (
+            "tasks/{task}",
+            {"run", "stop", "runs", "documents", "assign", "status", "messages", "attachments"},
+        ),
+        ("projects/{project}", {"approve", "pause", "resume", "files", "files/content"}),
+        ("runs/{run}", {"stop", "events", "stream"}),
+        ("documents/{document}", {"versions"}),
+        ("agents/{agent}", {"heartbeat"}),
+    ],
+)
+def test_a_page_leads_to_all_that_can_be_done_with_what_it_shows(browser, ids, path, below):
+    path = BASE + path.format(**ids)
+    for page in (browser.get(path), browser.get(f"{path}/")):
+        menu = page.content.decode().partition('id="extra-actions-menu"')[2].partition("</ul>")[0]
+        assert {f'href="{path}/{name}"' for name in below} <= set(re.findall(r'href="[^"]*"', menu))
+
+
+@pytest.mark.parametrize(
+    ("path", "form"),
+    [
+        ("tasks/{task}/messages", {"content": "By form"}),
+        ("tasks/{task}/attachments", {"document_id": "{document}"}),
+        ("tasks/{other}/status", {"status": "done"}),
+        ("tasks/{other}/run", {"agent_id": "{agent}", "when_full": "reject"}),
+        ("tasks/{task}/stop", {}),
+        ("runs/{run}/stop", {}),
+        ("agents/{agent}/heartbeat", {}),
+        ("projects/{project}/pause", {}),
+        ("tokens", {"name": "By form"}),
+    ],
+)
+def test_each_action_has_a_form_that_works(browser, ids, path, form):
+    ids["other"] = make.task().pk
+    path = BASE + path.format(**ids)
+    page = browser.get(path).content.decode()
+    assert 'method="POST"' in page
+    for field in form:
+        assert re.search(f'<(input|select|textarea)[^>]*name="{field}"', page), field
+    answer = browser.post(path, {name: value.format(**ids) for name, value in form.items()})
+    assert answer.status_code == 200, answer.content.decode()
+
+
+@pytest.mark.parametrize("path", ["tasks", "tasks/{task}", "/api/session/login/"])
+def test_a_page_needs_no_inline_style_or_script(browser, ids, path):
+    page = browser.get(path if path.startswith("/") else BASE + path.format(**ids)).content.decode()
+    assert not re.search(r"\s(style|on[a-z]+)=", page)
+    assert not re.search(r"<script(?![^>]*(src=|application/json))", page)
+    assert "mission_control/browsable.css" in page
+
+
+def test_who_logs_out_is_out(browser):
+    path = f"{BASE}tasks"
+    [action] = re.findall(r'method="post" action="([^"]*)"', browser.get(path).content.decode())
+    assert browser.post(action)["Location"] == path
+    assert browser.get(path).status_code == 401
 
 
 def test_no_form_lists_what_exists(browser, ids):

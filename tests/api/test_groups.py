@@ -18,7 +18,7 @@ VIEWER = {
     "agents": ["agent"],
     "mission_control": [
         *("activity", "assignment", "capacity", "deliverable", "deliverableversion", "message", "notification"),
-        *("project", "run", "runevent", "task", "workergroup"),
+        *("project", "review", "run", "runevent", "task", "workergroup"),
     ],
 }
 ALL = ["view", "add", "change", "delete"]
@@ -51,8 +51,10 @@ def spelled(permissions: dict[str, list[str]]) -> set[str]:
 
 
 def make_groups() -> None:
-    migration = import_module("mission_control.migrations.0006_groups")
-    migration.make_groups(apps, connection.schema_editor())
+    """As the migrations do: the first makes them, a later one grants what its model needs."""
+    for name, make_or_grant in (("0006_groups", "make_groups"), ("0009_review_reminders", "let_read")):
+        migration = import_module(f"mission_control.migrations.{name}")
+        getattr(migration, make_or_grant)(apps, connection.schema_editor())
 
 
 @pytest.fixture(autouse=True)

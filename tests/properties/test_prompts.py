@@ -31,11 +31,22 @@ MARK = re.compile(r"\n\[… cut here to fit: ([\d,]+) of ([\d,]+) characters lef
 
 
 def all_sources(brief: Brief) -> list[Source]:
-    return ([brief.requirements] if brief.requirements else []) + brief.upstream
+    rounds = [Source("feedback", f"Review {number}", said) for number, said in enumerate(brief.feedback, 1)]
+    return ([brief.requirements] if brief.requirements else []) + brief.upstream + rounds
 
 
 def without_sources(brief: Brief) -> Brief:
-    return replace(brief, requirements=None, upstream=[])
+    return replace(brief, requirements=None, upstream=[], feedback=[])
+
+
+def emptied(brief: Brief) -> Brief:
+    """Return it with every source in its place, and nothing in them."""
+    return replace(
+        brief,
+        requirements=brief.requirements and replace(brief.requirements, content=""),
+        upstream=[replace(source, content="") for source in brief.upstream],
+        feedback=[""] * len(brief.feedback),
+    )
 
 
 @given(briefs, budgets)
@@ -47,18 +58,12 @@ def test_the_agents_and_the_tasks_own_words_are_there_whole_and_last(brief, budg
     assert brief.task_description in task
     assert prompt.endswith(task)
     assert prompt.startswith(f"You are {brief.agent_name}, {brief.agent_role}.")
-    assert all(f"- {feedback}" in prompt for feedback in brief.feedback)
 
 
 @given(briefs, budgets)
 def test_it_stays_within_its_budget_unless_what_is_never_cut_is_longer(brief, budget):
     least = len(build_prompt(brief, budget_chars=0))
-    emptied = replace(
-        brief,
-        requirements=brief.requirements and replace(brief.requirements, content=""),
-        upstream=[replace(source, content="") for source in brief.upstream],
-    )
-    without_content = len(build_prompt(emptied, budget_chars=0))
+    without_content = len(build_prompt(emptied(brief), budget_chars=0))
 
     assert least <= without_content + (LEAST_CHARS + MARK_CHARS) * len(all_sources(brief))
     assert len(build_prompt(brief, budget_chars=budget)) <= max(budget, least)
@@ -79,7 +84,7 @@ def test_with_room_enough_everything_is_sent_whole(brief):
 def every_text(brief: Brief) -> list[str]:
     own = [
         brief.agent_name, brief.agent_role, brief.agent_description, brief.task_title, brief.task_description,
-        *brief.feedback, *brief.agent_specialties,
+        *brief.agent_specialties,
     ]  # fmt: skip
     if brief.project_title:
         own += [brief.project_title, brief.project_folder]
@@ -113,17 +118,14 @@ def test_no_text_opens_or_closes_a_fence(brief, budget):
         project_title="P",
         requirements=brief.requirements,
         upstream=brief.upstream,
+        feedback=brief.feedback,
     )
     prompt = build_prompt(quoting, budget_chars=budget)
 
     assert TAG.findall(prompt) == ["<document", "</document"] * len(all_sources(brief))
     outside = re.sub(r"(?s)<document .*?</document>", "", prompt)
-    plain = replace(
-        quoting,
-        requirements=brief.requirements and replace(brief.requirements, content="", title=""),
-        upstream=[replace(source, content="", title="") for source in brief.upstream],
-    )
-    assert outside == re.sub(r"(?s)<document .*?</document>", "", build_prompt(plain, budget_chars=budget))
+    plain = build_prompt(emptied(quoting), budget_chars=budget)
+    assert outside == re.sub(r"(?s)<document .*?</document>", "", plain)
 
 
 @given(lines)

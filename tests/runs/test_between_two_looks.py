@@ -150,7 +150,8 @@ def test_a_planning_of_a_project_gets_a_slot_and_ends_without_a_task(agent):
     )
     assert promote() == [planning]
     assert finish(planning.pk, Status.STOPPED, guard=Q())
-    assert list(planning.events.values_list("content", flat=True)) == ["started", "stopped"]
+    said = list(planning.events.values_list("content", flat=True))
+    assert said == ["started", "Planning was stopped", "stopped"]
 
 
 # ---------------------------------------------------------------- agents and workers that break off

@@ -8,7 +8,8 @@ from django.db.models import Q
 from django.utils import timezone
 
 from mission_control.follower import recently_active, standing
-from mission_control.models import Run
+from mission_control.models import Notification, Run
+from mission_control.models.agents import with_runs
 from mission_control.runs.slots import capacity, free_slots
 from tests import make
 
@@ -41,6 +42,29 @@ def test_a_look_at_the_active_runs_uses_an_index(name):
         HOT[name]()
     assert plans
     assert not [step for plan in plans for *_, step in plan if step.startswith("SCAN mission_control_run")]
+
+
+@pytest.mark.embedded
+@pytest.mark.django_db
+def test_what_an_agent_runs_is_found_without_going_through_all_that_it_ever_ran():
+    plan = with_runs().explain()
+    assert "run_agent_status (agent_id=? AND status=?)" in plan
+    assert "run_agent_newest" not in plan
+
+
+@pytest.mark.embedded
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "conditions",
+    [{"delivered_at": None}, {"read_at": None}, {"delivered_at": None, "read_at": None}],
+    ids=["undelivered", "unread", "both"],
+)
+def test_notifications_are_counted_in_an_index_alone_and_listed_in_its_order(conditions):
+    rows = Notification.objects.filter(**conditions)
+    assert "USING COVERING INDEX" in rows.order_by().values("pk").explain()
+    plan = rows[:100].explain()
+    assert "TEMP B-TREE" not in plan
+    assert "SEARCH" in plan
 
 
 def question(sql: str) -> str:

@@ -16,7 +16,7 @@ from django.db.models import Q
 from django.test import Client
 
 from mission_control import projects, tasks
-from mission_control.feed import Unread, note
+from mission_control.feed import note
 from mission_control.models import Activity, Run, Task
 from mission_control.projects import steering
 from mission_control.runs.execution import execute
@@ -286,43 +286,89 @@ async def names_before_a_run(client: WebsocketCommunicator) -> set[str]:
         names.add(frame["event_type"])
 
 
+# ---------------------------------------------------------------- what shows a change that was made elsewhere
+@pytest.mark.parametrize("path", ["/ws/mission-control", "/ws/mission-control/tasks/{task}"])
+@pytest.mark.parametrize("how", ["created", "changed", "freed", "deleted"])
+async def test_who_holds_back_a_task_is_told_of_when_that_changes(path, how):
+    blocker, waiting = await sync_to_async(make.task)(), await sync_to_async(make.task)()
+    if how in ("freed", "deleted"):
+        await sync_to_async(tasks.change)(waiting, blocked_by=[blocker])
+    changes = {
+        "created": lambda: make.task(blocked_by=[blocker]),
+        "changed": lambda: tasks.change(waiting, blocked_by=[blocker]),
+        "freed": lambda: tasks.change(waiting, blocked_by=[]),
+        "deleted": lambda: tasks.delete(waiting),
+    }
+    frames = await after(changes[how], path=path.format(task=blocker.pk), about=blocker)
+
+    [data] = [data for data in only(frames, TASK) if data["task"]["id"] == str(blocker.pk)]
+    assert data["task"] == (await sync_to_async(shown)(f"tasks/{blocker.pk}"))["task"]
+    assert len(data["task"]["blocks"]) == (1 if how in ("created", "changed") else 0)
+
+
+async def test_who_stays_a_blocker_is_told_nothing_new():
+    stays, goes, waiting = [await sync_to_async(make.task)() for _ in range(3)]
+    await sync_to_async(tasks.change)(waiting, blocked_by=[stays, goes])
+    frames = await after(lambda: tasks.change(waiting, blocked_by=[stays]))
+    assert [data["task"]["id"] for data in only(frames, TASK)] == [str(waiting.pk), str(goes.pk)]
+
+
+async def test_whom_a_deleted_task_held_back_and_its_parts_are_told_of():
+    gone = await sync_to_async(make.task)()
+    waiting = await sync_to_async(make.task)(blocked_by=[gone])
+    part = await sync_to_async(make.task)(parent_task=gone)
+    frames = {data["task"]["id"]: data["task"] for data in only(await after(lambda: tasks.delete(gone)), TASK)}
+    assert frames.keys() == {str(waiting.pk), str(part.pk)}
+    assert (frames[str(waiting.pk)]["blocked_by"], frames[str(part.pk)]["parent_task_id"]) == ([], None)
+
+
+@pytest.mark.parametrize("path", ["/ws/mission-control", "/ws/mission-control/projects/{project}"])
+async def test_a_project_is_told_again_with_each_task_that_comes_and_goes(path):
+    def change() -> Task:
+        return make.task(project=project)
+
+    project = await sync_to_async(make.project)()
+    about = await sync_to_async(make.task)(project=project)
+    async with listening(path.format(project=project.pk)) as client:
+        added = await sync_to_async(change)()
+        frames = await told(client, about)
+        assert [data["project"]["task_ids"] for data in only(frames, PROJECT)] == [[str(about.pk), str(added.pk)]]
+        assert [data["task"]["id"] for data in only(frames, TASK)] == [str(added.pk)]
+        await sync_to_async(tasks.delete)(added)
+        frames = await told(client, about)
+        assert [data["project"]["task_ids"] for data in only(frames, PROJECT)] == [[str(about.pk)]]
+
+
+@pytest.mark.parametrize("side", ["left", "joined"])
+async def test_a_task_that_moves_is_told_to_both_projects_with_what_is_left_of_them(side):
+    left, joined = [await sync_to_async(make.project)() for _ in range(2)]
+    task = await sync_to_async(make.task)(project=left)
+    project = left if side == "left" else joined
+    about = await sync_to_async(make.task)(project=project)
+    path = f"/ws/mission-control/projects/{project.pk}"
+    frames = await after(lambda: tasks.change(task, project=joined), path=path, about=about)
+
+    assert [data["task"]["project_id"] for data in only(frames, TASK)] == [str(joined.pk)]
+    [data] = only(frames, PROJECT)
+    assert data["project"] == (await sync_to_async(shown)(f"projects/{project.pk}"))["project"]
+    assert (str(task.pk) in data["project"]["task_ids"]) == (side == "joined")
+
+
+async def test_a_line_that_names_nonsense_as_touched_stops_nobody():
+    def change() -> None:
+        for tasks_, projects_ in (("x", 1), ([None, "x", 1], {}), ([str(uuid.uuid4())], [[]])):
+            note(Activity.Type.TASK_UPDATED, "From elsewhere", touched_tasks=tasks_, touched_projects=projects_)
+        make.task(title="Seen")
+
+    frames = await after(change)
+    assert [data["task"]["title"] for data in only(frames, TASK)] == ["Seen"]
+
+
+def shown(path: str) -> dict[str, Any]:
+    return Api(None).get(path).json()
+
+
 # ---------------------------------------------------------------- nothing is missed
-def line(number: int) -> None:
-    Activity.objects.create(number=number, type=Activity.Type.AGENT_HEARTBEAT, message=str(number))
-
-
-def read(unread: Unread) -> list[int]:
-    found = unread.read(100)
-    for activity in found:
-        unread.had(activity)
-    return [activity.number for activity in found]
-
-
-def test_a_line_that_is_committed_after_a_higher_number_is_read_once(monkeypatch):
-    for number in (11, 14):
-        line(number)
-    unread = Unread()
-    assert read(unread) == []
-    line(17)
-    assert read(unread) == [17]
-    for number in (15, 12, 18):
-        line(number)
-    assert [activity.number for activity in unread.read(100)] == [
-        12,
-        15,
-        18,
-    ]  # until it is told that they were had
-    assert read(unread) == [12, 15, 18]
-    assert read(unread) == []
-
-    monkeypatch.setattr(Unread, "GAP_SECONDS", 0)
-    line(20)
-    assert read(unread) == [20]
-    line(21)
-    read(unread)
-    assert not unread.gaps
-
-
 @pytest.mark.server
 async def test_a_change_whose_transaction_was_open_while_others_committed_is_told():
     """Its line has the lower number, and is seen last. On SQLite writers come one by one."""

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
+from django.utils.functional import cached_property
 from rest_framework import serializers
 
 from agents.models import Agent
@@ -11,7 +12,7 @@ from mission_control.api import querysets
 from mission_control.api.fields import Choice, Data, Description, Person, Reference, References, Tags, Title
 from mission_control.api.serializers.documents import DocumentReader
 from mission_control.api.serializers.tasks import TaskReader
-from mission_control.models import Deliverable, Project
+from mission_control.models import Deliverable, Project, Task
 from mission_control.projects.progress import count_files
 
 
@@ -50,7 +51,18 @@ class ProjectReader(serializers.ModelSerializer):
         return [agent.pk for agent in project.team_agents.all()]
 
     def get_task_ids(self, project: Project) -> list[UUID]:
-        return [task.pk for task in project.tasks.all()]
+        return self.tasks_of[project.pk]
+
+    @cached_property
+    def tasks_of(self) -> dict[UUID, list[UUID]]:
+        """The ids of the tasks of all projects that are shown, oldest first: one query, and no instance for each."""
+        many = isinstance(self.parent, serializers.ListSerializer)
+        shown: Iterable[Any] = (self.parent.instance if many else [self.instance]) or ()
+        found: dict[UUID, list[UUID]] = {project.pk: [] for project in shown}
+        tasks = Task.objects.filter(project__in=found).order_by("created_at", "id")
+        for project_id, key in tasks.values_list("project_id", "pk"):
+            found[project_id].append(key)
+        return found
 
     def get_file_count(self, project: Project) -> int:
         return count_files(project.folder)
@@ -103,6 +115,10 @@ class ProjectPlan(ProjectDetail):
         child=serializers.IntegerField(min_value=0), help_text="Each task's level, by its id."
     )
     goal_analysis = serializers.DictField(allow_null=True)
+    waiting_for = serializers.DictField(
+        child=serializers.CharField(),
+        help_text="By a task's id what it waits for, in words; tasks at work, done or skipped are left out.",
+    )
 
 
 class ProjectSteered(serializers.Serializer):

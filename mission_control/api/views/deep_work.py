@@ -4,9 +4,10 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from mission_control import tasks
+from mission_control import planning, tasks
 from mission_control.api import querysets
 from mission_control.api.serializers.documents import DocumentReader
+from mission_control.api.serializers.planning import GoalParsed, GoalRequest, PlanRequest
 from mission_control.api.serializers.projects import ProjectPlan, ProjectReader, ProjectSteered, TaskSkipped
 from mission_control.api.serializers.tasks import TaskReader
 from mission_control.api.views.base import ObjectViews, find
@@ -15,32 +16,65 @@ from mission_control.models import Project, Task
 from mission_control.projects import steering
 from mission_control.projects.levels import execution_levels
 from mission_control.projects.progress import progress
-from mission_control.runs.errors import WrongState
+from mission_control.projects.waiting import waiting_for
+from mission_control.runs.errors import PlannerFailed, WrongState
 
 VIEW = [f"mission_control.view_{name}" for name in ("project", "task", "deliverable")]
-CHANGE, START, STOP = (f"mission_control.{name}" for name in ("change_project", "add_run", "change_run"))
+ADD, CHANGE, START, STOP = (
+    f"mission_control.{name}" for name in ("add_project", "change_project", "add_run", "change_run")
+)
 
 
 class DeepWorkViews(ObjectViews):
-    """Projects in execution. To begin one is to run tasks, to pause it is to stop them: that is asked for too."""
+    """Projects that are planned and executed. To plan or begin one is to run agents, to pause it is to stop them:
+    that is asked for too.
+    """
 
     queryset = querysets.projects()
     noun, one, many, reader = "Project", "project", "projects", ProjectReader
+    writers = {"parse_goal": GoalRequest, "start": PlanRequest}
     answers = {
+        "parse_goal": GoalParsed,
+        "start": ProjectSteered,
+        "replan": ProjectSteered,
         "plan": ProjectPlan,
         "approve": ProjectSteered,
         "pause": ProjectSteered,
         "resume": ProjectSteered,
         "skip": TaskSkipped,
     }
-    refusals = {name: [WrongState] for name in ("approve", "pause", "resume", "skip")}
+    refusals = {name: [WrongState] for name in ("approve", "pause", "resume", "skip", "replan")}
+    refusals["parse_goal"] = [PlannerFailed]
     action_permissions = {
+        "parse_goal": [START],
+        "start": [ADD, START],
+        "replan": [CHANGE, START],
         "plan": VIEW,
         "approve": [CHANGE, START],
         "pause": [CHANGE, STOP],
         "resume": [CHANGE, START],
         "skip": ["mission_control.change_task"],
     }
+
+    @extend_schema(operation_id="deep_work_parse_goal")
+    def parse_goal(self, request: Request) -> Response:
+        """Have the planner analyse a goal, and wait for it."""
+        given = self.given()
+        assert request.user.is_authenticated, "add_run is asked for"
+        return Response({"success": True, "goal_analysis": planning.parse_goal(**given, by=request.user)})
+
+    @extend_schema(operation_id="deep_work_start")
+    def start(self, request: Request) -> Response:
+        """Create a project and have it planned; answers at once, the sockets tell how it goes."""
+        given = self.given()
+        assert request.user.is_authenticated, "add_run is asked for"
+        return self.steered(planning.start(**given, by=request.user))
+
+    @extend_schema(operation_id="deep_work_replan")
+    def replan(self, request: Request, pk: str) -> Response:
+        """Plan a project again whose planning failed or whose plan awaits approval."""
+        assert request.user.is_authenticated, "add_run is asked for"
+        return self.steered(planning.replan(self.find(pk), by=request.user))
 
     @extend_schema(operation_id="deep_work_plan")
     def plan(self, request: Request, pk: str) -> Response:
@@ -55,6 +89,7 @@ class DeepWorkViews(ObjectViews):
                 "execution_levels": levels,
                 "task_level_map": {str(key): level for level, keys in enumerate(levels) for key in keys},
                 "goal_analysis": analysis if isinstance(analysis, dict) else None,
+                "waiting_for": waiting_for(project, rows),
             }
         )
 

@@ -39,3 +39,10 @@ class DocsView(SpectacularSwaggerSplitView):
     renderer_classes = [TemplateHTMLRenderer, JSONRenderer]
     template_name = "api_docs.html"
     url_name = "api-schema"
+
+    def handle_exception(self, exc: Exception) -> Response:
+        """Answer a refusal as the whole API does; as a page only to who asks for pages."""
+        if "text/html" not in self.request.headers.get("Accept", ""):
+            self.request.accepted_renderer = JSONRenderer()
+            self.request.accepted_media_type = JSONRenderer.media_type
+        return super().handle_exception(exc)

@@ -11,6 +11,7 @@ from mission_control.api.filters import TaskFilter
 from mission_control.api.schema import one_of
 from mission_control.api.serializers.documents import DocumentReader
 from mission_control.api.serializers.feed import AssignRequest, AttachRequest, MessageCreate, StatusRequest
+from mission_control.api.serializers.reviews import ChangesRequest, ReviewReader
 from mission_control.api.serializers.runs import RunReader, RunStarted, RunStopped
 from mission_control.api.serializers.tasks import (
     MessageReader,
@@ -24,7 +25,8 @@ from mission_control.api.serializers.tasks import (
 )
 from mission_control.api.views.base import ObjectViews, find
 from mission_control.ids import as_uuid
-from mission_control.models import Run, Task
+from mission_control.models import Review, Run, Task
+from mission_control.projects import reviews
 from mission_control.runs.admission import admit
 from mission_control.runs.errors import LimitReached, NotRunning
 from mission_control.runs.lifecycle import stop
@@ -44,8 +46,14 @@ class TaskViews(ObjectViews):
         "status": StatusRequest,
         "post_message": MessageCreate,
         "attachments": AttachRequest,
+        "request_changes": ChangesRequest,
     }
-    lists = {"runs": RunReader, "documents": DocumentReader, "messages": MessageReader}
+    lists = {
+        "runs": RunReader,
+        "documents": DocumentReader,
+        "messages": MessageReader,
+        "reviews": ReviewReader,
+    }
     answers = {
         "retrieve": TaskDetail,
         "running": RunningTasks,
@@ -55,6 +63,8 @@ class TaskViews(ObjectViews):
         "status": one_of("task", TaskReader),
         "post_message": one_of("message", MessageReader),
         "attachments": one_of("document", DocumentReader),
+        "approve": one_of("task", TaskReader),
+        "request_changes": one_of("task", TaskReader),
     }
     refusals = {"run": [LimitReached]}
     action_permissions = {
@@ -67,6 +77,9 @@ class TaskViews(ObjectViews):
         "messages": ["mission_control.view_message"],
         "post_message": ["mission_control.add_message"],
         "attachments": ["mission_control.change_deliverable"],
+        "approve": ["mission_control.change_task"],
+        "request_changes": ["mission_control.change_task"],
+        "reviews": ["mission_control.view_review"],
     }
 
     def create(self, request: Request) -> Response:
@@ -158,3 +171,18 @@ class TaskViews(ObjectViews):
         task = self.find(pk)
         document = documents.attach(self.given()["document_id"], task)
         return Response({"document": DocumentReader(document).data})
+
+    def approve(self, request: Request, pk: str) -> Response:
+        task = self.find(pk)
+        assert request.user.is_authenticated, "change_task is asked for"
+        return self.now(reviews.approve(task, by=request.user))
+
+    def request_changes(self, request: Request, pk: str) -> Response:
+        """Send the task back with feedback, which its next prompt has."""
+        task = self.find(pk)
+        assert request.user.is_authenticated, "change_task is asked for"
+        return self.now(reviews.request_changes(task, **self.given(), by=request.user))
+
+    def reviews(self, request: Request, pk: str) -> Response:
+        found = Review.objects.filter(task=self.find(pk))
+        return self.listed(found.select_related("decided_by"))

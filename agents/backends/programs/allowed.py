@@ -1,0 +1,169 @@
+"""Which programs the operator has allowed, and what is known of each.
+
+`commands` reads the setting at start. Later the registry, which alone may read settings, tells what it holds: see
+`tell`.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from environs import ValidationError
+
+from agents.backends.processes import Limits
+from agents.backends.programs.formats import FORMATS
+from agents.backends.programs.presets import PRESETS, Preset
+
+NAME = re.compile(r"[A-Za-z0-9_.-]{1,50}\Z")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:=.*)?\Z", re.DOTALL)
+# No agent gets these, whatever a list says: they open the server itself.
+OWN_VARIABLES = re.compile(r"MISSION_CONTROL_|(?:SECRET_KEY|DATABASE_URL|REDIS_URL)\Z")
+PROMPT_FILE = "{prompt_file}"
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """A program that agents may name: all of its command line comes from here."""
+
+    name: str
+    argv: tuple[str, ...]
+    format: str = "text"
+    prompt: str = "stdin"  # or file
+    env: tuple[str, ...] = ()  # variables that pass, and NAME=value for those that are set
+    models: tuple[str, ...] = ()  # which an agent may choose between
+    model_option: str = ""  # what stands before the model
+    readable: tuple[str, ...] = ()
+    writable: tuple[str, ...] = ()
+    limits: Limits = field(default_factory=Limits)
+    install: str = ""
+
+    @classmethod
+    def of(cls, name: str, given: Mapping[str, Any]) -> "Definition":
+        """Read what the operator wrote. Raises ValueError, whose message names what is wrong."""
+        if not NAME.match(name):
+            raise ValueError(f"`{name[:50]}` is no name: letters, digits, `_`, `.` and `-`, at most 50")
+        preset = _preset(name, given)
+        known = {"preset", *(each.name for each in fields(cls))} - {"name", "install"}
+        if unknown := sorted(set(given) - known):
+            raise ValueError(f"`{name}` has `{unknown[0]}`; there are: {', '.join(sorted(known))}")
+        definition = cls(
+            name=name,
+            argv=_words(name, "argv", given.get("argv", preset.argv)),
+            format=_choice(name, "format", given.get("format", preset.format), FORMATS),
+            prompt=_choice(name, "prompt", given.get("prompt", "stdin"), ("stdin", "file")),
+            env=(*preset.env, *_words(name, "env", given.get("env", ()))),
+            models=_words(name, "models", given.get("models", ())),
+            model_option=_text(name, "model_option", given.get("model_option", preset.model_option)),
+            readable=(*preset.readable, *_words(name, "readable", given.get("readable", ()))),
+            writable=(*preset.writable, *_words(name, "writable", given.get("writable", ()))),
+            limits=_limits(name, given.get("limits", {})),
+            install=preset.install,
+        )
+        definition.check()
+        return definition
+
+    def check(self) -> None:
+        """Refuse what cannot work, or would give the server away. Raises ValueError."""
+        if not self.argv:
+            raise ValueError(f"`{self.name}` is no preset, so it needs `argv`, a list of words")
+        if self.models and not self.model_option:
+            raise ValueError(f"`{self.name}` has `models`, so it needs `model_option`, such as --model")
+        if (self.prompt == "file") != any(PROMPT_FILE in word for word in self.argv):
+            raise ValueError(f"`{self.name}`: `prompt` is `file` where `argv` has {PROMPT_FILE}, and only there")
+        for entry in self.env:
+            if not _VARIABLE.match(entry):
+                raise ValueError(f"`{self.name}`: `env` has `{entry[:50]}`, which is no variable")
+            if OWN_VARIABLES.match(entry.partition("=")[0]):
+                raise ValueError(f"`{self.name}`: {entry.partition('=')[0]} is given to no agent")
+        for path in (*self.readable, *self.writable):
+            if not path.startswith(("/", "~/")):
+                raise ValueError(f"`{self.name}`: `{path[:50]}` begins neither with / nor with ~/")
+
+
+def _preset(name: str, given: Mapping[str, Any]) -> Preset:
+    if not isinstance(given, Mapping):
+        raise ValueError(f"`{name}` must be an object")  # noqa: TRY004 - a setting's value, not a caller's fault
+    wanted = given.get("preset", name if name in PRESETS else None)
+    if wanted is None:
+        return Preset()
+    if wanted not in PRESETS:
+        raise ValueError(f"`{name}`: there is no preset `{str(wanted)[:50]}`; there are: {', '.join(PRESETS)}")
+    return PRESETS[wanted]
+
+
+def _words(name: str, key: str, value: Any) -> tuple[str, ...]:
+    if isinstance(value, str) or not isinstance(value, Sequence) or not all(_is_word(word) for word in value):
+        raise ValueError(f"`{name}`: `{key}` must be a list of strings")
+    return tuple(value)
+
+
+def _is_word(value: Any) -> bool:
+    return isinstance(value, str) and value != "" and "\0" not in value
+
+
+def _text(name: str, key: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"`{name}`: `{key}` must be a string")  # noqa: TRY004 - as above
+    return value
+
+
+def _choice(name: str, key: str, value: Any, choices: Iterable[str]) -> str:
+    if value not in choices:
+        raise ValueError(f"`{name}`: `{key}` must be one of {', '.join(choices)}")
+    return str(value)
+
+
+def _limits(name: str, given: Any) -> Limits:
+    known = [each.name for each in fields(Limits)]
+    if not isinstance(given, Mapping) or set(given) - set(known):
+        raise ValueError(f"`{name}`: `limits` must be an object of {', '.join(known)}")
+    for key, value in given.items():
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e12:
+            raise ValueError(f"`{name}`: `limits.{key}` must be a number above 0")
+    return Limits(**given)
+
+
+def commands(text: str, **_: Any) -> dict[str, dict[str, Any]]:
+    """Read the setting: names of presets with commas between them, or a JSON object. Raises ValidationError."""
+    text = text.strip()
+    try:
+        if text.startswith("{"):
+            found: dict[str, dict[str, Any]] = json.loads(text)
+        else:
+            found = {name.strip(): {} for name in text.split(",") if name.strip()}
+        for name, given in found.items():
+            Definition.of(name, given)
+    except ValueError as error:
+        raise ValidationError(f"{error}.") from None
+    return found
+
+
+# ---------------------------------------------------------------- what holds now
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """What the operator has set."""
+
+    commands: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    isolation: str = "auto"
+    closed: tuple[Path, ...] = ()  # what no agent is to see
+
+    def definition(self, name: str) -> Definition | None:
+        given = self.commands.get(name)
+        return None if given is None else Definition.of(name, given)
+
+
+_told: Callable[[], Allowed] = Allowed
+
+
+def tell(source: Callable[[], Allowed]) -> None:
+    """Say where to ask what is allowed; it is asked each time, so that nothing stale is ever run."""
+    global _told  # noqa: PLW0603 - one process, one operator
+    _told = source
+
+
+def allowed() -> Allowed:
+    """Return what is allowed now."""
+    return _told()

@@ -1,0 +1,79 @@
+"""How soon a project goes on: from the end of one run to the start of the next, through all slots."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from itertools import pairwise
+
+from bench.client import Client
+from bench.installation import MeasuredProduct
+from bench.requests import LIMIT
+from bench.scale import Scale
+from tests.servers import wait_until
+
+LONGEST_SECONDS = 600
+PAGE = 500
+Times = tuple[datetime, datetime]  # a run's start and end, as the workers' own clocks say
+
+
+def projects(product: MeasuredProduct, scale: Scale) -> Iterator[tuple[str, float]]:
+    """Carry out tasks of no work: first such as wait for a slot only, then as many chains as there are slots."""
+    agent = product.new_rehearser(1)
+    with Client(product) as client:
+        times = carried_out(product, client, agent, chains=[1] * scale.project_tasks)
+        every = [of for [of] in times]
+        starts, ends = sorted(start for start, _ in every), sorted(end for _, end in every)
+        # Each start but the first few took the slot that an end gave back; which one is all the same.
+        for end, start in zip(ends, starts[LIMIT:], strict=False):
+            yield "next run of a project", milliseconds(end, start)
+        yield "tasks of a project a second", len(every) / (ends[-1] - starts[0]).total_seconds()
+
+        for chain in carried_out(product, client, agent, chains=[scale.project_tasks // LIMIT] * LIMIT):
+            for (_, end), (start, _) in pairwise(chain):
+                yield "run of a dependent task", milliseconds(end, start)
+
+
+def carried_out(product: MeasuredProduct, client: Client, agent: str, *, chains: list[int]) -> list[list[Times]]:
+    """Make a project of so many chains of so many tasks, let it be executed, and return its runs' times."""
+    project = client.call("POST", "/projects", {"title": "Measured"}).json()["project"]["id"]
+    made = [list(chain_of(client, project, agent, length)) for length in chains]
+    client.call("PATCH", f"/projects/{project}", {"status": "awaiting_approval"})
+    answer = product.client.post(f"{product.url}/api/deep-work/projects/{project}/approve")
+    assert answer.status_code == 200, answer.text
+    wait_until(lambda: is_completed(client, project), seconds=LONGEST_SECONDS, what="the project's end")
+    times = times_of(client, {task for chain in made for task in chain})
+    return [[times[task] for task in chain] for chain in made]
+
+
+def chain_of(client: Client, project: str, agent: str, length: int) -> Iterator[str]:
+    blockers: list[str] = []
+    for _ in range(length):
+        body = {"title": "Measured", "project_id": project, "assignee_ids": [agent], "blocked_by": blockers}
+        blockers = [client.call("POST", "/tasks", body).json()["task"]["id"]]
+        yield blockers[0]
+
+
+def is_completed(client: Client, project: str) -> bool:
+    """Look at the project when nothing runs: its many tasks would be work for the web process each time."""
+    if client.call("GET", "/capacity").json()["running"]:
+        return False
+    rows = client.call("GET", "/projects?limit=1").json()["projects"]
+    return [row["status"] for row in rows if row["id"] == project] == ["completed"]
+
+
+def times_of(client: Client, tasks: set[str]) -> dict[str, Times]:
+    """Return each task's start and end from the newest runs. A task that failed or was run twice is a failure."""
+    found: dict[str, Times] = {}
+    for offset in range(0, len(tasks), PAGE):
+        for run in client.call("GET", f"/runs?limit={PAGE}&offset={offset}").json()["runs"]:
+            if run["task_id"] in tasks:
+                assert run["status"] == "completed" and run["task_id"] not in found, run
+                found[run["task_id"]] = moment(run["started_at"]), moment(run["finished_at"])
+    return found
+
+
+def moment(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def milliseconds(before: datetime, after: datetime) -> float:
+    return (after - before).total_seconds() * 1000

@@ -1,0 +1,63 @@
+"""Requests for plans, and a goal's analysis."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from mission_control.api.fields import Choice, Data, Text
+from mission_control.planning.answers import DEPTHS, BadAnswer, GoalAnalysis
+
+
+class GoalField(Text):
+    """What is wanted, in a person's own words, kept as they were written."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs = {"trim_whitespace": False, "style": {"base_template": "textarea.html"}, **kwargs}
+        super().__init__(min_length=10, max_length=5_000, **kwargs)
+
+    def to_internal_value(self, data: Any) -> str:
+        text = super().to_internal_value(data)
+        if not text.strip():
+            self.fail("blank")
+        return text
+
+
+class AnalysisField(Data):
+    """An analysis as `parse-goal` answers it, perhaps changed by hand. Validated to a GoalAnalysis."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        given = super().to_internal_value(data)
+        try:
+            return GoalAnalysis.check({name: given[name] for name in given if name in GoalAnalysis.model_fields})
+        except BadAnswer as error:
+            raise serializers.ValidationError(str(error)) from None
+
+
+class GoalRequest(serializers.Serializer):
+    description = GoalField()
+
+
+class PlanRequest(GoalRequest):
+    research_depth = Choice(choices=["auto", *DEPTHS], default="auto")
+    goal_analysis = AnalysisField(required=False, allow_null=True)
+
+
+class GoalAnalysisReader(serializers.Serializer):
+    goal = serializers.CharField()
+    domain = serializers.ChoiceField(
+        choices=["code", "business", "creative", "education", "events", "home", "hybrid"]
+    )
+    sub_domains = serializers.ListField(child=serializers.CharField())
+    complexity = serializers.ChoiceField(choices=["S", "M", "L", "XL"])
+    estimated_phases = serializers.IntegerField(min_value=1)
+    ai_capabilities = serializers.ListField(child=serializers.CharField())
+    human_requirements = serializers.ListField(child=serializers.CharField())
+    constraints_detected = serializers.ListField(child=serializers.CharField())
+    clarifications_needed = serializers.ListField(child=serializers.CharField())
+    suggested_research_depth = serializers.ChoiceField(choices=DEPTHS)
+    confidence = serializers.FloatField(min_value=0, max_value=1)
+
+
+class GoalParsed(serializers.Serializer):
+    success = serializers.ChoiceField(choices=[True])
+    goal_analysis = GoalAnalysisReader()

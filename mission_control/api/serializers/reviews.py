@@ -1,0 +1,40 @@
+"""Reviews as they are read, and the feedback of one that is decided."""
+
+from rest_framework import serializers
+
+from mission_control.api.fields import Description, References
+from mission_control.models import Review, Task
+
+
+class ReviewReader(serializers.ModelSerializer):
+    task_id = serializers.UUIDField()
+    run_id = serializers.UUIDField(allow_null=True, help_text="Whose result it is about.")
+    decided_by = serializers.SerializerMethodField(help_text="The person's name; null while it is open.")
+
+    class Meta:
+        model = Review
+        fields = [
+            "id",
+            "task_id",
+            "run_id",
+            "round",
+            "status",
+            "feedback",
+            "decided_by",
+            "opened_at",
+            "decided_at",
+            "reminded_at",
+        ]
+        read_only_fields = fields
+
+    def get_decided_by(self, review: Review) -> str | None:
+        return review.decided_by.get_username() if review.decided_by else None
+
+
+class ChangesRequest(serializers.Serializer):
+    feedback = Description(required=True, allow_blank=False, trim_whitespace=True)
+    task_ids = References(
+        Task.objects.all(),
+        source="criticised",
+        help_text="Of a review task: which of those that it is about are sent back; left out: all.",
+    )

@@ -1,0 +1,83 @@
+"""`manage.py check_agents`: what could run now, what is missing, and whether agents run apart."""
+
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError
+
+from agents import isolation
+from agents.backends import registry
+from agents.backends.base import BackendError
+from agents.backends.command import Command as CommandBackend
+from agents.models import Agent
+
+NOT_APART = (
+    "agents do NOT run apart: a program of theirs runs as the server's own user, and can read its token, its "
+    "database and its environment"
+)
+
+
+class Command(BaseCommand):
+    help = (
+        "Tell of each backend and each agent whether it could run now, on this machine and in this environment, "
+        "what is missing, and whether agents run apart. Exit status: 0, or 1 when an agent could not run."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--quiet", action="store_true", help="tell only what is missing")
+
+    def handle(self, *, quiet: bool, **options: Any) -> None:
+        self.quiet = quiet
+        self.lacking = 0
+        self.title("Backends")
+        for entry in registry.describe():
+            self.tell(f"{entry['name']} ({entry['display_name']})", entry["reason"])
+        self.title("Isolation")
+        self.tell_isolation()
+        self.title("Agents")
+        try:
+            for agent in Agent.objects.order_by("name", "id"):
+                reason = missing_for(agent)
+                self.lacking += reason is not None
+                self.tell(f"{agent.name} ({agent.backend})", reason)
+        except DatabaseError:
+            raise CommandError("the database does not answer, or has no tables yet: manage.py migrate") from None
+        if self.lacking:
+            raise CommandError(f"{self.lacking} of the agents could not run", returncode=1)
+
+    def tell_isolation(self) -> None:
+        wish = settings.AGENT_ISOLATION
+        try:
+            how = isolation.method(wish)
+        except isolation.IsolationError as error:
+            self.tell(f"MISSION_CONTROL_AGENT_ISOLATION={wish}", f"{error}; agents that run programs cannot run")
+            return
+        if how != "none":
+            self.tell(f"programs of agents run apart, by {how}", None)
+            return
+        why = f" ({isolation.bubblewrap_problem()})" if wish == "auto" else ""
+        self.stdout.write(self.style.WARNING(f"  !  {NOT_APART}{why}"))
+
+    def title(self, words: str) -> None:
+        if not self.quiet:
+            self.stdout.write(words)
+
+    def tell(self, subject: str, reason: str | None) -> None:
+        if reason is not None:
+            self.stdout.write(f"  no {subject}: {reason}")
+        elif not self.quiet:
+            self.stdout.write(f"  ok {subject}")
+
+
+def missing_for(agent: Agent) -> str | None:
+    """Return why a run of the agent would fail before it began, None when it would not."""
+    try:
+        registry.check_options(agent.backend, agent.backend_options)
+        backend = registry.get(agent.backend)
+        if issubclass(backend, CommandBackend):
+            return backend.missing_for(agent.backend_options)
+    except BackendError as error:
+        return str(error)
+    reasons: dict[str, str | None] = {entry["name"]: entry["reason"] for entry in registry.describe()}
+    return reasons[agent.backend]

@@ -1,0 +1,161 @@
+"""Deep Work's planning: analyse a goal, plan a project, plan it again. Each is a run."""
+
+import time
+from typing import Any, Literal
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import connection, transaction
+from django.utils import timezone
+
+from agents.models import Agent
+from mission_control import projects, team
+from mission_control.feed import note_project
+from mission_control.models import Project, Run
+from mission_control.planning.answers import DEPTHS, GoalAnalysis
+from mission_control.planning.plan import provisional_title
+from mission_control.runs.admission import admit_planning
+from mission_control.runs.errors import NotFound, NotRunning, PlannerFailed, WrongState
+from mission_control.runs.lifecycle import stop
+
+Depth = Literal["auto", "none", "quick", "standard", "deep"]
+Status = Project.Status
+
+PLANNER = "Planner"
+LOOK_SECONDS = 0.1
+LONGEST_GOAL_SECONDS = 300.0  # a planner that talks on and on is not silent, and nobody waits for it for ever
+REPLANNED = (Status.FAILED, Status.AWAITING_APPROVAL)
+
+
+def planner() -> Agent:
+    """Return the agent that plans where nobody else is named to; it is made when there is none.
+
+    Where the setting names a backend, it is one of that. Two who need the first at once may make two: the older
+    one plans from then on.
+    """
+    planners = Agent.objects.filter(name=PLANNER).order_by("created_at", "pk")
+    if settings.PLANNER_BACKEND:
+        planners = planners.filter(backend=settings.PLANNER_BACKEND)
+    return planners.first() or team.create(
+        name=PLANNER,
+        role="Project planner",
+        description="Turns a goal into requirements, tasks and a team.",
+        specialties=["planning"],
+        level=Agent.Level.LEAD,
+        backend=settings.PLANNER_BACKEND or settings.DEFAULT_BACKEND,
+    )
+
+
+def parse_goal(description: str, *, by: User | None = None) -> dict[str, Any]:
+    """Have the planner analyse a goal, wait for it, and return the analysis.
+
+    Without a free slot the run waits for one. Raises PlannerFailed when it fails, is stopped, or gives no sign for
+    as long as the setting says; then it is stopped.
+    """
+    request = {"purpose": "goal", "description": description}
+    title = f"Goal: {provisional_title(description)}"
+    run = _awaited(admit_planning(planner(), title, request=request, by=by))
+    if run.status == Run.Status.COMPLETED:
+        analysis: dict[str, Any] = run.request["goal_analysis"]
+        return analysis
+    if run.status == Run.Status.STOPPED:
+        raise PlannerFailed(run.error or "The analysis of the goal was stopped")
+    raise PlannerFailed(f"The planner failed: {run.error}")
+
+
+def _awaited(run: Run) -> Run:
+    """Return the run when it has ended; stop it when it is silent for too long."""
+    begun = moved = time.monotonic()
+    seen: tuple[str, int] | None = None
+    while True:
+        run = Run.objects.light().get(pk=run.pk)
+        if not run.is_active:
+            return run
+        now = time.monotonic()
+        if seen != (run.status, run.last_seq):
+            seen, moved = (run.status, run.last_seq), now
+        if now - moved > settings.GOAL_SILENCE_SECONDS or now - begun > LONGEST_GOAL_SECONDS:
+            return _given_up(run, seconds=now - begun)
+        _give_connection_back()
+        time.sleep(LOOK_SECONDS)
+
+
+def _given_up(run: Run, *, seconds: float) -> Run:
+    why = "No slot came free" if run.status == Run.Status.WAITING else "The planner did not answer"
+    try:
+        stop(run, reason=f"{why} within {seconds:.0f} seconds")
+    except NotRunning:  # it ended in this moment
+        return Run.objects.light().get(pk=run.pk)
+    raise PlannerFailed(f"{why} within {seconds:.0f} seconds")
+
+
+def _give_connection_back() -> None:
+    """Let others have the connection while nothing is asked of it: of PostgreSQL's pool there are few."""
+    if settings.IN_WEB_PROCESS and not connection.in_atomic_block:
+        connection.close()
+
+
+def start(
+    description: str,
+    *,
+    research_depth: Depth = "auto",
+    goal_analysis: GoalAnalysis | None = None,
+    by: User | None = None,
+) -> Project:
+    """Create a project in planning, with the run that plans it, and return it. The run waits for a free slot."""
+    agent, analysis = planner(), goal_analysis.model_dump() if goal_analysis else None
+
+    def new_project() -> Project:
+        return projects.create(
+            title=provisional_title(description),
+            description=description,
+            status=Status.PLANNING,
+            planner_agent=agent,
+            metadata={"research_depth": research_depth} | ({"goal_analysis": analysis} if analysis else {}),
+        )
+
+    request = _request(description, research_depth, analysis)
+    run = admit_planning(agent, _title(description), request=request, project=new_project, by=by)
+    assert run.project is not None, "it was made with the run"
+    return run.project
+
+
+def replan(project: Project, *, by: User | None = None) -> Project:
+    """Plan a project again whose planning failed or whose plan awaits approval, and return it.
+
+    What the earlier plan left and nobody has begun stays until the new plan is there. Raises WrongState, NotFound,
+    AlreadyPlanned.
+    """
+    agent = project.planner_agent or planner()
+    depth = project.metadata.get("research_depth")  # which anybody may have changed
+    request = _request(project.description or project.title, depth if depth in DEPTHS else "auto", None)
+    admit_planning(
+        agent, _title(project.title), request=request, project=lambda: _back_to_planning(project, agent), by=by
+    )
+    return Project.objects.get(pk=project.pk)
+
+
+def _back_to_planning(project: Project, agent: Agent) -> Project:
+    """Change the status from one of those that can be planned again; the update locks the row."""
+    with transaction.atomic():
+        before = Project.objects.filter(pk=project.pk).values_list("status", flat=True).first()
+        if before is None:
+            raise NotFound("Project")
+        expected = Project.objects.filter(pk=project.pk, status=before)
+        now = timezone.now()
+        if before not in REPLANNED or not expected.update(
+            status=Status.PLANNING, planner_agent=agent, updated_at=now
+        ):
+            raise WrongState(f"Project status is not {' or '.join(REPLANNED)}")
+        project = Project.objects.get(pk=project.pk)
+        note_project(project, f"Planning again: {project.title}", before=before, status=project.status)
+    return project
+
+
+def _request(description: str, depth: str, analysis: dict[str, Any] | None) -> dict[str, Any]:
+    asked = {"purpose": "plan", "description": description, "research_depth": depth}
+    return asked | ({"goal_analysis": analysis} if analysis else {})
+
+
+def _title(title: str) -> str:
+    return f"Plan: {provisional_title(title)}"

@@ -1,0 +1,227 @@
+"""What the planner answers: read out of its text, checked, and refused in words that it can act upon.
+
+Nothing that a model says is believed: each answer has a form, and a plan is more than a form.
+"""
+
+import json
+import re
+from collections.abc import Iterable
+from graphlib import CycleError, TopologicalSorter
+from typing import Annotated, Any, Literal, NoReturn, Self
+
+from django.db.models import Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints, ValidationError
+from pydantic import Field as Limit
+
+from agents.models import Agent
+from mission_control.models import Project, Task
+from mission_control.runs.events import storable
+
+ANSWER_CHARS = 500_000  # the end of a text in which its answer is looked for
+NEAR_CHARS = 1_000
+TOLD_ERRORS = 10
+PRD_CHARS = 1_000_000
+DEPTHS = ("none", "quick", "standard", "deep")
+
+_HEADING = re.compile(r"^#{1,6}[ \t]+(\S[^\n]*)$", re.MULTILINE)
+_FENCED = re.compile(r"\A```[a-z]*\n(.*)\n```\Z", re.DOTALL)
+_LABEL = re.compile(r"^(?:PRD|Product Requirements(?: Document)?|Requirements)[ \t]*[:—-][ \t]*", re.IGNORECASE)
+
+
+class BadAnswer(Exception):
+    """The planner's answer cannot be used; the message says to it, and to people, what is wrong."""
+
+
+def _length(model: type[Agent | Task | Project], field: str) -> int:
+    text = model._meta.get_field(field)
+    assert isinstance(text, Field) and text.max_length is not None, "it has a limit"
+    return text.max_length
+
+
+def _folded(names: Iterable[str]) -> BeforeValidator:
+    """Take a name however it is capitalised; what is none of them is left as it is, to be refused."""
+    known = {name.casefold(): name for name in names}
+
+    def named(value: object) -> object:
+        return known.get(value.strip().casefold(), value) if isinstance(value, str) else value
+
+    return BeforeValidator(named)
+
+
+def _number(value: object) -> object:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError("Input should be a number")  # noqa: TRY004 - what pydantic takes for a refusal
+    return value
+
+
+def _text(most: int, least: int = 1) -> Any:
+    return StringConstraints(strip_whitespace=True, min_length=least, max_length=most)
+
+
+Line = Annotated[str, _text(300)]
+Word = Annotated[str, _text(50)]
+Key = Annotated[str, _text(100)]
+Lines = Annotated[list[Line], Limit(max_length=20)]
+Words = Annotated[list[Word], Limit(max_length=20)]
+
+
+class Answer(BaseModel):
+    """A JSON object of which every key is known."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """Return the last JSON object of the text, checked. Raises BadAnswer."""
+        return cls.check(last_object(text))
+
+    @classmethod
+    def check(cls, given: dict[str, Any]) -> Self:
+        """Return the object, checked. Raises BadAnswer."""
+        try:
+            return cls.model_validate(storable(given))
+        except ValidationError as error:
+            raise BadAnswer("; ".join(_told(error))) from None
+
+
+class GoalAnalysis(Answer):
+    """What is wanted, how much of it there is, and who can do what."""
+
+    goal: Annotated[str, _text(1_000)]
+    domain: Annotated[
+        Literal["code", "business", "creative", "education", "events", "home", "hybrid"],
+        _folded(["code", "business", "creative", "education", "events", "home", "hybrid"]),
+    ] = "hybrid"
+    sub_domains: Lines = []
+    complexity: Annotated[Literal["S", "M", "L", "XL"], _folded(["S", "M", "L", "XL"])] = "M"
+    estimated_phases: Annotated[int, Limit(ge=1, le=50), BeforeValidator(_number)] = 1
+    ai_capabilities: Lines = []
+    human_requirements: Lines = []
+    constraints_detected: Lines = []
+    clarifications_needed: Lines = []
+    suggested_research_depth: Annotated[Literal["none", "quick", "standard", "deep"], _folded(DEPTHS)] = "standard"
+    confidence: Annotated[float, Limit(ge=0, le=1, allow_inf_nan=False), BeforeValidator(_number)] = 0.7
+
+
+class PlannedTask(BaseModel):
+    """A task that does not exist yet; `key` is its name within the plan."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    key: Key
+    title: Annotated[str, _text(_length(Task, "title"))]
+    description: Annotated[str, _text(_length(Task, "description"), 0)] = ""
+    task_type: Annotated[Literal["agent", "human", "review"], _folded(Task.Type.values)] = "agent"
+    priority: Annotated[Literal["low", "medium", "high", "urgent"], _folded(Task.Priority.values)] = "medium"
+    tags: Words = []
+    estimated_minutes: Annotated[int, Limit(ge=0, le=525_600)] | None = None
+    required_specialties: Words = []
+    blocked_by_keys: Annotated[list[Key], Limit(max_length=500)] = []
+
+
+class TaskPlan(Answer):
+    """All tasks of a plan."""
+
+    tasks: list[PlannedTask]
+
+    def doable(self, *, most_tasks: int) -> Self:
+        """Return the plan. Raises BadAnswer when it is empty, too long, or can be done in no order."""
+        if not self.tasks:
+            raise BadAnswer("The plan is empty: `tasks` must hold at least one task")
+        if (number := len(self.tasks)) > most_tasks:
+            raise BadAnswer(f"The plan has too many tasks: {number}, and at most {most_tasks} are allowed")
+        keys = [task.key for task in self.tasks]
+        if twice := sorted({key for key in keys if keys.count(key) > 1}):
+            raise BadAnswer(f"Each `key` must be used once; used more often: {_listed(twice)}")
+        for task in self.tasks:
+            if unknown := [key for key in task.blocked_by_keys if key not in keys]:
+                raise BadAnswer(f"The task {task.key!r} waits for unknown keys: {_listed(unknown)}")
+        self.in_order()
+        return self
+
+    def in_order(self) -> list[PlannedTask]:
+        """Return the tasks, each behind those that it waits for. Raises BadAnswer for a circle."""
+        by_key = {task.key: task for task in self.tasks}
+        waits_for = {task.key: task.blocked_by_keys for task in self.tasks}
+        try:
+            order = list(TopologicalSorter(waits_for).static_order())
+        except CycleError as error:
+            circle = " → ".join(reversed(error.args[1][-TOLD_ERRORS:]))
+            raise BadAnswer(f"The tasks wait for each other in a circle: {circle}") from None
+        return [by_key[key] for key in order]
+
+
+class PlannedAgent(BaseModel):
+    """An agent that the plan needs; one that exists has its name."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Annotated[str, _text(_length(Agent, "name"))]
+    role: Annotated[str, _text(_length(Agent, "role"))]
+    description: Annotated[str, _text(5_000, 0)] = ""
+    specialties: Words = []
+
+
+class Team(Answer):
+    """Who is to do the tasks."""
+
+    agents: Annotated[list[PlannedAgent], Limit(max_length=20)]
+
+
+# ---------------------------------------------------------------- reading
+def last_object(text: str) -> dict[str, Any]:
+    """Return the last JSON object in the text, fenced or not. Linear time. Raises BadAnswer when there is none."""
+    text = text[-ANSWER_CHARS:]
+    # Not strict: models write line breaks into their strings.
+    decoder = json.JSONDecoder(parse_constant=_refuse_constant, strict=False)
+    found: dict[str, Any] | None = None
+    at, why = 0, ""
+    while (begin := text.find("{", at)) >= 0:
+        if begin > NEAR_CHARS:  # each error counts the lines before it
+            text, begin = text[begin:], 0
+        try:
+            value, at = decoder.raw_decode(text, begin)
+            found, why = value, ""
+        except json.JSONDecodeError as error:
+            # On from where it broke: inside of half an object nothing is an answer.
+            at, why = max(error.pos, begin + 1), f": {error.msg}"
+        except (RecursionError, ValueError):
+            found, why = None, ": it is nested too deeply, or a number in it is none that JSON has"
+            break
+    if found is None:
+        raise BadAnswer(f"There is no complete JSON object in the answer{why}")
+    return found
+
+
+def _refuse_constant(constant: str) -> NoReturn:
+    raise ValueError(constant)
+
+
+def markdown(text: str, what: str) -> str:
+    """Return a text that is to be kept, out of the fence that some models put round it. Raises BadAnswer."""
+    text = text.strip()
+    if fenced := _FENCED.match(text):
+        text = fenced[1].strip()
+    if not text:
+        raise BadAnswer(f"The {what} is empty")
+    if len(text) > PRD_CHARS:
+        raise BadAnswer(f"The {what} is longer than {PRD_CHARS:,} characters")
+    return text
+
+
+def title_in(requirements: str) -> str:
+    """Return the project's title out of the first heading; empty when there is none."""
+    heading = _HEADING.search(requirements)
+    title = _LABEL.sub("", heading[1].strip("#*` ")).strip("*` ") if heading else ""
+    return title[:100].strip()
+
+
+def _told(error: ValidationError) -> Iterable[str]:
+    """Yield what is wrong and where, without what was answered."""
+    for one in error.errors(include_url=False, include_context=False, include_input=False)[:TOLD_ERRORS]:
+        place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in one["loc"]).lstrip(".")
+        yield f"`{place}`: {'unknown key' if one['type'] == 'extra_forbidden' else one['msg']}"
+
+
+def _listed(keys: list[str]) -> str:
+    return ", ".join(repr(key) for key in keys[:TOLD_ERRORS])

@@ -1,0 +1,94 @@
+"""What becomes of a task whose run failed or was lost: when it is tried again, and that its feed says so."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from mission_control.feed import note
+from mission_control.models import Activity, Project, Run, Task
+
+WORKER_LOST = "worker lost"
+SHUT_DOWN = "Mission Control was shut down"
+MOST_ATTEMPTS = 10
+LONGEST_BACKOFF_SECONDS = 86_400
+MOST_LOSSES = 3  # a task that takes its worker with it must not do so for ever
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A task's `metadata.retry`: how many attempts in all, and how long the first pause is, doubled each time."""
+
+    attempts: int
+    backoff_seconds: int
+
+    @classmethod
+    def read(cls, value: Any) -> "Policy":
+        """Return the policy that a JSON value describes. Raises ValueError, whose text is for people."""
+        if not isinstance(value, Mapping) or set(value) - {"attempts", "backoff_seconds"}:
+            raise ValueError("retry must be an object of attempts and backoff_seconds.")
+        attempts, backoff = value.get("attempts"), value.get("backoff_seconds", 0)
+        if type(attempts) is not int or not 1 <= attempts <= MOST_ATTEMPTS:  # a bool is an int, too
+            raise ValueError(f"retry.attempts must be a whole number from 1 to {MOST_ATTEMPTS}.")
+        if type(backoff) is not int or not 0 <= backoff <= LONGEST_BACKOFF_SECONDS:
+            raise ValueError(f"retry.backoff_seconds must be a whole number from 0 to {LONGEST_BACKOFF_SECONDS}.")
+        return cls(attempts, backoff)
+
+    def pause(self, failures: int) -> timedelta:
+        """Return the pause after so many failures in a row, a day at most."""
+        return timedelta(seconds=min(self.backoff_seconds * 2 ** (failures - 1), LONGEST_BACKOFF_SECONDS))
+
+
+def policy_of(task: Task) -> Policy | None:
+    """Return the task's policy; None without one, or with one that no API let in."""
+    try:
+        return Policy.read(task.metadata["retry"])
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def after_failure(task: Task, run: Run, *, now: datetime) -> dict[str, Any]:
+    """Return the changes of a task whose run ended in error or was stopped, in the caller's transaction.
+
+    An executing project goes on with what was lost with its worker, or interrupted by a shutdown: that is not the
+    task's fault. An error is tried again where the task says so. Everything else is blocked. Writes an activity
+    where it will be tried again.
+    """
+    if _goes_on_by_itself(task, run):
+        _note(task, run, "it was interrupted, and is started again by itself")
+        return {"status": Task.Status.ASSIGNED}
+    policy = policy_of(task)
+    if policy is None or run.status != Run.Status.ERROR:
+        return {"status": Task.Status.BLOCKED}
+    failures = task.failed_attempts + 1
+    if failures >= policy.attempts:
+        return {"status": Task.Status.BLOCKED, "failed_attempts": failures, "retry_at": None}
+    retry_at = now + policy.pause(failures)
+    _note(task, run, f"attempt {failures + 1} of {policy.attempts} at {retry_at:%Y-%m-%d %H:%M:%S} UTC")
+    return {"status": Task.Status.ASSIGNED, "failed_attempts": failures, "retry_at": retry_at}
+
+
+def _goes_on_by_itself(task: Task, run: Run) -> bool:
+    interrupted = SHUT_DOWN in (run.error, run.stop_reason)
+    if not (interrupted or run.error == WORKER_LOST):
+        return False
+    if task.project is None or task.project.status != Project.Status.EXECUTING:
+        return False
+    return interrupted or _losses(run) <= MOST_LOSSES
+
+
+def _losses(run: Run) -> int:
+    """Count the newest runs in a row that were lost, back to the one that a person began."""
+    newest = Run.objects.filter(task=run.task).exclude(error=SHUT_DOWN).order_by("-queued_at", "id")
+    losses = 0
+    for error, person in newest.values_list("error", "requested_by_id")[: MOST_LOSSES + 1]:
+        if error != WORKER_LOST:
+            break
+        losses += 1
+        if person is not None:
+            break
+    return losses
+
+
+def _note(task: Task, run: Run, what: str) -> None:
+    note(Activity.Type.TASK_UPDATED, f"'{task.title}': {what}", task=task, agent=run.agent, run_id=str(run.pk))

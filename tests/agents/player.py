@@ -1,0 +1,123 @@
+"""A program that plays a command-line agent: the well-behaved kind from a transcript, and the others.
+
+Copied to where the tests need it: it imports nothing but the standard library.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+HOLD = "import os, signal, sys, time; exec(sys.argv[1]); time.sleep(600)"
+
+
+def say(text: str) -> None:
+    os.write(1, text.encode())
+
+
+def child(prepare: str = "") -> int:
+    """Start a child that sleeps for ten minutes, and return its pid."""
+    process = subprocess.Popen([sys.executable, "-c", HOLD, prepare])
+    return process.pid
+
+
+def play(transcript: str, status: str = "0") -> None:
+    """Hear the prompt to its end, then say the transcript's lines, as slowly as anybody speaks."""
+    Path("heard").write_text(sys.stdin.read())
+    for line in Path(transcript).read_text().splitlines(keepends=True):
+        say(line)
+    sys.exit(int(status))
+
+
+def echo(*names: str) -> None:
+    """Tell the prompt, the arguments, the folder and the environment."""
+    say(json.dumps({"prompt": sys.stdin.read(), "argv": names, "cwd": os.getcwd(), "env": dict(os.environ)}))
+
+
+def read_file(path: str) -> None:
+    say(Path(path).read_text() + sys.stdin.read())
+
+
+def fail(status: str) -> None:
+    say("so far")
+    sys.stderr.write("first\nconnecting\n\nkey sk-abcdefghijklmnopqrstuvwx of /srv/secret/file\nquota used up\n")
+    sys.exit(int(status))
+
+
+def deaf() -> None:
+    """Ignore TERM, with a child that does."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    say(f"{os.getpid()} {child('signal.signal(signal.SIGTERM, signal.SIG_IGN)')}\n")
+    time.sleep(600)
+
+
+def family() -> None:
+    """Have a child in our group, one in a group and one in a session of its own, and an orphan."""
+    orphan = "os.fork() and os._exit(0); os.setsid(); open('orphan', 'w').write(str(os.getpid()))"
+    pids = [os.getpid(), child(), child("os.setpgid(0, 0)"), child("os.setsid()")]
+    child(orphan)
+    while not Path("orphan").exists() or not Path("orphan").read_text():
+        time.sleep(0.01)
+    say(" ".join(map(str, [*pids, Path("orphan").read_text()])) + "\n")
+    if "leave" in sys.argv:
+        return
+    time.sleep(600)
+
+
+def closes() -> None:
+    say(f"{os.getpid()}\n")
+    for descriptor in (0, 1, 2):
+        os.close(descriptor)
+    time.sleep(600)
+
+
+def flood(bytes: str) -> None:
+    """Write so much, noting how far it came."""
+    Path("pid").write_text(str(os.getpid()))
+    written = 0
+    while written < int(bytes):
+        written += os.write(1, b"x" * 65_536)
+        Path("written").write_text(str(written))
+
+
+def silent() -> None:
+    say("one word\n")
+    time.sleep(600)
+
+
+def tidy() -> None:
+    """Clean up when told to end."""
+
+    def clean(*_: object) -> None:
+        time.sleep(0.3)
+        Path("cleaned").write_text("yes")
+        sys.exit(0)
+
+    signal.signal(signal.SIGTERM, clean)
+    say("busy\n")
+    time.sleep(600)
+
+
+def raw(path: str) -> None:
+    sys.stdout.buffer.write(Path(path).read_bytes())
+
+
+def look(*paths: str) -> None:
+    """Tell which of the paths can be read, which processes there are, and what can be written."""
+    seen = {path: os.access(path, os.R_OK) for path in paths}
+    pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]
+    for path in paths:
+        if Path(path).is_dir():
+            try:
+                Path(path, "mark").write_text("here")
+                seen[f"{path} w"] = True
+            except OSError:
+                seen[f"{path} w"] = False
+    say(json.dumps({"seen": seen, "pids": len(pids), "env": dict(os.environ), "uid": os.getuid()}))
+
+
+if __name__ == "__main__":
+    globals()[sys.argv[1]](*[word for word in sys.argv[2:] if word != "leave"])

@@ -1,0 +1,177 @@
+"""Agents run apart: what a program sees by bubblewrap, and as another user."""
+
+import json
+import os
+import pwd
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from agents import isolation
+from agents.backends.command import Command
+from tests.agents.test_command import PLAYER, heard
+from tests.agents.test_command_processes import cancelled_after_a_word
+from tests.needs import lack, need
+from tests.supervisor.processes import is_alive
+
+
+@pytest.fixture
+def apart(settings, monkeypatch, tmp_path):
+    """A home and a data folder of the test's own, and programs that run by bubblewrap."""
+    need("bwrap", "agents that run apart")
+    if problem := isolation.bubblewrap_problem():
+        lack(problem)
+    for name in ("home/.mine", "home/.other", "data/projects/p", "tools"):
+        (tmp_path / name).mkdir(parents=True)
+    for name in ("home/.mine/token", "home/.netrc", "data/access_token", "data/mission_control.sqlite3"):
+        (tmp_path / name).write_text("secret")
+    shutil.copy(PLAYER, tmp_path / "tools/player.py")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    settings.AGENT_ISOLATION = "bubblewrap"
+    settings.CLOSED_TO_AGENTS = [tmp_path / "data"]
+
+    def allow(*words: str, **definition) -> Path:
+        argv = [sys.executable, str(tmp_path / "tools/player.py"), *words]
+        readable = [str(tmp_path / "tools"), *definition.pop("readable", ())]
+        settings.MISSION_CONTROL_COMMANDS = {"mine": {"argv": argv, "readable": readable, **definition}}
+        return tmp_path / "data/projects/p"
+
+    return allow
+
+
+async def seen_by(workdir: Path, **options) -> dict:
+    heard_of = await heard(workdir, command="mine", **options)
+    assert heard_of.error == ""
+    return json.loads(heard_of.text())
+
+
+async def test_a_program_sees_its_folder_and_configuration_and_neither_data_nor_home(apart, tmp_path, monkeypatch):
+    monkeypatch.setenv("MISSION_CONTROL_KEY", "not for agents")
+    paths = ["data", "data/access_token", "data/mission_control.sqlite3", "data/projects/p", "home/.netrc"]
+    paths += ["home/.mine", "home/.mine/token", "home/.other", "tools"]
+    where = {path: str(tmp_path / path) for path in paths}
+    workdir = apart("look", *where.values(), "/etc/shadow", writable=["~/.mine"])
+    told = await seen_by(workdir)
+    seen = {name: told["seen"][path] for name, path in where.items() if path in told["seen"]}
+    assert seen == {
+        "data": True,  # the way to the working folder, empty but for that
+        "data/access_token": False,
+        "data/mission_control.sqlite3": False,
+        "data/projects/p": True,
+        "home/.netrc": False,
+        "home/.mine": True,
+        "home/.mine/token": True,
+        "home/.other": False,
+        "tools": True,
+    }
+    assert told["seen"]["/etc/shadow"] is False
+    assert told["seen"][f"{workdir} w"] and told["seen"][f"{where['home/.mine']} w"]
+    assert not told["seen"][f"{where['tools']} w"]
+    assert (workdir / "mark").exists() and not (tmp_path / "data/mark").exists()
+    assert "MISSION_CONTROL_KEY" not in told["env"]
+
+
+async def test_a_program_that_lies_in_the_home_opens_nothing_else_of_it(apart, settings, tmp_path):
+    netrc, program = tmp_path / "home/.netrc", tmp_path / "home/mine"
+    workdir = apart("look")
+    program.write_text(
+        f"#!/bin/sh\ntest -r {netrc} && echo '{{\"netrc\": true}}' || echo '{{\"netrc\": false}}'\n"
+    )
+    program.chmod(0o700)
+    settings.MISSION_CONTROL_COMMANDS = {"mine": {"argv": [str(program)]}}
+    assert await seen_by(workdir) == {"netrc": False}
+
+
+async def test_a_program_sees_no_process_but_its_own(apart):
+    workdir = apart("look")
+    assert (await seen_by(workdir))["pids"] <= 3
+
+
+async def test_what_is_closed_stays_closed_though_it_lies_below_what_may_be_read(apart, tmp_path):
+    token = str(tmp_path / "data/access_token")
+    workdir = apart("look", token, readable=[str(tmp_path), str(tmp_path / "data")])
+    assert (await seen_by(workdir))["seen"] == {token: False}
+
+
+@pytest.mark.parametrize("manners", ["deaf", "family"])
+async def test_a_stop_leaves_nothing_of_a_program_that_runs_apart(apart, manners):
+    workdir = apart(manners)
+    _, seconds = await cancelled_after_a_word(workdir)
+    assert seconds < 2.0
+    # Inside, pids are others; whatever is left would work in the folder.
+    assert not [pid for pid in map(int, pids()) if is_alive(pid) and folder_of(pid) == str(workdir)]
+
+
+async def test_a_program_that_runs_apart_may_clean_up_and_its_exit_status_counts(apart):
+    workdir = apart("tidy")
+    await cancelled_after_a_word(workdir)
+    assert (workdir / "cleaned").read_text() == "yes"
+    apart("fail", "3")
+    assert "ended with exit status 3" in (await heard(workdir, command="mine")).error
+
+
+async def test_a_prompt_file_can_be_read_apart(apart):
+    workdir = apart("read_file", "{prompt_file}", prompt="file")
+    assert (await heard(workdir, prompt="hello", command="mine")).text() == "hello"
+
+
+def test_auto_is_bubblewrap_where_it_works():
+    works = isolation.bubblewrap_problem() is None
+    assert isolation.method("auto") == ("bubblewrap" if works else "none")
+
+
+def test_what_was_asked_for_and_does_not_work_is_an_error_and_no_run_without_it(settings, monkeypatch):
+    settings.AGENT_ISOLATION = "user:no-such-user"
+    settings.MISSION_CONTROL_COMMANDS = {"mine": {"argv": [sys.executable]}}
+    assert Command.missing_for({"command": "mine"}) == "there is no user no-such-user to run agents as"
+    assert isolation.user_problem("root") == "the user root is no other user than the server's, or is root"
+
+
+async def test_a_program_without_the_isolation_that_was_asked_for_is_not_started(settings, tmp_path):
+    settings.AGENT_ISOLATION = "user:no-such-user"
+    settings.MISSION_CONTROL_COMMANDS = {"mine": {"argv": [sys.executable, "-c", "open('ran', 'w')"]}}
+    seen = await heard(tmp_path, command="mine")
+    assert seen.error.startswith("Agents are to run apart, and cannot: there is no user no-such-user")
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_program_runs_as_another_user(settings):
+    if os.getuid() != 0:
+        lack("only root can run programs as another user without sudo")
+    nobody = pwd.getpwnam("nobody")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o711)
+        (folder / "token").write_text("secret")
+        (folder / "token").chmod(0o600)
+        shutil.copy(PLAYER, folder / "player.py")
+        (folder / "player.py").chmod(0o644)
+        (folder / "work").mkdir()
+        os.chown(folder / "work", nobody.pw_uid, nobody.pw_gid)
+        settings.AGENT_ISOLATION = "user:nobody"
+        argv = ["/usr/bin/python3", str(folder / "player.py"), "look", str(folder / "token"), str(folder / "work")]
+        settings.MISSION_CONTROL_COMMANDS = {"mine": {"argv": argv}}
+        told = await seen_by(folder / "work")
+        assert told["uid"] == nobody.pw_uid and told["env"]["HOME"] == nobody.pw_dir
+        assert told["seen"] == {
+            str(folder / "token"): False,
+            str(folder / "work"): True,
+            f"{folder / 'work'} w": True,
+        }
+        settings.MISSION_CONTROL_COMMANDS = {"mine": {"argv": [*argv[:2], "family"]}}
+        said, seconds = await cancelled_after_a_word(folder / "work")
+        assert seconds < 2.0 and not [pid for pid in said.split() if is_alive(int(pid))]
+
+
+def pids() -> list[str]:
+    return [name for name in os.listdir("/proc") if name.isdigit()]
+
+
+def folder_of(pid: int) -> str:
+    try:
+        return os.readlink(f"/proc/{pid}/cwd")
+    except OSError:
+        return ""

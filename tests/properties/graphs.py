@@ -1,0 +1,91 @@
+"""Random projects, and what must hold of them whatever happens."""
+
+import random
+from collections import Counter
+
+from mission_control import tasks
+from mission_control.api import querysets
+from mission_control.models import Capacity, Project, Run, Task
+from mission_control.projects.waiting import waiting_for
+from mission_control.runs.lifecycle import PROJECT_PAUSED
+from mission_control.runs.retries import WORKER_LOST
+from tests import make
+
+FAILED = "it failed"
+
+
+def random_project(chance: random.Random, size: int, agents: list) -> Project:
+    """Return an executing project of so many tasks, each of which waits for up to three of those before it.
+
+    Few have no agent or are for people, some are tried again.
+    """
+    project = make.project(status="paused")
+    made: list[Task] = []
+    for number in range(size):
+        recent = made[-(number // 2 + 1) :]
+        kind = chance.choices(["agent", "human"], [12, 1])[0]
+        fields = {"metadata": {"retry": {"attempts": 3}}} if chance.random() < 0.3 else {}
+        made.append(
+            make.task(
+                project=project,
+                blocked_by=chance.sample(recent, min(chance.choice([0, 1, 1, 2, 3]), len(recent))),
+                task_type=kind,
+                priority=chance.choice(["low", "medium", "medium", "high", "urgent"]),
+                assignees=[chance.choice(agents)] if kind == "agent" and chance.random() < 0.95 else [],
+                **fields,
+            )
+        )
+    return project
+
+
+class Watch:
+    """Sees each run start, and how often each task was given cause to be run again."""
+
+    def __init__(self) -> None:
+        self.started: set = set()
+        self.again: Counter = Counter()
+        self.ended: set = set()
+
+    def look(self) -> None:
+        """Fail when a run started before what it waits for, too many hold a slot, or one ran anew."""
+        assert Run.objects.holding().count() <= Capacity.current().limit
+        new = Run.objects.light().filter(slot__isnull=False).exclude(pk__in=self.started)
+        for run in new.select_related("task"):
+            self.started.add(run.pk)
+            assert not run.task.unresolved_blockers(), f"{run.task} started too early"
+        ended = Run.objects.light().filter(status__in=Run.ENDED).exclude(pk__in=self.ended)
+        for run in ended.select_related("task"):
+            self.ended.add(run.pk)
+            is_retried = run.error == FAILED and "retry" in run.task.metadata
+            self.again[run.task_id] += is_retried or run.error in (WORKER_LOST, PROJECT_PAUSED)
+        for key, number in Counter(Run.objects.values_list("task_id", flat=True)).items():
+            assert number <= self.again[key] + 1, "it was run twice for one trigger"
+
+
+def settled_or_explained(project: Project) -> None:
+    """Fail unless the project is completed, or each task that is left says what it waits for, one of a reason."""
+    project.refresh_from_db()
+    left = {str(key) for key in project.tasks.unresolved().values_list("pk", flat=True)}
+    if not left:
+        assert project.status == "completed"
+        return
+    reasons = waiting_for(project, querysets.tasks().filter(project=project))
+    assert set(reasons) == left
+    assert any(not reason.startswith("blocked by '") for reason in reasons.values())
+    assert not {"waits for a slot"} & set(reasons.values()), "nothing runs, and yet it waits for a slot"
+
+
+def do_what_people_do(project: Project, agent, watch: Watch) -> bool:
+    """Let people do their tasks and give the rest an agent; tell whether there was anything to do."""
+    mine = project.tasks.unresolved().filter(task_type="human", announced_at__isnull=False)
+    orphans = project.tasks.unresolved().filter(task_type="agent", assignees__isnull=True)
+    failed = project.tasks.filter(status="blocked")
+    acts = [(mine, "done"), (failed, "assigned")]
+    found = [(task, status) for rows, status in acts for task in rows]
+    for task, status in found:
+        watch.again[task.pk] += status == "assigned"
+        tasks.set_status(task, status)
+    for task in list(orphans):
+        tasks.assign(task, [agent])
+        found.append((task, ""))
+    return bool(found)
