@@ -60,6 +60,7 @@ LISTS = {  # path → the plural of its envelope, the default limit
     "tasks/{tasks}/messages": ("messages", 100),
     "tasks/{tasks}/documents": ("documents", 100),
     "tasks/{tasks}/runs": ("runs", 100),
+    "tasks/{tasks}/reviews": ("reviews", 100),
     "documents/{documents}/versions": ("versions", 100),
     "deliverables/{documents}/versions": ("versions", 100),
     "projects/{projects}/files": ("files", 100),

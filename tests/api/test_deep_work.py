@@ -44,7 +44,13 @@ def test_the_plan_has_project_tasks_progress_requirements_levels_and_goal(api):
     assert plan["task_level_map"] == {
         str(task.pk): level for task, level in ((outline, 0), (cover, 0), (chapter, 1), (book, 2))
     }
-    assert plan.keys() == read.keys() | {"prd", "execution_levels", "task_level_map", "goal_analysis"}
+    assert plan.keys() == read.keys() | {
+        "prd",
+        "execution_levels",
+        "task_level_map",
+        "goal_analysis",
+        "waiting_for",
+    }
 
 
 def test_a_plan_of_nothing_is_empty(api):
@@ -177,13 +183,15 @@ def test_a_task_of_another_project_is_not_skipped(api):
         assert (answer.status_code, answer.json()) == (404, {"detail": f"{noun} not found"})
 
 
-def test_a_task_whose_run_waits_for_a_slot_is_not_skipped(api):
+def test_a_task_whose_run_waits_for_a_slot_is_skipped_with_it(api):
     make.limit(1)
     make.run()
     project = make.project()
     task = make.task(project=project)
-    make.run(task, when_full="queue")
-    assert api.post(f"{DEEP_WORK}{project.pk}/tasks/{task.pk}/skip").status_code == 409
+    run = make.run(task, when_full="queue")
+    assert api.post(f"{DEEP_WORK}{project.pk}/tasks/{task.pk}/skip").json()["task"]["status"] == "skipped"
+    run.refresh_from_db()
+    assert (run.status, run.error) == ("stopped", "The task was skipped")
 
 
 # ---------------------------------------------------------------- completion
