@@ -9,12 +9,13 @@ from typing import Any
 
 from django.conf import settings
 
+from agents import folders
 from mission_control.models import Project
 from mission_control.runs.errors import Invalid, NotFound
 
 MOST_ENTRIES = 10_000  # of a folder; an agent may unpack half a million
 CONTENT_BYTES = 10 * 1024 * 1024
-PATH_CHARS = 4_096
+PATH_CHARS = folders.PATH_CHARS
 
 
 def inside_projects(path: str) -> Path | None:
@@ -87,31 +88,15 @@ def _root(project: Project) -> Path:
 
 def _inside(project: Project, path: str) -> Path:
     """Return the real path that `path` leads to from the project's folder. Raises Invalid if that is out of it."""
-    root = _root(project)
-    real = None
-    with suppress(ValueError, RuntimeError):  # a NUL; links in a circle
-        real = (root / path).resolve()
-    if real is None or not real.is_relative_to(root) or len(path) > PATH_CHARS:
-        raise Invalid("path", "The path does not lead into the project's folder.")
-    return real
+    try:
+        return folders.inside(_root(project), path)
+    except folders.Outside:
+        raise Invalid("path", "The path does not lead into the project's folder.") from None
 
 
 def _open(project: Project, path: str) -> int:
-    """Open what lies at a path in the project's folder, for reading. Raises Invalid, OSError.
-
-    Links are followed before the check, and none after it: one that is put there meanwhile leads nowhere. Not
-    blocking: a named pipe would wait for a writer.
-    """
-    real, flags = _inside(project, path), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    root = _root(project)
-    descriptor = os.open(root.parent, flags)
-    for part in (root.name, *real.relative_to(root).parts):
-        try:
-            inner = os.open(part, flags, dir_fd=descriptor)
-        finally:
-            os.close(descriptor)
-        descriptor = inner
-    return descriptor
+    """Open what lies at a path in the project's folder, for reading. Raises Invalid, OSError."""
+    return folders.opened(_root(project), _inside(project, path))
 
 
 def _entries(folder: Path | int) -> list[dict[str, Any]]:

@@ -13,12 +13,14 @@ from agents.models import Agent
 from mission_control.feed import OBJECTS_AT_ONCE, note, touching
 from mission_control.models import Activity, Assignment, Project, Run
 from mission_control.runs.errors import HasActiveRuns, Invalid, NotFound
+from mission_control.runs.limits import read_limits
 
 
 def create(**fields: Any) -> Agent:
-    """Create an agent. Raises Invalid for an unknown backend or options that it does not take."""
+    """Create an agent. Raises Invalid for an unknown backend, and for options or limits that there are not."""
     agent = Agent(**fields)
     _check_backend(agent)
+    _check_limits(agent)
     with transaction.atomic():
         agent.save(force_insert=True)
         note(Activity.Type.AGENT_STATUS_CHANGED, f"Agent created: {agent.name}, {agent.role}", agent=agent)
@@ -34,6 +36,8 @@ def change(agent: Agent, **fields: Any) -> Agent:
             setattr(agent, name, value)
         if {"backend", "backend_options"} & changes.keys():
             _check_backend(agent)
+        if "metadata" in changes:
+            _check_limits(agent)
         if changes:
             agent.save(update_fields=[*changes, "session_key", "updated_at"])
             told = f"{agent.name} is now {agent.status}" if "status" in changes else f"Agent updated: {agent.name}"
@@ -104,3 +108,12 @@ def _check_backend(agent: Agent) -> None:
         registry.check_options(agent.backend, agent.backend_options)
     except registry.OptionsError as error:
         raise Invalid("backend_options", f"{error}.") from None
+
+
+def _check_limits(agent: Agent) -> None:
+    if "limits" not in agent.metadata:
+        return
+    try:
+        read_limits(agent.metadata["limits"])
+    except ValueError as error:
+        raise Invalid("metadata", str(error)) from None

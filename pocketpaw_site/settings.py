@@ -67,6 +67,13 @@ PROMPT_BUDGET_CHARS = env.int(
 MAX_OUTPUT_CHARS = env.int(
     "MISSION_CONTROL_MAX_OUTPUT_CHARS", 5_000_000, validate=validate.Range(1_000, 5_000_000)
 )
+# Limits of each run beside those of time and output; an agent may have stricter ones. 0: none.
+MAX_IDLE_SECONDS = env.int("MISSION_CONTROL_MAX_IDLE_SECONDS", 1800, validate=validate.Range(0, 7 * 86400))
+MAX_TOTAL_TOKENS = env.int("MISSION_CONTROL_MAX_TOTAL_TOKENS", 0, validate=validate.Range(0, 1_000_000_000))
+MAX_COST_USD = env.float("MISSION_CONTROL_MAX_COST_USD", 0.0, validate=validate.Range(0, 1_000_000))
+# How often a call of an agent that failed for a reason that passes is made again; the first pause, which grows.
+RETRIES = env.int("MISSION_CONTROL_RETRIES", 4, validate=validate.Range(0, 20))
+RETRY_SECONDS = env.float("MISSION_CONTROL_RETRY_SECONDS", 2.0, validate=validate.Range(0.05, 300))
 SAMPLE_PROJECT = env.bool("MISSION_CONTROL_SAMPLE", True)
 MAX_BODY_BYTES = DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024 * 1024
 PROJECTS_DIR = DATA_DIR / "projects"
@@ -108,6 +115,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "pocketpaw_site.http.Compression",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",

@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from agents.backends.base import Backend, BackendError, BackendEvent, EventType, Usage
+from agents.backends.base import Backend, BackendError, BackendEvent, EventType, TransientError, Usage
 
 NAMES = {
     "scripted": "tests.backends.Scripted",
@@ -12,6 +12,8 @@ NAMES = {
     "broken": "tests.backends.Broken",
     "leaving": "tests.backends.Leaving",
     "sulking": "tests.backends.Sulking",
+    "spending": "tests.backends.Spending",
+    "flaky": "tests.backends.Flaky",
 }
 
 
@@ -99,3 +101,37 @@ class Sulking(Scripted):
             await asyncio.sleep(3600)
         except asyncio.CancelledError:
             raise RuntimeError("not like this") from None
+
+
+class Spending(Scripted):
+    """Says a word, tells what it took, and goes on."""
+
+    name = "spending"
+
+    async def stream(self, prompt, options, workdir):
+        yield says("word")
+        yield Usage(**options)
+        yield says(" by word")
+
+
+class Flaky(Scripted):
+    """Fails in its first calls, as its option `failures` says of each, and then does as it is told.
+
+    Its folder holds a line for each call.
+    """
+
+    name = "flaky"
+
+    async def stream(self, prompt, options, workdir):
+        with (workdir / "calls").open("a+") as calls:
+            calls.write("called\n")
+            calls.seek(0)
+            number = len(calls.readlines())
+        if number <= len(options["failures"]):
+            failure = {"message": "Too many requests (HTTP 429)", **options["failures"][number - 1]}
+            for type, text in failure.pop("events", []):
+                yield says(text, EventType(type))
+            yield Usage(**failure.pop("usage", {}))
+            raise TransientError(failure.pop("message"), **failure)
+        async for item in super().stream(prompt, options, workdir):
+            yield item

@@ -44,31 +44,71 @@ class Usage:
     output_tokens: int | None = None
     cost_usd: float | None = None
 
+    def __add__(self, later: "Usage") -> "Usage":
+        """Return what both took together; what one of them does not know is not made up."""
+
+        def total(name: str) -> Any:
+            known = [value for one in (self, later) if (value := getattr(one, name)) is not None]
+            return sum(known) if known else None
+
+        return Usage(later.model or self.model, total("input_tokens"), total("output_tokens"), total("cost_usd"))
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """The agent's own name of this conversation. A later run of the task may go on with it."""
+
+    id: str
+
 
 class BackendError(Exception):
     """The agent failed. The message is for people and says what to do; it holds no key and no path."""
 
 
+class TransientError(BackendError):
+    """The agent failed for a reason that passes: too many requests, a server's fault, a dropped connection.
+
+    The call is made again after a pause, of `retry_after_seconds` where the other side named a time, but only if
+    the agent had said and done nothing yet. `safe_to_retry`: even then, for a new call goes on where this one
+    broke off, and repeats nothing.
+    """
+
+    def __init__(
+        self, message: str, *, retry_after_seconds: float | None = None, safe_to_retry: bool = False
+    ) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+        self.safe_to_retry = safe_to_retry
+
+
 class Backend(ABC):
     """An adapter to some kind of agent. One file, one class, one line in the registry.
 
-    The class is instantiated once for each run, without arguments.
+    The class is instantiated for each call, without arguments.
     """
 
     name: ClassVar[str]
     display_name: ClassVar[str]
     capabilities: ClassVar[tuple[str, ...]] = ()  # of: streaming, tools, thinking, usage, sessions
     options_schema: ClassVar[dict[str, Any]]  # JSON Schema (2020-12) of backend_options; refuses unknown keys
+    # With the capability `sessions`: the conversation to go on with, set before `stream` is called. Where it is
+    # gone the agent begins a new one, and says so in a status event.
+    earlier_session: str = ""
 
     @classmethod
     @abstractmethod
     def missing(cls) -> str | None:
         """Return what must be installed or set before this backend can run, None when it can."""
 
+    @classmethod
+    def missing_for(cls, options: Mapping[str, Any]) -> str | None:
+        """Return what is missing for an agent with these options, None when it could run."""
+        return cls.missing()
+
     @abstractmethod
     def stream(
         self, prompt: str, options: Mapping[str, Any], workdir: Path
-    ) -> AsyncGenerator[BackendEvent | Usage, None]:
+    ) -> AsyncGenerator[BackendEvent | Usage | Session, None]:
         """Yield what the agent says and does until it is done. Its `aclose` ends it early.
         `options` have been checked against `options_schema`. `workdir` exists and is the agent's to use.
         Raises BackendError when the agent fails; everything yielded before stands.

@@ -8,7 +8,6 @@ nothing of the server's (agents/isolation.py).
 import asyncio
 import codecs
 import json
-import os
 import secrets
 import shutil
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
@@ -18,15 +17,14 @@ from typing import Any, ClassVar
 
 from agents import isolation
 from agents.backends.base import Backend, BackendError, BackendEvent, EventType, Usage
-from agents.backends.processes import LimitReached, Order, Program, started
+from agents.backends.processes import LINE_BYTES, LimitReached, Order, Program, lines_of, started
 from agents.backends.programs.allowed import PROMPT_FILE, Definition, allowed
 from agents.backends.programs.formats import READERS, Reader
-from agents.backends.programs.presets import COMMON_ENV, COMMON_READABLE, PRESETS
+from agents.backends.programs.orders import Prompt, order_of
+from agents.backends.programs.presets import PRESETS
 from agents.redaction import shown_error
 
-LINE_BYTES = 8_000_000  # a longer line is left out: one that never ends would fill the memory
 NOTICE_CHARS = 500
-LAST_LINES = 3
 
 _NAME = {
     "type": "string",
@@ -129,21 +127,7 @@ def _order(definition: Definition, options: Mapping[str, Any], prompt: str, work
     if definition.prompt == "file":
         prompt_file = workdir / f".prompt-{secrets.token_hex(8)}.md"
         argv = [word.replace(PROMPT_FILE, str(prompt_file)) for word in argv]
-    environment = _environment(definition)
-    try:
-        how = isolation.method(allowed().isolation)
-    except isolation.IsolationError as error:
-        raise BackendError(f"Agents are to run apart, and cannot: {error}") from None
-    start = isolation.apart(how, argv, _sight(definition, argv[0], workdir, environment), environment)
-    return Order(
-        argv=start.argv,
-        environment={**environment, **start.environment},
-        workdir=workdir,
-        prompt=prompt.encode(errors="replace"),
-        prompt_file=prompt_file,
-        through=start.through,
-        spares_first=start.wrapped,
-    )
+    return order_of(definition, argv, workdir, Prompt(prompt.encode(errors="replace"), prompt_file))
 
 
 def _argv(definition: Definition, options: Mapping[str, Any]) -> list[str]:
@@ -159,34 +143,6 @@ def _argv(definition: Definition, options: Mapping[str, Any]) -> list[str]:
             raise BackendError(f"The operator lets agents of `{definition.name}` choose no such model; {choice}")
         argv += [definition.model_option, model]
     return argv
-
-
-def _environment(definition: Definition) -> dict[str, str]:
-    environment = {}
-    for entry in (*COMMON_ENV, *definition.env):
-        name, is_set, value = entry.partition("=")
-        if is_set:
-            environment[name] = value
-        elif name in os.environ:
-            environment[name] = os.environ[name]
-    return environment
-
-
-def _sight(definition: Definition, program: str, workdir: Path, environment: Mapping[str, str]) -> isolation.Sight:
-    home = Path(environment.get("HOME", "/nonexistent"))
-
-    def at_home(path: str) -> Path:
-        return home / path.removeprefix("~/") if path.startswith("~/") else Path(path)
-
-    return isolation.Sight(
-        workdir=workdir,
-        readable=[
-            *isolation.files_of(program, home=home),
-            *map(at_home, (*COMMON_READABLE, *definition.readable)),
-        ],
-        writable=[at_home(path) for path in definition.writable],
-        closed=allowed().closed,
-    )
 
 
 # ---------------------------------------------------------------- what it says
@@ -209,26 +165,16 @@ async def _text(output: AsyncIterator[bytes]) -> AsyncIterator[BackendEvent]:
 
 async def _lines(output: AsyncIterator[bytes], reader: Reader) -> AsyncIterator[BackendEvent | Usage]:
     """Yield what the lines mean."""
-    begun: list[bytes] = []
-    size = 0
-    async for piece in output:
-        *ended, rest = piece.split(b"\n")
-        for line in ended:
-            for item in _meaning(begun, size + len(line), line, reader):
-                yield item
-            begun, size = [], 0
-        size += len(rest)
-        begun = [*begun, rest] if size <= LINE_BYTES else []
-    for item in _meaning(begun, size, b"", reader):
-        yield item
+    async for line, size in lines_of(output):
+        for item in _meaning(line, size, reader):
+            yield item
 
 
-def _meaning(begun: list[bytes], size: int, end: bytes, reader: Reader) -> Iterator[BackendEvent | Usage]:
+def _meaning(line: bytes, size: int, reader: Reader) -> Iterator[BackendEvent | Usage]:
     """Yield what one line means. What is no JSON object is a notice: a banner, a warning."""
     if size > LINE_BYTES:
         yield BackendEvent(EventType.STATUS, f"A line of {size:,} bytes was left out")
         return
-    line = b"".join([*begun, end]).strip()
     if not line:
         return
     try:
@@ -246,6 +192,5 @@ def _check_end(definition: Definition, program: Program, reader: Reader | None) 
     if reader is not None and reader.failure:
         raise BackendError(shown_error(f"`{definition.name}` failed: {reader.failure}"))
     if program.exit_status:
-        lines = [line for line in program.last_words().splitlines() if line.strip()]
-        words = f": {' / '.join(lines[-LAST_LINES:])}" if lines else ""
+        words = f": {said}" if (said := program.last_words()) else ""
         raise BackendError(shown_error(f"`{definition.name}` ended with exit status {program.exit_status}{words}"))

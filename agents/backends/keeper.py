@@ -1,14 +1,16 @@
 """The process between a worker and an agent's program: it sees to it that nothing of the program outlives its run.
 
 Started as a script, as the user that the program runs as. On standard input it gets one line of JSON, the prompt's
-bytes, and then nothing, until that is closed: by a stop, or by the kernel when the worker was killed. Then it ends
-whatever descends from it, in whatever process group or session: TERM, and after the grace KILL. It does the same
-when the program has ended by itself, and exits as that did. Only the standard library, and no import of ours.
+bytes, and then nothing; in a dialogue more lines for the program, of which an empty one ends its input. When that
+is closed, by a stop or by the kernel because the worker was killed, it ends whatever descends from it, in whatever
+process group or session: TERM, and after the grace KILL. It does the same when the program has ended by itself,
+and exits as that did. Only the standard library, and no import of ours.
 """
 
 import ctypes
 import json
 import os
+import queue
 import select
 import signal
 import subprocess
@@ -34,6 +36,9 @@ class Keeper:
         self.grace_seconds: float = order["grace_seconds"]
         self.spares_first: bool = order["spares_first"]
         self.prompt_file = order["prompt_file"]
+        self.is_dialogue: bool = order["is_dialogue"]
+        self._input: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._line = b""  # the begun one of a dialogue
         self.status: int | None = None  # of the program, as a shell gives it
         self._wake, wake = os.pipe()
         for end in (self._wake, wake):
@@ -65,19 +70,31 @@ class Keeper:
         for descriptor in (1, 2):  # theirs alone: their end is to be seen
             os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
         if process.stdin is not None:
-            threading.Thread(target=_write, args=[process.stdin, prompt], daemon=True).start()
+            self._input.put(prompt)
+            if not self.is_dialogue:
+                self._input.put(None)
+            threading.Thread(target=_write, args=[process.stdin, self._input], daemon=True).start()
 
     def keep(self) -> int:
         """Wait for the program's end, or for the order to end it; return its status when nothing is left."""
         while self.status is None and not self.told_to_stop:
             readable, _, _ = select.select([0, self._wake], [], [])
             self.reap()
-            if 0 in readable and not os.read(0, 1024):
+            if 0 in readable and not self._hear():
                 break
         self.end()
         if self.prompt_file:
             Path(self.prompt_file).unlink(missing_ok=True)
         return 128 + signal.SIGKILL if self.status is None else self.status
+
+    def _hear(self) -> bool:
+        """Pass on what is said to the program; return False at the order to end it."""
+        piece = os.read(0, 1 << 16)
+        if self.is_dialogue:
+            *lines, self._line = (self._line + piece).split(b"\n")
+            for line in lines:
+                self._input.put(line + b"\n" if line else None)
+        return bool(piece)
 
     def reap(self) -> None:
         """Take the status of whatever has ended."""
@@ -125,10 +142,12 @@ def _die_with(keeper: int) -> Callable[[], None]:
     return die_with
 
 
-def _write(stdin: Any, prompt: bytes) -> None:
-    """Write the prompt; a program that does not read it may do so."""
+def _write(stdin: Any, pieces: "queue.SimpleQueue[bytes | None]") -> None:
+    """Write what comes, until None; a program that does not read it may do so."""
     with suppress(OSError), stdin:
-        stdin.write(prompt)
+        while (piece := pieces.get()) is not None:
+            stdin.write(piece)
+            stdin.flush()
 
 
 def _signal(send: Callable[[int, int], None], pid: int, number: int) -> None:

@@ -21,7 +21,9 @@ from agents.isolation import PYTHON, SYSTEM_PATH
 
 KEEPERS_ENVIRONMENT = {"PATH": SYSTEM_PATH, "LC_ALL": "C.UTF-8"}  # nothing of ours
 READ_BYTES = 65_536
+LINE_BYTES = 8_000_000  # a longer line is left out: one that never ends would fill the memory
 STDERR_BYTES = 8_192  # of the end, for the error
+LAST_LINES = 3
 GRACE_SECONDS = 1.0  # from TERM to KILL: a stop has two seconds, the look for it included
 END_SECONDS = 1.9  # for the keeper to be done; then it is killed, and the program with it
 
@@ -51,6 +53,7 @@ class Order:
     prompt_file: Path | None = None  # the prompt comes there instead of on standard input
     through: Sequence[str] = ()
     spares_first: bool = False  # the first process is a wrapper, whose end would be KILL for the program
+    is_dialogue: bool = False  # its input goes on: see `Program.say`
 
     def line(self) -> bytes:
         order = {
@@ -61,6 +64,7 @@ class Order:
             "prompt_file": str(self.prompt_file) if self.prompt_file else None,
             "grace_seconds": GRACE_SECONDS,
             "spares_first": self.spares_first,
+            "is_dialogue": self.is_dialogue,
         }
         return json.dumps(order).encode() + b"\n"
 
@@ -128,9 +132,17 @@ class Program:
             return LimitReached(f"ran longer than the limit of {self.limits.seconds:g} seconds")
         return LimitReached(f"was silent for the limit of {self.limits.idle_seconds:g} seconds")
 
+    async def say(self, line: bytes) -> None:
+        """Give it another line in a dialogue, without the line's end; an empty one is the end of its input."""
+        assert self._process.stdin is not None, "it was asked for"
+        with suppress(ConnectionError):  # its last words say why it has gone
+            self._process.stdin.write(line + b"\n")
+            await self._process.stdin.drain()
+
     def last_words(self) -> str:
-        """Return the end of what it wrote to standard error."""
-        return self._stderr.decode(errors="replace").strip()
+        """Return the last lines that it wrote to standard error, in one; empty when it wrote none."""
+        lines = [line for line in self._stderr.decode(errors="replace").splitlines() if line.strip()]
+        return " / ".join(lines[-LAST_LINES:])
 
     async def _drain_stderr(self, stderr: asyncio.StreamReader) -> None:
         while piece := await stderr.read(READ_BYTES):
@@ -150,6 +162,21 @@ class Program:
             await self._gone
         finally:
             self._drain.cancel()
+
+
+async def lines_of(output: AsyncIterator[bytes]) -> AsyncIterator[tuple[bytes, int]]:
+    """Yield each line, without the blanks around it, and its size in bytes; empty when that is over LINE_BYTES."""
+    begun: list[bytes] = []
+    size = 0
+    async for piece in output:
+        *ended, rest = piece.split(b"\n")
+        for line in ended:
+            size += len(line)
+            yield b"".join([*begun, line]).strip() if size <= LINE_BYTES else b"", size
+            begun, size = [], 0
+        size += len(rest)
+        begun = [*begun, rest] if size <= LINE_BYTES else []
+    yield b"".join(begun).strip(), size
 
 
 @asynccontextmanager

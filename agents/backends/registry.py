@@ -21,10 +21,10 @@ logger = logging.getLogger(__name__)
 BUILT_IN = {
     "demo": "agents.backends.demo.Demo",
     "pydantic_ai": "agents.backends.pydantic_ai.PydanticAI",
-    "claude_agent_sdk": "agents.backends.unavailable.ClaudeAgentSDK",
+    "claude_agent_sdk": "agents.backends.claude.ClaudeAgentSDK",
     "command": "agents.backends.command.Command",
-    "openai_agents": "agents.backends.unavailable.OpenAIAgents",
-    "google_adk": "agents.backends.unavailable.GoogleADK",
+    "openai_agents": "agents.backends.pydantic_ai.OpenAIAgents",
+    "google_adk": "agents.backends.pydantic_ai.GoogleADK",
     "codex_cli": "agents.backends.command.CodexCLI",
     "opencode": "agents.backends.command.OpenCode",
     "copilot_sdk": "agents.backends.command.Copilot",

@@ -19,6 +19,7 @@ from mission_control.admin.base import ReadOnly
 from mission_control.admin.live import Live
 from mission_control.models import Run, RunEvent
 from mission_control.runs import events
+from mission_control.runs.limits import dollars
 
 EVENTS_A_PAGE = 100
 SHOWN_CHARS = 10_000
@@ -42,6 +43,8 @@ class RunAdmin(Live, ReadOnly):
         "state",
         "slot",
         "attempt",
+        "tokens",
+        "cost",
         "queued_at",
         "finished_at",
         "error",
@@ -56,6 +59,15 @@ class RunAdmin(Live, ReadOnly):
     @admin.display(description="Status", ordering="status")
     def state(self, run: Run) -> SafeString:
         return badge(run)
+
+    @admin.display(description="Tokens in + out")
+    def tokens(self, run: Run) -> str | None:
+        known = [f"{number:,}" for number in (run.input_tokens, run.output_tokens) if number is not None]
+        return " + ".join(known) or None
+
+    @admin.display(description="Cost", ordering="cost_usd")
+    def cost(self, run: Run) -> str | None:
+        return None if run.cost_usd is None else dollars(run.cost_usd)
 
     @admin.display(description="Prompt")
     def prompt_begins(self, run: Run) -> SafeString | str:

@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 from agents.models import Agent
-from mission_control import documents, projects, tasks, team
+from mission_control import documents, projects, tasks, team, usage
 from mission_control.admin.actions import ProjectActions, TaskActions
 from mission_control.admin.badges import badge, linked_badge
 from mission_control.admin.base import ByVerbs, ReadOnly
@@ -45,7 +45,11 @@ class AgentAdmin(ByVerbs):
     list_filter = ["backend", "level", DerivedStatus]
     sortable_by = ["name", "role", "backend", "level", "last_heartbeat", "updated_at"]
     search_fields = ["name", "role", "id"]
-    readonly_fields = ["id", "state", "last_heartbeat", "created_at", "updated_at"]
+    readonly_fields = ["id", "state", "last_heartbeat", "took", "created_at", "updated_at"]
+
+    @admin.display(description="Its runs took")
+    def took(self, agent: Agent) -> str:
+        return usage.told(usage.worked().filter(agent=agent))
 
     @admin.display(description="Status")
     def state(self, agent: Any) -> str:
@@ -77,6 +81,7 @@ class TaskAdmin(Live, TaskActions, ByVerbs):
         "status",
         "assigned",
         "last_run",
+        "took",
         "started_at",
         "completed_at",
         "created_at",
@@ -99,6 +104,7 @@ class TaskAdmin(Live, TaskActions, ByVerbs):
         "active_description",
         "metadata",
         "last_run",
+        "took",
         "started_at",
         "completed_at",
         "created_at",
@@ -112,6 +118,10 @@ class TaskAdmin(Live, TaskActions, ByVerbs):
     @admin.display(description="Newest run")
     def run(self, task: Task) -> SafeString | str:
         return linked_badge(task.last_run)
+
+    @admin.display(description="Its runs took")
+    def took(self, task: Task) -> str:
+        return usage.told(usage.worked().filter(task=task))
 
     @admin.display(description="Assignees")
     def assigned(self, task: Task) -> str:
@@ -138,7 +148,11 @@ class ProjectAdmin(ProjectActions, ByVerbs):
     sortable_by = ["updated_at"]
     search_fields = ["title", "id"]
     raw_id_fields = ["planner_agent", "team_agents", "prd_document"]
-    readonly_fields = ["id", "started_at", "completed_at", "created_at", "updated_at"]
+    readonly_fields = ["id", "took", "started_at", "completed_at", "created_at", "updated_at"]
+
+    @admin.display(description="Its runs took")
+    def took(self, project: Project) -> str:
+        return usage.told(usage.worked().filter(project=project))
 
     @admin.display(description="Status", ordering="status")
     def state(self, project: Project) -> SafeString:

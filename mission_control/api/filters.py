@@ -1,5 +1,7 @@
 """What lists can be narrowed by. Ids are typed, not picked from a list; a malformed one is an error (400)."""
 
+import re
+from datetime import UTC, date, datetime, time
 from typing import Any
 
 from django import forms
@@ -8,6 +10,7 @@ from django.db.models import Q, QuerySet
 from django_filters import rest_framework as filters
 
 from agents.models import Agent
+from mission_control import usage
 from mission_control.models import Deliverable, Notification, Project, Run, Task
 from mission_control.models.tags import TaggedAny
 from mission_control.models.task import priority_rank
@@ -115,3 +118,53 @@ class NotificationFilter(filters.FilterSet):
     agent_id = filters.UUIDFilter()
     undelivered_only = MissingFilter("delivered_at")
     unread_only = MissingFilter("read_at")
+
+
+class DayField(forms.DateField):
+    """A day as ISO 8601 writes it, and in no other way."""
+
+    def to_python(self, value: Any) -> date | None:
+        if not value:
+            return None
+        try:
+            if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
+                return date.fromisoformat(value)
+        except ValueError:
+            pass
+        raise ValidationError("Must be a day such as 2026-11-23.")
+
+
+class DayFilter(filters.DateFilter):
+    """Rows whose run ended on that day of UTC, or on a later (`gte`) or earlier (`lte`) one."""
+
+    field_class = DayField
+
+    def __init__(self, lookup_expr: str, moment: time, label: str) -> None:
+        super().__init__(field_name="finished_at", lookup_expr=lookup_expr, label=label)
+        self.moment = moment
+
+    def filter(self, rows: QuerySet[Any], value: date | None) -> QuerySet[Any]:
+        return super().filter(rows, value and datetime.combine(value, self.moment, UTC))
+
+
+class GroupBy(filters.BaseCSVFilter, filters.ChoiceFilter):
+    """`a,b`: a row for each pair that there is. Turns the runs into sums, so that it stands last."""
+
+    def __init__(self) -> None:
+        super().__init__(choices=[(name, name) for name in usage.GROUPS], label="Group by (default: day)")
+
+    def filter(self, rows: QuerySet[Any], value: list[str] | None) -> QuerySet[Any]:
+        wanted = [name for name in value or [] if name]
+        return usage.sums(rows, by=list(dict.fromkeys(wanted)) or ["day"])
+
+
+# `from` is a word of Python's, which no class body can assign.
+UsageFilter = type(
+    "UsageFilter",
+    (filters.FilterSet,),
+    {
+        "from": DayFilter("gte", time.min, "From this day on"),
+        "to": DayFilter("lte", time.max, "To the end of this day"),
+        "group_by": GroupBy(),
+    },
+)

@@ -20,6 +20,7 @@ from mission_control.api.views.projects import FileContentView, ProjectViews
 from mission_control.api.views.runs import CapacityView, RunViews
 from mission_control.api.views.schema import DocsView, SchemaView
 from mission_control.api.views.tasks import TaskViews
+from mission_control.api.views.usage import UsageViews
 
 BASE, DEEP_WORK = "api/mission-control/", "api/deep-work/"
 LIST: dict[str, Any] = {"get": "list", "post": "create"}
@@ -102,6 +103,7 @@ urlpatterns = [
     *action("runs/<str:pk>/stop", RunViews, "stop", post="stop"),
     *action("runs/<str:pk>/events", RunViews, "events", get="events"),
     *both(f"{BASE}runs/<str:pk>/stream", StreamView.as_view(), "api-runs-stream"),
+    *both(f"{BASE}usage", UsageViews.as_view({"get": "list"}, suffix="List"), "api-usage"),
     *both(f"{BASE}tokens", TokenViews.as_view(LIST, suffix="List"), "api-tokens"),
     *both(
         f"{BASE}tokens/<str:pk>", TokenViews.as_view({"get": "retrieve", "delete": "destroy"}), "api-tokens-one"

@@ -1,7 +1,9 @@
 """Runs, the states between which they move, and their events."""
 
 import uuid
-from typing import Self
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, Self
 
 from django.conf import settings
 from django.db import models
@@ -10,6 +12,11 @@ from django.db.models import Q
 from agents.models import Agent
 from mission_control.models.project import Project
 from mission_control.models.task import Task, priority_rank
+
+MODEL_CHARS = 200
+MOST_TOKENS = 10**15
+MOST_USD = 10**8
+SMALLEST_USD = Decimal("1e-10")
 
 
 class RunStatus(models.TextChoices):
@@ -108,7 +115,12 @@ class Run(models.Model):
     last_seq = models.PositiveIntegerField(default=0)
     prompt = models.TextField(blank=True)
     output = models.TextField(blank=True)
-    usage = models.JSONField(default=dict, blank=True)
+
+    # What it took. Null, and a model that is empty: not known, which is not nothing.
+    model = models.CharField(max_length=MODEL_CHARS, blank=True)
+    input_tokens = models.PositiveBigIntegerField(null=True, blank=True)
+    output_tokens = models.PositiveBigIntegerField(null=True, blank=True)
+    cost_usd = models.DecimalField(max_digits=19, decimal_places=10, null=True, blank=True)
 
     objects = RunQuerySet.as_manager()
 
@@ -123,7 +135,14 @@ class Run(models.Model):
             # Without it SQLite goes through all that an agent ever ran to find what it runs now.
             models.Index(fields=["agent", "status"], name="run_agent_status"),
             models.Index(fields=["kind", "-queued_at", "id"], name="run_kind_newest"),
-            models.Index(fields=["finished_at"], name="run_finished"),
+            # All that the sums of usage read: behind the long texts of a million rows it would take minutes.
+            models.Index(
+                fields=[
+                    *("finished_at", "started_at", "agent", "project", "task", "model"),
+                    *("input_tokens", "output_tokens", "cost_usd"),
+                ],
+                name="run_usage",
+            ),
         ]
         constraints = [
             models.UniqueConstraint(fields=["slot"], condition=Q(status__in=HOLDING), name="one_run_a_slot"),
@@ -168,6 +187,38 @@ class Run(models.Model):
         if self.started_at is None or self.finished_at is None:
             return None
         return round((self.finished_at - self.started_at).total_seconds(), 3)
+
+    @property
+    def usage(self) -> dict[str, Any]:
+        """What the run took, as the API tells it: None where unknown."""
+        return {
+            "model": self.model or None,
+            "input_tokens": self.input_tokens,
+            "output_tokens": self.output_tokens,
+            "cost_usd": None if self.cost_usd is None else float(self.cost_usd),
+        }
+
+
+def usage_columns(usage: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the columns that keep a usage. What is no amount is not known."""
+    cost = _amount(usage.get("cost_usd"), most=MOST_USD)
+    return {
+        "model": str(usage.get("model") or "")[:MODEL_CHARS],
+        "input_tokens": _whole(usage.get("input_tokens")),
+        "output_tokens": _whole(usage.get("output_tokens")),
+        "cost_usd": None if cost is None else Decimal(str(cost)).quantize(SMALLEST_USD),
+    }
+
+
+def _whole(value: Any) -> int | None:
+    amount = _amount(value, most=MOST_TOKENS)
+    return None if amount is None else int(amount)
+
+
+def _amount(value: Any, *, most: float) -> float | None:
+    """Return a number from 0 to `most`: a backend that anybody may have written says it, and no NaN compares."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return value if is_number and 0 <= value <= most else None
 
 
 class RunEvent(models.Model):

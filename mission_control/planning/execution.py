@@ -13,10 +13,11 @@ from agents.redaction import redact_secrets
 from mission_control.models import Run
 from mission_control.planning import plan
 from mission_control.planning.answers import BadAnswer, GoalAnalysis, TaskPlan, Team, markdown
-from mission_control.planning.prompts import STEPS, TITLES, Planning, build
+from mission_control.planning.prompts import STEPS, TITLES, Planning, build, cuts_of
 from mission_control.runs.errors import Refusal
 from mission_control.runs.events import storable
 from mission_control.runs.execution import Execution, Outcome, agent_of, persist, workdir_of
+from mission_control.runs.prompts import notice_of
 
 TRIES = 2  # an answer that cannot be used is sent back once, with what is wrong with it
 LISTED_AGENTS = 100
@@ -47,7 +48,7 @@ class PlanningExecution(Execution):
         return ""
 
     def count(self, usage: Usage) -> None:
-        self.usage = added(self.spent, usage)
+        self.usage = self.spent + usage
 
     async def hear(self, event: BackendEvent) -> None:
         if event.type == EventType.MESSAGE:
@@ -68,9 +69,12 @@ class PlanningExecution(Execution):
 
     async def answer_to(self, step: str, *, answer: str, error: str) -> str:
         """Call the agent once and return all that it said, as it is kept: without keys and passwords."""
-        budget_chars = settings.PROMPT_BUDGET_CHARS
-        prompt = storable(build(step, self.planning, budget_chars=budget_chars, answer=answer, error=error))
+        budget_chars = self.limits.prompt_chars
+        asked: Any = {"budget_chars": budget_chars, "answer": answer, "error": error}
+        prompt = storable(build(step, self.planning, **asked))
         await persist(self.keep_prompt, prompt)
+        if cut := cuts_of(step, self.planning, **asked):
+            await self.buffer.put(BackendEvent(EventType.STATUS, notice_of(cut, budget_chars=budget_chars)))
         self.spent, self.said = self.usage, []
         await self.read(prompt)
         return storable(redact_secrets("".join(self.said)))
@@ -163,13 +167,3 @@ def knowledge_of(run: Run) -> Planning:
 def _line_of(agent: Agent) -> str:
     specialties = ", ".join(str(specialty) for specialty in agent.specialties)
     return f"- {agent.name}: {agent.role}" + (f" (specialties: {specialties})" if specialties else "")
-
-
-def added(before: Usage, usage: Usage) -> Usage:
-    """Return what both took together; what one of them does not know is not made up."""
-
-    def total(name: str) -> Any:
-        known = [value for one in (before, usage) if (value := getattr(one, name)) is not None]
-        return sum(known) if known else None
-
-    return Usage(usage.model or before.model, total("input_tokens"), total("output_tokens"), total("cost_usd"))

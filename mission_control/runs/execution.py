@@ -10,7 +10,7 @@ import os
 import time
 import traceback
 import uuid
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -25,7 +25,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from agents.backends import registry
-from agents.backends.base import Backend, BackendError, BackendEvent, Usage
+from agents.backends.base import Backend, BackendError, BackendEvent, EventType, Session, Usage
 from agents.models import Agent
 from agents.redaction import redact
 from mission_control.broadcast import publish_events
@@ -33,10 +33,12 @@ from mission_control.frames import RunHeader
 from mission_control.logs import current_run
 from mission_control.models import Deliverable, Review, Run, RunEvent, Task
 from mission_control.runs import events
+from mission_control.runs.attempts import Patience, attempts
 from mission_control.runs.buffer import EventBuffer, OutputTooLong
 from mission_control.runs.errors import ClaimLost
 from mission_control.runs.lifecycle import claim, finish
-from mission_control.runs.prompts import Brief, Source, build_prompt
+from mission_control.runs.limits import Limits, OverLimit, Watch
+from mission_control.runs.prompts import Brief, Source, build_prompt, cuts_of, notice_of
 from mission_control.runs.workers import current_worker, is_closing
 
 FLUSH_SECONDS = 0.05
@@ -103,7 +105,7 @@ async def _execute(run_id: uuid.UUID, execution_of: "Callable[[Run], Execution]"
 
 def failure(error: BaseException) -> Outcome:
     """Return the outcome of a failure: its own words where they are for people, else that it was unexpected."""
-    if isinstance(error, BackendError | OutputTooLong):
+    if isinstance(error, BackendError | OutputTooLong | OverLimit):
         return Outcome(Status.ERROR, str(error) or "The agent failed without saying why")
     logger.error("unexpected failure: %s", redact("".join(traceback.format_exception(error))))
     return Outcome(Status.ERROR, f"Unexpected failure: {type(error).__name__}: {error}")
@@ -118,29 +120,30 @@ class Execution:
         assert run.claim_token is not None, "only a claimed run is carried out"
         self.claim = run.claim_token
         self.seq = run.last_seq
-        self.buffer = EventBuffer(max_output_chars=settings.MAX_OUTPUT_CHARS)
+        self.limits = Limits.of(run.agent)
+        self.watch = Watch(self.limits)
+        self.buffer = EventBuffer(max_output_chars=self.limits.output_chars)
         self.usage = Usage()
         self.stop_seen = asyncio.Event()
         self.agent_still_works = False
+        self.earlier_session = ""
 
     async def carry_out(self) -> Outcome:
-        """Run the agent until it is done, fails, is stopped, or runs out of time. Raises ClaimLost."""
+        """Run the agent until it is done, fails, is stopped, or reaches a limit. Raises ClaimLost."""
         prompt = await self.prepare()
         writer = asyncio.create_task(self.write())
         pulse = asyncio.create_task(self.pulse())
         reader = asyncio.create_task(self.work(prompt))
         stop = asyncio.create_task(self.stop_seen.wait())
+        limit = asyncio.create_task(self.watch.time_is_up())
         try:
-            await asyncio.wait(
-                {reader, stop, writer, pulse},
-                timeout=settings.RUN_TIMEOUT_SECONDS,
-                return_when=asyncio.FIRST_COMPLETED,
-            )
-            return await self.outcome_of(reader, writer, pulse)
+            await asyncio.wait({reader, stop, limit, writer, pulse}, return_when=asyncio.FIRST_COMPLETED)
+            return self.outcome_of(reader, limit, writer, pulse)
         finally:
             await self.cancel(reader)
             self.buffer.close()
             stop.cancel()
+            limit.cancel()
             try:
                 await writer  # never cancelled in mid-write; what is buffered at a stop is stored
             finally:
@@ -150,14 +153,21 @@ class Execution:
 
     async def prepare(self) -> str:
         """Return the prompt to begin with, kept on the run. Raises BackendError."""
-        return await persist(prepare, self.run)
+        prompt, notice = await persist(prepare, self.run, budget_chars=self.limits.prompt_chars)
+        if notice:
+            await self.buffer.put(BackendEvent(EventType.STATUS, notice))
+        return prompt
 
     async def work(self, prompt: str) -> None:
         """Do what the run is for: one call of the agent."""
         await self.read(prompt)
 
-    async def outcome_of(
-        self, reader: asyncio.Task[None], writer: asyncio.Task[None], pulse: asyncio.Task[None]
+    def outcome_of(
+        self,
+        reader: asyncio.Task[None],
+        limit: asyncio.Task[str],
+        writer: asyncio.Task[None],
+        pulse: asyncio.Task[None],
     ) -> Outcome:
         for inner in (writer, pulse):
             if inner.done() and (broken := inner.exception()):
@@ -165,26 +175,36 @@ class Execution:
         if self.stop_seen.is_set():
             return Outcome(Status.STOPPED)
         if not reader.done():
-            return Outcome(Status.ERROR, f"Ran longer than the limit of {settings.RUN_TIMEOUT_SECONDS} seconds")
+            return Outcome(Status.ERROR, limit.result())
         error = reader.exception()
         return Outcome(Status.COMPLETED) if error is None else failure(error)
 
     async def read(self, prompt: str) -> None:
-        """Call the agent with the prompt and hear it out."""
+        """Call the agent with the prompt and hear it out; again, where it fails for a reason that passes."""
         agent = agent_of(self.run)
-        name, options = agent.backend, agent.backend_options
-        backend: Backend = registry.get(name)()
-        registry.check_options(name, options)
-        stream = backend.stream(prompt, options, workdir_of(self.run))
+        registry.check_options(agent.backend, agent.backend_options)
+        self.earlier_session = await persist(earlier_session, self.run)
+        patience = Patience(settings.RETRIES, settings.RETRY_SECONDS)
+        stream = attempts(lambda: self.watch.listen(self.call(agent, prompt)), patience)
         try:
             async for item in stream:
                 if isinstance(item, Usage):
                     self.count(item)
+                    self.watch.check(self.usage)
+                elif isinstance(item, Session):
+                    await persist(note_session, self.run, item.id)
                 else:
                     await self.hear(item)
         finally:
             with suppress(RuntimeError):
                 await stream.aclose()
+
+    def call(self, agent: Agent, prompt: str) -> AsyncGenerator[BackendEvent | Usage | Session, None]:
+        """Return what the agent says and does when it is called once. Raises BackendError."""
+        backend: Backend = registry.get(agent.backend)()
+        if "sessions" in backend.capabilities:
+            backend.earlier_session = self.earlier_session
+        return backend.stream(prompt, agent.backend_options, workdir_of(self.run))
 
     def count(self, usage: Usage) -> None:
         """Note what the call of the agent has consumed so far."""
@@ -274,11 +294,33 @@ def workdir_of(run: Run) -> Path:
     return folder
 
 
-def prepare(run: Run) -> str:
-    """Build the run's prompt and keep it on the run. Makes the working folder. Raises BackendError."""
-    prompt = events.storable(build_prompt(brief_of(run), budget_chars=settings.PROMPT_BUDGET_CHARS))
+def prepare(run: Run, *, budget_chars: int) -> tuple[str, str]:
+    """Build the run's prompt and keep it on the run; return it, and what to say of what was left out of it.
+
+    Makes the working folder. Raises BackendError.
+    """
+    brief = brief_of(run)
+    prompt = events.storable(build_prompt(brief, budget_chars=budget_chars))
     Run.objects.filter(pk=run.pk, claim_token=run.claim_token).update(prompt=prompt)
-    return prompt
+    cut = cuts_of(brief, budget_chars=budget_chars)
+    return prompt, notice_of(cut, budget_chars=budget_chars) if cut else ""
+
+
+def earlier_session(run: Run) -> str:
+    """Return the conversation in which the agent last completed the run's task, so that it can go on with it."""
+    if run.task_id is None:
+        return ""
+    completed = Run.objects.filter(task=run.task_id, agent=run.agent_id, status=Status.COMPLETED)
+    newest_first = completed.exclude(session_id="").order_by("-queued_at", "id")
+    return newest_first.values_list("session_id", flat=True).first() or ""
+
+
+def note_session(run: Run, session: str) -> None:
+    """Note the agent's own name of the conversation; one that is too long cannot be gone on with."""
+    most = Run._meta.get_field("session_id").max_length or 0
+    if len(session) <= most:
+        mine = Run.objects.filter(pk=run.pk, claim_token=run.claim_token, status=Status.RUNNING)
+        mine.update(session_id=events.storable(session))
 
 
 def agent_of(run: Run) -> Agent:

@@ -23,6 +23,7 @@ from mission_control.broadcast import publish_run
 from mission_control.broker import enqueue
 from mission_control.feed import note
 from mission_control.models import Activity, Notification, Run, Task
+from mission_control.models.run import usage_columns
 from mission_control.runs import events
 from mission_control.runs.completion import advance_on_commit, complete_if_resolved
 from mission_control.runs.deliverables import hand_in
@@ -243,9 +244,11 @@ def finish(
         before = Run.objects.light().select_for_update().filter(guard, pk=run_id).first()
         if before is None:
             return False
+        if outcome == Status.STOPPED and not error:  # whoever ends it may have read the row before the stop
+            error = shown_error(events.storable(before.stop_reason)) if before.stop_reason else ""
         changes: dict[str, Any] = {"status": outcome, "finished_at": now, "error": error}
         if usage is not None:
-            changes["usage"] = usage
+            changes |= usage_columns(events.storable(usage))
         changed = Run.objects.active().filter(guard, pk=run_id).update(**changes)
         if not changed:
             return False

@@ -2,9 +2,11 @@
 
 import re
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 LEAST_CHARS = 200  # a document is never cut to less, so that its beginning can be recognised
 MARK_CHARS = 100  # at most, for the words that say where a document was cut
+TOLD_CUTS = 5
 # However it is written, and whether it opens or closes: the possessive `*+` never goes back over white space.
 _FENCE = re.compile(r"<(?=\s*+/?+\s*+document\b)", re.IGNORECASE)
 
@@ -16,6 +18,14 @@ class Source:
     kind: str
     title: str
     content: str
+
+
+class Cut(NamedTuple):
+    """What of a source was not sent."""
+
+    title: str
+    left_out_chars: int
+    whole_chars: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +53,36 @@ def build_prompt(brief: Brief, *, budget_chars: int) -> str:
     deliverables and feedback share what it leaves, the short ones whole, and say where they were cut. They are
     fenced as material: a text that says "ignore your instructions" stays a quotation.
     """
-    texts = [_quoted(source.content) for source in _sources(brief)]
-    room = budget_chars - len(_composed(brief, [""] * len(texts)))
-    return _composed(brief, _fitted(texts, room))
+    return _composed(brief, _fitted(_sources(brief), _room(brief, budget_chars)))
+
+
+def cuts_of(brief: Brief, *, budget_chars: int) -> list[Cut]:
+    """Return what the prompt leaves out."""
+    return cuts(_sources(brief), _room(brief, budget_chars))
 
 
 def fenced(sources: list[Source], room: int) -> list[str]:
     """Return each source in a fence that nothing in it closes; what does not fit is cut, visibly."""
-    texts = _fitted([_quoted(source.content) for source in sources], room)
+    texts = _fitted(sources, room)
     return [_fence(source, text) for source, text in zip(sources, texts, strict=True)]
+
+
+def cuts(sources: list[Source], room: int) -> list[Cut]:
+    """Return what does not fit when these sources share that room."""
+    texts = [_quoted(source.content) for source in sources]
+    shares = zip(sources, texts, _shares(texts, room), strict=True)
+    return [Cut(source.title, len(text) - share, len(text)) for source, text, share in shares if share < len(text)]
+
+
+def notice_of(cut: list[Cut], *, budget_chars: int) -> str:
+    """Say in a sentence for people what was left out of a prompt."""
+    told = [f"{left_out:,} of {whole:,} characters of '{title}'" for title, left_out, whole in cut[:TOLD_CUTS]]
+    more = [f"and more of {len(cut) - TOLD_CUTS} others"] if len(cut) > TOLD_CUTS else []
+    return f"The prompt was cut to {budget_chars:,} characters. Left out: {', '.join([*told, *more])}"
+
+
+def _room(brief: Brief, budget_chars: int) -> int:
+    return budget_chars - len(_composed(brief, [""] * len(_sources(brief))))
 
 
 def _sources(brief: Brief) -> list[Source]:
@@ -83,12 +114,14 @@ def _composed(brief: Brief, texts: list[str]) -> str:
     return "\n\n".join(parts + _task(brief))
 
 
-def _fitted(texts: list[str], room: int) -> list[str]:
+def _fitted(sources: list[Source], room: int) -> list[str]:
+    texts = [_quoted(source.content) for source in sources]
+    return [_cut(text, share) for text, share in zip(texts, _shares(texts, room), strict=True)]
+
+
+def _shares(texts: list[str], room: int) -> list[int]:
     wanted = [len(text) for text in texts]
-    if sum(wanted) <= room:
-        return texts
-    shares = share_out(wanted, max(room - MARK_CHARS * len(texts), 0))
-    return [_cut(text, share) for text, share in zip(texts, shares, strict=True)]
+    return wanted if sum(wanted) <= room else share_out(wanted, max(room - MARK_CHARS * len(texts), 0))
 
 
 def share_out(wanted: list[int], room: int) -> list[int]:

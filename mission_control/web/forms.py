@@ -13,6 +13,7 @@ class RunForm(forms.Form):
         error_messages={"required": "Choose an agent.", "invalid_choice": "This agent does not exist any more."},
     )
     when_full = forms.ChoiceField(choices=[("reject", "Refuse"), ("queue", "Wait")], required=False)
+    ignore_dependencies = forms.BooleanField(required=False)
 
     def clean_when_full(self) -> str:
         return self.cleaned_data["when_full"] or "reject"

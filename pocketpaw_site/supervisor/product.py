@@ -9,6 +9,7 @@ from django.db import connections
 from mission_control.models import Run, WorkerGroup
 from mission_control.runs import workers
 from mission_control.runs.lifecycle import abandon
+from mission_control.runs.retries import SHUT_DOWN
 from pocketpaw_site.environment import SetupError
 from pocketpaw_site.supervisor.address import Address, Probe
 from pocketpaw_site.supervisor.children import Child, Web, Worker
@@ -16,7 +17,6 @@ from pocketpaw_site.supervisor.database import Outage
 from pocketpaw_site.supervisor.signals import Signals
 from pocketpaw_site.supervisor.terminal import say, say_runs
 
-SHUT_DOWN = "Mission Control was shut down"
 DEATHS_BEFORE_READY = 5
 # From the signal on: when the worker, when the web server is killed, and when this process itself is, so that
 # nothing is left after ten seconds whatever hangs.

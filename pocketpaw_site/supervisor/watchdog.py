@@ -18,13 +18,13 @@ from mission_control.models import Capacity, Run
 from mission_control.runs import workers
 from mission_control.runs.lifecycle import abandon, interrupt
 from mission_control.runs.reaper import enqueue_forgotten
+from mission_control.runs.retries import SHUT_DOWN
 from pocketpaw_site.environment import SetupError
 from pocketpaw_site.supervisor.database import Outage
 from pocketpaw_site.supervisor.forks import ClusterFork, Kept, ReaperFork
 from pocketpaw_site.supervisor.signals import Signals
 from pocketpaw_site.supervisor.terminal import say, say_runs
 
-SHUT_DOWN = "Mission Control was shut down"
 LOOK_SECONDS, STARTING_SECONDS, BEAT_SECONDS = 2.0, 0.05, 5.0
 QUEUED_SECONDS = 10.0  # queued for so long beside free workers: the cluster is dead
 REPLACE_SECONDS, LONGEST_REPLACE_SECONDS = (

@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 from urllib.request import urlopen
@@ -26,6 +27,7 @@ ANSWERS: dict[str, tuple[dict, dict]] = {
     "gpt-4o-mini": ({"content": "Cheap talk."}, {}),
     "slow": ({"content": "one two three four five six seven eight nine ten " * 40}, SLOW),
     "broken-off": ({"content": "one two three four five six"}, {**SLOW, "truncateAfterChunks": 4}),
+    "broken-later": ({"content": "one two three four five six seven"}, {**SLOW, "truncateAfterChunks": 8}),
     "too-long": ({"content": "As I was saying", "finishReason": "length"}, {}),
     "no-such-key": (
         {"error": {"message": "Incorrect API key: sk-abcdefghijklmnopqrstu", "code": "x"}, "status": 401},
@@ -47,6 +49,19 @@ ANSWERS: dict[str, tuple[dict, dict]] = {
     "hung-up": ({"content": "never seen"}, {"chaos": {"disconnectRate": 1}}),
     "claude-haiku-4-5": ({"content": "Hello from Anthropic's side.", "reasoning": "Hm."}, {}),
 }
+# A call of a tool, its arguments as JSON, and what is said when its result has come.
+CALLS: dict[str, tuple[dict, str]] = {
+    "claude-writes": ({"name": "Write", "arguments": '{"file_path": "note.txt", "content": "hi"}'}, "Written."),
+    "claude-runs": (
+        {"name": "Bash", "arguments": '{"command": "python3 -c \\"open(\'ran\', \'w\')\\""}'},
+        "Done.",
+    ),
+    "claude-sleeps": ({"name": "Bash", "arguments": '{"command": "exec setsid sleep 321"}'}, "Done."),
+    "claude-looks": ({"name": "Bash", "arguments": '{"command": "cat ../../access_token"}'}, "Done."),
+    "writes": ({"name": "write_file", "arguments": '{"path": "a/note.txt", "content": "hi"}'}, "Written."),
+    "reads-outside": ({"name": "read_file", "arguments": '{"path": "../access_token"}'}, "I could not."),
+    "calls-nonsense": ({"name": "launch", "arguments": '{"when": "now"}'}, "I could not."),
+}
 USAGE = {"prompt_tokens": 1000, "completion_tokens": 2000, "input_tokens": 1000, "output_tokens": 2000}
 
 
@@ -56,6 +71,10 @@ class Aimock(NamedTuple):
     @property
     def base_url(self) -> str:
         return f"http://127.0.0.1:{self.port}/v1"
+
+    @property
+    def root_url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
 
     def requests_for(self, model: str) -> list[dict]:
         """Return what the server noted of the requests for a model, oldest first."""
@@ -77,7 +96,9 @@ def aimock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aimock]:
     """Start aimock on a free port, with one answer for each model's name."""
     node, npm = need(["node", "npm"], "the mock server of the language models")
     fixtures = tmp_path_factory.mktemp("aimock") / "answers.json"
-    fixtures.write_text(json.dumps({"fixtures": [_fixture(model) for model in ANSWERS]}))
+    fixtures.write_text(
+        json.dumps({"fixtures": [*map(_fixture, ANSWERS), *chain.from_iterable(map(_call, CALLS))]})
+    )
     command = [node, str(_installed(npm) / "dist/cli.js"), "-p", "0", "-f", str(fixtures)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         try:
@@ -91,6 +112,17 @@ def _fixture(model: str) -> dict:
     if "content" in response:
         response = {**response, "usage": USAGE}
     return {"match": {"model": model}, "response": response, **delivery}
+
+
+def _call(model: str) -> list[dict]:
+    call, answer = CALLS[model]
+    return [
+        {
+            "match": {"model": model, "hasToolResult": called},
+            "response": {**response, "usage": USAGE},
+        }
+        for called, response in ((False, {"toolCalls": [{"id": "call_1", **call}]}), (True, {"content": answer}))
+    ]
 
 
 def _installed(npm: str) -> Path:

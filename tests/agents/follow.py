@@ -5,26 +5,29 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from agents.backends.base import Backend, BackendError, BackendEvent, EventType, Usage
+from agents.backends.base import Backend, BackendError, BackendEvent, EventType, Session, Usage
 
 
 @dataclass
 class Followed:
     events: list[BackendEvent] = field(default_factory=list)
     usage: Usage | None = None
+    session: str = ""
     error: str = ""
 
     def text(self, kind: EventType = EventType.MESSAGE) -> str:
         return "".join(event.content for event in self.events if event.type == kind)
 
 
-async def follow(backend: Backend, prompt: str, options: Mapping[str, Any]) -> Followed:
+async def follow(backend: Backend, prompt: str, options: Mapping[str, Any], workdir: Path = Path()) -> Followed:
     """Return all that the backend yields, and the message of its BackendError; other errors pass."""
     seen = Followed()
     try:
-        async for item in backend.stream(prompt, options, Path()):
+        async for item in backend.stream(prompt, options, workdir):
             if isinstance(item, Usage):
                 seen.usage = item
+            elif isinstance(item, Session):
+                seen.session = item.id
             else:
                 seen.events.append(item)
     except BackendError as error:

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from agents.backends import registry
-from agents.backends.base import BackendError, BackendEvent, EventType, Usage
+from agents.backends.base import BackendEvent, EventType, Usage
 from agents.backends.command import Command
 from agents.backends.programs.formats import READERS
-from tests.agents.follow import Followed
+from tests.agents.follow import Followed, follow
 
 PLAYER = str(Path(__file__).with_name("player.py"))
 TRANSCRIPTS = Path(__file__).with_name("transcripts")
@@ -35,18 +35,8 @@ def allow(settings):
 
 
 async def heard(workdir: Path, backend: str = "command", prompt: str = PROMPT, **options) -> Followed:
-    seen = Followed()
     registry.check_options(backend, options)
-    try:
-        async with aclosing(registry.get(backend)().stream(prompt, options, workdir)) as stream:
-            async for item in stream:
-                if isinstance(item, Usage):
-                    seen.usage = item
-                else:
-                    seen.events.append(item)
-    except BackendError as error:
-        seen.error = str(error)
-    return seen
+    return await follow(registry.get(backend)(), prompt, options, workdir)
 
 
 # ---------------------------------------------------------------- what is allowed

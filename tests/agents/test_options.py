@@ -33,7 +33,7 @@ REFUSED = [
     ("pydantic_ai", {"temperature": "0"}, "temperature", "must be a number"),
     ("pydantic_ai", {"max_tokens": 0}, "max_tokens", "must be at least 1"),
     ("command", {"command": "rm -rf /"}, "command", "never a command line"),
-    ("claude_agent_sdk", {"permission_mode": "x"}, "permission_mode", "no option `permission_mode`"),
+    ("claude_agent_sdk", {"permission_mode": "x"}, "permission_mode", "must be one of acceptEdits, dontAsk"),
     ("codex_cli", {"model": 5}, "model", "must be a string"),
     ("echo", {}, "voice", "`voice` is required"),
     ("echo", {"voice": "loud"}, "voice", "must be one of low, high"),

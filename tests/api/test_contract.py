@@ -57,6 +57,7 @@ LISTS = {  # path → the plural of its envelope, the default limit
     "activity": ("activities", 50),
     "notifications": ("notifications", 100),
     "tokens": ("tokens", 100),
+    "usage": ("usage", 100),
     "tasks/{tasks}/messages": ("messages", 100),
     "tasks/{tasks}/documents": ("documents", 100),
     "tasks/{tasks}/runs": ("runs", 100),

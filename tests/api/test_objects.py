@@ -239,7 +239,7 @@ def test_a_waiting_run_does_not_make_its_agent_active(api):
 
 def test_a_run_has_the_form_of_the_contract_and_lists_leave_the_long_texts_out(api):
     run = make.run(by=make.agent(name="Ada"))
-    Run.objects.filter(pk=run.pk).update(prompt="do", requested_by=api.user, usage={"model": "m", "other": 1})
+    Run.objects.filter(pk=run.pk).update(prompt="do", requested_by=api.user, model="m")
 
     [listed] = api.get("runs").json()["runs"]
     whole = api.get(f"runs/{run.pk}").json()["run"]

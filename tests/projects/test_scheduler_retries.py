@@ -10,7 +10,7 @@ from mission_control.models import Activity, Run, Task
 from mission_control.projects import scheduler, steering
 from mission_control.runs import retries, workers
 from mission_control.runs.admission import admit
-from mission_control.runs.lifecycle import claim, finish, interrupt, stop
+from mission_control.runs.lifecycle import claim, end_lost, finish, interrupt, stop
 from mission_control.runs.reaper import Reaper
 from tests import make
 from tests.projects.work import a_task, active, end, runs, set_status, status
@@ -174,6 +174,14 @@ def test_a_run_that_was_lost_while_it_was_to_stop_is_not_started_again(project, 
     stop(run, wait_seconds=0)
     Reaper().look()
     assert (status(task), runs(task)) == ("blocked", ["stopped"])
+
+
+def test_a_lost_run_that_was_to_stop_says_why_also_when_the_reaper_read_it_before(project, agent):
+    task = a_task(project, agent)
+    seen = claim(active(task).pk, worker="lost")
+    stop(seen, reason="Not today", wait_seconds=0)
+    assert end_lost(seen, "worker lost")
+    assert Run.objects.get(task=task).error == "Not today"
 
 
 def test_a_shutdown_is_not_the_tasks_fault_however_often(project, agent):

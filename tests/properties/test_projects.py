@@ -134,6 +134,7 @@ def test_projects_of_any_shape_end_or_say_what_they_wait_for(seed, size, trouble
 
 
 @pytest.mark.usefixtures("database")
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("seed", range(1))
 def test_a_project_of_500_tasks_ends(seed):
     chance = random.Random(seed)

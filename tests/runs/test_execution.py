@@ -118,7 +118,7 @@ def test_a_failure_nobody_foresaw_shows_neither_path_nor_key(task):
 
 
 @pytest.mark.parametrize(
-    ("backend", "said"), [("no such backend", "no such backend"), ("claude_agent_sdk", "not available")]
+    ("backend", "said"), [("no such backend", "no such backend"), ("pydantic_ai", "Set the option `model`")]
 )
 def test_an_agent_that_cannot_run_ends_in_an_error_that_says_what_is_missing(task, backend, said):
     run = carried_out(task, an_agent(backend))

@@ -8,7 +8,7 @@ import pytest
 from tests.conftest import environment_of, running
 from tests.fuzz import HARMLESS, fuzz
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.exhaustive]
 
 
 def test_the_schema_is_true_of_whatever_is_sent(tmp_path_factory, profile):

@@ -13,8 +13,16 @@ pytestmark = pytest.mark.usefixtures("database")
 
 def paths(task) -> list[str]:
     run = make.run(task)
-    own = [f"/tasks/{task.pk}{end}" for end in ("", "/row", "/pane", "/summary")]
-    return ["/", "/tasks", "/capacity", f"/runs/{run.pk}/events/1", *own]
+    own = [f"/tasks/{task.pk}{end}" for end in ("", "/parts", "/menu")]
+    return [
+        "/",
+        "/capacity",
+        "/board/slots",
+        "/board/changed",
+        "/board/more/inbox",
+        f"/runs/{run.pk}/output",
+        *own,
+    ]
 
 
 def test_every_page_and_fragment_needs_a_login():
@@ -54,19 +62,23 @@ def test_a_user_who_may_only_look_gets_no_buttons_and_no_action():
     make.run(task, agent)
     active = client.get("/").content.decode()
     assert client.post(f"/tasks/{task.pk}/stop").status_code == 403
-    assert "data-action" not in idle + active
+    assert "data-acts" not in idle + active
     assert Run.objects.active().count() == 1
 
 
 def test_the_buttons_follow_the_permissions():
     runs = client_of(make.user(may=[*SEES, "mission_control.add_run"]))
     stops = client_of(make.user(may=[*SEES, "mission_control.change_run"]))
-    task, agent = make.task(), make.agent()
-    assert 'data-action="run"' in runs.get("/").content.decode()
-    assert "data-action" not in stops.get("/").content.decode()
-    make.run(task, agent)
-    assert "data-action" not in runs.get("/").content.decode()
-    assert 'data-action="stop"' in stops.get("/").content.decode()
+    agent = make.agent()
+    task = make.task(assignees=[agent])
+    menu = f"/tasks/{task.pk}/menu"
+    assert 'value="in_progress"' in runs.get(menu).content.decode()
+    assert "<form" not in stops.get(menu).content.decode()
+    run = make.run(task, agent)
+    stop = f'action="/runs/{run.pk}/stop"'
+    assert stop not in runs.get("/").content.decode() + runs.get(menu).content.decode()
+    assert stop in stops.get("/").content.decode()
+    assert stop in stops.get(menu).content.decode()
 
 
 def test_a_user_who_may_not_read_runs_sees_neither_output_nor_error_nor_result():
@@ -78,7 +90,7 @@ def test_a_user_who_may_not_read_runs_sees_neither_output_nor_error_nor_result()
     assert 'id="stream"' not in page
     assert "the secret reason" not in page
     assert "Can view run" in page
-    assert client.get(f"/runs/{run.pk}/events/1").status_code == 403
+    assert client.get(f"/runs/{run.pk}/output").status_code == 403
 
 
 def test_login_leads_to_the_board_and_logout_back():

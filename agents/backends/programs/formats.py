@@ -95,7 +95,8 @@ class Claude(Reader):
 
     def __init__(self) -> None:
         super().__init__()
-        self._in_pieces = False
+        self._message = ""  # the one that streams
+        self._in_pieces: set[str] = set()  # the messages that came so
 
     def read(self, line: Line) -> Iterator[Item]:
         match line.get("type"):
@@ -117,18 +118,25 @@ class Claude(Reader):
                     self.fail(line.get("result"), line.get("errors"), line.get("subtype"))
 
     def _piece(self, event: Mapping[str, Any]) -> Iterator[Item]:
+        if event.get("type") == "message_start":
+            self._message = text_of(part(event, "message").get("id"))
         if event.get("type") == "content_block_start" and part(event, "content_block").get("type") == "text":
             yield from self.piece("\n\n" if self._has_spoken else "")
         if event.get("type") == "content_block_delta":
-            self._in_pieces = True
+            self._in_pieces.add(self._message)
             delta = part(event, "delta")
             yield from self.piece(delta.get("text") if delta.get("type") == "text_delta" else None)
             yield from self.thought(delta.get("thinking"))
 
     def _assistant(self, line: Line) -> Iterator[Item]:
-        """What came in pieces comes here once more. What a sub-agent says is told by its tool's result."""
-        silent = self._in_pieces or line.get("parent_tool_use_id") is not None
-        for block in listed(part(line, "message").get("content")):
+        """What came in pieces comes here once more; after a dropped connection a message comes here alone.
+
+        What a sub-agent says is told by its tool's result.
+        """
+        message = part(line, "message")
+        came = text_of(message.get("id")) in self._in_pieces
+        silent = came or line.get("parent_tool_use_id") is not None
+        for block in listed(message.get("content")):
             match block.get("type"):
                 case "tool_use":
                     yield tool_use(block.get("name"), block.get("id"), block.get("input"))

@@ -55,7 +55,7 @@ class ProjectReader(serializers.ModelSerializer):
 
     @cached_property
     def tasks_of(self) -> dict[UUID, list[UUID]]:
-        """The ids of the tasks of all projects that are shown, oldest first: one query, and no instance for each."""
+        """The ids of the tasks of all projects shown, oldest first: one query, and no instance for each."""
         many = isinstance(self.parent, serializers.ListSerializer)
         shown: Iterable[Any] = (self.parent.instance if many else [self.instance]) or ()
         found: dict[UUID, list[UUID]] = {project.pk: [] for project in shown}

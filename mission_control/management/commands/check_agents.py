@@ -75,9 +75,8 @@ def missing_for(agent: Agent) -> str | None:
     try:
         registry.check_options(agent.backend, agent.backend_options)
         backend = registry.get(agent.backend)
-        if issubclass(backend, CommandBackend):
-            return backend.missing_for(agent.backend_options)
+        reasons = {entry["name"]: entry["reason"] for entry in registry.describe()}
+        general: str | None = None if issubclass(backend, CommandBackend) else reasons[agent.backend]
+        return general or backend.missing_for(agent.backend_options)
     except BackendError as error:
         return str(error)
-    reasons: dict[str, str | None] = {entry["name"]: entry["reason"] for entry in registry.describe()}
-    return reasons[agent.backend]

@@ -1,106 +1,244 @@
-/* The plain page's live part. Without it all works by forms and reloads.
+/* The shell of every page: the board's socket and what its frames wake, time, dialogs, forms, notices.
 
-   Two sockets: the board's tells which rows changed, the open task's carries its output. What an agent wrote
-   becomes text and nothing else (textContent); markup comes from the server's fragments alone. */
-import { byId, fetchFragment, localise, parse, say, tick } from "./page.js";
-import { adopt, follow, openTask, pane, refreshSummary, showNotice, showPlace } from "./pane.js";
-import { placeRow, refreshCapacity, refreshDependents, refreshRow, refreshRows } from "./rows.js";
+   A frame becomes two things. `mc:frame` on the document carries it whole, at once, for scripts that show output.
+   And, gathered for a quarter of a second, `mc:task`, `mc:task:ID`, `mc:project`, `mc:project:ID`, `mc:run`,
+   `mc:capacity`, `mc:activity` on the body wake the fragments that name them in `hx-trigger`. `mc:anew` does after
+   the connection was lost, when what happened meanwhile was told to nobody here. */
+import { byId, fetchFragment, localise, openDialog, parse, say, tick, tickSlowly, toast } from "./page.js";
+import { openPalette } from "./palette.js";
 import { Socket, reconnectAll, showConnection, sockets } from "./socket.js";
 
 const SLEEP_MS = 15000; // a clock that jumped so far slept, and its sockets are not to be believed
+const GATHER_MS = 250;
 
-// ── Actions: a form's answer is the task's row ───────────────────────
-async function submitForm(form, button) {
+// ── Frames ───────────────────────────────────────────────────────────
+let gathered = new Set();
+let timer = null;
+
+/** Wake the fragments that listen for these events: at most four times a second, and always after the last. */
+export function wake(...names) {
+  for (const name of names) gathered.add(name);
+  timer ??= setTimeout(() => {
+    const now = gathered;
+    [gathered, timer] = [new Set(), null];
+    for (const name of now) window.htmx?.trigger(document.body, name);
+    document.dispatchEvent(new CustomEvent("mc:wake", { detail: now }));
+  }, GATHER_MS);
+}
+
+function takeFrame(frame) {
+  document.dispatchEvent(new CustomEvent("mc:frame", { detail: frame }));
+  const { event_type: name, data } = frame;
+  if (name === "mc_task_started" || name === "mc_task_completed") {
+    wake("mc:run", "mc:task", `mc:run:${data.run_id}`);
+    if (data.task_id) wake(`mc:task:${data.task_id}`);
+  } else if (name === "mc_task_updated") {
+    wake("mc:task", `mc:task:${data.task.id}`);
+    if (data.task.project_id) wake(`mc:project:${data.task.project_id}`);
+  } else if (name === "mc_project_updated") {
+    wake("mc:project", `mc:project:${data.project.id}`);
+  } else if (name === "mc_capacity") {
+    wake("mc:capacity");
+  } else if (name === "mc_activity_created") {
+    wake("mc:activity");
+  } else if (name?.startsWith("dw_")) {
+    wake("mc:project", `mc:project:${data.project_id}`);
+  }
+}
+
+// ── The number of running tasks, in the title and on the favicon ─────
+const title = document.title;
+
+function showRunning() {
+  const running = Number(byId("capacity")?.dataset.running ?? 0);
+  document.title = running ? `(${running}) ${title}` : title;
+  const icon = byId("favicon");
+  icon.dataset.idle ??= icon.getAttribute("href");
+  const href = running ? icon.dataset.live : icon.dataset.idle;
+  if (icon.getAttribute("href") !== href) icon.setAttribute("href", href);
+}
+
+// ── Dialogs and forms in them ────────────────────────────────────────
+async function submitInDialog(form, button) {
+  const dialog = byId("dialog");
   if (form.dataset.busy) return;
   form.dataset.busy = "yes";
   button?.setAttribute("aria-busy", "true");
-  const task = form.action.match(/tasks\/([^/]+)\//)[1];
-  const inPane = form.closest("#pane") !== null;
   try {
     const response = await fetchFragment(form.action, { method: "POST", body: new FormData(form, button) });
-    const row = parse(await response.text()).querySelector(".task");
-    if (!row) throw new Error(response.status === 403 ? "This page is out of date: reload it." : "The server refused it.");
-    if (inPane) showNotice(row.querySelector(".notice"));
-    if (byId(row.id)) placeRow(row);
-    refreshCapacity();
-    if (row.dataset.said) say(row.dataset.said);
-    if (response.ok && form.dataset.action === "run") await follow(task);
-    else if (pane.task === task) await refreshSummary();
+    const to = response.headers.get("X-Location");
+    if (to) return location.assign(to);
+    if (response.status === 204) {
+      dialog.close();
+      if (response.headers.get("X-Said")) toast(decodeURIComponent(response.headers.get("X-Said")));
+      return wake("mc:task", "mc:anew");
+    }
+    const html = await response.text();
+    if (!html.includes("dialog-h")) throw new Error(response.status === 403 ? "This page is out of date: reload it." : "The server refused it.");
+    dialog.replaceChildren(parse(html));
+    localise(dialog);
+    (dialog.querySelector("[aria-invalid=true]") ?? dialog.querySelector("input:not([type=hidden])"))?.focus();
   } catch (error) {
-    fail(form, error);
+    const silent = "The server does not answer. Whether it was done shows when it is back.";
+    toast(error instanceof TypeError ? silent : error.message, { status: "error" });
   } finally {
     delete form.dataset.busy;
     button?.removeAttribute("aria-busy");
   }
 }
 
-function fail(form, error) {
-  const silent = "The server does not answer. Whether it was done shows when it is back.";
-  const text = error instanceof TypeError ? silent : error.message;
-  const place = form.closest(".task")?.querySelector(".task-main") ?? byId("pane-notice");
-  place.querySelector(".notice")?.remove();
-  const notice = byId("blank-error").content.querySelector(".notice").cloneNode(true);
-  notice.querySelector(".notice-t").textContent = "That did not work";
-  notice.querySelector("[data-text]").textContent = text;
-  notice.querySelector(".quiet")?.remove();
-  notice.setAttribute("role", "alert");
-  place.append(notice);
-}
-
-// ── What the board's socket tells ────────────────────────────────────
-function takeBoardFrame({ event_type: name, data }) {
-  if (name === "mc_task_started" || name === "mc_task_completed") {
-    refreshRow(data.task_id);
-    refreshCapacity();
-    const title = byId(`task-${data.task_id}`)?.querySelector(".task-title")?.textContent.trim();
-    if (title) say(`${title}: ${name === "mc_task_started" ? "started" : data.status}.`);
-    if (name === "mc_task_completed") refreshDependents(data.task_id);
-  } else if (name === "mc_task_updated") {
-    refreshRow(data.task.id);
-    refreshDependents(data.task.id);
-  } else if (name === "mc_capacity") {
-    refreshCapacity();
-  }
-}
-
-// ── Start ────────────────────────────────────────────────────────────
 document.addEventListener("submit", (event) => {
-  if (!event.target.matches("form[data-action]")) return;
+  if (event.defaultPrevented || !event.target.closest("#dialog") || event.target.method !== "post") return;
   event.preventDefault();
-  submitForm(event.target, event.submitter);
+  submitInDialog(event.target, event.submitter);
 });
 
 document.addEventListener("click", (event) => {
+  if (event.target.matches("dialog")) event.target.close(); // its backdrop
+  if (event.target.closest("[data-close]")) {
+    const dialog = event.target.closest("dialog");
+    if (dialog) event.preventDefault();
+    dialog?.close();
+  }
+  for (const menu of document.querySelectorAll("details.menu[open]")) {
+    if (!menu.contains(event.target)) menu.open = false;
+  }
   if (event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
-  const link = event.target.closest("a[data-open], a[data-back]");
-  if (!link || !byId("pane")) return;
+  const link = event.target.closest("a[data-dialog], a[data-palette], a[data-keys]");
+  if (!link) return;
   event.preventDefault();
-  if (link.dataset.open) return openTask(link.dataset.open);
-  history.pushState(null, "", link.href);
-  showPlace();
+  link.closest("details.menu")?.removeAttribute("open");
+  if ("palette" in link.dataset) openPalette();
+  else if ("keys" in link.dataset) byId("keys").showModal();
+  else openDialog(link.href);
 });
 
-addEventListener("popstate", () => {
-  const task = location.pathname.match(/^\/tasks\/([^/]+)$/)?.[1];
-  if (task && task !== pane.task) openTask(task, { push: false }).then(showPlace);
-  else showPlace();
+// ── Keys ─────────────────────────────────────────────────────────────
+const PLACES = { o: "/overview", b: "/", p: "/projects", a: "/agents", y: "/activity", n: "/notifications" };
+let goneAt = 0;
+
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape") closeMenus(event);
+  if ((event.ctrlKey || event.metaKey) && !event.shiftKey && !event.altKey && event.key.toLowerCase() === "k") {
+    event.preventDefault();
+    return openPalette();
+  }
+  if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
+  if (document.querySelector("dialog[open]") || event.target.closest("input, select, textarea, [contenteditable]")) return;
+  const key = event.key.toLowerCase();
+  if (Date.now() - goneAt < 1500 && PLACES[key]) return location.assign(PLACES[key]);
+  goneAt = key === "g" ? Date.now() : 0;
+  if (event.key === "?") byId("keys").showModal();
+  else if (key === "n" && byId("new-task")) openDialog(byId("new-task").href);
+  else if (key === "n") openDialog("/tasks/new");
+  else if (key === "/") (byId("q") ? byId("q").focus() : openPalette());
+  else return;
+  event.preventDefault();
 });
+
+function closeMenus(event) {
+  const menu = event.target.closest?.("details.menu[open]") ?? document.querySelector("details.menu[open]");
+  if (!menu) return;
+  menu.open = false;
+  menu.querySelector("summary").focus();
+  event.preventDefault();
+}
+
+// ── htmx: times of what it put in, and failures said aloud ───────────
+document.body.addEventListener("htmx:afterSwap", (event) => {
+  localise(event.detail.elt ?? document);
+  localise(event.target);
+  showRunning();
+  ring();
+});
+document.body.addEventListener("htmx:responseError", (event) => {
+  const { status } = event.detail.xhr;
+  if (status === 401 || status === 403) return event.detail.requestConfig.verb === "get" ? undefined : toast("You may not do that.", { status: "error" });
+  if (event.detail.requestConfig.verb !== "get") toast("The server refused it.", { status: "error" });
+});
+document.body.addEventListener("htmx:sendError", (event) => {
+  if (event.detail.requestConfig.verb !== "get") toast("The server does not answer. Try again.", { status: "error" });
+});
+document.body.addEventListener("htmx:beforeSwap", (event) => {
+  // The session has ended: what came is the login, not a fragment.
+  if (new URL(event.detail.xhr.responseURL || location.href).pathname === "/login") {
+    event.detail.shouldSwap = false;
+    location.reload();
+  }
+});
+
+// ── Forms that ask before they act, and selects that act at once ─────
+document.addEventListener("change", (event) => {
+  if (event.target.matches("[data-submits]")) event.target.form.requestSubmit();
+});
+
+// ── Copying, and notifications of the browser itself where the user allowed them ─
+document.addEventListener("click", async (event) => {
+  const copies = event.target.closest("[data-copies]");
+  if (copies) {
+    const source = byId(copies.dataset.copies);
+    try {
+      await navigator.clipboard.writeText(source.textContent);
+      toast("Copied.");
+    } catch {
+      getSelection().selectAllChildren(source); // no secure context: the rest is Ctrl-C
+      toast("Press Ctrl-C to copy what is selected.", { status: "warn" });
+    }
+  }
+  if (event.target.closest("[data-ask-browser]")) {
+    await Notification.requestPermission();
+    offerNotifications();
+  }
+});
+
+function offerNotifications() {
+  const offer = byId("ask-browser");
+  if (offer) offer.hidden = !("Notification" in window) || Notification.permission !== "default";
+}
+
+let rung = Number.parseInt(byId("bell")?.textContent, 10) || 0;
+function ring() {
+  const count = Number.parseInt(byId("bell")?.textContent, 10) || 0;
+  if (count > rung && document.hidden && "Notification" in window && Notification.permission === "granted") {
+    const told = new Notification("Mission Control", { body: `${count} waiting for you`, tag: "mission-control" });
+    told.addEventListener("click", () => { window.focus(); location.assign("/notifications"); });
+  }
+  if (count > rung) say(`${count} notifications.`);
+  rung = count;
+}
+offerNotifications();
+
+// ── Start ────────────────────────────────────────────────────────────
 addEventListener("online", reconnectAll);
 addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
 document.addEventListener("visibilitychange", () => {
   if (document.hidden) return;
+  tickSlowly();
   for (const socket of sockets) if (!socket.isOpen) socket.renew();
 });
 
 let lookedAt = Date.now();
+let ticks = 0;
 setInterval(() => {
   if (document.hidden) return; // a browser winds these clocks as it likes
   if (Date.now() - lookedAt > SLEEP_MS) reconnectAll();
   lookedAt = Date.now();
   tick();
-  if (byId("conn").dataset.conn === "retrying") showConnection();
+  if (++ticks % 30 === 0) tickSlowly();
+  if (byId("conn")?.dataset.conn === "retrying") showConnection();
 }, 1000);
 
+// The server writes days and hours in the reader's own zone, too.
+const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+if (zone) document.cookie = `mc_zone=${zone}; path=/; max-age=31536000; samesite=lax`;
+
 localise(document);
-adopt();
-if (document.body.dataset.live === "yes") new Socket(() => "/ws/mission-control", takeBoardFrame, refreshRows);
+showRunning();
+for (const form of document.querySelectorAll("[data-noscript]")) form.hidden = true;
+if (document.body.dataset.live === "yes" && byId("conn")) {
+  new Socket(() => "/ws/mission-control", takeFrame, () => wake("mc:anew"));
+}
+document.addEventListener("mc:frame", ({ detail: { event_type: name, data } }) => {
+  if (name === "mc_task_started" && data.task_title) say(`${data.task_title}: started.`);
+  if (name === "mc_task_completed" && data.task_title) say(`${data.task_title}: ${data.status}.`);
+});

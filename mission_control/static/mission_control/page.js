@@ -1,9 +1,10 @@
-/* What all parts need: fragments of the server's markup, and time. */
+/* What all parts need: fragments of the server's markup, time, what is spoken, toasts, the dialog. */
 export const byId = (id) => document.getElementById(id);
 
 export async function fetchFragment(url, options = {}) {
-  const response = await fetch(url, { ...options, headers: { "X-Fragment": "1" }, cache: "no-store" });
-  if (response.redirected) location.reload(); // the session has ended: the page leads to the login
+  const response = await fetch(url, { ...options, headers: { "X-Fragment": "1", ...options.headers }, cache: "no-store" });
+  // The session has ended: the page leads to the login.
+  if (response.redirected && new URL(response.url).pathname === "/login") location.reload();
   return response;
 }
 
@@ -13,39 +14,107 @@ export function parse(html) {
   return template.content;
 }
 
-export function withPage(url) {
-  const page = new URLSearchParams(location.search).get("page");
-  return page ? `${url}${url.includes("?") ? "&" : "?"}page=${page}` : url;
-}
-
+/** Say something to who listens to the page instead of looking at it. */
 export function say(text) {
   byId("say").textContent = text;
 }
 
-function clock(seconds) {
+const TOAST_MS = 8000;
+const SHAPES = { completed: "r-completed", error: "r-error", warn: "warn", waiting: "r-waiting", review: "s-review" };
+
+/** Show a short notice that leaves by itself, one that is an error when it is dismissed. */
+export function toast(text, { status = "completed", href = "" } = {}) {
+  const item = byId("blank-toast").content.firstElementChild.cloneNode(true);
+  item.dataset.status = status;
+  item.querySelector("use").setAttribute("href", `#i-${SHAPES[status] ?? "info"}`);
+  const place = item.querySelector("[data-text]");
+  if (href) {
+    const link = document.createElement("a");
+    Object.assign(link, { href, textContent: text, className: "link" });
+    place.append(link);
+  } else {
+    place.textContent = text;
+  }
+  item.querySelector("[data-dismiss]").addEventListener("click", () => item.remove());
+  byId("toasts").append(item);
+  while (byId("toasts").childElementCount > 4) byId("toasts").firstElementChild.remove();
+  if (status !== "error") setTimeout(() => item.remove(), TOAST_MS);
+}
+
+/** Open the dialog with the fragment that a path leads to. */
+export async function openDialog(path) {
+  const dialog = byId("dialog");
+  try {
+    const response = await fetchFragment(path);
+    const html = await response.text();
+    if (!response.ok || !html.includes("dialog-h")) return location.assign(path);
+    dialog.replaceChildren(parse(html));
+  } catch {
+    return location.assign(path);
+  }
+  dialog.returnTo = document.activeElement;
+  if (!dialog.open) dialog.showModal();
+  localise(dialog);
+  window.htmx?.process(dialog);
+  dialog.querySelector("[autofocus], input:not([type=hidden]), textarea, select")?.focus();
+}
+
+// ── Time ─────────────────────────────────────────────────────────────
+export function clock(seconds) {
   const two = (number) => String(number).padStart(2, "0");
   const [hours, minutes, rest] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60];
   return hours ? `${hours}:${two(minutes)}:${two(rest)}` : `${two(minutes)}:${two(rest)}`;
 }
 
-/** Show moments in the reader's own time, and note since when elapsed times run: no clocks are compared. */
+const FORMS = {
+  clock: (moment) => moment.toLocaleTimeString("en-GB"),
+  minute: (moment) => moment.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" }),
+  day: (moment) => moment.toLocaleDateString("en", { weekday: "long", month: "long", day: "numeric" }),
+  date: (moment) => moment.toLocaleDateString("en", { year: "numeric", month: "short", day: "numeric" }),
+  moment: (moment) => `${moment.toLocaleDateString("en", { month: "short", day: "numeric" })}, ${FORMS.minute(moment)}`,
+  ago: (moment) => ago((Date.now() - moment) / 1000),
+};
+
+function ago(seconds) {
+  if (seconds < 60) return "now";
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
+  if (seconds < 86400) return `${Math.floor(seconds / 3600)} h`;
+  return `${Math.floor(seconds / 86400)} d`;
+}
+
+/** Show moments in the reader's own time (`data-clock`, `-minute`, `-day`, `-date`, `-moment`, `-ago`), and note
+    since when elapsed times (`data-elapsed`, in seconds) run: no clocks are compared. */
 export function localise(root) {
-  for (const time of root.querySelectorAll("time[data-clock][datetime]")) setMoment(time, time.dateTime);
+  for (const [form, write] of Object.entries(FORMS)) {
+    for (const time of root.querySelectorAll(`time[data-${form}][datetime]`)) {
+      const moment = new Date(time.dateTime);
+      if (Number.isNaN(moment.getTime())) continue;
+      time.textContent = write(moment);
+      time.title = moment.toLocaleString();
+    }
+  }
   for (const time of root.querySelectorAll("time[data-elapsed]")) {
     time.startedAt ??= Date.now() - Number(time.dataset.elapsed) * 1000;
   }
 }
 
 export function setMoment(time, iso) {
-  const moment = new Date(iso);
   time.dateTime = iso;
-  time.textContent = moment.toLocaleTimeString("en-GB");
-  time.title = moment.toLocaleString();
+  time.textContent = FORMS.clock(new Date(iso));
+  time.title = new Date(iso).toLocaleString();
 }
 
 export function tick() {
   for (const time of document.querySelectorAll("time[data-elapsed]")) {
-    time.textContent = clock(Math.max(Math.floor((Date.now() - time.startedAt) / 1000), 0));
+    time.startedAt ??= Date.now() - Number(time.dataset.elapsed) * 1000;
+    const text = clock(Math.max(Math.floor((Date.now() - time.startedAt) / 1000), 0));
+    if (time.textContent !== text) time.textContent = text;
+  }
+}
+
+export function tickSlowly() {
+  for (const time of document.querySelectorAll("time[data-ago][datetime]")) {
+    time.textContent = FORMS.ago(new Date(time.dateTime));
   }
 }
 
@@ -57,6 +126,7 @@ export function swap(old, fresh) {
   if (chosen && select?.querySelector(`option[value="${CSS.escape(chosen)}"]`)) select.value = chosen;
   localise(fresh);
   old.replaceWith(fresh);
+  window.htmx?.process(fresh);
   if (focused) {
     const heirs = [...fresh.querySelectorAll(`[data-key="${focused}"]`)];
     (heirs.find((heir) => heir.offsetParent) ?? fresh.querySelector("a"))?.focus({ preventScroll: true });

@@ -77,6 +77,7 @@ export function showConnection() {
   const retrying = waiting.filter((socket) => socket.everOpen || socket.tries > 0);
   const state = retrying.length ? "retrying" : waiting.length ? "off" : "live";
   const word = byId("conn");
+  if (!word) return;
   word.hidden = sockets.size === 0;
   if (word.dataset.conn !== state) {
     word.dataset.conn = state;

@@ -1,0 +1,198 @@
+"""Claude through Anthropic's agent SDK: an agent with tools of its own, in the project's folder.
+
+Nothing of the operator's Claude configuration is used but the login: no hooks, no servers of tools, no settings of
+the folder, which agents write in.
+"""
+
+import asyncio
+import importlib
+import importlib.util
+import os
+import re
+import shutil
+import sys
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from contextlib import aclosing, suppress
+from pathlib import Path
+from typing import Any
+
+from agents.backends.base import Backend, BackendError, BackendEvent, EventType, Session, Usage
+from agents.backends.processes import Order
+from agents.backends.programs.allowed import Definition, allowed
+from agents.backends.programs.orders import Prompt, environment_of, how_apart, order_of
+
+REQUIREMENTS = "pip install -r requirements-claude.txt"
+# Any one of them is a login, or says that another service's is used.
+LOGINS = (
+    *("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN"),
+    *("CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX", "CLAUDE_CODE_USE_FOUNDRY"),
+)
+OWN_ENV = (
+    *("CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX", "CLAUDE_CODE_USE_FOUNDRY"),
+    # A refused key is tried again too, ten times if it were not said.
+    *("CLAUDE_CODE_ENTRYPOINT=sdk-py", "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1", "CLAUDE_CODE_MAX_RETRIES=3"),
+)
+# What may be allowed though agents do not run apart: none of these reads, writes or runs anything on this machine.
+HARMLESS_TOOLS = frozenset({"Task", "TodoWrite", "WebFetch", "WebSearch"})
+_SESSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,99}\Z")
+_TOOLS = {
+    "type": "array",
+    "maxItems": 50,
+    "items": {
+        "type": "string",
+        "pattern": r"^[A-Za-z][A-Za-z0-9_-]{0,99}(\([^()\u0000-\u001f]{1,200}\))?$(?!\n)",
+        "description": "a tool's name, or one with a rule, such as Bash(git log *)",
+    },
+}
+
+
+class ClaudeAgentSDK(Backend):
+    name = "claude_agent_sdk"
+    display_name = "Claude Agent SDK"
+    capabilities = ("streaming", "tools", "thinking", "usage", "sessions")
+    options_schema = {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {
+            "model": {
+                "type": "string",
+                "maxLength": 200,
+                "pattern": r"^[A-Za-z0-9][^\s\u0000-\u001f]*$(?!\n)",
+                "description": "a model's name or alias, such as sonnet; Claude's default if left out",
+            },
+            "max_turns": {"type": "integer", "minimum": 1, "maximum": 10_000},
+            "permission_mode": {
+                "type": "string",
+                "enum": ["acceptEdits", "dontAsk", "plan", "bypassPermissions"],
+                "description": "what it may do unasked; nobody is there to ask, so that all else is refused",
+            },
+            "allowed_tools": {**_TOOLS, "description": "tools that it may use unasked"},
+            "disallowed_tools": {**_TOOLS, "description": "tools that it does not get"},
+        },
+    }
+
+    @classmethod
+    def missing(cls) -> str | None:
+        try:
+            _program()
+            how = how_apart()
+        except BackendError as error:
+            return str(error)
+        if how.startswith("user:") or sys.platform == "darwin" or _has_login(environment_of(_definition())):
+            return None  # what another user's home, or a keychain, has in it is not for us to see
+        return "Set ANTHROPIC_API_KEY in the environment of the worker, or log in there with `claude`"
+
+    @classmethod
+    def missing_for(cls, options: Mapping[str, Any]) -> str | None:
+        """Return what is missing for an agent with these options, None when it could run."""
+        try:
+            _check_reach(options, how_apart())
+        except BackendError as error:
+            return str(error)
+        return cls.missing()
+
+    async def stream(
+        self, prompt: str, options: Mapping[str, Any], workdir: Path
+    ) -> AsyncGenerator[BackendEvent | Usage | Session, None]:
+        """Yield what Claude says and does, going on with the earlier session where there is one."""
+        if reason := self.missing_for(options):
+            raise BackendError(reason)
+        sdk = await asyncio.to_thread(importlib.import_module, "agents.backends.claude.conversation")
+        limits = _definition().limits
+        for session in (self.earlier_session, "") if self.earlier_session else ("",):
+            order = await asyncio.to_thread(_order, options, workdir, session)
+            try:
+                async with aclosing(sdk.conversation(order, limits, prompt, goes_on=session)) as items:
+                    async for item in items:
+                        yield item
+            except sdk.SessionGone:
+                yield BackendEvent(EventType.STATUS, "The earlier conversation is gone: this is a new one")
+            else:
+                return
+
+
+def _definition() -> Definition:
+    """Return what the program gets: as the preset says, and the operator's own definition of `claude`."""
+    own = allowed().commands.get("claude", {})
+    kept = {key: own[key] for key in ("readable", "writable", "limits") if key in own}
+    return Definition.of("claude", {**kept, "env": [*OWN_ENV, *own.get("env", ())]})
+
+
+def _program() -> str:
+    """Return the path of the CLI, the SDK's own where it brings one. Raises BackendError."""
+    found = importlib.util.find_spec("claude_agent_sdk")
+    if found is None or found.origin is None:
+        raise BackendError(f"Install it with: {REQUIREMENTS}")
+    bundled = Path(found.origin).parent / "_bundled" / "claude"
+    program = str(bundled) if os.access(bundled, os.X_OK) else shutil.which("claude")
+    if program is None:
+        raise BackendError("Install the Claude CLI with: npm install -g @anthropic-ai/claude-code")
+    return program
+
+
+def _configuration(environment: Mapping[str, str]) -> Path:
+    """Return the folder in which the CLI keeps its login and its conversations."""
+    home = Path(environment.get("HOME", "/nonexistent"))
+    return Path(environment.get("CLAUDE_CONFIG_DIR") or home / ".claude")
+
+
+def _has_login(environment: Mapping[str, str]) -> bool:
+    is_set = any(environment.get(name, "").strip() for name in LOGINS)
+    return is_set or (_configuration(environment) / ".credentials.json").exists()
+
+
+def _order(options: Mapping[str, Any], workdir: Path, session: str) -> Order:
+    """Put together what to start. Makes the configuration's folder, else no conversation would outlive its run."""
+    definition = _definition()
+    configuration = _configuration(environment_of(definition))
+    if not how_apart().startswith("user:"):
+        with suppress(OSError):
+            configuration.mkdir(mode=0o700, parents=True, exist_ok=True)
+    seen = Definition(
+        name=definition.name,
+        argv=definition.argv,
+        env=definition.env,
+        readable=definition.readable,
+        writable=(*definition.writable, str(configuration)),
+    )
+    argv = [_program(), *_arguments(options, session)]
+    return order_of(seen, argv, workdir.absolute(), Prompt(is_dialogue=True))
+
+
+def _arguments(options: Mapping[str, Any], session: str) -> Iterator[str]:
+    """Yield the command line. Values stand with their options, so that none is taken for another option."""
+    yield from (
+        "--output-format=stream-json",
+        "--input-format=stream-json",
+        "--verbose",
+        "--include-partial-messages",
+    )
+    yield from ("--setting-sources=", "--strict-mcp-config")
+    yield f"--permission-mode={options.get('permission_mode', 'acceptEdits')}"
+    if model := options.get("model"):
+        yield f"--model={model}"
+    if turns := options.get("max_turns"):
+        yield f"--max-turns={turns}"
+    if tools := options.get("allowed_tools"):
+        yield f"--allowedTools={','.join(tools)}"
+    if tools := options.get("disallowed_tools"):
+        yield f"--disallowedTools={','.join(tools)}"
+    if _SESSION.match(session):
+        yield from (f"--resume={session}", "--fork-session")  # a run that fails leaves the earlier one as it was
+
+
+def _check_reach(options: Mapping[str, Any], how: str) -> None:
+    """Refuse what reaches beyond the folder where agents ought to run apart and cannot. Raises BackendError."""
+    if how != "none" or allowed().isolation == "none":
+        return
+    if reach := next(_reaching(options.get("permission_mode", ""), options.get("allowed_tools", ())), None):
+        raise BackendError(
+            f"With `{reach}` it reaches beyond its folder, and agents do not run apart here: "
+            "install bubblewrap, or set MISSION_CONTROL_AGENT_ISOLATION=none if it may"
+        )
+
+
+def _reaching(permission_mode: str, tools: Sequence[str]) -> Iterator[str]:
+    if permission_mode == "bypassPermissions":
+        yield permission_mode
+    yield from (tool for tool in tools if tool.partition("(")[0] not in HARMLESS_TOOLS)

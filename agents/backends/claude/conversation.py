@@ -1,0 +1,236 @@
+"""One conversation with the Claude CLI through the SDK, with the CLI as a process of ours.
+
+Imports the SDK, so it is itself imported where it is used. The SDK would start the CLI with all of the server's
+environment, as its own child, and end no more than that child; so it gets a transport instead, and the program
+runs and ends as any other agent's does (agents/backends/processes.py).
+"""
+
+import json
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import aclosing
+from typing import Any
+
+from claude_agent_sdk import (
+    AssistantMessage,
+    ClaudeAgentOptions,
+    ClaudeSDKClient,
+    ClaudeSDKError,
+    Message,
+    ProcessError,
+    ResultMessage,
+    StreamEvent,
+    SystemMessage,
+    TextBlock,
+    ThinkingBlock,
+    ToolResultBlock,
+    ToolUseBlock,
+    Transport,
+    UserMessage,
+)
+from genai_prices import Usage as Tokens
+from genai_prices import calc_price
+
+from agents.backends.base import BackendError, BackendEvent, EventType, Session, TransientError, Usage
+from agents.backends.processes import LINE_BYTES, LimitReached, Limits, Order, Program, lines_of, started
+from agents.backends.programs.formats import Claude, listed, money, part, text_of, tool_result, tool_use, total
+from agents.redaction import redact, shown_error
+
+NO_SUCH_SESSION = "No conversation found"
+
+logger = logging.getLogger(__name__)
+# What goes wrong is raised to us as well; its log would hold the agent's words, and nobody reads them twice.
+logging.getLogger("claude_agent_sdk").setLevel(logging.CRITICAL)
+
+Item = BackendEvent | Usage | Session
+
+
+class SessionGone(Exception):
+    """There is no such conversation any more. Nothing was said yet."""
+
+
+async def conversation(
+    order: Order, limits: Limits, prompt: str, *, goes_on: str = ""
+) -> AsyncGenerator[Item, None]:
+    """Say the prompt and yield what comes of it; the CLI and all its children have ended when the stream has.
+
+    `goes_on` is the earlier conversation. Raises SessionGone, BackendError.
+    """
+    reader = Reader(counts_earlier=bool(goes_on))
+    async with started(order, limits) as program:
+        client = ClaudeSDKClient(ClaudeAgentOptions(verbatim_prompts=True), _Pipe(program))
+        try:
+            async with client:
+                await client.query(prompt)
+                await program.say(b"")
+                async for message in client.receive_messages():
+                    for item in reader.hear(message):
+                        yield item
+        except LimitReached as limit:
+            raise BackendError(f"Claude {limit}, and was stopped") from None
+        except ClaudeSDKError as error:
+            raise _failure(error, reader, program) from None
+        except Exception as error:  # noqa: BLE001 - what the CLI answers to a control request is a bare one
+            logger.info("the conversation failed: %s", redact(f"{type(error).__name__}: {error}")[:2000])
+            raise BackendError(shown_error(f"Claude failed: {error}")) from None
+    if reader.reason:
+        raise reader.reason
+
+
+def _failure(error: ClaudeSDKError, reader: "Reader", program: Program) -> Exception:
+    """Return what an end before its time means: Claude's own words, else the program's last ones."""
+    logger.info("the conversation ended early: %s", redact(f"{type(error).__name__}: {error}")[:2000])
+    errors = " / ".join(getattr(error, "errors", None) or [])
+    if NO_SUCH_SESSION in f"{errors} {program.last_words()}" and not reader.has_begun:
+        return SessionGone()
+    if reader.reason:
+        return reader.reason
+    status = f" (exit status {program.exit_status})" if program.exit_status else ""
+    words = errors or program.last_words() or "it did not say why"
+    return BackendError(shown_error(f"Claude ended early{status}: {words}"))
+
+
+class _Pipe(Transport):
+    """The SDK's way to a program that is started and ended around it."""
+
+    def __init__(self, program: Program) -> None:
+        self._program = program
+        self._is_open = False
+
+    async def connect(self) -> None:
+        self._is_open = True
+
+    async def close(self) -> None:
+        self._is_open = False
+
+    def is_ready(self) -> bool:
+        return self._is_open
+
+    async def write(self, data: str) -> None:
+        """Say what the SDK says: a line of JSON."""
+        await self._program.say(data.rstrip("\n").encode(errors="replace"))
+
+    async def end_input(self) -> None:
+        await self._program.say(b"")
+
+    async def read_messages(self) -> AsyncIterator[dict[str, Any]]:
+        """Yield the lines that are objects. Raises ProcessError, without which the SDK would wait for answers."""
+        async with aclosing(self._program.output()) as output:
+            async for line, size in lines_of(output):
+                if size > LINE_BYTES:
+                    yield {"type": "system", "subtype": "left_out", "size": size}
+                elif line.startswith(b"{"):
+                    yield json.loads(line)
+        if self._program.exit_status:
+            raise ProcessError("ended", exit_code=self._program.exit_status)
+
+
+class Reader(Claude):
+    """What the SDK's messages mean; those of the system, and the pieces, are the CLI's own lines."""
+
+    def __init__(self, *, counts_earlier: bool = False) -> None:
+        super().__init__()
+        self.has_begun = False
+        self.reason: BackendError | None = None
+        self.counts_earlier = counts_earlier  # its cost is that of the whole conversation
+        self._streamed = ""  # the message whose text came in pieces, by its name
+        self._read_tokens, self._written_before, self._written_tokens = 0, 0, 0
+
+    def hear(self, message: Message) -> Iterator[Item]:
+        """Yield what the message says."""
+        match message:
+            case SystemMessage():
+                yield from self._system(message.data)
+            case StreamEvent(event=event, parent_tool_use_id=None):
+                yield from self._piece(event)
+                yield from self._used_so_far(event)
+            case AssistantMessage():
+                yield from self._said(message)
+            case UserMessage(content=list(blocks)):
+                results = (block for block in blocks if isinstance(block, ToolResultBlock))
+                yield from (tool_result(block.tool_use_id, block.content) for block in results)
+            case ResultMessage():
+                yield from self._result(message)
+
+    def _system(self, data: dict[str, Any]) -> Iterator[Item]:
+        yield from self.read(data)
+        match data.get("subtype"):
+            case "init":
+                self.has_begun = True
+                if name := text_of(data.get("session_id")):
+                    yield Session(name)
+            case "left_out":
+                yield BackendEvent(EventType.STATUS, f"A line of {data['size']:,} bytes was left out")
+
+    def _said(self, message: AssistantMessage) -> Iterator[Item]:
+        """Yield what is not told otherwise: what came in pieces, by a sub-agent's tool, as the result's error.
+
+        After connections that broke, the CLI asks for a message that comes whole.
+        """
+        came_in_pieces = message.message_id is None or message.message_id == self._streamed
+        silent = came_in_pieces or message.parent_tool_use_id is not None or message.error is not None
+        for block in message.content:
+            match block:
+                case ToolUseBlock():
+                    yield tool_use(block.name, block.id, block.input)
+                case TextBlock() if not silent:
+                    yield from self.whole(block.text)
+                case ThinkingBlock() if not silent:
+                    yield from self.thought(block.thinking)
+
+    def _used_so_far(self, event: dict[str, Any]) -> Iterator[Usage]:
+        """Yield what was used up to here: a run that is stopped is billed too."""
+        if event.get("type") == "message_start":
+            self._read_tokens += _read(part(event, "message", "usage")) or 0
+            self._written_before = self._written_tokens
+            self._streamed = text_of(part(event, "message").get("id"))
+        elif event.get("type") == "message_delta":
+            self._written_tokens = self._written_before + (total(part(event, "usage"), "output_tokens") or 0)
+            yield Usage(self.model, self._read_tokens or None, self._written_tokens or None)
+
+    def _result(self, message: ResultMessage) -> Iterator[Item]:
+        counts = message.usage or {}
+        is_known = all(entry.get("costBasis") != "unknown" for entry in (message.model_usage or {}).values())
+        cost = self._price(counts) if self.counts_earlier else money(message.total_cost_usd) if is_known else None
+        yield Usage(self.model, _read(counts) or None, total(counts, "output_tokens") or None, cost)
+        for denied in listed(message.permission_denials):
+            name = text_of(denied.get("tool_name"))
+            yield BackendEvent(EventType.STATUS, f"It was not allowed to use {name}")
+        if message.is_error or message.subtype != "success":
+            self.reason = _explain(message)
+
+    def _price(self, counts: dict[str, Any]) -> float | None:
+        """Return what the tokens of this run alone cost; None when nobody knows the price."""
+        written, cached = total(counts, "cache_creation_input_tokens"), total(counts, "cache_read_input_tokens")
+        used = Tokens(
+            input_tokens=_read(counts),
+            cache_write_tokens=written,
+            cache_read_tokens=cached,
+            output_tokens=total(counts, "output_tokens"),
+        )
+        try:
+            return money(float(calc_price(used, model_ref=self.model or "", provider_id="anthropic").total_price))
+        except LookupError:
+            return None
+
+
+def _read(counts: Any) -> int | None:
+    return total(counts, "input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
+
+
+def _explain(message: ResultMessage) -> BackendError:
+    """Return why it failed, in words for people. What passes is told apart; the CLI has tried again itself."""
+    words = shown_error(message.result or " / ".join(message.errors or []) or "it did not say why")
+    match message.subtype, message.api_error_status:
+        case "error_max_turns", _:
+            return BackendError(f"Claude reached the limit of {message.num_turns} turns; raise `max_turns`")
+        case _, 401 | 403 as status:
+            advice = "Check ANTHROPIC_API_KEY in the environment"
+            return BackendError(f"Anthropic refused the key or login (HTTP {status}). {advice}")
+        case _, 404:
+            return BackendError(shown_error(f"Anthropic does not know the model (HTTP 404): {words}"))
+        case _, 429:
+            return TransientError(shown_error(f"Anthropic limits the number of requests (HTTP 429): {words}"))
+        case _, int(status) if status >= 500:
+            return TransientError(shown_error(f"Anthropic failed (HTTP {status}); try again later: {words}"))
+    return BackendError(shown_error(f"Claude failed: {words}"))

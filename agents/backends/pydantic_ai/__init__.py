@@ -1,0 +1,141 @@
+"""Language models of any provider, through pydantic-ai: one prompt, one streamed answer.
+
+Which key goes where: endpoints.py. What a model may do with the project's files: tools.py.
+"""
+
+import importlib.util
+import logging
+import os
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any, ClassVar
+
+from agents.backends.base import Backend, BackendError, BackendEvent, Usage
+from agents.backends.pydantic_ai.answer import answer
+from agents.backends.pydantic_ai.endpoints import PROVIDERS, Endpoint
+from agents.backends.pydantic_ai.failures import explained
+from agents.backends.pydantic_ai.tools import TOOLS_SCHEMA
+from agents.redaction import redact
+
+logger = logging.getLogger(__name__)
+
+
+COMMON_OPTIONS = {
+    "temperature": {"type": "number", "minimum": 0, "maximum": 2},
+    "max_tokens": {"type": "integer", "minimum": 1, "maximum": 10_000_000},
+    "tools": TOOLS_SCHEMA,
+}
+
+
+class PydanticAI(Backend):
+    name = "pydantic_ai"
+    display_name = "Pydantic AI"
+    capabilities = ("streaming", "tools", "thinking", "usage")
+    options_schema = {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {
+            "model": {
+                "type": "string",
+                "minLength": 1,
+                "maxLength": 200,
+                "description": "provider:model, or with base_url the name by which that server knows the model",
+            },
+            "base_url": {
+                "type": "string",
+                "maxLength": 500,
+                "pattern": r"^https?://[^\s@?#\\]+$(?!\n)",
+                "description": "the http or https address of an OpenAI-compatible server, without a login",
+            },
+            **COMMON_OPTIONS,
+        },
+    }
+
+    @classmethod
+    def missing(cls) -> str | None:
+        if importlib.util.find_spec("pydantic_ai") is None:
+            return "Install it with: pip install 'pydantic-ai-slim[openai,anthropic]'"
+        return None
+
+    @classmethod
+    def missing_for(cls, options: Mapping[str, Any]) -> str | None:
+        """Return what is missing for an agent with these options, None when its model could be asked."""
+        try:
+            Endpoint.of(options)
+        except BackendError as error:
+            return str(error)
+        return cls.missing()
+
+    async def stream(
+        self, prompt: str, options: Mapping[str, Any], workdir: Path
+    ) -> AsyncGenerator[BackendEvent | Usage, None]:
+        """Yield what arrives as it arrives, then the usage. Raises BackendError, and never tries again."""
+        if reason := self.missing():
+            raise BackendError(reason)
+        endpoint = Endpoint.of(options)
+        os.environ.setdefault("PYDANTIC_AI_NO_BANNER", "1")  # it would print one among our log lines
+        try:
+            async with endpoint.model() as model, aclosing(answer(model, prompt, options, workdir)) as items:
+                async for item in items:
+                    yield item
+        except BackendError:
+            raise
+        except Exception as error:  # noqa: BLE001 - each provider's SDK has errors of its own
+            failure = explained(error, endpoint)
+            logger.info("the model failed: %s", redact(f"{type(error).__name__}: {error}")[:2000])
+            raise failure from None
+
+
+class _OneProvider(PydanticAI):
+    """The models of one provider, by the names that it gives them."""
+
+    provider: ClassVar[str]
+    options_schema = {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {
+            "model": {
+                "type": "string",
+                "minLength": 1,
+                "maxLength": 200,
+                "description": "the provider's own name of the model",
+            },
+            **COMMON_OPTIONS,
+        },
+    }
+
+    @classmethod
+    def missing(cls) -> str | None:
+        try:
+            Endpoint.of({"model": f"{cls.provider}:any"})
+        except BackendError as error:
+            return str(error)
+        return super().missing()
+
+    @classmethod
+    def missing_for(cls, options: Mapping[str, Any]) -> str | None:
+        if not options.get("model"):
+            return (
+                f"Set the option `model` to one of the names that {PROVIDERS[cls.provider].title} gives its models"
+            )
+        return cls.missing()
+
+    def stream(
+        self, prompt: str, options: Mapping[str, Any], workdir: Path
+    ) -> AsyncGenerator[BackendEvent | Usage, None]:
+        """Yield what `pydantic_ai` yields for the provider's model."""
+        name = options.get("model", "").removeprefix(f"{self.provider}:")
+        return super().stream(prompt, {**options, "model": f"{self.provider}:{name}" if name else ""}, workdir)
+
+
+class OpenAIAgents(_OneProvider):
+    name = "openai_agents"
+    display_name = "OpenAI Agents"
+    provider = "openai"
+
+
+class GoogleADK(_OneProvider):
+    name = "google_adk"
+    display_name = "Google ADK"
+    provider = "google"

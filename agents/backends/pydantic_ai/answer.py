@@ -1,0 +1,139 @@
+"""One prompt and its answer: what the model says, and the tools that it uses meanwhile, as events."""
+
+import json
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from agents.backends.base import BackendError, BackendEvent, EventType, Usage
+from agents.backends.pydantic_ai.endpoints import READ_SECONDS
+from agents.backends.pydantic_ai.tools import Tools
+
+if TYPE_CHECKING:
+    from pydantic_ai.models import Model
+    from pydantic_ai.usage import RunUsage
+
+TOOL_RETRIES = 3
+
+
+async def answer(
+    model: "Model", prompt: str, options: Mapping[str, Any], workdir: Path
+) -> AsyncGenerator[BackendEvent | Usage, None]:
+    """Yield text, thoughts and uses of tools as they come, then the usage. Raises what the SDK raises."""
+    from pydantic_ai import Agent, AgentRunResultEvent
+    from pydantic_ai.exceptions import UserError
+    from pydantic_ai.settings import ModelSettings
+
+    settings = ModelSettings(timeout=READ_SECONDS, max_retries=0)
+    if "temperature" in options:
+        settings["temperature"] = options["temperature"]
+    if "max_tokens" in options:
+        settings["max_tokens"] = options["max_tokens"]
+    agent = Agent(
+        model,
+        # What a model gets wrong in a call of a tool is told to it; an answer is never asked for again.
+        retries={"tools": TOOL_RETRIES, "output": 0},
+        model_settings=settings,
+        tools=Tools(workdir).named(options.get("tools", [])),
+    )
+    translation = _Translation()
+    async with agent.run_stream_events(prompt, infer_name=False) as events:
+        try:
+            async for event in events:
+                if isinstance(event, AgentRunResultEvent):
+                    result = event.result
+                else:
+                    for item in translation.of(event):
+                        yield item
+        except Exception:
+            with suppress(UserError):  # the run had not begun
+                yield _usage(events.usage, model.model_name)  # what was used up to the failure is billed too
+            raise
+    yield _usage(result.usage, result.response.model_name or model.model_name)
+    if notice := _shortfall(result.response.finish_reason):
+        yield notice
+
+
+def _usage(used: "RunUsage", model_name: str) -> Usage:
+    known = bool(used.input_tokens or used.output_tokens)
+    return Usage(
+        model=model_name,
+        input_tokens=used.input_tokens if known else None,
+        output_tokens=used.output_tokens if known else None,
+        cost_usd=float(used.cost) if known and used.cost is not None else None,
+    )
+
+
+def _shortfall(finish_reason: str | None) -> BackendEvent | None:
+    """Say that an answer is not whole. Raises BackendError when the model itself gave up."""
+    match finish_reason:
+        case "length":
+            return BackendEvent(EventType.STATUS, "The answer was cut off: it reached the limit of tokens")
+        case "content_filter":
+            return BackendEvent(EventType.STATUS, "The answer was cut off by the provider's content filter")
+        case "error":
+            raise BackendError("The model gave up before its answer was complete")
+    return None
+
+
+class _Translation:
+    """What pydantic-ai's events mean. A text that begins after another is a paragraph of its own."""
+
+    def __init__(self) -> None:
+        self._has_spoken = False
+
+    def of(self, event: Any) -> Iterator[BackendEvent]:
+        """Yield what the event says."""
+        kind, text, is_new = _said(event)
+        if text and kind == EventType.MESSAGE:
+            if is_new and self._has_spoken:
+                text = f"\n\n{text}"
+            self._has_spoken = True
+        if text:
+            yield BackendEvent(kind, text)
+        yield from _used(event)
+
+
+def _said(event: Any) -> tuple[EventType, str, bool]:
+    """Return a piece of text or thought, and whether it begins one; an empty one for any other event."""
+    from pydantic_ai.messages import (
+        PartDeltaEvent,
+        PartStartEvent,
+        TextPart,
+        TextPartDelta,
+        ThinkingPart,
+        ThinkingPartDelta,
+    )
+
+    match event:
+        case PartStartEvent(part=TextPart(content=text)):
+            return EventType.MESSAGE, text, True
+        case PartDeltaEvent(delta=TextPartDelta(content_delta=text)):
+            return EventType.MESSAGE, text, False
+        case PartStartEvent(part=ThinkingPart(content=text)):
+            return EventType.THINKING, text, True
+        case PartDeltaEvent(delta=ThinkingPartDelta(content_delta=text)):
+            return EventType.THINKING, text or "", False
+    return EventType.MESSAGE, "", False
+
+
+def _used(event: Any) -> Iterator[BackendEvent]:
+    """Yield the use of a tool, or its result."""
+    from pydantic_ai.messages import FunctionToolCallEvent, FunctionToolResultEvent
+
+    match event:
+        case FunctionToolCallEvent(part=part):
+            given = {"id": part.tool_call_id, "input": _input(part.args)}
+            yield BackendEvent(EventType.TOOL_USE, part.tool_name, given)
+        case FunctionToolResultEvent(part=part):
+            yield BackendEvent(EventType.TOOL_RESULT, part.model_response_str(), {"id": part.tool_call_id})
+
+
+def _input(args: Any) -> Any:
+    if not isinstance(args, str):
+        return args
+    try:
+        return json.loads(args)
+    except ValueError:
+        return args  # as the model wrote it

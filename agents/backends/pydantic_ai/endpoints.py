@@ -1,0 +1,193 @@
+"""Where a request goes, and with whose key.
+
+Options come from whoever may edit an agent, keys from the operator: a key is sent to its provider, or to the
+address that the operator has named in the environment, and nowhere else.
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlsplit
+
+from agents.backends.base import BackendError
+
+if TYPE_CHECKING:
+    from httpx2 import AsyncClient
+    from pydantic_ai.models import Model
+
+CONNECT_SECONDS = 10
+READ_SECONDS = 600  # the longest silence: a local model may first have to load and to read a long prompt
+OPENAI_URL = "https://api.openai.com/v1"
+NO_KEY = "no-key"  # servers that need none still expect the header
+
+
+class Provider(NamedTuple):
+    title: str
+    variables: tuple[str, ...]  # any one of them must be set
+    extra: str  # of pydantic-ai-slim
+
+
+PROVIDERS = {
+    "openai": Provider("OpenAI", ("OPENAI_API_KEY",), "openai"),
+    "openai-chat": Provider("OpenAI", ("OPENAI_API_KEY",), "openai"),
+    "openai-responses": Provider("OpenAI", ("OPENAI_API_KEY",), "openai"),
+    "anthropic": Provider("Anthropic", ("ANTHROPIC_API_KEY",), "anthropic"),
+    "google": Provider("Google", ("GOOGLE_API_KEY", "GEMINI_API_KEY"), "google"),
+    "mistral": Provider("Mistral", ("MISTRAL_API_KEY",), "mistral"),
+    "groq": Provider("Groq", ("GROQ_API_KEY",), "groq"),
+    "ollama": Provider("Ollama", ("OLLAMA_BASE_URL",), "openai"),
+    "openrouter": Provider("OpenRouter", ("OPENROUTER_API_KEY",), "openai"),
+    "deepseek": Provider("DeepSeek", ("DEEPSEEK_API_KEY",), "openai"),
+    "together": Provider("Together", ("TOGETHER_API_KEY",), "openai"),
+    "fireworks": Provider("Fireworks", ("FIREWORKS_API_KEY",), "openai"),
+    "cerebras": Provider("Cerebras", ("CEREBRAS_API_KEY",), "openai"),
+    "cohere": Provider("Cohere", ("CO_API_KEY",), "cohere"),
+}
+# With an address, these say no more than that it speaks OpenAI's language. Others may begin a model's name.
+_SPEAKS_OPENAI = ("openai:", "openai-chat:", "ollama:")
+# All that a server without the operator's trust gets to see of a request's headers.
+_PLAIN_HEADERS = frozenset(
+    {
+        "accept",
+        "accept-encoding",
+        "authorization",
+        "connection",
+        "content-length",
+        "content-type",
+        "host",
+        "user-agent",
+    }
+)
+
+
+class Endpoint(NamedTuple):
+    """Where a request goes, and with whose key."""
+
+    title: str
+    model_name: str
+    provider: str = ""
+    base_url: str = ""  # empty: wherever the provider is
+    api_key: str = ""
+    trusted: bool = True  # the operator's own, which may see the operator's headers
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any]) -> "Endpoint":
+        """Decide from options and environment. Raises BackendError that says what to set."""
+        model_name, base_url = options.get("model", ""), options.get("base_url", "")
+        if not model_name:
+            raise BackendError("Set the option `model`, for example `openai:gpt-5.2`")
+        own_url = os.environ.get("OPENAI_BASE_URL", "").strip()
+        if base_url:
+            name = _without_prefix(model_name)
+            if _normalised(base_url) == _normalised(own_url or OPENAI_URL):
+                return cls._own_server(name, own_url or OPENAI_URL)
+            return cls(f"The server at {_host(base_url)}", name, "", base_url, NO_KEY, trusted=False)
+        provider, _, name = model_name.partition(":")
+        if not name or provider not in PROVIDERS:
+            raise BackendError(
+                "`model` must be `provider:model`, with a provider such as openai, anthropic, google, mistral; "
+                "or set `base_url` to an OpenAI-compatible server"
+            )
+        if own_url and provider in {"openai", "openai-chat"}:
+            return cls._own_server(name, own_url)
+        return cls._of_provider(provider, name)
+
+    @classmethod
+    def _own_server(cls, model_name: str, base_url: str) -> "Endpoint":
+        key = os.environ.get("OPENAI_API_KEY", "").strip()
+        if _normalised(base_url) != _normalised(OPENAI_URL):
+            return cls("The server at OPENAI_BASE_URL", model_name, "", base_url, key or NO_KEY)
+        _require(PROVIDERS["openai"])
+        return cls("OpenAI", model_name, "", base_url, key)
+
+    @classmethod
+    def _of_provider(cls, name: str, model_name: str) -> "Endpoint":
+        _require(PROVIDERS[name])
+        return cls(PROVIDERS[name].title, model_name, name)
+
+    @asynccontextmanager
+    async def model(self) -> AsyncIterator["Model"]:
+        """Open the model; its HTTP client is closed on the way out, with whatever it still has under way.
+
+        The SDKs are imported in a thread: it is seconds of work that must not hold up the loop.
+        """
+        if self.base_url:
+            http_client, model = await asyncio.to_thread(self._openai_compatible)
+            async with http_client:
+                yield model
+        else:
+            async with await asyncio.to_thread(self._inferred) as model:
+                yield model
+
+    def _inferred(self) -> "Model":
+        from pydantic_ai.models import infer_model
+
+        try:
+            if self.provider == "mistral" and (address := os.environ.get("MISTRAL_BASE_URL", "").strip()):
+                return _mistral_at(address, self.model_name)
+            return infer_model(f"{self.provider}:{self.model_name}")
+        except ImportError:
+            extra = PROVIDERS[self.provider].extra
+            raise BackendError(f"{self.title} needs a package: pip install 'pydantic-ai-slim[{extra}]'") from None
+
+    def _openai_compatible(self) -> tuple["AsyncClient", "Model"]:
+        import httpx2
+        from openai import AsyncOpenAI
+        from pydantic_ai.models.openai import OpenAIChatModel
+        from pydantic_ai.profiles.openai import OpenAIModelProfile
+        from pydantic_ai.providers.openai_compatible import OpenAICompatibleProvider
+
+        http_client = httpx2.AsyncClient(
+            timeout=httpx2.Timeout(READ_SECONDS, connect=CONNECT_SECONDS),
+            follow_redirects=False,
+            event_hooks={"request": [] if self.trusted else [_keep_plain_headers]},
+        )
+        client = AsyncOpenAI(base_url=self.base_url, api_key=self.api_key, http_client=http_client, max_retries=0)
+        # A server that just closes the connection looks like one that is done, but for the reason it gives.
+        profile = OpenAIModelProfile(openai_chat_streaming_requires_finish_reason=True)
+        provider = OpenAICompatibleProvider("openai-compatible", openai_client=client, profile=profile)
+        return http_client, OpenAIChatModel(self.model_name, provider=provider)
+
+
+def _mistral_at(base_url: str, model_name: str) -> "Model":
+    """Return a model at the operator's own address, which is the one variable that Mistral's SDK does not read."""
+    from pydantic_ai.models.mistral import MistralModel
+    from pydantic_ai.providers.mistral import MistralProvider
+
+    return MistralModel(model_name, provider=MistralProvider(base_url=base_url))
+
+
+async def _keep_plain_headers(request: Any) -> None:
+    """Drop what the SDK adds from its own environment variables: organisation, project, headers of one's own."""
+    for header in list(request.headers):
+        if header.lower() not in _PLAIN_HEADERS:
+            del request.headers[header]
+    request.headers["authorization"] = f"Bearer {NO_KEY}"
+
+
+def _require(provider: Provider) -> None:
+    if not any(os.environ.get(variable, "").strip() for variable in provider.variables):
+        raise BackendError(f"{provider.title} needs {' or '.join(provider.variables)} in the environment")
+
+
+def _without_prefix(model_name: str) -> str:
+    for prefix in _SPEAKS_OPENAI:
+        if model_name.startswith(prefix) and model_name != prefix:
+            return model_name.removeprefix(prefix)
+    return model_name
+
+
+def _host(url: str) -> str:
+    return url.partition("://")[2].partition("/")[0][:100]
+
+
+def _normalised(url: str) -> tuple[str, str, int | None, str]:
+    """Return the address in a form that compares. One that cannot be read equals nothing of the operator's."""
+    try:
+        parts = urlsplit(url.strip())
+        port = parts.port or {"http": 80, "https": 443}.get(parts.scheme.lower())
+    except ValueError:
+        return ("", url, None, "")
+    return (parts.scheme.lower(), (parts.hostname or "").lower(), port, parts.path.rstrip("/"))

@@ -1,0 +1,22 @@
+"""What runs took, summed up."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.db.models import QuerySet
+
+from mission_control import usage
+from mission_control.api.filters import UsageFilter
+from mission_control.api.serializers.usage import UsageReader
+from mission_control.api.views.base import ObjectViews
+
+
+class UsageViews(ObjectViews):
+    """Tokens and cost of the runs that ended, by day, agent, project, task or model."""
+
+    queryset = usage.worked()
+    filterset_class = UsageFilter
+    noun, one, many, reader = "Usage", "usage", "usage", UsageReader
+
+    def paginate_queryset(self, queryset: QuerySet[Any] | Sequence[Any]) -> list[Any]:
+        return usage.named(super().paginate_queryset(queryset) or [])

@@ -1,0 +1,71 @@
+"""Call an agent again when it failed for a reason that passes, as long as nothing would be done or paid twice."""
+
+import asyncio
+import random
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+from agents.backends.base import BackendError, BackendEvent, EventType, TransientError, Usage
+from agents.redaction import shown_error
+
+GROWTH = 3.0  # from one pause to the next
+LONGEST_PAUSE_SECONDS = 300.0  # who is told to wait longer gives up, and says so
+JITTER = 0.2  # runs that were refused together do not come back together
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How often a call is made again, and how long the first pause is."""
+
+    retries: int
+    pause_seconds: float
+
+    def pause(self, failure: TransientError, *, failures: int, begun: bool) -> float | None:
+        """Return how many seconds to wait after so many failures; None when it is not tried again."""
+        asked = failure.retry_after_seconds or 0.0
+        if failures > self.retries or (begun and not failure.safe_to_retry) or asked > LONGEST_PAUSE_SECONDS:
+            return None
+        pause = min(max(self.pause_seconds * GROWTH ** (failures - 1), asked), LONGEST_PAUSE_SECONDS)
+        return pause * (1 + random.uniform(0, JITTER))  # noqa: S311 - no secret
+
+
+async def attempts(call: Callable[[], AsyncGenerator[Any, None]], patience: Patience) -> AsyncGenerator[Any, None]:
+    """Yield what a call of the agent yields, then that of the next call if there must be one.
+
+    Before each pause a status event says why. What the calls used is added up. Raises BackendError.
+    """
+    used = Usage()
+    for failures in count(1):
+        spent, begun = used, False
+        try:
+            async with aclosing(call()) as stream:
+                async for item in stream:
+                    if isinstance(item, Usage):
+                        used = spent + item
+                        yield used
+                    else:
+                        begun = begun or _is_output(item)
+                        yield item
+            return
+        except TransientError as failure:
+            pause = patience.pause(failure, failures=failures, begun=begun)
+            if pause is None and failures > 1:
+                raise BackendError(f"Tried {failures} times. {failure}") from failure
+            if pause is None:
+                raise
+            notice = _notice(failure, pause, attempt=failures + 1, most=patience.retries + 1)
+        yield notice
+        await asyncio.sleep(pause)
+
+
+def _is_output(item: Any) -> bool:
+    return isinstance(item, BackendEvent) and item.type != EventType.STATUS
+
+
+def _notice(failure: TransientError, pause: float, *, attempt: int, most: int) -> BackendEvent:
+    why = shown_error(str(failure)).rstrip(".") or "The agent failed"
+    told = f"{why}. Trying again in {round(pause, 1):g} s (attempt {attempt} of {most})"
+    return BackendEvent(EventType.STATUS, told, {"attempt": attempt, "attempts": most, "pause_seconds": pause})

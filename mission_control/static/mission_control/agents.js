@@ -1,0 +1,62 @@
+/* The page of agents, live: the list, the test that runs, the options of the backend that is chosen. */
+import { byId, fetchFragment, localise, parse } from "./page.js";
+import { refresher } from "./parts.js";
+
+const page = byId("agents-page");
+
+// ── What happens elsewhere ───────────────────────────────────────────
+function listUrl() {
+  const query = new URLSearchParams(location.search);
+  query.set("opened", page.dataset.opened);
+  return `${page.dataset.url}?${query}`;
+}
+
+const refreshList = refresher(listUrl, { everyMs: 800 });
+const refreshHistory = refresher(() => page.dataset.history, { everyMs: 300 });
+
+document.addEventListener("mc:wake", ({ detail }) => {
+  if (!["mc:run", "mc:task", "mc:activity", "mc:anew"].some((name) => detail.has(name))) return;
+  refreshList();
+  if (page.dataset.history) refreshHistory();
+});
+document.addEventListener("mc:frame", ({ detail: { event_type: name, data } }) => {
+  const run = page.querySelector("#agent-history [data-run]")?.dataset.run;
+  if (run && name === "mc_task_output" && data.run_id === run) refreshHistory();
+});
+document.addEventListener("mc:placed", ({ detail }) => {
+  if (detail.id !== "agent-history") return;
+  const button = byId("form")?.querySelector(".panel-head form button");
+  if (button && !button.hasAttribute("aria-describedby")) button.disabled = detail.querySelector("[data-run]") !== null;
+});
+
+// ── The form: its options change with the backend ────────────────────
+const form = byId("agent-form");
+
+form?.addEventListener("change", async (event) => {
+  if (event.target.name !== "backend") return;
+  const query = new URLSearchParams([...new FormData(form)].filter(([name]) => name === "backend" || name.startsWith("option-")));
+  try {
+    const response = await fetchFragment(`${form.dataset.options}?${query}`);
+    if (!response.ok) return;
+    const fresh = parse(await response.text()).querySelector("#options");
+    if (event.target.value === query.get("backend")) byId("options").replaceWith(fresh);
+  } catch {
+    // Without connection the options stay; saving says what does not fit.
+  }
+});
+
+// ── The health of the backends ───────────────────────────────────────
+document.addEventListener("click", async (event) => {
+  const link = event.target.closest("a[data-look-again]");
+  if (!link || event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+  event.preventDefault();
+  link.setAttribute("aria-busy", "true");
+  try {
+    const fresh = parse(await (await fetchFragment(link.href)).text()).querySelector("#backends");
+    localise(fresh);
+    byId("backends").replaceWith(fresh);
+    fresh.querySelector("a").focus();
+  } catch {
+    link.removeAttribute("aria-busy");
+  }
+});

@@ -1,0 +1,91 @@
+/* The pages of projects, live: what changed is fetched from the server as the fragments that the page was made of. */
+import { byId, fetchFragment, localise, parse } from "./page.js";
+import { refresher } from "./parts.js";
+
+const OFTEN_MS = 15000; // bars of running runs grow
+
+const page = byId("project");
+const list = byId("projects");
+
+// ── The list ─────────────────────────────────────────────────────────
+if (list) {
+  const refresh = refresher(() => location.href, { everyMs: 1000 });
+  document.addEventListener("mc:wake", ({ detail }) => {
+    if (["mc:project", "mc:task", "mc:anew"].some((name) => detail.has(name))) refresh();
+  });
+}
+
+// ── One project ──────────────────────────────────────────────────────
+function url() {
+  const span = byId("span")?.value;
+  return `${page.dataset.url}${span && span !== "all" ? `?span=${span}` : ""}`;
+}
+
+function concerns(names) {
+  if (names.has("mc:anew") || names.has(`mc:project:${page.dataset.project}`)) return true;
+  const planning = byId("p-planning")?.dataset.run;
+  if (planning && names.has(`mc:run:${planning}`)) return true;
+  return [...document.querySelectorAll(".node[data-task]")].some((node) => names.has(`mc:task:${node.dataset.task}`));
+}
+
+if (page) {
+  const refresh = refresher(url);
+  document.addEventListener("mc:wake", ({ detail }) => { if (concerns(detail)) refresh(); });
+  document.addEventListener("mc:frame", ({ detail: { event_type: name, data } }) => {
+    if (name === "mc_task_output" && data.run_id === byId("p-planning")?.dataset.run) refresh();
+  });
+  const refreshFiles = refresher(
+    () => `${page.dataset.url}/files?path=${encodeURIComponent(byId("p-files").dataset.folder)}`, { everyMs: 1000 });
+  document.addEventListener("mc:frame", ({ detail: { event_type: name, data } }) => {
+    if (name === "mc_task_completed" && concerns(new Set([`mc:task:${data.task_id}`]))) refreshFiles();
+  });
+  setInterval(() => { if (!document.hidden && page.querySelector("[data-live]")) refresh(); }, OFTEN_MS);
+  page.addEventListener("change", (event) => {
+    if (event.target.id !== "span") return;
+    event.stopPropagation(); // the shell would send the form
+    event.target.blur();
+    history.replaceState(null, "", url());
+    refresh();
+  });
+}
+
+// ── The timeline ─────────────────────────────────────────────────────
+function tellTimes(root) {
+  for (const text of root.querySelectorAll("text[data-tick]")) {
+    const moment = new Date(text.dataset.tick);
+    const minute = moment.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
+    const day = moment.toLocaleDateString("en", { month: "short", day: "numeric" });
+    text.textContent = text.dataset.dated === "yes" ? `${day} ${minute}` : minute;
+  }
+  for (const button of root.querySelectorAll("[data-noscript-only]")) button.hidden = true;
+  for (const box of root.querySelectorAll("[data-tail]")) box.scrollTop = box.scrollHeight;
+}
+
+/** Bring the present into view; where it is not shown, the run that ended last. */
+function showLatest(box) {
+  const right = (mark) => mark.getBoundingClientRect().right;
+  const ends = [...box.querySelectorAll("line.now, .bar rect")].map(right);
+  if (ends.length) box.scrollLeft += Math.max(...ends) - right(box) + 32;
+}
+
+tellTimes(document);
+for (const box of document.querySelectorAll("[data-at-end]")) showLatest(box);
+document.addEventListener("mc:placed", ({ detail }) => tellTimes(detail));
+
+// ── Files ────────────────────────────────────────────────────────────
+document.addEventListener("click", async (event) => {
+  if (event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+  const link = event.target.closest("a[data-folder-link]");
+  if (!link) return;
+  event.preventDefault();
+  try {
+    const response = await fetchFragment(link.href);
+    const fresh = response.ok && parse(await response.text()).querySelector("#p-files");
+    if (!fresh) return location.assign(link.href);
+    localise(fresh);
+    byId("p-files").replaceWith(fresh);
+    (fresh.querySelector(".file a") ?? fresh.querySelector("a"))?.focus({ preventScroll: true });
+  } catch {
+    location.assign(link.href);
+  }
+});

@@ -1,0 +1,268 @@
+/* The page of one task: its parts as the server now shows them, forms that act without leaving, the thread. */
+import { attachMentions } from "./mentions.js";
+import { adopt, catchUp, more, run, showCount } from "./output.js";
+import { byId, fetchFragment, localise, parse, say, toast } from "./page.js";
+import { reconnectAll } from "./socket.js";
+
+const GATHER_MS = 200;
+const page = byId("task-page");
+const task = page?.dataset.task;
+const FRAGMENT = { headers: { "X-Fragment": "task" } };
+
+// ── Parts ────────────────────────────────────────────────────────────
+let asked = 0;
+
+async function refresh() {
+  const mine = ++asked;
+  try {
+    const response = await fetchFragment(`/tasks/${task}/parts${location.search}`, FRAGMENT);
+    if (response.status === 404) return location.reload(); // deleted meanwhile: the server's page says so
+    if (response.ok && mine === asked) take(parse(await response.text()), { keepNotice: true });
+  } catch {
+    // Fetched anew when the connection is back.
+  }
+}
+
+let timer = null;
+function refreshSoon() {
+  timer ??= setTimeout(() => {
+    timer = null;
+    refresh();
+  }, GATHER_MS);
+}
+
+/** Put each part in the place of its older self, where it says something else and nobody is busy in it. */
+function take(fresh, { keepNotice = false } = {}) {
+  const parts = fresh.querySelector("[data-parts]");
+  if (!parts) return false;
+  localise(parts);
+  const newest = parts.dataset.newest;
+  for (const part of [...parts.children]) {
+    const old = part.id && byId(part.id);
+    if (old && !(keepNotice && part.id === "task-notice")) replace(old, part);
+  }
+  showCount();
+  document.title = document.title.replace(/^(\(\d+\) )?.*?( · Mission Control)$/, `$1${byId("task-title").textContent}$2`);
+  if (newest !== page.dataset.newest) {
+    page.dataset.newest = newest;
+    if (byId("output") && byId("output").dataset.follows === "yes") showNewest();
+  }
+  return true;
+}
+
+const said = (part) => part.innerHTML.replace(/name="csrfmiddlewaretoken" value="[^"]*"|data-elapsed="[^"]*"/g, "");
+
+function replace(old, part) {
+  old.said ??= said(old);
+  const now = said(part);
+  if (old.said === now && old.className === part.className) return;
+  if (isBusy(old)) return void (old.isStale = true);
+  part.said = now;
+  const focused = old.contains(document.activeElement) ? document.activeElement.dataset.key : null;
+  keepChoices(old, part);
+  old.replaceWith(part);
+  if (focused) part.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
+}
+
+/** Somebody has opened a menu or writes in it: what is under the hand stays. */
+function isBusy(part) {
+  if (part.querySelector("details.menu[open], details.edit-text[open], details.fold[open]")) return true;
+  const field = part.contains(document.activeElement) && document.activeElement;
+  if (field && field.matches("textarea, input:not([type=checkbox]):not([type=radio]), select")) return true;
+  return [...part.querySelectorAll("textarea")].some((area) => area.value !== area.defaultValue);
+}
+
+/** What was chosen for the next run, and for a comparison, stays chosen. */
+function keepChoices(old, part) {
+  if (old.querySelector("input[name=run]")) {
+    for (const box of part.querySelectorAll("input[name=run]")) box.checked = false; // a new run is not among them
+  }
+  for (const box of old.querySelectorAll("input[type=radio]:checked, input[type=checkbox][name=run]")) {
+    const heir = part.querySelector(`input[name="${box.name}"][value="${CSS.escape(box.value)}"]`);
+    if (heir) heir.checked = box.checked;
+  }
+  const picker = part.querySelector("[data-picker]");
+  if (picker) showPicked(picker);
+}
+
+async function showNewest() {
+  try {
+    const response = await fetchFragment(`/tasks/${task}`, { headers: { "X-Fragment": "page" } });
+    const fresh = parse(await response.text()).querySelector("#output");
+    if (!response.ok || !fresh) return;
+    localise(fresh);
+    for (const id of ["show-tools", "show-thinking", "speak"]) {
+      if (byId(id) && fresh.querySelector(`#${id}`)) fresh.querySelector(`#${id}`).checked = byId(id).checked;
+    }
+    byId("output").replaceWith(fresh);
+    adoptOutput();
+  } catch {
+    // Fetched anew when the connection is back.
+  }
+}
+
+function adoptOutput() {
+  adopt();
+  byId("output")?.querySelector("[data-retry]")?.addEventListener("click", reconnectAll);
+  const speak = byId("speak");
+  const setLive = () => byId("stream").setAttribute("aria-live", speak?.checked ? "polite" : "off");
+  speak?.addEventListener("change", setLive);
+  if (byId("stream")) setLive();
+}
+
+// ── Forms ────────────────────────────────────────────────────────────
+async function submitForm(form, button) {
+  if (form.dataset.busy) return;
+  form.dataset.busy = "yes";
+  button?.setAttribute("aria-busy", "true");
+  try {
+    const body = new FormData(form, button);
+    const response = await fetchFragment(form.action, { method: "POST", body, ...FRAGMENT });
+    const fresh = parse(await response.text());
+    const parts = fresh.querySelector("[data-parts]");
+    if (!parts) throw new Error(response.status === 403 ? "This page is out of date: reload it." : "The server refused it.");
+    asked += 1; // what was asked before this is older
+    if (response.ok) settle(form);
+    take(fresh);
+    if (response.ok) say(parts.dataset.said);
+    else byId("task-notice").scrollIntoView({ block: "nearest" });
+  } catch (error) {
+    const silent = "The server does not answer. Whether it was done shows when it is back.";
+    toast(error instanceof TypeError ? silent : error.message, { status: "error" });
+  } finally {
+    delete form.dataset.busy;
+    button?.removeAttribute("aria-busy");
+  }
+}
+
+/** It is done: close what it was opened in, so that its part is replaced. */
+function settle(form) {
+  for (const area of form.querySelectorAll("textarea")) {
+    if (form.id === "composer") area.value = "";
+    area.defaultValue = area.value;
+  }
+  const menu = form.closest("details.menu, details.edit-text");
+  if (!menu) return;
+  const inside = menu.contains(document.activeElement);
+  menu.open = false;
+  if (inside) menu.querySelector("summary").focus({ preventScroll: true });
+}
+
+document.addEventListener("submit", (event) => {
+  if (!event.target.matches("form[data-part]")) return;
+  event.preventDefault();
+  submitForm(event.target, event.submitter);
+});
+
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && event.target.matches("#say-it")) {
+    event.preventDefault();
+    event.target.form.requestSubmit();
+  }
+  if (event.key === "Escape" && event.target.closest("details.edit-text[open]")) cancel(event.target.closest("details"));
+});
+
+function cancel(details) {
+  details.querySelector("form").reset();
+  details.open = false;
+  details.querySelector("summary").focus();
+}
+
+document.addEventListener("click", (event) => {
+  if (event.target.closest("[data-cancel]")) cancel(event.target.closest("details"));
+  const opener = event.target.closest("[data-opens]");
+  if (!opener) return;
+  event.preventDefault();
+  opener.closest("details.menu")?.removeAttribute("open");
+  const details = byId(opener.dataset.opens);
+  details.open = true;
+  details.querySelector("input:not([type=hidden])").focus();
+});
+
+// ── The agent of the next run ────────────────────────────────────────
+function showPicked(picker) {
+  const label = picker.querySelector("input:checked")?.closest("label");
+  if (!label) return;
+  picker.querySelector("[data-picked]").textContent = label.querySelector("[data-name]").textContent;
+  picker.querySelector("[data-picked-mark]").textContent = label.querySelector(".mono-gram").textContent;
+}
+
+document.addEventListener("change", (event) => {
+  const picker = event.target.closest("[data-picker]");
+  if (picker) showPicked(picker);
+  const versions = event.target.closest("[data-version-form]");
+  if (versions) showVersion(versions);
+});
+
+document.addEventListener("click", (event) => {
+  const label = event.target.closest("[data-picker] label");
+  if (!label || event.detail === 0) return; // by the keyboard one goes on choosing
+  setTimeout(() => {
+    label.closest("details").open = false;
+    label.closest("details").querySelector("summary").focus({ preventScroll: true });
+  });
+});
+
+// ── Documents: read when somebody looks ──────────────────────────────
+async function showVersion(form) {
+  const query = new URLSearchParams(new FormData(form));
+  const response = await fetchFragment(`${form.action}?${query}`);
+  if (!response.ok) return toast("This version cannot be read now.", { status: "error" });
+  const fresh = parse(await response.text()).querySelector(".doc");
+  const old = byId(fresh.id);
+  const open = [...old.querySelectorAll("details")].map((details) => details.open);
+  localise(fresh);
+  old.replaceWith(fresh);
+  [...fresh.querySelectorAll("details")].forEach((details, number) => { details.open = open[number] ?? false; });
+  fresh.querySelector("select")?.focus({ preventScroll: true });
+}
+
+document.addEventListener("toggle", async (event) => {
+  const details = event.target;
+  if (!details.open || !details.dataset?.load || details.querySelector("[data-loaded]")) return;
+  try {
+    const response = await fetchFragment(details.dataset.load);
+    const body = response.ok && parse(await response.text()).querySelector("[data-loaded]");
+    if (body) details.querySelector(".fold-body").replaceWith(body);
+  } catch {
+    toast("The server does not answer. Try again.", { status: "error" });
+  }
+}, true);
+
+// A part that changed while somebody was in it is fetched when he has left it.
+document.addEventListener("focusout", (event) => {
+  if (event.target.closest?.("[id]") && document.querySelector("#task-page")) {
+    setTimeout(() => { if ([...page.querySelectorAll("[id]")].some((part) => part.isStale && !isBusy(part))) refreshSoon(); }, 100);
+  }
+});
+
+// ── What happens ─────────────────────────────────────────────────────
+document.addEventListener("mc:frame", ({ detail: { event_type: name, data } }) => {
+  if (!data) return;
+  if (name === "mc_task_updated" && data.task.id === task) return refreshSoon();
+  if (name === "mc_capacity") return refreshSoon();
+  if (data.task_id !== task && data.activity?.task_id !== task) return;
+  if (name === "mc_activity_created") return refreshSoon();
+  if (data.run_id === run()) more(data.seq);
+  if (name !== "mc_task_output" || (data.run_id !== run() && data.run_id !== page.dataset.newest)) refreshSoon();
+});
+
+/** The connection is there, or there again: nobody told what happened until now. */
+function watchConnection() {
+  const word = byId("conn");
+  if (!word) return;
+  new MutationObserver(() => {
+    if (word.dataset.conn !== "live") return;
+    catchUp();
+    refresh();
+  }).observe(word, { attributes: true, attributeFilter: ["data-conn"] });
+  if (word.dataset.conn === "live") catchUp();
+}
+
+if (page) {
+  for (const part of page.querySelectorAll("[id]")) part.said = undefined;
+  if (location.hash === "#edit-text" && byId("edit-text")) byId("edit-text").open = true;
+  if (byId("composer")) attachMentions(byId("say-it"), byId("mentions"), byId("composer").dataset.handles.split(" "));
+  adoptOutput();
+  watchConnection();
+}

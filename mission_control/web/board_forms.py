@@ -1,0 +1,62 @@
+"""The forms of the board: a new task, and the first steps."""
+
+from typing import Any
+
+from django import forms
+
+from agents.backends import registry
+from agents.models import Agent
+from mission_control.models import Project, Task
+
+TITLE_CHARS, DESCRIPTION_CHARS, TAGS, TAG_CHARS = 200, 50_000, 50, 50
+GONE = "This is not there any more: choose another."
+
+
+class TagsField(forms.CharField):
+    """Tags with commas between."""
+
+    def clean(self, value: Any) -> list[str]:
+        tags = [tag.strip().lstrip("#") for tag in super().clean(value).split(",")]
+        found = list(dict.fromkeys(tag for tag in tags if tag))
+        if len(found) > TAGS or any(len(tag) > TAG_CHARS for tag in found):
+            raise forms.ValidationError(f"At most {TAGS} tags of {TAG_CHARS} characters.")
+        return found
+
+
+class NewTaskForm(forms.Form):
+    """What a new task is, and who is to do it."""
+
+    title = forms.CharField(max_length=TITLE_CHARS, error_messages={"required": "Say what is to be done."})
+    description = forms.CharField(max_length=DESCRIPTION_CHARS, required=False, strip=False)
+    project = forms.ModelChoiceField(
+        Project.objects.all(), required=False, error_messages={"invalid_choice": GONE}
+    )
+    agent = forms.ModelChoiceField(Agent.objects.all(), required=False, error_messages={"invalid_choice": GONE})
+    priority = forms.ChoiceField(choices=Task.Priority.choices, required=False)
+    task_type = forms.ChoiceField(choices=Task.Type.choices, required=False)
+    tags = TagsField(required=False)
+    due_date = forms.DateField(required=False)
+
+    def clean_priority(self) -> str:
+        return self.cleaned_data["priority"] or Task.Priority.MEDIUM
+
+    def clean_task_type(self) -> str:
+        return self.cleaned_data["task_type"] or Task.Type.AGENT
+
+
+class FirstAgentForm(forms.Form):
+    """The first agent: a name and a backend."""
+
+    name = forms.CharField(max_length=50)
+    backend = forms.ChoiceField(choices=[])
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        names = list(registry.names())
+        self.fields["backend"].choices = [(name, name) for name in names]  # type: ignore[attr-defined]
+
+
+class MoveForm(forms.Form):
+    """Where a card is put."""
+
+    to = forms.ChoiceField(choices=Task.Status.choices)

@@ -1,0 +1,198 @@
+"""The part of an agent's form that its backend's own `options_schema` makes: one field for each option."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.utils.datastructures import MultiValueDict
+
+from agents.backends import registry
+from agents.backends.registry import BrokenBackend, OptionsError, UnknownBackend
+
+PREFIX = "option-"
+WHOLE = "whole"  # the field of all options as JSON, where nothing is known of them
+LONG_TEXT_CHARS = 1_000
+MOST_CHARS = 64 * 1024
+
+
+class Unreadable(ValueError):
+    """The text of a field is not of the option's type; says what would be."""
+
+
+@dataclass(slots=True)
+class OptionField:
+    """One option as a form shows it. `kind`: text, long, number, choice, flag, lines or json."""
+
+    name: str
+    label: str
+    kind: str
+    schema: Mapping[str, Any] = field(repr=False)
+    is_required: bool
+    value: str = ""
+    error: str = ""
+
+    @property
+    def key(self) -> str:
+        return f"{PREFIX}{self.name}"
+
+    @property
+    def hint(self) -> str:
+        """Return what the schema says of the option, and its bounds."""
+        said = str(self.schema.get("description", "")).strip()
+        said = said[:1].upper() + said[1:].rstrip(".")
+        return ". ".join(filter(None, [said, self._bounds, self._default, _FORMS.get(self.kind, "")]))
+
+    @property
+    def choices(self) -> list[tuple[str, str]]:
+        if self.kind == "flag":
+            return [("true", "Yes"), ("false", "No")]
+        return [(_as_text(value), _as_text(value)) for value in self.schema.get("enum", [])]
+
+    @property
+    def low(self) -> Any:
+        return self.schema.get("minimum")
+
+    @property
+    def high(self) -> Any:
+        return self.schema.get("maximum")
+
+    @property
+    def step(self) -> str:
+        return "1" if "integer" in _types(self.schema) else "any"
+
+    @property
+    def longest(self) -> int:
+        return int(self.schema.get("maxLength", MOST_CHARS))
+
+    @property
+    def _bounds(self) -> str:
+        if self.low is not None and self.high is not None:
+            return f"{self.low:,} to {self.high:,}"
+        return f"At least {self.low:,}" if self.low is not None else ""
+
+    @property
+    def _default(self) -> str:
+        default = self.schema.get("default")
+        return "" if default is None else f"Without it {_as_text(default)}"
+
+    def read(self, text: str) -> Any:
+        """Return the option's value. Raises Unreadable."""
+        if self.kind == "number":
+            return _number(text, self.schema)
+        if self.kind == "flag":
+            return text == "true"
+        if self.kind == "choice":
+            return next((value for value in self.schema["enum"] if _as_text(value) == text), text)
+        if self.kind == "lines":
+            return [line.strip() for line in text.splitlines() if line.strip()]
+        return _json(text) if self.kind == "json" else text
+
+
+_FORMS = {"lines": "One a line", "json": "As JSON"}
+
+
+def fields_of(backend: str, options: Mapping[str, Any]) -> list[OptionField]:
+    """Return the fields of a backend's options, filled with those that an agent has."""
+    try:
+        schema = registry.get(backend).options_schema
+    except (BrokenBackend, UnknownBackend):
+        return [OptionField(WHOLE, "Options", "json", {}, is_required=False, value=_pretty(options))]
+    required = schema.get("required", [])
+    found = []
+    for name, one in schema.get("properties", {}).items():
+        made = OptionField(name, _label(name), _kind(one), one, is_required=name in required)
+        if name in options and options[name] is not None:
+            made.value = _shown(options[name], made.kind)
+        found.append(made)
+    return found
+
+
+def read(backend: str, posted: "MultiValueDict[str, str]") -> tuple[dict[str, Any], list[OptionField]]:
+    """Return the options of a form, and its fields with what is wrong with them. An empty one gives no option."""
+    fields, options = fields_of(backend, {}), {}
+    for one in fields:
+        one.value = str(posted.get(one.key, ""))[:MOST_CHARS]
+        text = one.value if one.kind == "long" else one.value.strip()
+        if not text:
+            continue
+        try:
+            options[one.name] = one.read(text)
+        except Unreadable as error:
+            one.error = str(error)
+    if [one.name for one in fields] == [WHOLE]:
+        whole = options.get(WHOLE, {})
+        options = whole if isinstance(whole, dict) else options
+    if not any(one.error for one in fields):
+        _check(backend, options, fields)
+    return options, fields
+
+
+def _check(backend: str, options: dict[str, Any], fields: list[OptionField]) -> None:
+    try:
+        registry.check_options(backend, options)
+    except UnknownBackend:
+        return  # the agent's own field says so
+    except OptionsError as error:
+        at_fault = (error.option or "").partition(".")[0]
+        place = next((one for one in fields if one.name == at_fault), fields[0] if fields else None)
+        if place is not None:
+            place.error = f"{error}.".replace("`", "")
+
+
+def _label(name: str) -> str:
+    words = name.replace("_", " ")
+    return (words[:1].upper() + words[1:]).replace("url", "URL")
+
+
+def _types(schema: Mapping[str, Any]) -> list[str]:
+    named = schema.get("type", [])
+    return [named] if isinstance(named, str) else [kind for kind in named if kind != "null"]
+
+
+def _kind(schema: Mapping[str, Any]) -> str:
+    if "enum" in schema:
+        return "choice"
+    match _types(schema):
+        case ["string"]:
+            return "long" if schema.get("maxLength", 0) > LONG_TEXT_CHARS else "text"
+        case ["integer"] | ["number"] | ["integer", "number"] | ["number", "integer"]:
+            return "number"
+        case ["boolean"]:
+            return "flag"
+        case ["array"] if _types(schema.get("items", {})) == ["string"]:
+            return "lines"
+    return "json"
+
+
+def _number(text: str, schema: Mapping[str, Any]) -> int | float:
+    try:
+        return int(text)
+    except ValueError:
+        if _types(schema) == ["integer"]:
+            raise Unreadable("Enter a whole number.") from None
+    try:
+        return float(text)
+    except ValueError:
+        raise Unreadable("Enter a number.") from None
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        raise Unreadable("This is not JSON.") from None
+
+
+def _as_text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _shown(value: Any, kind: str) -> str:
+    if kind == "lines" and isinstance(value, list):
+        return "\n".join(map(str, value))
+    return _pretty(value) if kind == "json" else _as_text(value)
+
+
+def _pretty(value: Any) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False) if value else ""

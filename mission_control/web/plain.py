@@ -1,0 +1,24 @@
+"""Text of agents and people without what a terminal or a reader's eye would be tricked by."""
+
+import re
+
+# CSI, OSC, then DCS and its like, then the short ones. Each ends at the next escape at the latest: never slow.
+_ESCAPES = re.compile(
+    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[PX^_][^\x1b]*\x1b\\|[ -/]*[0-~])"
+)
+_LINE_ENDS = re.compile(r"\r\n?")
+_OVERRIDES = (*range(0x202A, 0x202F), *range(0x2066, 0x206A))  # they turn the text that follows round
+_SHOWN_AS = {
+    **{code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\n\t"},
+    **{code: f"[U+{code:04X}]" for code in (*range(0x7F, 0xA0), *_OVERRIDES)},
+}
+
+
+def plain(text: str) -> str:
+    """Return the text without terminal escapes, and with other control characters made visible."""
+    return visible(_LINE_ENDS.sub("\n", _ESCAPES.sub("", text)))
+
+
+def visible(text: str) -> str:
+    """Return the text with control characters, and those that change its direction, as signs of their own."""
+    return text.translate(_SHOWN_AS)

@@ -1,0 +1,142 @@
+"""The forms of projects and their plans."""
+
+from typing import Any
+
+from django import forms
+
+from agents.models import Agent
+from mission_control.models import Project, Task
+
+TITLE_CHARS, DESCRIPTION_CHARS, CONTENT_BYTES = 200, 50_000, 5 * 1024 * 1024
+GOAL_CHARS = (10, 5_000)
+TAGS, TAG_CHARS = 50, 50
+DEPTHS = [
+    ("auto", "As the goal needs"),
+    ("none", "None"),
+    ("quick", "Quick"),
+    ("standard", "Standard"),
+    ("deep", "Deep"),
+]
+
+
+class CommaList(forms.CharField):
+    """Short texts with commas between them; validated to a list, each once."""
+
+    def __init__(self, *, most: int = TAGS, most_chars: int = TAG_CHARS, **kwargs: Any) -> None:
+        super().__init__(required=False, **kwargs)
+        self.most, self.most_chars = most, most_chars
+
+    def clean(self, value: Any) -> list[str]:
+        text = super().clean(value)
+        found = list(dict.fromkeys(part for part in (part.strip() for part in text.split(",")) if part))
+        if len(found) > self.most:
+            raise forms.ValidationError(f"At most {self.most}, please.")
+        if any(len(part) > self.most_chars for part in found):
+            raise forms.ValidationError(f"Each may have {self.most_chars} characters at most.")
+        return found
+
+
+class LongText(forms.CharField):
+    """A text of several lines, kept as it was written but for the browser's line ends."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{"strip": False, "required": False, **kwargs})
+
+    def to_python(self, value: Any) -> str:
+        return str(super().to_python(value) or "").replace("\r\n", "\n")
+
+
+class GoalForm(forms.Form):
+    """What is wanted, and how deep the planner is to look into it."""
+
+    description = LongText(
+        required=True,
+        min_length=GOAL_CHARS[0],
+        max_length=GOAL_CHARS[1],
+        error_messages={
+            "required": "Say what you want done.",
+            "min_length": "A few words more: at least 10 characters.",
+        },
+    )
+    research_depth = forms.ChoiceField(choices=DEPTHS, required=False)
+
+    def clean_description(self) -> str:
+        text: str = self.cleaned_data["description"]
+        if not text.strip():
+            raise forms.ValidationError("Say what you want done.")
+        return text
+
+    def clean_research_depth(self) -> str:
+        return self.cleaned_data["research_depth"] or "auto"
+
+
+class ProjectForm(forms.Form):
+    """A project's own fields."""
+
+    title = forms.CharField(max_length=TITLE_CHARS, error_messages={"required": "Give it a title."})
+    description = LongText(max_length=DESCRIPTION_CHARS)
+    tags = CommaList()
+
+
+class ProjectEdit(ProjectForm):
+    """The same, and who is in the team."""
+
+    team_agents = forms.ModelMultipleChoiceField(Agent.objects.all(), required=False)
+
+    @classmethod
+    def of(cls, project: Project) -> "ProjectEdit":
+        team = [str(agent.pk) for agent in project.team_agents.all()]
+        return cls(
+            initial={
+                "title": project.title,
+                "description": project.description,
+                "tags": ", ".join(map(str, project.tags)),
+                "team_agents": team,
+            }
+        )
+
+
+class RequirementsForm(forms.Form):
+    """The requirements document, in Markdown."""
+
+    content = LongText()
+
+    def clean_content(self) -> str:
+        text: str = self.cleaned_data["content"]
+        if len(text.encode("utf-8", "replace")) > CONTENT_BYTES:
+            raise forms.ValidationError("This text is larger than 5 MB.")
+        return text
+
+
+class PlanTaskForm(forms.Form):
+    """A task of a plan: what, who, and behind what."""
+
+    title = forms.CharField(max_length=TITLE_CHARS, error_messages={"required": "Give it a title."})
+    description = LongText(max_length=DESCRIPTION_CHARS)
+    task_type = forms.ChoiceField(
+        choices=[("agent", "Agent"), ("human", "Person"), ("review", "Review")], initial="agent"
+    )
+    priority = forms.ChoiceField(choices=Task.Priority.choices, initial="medium")
+    assignee = forms.ModelChoiceField(Agent.objects.all(), required=False)
+    blocked_by = forms.ModelMultipleChoiceField(Task.objects.none(), required=False)
+
+    def __init__(self, *args: Any, project: Project, task: Task | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        others = Task.objects.filter(project=project).only("pk", "title").order_by("created_at", "id")
+        self.fields["blocked_by"].queryset = others.exclude(pk=task.pk) if task else others  # type: ignore[attr-defined]
+
+    @classmethod
+    def of(cls, task: Task, project: Project) -> "PlanTaskForm":
+        first = next(iter(task.assignments.all()), None)
+        return cls(
+            project=project,
+            task=task,
+            initial={
+                "title": task.title,
+                "description": task.description,
+                "task_type": task.task_type,
+                "priority": task.priority,
+                "assignee": first and str(first.agent_id),
+                "blocked_by": [str(key) for key in task.blocker_ids],
+            },
+        )

@@ -1,0 +1,97 @@
+"""The forms of a task's page. Each takes what it is given, and says in words what is wrong with it."""
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, time
+from typing import Any
+
+from django import forms
+
+from agents.models import Agent
+from mission_control.models import Project, Task
+from mission_control.runs.errors import Invalid
+
+TAGS, TAG_CHARS = 50, 50
+LONGEST_TEXT = 50_000
+LARGEST = 2**31 - 1
+BY_HAND = [choice for choice in Task.Status.choices if choice[0] != Task.Status.SKIPPED]
+
+
+class Told(forms.Form):
+    """A form that raises Invalid instead of being drawn again: the page says it beside what was there."""
+
+    def told(self) -> dict[str, Any]:
+        """Return what was given. Raises Invalid with the first error."""
+        if not self.is_valid():
+            name, errors = next(iter(self.errors.items()))
+            label = self.fields[name].label or name.replace("_", " ").capitalize()
+            raise Invalid(name, f"{label}: {errors[0]}")
+        return self.cleaned_data
+
+
+class EditForm(Told):
+    """What of a task can be changed in place. Only what is sent is changed."""
+
+    title = forms.CharField(max_length=200)
+    description = forms.CharField(max_length=LONGEST_TEXT, required=False, strip=False)
+    status = forms.ChoiceField(choices=BY_HAND)
+    priority = forms.ChoiceField(choices=Task.Priority.choices)
+    task_type = forms.ChoiceField(choices=Task.Type.choices, label="Kind")
+    project = forms.ModelChoiceField(Project.objects.all(), required=False)
+    tags = forms.CharField(required=False)
+    due_date = forms.DateField(required=False, label="Due")
+    estimated_minutes = forms.IntegerField(required=False, min_value=0, max_value=LARGEST, label="Estimate")
+
+    def __init__(self, given: Mapping[str, Any]) -> None:
+        super().__init__(given)
+        for name in set(self.fields) - set(given):
+            del self.fields[name]
+
+    def clean_description(self) -> str:
+        return str(self.cleaned_data["description"]).replace("\r\n", "\n")
+
+    def clean_tags(self) -> list[str]:
+        tags = list(dict.fromkeys(filter(None, map(str.strip, self.cleaned_data["tags"].split(",")))))
+        if len(tags) > TAGS or any(len(tag) > TAG_CHARS for tag in tags):
+            raise forms.ValidationError(f"at most {TAGS} tags of at most {TAG_CHARS} characters.")
+        return tags
+
+    def clean_due_date(self) -> datetime | None:
+        day: date | None = self.cleaned_data["due_date"]
+        return None if day is None else datetime.combine(day, time(), UTC)
+
+
+class AssignForm(Told):
+    """Who is assigned, instead of those who were."""
+
+    agents = forms.ModelMultipleChoiceField(Agent.objects.all(), required=False)
+
+
+class DependForm(Told):
+    """A task to wait for, or one to wait for no longer."""
+
+    add = forms.ModelChoiceField(Task.objects.all(), required=False, label="Task")
+    remove = forms.ModelChoiceField(Task.objects.all(), required=False, label="Task")
+
+
+class MessageForm(Told):
+    """A message for the thread."""
+
+    content = forms.CharField(
+        max_length=LONGEST_TEXT, label="Message", error_messages={"required": "Write something."}
+    )
+
+    def clean_content(self) -> str:
+        return str(self.cleaned_data["content"]).replace("\r\n", "\n")
+
+
+class ReviewForm(Told):
+    """A decision, and for a request of changes the words that say which."""
+
+    decision = forms.ChoiceField(choices=[("approve", "Approve"), ("changes", "Request changes")])
+    feedback = forms.CharField(max_length=LONGEST_TEXT, required=False, label="Request changes")
+
+    def clean(self) -> dict[str, Any]:
+        given: dict[str, Any] = super().clean() or {}
+        if given.get("decision") == "changes" and not given.get("feedback"):
+            self.add_error("feedback", "say what should change, so that the next attempt can do it.")
+        return given

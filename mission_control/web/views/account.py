@@ -1,0 +1,94 @@
+"""The user's own account: the password, and the access tokens, each shown once."""
+
+import uuid
+from datetime import timedelta
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.contrib.auth import update_session_auth_hash
+from django.contrib.auth.decorators import login_required
+from django.contrib.auth.forms import PasswordChangeForm
+from django.contrib.auth.models import User
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_POST, require_safe
+
+from mission_control.access import MOST_DAYS, NAME_CHARS, create_token
+from mission_control.models import AccessToken
+from mission_control.web.views import show
+
+SOON = timedelta(days=7)
+
+
+class TokenForm(forms.Form):
+    """What a new token is called, and how long it lasts."""
+
+    name = forms.CharField(max_length=NAME_CHARS, error_messages={"required": "Give it a name."})
+    days = forms.IntegerField(min_value=1, max_value=MOST_DAYS, required=False)
+
+
+@require_safe
+@never_cache
+@login_required
+def account(request: HttpRequest) -> HttpResponse:
+    """Show the account."""
+    return _page(request)
+
+
+@require_POST
+@never_cache
+@login_required
+@sensitive_post_parameters()
+def change_password(request: HttpRequest) -> HttpResponse:
+    """Change the password; this session stays, all others of the user end."""
+    form = PasswordChangeForm(_user(request), request.POST)
+    if not form.is_valid():
+        return _page(request, password_form=form, status=400)
+    update_session_auth_hash(request, form.save())
+    messages.success(request, "The password is changed. Other browsers are logged out.", extra_tags="ok")
+    return HttpResponseRedirect(reverse("account"))
+
+
+@require_POST
+@never_cache
+@login_required
+def make_token(request: HttpRequest) -> HttpResponse:
+    """Make a token and show it in the answer, the only one that ever has it."""
+    form = TokenForm(request.POST)
+    if not form.is_valid():
+        return _page(request, token_form=form, status=400)
+    token, text = create_token(_user(request), name=form.cleaned_data["name"], days=form.cleaned_data["days"])
+    return _page(request, made=token, text=text)
+
+
+@require_POST
+@never_cache
+@login_required
+def revoke_token(request: HttpRequest, token_id: uuid.UUID) -> HttpResponse:
+    """Revoke one of the user's own tokens."""
+    token = get_object_or_404(AccessToken, uid=token_id, user=_user(request))
+    token.delete()
+    messages.success(request, f"The token “{token.name or 'unnamed'}” is revoked.", extra_tags="ok")
+    return HttpResponseRedirect(reverse("account"))
+
+
+def _page(request: HttpRequest, *, status: int = 200, **context: Any) -> HttpResponse:
+    now = timezone.now()
+    shown = {
+        "password_form": PasswordChangeForm(_user(request)),
+        "token_form": TokenForm(),
+        "tokens": AccessToken.objects.filter(user=_user(request)).order_by("-created", "uid")[:200],
+        "now": now,
+        "soon": now + SOON,
+    }
+    return show(request, "account.html", {**shown, **context}, at="account", status=status)
+
+
+def _user(request: HttpRequest) -> User:
+    assert request.user.is_authenticated, "a login is asked for"
+    return request.user

@@ -1,0 +1,109 @@
+"""The files of a project's working folder: folders, a file as text, a file to be saved."""
+
+import uuid
+from pathlib import PurePosixPath
+from typing import Any
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.utils.http import content_disposition_header
+from django.views.decorators.http import require_safe
+
+from mission_control import files
+from mission_control.models import Project
+from mission_control.projects.progress import MOST_FILES, count_files
+from mission_control.runs.errors import NotFound, Refusal
+from mission_control.web.plain import plain
+from mission_control.web.views import by_script, sees, show
+
+SHOWN_FILE_CHARS = 300_000
+
+
+@require_safe
+@sees("view_project")
+def folder(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
+    """Show a folder of the project's files: to the script as the panel, else as a page."""
+    found = get_object_or_404(Project, pk=project_id)
+    context = {"project": found, **folder_of(found, request.GET.get("path", ""))}
+    if by_script(request):
+        return render(request, "_files.html", context)
+    return show(request, "project_files.html", context, at="projects")
+
+
+def folder_of(found: Project, path: str) -> dict[str, Any]:
+    """Return what a folder holds. Raises Http404 for one that there is not, or that is not the project's."""
+    path = path.strip("/")
+    try:
+        entries = files.files_in(found, path)
+    except Refusal:
+        raise Http404("Folder not found") from None
+    inside = [{**entry, "path": str(PurePosixPath(path, entry["name"]))} for entry in entries]
+    number = count_files(found.folder) if not path else None
+    return {
+        "files": inside,
+        "file_count": number,
+        "too_many_files": number == MOST_FILES,
+        "crumbs": _crumbs(path),
+        "folder_path": path,
+    }
+
+
+def _crumbs(path: str) -> list[tuple[str, str]]:
+    """Return the folders above, and the one itself, each with its path."""
+    parts = PurePosixPath(path).parts  # none of "."
+    return [(part, str(PurePosixPath(*parts[: number + 1]))) for number, part in enumerate(parts)]
+
+
+@require_safe
+@sees("view_project")
+def file(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
+    """Show a file as text; one that is none says so."""
+    found, path = get_object_or_404(Project, pk=project_id), request.GET.get("path", "")
+    content, refused = b"", ""
+    try:
+        content = files.content_of(found, path)
+    except NotFound:
+        raise Http404("File not found") from None
+    except Refusal as refusal:
+        refused = refusal.detail
+    text = _text(content)
+    context = {
+        "project": found,
+        "path": path,
+        "name": PurePosixPath(path).name,
+        "crumbs": _crumbs(str(PurePosixPath(path).parent)),
+        "size": len(content),
+        "text": None if text is None else plain(text[:SHOWN_FILE_CHARS]),
+        "is_cut": text is not None and len(text) > SHOWN_FILE_CHARS,
+        "refused": refused,
+    }
+    return show(request, "project_file.html", context, at="projects", status=400 if refused else 200)
+
+
+@require_safe
+@sees("view_project")
+def download(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
+    """Send a file, to be saved: never as what a browser would run."""
+    found, path = get_object_or_404(Project, pk=project_id), request.GET.get("path", "")
+    try:
+        content = files.content_of(found, path)
+    except Refusal:
+        raise Http404("File not found") from None
+    name = "".join(character if character.isprintable() else "_" for character in PurePosixPath(path).name)
+    return HttpResponse(
+        content,
+        content_type="application/octet-stream",
+        headers={
+            "Content-Disposition": content_disposition_header(as_attachment=True, filename=name),
+            "X-Content-Type-Options": "nosniff",
+        },
+    )
+
+
+def _text(content: bytes) -> str | None:
+    """Return the content as text, None where it is none."""
+    try:
+        text = content.decode()
+    except UnicodeDecodeError:
+        return None
+    return None if "\x00" in text else text

@@ -1,0 +1,351 @@
+"""Projects: the list, the page of one, its plan, and what begins, pauses and ends it."""
+
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from django.conf import settings
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http.response import HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from agents.models import Agent
+from mission_control import documents, planning, projects, tasks
+from mission_control.models import Deliverable, Project, Run, Task
+from mission_control.projects import scheduler, steering
+from mission_control.runs.errors import NotFound, NotRunning, Refusal, WrongState
+from mission_control.runs.lifecycle import stop
+from mission_control.web import project_page
+from mission_control.web.agent_rows import missing_for, quoted
+from mission_control.web.graph import plan_tasks, project_state, state_of
+from mission_control.web.project_forms import (
+    DEPTHS,
+    GoalForm,
+    PlanTaskForm,
+    ProjectEdit,
+    ProjectForm,
+    RequirementsForm,
+)
+from mission_control.web.project_page import ProjectRights, page_of
+from mission_control.web.views import by_script, sees, show
+from mission_control.web.views.project_files import folder_of
+
+PROJECTS_A_PAGE = 50
+NEW = "new"
+
+SEES_PROJECT = ("view_project", "view_task")
+
+
+# ---------------------------------------------------------------- pages
+@require_safe
+@sees(*SEES_PROJECT)
+def project_list(request: HttpRequest) -> HttpResponse:
+    """Show the projects."""
+    found = project_page.listed().order_by("-updated_at", "id")
+    page = Paginator(found, PROJECTS_A_PAGE).get_page(request.GET.get("page"))
+    context = {"page": page, "rows": project_page.rows(page.object_list), "may": ProjectRights.of(request.user)}
+    template = "_project_list.html" if by_script(request) else "projects.html"
+    return show(request, template, context, at="projects")
+
+
+@require_safe
+@sees(*SEES_PROJECT)
+def project(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
+    """Show one project; to the script only what of it may have changed."""
+    found = _project(project_id)
+    context = page_of(found, request.user, span=request.GET.get("span", ""))
+    if by_script(request):
+        return render(request, "_project_live.html", context)
+    return show(request, "project.html", {**context, **folder_of(found, "")}, at="projects")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@sees("view_project", "add_project")
+def new_project(request: HttpRequest) -> HttpResponse:
+    """Show the two ways to begin, or begin: `kind` says which of the forms was sent."""
+    may, kind = ProjectRights.of(request.user), request.POST.get("kind", "")
+    goal = GoalForm(request.POST if kind == "goal" else None)
+    empty = ProjectForm(request.POST if kind == "empty" else None)
+    status = 200
+    if kind == "goal" and may.plan and goal.is_valid():
+        try:
+            assert request.user.is_authenticated, "add_run is asked for"
+            return redirect("project", planning.start(**goal.cleaned_data, by=request.user).pk)
+        except Refusal as refusal:
+            goal.add_error(None, refusal.detail)
+            status = refusal.status
+    elif kind == "empty" and empty.is_valid():
+        return redirect("project", projects.create(**empty.cleaned_data).pk)
+    elif kind:
+        status = 400
+    context = {"goal": goal, "empty": empty, "may": may, "planner": _planner(), "depths": DEPTHS}
+    return show(request, "project_new.html", context, at="projects", status=status)
+
+
+def _planner() -> dict[str, Any]:
+    """Return who would plan, and what is missing before it can; none is made for this."""
+    found = Agent.objects.filter(name=planning.PLANNER).order_by("created_at", "pk")
+    if settings.PLANNER_BACKEND:
+        found = found.filter(backend=settings.PLANNER_BACKEND)
+    agent = found.first()
+    backend = agent.backend if agent else settings.PLANNER_BACKEND or settings.DEFAULT_BACKEND
+    return {
+        "agent": agent,
+        "backend": backend,
+        "missing": quoted(missing_for(backend, agent.backend_options if agent else {})),
+    }
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@sees(*SEES_PROJECT, "change_project")
+def edit_project(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
+    """Show the form of a project's own fields and its team, or change them."""
+    found = _project(project_id)
+    form = ProjectEdit(request.POST) if request.method == "POST" else ProjectEdit.of(found)
+    if form.is_bound and form.is_valid():
+        return _done(request, found, lambda: projects.change(found, **form.cleaned_data), "Saved.")
+    chosen = {
+        str(key) for key in (request.POST.getlist("team_agents") if form.is_bound else form.initial["team_agents"])
+    }
+    agents = [(agent, str(agent.pk) in chosen) for agent in Agent.objects.only("name", "role")]
+    context = {"project": found, "form": form, "agents": agents}
+    return show(request, "project_edit.html", context, at="projects", status=400 if form.is_bound else 200)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@sees(*SEES_PROJECT, "delete_project")
+def delete_project(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
+    """Ask whether a project is to be deleted, or delete it."""
+    found = _project(project_id)
+    if request.method != "POST":
+        context = {"project": found, "number": found.tasks.count()}
+        return show(request, "project_delete.html", context, at="projects")
+    try:
+        projects.delete(found)
+    except NotFound:
+        pass
+    except Refusal as refusal:
+        messages.warning(request, f"{refusal.detail}. Stop it first.", extra_tags="warn")
+        return redirect("project", found.pk)
+    messages.success(request, f"Deleted: {found.title}", extra_tags="ok")
+    return redirect("projects")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@sees(*SEES_PROJECT, "view_deliverable")
+def requirements(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
+    """Show the form of the requirements, or write their next version, or their first."""
+    found = _project(project_id)
+    document, may = found.prd_document, ProjectRights.of(request.user)
+    if not (may.change_documents if document else may.add_documents):
+        return render(request, "403.html", status=403)
+    form = RequirementsForm(request.POST or None, initial={"content": document.content if document else ""})
+    if form.is_bound and form.is_valid():
+        content = form.cleaned_data["content"]
+        return _done(request, found, lambda: _write_requirements(found, document, content), "Saved.", at="prd")
+    context = {"project": found, "form": form, "document": document}
+    return show(request, "project_requirements.html", context, at="projects", status=400 if form.is_bound else 200)
+
+
+def _write_requirements(found: Project, document: Deliverable | None, content: str) -> None:
+    if document is not None:
+        documents.change(document, content=content, editor_id="human")
+        return
+    made = documents.create(
+        title=f"PRD: {found.title}",
+        content=content,
+        type=Deliverable.Type.PROTOCOL,
+        project=found,
+        author_id="human",
+    )
+    projects.change(found, prd_document=made)
+
+
+# ---------------------------------------------------------------- the plan
+@require_http_methods(["GET", "HEAD", "POST"])
+@sees(*SEES_PROJECT)
+def plan(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
+    """Show the plan as a list, one task of it opened as a form (`?task=`, `new` for one more), or save that."""
+    found = _project(project_id)
+    listed = list(plan_tasks(found))
+    asked = request.GET.get("task", "")
+    opened = next((task for task in listed if str(task.pk) == asked), None)
+    may = ProjectRights.of(request.user)
+    is_allowed = may.add_tasks if asked == NEW else may.change_tasks
+    form = None
+    if (opened or asked == NEW) and is_allowed:
+        posted = request.POST if request.method == "POST" else None
+        form = _task_form(posted, found, opened)
+    elif request.method == "POST":
+        return render(request, "403.html", status=403)
+    if form is not None and form.is_bound and form.is_valid():
+        try:
+            _write_task(found, opened, form.cleaned_data)
+            return _back_to_plan(found)
+        except Refusal as refusal:
+            field = next((name for name in refusal.body if name in form.fields), None)
+            form.add_error(field, refusal.detail)
+    context = {
+        "project": found,
+        "state": project_state(found),
+        "rows": [(task, state_of(task)) for task in listed],
+        "opened": opened,
+        "is_new": asked == NEW,
+        "form": form,
+        "chosen": _chosen(request, form),
+        "agents": Agent.objects.only("name", "role"),
+        "may": may,
+        "is_editable": found.status in project_page.EDITABLE,
+    }
+    return show(request, "project_plan.html", context, at="projects", status=400 if form and form.errors else 200)
+
+
+def _task_form(posted: Any, found: Project, opened: Task | None) -> PlanTaskForm:
+    if posted is None and opened is not None:
+        return PlanTaskForm.of(opened, found)
+    return PlanTaskForm(posted, project=found, task=opened)
+
+
+def _chosen(request: HttpRequest, form: PlanTaskForm | None) -> list[str]:
+    if form is None:
+        return []
+    return request.POST.getlist("blocked_by") if form.is_bound else list(form.initial.get("blocked_by", []))
+
+
+def _write_task(found: Project, opened: Task | None, given: dict[str, Any]) -> None:
+    """Store what a form of the plan says. A task keeps its further assignees, behind the one that was chosen."""
+    given = dict(given)
+    first, blockers = given.pop("assignee"), list(given.pop("blocked_by"))
+    if opened is None:
+        tasks.create(
+            project=found, creator_id="human", assignees=[first] if first else [], blocked_by=blockers, **given
+        )
+        return
+    now = [assignment.agent for assignment in opened.assignments.all()]
+    others = [agent for agent in now[1:] if agent != first]
+    assignees = [first, *others] if first else []
+    tasks.change(
+        opened,
+        assignees=assignees if assignees != now else None,
+        blocked_by=blockers if {task.pk for task in blockers} != set(opened.blocker_ids) else None,
+        **given,
+    )
+
+
+def _back_to_plan(found: Project) -> HttpResponse:
+    return redirect("project-plan", found.pk)
+
+
+@require_POST
+@sees(*SEES_PROJECT, "delete_task")
+def delete_task(request: HttpRequest, project_id: uuid.UUID, task_id: uuid.UUID) -> HttpResponse:
+    """Take a task out of the plan."""
+    found = _project(project_id)
+    task = get_object_or_404(Task, pk=task_id, project=found)
+    try:
+        tasks.delete(task)
+    except Refusal as refusal:
+        messages.warning(request, f"{refusal.detail}.", extra_tags="warn")
+    return _back_to_plan(found)
+
+
+# ---------------------------------------------------------------- actions
+def _action(
+    verb: Callable[[HttpRequest, Project], Any], said: str, *permissions: str
+) -> Callable[[HttpRequest, uuid.UUID], HttpResponseBase]:
+    """Make the view of a verb: it answers with the project's page, and says there what was refused."""
+
+    @require_POST
+    @sees(*SEES_PROJECT, *permissions)
+    def act(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
+        found = _project(project_id)
+        return _done(request, found, lambda: verb(request, found), said)
+
+    return act
+
+
+def _begin(found: Project) -> None:
+    if found.status not in project_page.STARTABLE:
+        raise WrongState(f"Project is {found.get_status_display().lower()}")
+    if not found.tasks.exists():
+        raise WrongState("A project without tasks has nothing to start. Add a task first")
+    projects.change(found, status=Project.Status.EXECUTING)
+    scheduler.advance(found.pk)
+
+
+def _stop_planning(found: Project) -> None:
+    run = Run.objects.active().light().filter(project=found, kind=Run.Kind.PLANNING).first()
+    if run is None:
+        raise NotRunning
+    stop(run)
+
+
+def _replan(request: HttpRequest, found: Project) -> None:
+    assert request.user.is_authenticated, "add_run is asked for"
+    planning.replan(found, by=request.user)
+
+
+approve = _action(
+    lambda _, found: steering.approve(found),
+    "Approved: its tasks start by themselves.",
+    "change_project",
+    "add_run",
+)
+start = _action(
+    lambda _, found: _begin(found),
+    "Started: its tasks run by themselves, in their order.",
+    "change_project",
+    "add_run",
+)
+pause = _action(
+    lambda _, found: steering.pause(found),
+    "Paused. Tasks that were running are assigned again.",
+    "change_project",
+    "change_run",
+)
+resume = _action(lambda _, found: steering.resume(found), "It goes on.", "change_project", "add_run")
+replan = _action(_replan, "It is being planned again.", "change_project", "add_run")
+stop_planning = _action(lambda _, found: _stop_planning(found), "The planning is being stopped.", "change_run")
+
+
+@require_POST
+@sees(*SEES_PROJECT, "change_task")
+def skip_task(request: HttpRequest, project_id: uuid.UUID, task_id: uuid.UUID) -> HttpResponse:
+    """Set a task of the project aside for good."""
+    return _with_task(request, project_id, task_id, tasks.skip, "Skipped")
+
+
+@require_POST
+@sees(*SEES_PROJECT, "change_task")
+def finish_task(request: HttpRequest, project_id: uuid.UUID, task_id: uuid.UUID) -> HttpResponse:
+    """Note that a person has done a task."""
+    return _with_task(request, project_id, task_id, lambda task: tasks.set_status(task, Task.Status.DONE), "Done")
+
+
+def _with_task(
+    request: HttpRequest, project_id: uuid.UUID, task_id: uuid.UUID, verb: Callable[[Task], Any], said: str
+) -> HttpResponse:
+    found = _project(project_id)
+    task = get_object_or_404(Task, pk=task_id, project=found)
+    return _done(request, found, lambda: verb(task), f"{said}: {task.title}")
+
+
+def _done(
+    request: HttpRequest, found: Project, verb: Callable[[], Any], said: str, *, at: str = ""
+) -> HttpResponse:
+    """Do it, and lead to the project's page with a word on how it went."""
+    try:
+        verb()
+    except Refusal as refusal:
+        messages.warning(request, f"{refusal.detail.rstrip('.')}.", extra_tags="warn")
+    else:
+        messages.success(request, said, extra_tags="ok")
+    return HttpResponseRedirect(reverse("project", args=[found.pk]) + (f"#{at}" if at else ""))
+
+
+def _project(project_id: uuid.UUID) -> Project:
+    return get_object_or_404(Project.objects.select_related("prd_document"), pk=project_id)

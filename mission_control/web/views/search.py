@@ -1,0 +1,30 @@
+"""The palette: what the script fetches of it, and the plain pages behind it."""
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from mission_control.web.hits import QUERY_CHARS, find
+from mission_control.web.views import by_script, show
+
+
+@require_safe
+@never_cache
+@login_required
+def search(request: HttpRequest) -> HttpResponse:
+    """Show what the text finds."""
+    text = request.GET.get("q", "")[:QUERY_CHARS]
+    context = {"q": text, "groups": find(text, request.user)}
+    if by_script(request):
+        return render(request, "_hits.html", {**context, "in_palette": True})
+    return show(request, "search.html", context, at="search")
+
+
+@require_safe
+@never_cache
+@login_required
+def keys(request: HttpRequest) -> HttpResponse:
+    """Show the keyboard shortcuts."""
+    return show(request, "keys.html")

@@ -1,0 +1,233 @@
+"""What runs took: in a run, in sums by whatever they are asked for, in the admin."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+from django.test import Client
+
+from mission_control import usage
+from mission_control.models import Run
+from mission_control.runs.limits import dollars
+from tests import make
+from tests.api.answers import assert_names
+
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+UNKNOWN = {"input_tokens": None, "output_tokens": None, "cost_usd": None}
+
+
+def ended(of=None, by=None, *, at=NOON, **took) -> Run:
+    """Make a run that ended at that time and took so much."""
+    run = make.run(of or make.task(), by or make.agent())
+    changes = {"status": "completed", "finished_at": at, "started_at": at - timedelta(seconds=9), "slot": None}
+    Run.objects.filter(pk=run.pk).update(**changes, **took)
+    return run
+
+
+def asked(api, **query):
+    query = {name.removesuffix("_"): value for name, value in query.items()}
+    answer = api.get("usage", **query).json()
+    assert answer["count"] == len(answer["usage"])
+    return answer["usage"]
+
+
+def test_what_a_run_took_is_null_where_it_is_not_known(api):
+    run = ended(model="m", input_tokens=5, cost_usd=Decimal("0.0000001500"))
+
+    assert api.get(f"runs/{run.pk}").json()["run"]["usage"] == {
+        "model": "m", "input_tokens": 5, "output_tokens": None, "cost_usd": 1.5e-07,
+    }  # fmt: skip
+    [other] = api.get("runs", task_id=make.run().task_id).json()["runs"]
+    assert other["usage"] == {"model": None, **UNKNOWN}
+
+
+def test_by_day_sums_leave_out_what_is_not_known_and_say_of_how_many_runs_they_are(api):
+    ended(input_tokens=10, output_tokens=1, cost_usd="0.25")
+    ended(input_tokens=5, cost_usd="0.5")
+    ended()
+    ended(at=NOON + timedelta(days=1))
+
+    assert asked(api) == [
+        {"day": "2026-11-21", "runs": 1, "counted_runs": 0, "priced_runs": 0, **UNKNOWN},
+        {
+            "day": "2026-11-20", "runs": 3, "counted_runs": 2, "priced_runs": 2,
+            "input_tokens": 15, "output_tokens": 1, "cost_usd": 0.75,
+        },
+    ]  # fmt: skip
+    assert asked(api, group_by="day") == asked(api) == asked(api, group_by="")
+
+
+def test_by_agent_project_and_task_the_rows_have_names_the_dearest_first(api):
+    ada, bob = make.agent(name="Ada"), make.agent(name="Bob")
+    project = make.project(title="Launch")
+    task = make.task(title="Fly", project=project)
+    ended(task, ada, cost_usd="1")
+    ended(task, ada, cost_usd="2")
+    ended(make.task(title="Sleep"), bob, cost_usd="5")
+
+    def shown(group, *names):
+        return [tuple(row[name] for name in (*names, "runs", "cost_usd")) for row in asked(api, group_by=group)]
+
+    assert shown("agent", "agent_id", "agent_name") == [(str(bob.pk), "Bob", 1, 5.0), (str(ada.pk), "Ada", 2, 3.0)]
+    assert shown("project", "project_id", "project_title") == [
+        (None, None, 1, 5.0),
+        (str(project.pk), "Launch", 2, 3.0),
+    ]
+    assert shown("task", "task_title") == [("Sleep", 1, 5.0), ("Fly", 2, 3.0)]
+    assert asked(api, group_by="agent")[0].keys() == {
+        "agent_id", "agent_name", "runs", "counted_runs", "priced_runs",
+        "input_tokens", "output_tokens", "cost_usd",
+    }  # fmt: skip
+
+
+def test_a_model_that_is_not_known_is_null(api):
+    ended(model="gpt", input_tokens=1)
+    ended()
+    ended()
+
+    assert [(row["model"], row["runs"]) for row in asked(api, group_by="model")] == [("gpt", 1), (None, 2)]
+
+
+def test_several_groups_make_a_row_for_each_pair_that_there_is(api):
+    ada, bob = make.agent(name="Ada"), make.agent(name="Bob")
+    ended(by=ada, cost_usd="1")
+    ended(by=bob, cost_usd="2")
+    ended(by=ada, cost_usd="3", at=NOON + timedelta(days=1))
+
+    rows = asked(api, group_by="day,agent,day,")
+    assert [(row["day"], row["agent_name"], row["cost_usd"]) for row in rows] == [
+        ("2026-11-21", "Ada", 3.0),
+        ("2026-11-20", "Bob", 2.0),
+        ("2026-11-20", "Ada", 1.0),
+    ]
+
+
+def test_both_days_of_a_range_belong_to_it_from_midnight_to_midnight_of_utc(api):
+    midnight = datetime(2026, 11, 20, tzinfo=UTC)
+    for at in (midnight - timedelta(microseconds=1), midnight, midnight + timedelta(days=1, microseconds=-1)):
+        ended(at=at)
+    ended(at=midnight + timedelta(days=1))
+
+    def days(**query):
+        return [(row["day"][-2:], row["runs"]) for row in asked(api, **query)]
+
+    assert days(from_="2026-11-20", to="2026-11-20") == [("20", 2)]
+    assert days(from_="2026-11-20") == [("21", 1), ("20", 2)]
+    assert days(to="2026-11-20") == [("20", 2), ("19", 1)]
+    assert days(from_="0001-01-01", to="9999-12-31") == [("21", 1), ("20", 2), ("19", 1)]
+    assert days(from_="2026-11-22") == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("group_by", "week"),
+        ("group_by", "day,owner"),
+        ("from", "yesterday"),
+        ("from", "2026-11-20T00:00:00Z"),
+        ("to", "2026-02-30"),
+        ("to", "20261120"),
+        ("to", "٢٠٢٦-11-20"),
+    ],
+)
+def test_what_cannot_be_asked_for_is_refused_by_its_name(api, name, value):
+    assert_names(api.get("usage", **{name: value}), name)
+
+
+def test_runs_that_have_not_begun_or_not_ended_took_nothing_yet(api):
+    make.run()
+    never_begun = ended()
+    Run.objects.filter(pk=never_begun.pk).update(started_at=None)
+
+    assert asked(api) == []
+
+
+def test_the_runs_of_deleted_agents_are_one_row(api):
+    for run in (ended(cost_usd="1"), ended(cost_usd="2")):
+        run.agent.delete()
+
+    [row] = asked(api, group_by="agent")
+    assert (row["agent_id"], row["agent_name"], row["runs"], row["cost_usd"]) == (None, None, 2, 3.0)
+
+
+def test_sums_are_listed_in_pages_with_a_constant_number_of_queries(api, django_assert_num_queries):
+    for number in range(4):
+        ended(make.task(title=f"T{number}"), cost_usd=number)
+    with django_assert_num_queries(1 + 3):  # the token; how many, the page, the tasks' names
+        page = api.get("usage", group_by="task", limit=2, offset=1).json()
+
+    assert ([row["task_title"] for row in page["usage"]], page["count"]) == (["T2", "T1"], 4)
+    assert page["next"] and page["previous"]
+
+
+def test_whoever_may_not_see_runs_sees_no_sums(api):
+    other = type(api)(make.user(may=["mission_control.view_task"]))
+    assert other.get("usage").status_code == 403
+    assert type(api)(make.user(may=["mission_control.view_run"])).get("usage").status_code == 200
+
+
+@pytest.mark.embedded
+@pytest.mark.parametrize("group", usage.GROUPS)
+def test_sums_are_made_in_an_index_alone(group):
+    plan = usage.sums(usage.worked().filter(finished_at__gte=NOON), by=[group]).explain()
+    assert "USING COVERING INDEX run_usage (finished_at>?)" in plan
+
+
+# ---------------------------------------------------------------- an agent's limits
+def test_an_agents_limits_are_part_of_its_metadata_and_checked(api):
+    made = api.made("agents", name="Ada", role="r", backend="demo", metadata={"limits": {"cost_usd": 0.5}, "x": 1})
+    assert made["metadata"] == {"limits": {"cost_usd": 0.5}, "x": 1}
+
+    assert_names(api.patch(f"agents/{made['id']}", {"metadata": {"limits": {"cost_usd": "much"}}}), "metadata")
+    refused = {"name": "Bob", "role": "r", "backend": "demo", "metadata": {"limits": {"tokens": 1}}}
+    assert_names(api.post("agents", refused), "metadata")
+
+
+# ---------------------------------------------------------------- the admin
+def test_the_admin_shows_what_runs_took(api):
+    browser = Client()
+    browser.force_login(api.user)
+    run = ended(make.task(project=make.project()), input_tokens=12_000, output_tokens=345, cost_usd="0.0123")
+    ended()
+
+    page = browser.get("/admin/mission_control/run/").content.decode()
+    assert "12,000 + 345" in page and "$0.0123" in page
+    told = "1 runs, 12,000 tokens in, 345 tokens out, $0.0123 for 1 of them"
+    for where in (
+        f"mission_control/task/{run.task_id}",
+        f"mission_control/project/{run.project_id}",
+        f"agents/agent/{run.agent_id}",
+    ):
+        assert told in browser.get(f"/admin/{where}/change/").content.decode()
+    assert browser.get("/admin/mission_control/task/add/").status_code == 200
+    assert browser.get("/admin/agents/agent/add/").status_code == 200
+
+
+def test_money_is_written_in_cents_and_of_little_nothing_is_lost():
+    assert [dollars(amount) for amount in (0, 0.5, 1234.5, Decimal("0.0123"))] == [
+        "$0.00", "$0.50", "$1,234.50", "$0.0123",
+    ]  # fmt: skip
+
+
+# ---------------------------------------------------------------- from the time before there were columns
+@pytest.mark.django_db(transaction=True)
+def test_what_earlier_versions_kept_is_moved_into_the_columns_and_back():
+    make.limit(5)
+    keys = [make.run().pk for _ in range(3)]
+    whole = {"model": "m", "input_tokens": 7, "output_tokens": 8, "cost_usd": 0.125}
+    executor = MigrationExecutor(connection)
+    newest = executor.loader.graph.leaf_nodes()
+    try:
+        before = executor.migrate([("mission_control", "0009_review_reminders")]).apps
+        rows = before.get_model("mission_control", "Run").objects
+        rows.filter(pk=keys[0]).update(usage=whole)
+        rows.filter(pk=keys[1]).update(usage={"model": None, "input_tokens": -1, "cost_usd": "much"})
+    finally:
+        executor = MigrationExecutor(connection)
+        executor.migrate(newest)
+
+    runs = Run.objects.in_bulk(keys)
+    assert runs[keys[0]].usage == whole
+    assert runs[keys[1]].usage == runs[keys[2]].usage == {"model": None, **UNKNOWN}

@@ -1,0 +1,54 @@
+"""Runs with what they said, and how a test reads a task's page and acts on it."""
+
+import re
+
+from django.db.models import Q
+
+from mission_control.models import Run, RunEvent
+from mission_control.runs import events
+from mission_control.runs.events import Draft
+from mission_control.runs.lifecycle import claim, finish
+from tests import make
+
+SCRIPT = {"headers": {"X-Fragment": "task"}}
+
+
+def started_run(task, agent=None) -> Run:
+    return claim(make.run(task, agent).pk, worker="test/none/none/1-1")
+
+
+def say(run: Run, *drafts: Draft) -> None:
+    after = Run.objects.values_list("last_seq", flat=True).get(pk=run.pk)
+    events.append(run.pk, run.claim_token, list(drafts), after=after)
+
+
+def finished_run(task, agent=None, *, said: str = "", outcome=Run.Status.COMPLETED, **more) -> Run:
+    run = started_run(task, agent)
+    if said:
+        say(run, Draft(RunEvent.Type.MESSAGE, said))
+    finish(run.pk, outcome, guard=Q(), **more)
+    run.refresh_from_db()
+    return run
+
+
+def html(browser, path) -> str:
+    answer = browser.get(path)
+    assert answer.status_code == 200
+    return answer.content.decode()
+
+
+def text_of(markup: str) -> str:
+    return " ".join(re.sub(r"<[^>]*>", " ", markup).split())
+
+
+def page_of(browser, task, query: str = "") -> str:
+    return html(browser, f"/tasks/{task.pk}{query}")
+
+
+def post(browser, task, action: str, *, script: bool = True, **fields):
+    return browser.post(f"/tasks/{task.pk}/{action}", fields, **(SCRIPT if script else {}))
+
+
+def part(page: str, key: str) -> str:
+    """Return the markup from the element of this id on, as far as the next part."""
+    return re.search(rf'id="{key}".*?(?=<(?:section|aside|div|ol) [^>]*id="|\Z)', page, re.DOTALL)[0]

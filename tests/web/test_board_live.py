@@ -1,0 +1,156 @@
+"""The board in a real browser, against the running product: it moves by itself, and is steered without a mouse."""
+
+import re
+
+import pytest
+
+pytestmark = pytest.mark.system
+
+PHONE = {"width": 390, "height": 844}
+
+
+def board(page, query: str = "") -> None:
+    page.goto(f"/{query}")
+    page.locator("#conn[data-conn=live]").wait_for()
+
+
+def card(page, task: str, column: str):
+    return page.locator(f".col-{column} #card-{task}")
+
+
+def test_a_card_follows_its_task_from_column_to_column_with_its_latest_line(page, product):
+    task = product.new_task(title="Followed")
+    board(page)
+    card(page, task, "inbox").wait_for()
+    product.run(task, product.new_rehearser(100, delay=0.1))
+    card(page, task, "in_progress").wait_for()
+    page.wait_for_function(
+        "id => [...document.querySelectorAll(`#card-${id} .card-line, #slots .slot-line`)]"
+        ".filter(line => /\\[\\d+\\]/.test(line.textContent)).length == 2",
+        arg=task,
+    )
+    assert re.match(r"\(\d+\) Board", page.title())
+    page.locator("#slots .slot[data-status=running]").get_by_role("button", name="Stop").click()
+    card(page, task, "blocked").wait_for()
+    page.locator("#slots .slot[data-status]").wait_for(state="detached")
+    assert page.locator("[data-count=blocked]").last.inner_text() == "1"
+
+
+def test_a_task_is_made_in_the_dialog_and_seen_by_who_else_looks(page, product):
+    board(page)
+    beside = page.context.new_page()
+    board(beside)
+    page.keyboard.press("n")
+    page.get_by_role("dialog").get_by_label("Title").fill("")
+    page.get_by_role("button", name="Create task").click()
+    page.get_by_text("Say what is to be done.").wait_for()
+    page.get_by_role("dialog").get_by_label("Title").fill("Made in a dialog")
+    page.get_by_role("button", name="Create task").click()
+    for shown in (page, beside):
+        shown.locator(".col-inbox .card-title", has_text="Made in a dialog").wait_for()
+    page.locator(".toast", has_text="Created: Made in a dialog").wait_for()
+    assert page.get_by_role("dialog").count() == 0
+
+
+def test_a_card_is_dragged_where_it_may_go_and_nowhere_else(page, product):
+    agent = product.new_rehearser(100, delay=0.1)
+    task = product.new_task(title="Dragged", assignee_ids=[agent])
+    board(page)
+    card(page, task, "assigned").drag_to(page.locator(".col-review .cards"))
+    card(page, task, "review").wait_for()
+    assert product.get(f"/tasks/{task}")["task"]["status"] == "review"
+    card(page, task, "review").drag_to(page.locator(".col-in_progress .cards"))
+    card(page, task, "in_progress").wait_for()
+    assert card(page, task, "in_progress").get_attribute("draggable") is None
+    page.get_by_role("heading", name="Board").click()  # what has the focus stays where it is
+    product.post(f"/tasks/{task}/stop")
+    card(page, task, "blocked").wait_for()
+
+
+def test_the_keys_go_through_the_cards_and_move_one(page, product):
+    first = product.new_task(title="Lower")
+    second = product.new_task(title="Upper")
+    board(page)
+    page.locator(f"#card-{second} [data-key=title]").focus()
+    page.keyboard.press("ArrowDown")
+    assert page.evaluate("document.activeElement.closest('.card').id") == f"card-{first}"
+    page.keyboard.press("m")
+    page.locator("#card-menu:popover-open").wait_for()
+    page.wait_for_function("document.activeElement.name == 'to'")
+    page.keyboard.press("Escape")
+    page.locator("#card-menu:popover-open").wait_for(state="detached")
+    assert page.evaluate("document.activeElement.closest('.card').id") == f"card-{first}"
+    page.keyboard.press(".")
+    page.locator("#card-menu").get_by_role("button", name="Done").click()
+    card(page, first, "done").wait_for()
+
+
+def test_filters_stand_in_the_address_and_hold_for_what_comes_live(page, product):
+    alpha = product.new_task(title="Alpha")
+    board(page)
+    page.locator("#q").fill("beta")
+    page.wait_for_url("**/?q=beta")
+    page.locator(f"#card-{alpha}").wait_for(state="detached")
+    beta, gamma = product.new_task(title="Beta"), product.new_task(title="Gamma")
+    card(page, beta, "inbox").wait_for()
+    assert page.locator(f"#card-{gamma}").count() == 0
+    page.reload()
+    assert page.locator("#q").input_value() == "beta"
+    assert page.locator(f"#card-{beta}").count() == 1
+    assert page.locator(f"#card-{alpha}").count() == 0
+    page.get_by_role("link", name="Clear").click()
+    card(page, gamma, "inbox").wait_for()
+
+
+def test_the_palette_finds_a_task_and_goes_there(page, product):
+    task = product.new_task(title="Needle in the hay")
+    board(page)
+    page.keyboard.press("Control+k")
+    page.get_by_role("combobox", name="Search").fill("needle")
+    page.locator("#palette [role=option][aria-selected=true]", has_text="Needle in the hay").wait_for()
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**/tasks/{task}")
+    page.keyboard.press("g")
+    page.keyboard.press("b")
+    page.wait_for_url(f"{product.url}/")
+    page.keyboard.press("?")
+    page.get_by_role("dialog", name="Keyboard shortcuts").wait_for()
+    page.keyboard.press("Escape")
+
+
+def test_a_board_that_was_cut_off_says_so_and_catches_up(page, product):
+    connections = []
+
+    def between(socket) -> None:
+        socket.connect_to_server()
+        connections.append(socket)
+
+    page.route_web_socket(re.compile("/ws/"), between)
+    task = product.new_task(title="Meanwhile")
+    board(page)
+    page.route("**/board/changed*", lambda route: route.abort())
+    connections.pop().close(code=1012)
+    page.locator("#conn[data-conn=retrying]").wait_for()
+    product.post(f"/tasks/{task}/status", status="done")
+    page.locator("#conn[data-conn=live]").wait_for()
+    card(page, task, "done").wait_for()
+    page.unroute("**/board/changed*")
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/overview", "/activity", "/notifications", "/account", "/tasks/new", "/search"]
+)
+def test_a_phone_never_scrolls_sideways(page, product, path):
+    product.new_task(title="W" * 200, tags=["t" * 50])
+    page.set_viewport_size({**PHONE, "width": 360})
+    page.goto(path)
+    assert page.evaluate("document.documentElement.scrollWidth") == 360
+
+
+def test_a_phone_shows_one_column_and_switches(page, product):
+    task = product.new_task(title="In the inbox")
+    page.set_viewport_size(PHONE)
+    board(page)
+    assert card(page, task, "inbox").is_hidden()
+    page.locator(".col-switch label", has_text="Inbox").click()
+    card(page, task, "inbox").wait_for()

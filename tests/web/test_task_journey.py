@@ -1,0 +1,234 @@
+"""The page of a task in a real browser, against the running product."""
+
+import re
+
+import pytest
+
+from tests.servers import wait_until
+from tests.web.conftest import log_in
+
+pytestmark = pytest.mark.system
+
+
+def entries(page) -> list[list[str]]:
+    """Return kind, numbers and text of all that the output shows."""
+    return page.locator("#events > li").evaluate_all(
+        "items => items.map(item => [item.dataset.kind, item.dataset.first, item.dataset.last, item.textContent])"
+    )
+
+
+def said(page) -> str:
+    """Return all that the agent said, without the white space that markup makes of line ends."""
+    return bare("".join(entry[3][8:] for entry in entries(page) if entry[0] == "message"))  # behind the time
+
+
+def bare(text: str) -> str:
+    return "".join(text.split())
+
+
+def opened(page, task) -> None:
+    page.goto(f"/tasks/{task}")
+    page.locator("#conn[data-conn=live]").wait_for()
+
+
+def counted_to(page, number: int) -> None:
+    page.wait_for_function("n => document.getElementById('events').textContent.includes(`[${n}] `)", arg=number)
+
+
+def test_run_is_watched_live_kept_over_a_reload_and_stopped_the_second_time(page, product):
+    task = product.new_task(assignee_ids=[product.new_rehearser(60, delay=0.1)])
+    opened(page, task)
+    page.locator("#run-bar").get_by_role("button", name="Run").click()
+
+    page.wait_for_selector("#events [data-kind=message]")
+    early = said(page)
+    page.locator("#run-bar").get_by_role("button", name="Stop").wait_for()
+    assert page.locator("#events [data-kind=completed]").count() == 0
+
+    page.wait_for_selector("#events [data-kind=completed]")
+    shown, run = entries(page), page.locator("#output").get_attribute("data-run")
+    output = product.run_of(run)["output"]
+    assert said(page).startswith(early)
+    assert len(said(page)) > len(early)
+    assert said(page) == bare(output)
+    page.locator("#task-head .badge[data-status=done]").wait_for()
+    page.locator("#documents .doc").get_by_text("Read").click()
+    page.locator("#documents [data-content]").wait_for()
+    assert bare(page.locator("#documents [data-content]").inner_text()) == bare(output)
+
+    page.reload()
+    page.locator("#conn[data-conn=live]").wait_for()
+    assert entries(page) == shown
+
+    page.locator("#run-bar").get_by_role("button", name="Run again").click()
+    page.wait_for_selector(f"#output:not([data-run='{run}']) [data-kind=message]")
+    page.locator("#run-bar").get_by_role("button", name="Stop").click()
+    page.wait_for_selector("#events [data-kind=stopped]")
+    page.locator("#task-head .badge[data-status=blocked]").wait_for()
+    page.locator("#runs tbody tr").nth(1).wait_for()
+    second = product.run_of(page.locator("#output").get_attribute("data-run"))
+    assert second["status"] == "stopped"
+    assert said(page) == bare(second["output"])
+
+
+def test_a_page_whose_connection_breaks_says_so_and_goes_on_without_gap_or_repeat(page, product):
+    connections = []
+
+    def between(socket) -> None:
+        socket.connect_to_server()
+        connections.append(socket)
+
+    page.route_web_socket(re.compile("/ws/"), between)
+    task = product.new_task(title="Count to four hundred")
+    opened(page, task)
+    run = product.run(task, product.new_rehearser(400, delay=0.01))
+    for number in (20, 150):
+        counted_to(page, number)
+        for connection in connections[:]:
+            connections.remove(connection)
+            connection.close(code=1012)
+        page.locator("#conn[data-conn=retrying]").wait_for()
+        page.locator("#conn[data-conn=live]").wait_for()
+
+    page.wait_for_selector("#events [data-kind=completed]")
+    assert said(page) == bare(product.ended(run)["output"])
+    assert re.findall(r"\[(\d+)\]", said(page)) == [str(number) for number in range(1, 401)]
+
+
+def test_output_that_comes_while_the_reader_scrolled_up_moves_nothing(page, product):
+    task = product.new_task(title="Read back")
+    opened(page, task)
+    run = product.run(task, product.new_rehearser(300, delay=0.02))
+    page.wait_for_function("() => document.getElementById('stream').scrollTop > 100")
+    page.locator("#stream").evaluate("stream => { stream.scrollTop = 40; }")
+    newest = page.get_by_role("button", name="Jump to newest")
+    newest.wait_for()
+    page.wait_for_selector("#events [data-kind=completed]", state="attached")
+    assert page.locator("#stream").evaluate("stream => stream.scrollTop") == 40
+    assert "reading back" in page.locator("#stream-foot").inner_text()
+
+    newest.click()
+    newest.wait_for(state="hidden")
+    assert product.ended(run)["status"] == "completed"
+    page.locator("#events [data-kind=completed]").wait_for()
+
+
+def test_older_lines_are_read_when_the_reader_comes_to_them_and_the_page_stays_small(page, product):
+    task = product.new_task(title="Twenty thousand lines")
+    run = product.run(task, product.new_rehearser(20_000))
+    product.ended(run, seconds=60)
+    opened(page, task)
+    numbers = (
+        "() => document.getElementById('events').textContent.match(/\\[\\d+\\]/g).map(text => +text.slice(1, -1))"
+    )
+    shown = page.evaluate(numbers)
+    assert shown[-1] == 20_000
+    assert len(shown) < 2_000
+
+    lowest = shown[0]
+    while lowest > 10_000:
+        page.locator("#stream").evaluate("stream => { stream.scrollTop = 0; }")
+        page.wait_for_function(f"n => ({numbers})()[0] < n", arg=lowest)
+        shown = page.evaluate(numbers)
+        assert shown == list(range(shown[0], shown[-1] + 1))
+        assert len(shown) < 6_000
+        lowest = shown[0]
+    page.get_by_role("button", name="Jump to newest").click()
+    counted_to(page, 20_000)
+
+
+def test_what_is_opened_stays_open_and_what_is_written_stays_while_the_run_goes_on(page, product):
+    task = product.new_task(title="Busy")
+    opened(page, task)
+    page.get_by_label("Write to people").fill("Half a thought")
+    page.locator("#edit-text summary").click()
+    page.get_by_label("Title", exact=True).fill("A better title")
+    run = product.run(task, product.new_rehearser(60, delay=0.05))
+    page.wait_for_selector("#events [data-kind=completed]")
+    page.locator("#task-head .badge[data-status=done]").wait_for()
+    assert page.get_by_label("Write to people").input_value() == "Half a thought"
+    assert page.get_by_label("Title", exact=True).input_value() == "A better title"
+    page.get_by_role("button", name="Save").click()
+    page.get_by_role("heading", name="A better title").wait_for()
+    assert product.get(f"/tasks/{task}")["task"]["title"] == "A better title"
+    assert product.ended(run)["status"] == "completed"
+
+
+def test_limit_reached_is_told_and_queues_with_one_click(page, product):
+    agent = product.new_rehearser(400, delay=0.1)
+    task = product.new_task(title="The sixth", assignee_ids=[agent])
+    opened(page, task)
+    runs = [product.run(product.new_task(), agent) for _ in range(5)]
+    queue = page.get_by_role("button", name="Queue instead")
+    queue.wait_for()
+    queue.click()
+    page.get_by_role("button", name="Stop waiting").wait_for()
+    page.locator("#task-page #run-bar [data-status=waiting]").first.wait_for()
+    for run in runs:
+        product.post(f"/runs/{run}/stop")
+    page.wait_for_selector("#events [data-kind=message]")
+    page.locator("#run-bar").get_by_role("button", name="Stop").click()
+    page.wait_for_selector("#events [data-kind=stopped]")
+
+
+def test_two_people_see_each_others_changes_and_decide_a_review(page, chromium, product):
+    task = product.new_task(title="Shared", metadata={"requires_review": True})
+    context = chromium.new_context(base_url=product.url)
+    other = context.new_page()
+    log_in(other, product)
+    for one in (page, other):
+        opened(one, task)
+    page.locator("[data-key=p-priority]").click()
+    page.get_by_role("button", name="Urgent").click()
+    other.locator("#task-head .prio[data-priority=urgent]").wait_for()
+    other.get_by_label("Write to people").fill("Seen by both")
+    other.keyboard.press("Control+Enter")
+    page.locator(".msg").get_by_text("Seen by both").wait_for()
+
+    product.ended(product.run(task, product.new_rehearser(3)))
+    page.get_by_label("What should change").fill("Count further")
+    page.get_by_role("button", name="Request changes").click()
+    page.locator("#ask").wait_for(state="hidden")
+    other.locator(".msg").get_by_text("Count further").wait_for()
+    product.ended(product.run(task, product.new_rehearser(4)))
+    other.get_by_role("button", name="Approve").click()
+    page.locator("#task-head .badge[data-status=done]").wait_for()
+    context.close()
+
+
+def test_a_name_is_completed_by_the_keyboard(page, product):
+    product.new_agent(name="Ada Byron")
+    opened(page, product.new_task())
+    page.get_by_label("Write to people").click()
+    page.keyboard.type("Hello @ada")
+    page.get_by_role("option", name="@ada-byron").wait_for()
+    page.keyboard.press("Enter")
+    page.keyboard.type("!")
+    assert page.get_by_label("Write to people").input_value() == "Hello @ada-byron !"
+
+
+def test_a_page_goes_on_after_the_server_was_restarted_in_mid_run(chromium, product):
+    context = chromium.new_context(base_url=product.url)
+    page = context.new_page()  # one that may complain: the server is away
+    log_in(page, product)
+    task = product.new_task(title="Restarted")
+    opened(page, task)
+    run = product.run(task, product.new_rehearser(2000, delay=0.05))
+    counted_to(page, 5)
+    product.stop()
+    page.locator("#offline").wait_for()
+    product.start()
+    page.locator("#conn[data-conn=live]").wait_for()
+    ended = wait_until(lambda: (found := product.run_of(run))["finished_at"] and found, what="the run to end")
+    page.wait_for_selector(f"#events [data-kind={ended['status']}]")
+    assert said(page) == bare(ended["output"])
+    context.close()
+
+
+def test_a_narrow_screen_never_scrolls_sideways(page, product):
+    task = product.new_task(title="W" * 200, description="https://example.org/" + "w" * 300, tags=["t" * 50])
+    product.ended(product.run(task, product.new_rehearser(2, bytes=2000)))
+    for width in (360, 390):
+        page.set_viewport_size({"width": width, "height": 800})
+        opened(page, task)
+        assert page.evaluate("document.documentElement.scrollWidth") == width

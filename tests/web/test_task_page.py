@@ -1,0 +1,299 @@
+"""What the page of a task shows, and what is done with the task there."""
+
+import re
+
+import pytest
+from asgiref.sync import async_to_sync
+from django.db.models import Q
+
+from mission_control import documents, tasks, threads
+from mission_control.models import Deliverable, Message, Run, RunEvent
+from mission_control.runs.deliverables import hand_in
+from mission_control.runs.events import Draft
+from mission_control.runs.lifecycle import finish
+from mission_control.web.transcript import STRETCH_EVENTS
+from tests import make
+from tests.web.pages import SCRIPT, finished_run, html, page_of, part, post, say, started_run, text_of
+
+pytestmark = pytest.mark.usefixtures("database")
+
+HOSTILE = '</div><script>alert(1)</script><img src=x onerror="alert(2)">'
+Type = RunEvent.Type
+
+
+# ---------------------------------------------------------------- output
+def test_output_is_shown_from_stored_events_as_blocks_with_their_numbers(browser):
+    task = make.task()
+    run = started_run(task, make.agent(name="Scout"))
+    say(run, Draft(Type.THINKING, "Let me "), Draft(Type.THINKING, "see."))
+    say(
+        run, Draft(Type.TOOL_USE, "read_file", {"input": {"path": "notes.md"}}), Draft(Type.TOOL_RESULT, "x" * 300)
+    )
+    say(run, Draft(Type.MESSAGE, "**One**\nt"), Draft(Type.MESSAGE, "wo"), Draft(Type.STATUS, "Tried again"))
+    finish(run.pk, Run.Status.ERROR, error="It broke", guard=Q())
+    page = page_of(browser, task)
+    shown = re.search(r'<ol id="events">(.*?)</ol>', page, re.DOTALL)[1]
+    found = re.findall(r'data-kind="(\w+)" data-first="(\d+)" data-last="(\d+)"', shown)
+    assert [kind for kind, _, _ in found] == ["started", "thinking", "tool", "message", "notice", "error"]
+    assert [(int(first), int(last)) for _, first, last in found] == [
+        (1, 1),
+        (2, 3),
+        (4, 5),
+        (6, 7),
+        (8, 8),
+        (9, 9),
+    ]
+    assert "<strong>One</strong><br />\ntwo" in shown
+    for words in ("Let me see.", "notes.md", "x" * 300, "It broke", "Tried again"):
+        assert words in shown
+    assert 'data-last="9" data-known="9" data-follows="yes"' in page
+
+
+def test_a_long_log_shows_its_end_and_leads_to_what_came_before(browser):
+    task = make.task()
+    run = started_run(task)
+    say(run, *(Draft(Type.STATUS, f"notice {number}") for number in range(2, STRETCH_EVENTS + 50)))
+    page = page_of(browser, task)
+    assert "notice 2<" not in page
+    assert f"notice {STRETCH_EVENTS + 49}<" in page
+    upto = int(re.search(r"upto=(\d+)", page)[1])
+    earlier = page_of(browser, task, f"?run={run.pk}&upto={upto}")
+    assert f"notice {upto}<" in earlier
+    assert f"notice {upto + 1}<" not in earlier
+    assert 'data-follows="no"' in earlier
+    behind = html(browser, f"/runs/{run.pk}/output?after={upto}")
+    assert f'data-first="{upto + 1}"' in behind
+    assert f"notice {upto}<" not in behind
+
+
+def test_an_earlier_attempt_can_be_read_and_does_not_follow(browser):
+    task = make.task()
+    first = finished_run(task, said="from the first attempt", outcome=Run.Status.STOPPED)
+    make.run(task)
+    assert "from the first attempt" not in page_of(browser, task)
+    page = page_of(browser, task, f"?run={first.pk}")
+    assert "from the first attempt" in page
+    assert 'data-follows="no"' in page
+    assert "Go to the newest" in page
+
+
+def test_what_agents_and_people_write_is_never_markup(browser):
+    agent = make.agent(name=HOSTILE[:50])
+    project = make.project(title=HOSTILE)
+    task = make.task(title=HOSTILE, description=HOSTILE, project=project, assignees=[agent], tags=[HOSTILE[:50]])
+    threads.post(task, HOSTILE, from_agent=agent)
+    run = started_run(task, agent)
+    kinds = (Type.MESSAGE, Type.THINKING, Type.TOOL_USE, Type.TOOL_RESULT, Type.STATUS)
+    say(run, *(Draft(kind, HOSTILE, {"input": HOSTILE}) for kind in kinds))
+    hand_in(run, HOSTILE)
+    finish(run.pk, Run.Status.ERROR, error=HOSTILE, guard=Q())
+    Run.objects.filter(pk=run.pk).update(prompt=HOSTILE)
+    other = finished_run(task, agent, said=HOSTILE)
+    blocked = make.task(title=HOSTILE, blocked_by=[make.task(title=HOSTILE, project=project)], project=project)
+    document = Deliverable.objects.get()
+    paths = [
+        *(f"/tasks/{task.pk}{end}" for end in ("", "/parts", "/delete")),
+        f"/tasks/{task.pk}/compare?run={run.pk}&run={other.pk}",
+        f"/tasks/{blocked.pk}",
+        *(f"/runs/{run.pk}/{end}" for end in ("output", "prompt")),
+        *(f"/documents/{document.pk}{end}" for end in ("", "/v1", "/v1-v2")),
+    ]
+    documents.change(document, content=f"{HOSTILE}\nmore")
+    for path in paths:
+        page = html(browser, path)
+        assert "alert(1)" in page, path
+        assert "<script>" not in page, path
+        assert "<img" not in page, path
+
+
+def test_the_raw_log_is_a_text_file_of_all_events(browser):
+    run = finished_run(make.task(), said="<b>said</b>")
+    answer = browser.get(f"/runs/{run.pk}/log")
+    assert answer["Content-Type"] == "text/plain; charset=utf-8"
+    assert answer["X-Content-Type-Options"] == "nosniff"
+    assert answer["Content-Disposition"].startswith('attachment; filename="run-1-')
+
+
+def test_the_raw_log_has_every_event(browser):
+    run = finished_run(make.task(), said="<b>said</b>")
+    # The stream is asynchronous: it is joined as the server joins it.
+    log = async_to_sync(_joined)(browser.get(f"/runs/{run.pk}/log"))
+    assert re.findall(r"^#(\d+) ", log, re.MULTILINE) == ["1", "2", "3"]
+    assert "<b>said</b>" in log
+
+
+async def _joined(answer) -> str:
+    return b"".join([piece async for piece in answer]).decode()
+
+
+def test_the_prompt_is_shown_word_for_word(browser):
+    run = finished_run(make.task())
+    Run.objects.filter(pk=run.pk).update(prompt="# Task\n\n  Do *it* <now>")
+    assert "# Task\n\n  Do *it* &lt;now&gt;" in html(browser, f"/runs/{run.pk}/prompt")
+
+
+def test_two_runs_are_shown_side_by_side_the_older_one_first(browser):
+    task = make.task()
+    first, second = finished_run(task, said="first try"), finished_run(task, said="second try")
+    page = html(browser, f"/tasks/{task.pk}/compare?run={second.pk}&run={first.pk}")
+    assert page.index("first try") < page.index("second try")
+    foreign = finished_run(make.task())
+    for query in (
+        "",
+        f"?run={first.pk}",
+        f"?run={first.pk}&run={first.pk}",
+        f"?run={first.pk}&run={foreign.pk}",
+        "?run=x",
+    ):
+        assert browser.get(f"/tasks/{task.pk}/compare{query}").status_code == 302
+
+
+# ---------------------------------------------------------------- history, documents, thread
+def test_the_history_tells_duration_tokens_and_cost(browser):
+    task = make.task()
+    finished_run(task, usage={"input_tokens": 18_412, "output_tokens": 999, "cost_usd": 0.244, "model": None})
+    finished_run(task, outcome=Run.Status.ERROR, error="The key is missing")
+    runs = text_of(part(page_of(browser, task), "runs"))
+    assert "18.4k 999 $0.24" in runs
+    assert "Failed The key is missing" in runs
+    bar = text_of(part(page_of(browser, task), "run-bar"))
+    assert "Attempt 2 failed" in bar
+    assert "Retry" in bar
+
+
+def test_documents_have_versions_and_their_difference(browser):
+    task = make.task()
+    finished_run(task, said="One\nTwo\n")
+    finished_run(task, said="One\nThree\n")
+    [document] = Deliverable.objects.all()
+    shown = part(page_of(browser, task), "documents")
+    assert "v2, newest" in shown
+    assert f"/documents/{document.pk}/v1-v2" in shown
+    difference = html(browser, f"/documents/{document.pk}/v1-v2")
+    assert "<del>Two</del><ins>Three</ins>" in difference
+    assert "<span>One</span>" in difference
+    assert "Two" in html(browser, f"/documents/{document.pk}/v1")
+    assert "version 1" in text_of(html(browser, f"/documents/{document.pk}?version=1"))
+    assert browser.get(f"/documents/{document.pk}/v2/file").content == b"One\nThree\n"
+    assert browser.get(f"/documents/{document.pk}/v3").status_code == 404
+    row = browser.get(f"/documents/{document.pk}?version=1", **SCRIPT).content.decode()
+    assert row.count('class="doc"') == 1
+    assert "Read v1" in text_of(row)
+
+
+def test_the_thread_marks_mentions_and_says_who_spoke(browser):
+    task = make.task()
+    answer = post(browser, task, "messages", content="Please look, @quill: **now**\r\nthanks")
+    assert answer.status_code == 200
+    message = Message.objects.get()
+    assert (message.content, message.mentions) == ("Please look, @quill: **now**\nthanks", ["quill"])
+    thread = part(answer.content.decode(), "thread")
+    assert '<span class="mention">@quill</span>' in thread
+    assert "<strong>now</strong>" in thread
+    assert post(browser, task, "messages", content="  ").status_code == 400
+
+
+def test_names_of_agents_and_people_are_offered_for_mentions(browser):
+    make.agent(name="Ada Byron")
+    offered = re.search(r'data-handles="([^"]*)"', page_of(browser, make.task()))[1].split()
+    assert offered[:2] == ["all", "ada-byron"]
+
+
+# ---------------------------------------------------------------- what stands in the way
+def test_a_blocked_task_names_what_it_needs_and_offers_to_run_anyway(browser):
+    agent = make.agent()
+    first = make.task(title="Collect notes")
+    second = make.task(title="Write", blocked_by=[first])
+    bar = part(page_of(browser, second), "run-bar")
+    assert "Needs Collect notes first" in text_of(bar)
+    assert "Run anyway" in bar
+    refused = post(browser, second, "run", agent=agent.pk)
+    assert refused.status_code == 409
+    notice = part(refused.content.decode(), "task-notice")
+    assert "Other tasks have to be done first" in notice
+    assert f'href="/tasks/{first.pk}"' in notice
+    assert post(browser, second, "run", agent=agent.pk, ignore_dependencies="on").status_code == 200
+    assert Run.objects.get().task == second
+
+
+def test_at_the_limit_the_button_queues_and_a_refusal_offers_it_with_one_click(browser):
+    make.limit(1)
+    agent, task = make.agent(), make.task()
+    make.run(make.task(), agent)
+    assert "Queue instead" in part(page_of(browser, task), "run-bar")
+    refused = post(browser, task, "run", agent=agent.pk)
+    assert refused.status_code == 429
+    notice = part(refused.content.decode(), "task-notice")
+    assert "Maximum concurrent tasks (1) reached" in notice
+    assert f'name="agent" value="{agent.pk}"' in notice
+    assert 'name="when_full" value="queue"' in notice
+    assert post(browser, task, "run", agent=agent.pk, when_full="queue").status_code == 200
+    assert Run.objects.get(task=task).status == Run.Status.WAITING
+    assert "Stop waiting" in page_of(browser, task)
+
+
+def test_an_agent_whose_backend_lacks_something_says_what(browser):
+    make.agent(name="Translator", backend="codex_cli")
+    picker = part(page_of(browser, make.task()), "run-bar")
+    assert re.search(r"Translator</bdi><span class=\"why\">[^<]*(codex|install)", picker)
+
+
+def test_a_persons_task_a_review_and_a_board_without_agents_say_why_nothing_runs(browser):
+    assert "There is no agent yet" in page_of(browser, make.task())
+    make.agent()
+    assert "For a person" in page_of(browser, make.task(task_type="human"))
+    assert "decided by a person" in page_of(browser, make.task(task_type="review"))
+
+
+# ---------------------------------------------------------------- the page itself
+def test_nothing_is_inline_that_the_policy_forbids(browser):
+    task = make.task(description="[x](https://a.example)")
+    run = finished_run(task, said="| a |\n|:-:|\n| b |\n")
+    finished_run(task)
+    document = Deliverable.objects.get()
+    paths = [f"/tasks/{task.pk}", f"/tasks/{task.pk}/parts", f"/runs/{run.pk}/prompt", f"/documents/{document.pk}"]
+    for path in paths:
+        page = html(browser, path)
+        assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son\w+=|javascript:", page), path
+
+
+def test_the_number_of_queries_does_not_grow(browser, django_assert_max_num_queries):
+    project = make.project()
+    task = make.task(project=project)
+
+    def grow(number: int) -> None:
+        for _ in range(number):
+            agent = make.agent()
+            blocker = make.task(project=project)
+            tasks.change(task, assignees=[agent], blocked_by=[*task.blocked_by.all(), blocker])
+            make.task(project=project, blocked_by=[task])
+            threads.post(task, "said", from_agent=agent)
+            finished_run(make.task(), agent)
+            documents.create(title="One", content="1", task=task, author_id=str(agent.pk))
+            run = make.run(task, agent, ignore_dependencies=True)
+            finish(run.pk, Run.Status.STOPPED, guard=Q())
+
+    grow(2)
+    with django_assert_max_num_queries(45) as few:
+        page_of(browser, task)
+    grow(10)
+    with django_assert_max_num_queries(45) as many:
+        page_of(browser, task)
+    assert len(many) == len(few)
+
+
+def test_unknown_things_are_not_found_and_odd_queries_harmless(browser):
+    task = make.task()
+    run = make.run(task)
+    unknown = "00000000-0000-4000-8000-000000000000"
+    for path in (
+        f"/tasks/{unknown}",
+        f"/tasks/{unknown}/parts",
+        f"/runs/{unknown}/output",
+        f"/documents/{unknown}",
+    ):
+        assert browser.get(path).status_code == 404, path
+    for query in ("run=x", f"run={unknown}", "upto=x", "upto=0", "upto=99999999999999999999", "upto=²", "run=%00"):
+        assert browser.get(f"/tasks/{task.pk}?{query}").status_code == 200, query
+    for query in ("after=x", "after=99999999999999999999", "after=²", "after=-1", "upto=%00"):
+        assert browser.get(f"/runs/{run.pk}/output?{query}").status_code == 200, query
