@@ -29,7 +29,7 @@ define set_up
 	  echo "mission-control: Python 3.11 or newer is needed, and $(PYTHON) is not;" \
 	    "name one with PYTHON=…" >&2; exit 1; }
 	@set -e; stamp=$(VENV)/$(1).installed; \
-	wanted="$$(cat $(sort requirements.txt $(1)))"; \
+	wanted="$$(cat $(sort requirements.txt $(1) $(if $(findstring dev,$(1)),requirements-claude.txt)))"; \
 	whole() { $(IN_VENV) -c 'import importlib.util as u, sys; \
 	  sys.exit(sys.version_info < (3, 11) or not all(map(u.find_spec, ["pip", "django", "daphne", "django_q"])))' \
 	  2>/dev/null; }; \

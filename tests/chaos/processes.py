@@ -11,7 +11,7 @@ from tests.product import Product
 from tests.servers import wait_until
 from tests.supervisor.processes import Up, parent_of
 
-END_SECONDS = 5  # until what lost its parent, or was killed, must be gone
+END_SECONDS = 15  # on a machine that is busy with other things the kernel takes its time
 
 
 @dataclass

@@ -129,8 +129,7 @@ def test_projects_of_any_shape_end_or_say_what_they_wait_for(seed, size, trouble
             break
         scheduler.sweep()
         settle(world, watch)
-    left = Task.objects.unresolved().filter(Q(last_run__isnull=True) | ~Q(last_run__status="stopped"))
-    assert not left.exists(), "only what a person stopped in the line is left"
+    assert not Task.objects.unresolved().exists()
 
 
 @pytest.mark.usefixtures("database")
@@ -233,7 +232,7 @@ def pause_and_resume(key) -> str:
 
 def every_run_had_a_cause() -> None:
     runs = defaultdict(list)
-    for run in Run.objects.light().order_by("queued_at"):
+    for run in Run.objects.light().order_by("attempt"):  # by the clock two who wait for the file may be swapped
         runs[run.task_id].append(run)
     for attempts in runs.values():
         assert [run.status for run in attempts].count("completed") <= 1

@@ -16,6 +16,15 @@ from mission_control.models import Deliverable, Project, Task
 from mission_control.projects.progress import count_files
 
 
+def task_ids(projects: Iterable[Project]) -> dict[UUID, list[UUID]]:
+    """Return the ids of the tasks of each project, oldest first. No instance is made: they may be many."""
+    found: dict[UUID, list[UUID]] = {project.pk: [] for project in projects}
+    tasks = Task.objects.filter(project__in=found).order_by("created_at", "id")
+    for project_id, key in tasks.values_list("project_id", "pk"):
+        found[project_id].append(key)
+    return found
+
+
 class ProjectReader(serializers.ModelSerializer):
     planner_agent_id = serializers.UUIDField(allow_null=True)
     prd_document_id = serializers.UUIDField(allow_null=True)
@@ -51,18 +60,14 @@ class ProjectReader(serializers.ModelSerializer):
         return [agent.pk for agent in project.team_agents.all()]
 
     def get_task_ids(self, project: Project) -> list[UUID]:
-        return self.tasks_of[project.pk]
+        listed = getattr(self.parent, "instance", None)
+        return self.tasks_of[project.pk] if listed else task_ids([project])[project.pk]
 
     @cached_property
     def tasks_of(self) -> dict[UUID, list[UUID]]:
-        """The ids of the tasks of all projects shown, oldest first: one query, and no instance for each."""
-        many = isinstance(self.parent, serializers.ListSerializer)
-        shown: Iterable[Any] = (self.parent.instance if many else [self.instance]) or ()
-        found: dict[UUID, list[UUID]] = {project.pk: [] for project in shown}
-        tasks = Task.objects.filter(project__in=found).order_by("created_at", "id")
-        for project_id, key in tasks.values_list("project_id", "pk"):
-            found[project_id].append(key)
-        return found
+        """The ids of the tasks of all projects of the list that is shown: one query."""
+        listed: Iterable[Project] = getattr(self.parent, "instance", ())
+        return task_ids(listed)
 
     def get_file_count(self, project: Project) -> int:
         return count_files(project.folder)
