@@ -82,7 +82,7 @@ def settled_or_explained(project: Project) -> None:
 
 
 def do_what_people_do(project: Project, agent, watch: Watch) -> bool:
-    """Let people do their tasks, give the rest an agent, and run what was stopped in the line; tell whether any."""
+    """Let people do their tasks, give the rest an agent, run what was stopped in the line; tell whether any."""
     mine = project.tasks.unresolved().filter(task_type="human", announced_at__isnull=False)
     orphans = project.tasks.unresolved().filter(task_type="agent", assignees__isnull=True)
     failed = project.tasks.filter(status="blocked")
