@@ -11,7 +11,7 @@ PYTEST := $(IN_VENV) $(if $(MEASURE),-m coverage run) -m pytest -n 4 --dist work
 CHECKS := lint imports templates types migrations audit coverage
 ROUNDS ?= 20
 MEASURED := $(shell find agents mission_control pocketpaw_site templates tests -name '*.py' -o -name '*.html' -o -name '*.js')
-.PHONY: help run dev test check $(CHECKS) bench chaos fuzz clean
+.PHONY: help run dev test check $(CHECKS) bench chaos fuzz screenshots clean
 
 help:
 	@echo "make run    serve Mission Control on http://127.0.0.1:8000 (PORT=… HOST=… choose another address)"
@@ -20,6 +20,7 @@ help:
 	@echo "make bench  measure how fast it is (ARGS='--quick' for a short try)"
 	@echo "make chaos  break the running product on purpose (ROUNDS=… SEED=…)"
 	@echo "make fuzz   send the running product what the API's schema allows, and what it does not (ARGS=…)"
+	@echo "make screenshots  take the pictures of the pages anew, into docs/images"
 	@echo "make clean  remove the virtual environment (the data stays)"
 
 # Make the virtual environment hold what the requirements file $(1) lists. The stamp keeps what was installed and
@@ -107,5 +108,9 @@ chaos: dev
 
 fuzz: dev
 	@$(IN_VENV) -m tests.fuzz $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+screenshots: dev
+	@$(IN_VENV) -m tests.screenshots docs/images
+
 clean:
 	rm -rf $(VENV)

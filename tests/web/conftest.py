@@ -3,8 +3,8 @@ from django.test import Client
 
 from tests import make
 from tests.needs import need
+from tests.web.browsing import ARGUMENTS, log_in
 
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 SEES = ["mission_control.view_task", "mission_control.view_run"]
 
 
@@ -49,11 +49,3 @@ def page(chromium, product):
     yield page
     context.close()
     assert complaints == []
-
-
-def log_in(page, product) -> None:
-    page.goto("/")
-    page.get_by_label("User name").fill("admin")
-    page.get_by_label("Password").fill(product.password)
-    page.get_by_role("button", name="Log in").click()
-    page.wait_for_url(f"{product.url}/")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.web.conftest import log_in
+from tests.web.browsing import log_in
 
 GOAL = "Write a short book about cats for children."
 

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from tests.servers import wait_until
-from tests.web.conftest import log_in
+from tests.web.browsing import log_in
 
 pytestmark = pytest.mark.system
 
