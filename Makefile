@@ -57,13 +57,14 @@ dev:
 	$(call set_up,requirements-dev.txt)
 
 # Five minutes on two cores: everything on SQLite, and on PostgreSQL what two processes could do to each other. With
-# EVERYTHING=yes, as .ci/run has it, also what tries out every input of every endpoint, and all of the API twice.
+# EVERYTHING=yes, as .ci/run has it, also what tries out every input of every endpoint, and all of the API and of the
+# whole product on both.
 # With MEASURE=yes every process that the tests start is measured, which costs a third of the time; the parts become
 # the one file `.coverage`. What a killed process left half written is no part: combining says so and goes on.
 test: dev
 	@$(if $(MEASURE),$(IN_VENV) -m coverage erase)
 	$(PYTEST)
-	$(PYTEST) --profile server tests/runs tests/sockets tests/projects tests/system $(if $(EVERYTHING),tests/api)
+	$(PYTEST) --profile server tests/runs tests/sockets tests/projects $(if $(EVERYTHING),tests/system tests/api)
 	@$(if $(MEASURE),$(IN_VENV) -m coverage combine --quiet 2>/dev/null; status=$$?; rm -f .coverage.*; exit $$status)
 
 .coverage: $(MEASURED)
