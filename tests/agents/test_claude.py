@@ -175,7 +175,7 @@ async def test_a_stop_ends_what_a_tool_has_started_too(workdir):
     await stopped_in_two_seconds(
         workdir,
         {"model": "claude-sleeps", "allowed_tools": ["Bash"]},
-        until=lambda seen: any("sleep 321" in command_of(pid) for pid in at_work_in(workdir)),
+        until=lambda seen: any(command_of(pid).strip() == "sleep 321" for pid in at_work_in(workdir)),
     )
 
 
@@ -187,9 +187,10 @@ async def stopped_in_two_seconds(workdir: Path, options: dict, until) -> None:
             said.extend([] if isinstance(item, Usage | Session) else [item.content])
 
     task = asyncio.create_task(listen())
-    while not (until("".join(said)) or task.done()):
+    while not until("".join(said)):
+        assert not task.done(), f"it ended by itself: {task.exception()}, {said}"
         await asyncio.sleep(0.05)
-    assert at_work_in(workdir) and not task.done()
+    assert at_work_in(workdir)
     begun = time.monotonic()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -38,11 +38,16 @@ def chromium():
 
 
 @pytest.fixture
-def page(chromium, product):
+def complaints() -> list[str]:
+    """What the page complained of; a test takes out what it has brought about itself."""
+    return []
+
+
+@pytest.fixture
+def page(chromium, product, complaints):
     """A page that is logged in; what it complains of, a breach of the policy for one, fails the test."""
     context = chromium.new_context(base_url=product.url, viewport={"width": 1440, "height": 900})
     page = context.new_page()
-    complaints = []
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("console", lambda message: message.type == "error" and complaints.append(message.text))
     log_in(page, product)
