@@ -18,7 +18,10 @@ def explained(error: Exception, endpoint: Endpoint) -> BackendError:
     passing = (failure.ModelUnavailableError, failure.ModelServerError, failure.ModelConnectionError)
     if isinstance(error, failure.ModelRateLimitError):
         return TransientError(message, retry_after_seconds=error.retry_after)
-    return TransientError(message) if isinstance(error, passing) else BackendError(message)
+    broke_off = isinstance(error, failure.ModelAPIError) and "finish_reason" in error.message
+    # Who was silent for as long as a request may take is not asked again and again.
+    passes = isinstance(error, passing) and not isinstance(error, failure.ModelTimeoutError)
+    return TransientError(message) if passes or broke_off else BackendError(message)
 
 
 def _explain(error: Exception, endpoint: Endpoint) -> str:  # noqa: C901 - a table: a case for each failure
