@@ -2,18 +2,26 @@
 
 import os
 import random
+import subprocess
+import sys
 
 import pytest
 
-from tests.conftest import environment_of, running
-from tests.fuzz import HARMLESS, fuzz
+from tests.conftest import environment_of
+from tests.product import CHECKOUT
 
 pytestmark = [pytest.mark.system, pytest.mark.exhaustive]
 
 
-def test_the_schema_is_true_of_whatever_is_sent(tmp_path_factory, profile):
-    seed = int(os.environ.get("MISSION_CONTROL_TEST_SEED") or random.SystemRandom().randrange(2**32))
-    with running(tmp_path_factory.mktemp("fuzzed"), environment_of(profile) | HARMLESS) as product:
-        outcome = fuzz(product, requests=100, seed=seed, seconds=180)
-    assert outcome.failures == {}, f"seed {seed}"
-    assert outcome.requests >= 100, f"seed {seed}"
+def test_the_schema_is_true_of_whatever_is_sent(profile):
+    """In a process of its own: where anything met the end of the stack before, Python 3.11 cannot compile any more."""
+    seed = os.environ.get("MISSION_CONTROL_TEST_SEED") or str(random.SystemRandom().randrange(2**32))
+    ran = subprocess.run(
+        [sys.executable, "-m", "tests.fuzz", "--requests", "100", "--seed", seed, "--seconds", "180"],
+        cwd=CHECKOUT,
+        env=os.environ | environment_of(profile),
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert ran.returncode == 0, f"seed {seed}: {ran.stdout[-4000:]}{ran.stderr[-2000:]}"
