@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 IN_VENV := $(VENV)/bin/python
 PYTEST := $(IN_VENV) $(if $(MEASURE),-m coverage run) -m pytest -n 4 --dist worksteal \
-  $(if $(EVERYTHING),,-m "not exhaustive")
+  $(if $(EVERYTHING),,-m "not exhaustive") $(if $(RERUNS),--reruns $(RERUNS))
 
 .DEFAULT_GOAL := help
 # In the order in which they say the most in the least time.
@@ -59,6 +59,8 @@ dev:
 # Five minutes on two cores: everything on SQLite, and on PostgreSQL what two processes could do to each other. With
 # EVERYTHING=yes, as .ci/run has it, also what tries out every input of every endpoint, and all of the API and of the
 # whole product on both.
+# RERUNS=1 tries what failed once more, and names it: .ci/run's machines are shared, and some of what waits there
+# waits too long.
 # With MEASURE=yes every process that the tests start is measured, which costs a third of the time; the parts become
 # the one file `.coverage`. What a killed process left half written is no part: combining says so and goes on.
 test: dev
