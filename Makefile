@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 IN_VENV := $(VENV)/bin/python
 PYTEST := $(IN_VENV) $(if $(MEASURE),-m coverage run) -m pytest -n 4 --dist worksteal \
-  $(if $(EVERYTHING),,-m "not exhaustive") $(if $(RERUNS),--reruns $(RERUNS) -raR)
+  $(if $(EVERYTHING),,-m "not exhaustive") $(if $(RERUNS),--reruns $(RERUNS) -r fEsxXR)
 
 .DEFAULT_GOAL := help
 # In the order in which they say the most in the least time.
