@@ -14,6 +14,7 @@ from mission_control.models import Activity, Run, RunEvent
 
 STARTED, OUTPUT, COMPLETED = "mc_task_started", "mc_task_output", "mc_task_completed"
 PLANNING_PHASE, PLANNING_COMPLETE = "dw_planning_phase", "dw_planning_complete"
+OF_A_RUN = [STARTED, OUTPUT, PLANNING_PHASE, PLANNING_COMPLETE, COMPLETED]
 RESULT_CHARS = 200
 # PocketPaw's own page knows three kinds of output.
 KNOWN_TO_POCKETPAW = {"message", "tool_use", "tool_result"}

@@ -20,7 +20,7 @@ from mission_control.api.pagination import NUMBER, number_from
 from mission_control.api.views.base import find
 from mission_control.cursor import Cursor
 from mission_control.follower import Follower
-from mission_control.frames import Frame
+from mission_control.frames import OF_A_RUN, Frame
 from mission_control.logins import Login, Logins
 from mission_control.models import AccessToken, Run
 
@@ -34,7 +34,7 @@ EVENT = {
     "description": "Each event. Its data are a JSON object: those of the frame that the WebSockets send.",
     "properties": {
         "id": {"type": "string", "pattern": "^[0-9]+$", "description": "The number."},
-        "event": {"type": "string", "enum": ["mc_task_started", "mc_task_output", "mc_task_completed"]},
+        "event": {"type": "string", "enum": OF_A_RUN},
         "data": {"type": "string", "contentMediaType": "application/json"},
     },
     "required": ["id", "event", "data"],

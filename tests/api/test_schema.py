@@ -7,9 +7,12 @@ import pytest
 import yaml
 from django.core.management import call_command
 from django.test import Client
+from django.utils import timezone
 
 from mission_control.api import urls
 from mission_control.api.views.tasks import TaskViews
+from mission_control.frames import RunHeader, run_frames
+from mission_control.models import RunEvent
 from tests.api.conftest import Api
 
 FOR_PEOPLE = {"/api/docs"}
@@ -75,6 +78,17 @@ def test_envelopes_and_refusals_are_those_of_the_contract(schema):
     assert components["TaskAnswer"]["required"] == ["task"]
     stream = schema["paths"]["/api/mission-control/runs/{id}/stream"]["get"]["responses"]["200"]
     assert list(stream["content"]) == ["text/event-stream"]
+
+
+def test_a_stream_names_each_event_that_a_run_may_send(schema):
+    path = "/api/mission-control/runs/{id}/stream"
+    content = schema["paths"][path]["get"]["responses"]["200"]["content"]["text/event-stream"]
+    named = str(content)
+    phases = ["started", "planning", "planned", "ended", "anything else"]
+    header = RunHeader("run", "task", "project", "agent", "Agent", "Task")
+    now = timezone.now()
+    events = [RunEvent(seq=1, timestamp=now, type="status", metadata={"phase": phase}) for phase in phases]
+    assert [frame.event for frame in run_frames(header, events) if f"'{frame.event}'" not in named] == []
 
 
 @pytest.mark.parametrize(
