@@ -19,7 +19,7 @@ from mission_control.runs.errors import (
     TaskBlocked,
 )
 from mission_control.runs.lifecycle import begin, promote
-from mission_control.runs.slots import free_slots, line
+from mission_control.runs.slots import free_slots, has_line
 
 ATTEMPTS = 200  # each lost race means that a rival was admitted; nobody loses so often
 
@@ -71,7 +71,7 @@ def admit_due(
     called again when a rival took the slot. Raises AlreadyRunning and NotFound as `admit` does.
     """
     for _ in range(ATTEMPTS):
-        slot = None if line().exists() else next(iter(free_slots()), None)
+        slot = None if has_line() else next(iter(free_slots()), None)
         try:
             return _insert(task, agent, slot, check=check, request=request or {})
         except IntegrityError as error:
@@ -129,9 +129,9 @@ def _refuse_if_active(task: Task) -> None:
 
 def _slot_for_newcomer() -> int | None:
     """Return a free slot, None when there is none or somebody waits for it: they go first."""
-    if line().exists():
+    if has_line():
         promote()
-        if line().exists():
+        if has_line():
             return None
     free = free_slots()
     return free[0] if free else None

@@ -31,7 +31,7 @@ from mission_control.runs.errors import NotRunning
 from mission_control.runs.plannings import settle_project
 from mission_control.runs.retries import after_failure
 from mission_control.runs.reviews import open_review, withdraw_review
-from mission_control.runs.slots import free_slots, line
+from mission_control.runs.slots import free_slots, has_line, line
 from mission_control.runs.workers import is_gone
 
 EXECUTE = "mission_control.jobs.execute_run"
@@ -98,7 +98,7 @@ def promote() -> list[Run]:
     """Give free slots to waiting runs, by task priority, then age; return those runs. Many may call at once."""
     promoted = []
     for _ in range(PROMOTIONS_A_LOOK):  # pragma: no branch - a bound that nothing reaches
-        if not (free := free_slots()) or not line().exists():
+        if not has_line() or not (free := free_slots()):
             break
         try:
             with transaction.atomic():

@@ -35,7 +35,8 @@ class Reaper:
 
     def look(self) -> None:
         """Make one pass: end lost runs, enqueue forgotten ones, give slots to waiting ones, sweep projects."""
-        running = list(Run.objects.light().filter(status=Run.Status.RUNNING))
+        held = list(Run.objects.light().holding())
+        running = [run for run in held if run.status == Run.Status.RUNNING]
         self._seen = {run.pk: self._stamp(run) for run in running}
         for run in running:
             if is_gone(run.worker):
@@ -43,7 +44,8 @@ class Reaper:
             elif self.is_silent(run):
                 self.silence(run, running)
                 self.reap(run)
-        enqueue_forgotten()
+        if len(running) < len(held):
+            enqueue_forgotten()
         promote()
         sweep()
 

@@ -27,6 +27,11 @@ def line() -> RunQuerySet:
     return Run.objects.waiting().filter(Q(request__ignore_dependencies=True) | ~Exists(blockers))
 
 
+def has_line() -> bool:
+    """Tell whether a run waits that a slot may go to. The plain look goes first: mostly nobody waits at all."""
+    return Run.objects.waiting().exists() and line().exists()
+
+
 def capacity() -> dict[str, int]:
     """Return `{"limit", "running", "queued", "waiting", "available"}`, each a number of runs."""
     statuses = list(Run.objects.active().order_by().values_list("status", flat=True))
