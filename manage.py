@@ -13,6 +13,11 @@ def main() -> None:
     from pocketpaw_site.environment import one_clear_line
 
     with one_clear_line():
+        if "MISSION_CONTROL_HANDOVER" in os.environ:  # `up` has prepared everything, and goes on without Django
+            from pocketpaw_site.supervisor.product import supervise
+
+            supervise()
+            return
         from django.core.management import execute_from_command_line
 
         execute_from_command_line(sys.argv)

@@ -19,9 +19,9 @@ from django.conf import settings
 from django.utils import timezone
 
 from mission_control.models import WorkerGroup
+from mission_control.runs.group import group
 
 BEAT_BELIEVED = timedelta(seconds=20)
-GROUP_VARIABLE = "MISSION_CONTROL_WORKER_GROUP"
 
 _closing = mmap.mmap(-1, 1)  # one byte that a process shares with all its forks
 
@@ -41,11 +41,6 @@ def node() -> str:
     except OSError:  # pragma: no cover - elsewhere than on Linux
         boot, namespace = "", ""
     return hashlib.sha256(f"{socket.gethostname()}/{boot}/{namespace}".encode()).hexdigest()[:16]
-
-
-def group() -> str:
-    """Return the group that this process works in."""
-    return os.environ.get(GROUP_VARIABLE, "none")
 
 
 def workers_of(group: str) -> str:

@@ -5,6 +5,7 @@ import errno
 import http.client
 import select
 import socket
+from typing import Self
 
 from django.conf import settings
 
@@ -17,11 +18,16 @@ WILDCARDS = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 class Address:
     """A listening socket and how people reach it."""
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, listener: socket.socket) -> None:
+        self.host = host
+        self.socket = listener
+        self.port: int = listener.getsockname()[1]
+
+    @classmethod
+    def listen(cls, host: str, port: int) -> Self:
         """Listen. Raises SetupError, saying what to do, when the address cannot be had."""
-        self.host = host.strip("[]")
-        self.socket = _listen(self.host, port)
-        self.port: int = self.socket.getsockname()[1]
+        host = host.strip("[]")
+        return cls(host, _listen(host, port))
 
     @property
     def reachable_host(self) -> str:

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 
 from django.conf import settings
 
-from mission_control.runs.workers import GROUP_VARIABLE
+from mission_control.runs.group import GROUP_VARIABLE
 from pocketpaw_site.environment import CHECKOUT
+from pocketpaw_site.supervisor import readiness
 from pocketpaw_site.supervisor.address import Address
 from pocketpaw_site.supervisor.parentage import PARENT_VARIABLE, die_with
 from pocketpaw_site.supervisor.signals import held_back
@@ -59,6 +60,7 @@ class Child:
 
     name = ""
     pass_fds: Sequence[int] = ()
+    stdin = subprocess.DEVNULL
 
     def __init__(self) -> None:
         self.process: subprocess.Popen[bytes] | None = None
@@ -82,7 +84,7 @@ class Child:
             self.process = subprocess.Popen(  # noqa: S603 - our own programs
                 self.command(),
                 env=self.environment(),
-                stdin=subprocess.DEVNULL,
+                stdin=self.stdin,
                 pass_fds=self.pass_fds,
                 start_new_session=True,
                 preexec_fn=lambda: die_with(parent),  # noqa: PLW1509 - no lock can be held: one thread
@@ -118,6 +120,11 @@ class Child:
             self.process.wait()
 
 
+def modules_path() -> str:
+    """Return the PYTHONPATH with which `python -m` finds our modules."""
+    return os.pathsep.join([str(CHECKOUT), *filter(None, [os.environ.get("PYTHONPATH")])])
+
+
 class Web(Child):
     """Daphne on the socket that `up` listens with."""
 
@@ -147,12 +154,11 @@ class Web(Child):
         return [sys.executable, "-m", "daphne", *words, "pocketpaw_site.asgi:application"]
 
     def environment(self) -> dict[str, str]:
-        path = os.pathsep.join([str(CHECKOUT), *filter(None, [os.environ.get("PYTHONPATH")])])
         return super().environment() | {
             "MISSION_CONTROL_PROCESS": "web",
             # Each request has a thread: glibc would give so many an arena of their own, and keep them.
             "MALLOC_ARENA_MAX": os.environ.get("MALLOC_ARENA_MAX", "2"),
-            "PYTHONPATH": path,
+            "PYTHONPATH": modules_path(),
             "HOST": self.address.host,
             "PORT": str(self.address.port),
         }
@@ -163,13 +169,55 @@ class Worker(Child):
 
     name = "manage.py worker"
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.awaited: readiness.Awaited | None = None
+
     def start(self) -> int:
         # Each start is a group of its own, so that what is said about the dead one is not said about this.
         os.environ[GROUP_VARIABLE] = uuid.uuid4().hex
-        return super().start()
+        if self.awaited is not None:
+            self.awaited.close()
+        self.awaited = readiness.Awaited()
+        self.pass_fds = [self.awaited.writer]
+        pid = super().start()
+        os.close(self.awaited.writer)  # the worker has it
+        return pid
+
+    @property
+    def is_ready(self) -> bool:
+        """Tell whether its workers have been made."""
+        return self.runs and self.awaited is not None and self.awaited.has_come()
 
     def command(self) -> list[str]:
         return [sys.executable, str(CHECKOUT / "manage.py"), "worker"]
 
     def environment(self) -> dict[str, str]:
-        return super().environment() | {"MISSION_CONTROL_PROCESS": "worker"}
+        assert self.awaited is not None, "it is being started"
+        return super().environment() | {
+            "MISSION_CONTROL_PROCESS": "worker",
+            readiness.VARIABLE: str(self.awaited.writer),
+        }
+
+
+class Accounting(Child):
+    """What says at the end which runs were cut short; it begins when `finish` is called."""
+
+    name = "the accounting"
+    stdin = subprocess.PIPE
+
+    def command(self) -> list[str]:
+        return [sys.executable, "-m", "pocketpaw_site.supervisor.accounting"]
+
+    def environment(self) -> dict[str, str]:
+        return super().environment() | {"PYTHONPATH": modules_path()}
+
+    def finish(self, deadline: float) -> None:
+        """Let it say what there is to say, until the deadline on the monotonic clock at most."""
+        assert self.process is not None, "it was started"
+        assert self.process.stdin is not None, "it waits for it"
+        self.process.stdin.close()
+        try:
+            self.process.wait(max(deadline - time.monotonic(), 0))
+        except subprocess.TimeoutExpired:
+            self.kill()

@@ -65,5 +65,5 @@ class FolderLock:
         self._file.write(str(os.getpid()))
         self._file.flush()
 
-    def release(self) -> None:
-        self._file.close()
+    def fileno(self) -> int:
+        return self._file.fileno()

@@ -1,10 +1,7 @@
 """What `up` does before it serves: database, limit, first user and token, sample, and what was left behind."""
 
 import logging
-import os
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 
 from django.conf import settings
@@ -18,7 +15,6 @@ from mission_control.runs.workers import folder_id
 from pocketpaw_site.environment import SetupError
 from pocketpaw_site.supervisor import database
 from pocketpaw_site.supervisor.access import Login, prepare_login, prepare_token
-from pocketpaw_site.supervisor.parentage import die_with
 from pocketpaw_site.supervisor.terminal import say, say_runs
 
 logger = logging.getLogger(__name__)
@@ -30,16 +26,6 @@ class Prepared:
 
     login: Login
     token_file: Path | None
-
-
-def prepare_apart() -> Prepared:
-    """Prepare in a process that then ends, so that `up` does not keep for ever what it takes: half its memory.
-
-    Raises SetupError, and SystemCheckError for settings that contradict each other.
-    """
-    alone = ProcessPoolExecutor(1, get_context("fork"), initializer=die_with, initargs=(os.getpid(),))
-    with alone:
-        return alone.submit(prepare).result()
 
 
 def prepare() -> Prepared:

@@ -1,27 +1,55 @@
-"""The product while it runs: the web server and the workers, from the first start to the last."""
+"""The product while it runs: the web server and the workers, from the first start to the last.
 
+Without Django's models and without the database: see handover.py.
+"""
+
+import logging.config
 import signal
+import socket
 import time
 
 from django.conf import settings
-from django.db import connections
 
-from mission_control.models import Run, WorkerGroup
-from mission_control.runs import workers
-from mission_control.runs.lifecycle import abandon
-from mission_control.runs.retries import SHUT_DOWN
 from pocketpaw_site.environment import SetupError
 from pocketpaw_site.supervisor.address import Address, Probe
-from pocketpaw_site.supervisor.children import Child, Web, Worker
-from pocketpaw_site.supervisor.database import Outage
-from pocketpaw_site.supervisor.signals import Signals
-from pocketpaw_site.supervisor.terminal import say, say_runs
+from pocketpaw_site.supervisor.children import Accounting, Child, Web, Worker
+from pocketpaw_site.supervisor.handover import Handover, take_over
+from pocketpaw_site.supervisor.signals import STOPS, Signals
+from pocketpaw_site.supervisor.terminal import say
 
 DEATHS_BEFORE_READY = 5
-# From the signal on: when the worker, when the web server is killed, and when this process itself is, so that
-# nothing is left after ten seconds whatever hangs.
-WORKER_SECONDS, WEB_SECONDS, LAST_SECONDS = 6.0, 7.5, 9
+# From the signal on: when the worker, when the web server, when the accounting is killed, and when this process
+# itself is, so that nothing is left after ten seconds whatever hangs.
+WORKER_SECONDS, WEB_SECONDS, ACCOUNTING_SECONDS, LAST_SECONDS = 6.0, 7.5, 8.5, 9
 HURRIED_SECONDS = 1.5
+
+
+def supervise() -> None:
+    """Serve what `up` has prepared, until a signal says stop. Raises SetupError."""
+    signals = Signals()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
+    logging.config.dictConfig(settings.LOGGING)
+    prepared = take_over()
+    product = Product(Address(prepared.host, socket.socket(fileno=prepared.listener)), signals)
+    try:
+        say("Starting the web server and a worker.")
+        if product.start():
+            say_ready(product.address, prepared)
+            product.keep()
+    finally:
+        product.stop()
+    say("Stopped.")
+
+
+def say_ready(address: Address, prepared: Handover) -> None:
+    """Say where it is and how to log in."""
+    say()
+    say("Mission Control is ready.")
+    say(f"  Address  {address.url}")
+    say(f"  Login    {prepared.login}")
+    say(f"  Token    {prepared.token}")
+    say("  Ctrl-C stops it.")
+    say()
 
 
 class Product:
@@ -34,7 +62,6 @@ class Product:
         self.probe = Probe(address, "/healthz")
         self.serves = False
         self.worker = Worker()
-        self.outage = Outage()
 
     @property
     def children(self) -> list[Child]:
@@ -59,19 +86,13 @@ class Product:
 
     def is_ready(self) -> bool:
         self.serves = self.web.runs and (self.serves or self.probe.succeeds())
-        return self.serves and self.worker_is_up()
-
-    def worker_is_up(self) -> bool:
-        with self.outage.tolerated():
-            return WorkerGroup.objects.filter(group=workers.group()).exists()
-        return False
+        return self.serves and self.worker.is_ready
 
     def tend(self) -> float:
         return min(child.tend() for child in self.children)
 
     def keep(self) -> None:
         """Start again whatever ends, until told to stop."""
-        connections.close_all()
         while not self.signals.stops:
             self.signals.wait(self.tend())
 
@@ -81,11 +102,12 @@ class Product:
         signal.alarm(LAST_SECONDS)
         say("Stopping. A second Ctrl-C hurries.")
         begun = time.monotonic()
+        accounting = Accounting()
+        accounting.start()
         self._end(self.worker, begun + WORKER_SECONDS)
         self._end(self.web, begun + WEB_SECONDS)
         self.address.socket.close()
-        with self.outage.tolerated():
-            self._account()
+        accounting.finish(begun + ACCOUNTING_SECONDS)
         signal.alarm(0)
 
     def _end(self, child: Child, deadline: float) -> None:
@@ -99,11 +121,3 @@ class Product:
                 deadline = min(deadline, time.monotonic() + HURRIED_SECONDS)
             self.signals.wait(min(deadline - time.monotonic(), 0.5))
         child.kill()
-
-    def _account(self) -> None:
-        """Say what a worker that was killed could not say, and what nobody works on now."""
-        workers.leave()
-        say_runs("Interrupted", abandon(workers.workers_of(workers.group()).removesuffix("/"), SHUT_DOWN))
-        if not workers.alive():
-            left = Run.objects.light().filter(status__in=[Run.Status.QUEUED, Run.Status.WAITING])
-            say_runs("Waits for the next start", left.order_by("queued_at"))

@@ -3,8 +3,10 @@
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
-from mission_control.models import Run
+if TYPE_CHECKING:
+    from mission_control.models import Run
 
 MAX_RUNS = 50
 
@@ -16,7 +18,7 @@ def say(line: str = "") -> None:
         sys.stdout.flush()
 
 
-def say_runs(heading: str, runs: Iterable[Run]) -> None:
+def say_runs(heading: str, runs: "Iterable[Run]") -> None:
     """Print a line for each run."""
     runs = list(runs)
     for run in runs[:MAX_RUNS]:

@@ -16,12 +16,14 @@ from django.utils import timezone
 from agents.backends import registry
 from mission_control.models import Capacity, Run
 from mission_control.runs import workers
+from mission_control.runs.group import GROUP_VARIABLE
 from mission_control.runs.lifecycle import abandon, interrupt
 from mission_control.runs.reaper import enqueue_forgotten
 from mission_control.runs.retries import SHUT_DOWN
 from pocketpaw_site.environment import SetupError
 from pocketpaw_site.supervisor.database import Outage
 from pocketpaw_site.supervisor.forks import ClusterFork, Kept, ReaperFork
+from pocketpaw_site.supervisor.readiness import Teller
 from pocketpaw_site.supervisor.signals import Signals
 from pocketpaw_site.supervisor.terminal import say, say_runs
 
@@ -49,8 +51,9 @@ class Watchdog:
 
     def __init__(self, signals: Signals, *, fixed_workers: int | None = None) -> None:
         self.signals = signals
+        self.teller = Teller()
         self.fixed_workers = fixed_workers
-        self.group = os.environ.setdefault(workers.GROUP_VARIABLE, uuid.uuid4().hex)
+        self.group = os.environ.setdefault(GROUP_VARIABLE, uuid.uuid4().hex)
         self.outage = Outage()
         self.reaper = Kept("reaper", ReaperFork)
         self.kept_cluster = Kept("cluster", self.make_cluster)
@@ -124,6 +127,7 @@ class Watchdog:
         """Look at the database once: show that we live, follow the limit, find a dead cluster."""
         if time.monotonic() >= self.beat_at:
             workers.beat()
+            self.teller.tell()
             self.beat_at = time.monotonic() + BEAT_SECONDS
         if self.jobs_may_be_lost and time.monotonic() >= self.replaced_at + LOOK_SECONDS:
             enqueue_forgotten(patience=timedelta(0))

@@ -169,7 +169,7 @@ def test_second_start_keeps_everything(up, folder):
 @pytest.mark.parametrize(("host", "url"), [("0.0.0.0", "http://127.0.0.1:"), ("::", "http://[::1]:")])
 def test_every_address_is_printed_as_one_that_can_be_opened(host, url):
     try:
-        address = Address(host, 0)
+        address = Address.listen(host, 0)
     except SetupError as error:
         pytest.skip(f"no such address here: {error}")
     with address.socket:
