@@ -12,11 +12,13 @@ import stat
 import time
 from contextlib import suppress
 from functools import cache
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-import redis
 from django.conf import settings
 from django_q.conf import Conf
+
+if TYPE_CHECKING:
+    from mission_control.redis_server import RedisBell
 
 LOOK_SECONDS = 0.04  # how often the commit counter is looked at: 4 µs a look
 LONGEST_WAIT_SECONDS = 1.0  # after this the queue is read even if nobody rang
@@ -117,36 +119,6 @@ class LocalBell:
                 return
 
 
-class RedisBell:
-    """Rings when an enqueuer on any machine pushed to the list. Without Redis it is a poll."""
-
-    POLL_SECONDS = 0.2
-    KEPT_SECONDS = 20
-
-    def __init__(self, url: str) -> None:
-        self.client = redis.Redis.from_url(url, socket_connect_timeout=1, socket_timeout=5)
-        self.key = f"{settings.REDIS_PREFIX}.bell"
-
-    def listen(self) -> None:
-        """Nothing to note: the list keeps what was rung before."""
-
-    def ring(self) -> None:
-        try:
-            pipeline = self.client.pipeline()
-            pipeline.lpush(self.key, 1)
-            pipeline.ltrim(self.key, 0, 100)
-            pipeline.expire(self.key, self.KEPT_SECONDS)
-            pipeline.execute()
-        except redis.RedisError as error:
-            logger.warning("the doorbell does not ring (%s); workers look by themselves", type(error).__name__)
-
-    def wait(self, seconds: float) -> None:
-        try:
-            self.client.blpop([self.key], timeout=seconds)
-        except redis.RedisError:
-            time.sleep(self.POLL_SECONDS)
-
-
 def jobs_bell() -> Bell:
     """Return the process's bell for jobs."""
     return _bell_of(os.getpid())  # no connection outlives a fork
@@ -166,5 +138,7 @@ def _bell_of(pid: int) -> Bell:
 
 
 @cache
-def _redis_bell(_pid: int) -> RedisBell:
+def _redis_bell(_pid: int) -> "RedisBell":
+    from mission_control.redis_server import RedisBell  # redis takes 9 MB: only where there is one
+
     return RedisBell(settings.REDIS_URL)

@@ -9,7 +9,6 @@ import time
 import uuid
 from typing import Any
 
-import redis
 from asgiref.sync import async_to_sync
 from channels.layers import channel_layers
 from django.conf import settings
@@ -78,10 +77,12 @@ async def _send(message: Message) -> None:
     global _silent_until  # noqa: PLW0603 - one writer
     if time.monotonic() < _silent_until:
         return
+    from mission_control.redis_server import AWAY
+
     try:
         async with asyncio.timeout(TIMEOUT_SECONDS):
             await channel_layers["default"].group_send(FEED, message)
-    except (redis.RedisError, OSError, TimeoutError, RuntimeError) as error:
+    except AWAY as error:
         _silent_until = time.monotonic() + PAUSE_SECONDS
         logger.warning(
             "the channel layer does not answer (%s); output arrives by the database", type(error).__name__

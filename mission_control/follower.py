@@ -17,8 +17,6 @@ from datetime import datetime, timedelta
 from typing import ParamSpec, TypeVar
 from uuid import UUID
 
-import redis
-import redis.asyncio
 from channels.layers import channel_layers
 from django.conf import settings
 from django.db import DatabaseError, connection
@@ -251,6 +249,8 @@ class Follower:
     # ------------------------------------------------------------ the server profile
     async def _relay(self) -> None:
         """Pass on what workers and other web processes publish, in order, each once."""
+        from mission_control.redis_server import AWAY
+
         layer = channel_layers["default"]
         while True:
             try:
@@ -258,7 +258,7 @@ class Follower:
                 await layer.group_add(FEED, channel)
                 while True:
                     await self._take_in(await layer.receive(channel))
-            except (redis.RedisError, OSError, TimeoutError, RuntimeError) as error:
+            except AWAY as error:
                 logger.warning("the relay has no channel layer (%s); trying again", type(error).__name__)
                 await asyncio.sleep(1)
 
@@ -285,13 +285,11 @@ class Follower:
                 await self._catch_up(RunHeader.of(run), unseen)
 
     async def _watch_redis(self) -> None:
-        client = redis.asyncio.Redis.from_url(settings.REDIS_URL, socket_connect_timeout=1, socket_timeout=1)
+        from mission_control.redis_server import Pulse
+
+        pulse = Pulse()
         while True:
-            try:
-                await client.ping()
-                answers = True
-            except (redis.RedisError, OSError, TimeoutError):
-                answers = False
+            answers = await pulse.beats()
             if answers != self._redis_answers:
                 logger.warning("Redis %s", "answers again" if answers else "does not answer; reading the database")
                 self._redis_answers = answers

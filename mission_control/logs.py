@@ -6,8 +6,11 @@ import time
 from contextvars import ContextVar
 from typing import Any
 
-from concurrent_log_handler import ConcurrentRotatingFileHandler
-from django.db.utils import InterfaceError, OperationalError
+# A lock that the log's does not use would load redis into every process, 9 MB each. None: it is not there.
+sys.modules.setdefault("portalocker.redis", None)  # type: ignore[arg-type]
+
+from concurrent_log_handler import ConcurrentRotatingFileHandler  # noqa: E402
+from django.db.utils import InterfaceError, OperationalError  # noqa: E402
 
 current_run: ContextVar[str | None] = ContextVar("current_run", default=None)
 

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import redis
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
 from rest_framework.renderers import JSONRenderer
@@ -13,8 +12,6 @@ from rest_framework.views import APIView
 from mission_control.api.negotiation import IgnoreAccept
 from mission_control.api.serializers.operations import Liveness, Readiness
 from mission_control.runs.workers import alive
-
-PING_SECONDS = 1
 
 
 class OpenView(APIView):
@@ -68,16 +65,9 @@ def _channel_layer() -> str:
     """Embedded it is this very process."""
     if not settings.REDIS_URL:
         return "ok"
-    client = redis.Redis.from_url(
-        settings.REDIS_URL, socket_connect_timeout=PING_SECONDS, socket_timeout=PING_SECONDS
-    )
-    try:
-        client.ping()
-    except redis.RedisError:
-        return "does not answer"
-    finally:
-        client.close()
-    return "ok"
+    from mission_control.redis_server import answers
+
+    return "ok" if answers() else "does not answer"
 
 
 def _worker() -> str:
