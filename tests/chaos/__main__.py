@@ -32,10 +32,12 @@ class Campaign:
         self.profile, self.faults, self.kept = profile, faults, kept
         self.seed = f"{seed}/{profile}"
         self.subject: Subject | None = None
+        self.rounds = 0
         self.results: list[Result] = []
         self.broken_ends: list[str] = []
 
     def play(self, numbers: range) -> None:
+        self.rounds = len(numbers)
         try:
             for number in numbers:
                 self.one(number)
@@ -45,7 +47,7 @@ class Campaign:
     def one(self, number: int) -> None:
         if self.subject is None:
             folder = Path(tempfile.mkdtemp(prefix=f"chaos-{self.profile}-"))
-            self.subject = Subject(self.profile, folder)
+            self.subject = Subject(self.profile, folder, rounds=self.rounds)
             self.subject.start()
         fault = fault_of(number, self.faults, self.seed)
         result = Round(self.subject, fault, number=number, seed=f"{self.seed}/{number}").play()

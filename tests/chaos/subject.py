@@ -20,12 +20,12 @@ STOP_SECONDS = 12  # `up` promises ten
 class Disk:
     """A small file system under the data folder, where mounting one is allowed, to be filled up."""
 
-    MEGABYTES = 192
+    MEGABYTES, OF_A_ROUND = 192, 3  # a round leaves some two, for the next ones to keep
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, rounds: int) -> None:
         self.folder = folder
         folder.mkdir(parents=True)
-        size = f"size={self.MEGABYTES}m"
+        size = f"size={self.MEGABYTES + rounds * self.OF_A_ROUND}m"
         try:
             made = subprocess.run(["mount", "-t", "tmpfs", "-o", size, "chaos", str(folder)], capture_output=True)
             self.is_small = made.returncode == 0
@@ -58,10 +58,10 @@ class Disk:
 class Subject:
     """One start of everything; many rounds are played on it."""
 
-    def __init__(self, profile: str, folder: Path) -> None:
+    def __init__(self, profile: str, folder: Path, *, rounds: int) -> None:
         """Start it. Whoever calls ends it, also when this raises."""
         self.profile, self.folder = profile, folder
-        self.disk = Disk(folder / "data")
+        self.disk = Disk(folder / "data", rounds=rounds)
         self.redis: Redis | None = None
         self.postgresql: PostgreSQL | None = None
         self.audience: Audience | None = None
