@@ -12,6 +12,7 @@ from agents.models import Agent
 from mission_control import notifications
 from mission_control.feed import note, touching
 from mission_control.models import Activity, Assignment, Project, Run, Task
+from mission_control.models.task import UNPLACED
 from mission_control.runs.completion import advance_on_commit, complete_if_resolved
 from mission_control.runs.errors import HasActiveRuns, Invalid, NotFound, WrongState
 from mission_control.runs.lifecycle import TASK_SKIPPED, finish
@@ -71,9 +72,9 @@ def change(
         if "status" in changes and Run.objects.active().filter(task=task).exists():
             raise HasActiveRuns(ACTIVE_RUN)
         if "status" in changes:  # a person takes it in hand: its failures are counted anew
-            changes |= {"failed_attempts": 0, "retry_at": None}
+            changes |= {"failed_attempts": 0, "retry_at": None, **UNPLACED}
         if assignees and task.status == Status.INBOX and "status" not in fields:
-            changes["status"] = Status.ASSIGNED
+            changes |= {"status": Status.ASSIGNED, **UNPLACED}
         if changes.get("parent_task") == task:
             raise Invalid("parent_task_id", "A task is not a part of itself.")
         left = task.project_id if "project" in changes else None

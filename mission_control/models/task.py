@@ -1,14 +1,23 @@
 """Tasks, and who is assigned to them in which order."""
 
 import uuid
+from datetime import datetime
 from typing import Self
 
 from django.db import models
 from django.db.models import Case, IntegerField, Q, Value, When
+from django.db.models.functions import Coalesce
 from django.utils.functional import cached_property
 
 from agents.models import Agent
 from mission_control.models.project import Project
+
+
+# A card nobody placed stands on the board by its task's last change, the newest on top. One that was placed stands
+# as if that change had been in another moment, and for that moment in another place among those of the same.
+STANDS_AT = Coalesce("placed_at", "updated_at")
+STANDS_AS = Coalesce("placed_as", "id")
+UNPLACED = {"placed_at": None, "placed_as": None}  # goes with each change of a status
 
 
 class TaskQuerySet(models.QuerySet["Task"]):
@@ -17,6 +26,11 @@ class TaskQuerySet(models.QuerySet["Task"]):
     def unresolved(self) -> Self:
         """Keep the tasks that still hold back those that depend on them."""
         return self.exclude(status__in=[Task.Status.DONE, Task.Status.SKIPPED])
+
+    def as_placed(self) -> Self:
+        """Sort as a column of the board does; each knows where it stands by `stands_at` and `stands_as`."""
+        placed = self.annotate(stands_at=STANDS_AT, stands_as=STANDS_AS)
+        return placed.order_by(STANDS_AT.desc(), STANDS_AS.asc(), "id")
 
 
 class Task(models.Model):
@@ -73,6 +87,9 @@ class Task(models.Model):
     announced_at = models.DateTimeField(null=True, blank=True, editable=False)
     failed_attempts = models.PositiveSmallIntegerField(default=0, editable=False)
     retry_at = models.DateTimeField(null=True, blank=True, editable=False)
+    # Where a person placed it in its column of the board.
+    placed_at = models.DateTimeField(null=True, blank=True, editable=False)
+    placed_as = models.UUIDField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
     metadata = models.JSONField(default=dict, blank=True)
@@ -80,6 +97,8 @@ class Task(models.Model):
     objects = TaskQuerySet.as_manager()
 
     unfinished: list["Task"]  # those it waits for, where the page has read them with it
+    stands_at: datetime  # where the query was sorted `as_placed`
+    stands_as: uuid.UUID
 
     class Meta:
         ordering = ["-updated_at", "id"]
@@ -92,6 +111,7 @@ class Task(models.Model):
             models.Index(fields=["created_at", "id"], name="task_oldest"),
             models.Index(fields=["due_date", "id"], name="task_due"),
             models.Index(fields=["title", "id"], name="task_title"),
+            models.Index("status", STANDS_AT.desc(), STANDS_AS, "id", name="task_placed"),
             models.Index(fields=["retry_at"], name="task_retry", condition=Q(retry_at__isnull=False)),
         ]
 

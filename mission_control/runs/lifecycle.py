@@ -24,6 +24,7 @@ from mission_control.broker import enqueue
 from mission_control.feed import note
 from mission_control.models import Activity, Notification, Run, Task
 from mission_control.models.run import usage_columns
+from mission_control.models.task import UNPLACED
 from mission_control.runs import events
 from mission_control.runs.completion import advance_on_commit, complete_if_resolved
 from mission_control.runs.deliverables import hand_in
@@ -76,7 +77,11 @@ def begin(run: Run) -> None:
     now = timezone.now()
     if run.task_id is not None:
         Task.objects.filter(pk=run.task_id).update(
-            status=Task.Status.IN_PROGRESS, started_at=Coalesce("started_at", now), last_run=run, updated_at=now
+            status=Task.Status.IN_PROGRESS,
+            started_at=Coalesce("started_at", now),
+            last_run=run,
+            updated_at=now,
+            **UNPLACED,
         )
     if run.task is not None and run.task.status == Task.Status.REVIEW:  # as it was read before
         withdraw_review(run.task)  # behind the lock of the task's row, as a decision does it
@@ -296,6 +301,7 @@ def _settle_task(task: Task, run: Run, *, was_waiting: bool, now: datetime) -> N
     if was_waiting:
         Task.objects.filter(pk=task.pk).update(**changes)
         return
+    changes |= UNPLACED
     if run.status == Status.STOPPED and PROJECT_PAUSED in (run.error, run.stop_reason):
         changes["status"] = Task.Status.ASSIGNED
     elif run.status != Status.COMPLETED:

@@ -57,6 +57,8 @@ class FirstAgentForm(forms.Form):
 
 
 class MoveForm(forms.Form):
-    """Where a card is put."""
+    """Where a card is put: in which column, and there right below or above which other, else on top."""
 
     to = forms.ChoiceField(choices=Task.Status.choices)
+    below = forms.UUIDField(required=False)
+    above = forms.UUIDField(required=False)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import UTC
 from typing import Any, Self
 from urllib.parse import urlencode
 from uuid import UUID
@@ -136,6 +137,16 @@ class Card:
         return COLUMN_OF[self.task.status].status
 
     @property
+    def stands(self) -> str:
+        """Return where it stands in its column, for the script to compare: the moment, and its place in that."""
+        at, tie = self.task.stands_at, self.task.stands_as
+        return f"{at.astimezone(UTC).isoformat(timespec='microseconds')} {tie.hex}"
+
+    @property
+    def is_placed(self) -> bool:
+        return self.task.placed_at is not None
+
+    @property
     def title(self) -> str:
         return plain(self.task.title)
 
@@ -238,7 +249,7 @@ def more(kind: Kind, filters: Filters, rights: Rights, *, offset: int) -> Column
 
 def _keys(kind: Kind, filters: Filters, offset: int, shown: int) -> list[UUID]:
     found = filters.of(Task.objects.filter(status__in=kind.shows))
-    return list(found.order_by("-updated_at", "id").values_list("pk", flat=True)[offset : offset + shown])
+    return list(found.as_placed().values_list("pk", flat=True)[offset : offset + shown])
 
 
 def cards(keys: list[UUID], rights: Rights) -> list[Card]:
@@ -247,6 +258,7 @@ def cards(keys: list[UUID], rights: Rights) -> list[Card]:
     waits_for: Prefetch[Any] = Prefetch("blocked_by", unfinished, to_attr="unfinished")
     found = (
         Task.objects.filter(pk__in=keys)
+        .as_placed()
         .select_related("last_run")
         .defer("last_run__output", "last_run__prompt", "description")
         .prefetch_related(Prefetch("assignments", Assignment.objects.select_related("agent")), waits_for)

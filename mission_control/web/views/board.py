@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from agents.backends import registry
 from agents.models import Agent
-from mission_control import sample, tasks, team
+from mission_control import placing, sample, tasks, team
 from mission_control.ids import as_uuid
 from mission_control.models import Project, Run, Task
 from mission_control.runs.admission import admit
@@ -106,20 +106,24 @@ def capacity_pips(request: HttpRequest) -> HttpResponse:
 @require_POST
 @sees_tasks
 def move(request: HttpRequest, task_id: uuid.UUID) -> HttpResponse:
-    """Put a card in another column. An agent's task is put in progress by running it."""
+    """Put a card in another column, or elsewhere in its own. An agent's task is put in progress by running it."""
     task = get_object_or_404(Task, pk=task_id)
     form = MoveForm(request.POST)
     if not form.is_valid():
         return _answer(request, task, "Choose a column.", status=400)
     to = form.cleaned_data["to"]
-    if to == Task.Status.IN_PROGRESS and task.task_type == Task.Type.AGENT:
+    stays = to == columns.COLUMN_OF[task.status].status
+    if not stays and to == Task.Status.IN_PROGRESS and task.task_type == Task.Type.AGENT:
         return _run(request, task)
     if not request.user.has_perm("mission_control.change_task"):
         return _answer(request, task, "You can look, not move tasks.", status=403)
+    below, above = form.cleaned_data["below"], form.cleaned_data["above"]
     try:
-        tasks.set_status(task, to)
+        placing.place(task, status=None if stays else to, below=below, above=above)
     except Refusal as refusal:
         return _answer(request, task, refusal.detail, status=refusal.status)
+    if stays:
+        return _answer(request, task, f"Moved: {task.title}")
     name = columns.COLUMN_OF[to].name if to != Task.Status.SKIPPED else "Skipped"
     return _answer(request, task, f"Moved to {name}: {task.title}")
 

@@ -1,0 +1,80 @@
+/* What is done with a card: sent to the server; and the menu that offers it. */
+import { byId, fetchFragment, parse, toast } from "./page.js";
+import { changeMine } from "./board_cards.js";
+import { refreshSlots } from "./board_slots.js";
+
+// ── Actions ──────────────────────────────────────────────────────────
+/** Send it and say how it went; tell whether it was done. With `silent` only what went wrong is said. */
+export async function act(url, body, { silent = false } = {}) {
+  let isDone = false;
+  try {
+    const response = await fetchFragment(url, { method: "POST", body });
+    const said = decodeURIComponent(response.headers.get("X-Said") ?? "");
+    isDone = response.ok;
+    if (isDone && !silent) toast(said);
+    if (!isDone) toast(said || (response.status === 403 ? "This page is out of date: reload it." : "The server refused it."), { status: "warn" });
+  } catch {
+    toast("The server does not answer. Whether it was done shows when it is back.", { status: "error" });
+  }
+  if (!silent) refreshSlots();
+  return isDone;
+}
+
+document.addEventListener("submit", async (event) => {
+  const form = event.target.closest("form[data-acts]");
+  if (!form) return;
+  event.preventDefault();
+  const task = form.closest("#card-menu")?.dataset.of;
+  const body = new FormData(form, event.submitter);
+  event.submitter?.setAttribute("aria-busy", "true");
+  closeMenu();
+  await act(form.action, body);
+  event.submitter?.removeAttribute("aria-busy");
+  if (task) changeMine(task);
+});
+
+// ── The menu of a card, in the top layer: a column would cut it off ──
+export async function openMenu(button, part = "a, button") {
+  const menu = byId("card-menu");
+  const task = button.closest(".card").dataset.task;
+  if (menu.matches(":popover-open") && menu.dataset.of === task) return closeMenu();
+  try {
+    const response = await fetchFragment(button.dataset.menu);
+    if (!response.ok) return location.assign(button.href);
+    menu.replaceChildren(parse(await response.text()));
+  } catch {
+    return location.assign(button.href);
+  }
+  menu.dataset.of = task;
+  menu.showPopover();
+  const [place, size] = [button.getBoundingClientRect(), menu.getBoundingClientRect()];
+  const below = place.bottom + 4 + size.height <= innerHeight - 8;
+  menu.style.top = `${Math.max(below ? place.bottom + 4 : place.top - 4 - size.height, 8)}px`;
+  menu.style.left = `${Math.max(Math.min(place.right - size.width, innerWidth - size.width - 8), 8)}px`;
+  (menu.querySelector(part) ?? menu.querySelector("a, button"))?.focus();
+}
+
+export function closeMenu() {
+  const menu = byId("card-menu");
+  if (!menu.matches(":popover-open")) return;
+  const had = menu.contains(document.activeElement);
+  menu.hidePopover();
+  if (had) byId(`card-${menu.dataset.of}`)?.querySelector("[data-key=menu]")?.focus({ preventScroll: true });
+}
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-menu]");
+  if (!button || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  openMenu(button);
+});
+byId("card-menu").addEventListener("keydown", (event) => {
+  const items = [...byId("card-menu").querySelectorAll("a, button")];
+  const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+  if (step) items[(items.indexOf(document.activeElement) + step + items.length) % items.length].focus();
+  else if (event.key === "Escape" || event.key === "Tab") closeMenu();
+  else return;
+  event.preventDefault();
+  event.stopPropagation();
+});
+

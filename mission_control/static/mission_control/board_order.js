@@ -1,0 +1,113 @@
+/* Cards put in another column or elsewhere in their own: dragged, or moved by the keys and the menu.
+
+   In its own column a card is put there at once, and the server is told beside which it now stands; those moves go
+   one after the other. Where it refuses, the board is drawn as it is. */
+import { byId, say } from "./page.js";
+import { area, between, changeMine, held, redraw } from "./board_cards.js";
+import { act, closeMenu } from "./board_menu.js";
+
+let sending = Promise.resolve();
+
+/** Tell the server in which column a card is and, where it was placed there, between which others. */
+function tell(card, column, { upper, lower } = {}, options = {}) {
+  const body = new FormData();
+  body.set("to", column);
+  body.set("csrfmiddlewaretoken", area.dataset.token);
+  if (upper) body.set("below", upper.dataset.task);
+  if (lower) body.set("above", lower.dataset.task);
+  sending = sending.then(() => act(card.dataset.move, body, options));
+  return sending;
+}
+
+/** Stand a card before another element of its own column, and tell the server. */
+async function stand(card, before) {
+  const cards = card.parentElement;
+  const had = card.contains(document.activeElement) ? document.activeElement : null;
+  cards.insertBefore(card, before);
+  had?.focus({ preventScroll: true });
+  card.scrollIntoView({ block: "nearest" });
+  const all = [...cards.querySelectorAll(".card")];
+  say(`Place ${all.indexOf(card) + 1} of ${byId(`h-${card.dataset.column}`).nextElementSibling.textContent}.`);
+  const beside = between(card.previousElementSibling, card.nextElementSibling);
+  if (await tell(card, card.dataset.column, beside, { silent: true })) changeMine(card.dataset.task);
+  else redraw();
+}
+
+/** Move a card by one place, or to the top; nothing where it cannot go on. */
+export function step(card, direction) {
+  if (!card || !("sorts" in card.dataset)) return;
+  const all = [...card.parentElement.querySelectorAll(".card")];
+  const at = all.indexOf(card);
+  if (direction === "top" && at > 0) stand(card, all[0]);
+  if (direction === "up" && at > 0) stand(card, all[at - 1]);
+  if (direction === "down" && at < all.length - 1) stand(card, all[at + 1].nextElementSibling);
+}
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("#card-menu [data-step]");
+  if (!button) return;
+  const card = byId(`card-${byId("card-menu").dataset.of}`);
+  closeMenu();
+  step(card, button.dataset.step);
+});
+
+// ── Drag and drop ────────────────────────────────────────────────────
+const marker = Object.assign(document.createElement("div"), { className: "card-drop" });
+
+function target(event) {
+  const column = event.target.closest?.(".col");
+  if (!held.card || !column) return null;
+  const accepts = column.dataset.column === held.card.dataset.column ? "sorts" in held.card.dataset : held.card.dataset.to.split(" ").includes(column.dataset.column);
+  return accepts ? column : null;
+}
+
+/** Return what the card would stand before; in a column that a run puts it in, the top. */
+function placeAt(column, y) {
+  const cards = column.querySelector(".cards");
+  const all = [...cards.querySelectorAll(".card")].filter((card) => card !== held.card);
+  if (isRun(column)) return all[0] ?? cards.firstChild;
+  const next = all.find((card) => {
+    const { top, height } = card.getBoundingClientRect();
+    return y < top + height / 2;
+  });
+  return next ?? cards.querySelector(".col-more, .col-empty");
+}
+
+const isRun = (column) => column.dataset.column === "in_progress" && column.dataset.column !== held.card.dataset.column;
+
+document.addEventListener("dragstart", (event) => {
+  const card = event.target.closest?.(".card[draggable=true]");
+  if (!card) return;
+  held.card = card;
+  event.dataTransfer.effectAllowed = "move";
+  event.dataTransfer.setData("text/plain", card.querySelector(".card-title").textContent.trim());
+  requestAnimationFrame(() => card.classList.add("is-dragging"));
+});
+document.addEventListener("dragover", (event) => {
+  const column = target(event);
+  if (!column) return marker.remove();
+  event.preventDefault();
+  event.dataTransfer.dropEffect = "move";
+  if (event.target === marker) return;
+  const next = placeAt(column, event.clientY);
+  if (marker.nextSibling !== next || marker.parentElement !== next.parentElement) next.before(marker);
+});
+document.addEventListener("drop", async (event) => {
+  const column = target(event);
+  if (!column) return;
+  event.preventDefault();
+  const card = held.card;
+  const next = marker.parentElement ? marker.nextElementSibling : placeAt(column, event.clientY);
+  const beside = isRun(column) ? {} : between(next.previousElementSibling, next);
+  marker.remove();
+  held.card = null;
+  card.classList.remove("is-dragging");
+  if (column.dataset.column !== card.dataset.column) await tell(card, column.dataset.column, beside);
+  else if (next !== card.nextElementSibling) return stand(card, next);
+  changeMine(card.dataset.task);
+});
+document.addEventListener("dragend", () => {
+  held.card?.classList.remove("is-dragging");
+  held.card = null;
+  marker.remove();
+});

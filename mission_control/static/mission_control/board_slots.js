@@ -1,0 +1,66 @@
+/* The slots above the board, and the latest line of what each run says. */
+import { byId, fetchFragment, localise, parse, swap } from "./page.js";
+import { area } from "./board_cards.js";
+
+// ── Slots ────────────────────────────────────────────────────────────
+let slotsAgain = false;
+let slotsFetching = false;
+
+export async function refreshSlots() {
+  if (!area.dataset.slots) return;
+  if (slotsFetching) return void (slotsAgain = true);
+  slotsFetching = true;
+  try {
+    const response = await fetchFragment(area.dataset.slots);
+    if (response.ok) takeSlots(parse(await response.text()));
+  } catch {
+    // Fetched anew when the connection is back.
+  }
+  slotsFetching = false;
+  if (slotsAgain) {
+    slotsAgain = false;
+    refreshSlots();
+  }
+}
+
+/** Draw only the slots that changed, each in its place. */
+function takeSlots(fresh) {
+  const [old, now] = [[...document.querySelectorAll("#slots .slot")], [...fresh.querySelectorAll(".slot")]];
+  byId("slots-h").textContent = fresh.querySelector("#slots-h").textContent;
+  if (old.length !== now.length) {
+    localise(fresh);
+    return byId("slots").replaceWith(fresh.querySelector("#slots"));
+  }
+  for (const [index, slot] of now.entries()) {
+    if (slot.dataset.key !== old[index].dataset.key) swap(old[index], slot);
+  }
+}
+
+// ── The latest line of each run ──────────────────────────────────────
+const KEPT_CHARS = 400;
+const tails = new Map();
+let drawingLines = false;
+
+export function hear({ run_id: run, output_type: kind, content }) {
+  if (kind !== "message" && kind !== "tool_use") return;
+  const said = kind === "message" ? content : `\n${content.replace(/^Using tool: /, "Using ").slice(0, 160)}\n`;
+  tails.set(run, ((tails.get(run) ?? "") + said).slice(-KEPT_CHARS));
+  if (drawingLines) return;
+  drawingLines = true;
+  setTimeout(drawLines, document.hidden ? 1000 : 150);
+}
+
+// What a terminal or a reader's eye would be tricked by.
+const TRICKS = /\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.)|[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]/g;
+
+function drawLines() {
+  drawingLines = false;
+  for (const place of document.querySelectorAll("[data-line-of]")) {
+    const tail = tails.get(place.dataset.lineOf);
+    if (!tail) continue;
+    const line = tail.replace(TRICKS, "").split("\n").map((part) => part.trim()).filter(Boolean).at(-1);
+    if (line) place.textContent = line.slice(-160);
+  }
+}
+
+export const forget = (run) => tails.delete(run);
