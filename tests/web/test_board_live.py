@@ -139,6 +139,26 @@ def test_a_board_that_was_cut_off_says_so_and_catches_up(page, product, complain
     complaints[:] = [complaint for complaint in complaints if "net::ERR_FAILED" not in complaint]
 
 
+def test_a_connection_on_which_nobody_says_hello_is_given_up_and_made_anew(page, product):
+    made = []
+
+    def between(socket) -> None:
+        made.append(socket)
+        if len(made) > 1:
+            socket.connect_to_server()
+
+    page.route_web_socket(re.compile("/ws/"), between)
+    page.clock.install()
+    page.goto("/")
+    page.clock.run_for(5_000)
+    page.locator("#conn[data-conn=off]", has_text="Connecting").wait_for()
+    assert len(made) == 1
+    page.clock.run_for(6_000)
+    page.locator("#conn[data-conn=retrying]").wait_for()
+    page.clock.run_for(1_000)
+    page.locator("#conn[data-conn=live]").wait_for()
+
+
 @pytest.mark.parametrize(
     "path", ["/", "/overview", "/activity", "/notifications", "/account", "/tasks/new", "/search"]
 )

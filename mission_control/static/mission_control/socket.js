@@ -3,6 +3,8 @@ import { byId } from "./page.js";
 
 const FALL_BEHIND_MS = 2000; // so long without connection before the banner appears
 const LONGEST_WAIT_MS = 10000;
+const HELLO_MS = 10000; // a server that is only slow gets more with each attempt
+const LONGEST_HELLO_MS = 60000;
 
 export const sockets = new Set();
 
@@ -12,6 +14,7 @@ export class Socket {
     Object.assign(this, { path, onFrame, onReopen, isOpen: false, tries: 0, everOpen: false, lostAt: Date.now() });
     sockets.add(this);
     this.connect();
+    setTimeout(showConnection, FALL_BEHIND_MS);
   }
 
   connect() {
@@ -26,9 +29,19 @@ export class Socket {
       else if (frame.type === "system_event") this.onFrame(frame);
     };
     socket.onclose = (event) => { if (this.socket === socket) this.lost(event.code); };
+    this.timer = setTimeout(() => this.giveUp(), Math.min(HELLO_MS * 2 ** this.tries, LONGEST_HELLO_MS));
+  }
+
+  /** A handshake that nobody answers, and an open socket without a hello, end by themselves never. */
+  giveUp() {
+    const old = this.socket;
+    this.socket = null; // its close, which may come much later, is not waited for
+    old.close();
+    this.lost();
   }
 
   opened() {
+    clearTimeout(this.timer);
     this.isOpen = true;
     this.tries = 0;
     showConnection();
@@ -37,6 +50,7 @@ export class Socket {
   }
 
   lost(code) {
+    clearTimeout(this.timer);
     if (this.isOpen) this.lostAt = Date.now();
     this.isOpen = false;
     if (code === 4401) return location.reload();
