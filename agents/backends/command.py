@@ -12,6 +12,7 @@ import secrets
 import shutil
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import aclosing
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -86,7 +87,7 @@ class Command(Backend):
         """Yield what the program says. It has ended, with all its children, when the stream has."""
         definition = self._definition(options)
         order = await asyncio.to_thread(_order, definition, options, prompt, workdir)
-        reader = READERS[definition.format]() if definition.format in READERS else None
+        reader = READERS[definition.format](_model(definition, options)) if definition.format in READERS else None
         async with started(order, definition.limits) as program:
             try:
                 async with aclosing(_heard(program, reader)) as heard:
@@ -143,6 +144,14 @@ def _argv(definition: Definition, options: Mapping[str, Any]) -> list[str]:
             raise BackendError(f"The operator lets agents of `{definition.name}` choose no such model; {choice}")
         argv += [definition.model_option, model]
     return argv
+
+
+def _model(definition: Definition, options: Mapping[str, Any]) -> str | None:
+    """Return the model that the program is called with, None where that is left to the program."""
+    option, words = definition.model_option, definition.argv
+    fixed = [word.removeprefix(f"{option}=") for word in words if option and word.startswith(f"{option}=")]
+    fixed += [value for name, value in pairwise(words) if option and name == option]
+    return options.get("model") or next(iter(fixed), None)
 
 
 # ---------------------------------------------------------------- what it says

@@ -24,7 +24,7 @@ def child(prepare: str = "") -> int:
     return process.pid
 
 
-def play(transcript: str, status: str = "0") -> None:
+def play(transcript: str, status: str = "0", *_model: str) -> None:
     """Hear the prompt to its end, then say the transcript's lines, as slowly as anybody speaks."""
     Path("heard").write_text(sys.stdin.read())
     for line in Path(transcript).read_text().splitlines(keepends=True):

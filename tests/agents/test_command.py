@@ -136,27 +136,40 @@ async def test_plain_text_passes_as_it_comes_and_what_is_no_utf8_is_replaced(all
 
 
 SAID = "I will read the file.\n\nBuy milk."
+# By transcript: what the programs really printed, and what was written by hand besides.
 USAGE = {
-    "claude": Usage("claude-sonnet-4-5-20250929", 3009, 42, 0.0123),
-    "codex": Usage(None, 23552, 41, None),
-    "gemini": Usage("gemini-3-pro-preview", 1000, 100, None),
-    "opencode": Usage(None, 16049, 75, 0.03),
-    "copilot": Usage("claude-sonnet-4.6", None, 103, None),
+    "claude": Usage("claude-sonnet-4-5-20250929", 2000, 40, pytest.approx(0.0099)),
+    "claude-more": Usage("claude-sonnet-4-5-20250929", 3009, 42, 0.0123),
+    "codex": Usage(None, 2000, 40, None),
+    "codex-more": Usage(None, 23552, 41, None),
+    "gemini": Usage("gemini-2.5-pro", 2000, 40, pytest.approx(0.0029)),
+    "gemini-more": Usage("gemini-of-tomorrow", 1000, 100, None),
+    "opencode": Usage(None, 2000, 40, None),
+    "opencode-more": Usage(None, 16049, 75, 0.03),
+    "copilot": Usage("gpt-4.1", None, None, None),
+    "copilot-more": Usage("claude-sonnet-4.6", None, 103, None),
 }
+READ = "<path>/home/agent/work/notes.txt</path>\n<type>file</type>\n<content>\n1: buy milk\n\n"
 TOOLS = {
-    "claude": [("Read", {"file_path": "notes.txt"}, "1\tbuy milk")],
-    "codex": [
+    "claude": [("Read", {"file_path": "notes.txt"}, "1\tbuy milk\n2\t")],
+    "claude-more": [("Read", {"file_path": "notes.txt"}, "1\tbuy milk")],
+    "codex": [("shell", {"command": "/bin/bash -lc 'cat notes.txt'"}, "buy milk\n")],
+    "codex-more": [
         ("shell", {"command": "bash -lc 'cat notes.txt'"}, "buy milk\n"),
         ("shell", {"command": "false"}, "exit code 1"),
         ("file_change", {"changes": [{"path": "list.md", "kind": "add"}]}, "completed"),
     ],
-    "gemini": [("read_file", {"path": "notes.txt"}, "buy milk")],
-    "opencode": [
+    "gemini": [("read_file", {"file_path": "notes.txt"}, "success")],
+    "gemini-more": [("read_file", {"path": "notes.txt"}, "buy milk")],
+    "opencode": [("read", {"filePath": "notes.txt"}, f"{READ}(End of file - total 1 lines)\n</content>")],
+    "opencode-more": [
         ("read", {"filePath": "notes.txt"}, "buy milk"),
         ("bash", {"command": "rm x"}, "The user rejected permission"),
     ],
-    "copilot": [("view", {"path": "notes.txt"}, "buy milk")],
+    "copilot": [("view", {"path": "/home/agent/work/notes.txt"}, "buy milk\n")],
+    "copilot-more": [("view", {"path": "notes.txt"}, "buy milk")],
 }
+THINKING = {"claude", "claude-more", "codex", "codex-more", "copilot", "copilot-more"}
 
 
 def tools_of(events: list[BackendEvent]) -> list[tuple]:
@@ -166,18 +179,40 @@ def tools_of(events: list[BackendEvent]) -> list[tuple]:
     return [(use.content, use.metadata["input"], results[key]) for key, use in uses.items()]
 
 
-@pytest.mark.parametrize("format", READERS)
-async def test_a_known_agents_transcript_becomes_text_tools_and_usage(allow, tmp_path, format):
-    transcript = TRANSCRIPTS / f"{format}.jsonl"
-    allow(**{format: player("play", str(transcript))})
+@pytest.mark.parametrize("name", USAGE)
+async def test_a_known_agents_transcript_becomes_text_tools_and_usage(allow, tmp_path, name):
+    format = name.partition("-")[0]
+    allow(**{format: player("play", str(TRANSCRIPTS / f"{name}.jsonl"))})
     seen = await heard(tmp_path, command=format)
     assert seen.error == ""
     assert " ".join(seen.text().split()) == " ".join(SAID.split())
-    assert tools_of(seen.events) == TOOLS[format]
-    assert seen.usage == USAGE[format]
+    assert tools_of(seen.events) == TOOLS[name]
+    assert seen.usage == USAGE[name]
     assert (tmp_path / "heard").read_text() == PROMPT
-    if format in {"claude", "codex", "copilot"}:
+    if name in THINKING:
         assert seen.text(EventType.THINKING).strip() == "Look first."
+
+
+@pytest.mark.parametrize(
+    ("name", "model", "cost"),
+    [
+        ("codex-more", "gpt-5", (23552 - 6016) * 1.25e-6 + 6016 * 0.125e-6 + 41 * 10e-6),
+        ("codex", "a-model-of-mine", None),
+        ("gemini-more", "gemini-2.5-pro", None),  # its own words count more
+        ("opencode", "anthropic/claude-sonnet-4-5", 2000 * 3e-6 + 40 * 15e-6),
+        ("opencode", "nobody/claude-sonnet-4-5", None),
+        ("opencode-more", "anthropic/claude-sonnet-4-5", 0.03),
+        ("copilot", "gpt-4.1", None),  # it is paid by requests
+    ],
+)
+async def test_tokens_cost_what_the_provider_takes_where_the_model_is_known(allow, tmp_path, name, model, cost):
+    format, transcript = name.partition("-")[0], str(TRANSCRIPTS / f"{name}.jsonl")
+    allow(**{format: player("play", transcript, "0", models=[model])})
+    chosen = await heard(tmp_path, command=format, model=model)
+    assert chosen.usage.cost_usd == (cost and pytest.approx(cost))
+    for words in (["--model", model], [f"--model={model}"]):
+        allow(**{format: player("play", transcript, "0", *words)})
+        assert (await heard(tmp_path, command=format)).usage == chosen.usage
 
 
 @pytest.mark.parametrize(

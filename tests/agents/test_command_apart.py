@@ -74,6 +74,31 @@ async def test_a_program_sees_its_folder_and_configuration_and_neither_data_nor_
     assert "MISSION_CONTROL_KEY" not in told["env"]
 
 
+@pytest.mark.parametrize(
+    ("preset", "variable"),
+    [("claude", "CLAUDE_CONFIG_DIR"), ("codex", "CODEX_HOME"), ("copilot", "COPILOT_HOME")],
+)
+async def test_a_login_that_lies_elsewhere_is_seen_and_nothing_beside_it(
+    apart, tmp_path, monkeypatch, preset, variable
+):
+    (tmp_path / "logins/mine").mkdir(parents=True)
+    (tmp_path / "logins/other").write_text("secret")
+    mine, other = str(tmp_path / "logins/mine"), str(tmp_path / "logins/other")
+    told = await seen_by(apart("look", mine, other, preset=preset, format="text", env=[f"{variable}="]))
+    assert told["seen"] == {mine: False, other: False}
+    monkeypatch.setenv(variable, mine)
+    told = await seen_by(apart("look", mine, other, preset=preset, format="text"))
+    assert told["seen"] == {mine: True, f"{mine} w": True, other: False}
+    assert told["env"][variable] == mine
+
+
+async def test_a_variable_opens_nothing_that_is_closed(apart, tmp_path, monkeypatch):
+    token = str(tmp_path / "data/access_token")
+    for place in (tmp_path / "data", tmp_path):
+        monkeypatch.setenv("CODEX_HOME", str(place))
+        assert (await seen_by(apart("look", token, preset="codex", format="text")))["seen"] == {token: False}
+
+
 async def test_a_program_that_lies_in_the_home_opens_nothing_else_of_it(apart, settings, tmp_path):
     netrc, program = tmp_path / "home/.netrc", tmp_path / "home/mine"
     workdir = apart("look")

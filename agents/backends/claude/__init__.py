@@ -148,15 +148,8 @@ def _order(options: Mapping[str, Any], workdir: Path, session: str) -> Order:
     if not how_apart().startswith("user:"):
         with suppress(OSError):
             configuration.mkdir(mode=0o700, parents=True, exist_ok=True)
-    seen = Definition(
-        name=definition.name,
-        argv=definition.argv,
-        env=definition.env,
-        readable=definition.readable,
-        writable=(*definition.writable, str(configuration)),
-    )
     argv = [_program(), *_arguments(options, session)]
-    return order_of(seen, argv, workdir.absolute(), Prompt(is_dialogue=True))
+    return order_of(definition, argv, workdir.absolute(), Prompt(is_dialogue=True))
 
 
 def _arguments(options: Mapping[str, Any], session: str) -> Iterator[str]:

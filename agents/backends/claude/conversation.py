@@ -28,12 +28,20 @@ from claude_agent_sdk import (
     Transport,
     UserMessage,
 )
-from genai_prices import Usage as Tokens
-from genai_prices import calc_price
 
 from agents.backends.base import BackendError, BackendEvent, EventType, Session, TransientError, Usage
 from agents.backends.processes import LINE_BYTES, LimitReached, Limits, Order, Program, lines_of, started
-from agents.backends.programs.formats import Claude, listed, money, part, text_of, tool_result, tool_use, total
+from agents.backends.programs.formats import (
+    Claude,
+    claudes_cost,
+    listed,
+    part,
+    text_of,
+    tool_result,
+    tool_use,
+    total,
+)
+from agents.prices import price_of
 from agents.redaction import redact, shown_error
 
 NO_SUCH_SESSION = "No conversation found"
@@ -190,8 +198,8 @@ class Reader(Claude):
 
     def _result(self, message: ResultMessage) -> Iterator[Item]:
         counts = message.usage or {}
-        is_known = all(entry.get("costBasis") != "unknown" for entry in (message.model_usage or {}).values())
-        cost = self._price(counts) if self.counts_earlier else money(message.total_cost_usd) if is_known else None
+        told = claudes_cost(message.total_cost_usd, message.model_usage)
+        cost = self._price(counts) if self.counts_earlier else told
         yield Usage(self.model, _read(counts) or None, total(counts, "output_tokens") or None, cost)
         for denied in listed(message.permission_denials):
             name = text_of(denied.get("tool_name"))
@@ -201,17 +209,14 @@ class Reader(Claude):
 
     def _price(self, counts: dict[str, Any]) -> float | None:
         """Return what the tokens of this run alone cost; None when nobody knows the price."""
-        written, cached = total(counts, "cache_creation_input_tokens"), total(counts, "cache_read_input_tokens")
-        used = Tokens(
-            input_tokens=_read(counts),
-            cache_write_tokens=written,
-            cache_read_tokens=cached,
-            output_tokens=total(counts, "output_tokens"),
+        return price_of(
+            self.model,
+            provider="anthropic",
+            read=_read(counts),
+            written=total(counts, "output_tokens"),
+            from_cache=total(counts, "cache_read_input_tokens"),
+            to_cache=total(counts, "cache_creation_input_tokens"),
         )
-        try:
-            return money(float(calc_price(used, model_ref=self.model or "", provider_id="anthropic").total_price))
-        except LookupError:
-            return None
 
 
 def _read(counts: Any) -> int | None:

@@ -19,6 +19,7 @@ from agents.backends.programs.presets import PRESETS, Preset
 
 NAME = re.compile(r"[A-Za-z0-9_.-]{1,50}\Z")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:=.*)?\Z", re.DOTALL)
+_PLACE = re.compile(r"/|~/|\$[A-Za-z_][A-Za-z0-9_]*\Z")
 # No agent gets these, whatever a list says: they open the server itself.
 OWN_VARIABLES = re.compile(r"MISSION_CONTROL_|(?:SECRET_KEY|DATABASE_URL|REDIS_URL)\Z")
 PROMPT_FILE = "{prompt_file}"
@@ -79,8 +80,8 @@ class Definition:
             if OWN_VARIABLES.match(entry.partition("=")[0]):
                 raise ValueError(f"`{self.name}`: {entry.partition('=')[0]} is given to no agent")
         for path in (*self.readable, *self.writable):
-            if not path.startswith(("/", "~/")):
-                raise ValueError(f"`{self.name}`: `{path[:50]}` begins neither with / nor with ~/")
+            if not _PLACE.match(path):
+                raise ValueError(f"`{self.name}`: `{path[:50]}` begins neither with / nor ~/, and is no $VARIABLE")
 
 
 def _preset(name: str, given: Mapping[str, Any]) -> Preset:

@@ -8,17 +8,21 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from agents.backends.base import BackendEvent, EventType, Usage
+from agents.prices import price_of
 
 Item = BackendEvent | Usage
 Line = Mapping[str, Any]
 
 
 class Reader:
-    """What is common: fields that may be missing or of any type, and texts that are parts of their own."""
+    """What is common: fields that may be missing or of any type, and texts that are parts of their own.
 
-    def __init__(self) -> None:
+    `model` is the one that it was called with, where that is known; what it says itself counts more.
+    """
+
+    def __init__(self, model: str | None = None) -> None:
         self.failure = ""
-        self.model: str | None = None
+        self.model = model
         self._has_spoken = False
 
     def read(self, line: Line) -> Iterator[Item]:
@@ -90,18 +94,24 @@ def money(value: Any) -> float | None:
     return float(value) if isinstance(value, int | float) and value > 0 else None
 
 
+def claudes_cost(cost: Any, by_model: Any) -> float | None:
+    """Return the cost that Claude Code tells, unless it says that of some model it does not know the price."""
+    entries = by_model.values() if isinstance(by_model, Mapping) else ()
+    return None if any(part(entry).get("costBasis") == "unknown" for entry in entries) else money(cost)
+
+
 class Claude(Reader):
     """`claude -p --output-format stream-json --verbose`, with or without partial messages."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, model: str | None = None) -> None:
+        super().__init__(model)
         self._message = ""  # the one that streams
         self._in_pieces: set[str] = set()  # the messages that came so
 
     def read(self, line: Line) -> Iterator[Item]:
         match line.get("type"):
             case "system" if line.get("subtype") == "init":
-                self.model = text_of(line.get("model")) or None
+                self.model = text_of(line.get("model")) or self.model
             case "system" if line.get("subtype") == "api_retry":
                 yield BackendEvent(EventType.STATUS, "The request to the model is tried again")
             case "stream_event" if line.get("parent_tool_use_id") is None:
@@ -148,7 +158,8 @@ class Claude(Reader):
     def _usage(self, line: Line) -> Usage:
         counts = part(line, "usage")
         read = total(counts, "input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
-        return Usage(self.model, read, total(counts, "output_tokens"), money(line.get("total_cost_usd")))
+        cost = claudes_cost(line.get("total_cost_usd"), line.get("modelUsage"))
+        return Usage(self.model, read, total(counts, "output_tokens"), cost)
 
 
 class Codex(Reader):
@@ -156,8 +167,8 @@ class Codex(Reader):
 
     _TOOLS = ("command_execution", "mcp_tool_call", "web_search", "file_change", "collab_tool_call")
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, model: str | None = None) -> None:
+        super().__init__(model)
         self._begun: set[str] = set()
 
     def read(self, line: Line) -> Iterator[Item]:
@@ -168,12 +179,23 @@ class Codex(Reader):
             case "item.completed":
                 yield from self._item(item)
             case "turn.completed":
-                counts = part(line, "usage")
-                yield Usage(self.model, total(counts, "input_tokens"), total(counts, "output_tokens"))
+                yield self._usage(part(line, "usage"))
             case "turn.failed":
                 self.fail(line.get("error"))
             case "error":  # of a connection that is tried again too: only a failed turn, or the status, is the end
                 yield BackendEvent(EventType.STATUS, text_of(line.get("message")))
+
+    def _usage(self, counts: Mapping[str, Any]) -> Usage:
+        read, written = total(counts, "input_tokens"), total(counts, "output_tokens")
+        cost = price_of(
+            self.model,
+            provider="openai",
+            read=read,
+            written=written,
+            from_cache=total(counts, "cached_input_tokens"),
+            to_cache=total(counts, "cache_write_input_tokens"),
+        )
+        return Usage(self.model, read, written, cost)
 
     def _item(self, item: Mapping[str, Any]) -> Iterator[Item]:
         match item.get("type"):
@@ -208,13 +230,20 @@ class Codex(Reader):
 class Gemini(Reader):
     """`gemini --output-format stream-json`."""
 
+    def __init__(self, model: str | None = None) -> None:
+        super().__init__(model)
+        self._used_a_tool = False  # since it last spoke: what it says next is another message, which nothing tells
+
     def read(self, line: Line) -> Iterator[Item]:
         match line.get("type"):
             case "init":
-                self.model = text_of(line.get("model")) or None
+                self.model = text_of(line.get("model")) or self.model
             case "message" if line.get("role") == "assistant":
-                yield from (self.piece if line.get("delta") else self.whole)(line.get("content"))
+                goes_on = line.get("delta") and not self._used_a_tool
+                self._used_a_tool = False
+                yield from (self.piece if goes_on else self.whole)(line.get("content"))
             case "tool_use":
+                self._used_a_tool = True
                 yield tool_use(line.get("tool_name"), line.get("tool_id"), line.get("parameters"))
             case "tool_result":
                 said = text_of(line.get("output")) or text_of(line.get("error")) or text_of(line.get("status"))
@@ -222,18 +251,43 @@ class Gemini(Reader):
             case "error":
                 yield BackendEvent(EventType.STATUS, text_of(line.get("message")))
             case "result":
-                counts = part(line, "stats")
-                yield Usage(self.model, total(counts, "input_tokens"), total(counts, "output_tokens"))
+                yield self._usage(part(line, "stats"))
                 if line.get("status") == "error":
                     self.fail(line.get("error"))
+
+    def _usage(self, stats: Mapping[str, Any]) -> Usage:
+        """Return what all its models took together; a small one chooses between them."""
+        models = part(stats, "models") or {self.model: stats}
+        costs = [
+            price_of(
+                name,
+                provider="google",
+                read=total(part(counts), "input_tokens"),
+                written=_written_by_gemini(part(counts)),
+                from_cache=total(part(counts), "cached"),
+            )
+            for name, counts in models.items()
+        ]
+        known = [cost for cost in costs if cost is not None]
+        cost = sum(known) if len(known) == len(costs) else None
+        return Usage(self.model, total(stats, "input_tokens"), _written_by_gemini(stats), cost)
+
+
+def _written_by_gemini(counts: Mapping[str, Any]) -> int | None:
+    """Return how many tokens were written, thoughts included: Gemini counts those in the total alone."""
+    everything, read = total(counts, "total_tokens"), total(counts, "input_tokens")
+    written = total(counts, "output_tokens")
+    if everything is None or read is None or written is None:
+        return written
+    return max(written, everything - read)
 
 
 class OpenCode(Reader):
     """`opencode run --format json`: a tool's call and its result are one line; usage is told step by step."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._read = self._written = 0
+    def __init__(self, model: str | None = None) -> None:
+        super().__init__(model)
+        self._read = self._written = self._from_cache = self._to_cache = 0
         self._cost = 0.0
 
     def read(self, line: Line) -> Iterator[Item]:
@@ -255,17 +309,32 @@ class OpenCode(Reader):
 
     def _step(self, told: Mapping[str, Any]) -> Usage:
         counts = part(told, "tokens")
-        self._read += (total(counts, "input") or 0) + (total(part(counts, "cache"), "read", "write") or 0)
+        from_cache, to_cache = (total(part(counts, "cache"), way) or 0 for way in ("read", "write"))
+        self._read += (total(counts, "input") or 0) + from_cache + to_cache
+        self._from_cache += from_cache
+        self._to_cache += to_cache
         self._written += total(counts, "output", "reasoning") or 0
         self._cost += money(told.get("cost")) or 0.0
-        return Usage(self.model, self._read or None, self._written or None, self._cost or None)
+        return Usage(self.model, self._read or None, self._written or None, self._cost or self._price())
+
+    def _price(self) -> float | None:
+        """Return the price where OpenCode knows none: its models are named `provider/model`."""
+        provider, _, model = (self.model or "").partition("/")
+        return price_of(
+            model,
+            provider=provider,
+            read=self._read,
+            written=self._written,
+            from_cache=self._from_cache,
+            to_cache=self._to_cache,
+        )
 
 
 class Copilot(Reader):
     """`copilot --output-format json`, with or without `--stream on`."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, model: str | None = None) -> None:
+        super().__init__(model)
         self._in_pieces: set[str] = set()
         self._read = self._written = self._written_in_messages = 0
 

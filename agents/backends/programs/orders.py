@@ -1,7 +1,7 @@
 """What starting a defined program comes to: its variables, what it sees of the machine, how it runs apart."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,15 +61,18 @@ def order_of(definition: Definition, argv: Sequence[str], workdir: Path, prompt:
 def _sight(definition: Definition, program: str, workdir: Path, environment: Mapping[str, str]) -> isolation.Sight:
     home = Path(environment.get("HOME", "/nonexistent"))
 
-    def at_home(path: str) -> Path:
-        return home / path.removeprefix("~/") if path.startswith("~/") else Path(path)
+    def places(*paths: str) -> Iterator[Path]:
+        for path in paths:
+            named = environment.get(path[1:], "") if path.startswith("$") else path
+            if named:
+                yield home / named.removeprefix("~/") if named.startswith("~/") else Path(named)
 
     return isolation.Sight(
         workdir=workdir,
         readable=[
             *isolation.files_of(program, home=home),
-            *map(at_home, (*COMMON_READABLE, *definition.readable)),
+            *places(*COMMON_READABLE, *definition.readable),
         ],
-        writable=[at_home(path) for path in definition.writable],
+        writable=[*places(*definition.writable)],
         closed=allowed().closed,
     )

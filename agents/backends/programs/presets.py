@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """A program that is known."""
+    """A program that is known. A path may be `$NAME`: what the program's environment has there, if anything."""
 
     title: str = ""
     argv: tuple[str, ...] = ()
@@ -35,7 +35,7 @@ PRESETS = {
             *("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_BASE_URL", "CLAUDE_CODE_OAUTH_TOKEN"),
             *("CLAUDE_CONFIG_DIR", "DISABLE_AUTOUPDATER=1"),
         ),
-        writable=("~/.claude", "~/.claude.json"),
+        writable=("~/.claude", "~/.claude.json", "$CLAUDE_CONFIG_DIR"),
         install="npm install -g @anthropic-ai/claude-code",
     ),
     "codex": Preset(
@@ -47,7 +47,7 @@ PRESETS = {
         format="codex",
         model_option="--model",
         env=("CODEX_API_KEY", "OPENAI_API_KEY", "OPENAI_BASE_URL", "CODEX_HOME"),
-        writable=("~/.codex",),
+        writable=("~/.codex", "$CODEX_HOME"),
         install="npm install -g @openai/codex",
     ),
     "gemini": Preset(
@@ -57,7 +57,7 @@ PRESETS = {
         model_option="--model",
         env=(
             *("GEMINI_API_KEY", "GOOGLE_API_KEY", "GOOGLE_CLOUD_PROJECT", "GOOGLE_CLOUD_LOCATION"),
-            *("GOOGLE_GENAI_USE_VERTEXAI", "GEMINI_CLI_TRUST_WORKSPACE=true"),
+            *("GOOGLE_GENAI_USE_VERTEXAI", "GOOGLE_GEMINI_BASE_URL", "GEMINI_CLI_TRUST_WORKSPACE=true"),
         ),
         writable=("~/.gemini",),
         install="npm install -g @google/gemini-cli",
@@ -72,7 +72,7 @@ PRESETS = {
             *("OPENROUTER_API_KEY", "GROQ_API_KEY", "MISTRAL_API_KEY", "OPENCODE_API_KEY", "OPENCODE_CONFIG"),
             "OPENCODE_DISABLE_AUTOUPDATE=1",
         ),
-        readable=("~/.config/opencode",),
+        readable=("~/.config/opencode", "$OPENCODE_CONFIG"),
         writable=("~/.local/share/opencode", "~/.local/state/opencode", "~/.cache/opencode"),
         install="npm install -g opencode-ai",
     ),
@@ -84,8 +84,18 @@ PRESETS = {
         ),
         format="copilot",
         model_option="--model",
-        env=("COPILOT_GITHUB_TOKEN", "GH_TOKEN", "GITHUB_TOKEN", "COPILOT_HOME"),
-        writable=("~/.copilot",),
+        env=(
+            *(
+                "COPILOT_GITHUB_TOKEN",
+                "GH_TOKEN",
+                "GITHUB_TOKEN",
+                "COPILOT_HOME",
+                "COPILOT_MODEL",
+                "COPILOT_OFFLINE",
+            ),
+            *("COPILOT_PROVIDER_BASE_URL", "COPILOT_PROVIDER_TYPE", "COPILOT_PROVIDER_API_KEY"),
+        ),
+        writable=("~/.copilot", "~/.cache/copilot", "$COPILOT_HOME"),
         install="npm install -g @github/copilot",
     ),
 }
