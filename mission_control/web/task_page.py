@@ -25,6 +25,7 @@ from mission_control.models import (
 from mission_control.models.agents import with_runs
 from mission_control.runs.errors import LimitReached, Refusal, TaskBlocked
 from mission_control.runs.slots import capacity
+from mission_control.web.attachments import attachable, attached_to
 from mission_control.web.markdown import rendered
 from mission_control.web.plain import plain
 from mission_control.web.task_rows import AgentChoice, DocumentRow, MessageRow, RunRow, author_of, document_rows
@@ -176,7 +177,15 @@ class TaskPage:
         if not self.may("view_message"):
             return []
         newest = Message.objects.filter(task=self.task).select_related("author", "from_agent")
-        return [MessageRow(message) for message in newest.order_by("-created_at", "-id")[:SHOWN_MESSAGES]][::-1]
+        found = newest.order_by("-created_at", "-id")[:SHOWN_MESSAGES][::-1]
+        attached = attached_to(found) if self.may("view_deliverable") else {}
+        return [MessageRow(message, attached.get(message.pk, [])) for message in found]
+
+    @cached_property
+    def attachable(self) -> list[Deliverable]:
+        """Return the documents that can be attached to the task, for who may."""
+        can = self.may("view_deliverable") and self.may("change_deliverable")
+        return list(attachable(self.task)) if can else []
 
     @cached_property
     def reviews(self) -> list[Review]:

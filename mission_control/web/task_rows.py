@@ -1,7 +1,7 @@
 """The rows of a task's page: agents to choose from, runs, documents, messages, each with what is shown of it."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from django.db.models import Prefetch, QuerySet
 from django.utils.safestring import SafeString
@@ -130,9 +130,10 @@ class DocumentRow:
 
 @dataclass(slots=True)
 class MessageRow:
-    """A message and who wrote it."""
+    """A message, who wrote it, and what is attached; None stands for a document that is gone."""
 
     message: Message
+    attachments: list[Deliverable | None] = field(default_factory=list)
 
     @property
     def is_person(self) -> bool:

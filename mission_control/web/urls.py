@@ -53,6 +53,7 @@ urlpatterns = [
     path("tasks/<uuid:task_id>/dependencies", tasks.change_dependencies, name="task-depend"),
     path("tasks/<uuid:task_id>/review", tasks.decide_review, name="task-review"),
     path("tasks/<uuid:task_id>/messages", tasks.post_message, name="task-message"),
+    path("tasks/<uuid:task_id>/attach", tasks.attach_to_task, name="task-attach"),
     path("tasks/<uuid:task_id>/skip", tasks.skip_task, name="task-skip"),
     path("tasks/<uuid:task_id>/delete", tasks.delete_task, name="task-delete"),
     path("tasks/<uuid:task_id>/compare", runs.compare, name="task-compare"),

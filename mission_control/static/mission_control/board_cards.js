@@ -6,6 +6,9 @@
 import { byId, fetchFragment, localise, parse, swap } from "./page.js";
 
 export const area = document.querySelector(".board-area");
+const GATHER_MS = 250;
+const STILL_MS = 1500; // a pointer that rests so long is not reading where it stands
+const LATER_MS = 700;
 // ── Cards ────────────────────────────────────────────────────────────
 const changed = new Set();
 let timer = null;
@@ -13,6 +16,8 @@ let fetching = false;
 let pointerMovedAt = 0;
 /** The card that is being dragged. */
 export const held = { card: null };
+/** When the server had taken what was last done to a card: what was asked before tells of an older place. */
+export const takenAt = new Map();
 const mine = new Set(); // what the user moves goes at once, wherever pointer and focus are
 
 export const query = () => new URLSearchParams([...new FormData(byId("filters"))].filter(([, value]) => value));
@@ -34,9 +39,10 @@ async function refresh() {
   const ids = [...changed].slice(0, 100);
   for (const id of ids) changed.delete(id);
   fetching = true;
+  const askedAt = performance.now();
   try {
     const response = await fetchFragment(`${area.dataset.changed}?${new URLSearchParams([...query(), ["ids", ids.join(",")]])}`);
-    if (response.ok) takeCards(parse(await response.text()), ids);
+    if (response.ok) takeCards(parse(await response.text()), ids, askedAt);
   } catch {
     // The connection broke. When it is back, the board is fetched anew.
   }
@@ -44,12 +50,14 @@ async function refresh() {
   if (changed.size) timer ??= setTimeout(refresh, GATHER_MS);
 }
 
-function takeCards(fresh, ids) {
+function takeCards(fresh, ids, askedAt) {
   const found = new Map([...fresh.querySelectorAll(".card")].map((card) => [card.dataset.task, card]));
-  const later = ids.filter((id) => !place(byId(`card-${id}`), found.get(id)));
+  const later = ids.filter((id) => isOlder(id, askedAt) || !place(byId(`card-${id}`), found.get(id)));
   showCounts(fresh);
   if (later.length) setTimeout(() => change(...later), LATER_MS);
 }
+
+const isOlder = (task, askedAt) => (takenAt.get(task) ?? 0) > askedAt;
 
 /** Put a card where it belongs; tell whether it could be done now. */
 function place(old, card) {
@@ -152,12 +160,13 @@ export async function redraw() {
   const mine = ++drawing;
   const chosen = document.querySelector("input[name=col]:checked")?.id;
   const tops = new Map([...document.querySelectorAll(".col")].map((col) => [col.dataset.column, col.querySelector(".cards").scrollTop]));
+  const askedAt = performance.now();
   area.setAttribute("aria-busy", "true");
   try {
     const response = await fetchFragment(`${byId("filters").action}?${query()}`);
     if (mine !== drawing || !response.ok) return;
     const board = parse(await response.text()).querySelector("#board");
-    if (held.card) return void setTimeout(redraw, LATER_MS);
+    if (held.card || [...takenAt.values()].some((time) => time > askedAt)) return void setTimeout(redraw, LATER_MS);
     const focused = document.activeElement?.closest?.("#board") ? document.activeElement.closest(".card")?.id : null;
     localise(board);
     byId("board").replaceWith(board);

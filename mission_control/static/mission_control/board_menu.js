@@ -8,7 +8,7 @@ import { refreshSlots } from "./board_slots.js";
 export async function act(url, body, { silent = false } = {}) {
   let isDone = false;
   try {
-    const response = await fetchFragment(url, { method: "POST", body });
+    const response = await fetchFragment(url, { method: "POST", body, keepalive: true });
     const said = decodeURIComponent(response.headers.get("X-Said") ?? "");
     isDone = response.ok;
     if (isDone && !silent) toast(said);

@@ -3,10 +3,11 @@
    In its own column a card is put there at once, and the server is told beside which it now stands; those moves go
    one after the other. Where it refuses, the board is drawn as it is. */
 import { byId, say } from "./page.js";
-import { area, between, changeMine, held, redraw } from "./board_cards.js";
+import { area, between, changeMine, held, redraw, takenAt } from "./board_cards.js";
 import { act, closeMenu } from "./board_menu.js";
 
 let sending = Promise.resolve();
+const lastOf = new Map(); // task → what was last sent of it
 
 /** Tell the server in which column a card is and, where it was placed there, between which others. */
 function tell(card, column, { upper, lower } = {}, options = {}) {
@@ -15,8 +16,11 @@ function tell(card, column, { upper, lower } = {}, options = {}) {
   body.set("csrfmiddlewaretoken", area.dataset.token);
   if (upper) body.set("below", upper.dataset.task);
   if (lower) body.set("above", lower.dataset.task);
-  sending = sending.then(() => act(card.dataset.move, body, options));
-  return sending;
+  takenAt.set(card.dataset.task, Infinity);
+  const sent = sending.then(() => act(card.dataset.move, body, options));
+  sending = sent;
+  lastOf.set(card.dataset.task, sent);
+  return sent.finally(() => { if (lastOf.get(card.dataset.task) === sent) takenAt.set(card.dataset.task, performance.now()); });
 }
 
 /** Stand a card before another element of its own column, and tell the server. */

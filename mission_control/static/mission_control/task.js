@@ -1,4 +1,5 @@
 /* The page of one task: its parts as the server now shows them, forms that act without leaving, the thread. */
+import "./attach.js";
 import { attachMentions } from "./mentions.js";
 import { adopt, catchUp, more, run, showCount } from "./output.js";
 import { byId, fetchFragment, localise, parse, say, toast } from "./page.js";
@@ -120,6 +121,7 @@ async function submitForm(form, button) {
     const response = await fetchFragment(form.action, { method: "POST", body, ...FRAGMENT });
     const fresh = parse(await response.text());
     const parts = fresh.querySelector("[data-parts]");
+    if (response.status === 413) throw new Error("This is more than the server takes at once: 10 MB.");
     if (!parts) throw new Error(response.status === 403 ? "This page is out of date: reload it." : "The server refused it.");
     asked += 1; // what was asked before this is older
     if (response.ok) settle(form);
@@ -137,8 +139,8 @@ async function submitForm(form, button) {
 
 /** It is done: close what it was opened in, so that its part is replaced. */
 function settle(form) {
+  if (form.id === "composer" || form.dataset.part === "attach") form.reset();
   for (const area of form.querySelectorAll("textarea")) {
-    if (form.id === "composer") area.value = "";
     area.defaultValue = area.value;
   }
   const menu = form.closest("details.menu, details.edit-text");

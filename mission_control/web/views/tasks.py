@@ -6,12 +6,14 @@ from functools import wraps
 
 from django.contrib import messages
 from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from mission_control import tasks, threads
+from mission_control import documents, tasks, threads
 from mission_control.ids import as_uuid
 from mission_control.models import Run, Task
 from mission_control.projects import reviews
@@ -19,8 +21,9 @@ from mission_control.runs.admission import admit
 from mission_control.runs.errors import Invalid, NotRunning, Refusal
 from mission_control.runs.lifecycle import stop
 from mission_control.web import transcript
+from mission_control.web.attachments import AttachForm, AttachingMessageForm, keep_files
 from mission_control.web.forms import RunForm
-from mission_control.web.task_forms import AssignForm, DependForm, EditForm, MessageForm, ReviewForm
+from mission_control.web.task_forms import AssignForm, DependForm, EditForm, ReviewForm
 from mission_control.web.task_page import Refused, TaskPage, shown_task
 from mission_control.web.views import by_script, sees, sees_tasks, show
 from mission_control.web.views.runs import number_in
@@ -164,9 +167,27 @@ def decide_review(request: HttpRequest, task: Task) -> str:
 
 @action("add_message")
 def post_message(request: HttpRequest, task: Task) -> str:
-    """Write in the thread."""
-    threads.post(task, MessageForm(request.POST).told()["content"], by=_person(request))
+    """Write in the thread; what is attached as a file becomes a document of the task."""
+    given = AttachingMessageForm(request.POST, request.FILES).told()
+    with transaction.atomic():
+        attached = keep_files(request, task, given["files"])
+        if given["document"]:
+            attached.append(given["document"])
+        threads.post(task, given["content"], by=_person(request), attachments=attached)
     return "Sent."
+
+
+@action("view_deliverable")
+def attach_to_task(request: HttpRequest, task: Task) -> str:
+    """Attach files, or a document that there is: that leaves the task that it had."""
+    given = AttachForm(request.POST, request.FILES).told()
+    if given["document"] and not request.user.has_perm("mission_control.change_deliverable"):
+        raise PermissionDenied
+    with transaction.atomic():
+        attached = keep_files(request, task, given["files"])
+        if given["document"]:
+            attached.append(documents.attach(given["document"], task))
+    return f"Attached: {', '.join(document.title for document in attached)}"
 
 
 @action("change_task")

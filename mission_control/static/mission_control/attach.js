@@ -1,0 +1,29 @@
+/* Files that are chosen to be attached: named, and refused before they are sent where they are too large. */
+const MB = 2 ** 20;
+const MOST_AT_ONCE = 9.5 * MB; // the server takes ten, and the message goes with them
+
+function show(input) {
+  const [files, said] = [[...input.files], input.closest("[data-attach]").querySelector("[data-chosen]")];
+  const large = files.find((file) => file.size > Number(input.dataset.mostBytes));
+  const isMuch = files.reduce((sum, file) => sum + file.size, 0) > MOST_AT_ONCE;
+  const wrong = large ? `${large.name} is larger than ${Number(input.dataset.mostBytes) / MB} MB.` : isMuch ? "Together they are too large: send them one after the other." : "";
+  if (wrong) input.value = "";
+  said.textContent = wrong || files.map((file) => file.name).join(", ") || said.dataset.hint;
+  said.classList.toggle("field-error", Boolean(wrong));
+  input.closest("[data-attach]").querySelector("[data-unattach]").hidden = !input.files.length;
+}
+
+document.addEventListener("change", (event) => {
+  if (event.target.matches("[data-attach] input[type=file]")) show(event.target);
+});
+document.addEventListener("reset", (event) => {
+  setTimeout(() => event.target.querySelectorAll("[data-attach] input[type=file]").forEach(show));
+});
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-unattach]");
+  if (!button) return;
+  const input = button.closest("[data-attach]").querySelector("input[type=file]");
+  input.value = "";
+  show(input);
+  input.focus();
+});
