@@ -8,9 +8,10 @@ from typing import Any
 from asgiref.sync import sync_to_async
 from django.core.handlers.asgi import ASGIHandler, ASGIRequest
 from django.db import InterfaceError, OperationalError
-from django.http import HttpRequest, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from django.middleware.gzip import GZipMiddleware
+from django.template.loader import render_to_string
 from django.utils.http import parse_header_parameters
 
 logger = logging.getLogger(__name__)
@@ -60,7 +61,10 @@ class Compression(GZipMiddleware):
 
 
 class DatabaseAway:
-    """Django middleware: 503 while the database does not answer, and one line in the log."""
+    """Django middleware: 503 while the database does not answer, and one line in the log.
+
+    Who opens a page gets one that says so, programs the API's form of an error.
+    """
 
     DETAIL = "The database does not answer at the moment. Try again."
     RETRY_AFTER_SECONDS = 2
@@ -71,11 +75,13 @@ class DatabaseAway:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         return self.get_response(request)
 
-    def process_exception(self, request: HttpRequest, exception: Exception) -> JsonResponse | None:
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         if not isinstance(exception, OperationalError | InterfaceError):
             return None
         logger.warning("the database does not answer (%s)", type(exception).__name__)
         headers = {"Retry-After": str(self.RETRY_AFTER_SECONDS)}
+        if "text/html" in request.headers.get("Accept", "") and not request.path.startswith("/api/"):
+            return HttpResponse(render_to_string("503.html"), status=503, headers=headers)
         return JsonResponse({"detail": self.DETAIL}, status=503, headers=headers)
 
 

@@ -144,6 +144,19 @@ class TaskPage:
             return "blocked"
         return "" if self.choices else "no_agent"
 
+    @property
+    def held(self) -> str:
+        """Say why it cannot be run by another agent while a run is active."""
+        run = self.task.last_run
+        if run is None or not run.is_active:
+            return ""
+        if run.stop_requested_at:
+            return "It stops. Then an agent can be chosen again."
+        if run.status == Run.Status.WAITING:
+            full = f"All {self.capacity['limit']} slots are taken" if not self.capacity["available"] else "Others wait"
+            return f"{full}: it starts by itself. To give it to another agent, stop waiting."
+        return "One run at a time: another agent can be chosen when this one has ended or was stopped."
+
     # ------------------------------------------------------------ what it waits for
     @cached_property
     def needs(self) -> list[Task]:

@@ -77,7 +77,7 @@ def test_the_keys_go_through_the_cards_and_move_one(page, product):
     assert page.evaluate("document.activeElement.closest('.card').id") == f"card-{first}"
     page.keyboard.press("m")
     page.locator("#card-menu:popover-open").wait_for()
-    page.wait_for_function("document.activeElement.name == 'to'")
+    page.wait_for_function("() => document.activeElement.name == 'to'")
     page.keyboard.press("Escape")
     page.locator("#card-menu:popover-open").wait_for(state="detached")
     assert page.evaluate("document.activeElement.closest('.card').id") == f"card-{first}"

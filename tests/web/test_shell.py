@@ -13,6 +13,7 @@ from mission_control import notifications, tasks, threads
 from mission_control.models import AccessToken, Notification, Run, Task
 from mission_control.runs.lifecycle import claim, finish
 from tests import make
+from tests.sockets.test_gone import rename
 from tests.web.conftest import SEES, client_of
 from tests.web.test_board import SCRIPT, html, text_of
 
@@ -61,6 +62,19 @@ def test_pages_are_refused_to_who_lacks_the_permission():
         answer = client.get(path)
         assert answer.status_code == 403, path
         assert "This page is not open to you" in answer.content.decode()
+
+
+@pytest.mark.embedded  # PostgreSQL calls a table that is not there something else than an outage
+def test_while_the_database_is_away_a_page_says_so_and_a_program_gets_the_apis_error(browser):
+    rename(Task._meta.db_table, "away")
+    try:
+        page = browser.get("/", headers={"accept": "text/html,*/*;q=0.8"})
+        program = browser.get("/api/mission-control/tasks", headers={"accept": "text/html,*/*;q=0.8"})
+    finally:
+        rename("away", Task._meta.db_table)
+    assert (page.status_code, page["Retry-After"]) == (503, "2")
+    assert "<h1>The database does not answer</h1>" in page.content.decode()
+    assert (program.status_code, program["Content-Type"]) == (503, "application/json")
 
 
 def test_what_is_not_there_says_so_in_the_shell(browser):

@@ -10,9 +10,10 @@ from mission_control import documents, tasks, threads
 from mission_control.models import Deliverable, Message, Run, RunEvent
 from mission_control.runs.deliverables import hand_in
 from mission_control.runs.events import Draft
-from mission_control.runs.lifecycle import finish
+from mission_control.runs.lifecycle import finish, stop
 from mission_control.web.transcript import STRETCH_EVENTS
 from tests import make
+from tests.web.conftest import client_of
 from tests.web.pages import SCRIPT, finished_run, html, page_of, part, post, say, started_run, text_of
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -236,6 +237,27 @@ def test_an_agent_whose_backend_lacks_something_says_what(browser):
     make.agent(name="Translator", backend="codex_cli")
     picker = part(page_of(browser, make.task()), "run-bar")
     assert re.search(r"Translator</bdi><span class=\"why\">[^<]*(codex|install)", picker)
+
+
+def test_what_is_missing_stands_beside_the_button_of_the_agent_that_is_chosen(browser):
+    translator = make.agent(name="Translator", backend="codex_cli")
+    bar = part(page_of(browser, make.task(assignees=[translator])), "run-bar")
+    assert re.search(r'<p class="why" data-why>.*?<span>[^<]*(codex|install)', bar)
+    bar = part(page_of(browser, make.task(assignees=[make.agent()])), "run-bar")
+    assert '<p class="why" data-why hidden>' in bar
+
+
+def test_while_a_run_is_active_the_bar_says_why_no_other_agent_can_be_chosen(browser):
+    make.limit(1)
+    agent, running, waiting = make.agent(), make.task(), make.task()
+    run = started_run(running, agent)
+    make.run(waiting, agent, when_full="queue")
+    assert "One run at a time" in text_of(part(page_of(browser, running), "run-bar"))
+    assert "All 1 slots are taken: it starts by itself" in text_of(part(page_of(browser, waiting), "run-bar"))
+    stop(run)
+    assert "It stops" in text_of(part(page_of(browser, running), "run-bar"))
+    viewer = client_of(make.user(may=["mission_control.view_task", "mission_control.view_run"]))
+    assert "run-why" not in page_of(viewer, running)
 
 
 def test_a_persons_task_a_review_and_a_board_without_agents_say_why_nothing_runs(browser):

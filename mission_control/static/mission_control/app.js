@@ -238,7 +238,18 @@ for (const form of document.querySelectorAll("[data-noscript]")) form.hidden = t
 if (document.body.dataset.live === "yes" && byId("conn")) {
   new Socket(() => "/ws/mission-control", takeFrame, () => wake("mc:anew"));
 }
+
+// The frame of a run's end has no title: it is that of its start, or what the page shows.
+const titles = new Map();
+const shownTitle = (task) => document.querySelector(`#card-${task} .card-title, [data-task="${task}"] #task-title`)?.textContent.trim();
+
 document.addEventListener("mc:frame", ({ detail: { event_type: name, data } }) => {
-  if (name === "mc_task_started" && data.task_title) say(`${data.task_title}: started.`);
-  if (name === "mc_task_completed" && data.task_title) say(`${data.task_title}: ${data.status}.`);
+  if (name === "mc_task_started" && data.task_title) {
+    titles.set(data.run_id, data.task_title);
+    say(`${data.task_title}: started.`);
+  } else if (name === "mc_task_completed") {
+    const ended = titles.get(data.run_id) ?? (data.task_id && shownTitle(data.task_id));
+    titles.delete(data.run_id);
+    if (ended) say(`${ended}: ${data.status === "error" ? "failed" : data.status}.`);
+  }
 });

@@ -125,7 +125,9 @@ async function submitForm(form, button) {
     if (!parts) throw new Error(response.status === 403 ? "This page is out of date: reload it." : "The server refused it.");
     asked += 1; // what was asked before this is older
     if (response.ok) settle(form);
+    const place = form.closest("[id]:not(form)")?.id;
     take(fresh);
+    keepFocus(place);
     if (response.ok) say(parts.dataset.said);
     else byId("task-notice").scrollIntoView({ block: "nearest" });
   } catch (error) {
@@ -135,6 +137,15 @@ async function submitForm(form, button) {
     delete form.dataset.busy;
     button?.removeAttribute("aria-busy");
   }
+}
+
+/** What was pressed may be gone: the keyboard goes on from its part, or from the page, not from the browser's bar. */
+function keepFocus(place) {
+  if (document.activeElement !== document.body) return;
+  const part = byId(place);
+  if (part && !part.hasAttribute("tabindex")) part.tabIndex = -1;
+  part?.focus({ preventScroll: true });
+  if (document.activeElement === document.body) byId("main").focus({ preventScroll: true });
 }
 
 /** It is done: close what it was opened in, so that its part is replaced. */
@@ -187,6 +198,9 @@ function showPicked(picker) {
   if (!label) return;
   picker.querySelector("[data-picked]").textContent = label.querySelector("[data-name]").textContent;
   picker.querySelector("[data-picked-mark]").textContent = label.querySelector(".mono-gram").textContent;
+  const why = picker.closest("form").querySelector("[data-why]");
+  why.hidden = !label.dataset.missing;
+  why.querySelector("span").textContent = label.dataset.missing;
 }
 
 document.addEventListener("change", (event) => {

@@ -1,0 +1,171 @@
+"""A product with something of everything to see, and every page and state that there is to be looked at."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from playwright.sync_api import Page, Route
+
+from tests.product import Product
+
+GOAL = "Publish a small book about birds of the city: ten chapters, drawings, a web page and a launch."
+SWIFTS = "**Swifts** in four pages.\n\n- where they nest\n- when they leave\n- what helps them"
+# Agents that rehearse: role, specialty, and how they talk.
+AGENTS: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "Ada": ("Researcher", "research", {"chunks": 1800, "delay_seconds": 0.4}),
+    "Grace": ("Writer", "writing", {"chunks": 1800, "delay_seconds": 0.5}),
+    "Linus": ("Developer", "code", {"chunks": 1800, "delay_seconds": 0.6}),
+    "Quick": ("Proofreader", "editing", {"chunks": 12, "delay_seconds": 0.02}),
+    "Broken": ("Illustrator", "drawing", {"chunks": 9, "delay_seconds": 0.02, "fail_after": 6}),
+}
+# What stands for pages that a running product shows only when something is wrong with it.
+ERRORS = ["401.html", "403_csrf.html", "500.html", "503.html"]
+
+
+@dataclass(frozen=True)
+class View:
+    """A page, or what keys open on it. `main` ones are the pictures of the documentation."""
+
+    name: str
+    path: str
+    key: str = ""
+    shows: str = "main"
+    main: bool = False
+
+    def open(self, page: Page) -> None:
+        page.goto(self.path)
+        if page.locator("#conn").count():
+            page.locator("#conn[data-conn=live]").wait_for(state="attached")
+        if self.key:
+            page.keyboard.press(self.key)
+        page.locator(self.shows).first.wait_for()
+
+
+class Scene:
+    """What there is to see, made through the API."""
+
+    def __init__(self, product: Product) -> None:
+        self.product = product
+        self.tasks: dict[str, str] = {}
+        self.documents: list[dict[str, Any]] = []
+
+    def lay(self) -> "Scene":
+        """Make everything."""
+        self.agents = {
+            name: self.product.new_agent(name=name, role=role, specialties=[specialty], backend_options=options)
+            for name, (role, specialty, options) in AGENTS.items()
+        }
+        self.project = self.product.post("/projects", title="Birds of the city", description=GOAL)["project"]["id"]
+        self.lay_what_ended()
+        self.lay_what_runs()
+        self.lay_what_waits()
+        return self
+
+    def task(self, name: str, title: str, agent: str, **body: Any) -> str:
+        fields = {"project_id": self.project, "assignee_ids": [self.agents[agent]], "tags": ["book"]} | body
+        self.tasks[name] = self.product.new_task(title=title, **fields)
+        return self.tasks[name]
+
+    def ended(self, name: str, title: str, agent: str = "Quick", **body: Any) -> str:
+        task = self.task(name, title, agent, **body)
+        self.product.ended(self.product.run(task, self.agents[agent]))
+        return task
+
+    def lay_what_ended(self) -> None:
+        outline = self.ended("done", "Outline the ten chapters", priority="high")
+        self.product.ended(self.product.run(outline, self.agents["Quick"]))
+        self.ended("sources", "Collect sources on nesting", tags=["book", "research"])
+        self.ended("review", "Proofread chapter one", metadata={"requires_review": True})
+        self.ended("failed", "Draw the cover", "Broken", priority="urgent")
+        self.documents = self.product.get(f"/documents?task_id={outline}")["documents"]
+
+    def lay_what_runs(self) -> None:
+        tasks = self.tasks
+        needs = [tasks["done"], tasks["sources"]]
+        text: dict[str, Any] = {"priority": "high", "description": SWIFTS}
+        chapter = self.task("task", "Write chapter two: swifts", "Grace", blocked_by=needs, **text)
+        self.task("facts", "Check the facts of chapter two", "Ada", blocked_by=[tasks["sources"]])
+        self.task("web", "Build the web page", "Linus", tags=["web"], blocked_by=[tasks["done"]])
+        for name, agent in (("task", "Grace"), ("facts", "Ada"), ("web", "Linus")):
+            self.product.running(self.product.run(tasks[name], self.agents[agent]))
+        self.product.post(f"/tasks/{chapter}/messages", content="@Grace please keep it under four pages.")
+
+    def lay_what_waits(self) -> None:
+        self.task("blocked", "Lay out the book", "Ada", blocked_by=[self.tasks["task"], self.tasks["facts"]])
+        self.task("launch", "Plan the launch", "Ada", blocked_by=[self.tasks["web"]])
+        self.task("person", "Ask the printer for an offer", "Quick", task_type="human", assignee_ids=[])
+
+    # ------------------------------------------------------------ what there is to look at
+    def views(self) -> Iterator[View]:
+        """Yield the pages for who is logged in, and what opens on them."""
+        yield View("board", "/", main=True)
+        yield View("board-nothing-found", "/?q=nothing-is-called-so")
+        yield View("new-task", "/tasks/new")
+        yield View("dialog", "/", "n", "dialog[open] h2")
+        yield View("palette", "/", "Control+k", "#palette [role=option]", main=True)
+        yield View("keys-open", "/", "?", "#keys[open] h2")
+        yield View("keys", "/keys")
+        yield View("search", "/search?q=chapter")
+        yield from self.views_of_tasks()
+        yield from self.views_of_projects()
+        yield View("agents", "/agents", main=True)
+        yield View("agent", f"/agents/{self.agents['Quick']}", main=True)
+        yield View("agent-new", "/agents/new")
+        yield View("agent-delete", f"/agents/{self.agents['Quick']}/delete")
+        yield View("activity", "/activity", main=True)
+        yield View("notifications", "/notifications", main=True)
+        yield View("overview", "/overview", main=True)
+        yield View("account", "/account", main=True)
+        yield View("not-found", "/nothing/here")
+
+    def views_of_tasks(self) -> Iterator[View]:
+        yield View("task", f"/tasks/{self.tasks['task']}", main=True)
+        for name in ("done", "failed", "blocked", "review", "person"):
+            yield View(f"task-{name}", f"/tasks/{self.tasks[name]}", main=name == "review")
+        done = f"/tasks/{self.tasks['done']}"
+        runs = [run["id"] for run in self.product.get(f"/tasks/{self.tasks['done']}/runs")["runs"]]
+        yield View("task-delete", f"{done}/delete")
+        yield View("compare", f"{done}/compare?run={runs[0]}&run={runs[1]}")
+        yield View("prompt", f"/runs/{runs[0]}/prompt")
+        for document in self.documents[:1]:
+            yield View("document", f"/documents/{document['id']}")
+            yield View("difference", f"/documents/{document['id']}/v1-v2")
+
+    def views_of_projects(self) -> Iterator[View]:
+        here = f"/projects/{self.project}"
+        yield View("projects", "/projects", main=True)
+        yield View("project", here, main=True)
+        yield View("project-new", "/projects/new")
+        for page in ("edit", "delete", "requirements", "plan", "files"):
+            yield View(f"project-{page}", f"{here}/{page}")
+
+
+def empty_views() -> Iterator[View]:
+    """Yield the pages of a product in which nothing has been made yet."""
+    yield View("welcome", "/", main=True)
+    for name in ("projects", "agents", "activity", "notifications", "overview"):
+        yield View(f"{name}-empty", f"/{name}")
+
+
+def errors_of(product: Product) -> dict[str, str]:
+    """Return the pages that tell of what is wrong, by their template."""
+    code = f"""
+import json
+from django.template.loader import render_to_string
+print(json.dumps({{name: render_to_string(name) for name in {ERRORS}}}))
+"""
+    return json.loads(product.shell(code))
+
+
+def show_errors(page: Page, errors: dict[str, str]) -> Iterator[str]:
+    """Show each, under an address of the product, so that its styles come along."""
+    for name, markup in errors.items():
+        page.route(f"**/shown/{name}", partial(_answer, markup))
+        page.goto(f"/shown/{name}")
+        yield name
+
+
+def _answer(markup: str, route: Route) -> None:
+    route.fulfill(body=markup, content_type="text/html")

@@ -1,0 +1,93 @@
+"""axe-core finds nothing to complain of on any page, in light and dark, on a desktop and on a narrow phone."""
+
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page
+
+from tests.conftest import environment_of, running
+from tests.web.browsing import log_in
+from tests.web.scene import Scene, View, empty_views, errors_of, show_errors
+
+pytestmark = pytest.mark.system
+
+WIDTHS = {"desktop": 1440, "phone": 360}
+# In the dark only colours differ.
+SCHEMES: dict[Literal["light", "dark"], dict[str, Any]] = {"light": {}, "dark": {"runOnly": ["color-contrast"]}}
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory, profile):
+    environment = environment_of(profile) | {"MISSION_CONTROL_SAMPLE": "no"}
+    with running(tmp_path_factory.mktemp("empty"), environment) as product:
+        yield product
+
+
+@pytest.fixture(scope="module")
+def laid(empty):
+    """The same product when there is something of everything."""
+    return Scene(empty).lay()
+
+
+@pytest.fixture(params=list(WIDTHS))
+def visitor(request, chromium, empty):
+    """A page on which nobody is logged in yet."""
+    context = chromium.new_context(
+        base_url=empty.url, viewport={"width": WIDTHS[request.param], "height": 900}, reduced_motion="reduce"
+    )
+    yield context.new_page()
+    context.close()
+
+
+@pytest.fixture
+def reader(visitor, empty):
+    log_in(visitor, empty)
+    return visitor
+
+
+def complaints_of(page: Page, name: str) -> Iterator[tuple[str, str, str, str]]:
+    """Yield what axe-core finds: page and look, rule, element, reason."""
+    for scheme, rules in SCHEMES.items():
+        page.emulate_media(color_scheme=scheme)
+        found: dict[str, Any] = Axe().run(page, options=rules).response
+        for rule in found["violations"]:
+            for node in rule["nodes"]:
+                yield f"{name}, {scheme}", rule["id"], node["html"][:200], node["failureSummary"][:300]
+
+
+def complaints_of_views(page: Page, views: Iterator[View]) -> list[tuple[str, str, str, str]]:
+    found = []
+    for view in views:
+        view.open(page)
+        found += complaints_of(page, view.name)
+    return found
+
+
+def test_the_first_pages_of_an_empty_product(reader):
+    assert complaints_of_views(reader, empty_views()) == []
+
+
+def test_every_page_and_what_opens_on_it(reader, laid):
+    assert complaints_of_views(reader, laid.views()) == []
+
+
+def test_the_login_and_the_pages_that_tell_what_is_wrong(visitor, empty):
+    found = complaints_of_views(visitor, iter([View("login", "/login")]))
+    for name in show_errors(visitor, errors_of(empty)):
+        found += complaints_of(visitor, name)
+    assert found == []
+
+
+def test_a_page_that_is_not_open_to_the_user(visitor, empty):
+    empty.shell(
+        "from django.contrib.auth import get_user_model as users; "
+        "users().objects.filter(username='guest').exists() or users().objects.create_user('guest', password='guest')"
+    )
+    visitor.goto("/login")
+    visitor.get_by_label("User name").fill("guest")
+    visitor.get_by_label("Password").fill("guest")
+    visitor.get_by_role("button", name="Log in").click()
+    visitor.get_by_text("This page is not open to you").wait_for()
+    assert list(complaints_of(visitor, "403")) == []
