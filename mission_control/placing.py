@@ -42,7 +42,8 @@ def place(
 
     With `status` it goes to that status' column first. `above` counts where `below` is not in the column. Locks
     all placing until the commit, then the task's row. Raises as `tasks.change` does, NotFound, Invalid where a
-    task is to stand beside itself, WrongState when neither neighbour is in the column any more. Writes an activity.
+    task is to stand beside itself, WrongState when neither neighbour is in the column any more. Writes an
+    activity.
     """
     if task.pk in (below, above):
         raise Invalid("below", "A card cannot stand beside itself.")
@@ -115,7 +116,8 @@ def _between(column: QuerySet[Any], upper: Any, lower: Any) -> dict[str, Any]:
 def _room(upper: Place | None, lower: Place | None) -> dict[str, Any] | None:
     """Return the fields of a place between two, in the middle; None where there is none.
 
-    First a moment of its own, with the task's own id; else another id within the upper one's moment, or the lower's.
+    First a moment of its own, with the task's own id; else another id within the upper one's moment, or the
+    lower's.
     """
     if upper is None:
         now = timezone.now()

@@ -4,6 +4,7 @@ from django import forms
 
 from agents.backends import registry
 from agents.models import Agent, default_backend
+from mission_control.web.conflicts import Conflict
 from mission_control.web.project_forms import DESCRIPTION_CHARS, CommaList, LongText
 
 SPECIALTY_CHARS = 100
@@ -22,6 +23,8 @@ class AgentForm(forms.Form):
         initial=default_backend,
         error_messages={"invalid_choice": "There is no such backend any more. Choose one of those there are."},
     )
+
+    conflict: Conflict | None = None  # what another changed meanwhile
 
     @classmethod
     def of(cls, agent: Agent) -> "AgentForm":

@@ -33,6 +33,8 @@ class Text:
 
 
 class SeveralFiles(forms.ClearableFileInput):
+    """A file input that takes more than one."""
+
     allow_multiple_selected = True
 
 
@@ -57,7 +59,9 @@ def _read(file: UploadedFile) -> Text:
     except UnicodeDecodeError:
         content = "\x00"
     if "\x00" in content:
-        raise forms.ValidationError(f"{name} is no text. Only text can be attached, such as Markdown, CSV or code.")
+        raise forms.ValidationError(
+            f"{name} is no text. Only text can be attached, such as Markdown, CSV or code."
+        )
     if not content.strip():
         raise forms.ValidationError(f"{name} is empty.")
     return Text(name, content.replace("\r\n", "\n"))

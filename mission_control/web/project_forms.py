@@ -6,6 +6,7 @@ from django import forms
 
 from agents.models import Agent
 from mission_control.models import Project, Task
+from mission_control.web.conflicts import Conflict
 
 TITLE_CHARS, DESCRIPTION_CHARS, CONTENT_BYTES = 200, 50_000, 5 * 1024 * 1024
 GOAL_CHARS = (10, 5_000)
@@ -81,6 +82,8 @@ class ProjectForm(forms.Form):
 class ProjectEdit(ProjectForm):
     """The same, and who is in the team."""
 
+    conflict: Conflict | None = None  # what another changed meanwhile
+
     team_agents = forms.ModelMultipleChoiceField(Agent.objects.all(), required=False)
 
     @classmethod
@@ -98,6 +101,8 @@ class ProjectEdit(ProjectForm):
 
 class RequirementsForm(forms.Form):
     """The requirements document, in Markdown."""
+
+    conflict: Conflict | None = None
 
     content = LongText()
 

@@ -26,6 +26,7 @@ from mission_control.models.agents import with_runs
 from mission_control.runs.errors import LimitReached, Refusal, TaskBlocked
 from mission_control.runs.slots import capacity
 from mission_control.web.attachments import attachable, attached_to
+from mission_control.web.conflicts import Conflict, basis_of
 from mission_control.web.markdown import rendered
 from mission_control.web.plain import plain
 from mission_control.web.task_rows import AgentChoice, DocumentRow, MessageRow, RunRow, author_of, document_rows
@@ -34,6 +35,7 @@ SHOWN_RUNS = 50
 SHOWN_MESSAGES = 200
 SHOWN_DOCUMENTS = 50
 SHOWN_CHOICES = 200  # of agents, people and tasks to choose from
+TEXTS = ("title", "description")  # what is edited together, and by two people at once
 RELATED = Task.objects.select_related("last_run").only("id", "title", "status", "project_id", "last_run__status")
 
 
@@ -72,6 +74,8 @@ class TaskPage:
     user: User | AnonymousUser
     chosen_run: UUID | None = None
     chosen_agent: UUID | None = None
+    conflict: Conflict | None = None
+    written: dict[str, str] = field(default_factory=dict)  # what was in the form that met a conflict
 
     # ------------------------------------------------------------ runs
     @cached_property
@@ -230,6 +234,17 @@ class TaskPage:
     @property
     def description_html(self) -> SafeString:
         return rendered(self.task.description)
+
+    @property
+    def edited(self) -> dict[str, str]:
+        """Return what the form of the texts shows."""
+        return self.written or {name: getattr(self.task, name) for name in TEXTS}
+
+    @property
+    def basis(self) -> str:
+        return (
+            self.conflict.basis if self.conflict else basis_of({name: getattr(self.task, name) for name in TEXTS})
+        )
 
     @property
     def edit_url(self) -> str:

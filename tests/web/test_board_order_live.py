@@ -6,7 +6,8 @@ from tests.web.test_board_live import board, card
 
 pytestmark = pytest.mark.system
 
-SHOWN = """tag => [...document.querySelectorAll('.col-inbox .card')].filter(card => card.querySelector('.tag')?.textContent == tag)
+SHOWN = """tag => [...document.querySelectorAll('.col-inbox .card')]
+    .filter(card => card.querySelector('.tag')?.textContent == tag)
     .map(card => card.querySelector('.card-title').textContent.trim()).join('')"""
 
 
@@ -45,7 +46,8 @@ def test_a_card_is_dragged_to_its_place_in_another_column(page, product):
     card(page, cards["C"], "inbox").drag_to(card(page, cards["B"], "review"), target_position={"x": 60, "y": 8})
     card(page, cards["C"], "review").wait_for()
     page.wait_for_function(
-        "() => [...document.querySelectorAll('.col-review .card-title')].map(one => one.textContent.trim()).join('') == 'ACB'"
+        "() => [...document.querySelectorAll('.col-review .card-title')]"
+        ".map(one => one.textContent.trim()).join('') == 'ACB'"
     )
 
 

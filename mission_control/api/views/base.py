@@ -5,12 +5,14 @@ from typing import Any, TypeVar
 
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer, Serializer
 from rest_framework.viewsets import GenericViewSet
 
 from mission_control.api.pagination import ListPagination
+from mission_control.feed import acting
 from mission_control.ids import as_uuid
 from mission_control.runs.errors import NotFound, Refusal
 
@@ -40,6 +42,13 @@ class ObjectViews(GenericViewSet[Any]):
     refusals: dict[str, list[type[Refusal]]] = {}
     action_permissions: dict[str, list[str]] = {}
     found: Model | None = None
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        def name() -> str:
+            return self.request.user.get_username()  # known when the view has begun
+
+        with acting(name):
+            return super().dispatch(request, *args, **kwargs)
 
     def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
         if "CONTENT_LENGTH" not in request.META:  # sent in chunks: DRF would take it for no body at all

@@ -9,7 +9,7 @@ function show(input) {
   const wrong = large ? `${large.name} is larger than ${Number(input.dataset.mostBytes) / MB} MB.` : isMuch ? "Together they are too large: send them one after the other." : "";
   if (wrong) input.value = "";
   said.textContent = wrong || files.map((file) => file.name).join(", ") || said.dataset.hint;
-  said.classList.toggle("field-error", Boolean(wrong));
+  said.classList.toggle("err", Boolean(wrong));
   input.closest("[data-attach]").querySelector("[data-unattach]").hidden = !input.files.length;
 }
 

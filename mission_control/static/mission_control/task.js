@@ -51,7 +51,7 @@ function take(fresh, { keepNotice = false } = {}) {
   return true;
 }
 
-const said = (part) => part.innerHTML.replace(/name="csrfmiddlewaretoken" value="[^"]*"|data-elapsed="[^"]*"/g, "");
+const said = (part) => part.innerHTML.replace(/name="csrfmiddlewaretoken" value="[^"]*"|name="basis" value="[^"]*"|data-elapsed="[^"]*"/g, "");
 
 function replace(old, part) {
   old.said ??= said(old);
@@ -126,9 +126,12 @@ async function submitForm(form, button) {
     asked += 1; // what was asked before this is older
     if (response.ok) settle(form);
     const place = form.closest("[id]:not(form)")?.id;
+    const conflict = parts.querySelector("#task-text:has([data-conflict])");
+    if (conflict) byId("task-text").replaceChildren(); // what is written in it comes back with the conflict
     take(fresh);
-    keepFocus(place);
-    if (response.ok) say(parts.dataset.said);
+    if (conflict) conflict.querySelector("[data-conflict]").scrollIntoView({ block: "center" });
+    else keepFocus(place);
+    if (response.ok || conflict) say(parts.dataset.said);
     else byId("task-notice").scrollIntoView({ block: "nearest" });
   } catch (error) {
     const silent = "The server does not answer. Whether it was done shows when it is back.";

@@ -15,6 +15,7 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 
+from mission_control.feed import acting
 from mission_control.models import Notification
 from mission_control.runs.slots import capacity
 
@@ -41,7 +42,8 @@ def sees(*permissions: str) -> Callable[[View[Given]], View[Given]]:
         @login_required
         @permission_required(needed, raise_exception=True)
         def guarded(*args: Given.args, **kwargs: Given.kwargs) -> HttpResponseBase:
-            return view(*args, **kwargs)
+            with acting(args[0].user.get_username):  # type: ignore[attr-defined]
+                return view(*args, **kwargs)
 
         return guarded
 

@@ -6,7 +6,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.db import IntegrityError
+from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -14,16 +14,18 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from agents.backends import registry
 from agents.models import Agent
 from mission_control import tasks, team
-from mission_control.models import Run, Task
+from mission_control.models import Activity, Run, Task
 from mission_control.models.agents import with_runs
 from mission_control.runs.admission import admit
 from mission_control.runs.errors import LimitReached, NotFound, Refusal
-from mission_control.web import agent_rows, options
+from mission_control.web import agent_rows, conflicts, options
 from mission_control.web.agent_forms import AgentForm
+from mission_control.web.conflicts import Conflict, basis_of, changed_only
 from mission_control.web.project_page import ProjectRights
 from mission_control.web.views import by_script, sees, show
 
 AGENTS_A_PAGE = 50
+EDITED = ("name", "role", "level", "specialties", "description", "backend", "backend_options")
 SEES_AGENT = "agents.view_agent"
 
 
@@ -66,12 +68,33 @@ def agent(request: HttpRequest, agent_id: uuid.UUID) -> HttpResponse:
     if form.is_bound:
         given, fields = options.read(_backend(form), request.POST)
         if form.is_valid() and not _wrong(fields):
-            changed = _written(form, lambda: team.change(found, **form.cleaned_data, backend_options=given))
+            changed = _written(
+                form, lambda: _change(request, found, {**form.cleaned_data, "backend_options": given})
+            )
             if changed is not None:
                 messages.success(request, f"Saved: {changed.name}", extra_tags="ok")
                 return redirect("agent", changed.pk)
     context = {**_listed(request), **_beside(), **_form(form, fields, found), **_history(request, found)}
-    return show(request, "agents.html", context, at="agents", status=400 if form.is_bound else 200)
+    context["basis"] = form.conflict.basis if form.conflict else basis_of(_values(found))
+    status = 409 if form.conflict else 400 if form.is_bound else 200
+    return show(request, "agents.html", context, at="agents", status=status)
+
+
+def _values(found: Agent) -> dict[str, Any]:
+    return {name: getattr(found, name) for name in EDITED}
+
+
+def _change(request: HttpRequest, found: Agent, given: dict[str, Any]) -> Agent:
+    """Write what was changed in the form. Raises Conflict where another changed the same meanwhile."""
+    if "basis" not in request.POST:
+        return team.change(found, **given)
+    assert request.user.is_authenticated, "a permission is asked for"
+    told_by = Activity.objects.filter(agent=found, task=None, message__startswith="Agent updated")
+    with transaction.atomic():
+        now = _values(conflicts.locked(found, "Agent"))
+        return team.change(
+            found, **changed_only(given, now, request.POST["basis"], told_by=told_by, user=request.user)
+        )
 
 
 def _listed(request: HttpRequest) -> dict[str, Any]:
@@ -105,6 +128,9 @@ def _written(form: AgentForm, verb: Any) -> Agent | None:
     """Do it; what the verb refuses becomes the form's error."""
     try:
         made: Agent = verb()
+    except Conflict as conflict:
+        form.conflict = conflict
+        return None
     except Refusal as refusal:
         field = next((name for name in refusal.body if name in form.fields), None)
         form.add_error(field, refusal.detail)

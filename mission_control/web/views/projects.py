@@ -14,21 +14,20 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from agents.models import Agent
-from mission_control import documents, planning, projects, tasks
-from mission_control.models import Deliverable, Project, Run, Task
+from mission_control import planning, projects, tasks
+from mission_control.models import Project, Run, Task
 from mission_control.projects import scheduler, steering
 from mission_control.runs.errors import NotFound, NotRunning, Refusal, WrongState
 from mission_control.runs.lifecycle import stop
 from mission_control.web import project_page
 from mission_control.web.agent_rows import missing_for, quoted
+from mission_control.web.conflicts import Conflict
 from mission_control.web.graph import plan_tasks, project_state, state_of
 from mission_control.web.project_forms import (
     DEPTHS,
     GoalForm,
     PlanTaskForm,
-    ProjectEdit,
     ProjectForm,
-    RequirementsForm,
 )
 from mission_control.web.project_page import ProjectRights, page_of
 from mission_control.web.views import by_script, sees, show
@@ -56,7 +55,7 @@ def project_list(request: HttpRequest) -> HttpResponse:
 @sees(*SEES_PROJECT)
 def project(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
     """Show one project; to the script only what of it may have changed."""
-    found = _project(project_id)
+    found = project_of(project_id)
     context = page_of(found, request.user, span=request.GET.get("span", ""))
     if by_script(request):
         return render(request, "_project_live.html", context)
@@ -101,26 +100,10 @@ def _planner() -> dict[str, Any]:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@sees(*SEES_PROJECT, "change_project")
-def edit_project(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
-    """Show the form of a project's own fields and its team, or change them."""
-    found = _project(project_id)
-    form = ProjectEdit(request.POST) if request.method == "POST" else ProjectEdit.of(found)
-    if form.is_bound and form.is_valid():
-        return _done(request, found, lambda: projects.change(found, **form.cleaned_data), "Saved.")
-    chosen = {
-        str(key) for key in (request.POST.getlist("team_agents") if form.is_bound else form.initial["team_agents"])
-    }
-    agents = [(agent, str(agent.pk) in chosen) for agent in Agent.objects.only("name", "role")]
-    context = {"project": found, "form": form, "agents": agents}
-    return show(request, "project_edit.html", context, at="projects", status=400 if form.is_bound else 200)
-
-
-@require_http_methods(["GET", "HEAD", "POST"])
 @sees(*SEES_PROJECT, "delete_project")
 def delete_project(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
     """Ask whether a project is to be deleted, or delete it."""
-    found = _project(project_id)
+    found = project_of(project_id)
     if request.method != "POST":
         context = {"project": found, "number": found.tasks.count()}
         return show(request, "project_delete.html", context, at="projects")
@@ -135,42 +118,12 @@ def delete_project(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
     return redirect("projects")
 
 
-@require_http_methods(["GET", "HEAD", "POST"])
-@sees(*SEES_PROJECT, "view_deliverable")
-def requirements(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
-    """Show the form of the requirements, or write their next version, or their first."""
-    found = _project(project_id)
-    document, may = found.prd_document, ProjectRights.of(request.user)
-    if not (may.change_documents if document else may.add_documents):
-        return render(request, "403.html", status=403)
-    form = RequirementsForm(request.POST or None, initial={"content": document.content if document else ""})
-    if form.is_bound and form.is_valid():
-        content = form.cleaned_data["content"]
-        return _done(request, found, lambda: _write_requirements(found, document, content), "Saved.", at="prd")
-    context = {"project": found, "form": form, "document": document}
-    return show(request, "project_requirements.html", context, at="projects", status=400 if form.is_bound else 200)
-
-
-def _write_requirements(found: Project, document: Deliverable | None, content: str) -> None:
-    if document is not None:
-        documents.change(document, content=content, editor_id="human")
-        return
-    made = documents.create(
-        title=f"PRD: {found.title}",
-        content=content,
-        type=Deliverable.Type.PROTOCOL,
-        project=found,
-        author_id="human",
-    )
-    projects.change(found, prd_document=made)
-
-
 # ---------------------------------------------------------------- the plan
 @require_http_methods(["GET", "HEAD", "POST"])
 @sees(*SEES_PROJECT)
 def plan(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
     """Show the plan as a list, one task of it opened as a form (`?task=`, `new` for one more), or save that."""
-    found = _project(project_id)
+    found = project_of(project_id)
     listed = list(plan_tasks(found))
     asked = request.GET.get("task", "")
     opened = next((task for task in listed if str(task.pk) == asked), None)
@@ -244,7 +197,7 @@ def _back_to_plan(found: Project) -> HttpResponse:
 @sees(*SEES_PROJECT, "delete_task")
 def delete_task(request: HttpRequest, project_id: uuid.UUID, task_id: uuid.UUID) -> HttpResponse:
     """Take a task out of the plan."""
-    found = _project(project_id)
+    found = project_of(project_id)
     task = get_object_or_404(Task, pk=task_id, project=found)
     try:
         tasks.delete(task)
@@ -262,8 +215,8 @@ def _action(
     @require_POST
     @sees(*SEES_PROJECT, *permissions)
     def act(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
-        found = _project(project_id)
-        return _done(request, found, lambda: verb(request, found), said)
+        found = project_of(project_id)
+        return done(request, found, lambda: verb(request, found), said)
 
     return act
 
@@ -329,17 +282,19 @@ def finish_task(request: HttpRequest, project_id: uuid.UUID, task_id: uuid.UUID)
 def _with_task(
     request: HttpRequest, project_id: uuid.UUID, task_id: uuid.UUID, verb: Callable[[Task], Any], said: str
 ) -> HttpResponse:
-    found = _project(project_id)
+    found = project_of(project_id)
     task = get_object_or_404(Task, pk=task_id, project=found)
-    return _done(request, found, lambda: verb(task), f"{said}: {task.title}")
+    return done(request, found, lambda: verb(task), f"{said}: {task.title}")
 
 
-def _done(
+def done(
     request: HttpRequest, found: Project, verb: Callable[[], Any], said: str, *, at: str = ""
 ) -> HttpResponse:
     """Do it, and lead to the project's page with a word on how it went."""
     try:
         verb()
+    except Conflict:
+        raise
     except Refusal as refusal:
         messages.warning(request, f"{refusal.detail.rstrip('.')}.", extra_tags="warn")
     else:
@@ -347,5 +302,6 @@ def _done(
     return HttpResponseRedirect(reverse("project", args=[found.pk]) + (f"#{at}" if at else ""))
 
 
-def _project(project_id: uuid.UUID) -> Project:
+def project_of(project_id: uuid.UUID) -> Project:
+    """Return the project with its requirements, or answer that it is not found."""
     return get_object_or_404(Project.objects.select_related("prd_document"), pk=project_id)

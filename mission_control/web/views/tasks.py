@@ -15,16 +15,17 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from mission_control import documents, tasks, threads
 from mission_control.ids import as_uuid
-from mission_control.models import Run, Task
+from mission_control.models import Activity, Run, Task
 from mission_control.projects import reviews
 from mission_control.runs.admission import admit
 from mission_control.runs.errors import Invalid, NotRunning, Refusal
 from mission_control.runs.lifecycle import stop
-from mission_control.web import transcript
+from mission_control.web import conflicts, transcript
 from mission_control.web.attachments import AttachForm, AttachingMessageForm, keep_files
+from mission_control.web.conflicts import Conflict
 from mission_control.web.forms import RunForm
 from mission_control.web.task_forms import AssignForm, DependForm, EditForm, ReviewForm
-from mission_control.web.task_page import Refused, TaskPage, shown_task
+from mission_control.web.task_page import TEXTS, Refused, TaskPage, shown_task
 from mission_control.web.views import by_script, sees, sees_tasks, show
 from mission_control.web.views.runs import number_in
 
@@ -34,7 +35,10 @@ from mission_control.web.views.runs import number_in
 @sees_tasks
 def task_page(request: HttpRequest, task_id: uuid.UUID) -> HttpResponse:
     """Show one task with the end of its newest run's output, or the stretch of the run that is asked for."""
-    page = _page_of(request, task_id)
+    return _show_page(request, _page_of(request, task_id))
+
+
+def _show_page(request: HttpRequest, page: TaskPage, *, status: int = 200) -> HttpResponse:
     upto = number_in(request, "upto")
     stretch = transcript.tail(page.shown.run, upto=upto) if page.shown else transcript.Stretch()
     context = {
@@ -44,7 +48,7 @@ def task_page(request: HttpRequest, task_id: uuid.UUID) -> HttpResponse:
         "follows": page.follows and upto is None,
         "reads": page.may("view_run"),
     }
-    return show(request, "task.html", context, at="board")
+    return show(request, "task.html", context, at="board", status=status)
 
 
 @require_safe
@@ -129,7 +133,21 @@ def edit_task(request: HttpRequest, task: Task) -> str:
     day = changes.get("due_date")
     if day and task.due_date and task.due_date.date() == day.date():
         del changes["due_date"]  # the day alone is shown: its hour stays
-    tasks.change(task, **changes)
+    if "basis" not in request.POST:
+        tasks.change(task, **changes)
+        return "Saved."
+    told_by = Activity.objects.filter(
+        task=task, type=Activity.Type.TASK_UPDATED, message__startswith="Task updated"
+    )
+    with transaction.atomic():
+        now = conflicts.locked(task, "Task")
+        texts = {name: getattr(now, name) for name in TEXTS}
+        tasks.change(
+            task,
+            **conflicts.changed_only(
+                changes, texts, request.POST["basis"], told_by=told_by, user=_person(request)
+            ),
+        )
     return "Saved."
 
 
@@ -229,11 +247,22 @@ def _person(request: HttpRequest) -> User:
 
 def _refuse(request: HttpRequest, task: Task, refusal: Refusal) -> HttpResponse:
     """Tell what was refused, and the next step. A task that is gone has no parts to show."""
+    if isinstance(refusal, Conflict):
+        return _show_conflict(request, task, refusal)
     refused = Refused.of(refusal)
     if not by_script(request):
         messages.warning(request, str(refused), extra_tags=refused.status)
         return HttpResponseRedirect(reverse("task", args=[task.pk]))
     return _parts(request, task.pk, refused=refused, status=refusal.status)
+
+
+def _show_conflict(request: HttpRequest, task: Task, conflict: Conflict) -> HttpResponse:
+    """Show the form again with what was written in it, and what another wrote meanwhile."""
+    page = _page_of(request, task.pk)
+    page.conflict, page.written = conflict, {name: request.POST.get(name, "") for name in TEXTS}
+    if by_script(request):
+        return render(request, "_task_parts.html", {"page": page, "said": conflict.detail}, status=conflict.status)
+    return _show_page(request, page, status=conflict.status)
 
 
 def _answer(request: HttpRequest, task: Task, *, said: str) -> HttpResponse:
