@@ -81,6 +81,11 @@ def content_of(project: Project, path: str) -> bytes:
     return content
 
 
+def opened_root(project: Project) -> int:
+    """Open the project's own folder; the caller closes it. Raises OSError where there is none yet."""
+    return folders.opened(_root(project), _root(project))
+
+
 def _root(project: Project) -> Path:
     """Return the project's folder, itself not followed should an agent have put a link in its place."""
     return settings.PROJECTS_DIR.resolve() / project.folder.name

@@ -73,7 +73,7 @@ def _projects(text: str) -> list[Hit]:
         "title", "status"
     )
     return [
-        Hit(plain(project.title), f"/projects/{project.pk}", "layers", project.get_status_display())
+        Hit(plain(project.title), reverse("project", args=[project.pk]), "layers", project.get_status_display())
         for project in found[:MOST_OF_A_KIND]
     ]
 
@@ -81,7 +81,7 @@ def _projects(text: str) -> list[Hit]:
 def _agents(text: str) -> list[Hit]:
     found = Agent.objects.filter(Q(name__icontains=text) | Q(role__icontains=text)).only("name", "role")
     return [
-        Hit(plain(agent.name), f"/agents/{agent.pk}", "agent", plain(agent.role)[:40])
+        Hit(plain(agent.name), reverse("agent", args=[agent.pk]), "agent", plain(agent.role)[:40])
         for agent in found[:MOST_OF_A_KIND]
     ]
 
@@ -89,8 +89,8 @@ def _agents(text: str) -> list[Hit]:
 def _actions(user: User | AnonymousUser) -> list[Hit]:
     made = [
         ("mission_control.add_task", Hit("New task", reverse("task-new"), "plus", "N", in_dialog=True)),
-        ("mission_control.add_project", Hit("New project", "/projects/new", "plus")),
-        ("agents.add_agent", Hit("New agent", "/agents/new", "plus")),
+        ("mission_control.add_project", Hit("New project", reverse("project-new"), "plus")),
+        ("agents.add_agent", Hit("New agent", reverse("agent-new"), "plus")),
     ]
     return [hit for permission, hit in made if user.has_perm(permission)]
 
@@ -99,8 +99,8 @@ def _places(user: User | AnonymousUser) -> list[Hit]:
     places = [
         ("mission_control.view_run", Hit("Overview", reverse("overview"), "chart", "G O")),
         ("mission_control.view_task", Hit("Board", reverse("board"), "board", "G B")),
-        ("mission_control.view_project", Hit("Projects", "/projects", "layers", "G P")),
-        ("agents.view_agent", Hit("Agents", "/agents", "agent", "G A")),
+        ("mission_control.view_project", Hit("Projects", reverse("projects"), "layers", "G P")),
+        ("agents.view_agent", Hit("Agents", reverse("agents"), "agent", "G A")),
         ("mission_control.view_activity", Hit("Activity", reverse("activity"), "pulse", "G Y")),
         ("mission_control.view_notification", Hit("Notifications", reverse("notifications"), "bell", "G N")),
         ("", Hit("Password and tokens", reverse("account"), "key")),

@@ -85,6 +85,7 @@ urlpatterns = [
     ),
     path("projects/<uuid:project_id>/files", project_files.folder, name="project-files"),
     path("projects/<uuid:project_id>/file", project_files.file, name="project-file"),
+    path("projects/<uuid:project_id>/archive", project_files.archive, name="project-archive"),
     path("projects/<uuid:project_id>/download", project_files.download, name="project-download"),
     path("agents", agents.agent_list, name="agents"),
     path("agents/new", agents.new_agent, name="agent-new"),

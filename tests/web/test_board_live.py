@@ -176,3 +176,31 @@ def test_a_phone_shows_one_column_and_switches(page, product):
     assert card(page, task, "inbox").is_hidden()
     page.locator(".col-switch label", has_text="Inbox").click()
     card(page, task, "inbox").wait_for()
+
+
+def test_shortcuts_of_a_single_key_are_switched_off_and_on_in_the_help_sheet(page, product):
+    task = product.new_task(title="Quiet")
+    board(page)
+    page.keyboard.press("?")
+    switch = page.get_by_role("dialog", name="Keyboard shortcuts").get_by_label("Use the shortcuts")
+    switch.uncheck()
+    page.keyboard.press("Escape")
+    page.reload()
+    page.locator("#conn[data-conn=live]").wait_for()
+    for key in ("?", "n", "/"):
+        page.keyboard.press(key)
+    page.locator(f"#card-{task} [data-key=title]").focus()
+    page.keyboard.press("m")
+    page.keyboard.press("g")
+    page.keyboard.press("o")
+    assert page.get_by_role("dialog").count() == 0
+    assert page.locator("#card-menu:popover-open").count() == 0
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Control+k")
+    page.get_by_role("combobox", name="Search").wait_for()
+    assert page.url == f"{product.url}/"
+    page.goto("/keys")
+    page.locator("main").get_by_label("Use the shortcuts").check()
+    page.keyboard.press("g")
+    page.keyboard.press("o")
+    page.wait_for_url("**/overview")

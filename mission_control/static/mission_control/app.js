@@ -4,6 +4,7 @@
    And, gathered for a quarter of a second, `mc:task`, `mc:task:ID`, `mc:project`, `mc:project:ID`, `mc:run`,
    `mc:capacity`, `mc:activity` on the body wake the fragments that name them in `hx-trigger`. `mc:anew` does after
    the connection was lost, when what happened meanwhile was told to nobody here. */
+import "./keys.js";
 import { byId, fetchFragment, localise, openDialog, parse, say, tick, tickSlowly, toast } from "./page.js";
 import { openPalette } from "./palette.js";
 import { Socket, reconnectAll, showConnection, sockets } from "./socket.js";
@@ -113,37 +114,6 @@ document.addEventListener("click", (event) => {
   else openDialog(link.href);
 });
 
-// ── Keys ─────────────────────────────────────────────────────────────
-const PLACES = { o: "/overview", b: "/", p: "/projects", a: "/agents", y: "/activity", n: "/notifications" };
-let goneAt = 0;
-
-document.addEventListener("keydown", (event) => {
-  if (event.key === "Escape") closeMenus(event);
-  if ((event.ctrlKey || event.metaKey) && !event.shiftKey && !event.altKey && event.key.toLowerCase() === "k") {
-    event.preventDefault();
-    return openPalette();
-  }
-  if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
-  if (document.querySelector("dialog[open]") || event.target.closest("input, select, textarea, [contenteditable]")) return;
-  const key = event.key.toLowerCase();
-  if (Date.now() - goneAt < 1500 && PLACES[key]) return location.assign(PLACES[key]);
-  goneAt = key === "g" ? Date.now() : 0;
-  if (event.key === "?") byId("keys").showModal();
-  else if (key === "n" && byId("new-task")) openDialog(byId("new-task").href);
-  else if (key === "n") openDialog("/tasks/new");
-  else if (key === "/") (byId("q") ? byId("q").focus() : openPalette());
-  else return;
-  event.preventDefault();
-});
-
-function closeMenus(event) {
-  const menu = event.target.closest?.("details.menu[open]") ?? document.querySelector("details.menu[open]");
-  if (!menu) return;
-  menu.open = false;
-  menu.querySelector("summary").focus();
-  event.preventDefault();
-}
-
 // ── htmx: times of what it put in, and failures said aloud ───────────
 document.body.addEventListener("htmx:afterSwap", (event) => {
   localise(event.detail.elt ?? document);
@@ -161,7 +131,7 @@ document.body.addEventListener("htmx:sendError", (event) => {
 });
 document.body.addEventListener("htmx:beforeSwap", (event) => {
   // The session has ended: what came is the login, not a fragment.
-  if (new URL(event.detail.xhr.responseURL || location.href).pathname === "/login") {
+  if (new URL(event.detail.xhr.responseURL || location.href).pathname === document.body.dataset.login) {
     event.detail.shouldSwap = false;
     location.reload();
   }
@@ -201,7 +171,7 @@ function ring() {
   const count = Number.parseInt(byId("bell")?.textContent, 10) || 0;
   if (count > rung && document.hidden && "Notification" in window && Notification.permission === "granted") {
     const told = new Notification("Mission Control", { body: `${count} waiting for you`, tag: "mission-control" });
-    told.addEventListener("click", () => { window.focus(); location.assign("/notifications"); });
+    told.addEventListener("click", () => { window.focus(); location.assign(byId("bell").href); });
   }
   if (count > rung) say(`${count} notifications.`);
   rung = count;

@@ -1,4 +1,5 @@
 /* The board: what the server tells, the filters, the keys. Its cards, slots, menus and their order have files. */
+import { areOn } from "./keys.js";
 import { byId, parse } from "./page.js";
 import { change, query, redraw } from "./board_cards.js";
 import { openMenu } from "./board_menu.js";
@@ -64,7 +65,7 @@ document.addEventListener("keydown", (event) => {
   }
   const next = { ArrowDown: () => beside(card, 1), ArrowUp: () => beside(card, -1), ArrowRight: () => across(card, 1), ArrowLeft: () => across(card, -1) }[event.key];
   if (next) next()?.querySelector("[data-key=title]")?.focus();
-  else if (event.key === "." || event.key.toLowerCase() === "m") openMenu(card.querySelector("[data-menu]"), event.key === "." ? undefined : "[name=to]");
+  else if (areOn() && (event.key === "." || event.key.toLowerCase() === "m")) openMenu(card.querySelector("[data-menu]"), event.key === "." ? undefined : "[name=to]");
   else if (event.key === " " && event.target.matches("[data-menu]")) openMenu(event.target);
   else return;
   event.preventDefault();

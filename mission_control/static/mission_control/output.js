@@ -62,7 +62,7 @@ export function catchUp() {
 // ── Reading ──────────────────────────────────────────────────────────
 async function stretch(query) {
   const [mine, began] = [generation, performance.now()];
-  const response = await fetchFragment(`/runs/${at.run}/output${query}`);
+  const response = await fetchFragment(`${byId("output").dataset.url}${query}`);
   if (!response.ok) return null;
   const part = parse(await response.text()).querySelector("ol");
   if (mine !== generation || part?.dataset.run !== at.run) return null; // another run is shown meanwhile

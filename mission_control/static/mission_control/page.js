@@ -4,7 +4,7 @@ export const byId = (id) => document.getElementById(id);
 export async function fetchFragment(url, options = {}) {
   const response = await fetch(url, { ...options, headers: { "X-Fragment": "1", ...options.headers }, cache: "no-store" });
   // The session has ended: the page leads to the login.
-  if (response.redirected && new URL(response.url).pathname === "/login") location.reload();
+  if (response.redirected && new URL(response.url).pathname === document.body.dataset.login) location.reload();
   return response;
 }
 

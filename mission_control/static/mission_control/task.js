@@ -16,7 +16,7 @@ let asked = 0;
 async function refresh() {
   const mine = ++asked;
   try {
-    const response = await fetchFragment(`/tasks/${task}/parts${location.search}`, FRAGMENT);
+    const response = await fetchFragment(`${page.dataset.partsUrl}${location.search}`, FRAGMENT);
     if (response.status === 404) return location.reload(); // deleted meanwhile: the server's page says so
     if (response.ok && mine === asked) take(parse(await response.text()), { keepNotice: true });
   } catch {
@@ -88,7 +88,7 @@ function keepChoices(old, part) {
 
 async function showNewest() {
   try {
-    const response = await fetchFragment(`/tasks/${task}`, { headers: { "X-Fragment": "page" } });
+    const response = await fetchFragment(page.dataset.url, { headers: { "X-Fragment": "page" } });
     const fresh = parse(await response.text()).querySelector("#output");
     if (!response.ok || !fresh) return;
     localise(fresh);

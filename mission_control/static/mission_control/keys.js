@@ -1,0 +1,63 @@
+/* Shortcuts. Those of a single key can be switched off in the help sheet, for this browser: who dictates to it, or
+   whose hand rests on the keys, would set them off (WCAG 2.1.4). */
+import { byId, openDialog } from "./page.js";
+import { openPalette } from "./palette.js";
+
+const SWITCH = "mc-keys";
+
+/** Tell whether shortcuts of a single key act. */
+export function areOn() {
+  try {
+    return localStorage.getItem(SWITCH) !== "off";
+  } catch {
+    return true; // a browser that keeps nothing
+  }
+}
+
+function showSwitch() {
+  for (const box of document.querySelectorAll("[data-keys-switch]")) {
+    box.checked = areOn();
+    box.closest("label").hidden = false;
+  }
+}
+
+document.addEventListener("change", ({ target }) => {
+  if (!target.matches("[data-keys-switch]")) return;
+  try {
+    localStorage.setItem(SWITCH, target.checked ? "on" : "off");
+  } finally {
+    showSwitch();
+  }
+});
+addEventListener("storage", showSwitch);
+showSwitch();
+
+const place = (key) => document.querySelector(`[data-go="${CSS.escape(key)}"]`);
+const newTask = () => byId("new-task")?.href ?? document.body.dataset.newTask;
+let goneAt = 0;
+
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape") closeMenus(event);
+  if ((event.ctrlKey || event.metaKey) && !event.shiftKey && !event.altKey && event.key.toLowerCase() === "k") {
+    event.preventDefault();
+    return openPalette();
+  }
+  if (!areOn() || event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
+  if (document.querySelector("dialog[open]") || event.target.closest("input, select, textarea, [contenteditable]")) return;
+  const key = event.key.toLowerCase();
+  if (Date.now() - goneAt < 1500 && place(key)) return location.assign(place(key).href);
+  goneAt = key === "g" ? Date.now() : 0;
+  if (event.key === "?") byId("keys").showModal();
+  else if (key === "n" && newTask()) openDialog(newTask());
+  else if (key === "/") (byId("q") ? byId("q").focus() : openPalette());
+  else return;
+  event.preventDefault();
+});
+
+function closeMenus(event) {
+  const menu = event.target.closest?.("details.menu[open]") ?? document.querySelector("details.menu[open]");
+  if (!menu) return;
+  menu.open = false;
+  menu.querySelector("summary").focus();
+  event.preventDefault();
+}
