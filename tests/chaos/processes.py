@@ -82,7 +82,7 @@ class Family(Up):
 
     def await_gone(self, names: Iterable[str]) -> None:
         wait_until(
-            lambda: not any(started(int(name.partition("-")[0])) == int(name.partition("-")[2]) for name in names),
+            lambda: not any(map(is_there, names)),
             seconds=END_SECONDS,
             what="the end of what was killed, and of what it had started",
         )
@@ -104,6 +104,12 @@ def started(pid: int) -> int:
     except OSError:
         return 0
     return 0 if fields[0] in "ZX" else int(fields[19])
+
+
+def is_there(name: str) -> bool:
+    """Tell whether a process still runs. One that had ended before it was named never did: it has no start."""
+    pid, _, start = name.partition("-")
+    return start != "0" and started(int(pid)) == int(start)
 
 
 def name_of(pid: int) -> str:
