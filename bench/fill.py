@@ -28,6 +28,7 @@ from mission_control.models import (  # noqa: E402
     Run,
     RunEvent,
     Task,
+    UsageRecord,
 )
 
 TASKS_AT_ONCE = 1_000
@@ -54,6 +55,7 @@ ORDER = [
     Task,
     Assignment,
     Run,
+    UsageRecord,
     RunEvent,
     Deliverable,
     DeliverableVersion,
@@ -146,6 +148,7 @@ class Filling:
         )
         task.last_run, task.started_at = run, at
         yield run
+        yield UsageRecord.of(run)
         kind = Notification.Type.RUN_FAILED if failed else Notification.Type.RUN_COMPLETED
         yield self.notification(kind, f"{agent.name} ended '{task.title}'", task, at, None)
         for event in events:

@@ -1,5 +1,7 @@
 """What runs took: sums of tokens and cost over the runs that ended, made by the database.
 
+Runs that went with their task or project count as well; what is gone of them is null.
+
 What a run does not know is left out of a sum; where no run knows it, the sum is not known either. Beside the sums
 stands how many runs knew.
 """
@@ -13,7 +15,7 @@ from django.db.models import Count, F, Model, QuerySet, Sum, UUIDField, Value
 from django.db.models.functions import Coalesce, NullIf, TruncDate
 
 from agents.models import Agent
-from mission_control.models import Project, Run, Task
+from mission_control.models import Project, Task, UsageRecord
 from mission_control.runs.limits import dollars
 
 
@@ -54,12 +56,12 @@ SUMS = {
 PREFIX = re.compile("^(?:sum|key)_of_")  # nothing may have the name of the column that it is made of
 
 
-def worked() -> QuerySet[Run]:
-    """Return the runs that took anything: begun, and ended."""
-    return Run.objects.filter(finished_at__isnull=False, started_at__isnull=False).order_by()
+def worked() -> QuerySet[UsageRecord]:
+    """Return what the runs took that took anything: begun, and ended."""
+    return UsageRecord.objects.order_by()
 
 
-def sums(runs: QuerySet[Run], *, by: Sequence[str]) -> QuerySet[Any, Any]:
+def sums(runs: QuerySet[UsageRecord], *, by: Sequence[str]) -> QuerySet[Any, Any]:
     """Return a row for each group of these runs: newest day first, then what cost the most."""
     keys = {f"key_of_{name}": expression for name, expression in (GROUPS[group] for group in by)}
     days = [F("key_of_day").desc()] if "day" in by else []
@@ -85,7 +87,7 @@ def _row(row: dict[str, Any]) -> dict[str, Any]:
     return {PREFIX.sub("", name): value for name, value in row.items()}
 
 
-def told(runs: QuerySet[Run]) -> str:
+def told(runs: QuerySet[UsageRecord]) -> str:
     """Return in words what these runs took together: one query."""
     row = _row(runs.order_by().aggregate(**SUMS))
     tokens = [

@@ -19,7 +19,9 @@ def to_columns(apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:
 
 
 def to_json(apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:
-    known = models.Q(input_tokens__isnull=False) | models.Q(cost_usd__isnull=False) | ~models.Q(model="")
+    known = ~models.Q(model="")
+    for column in ("input_tokens", "output_tokens", "cost_usd"):
+        known |= models.Q(**{f"{column}__isnull": False})
     rows = apps.get_model("mission_control", "Run").objects.filter(known).only("pk", *COLUMNS)
     _change(rows, _write, ["usage"])
 

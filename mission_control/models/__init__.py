@@ -8,6 +8,7 @@ from mission_control.models.project import Project
 from mission_control.models.review import Review
 from mission_control.models.run import Run, RunEvent
 from mission_control.models.task import Assignment, Task
+from mission_control.models.usage import UsageRecord
 from mission_control.models.worker import WorkerGroup
 
 __all__ = [
@@ -24,5 +25,6 @@ __all__ = [
     "Run",
     "RunEvent",
     "Task",
+    "UsageRecord",
     "WorkerGroup",
 ]

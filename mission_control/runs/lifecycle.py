@@ -22,7 +22,7 @@ from mission_control import notifications
 from mission_control.broadcast import publish_run
 from mission_control.broker import enqueue
 from mission_control.feed import note
-from mission_control.models import Activity, Notification, Run, Task
+from mission_control.models import Activity, Notification, Run, Task, UsageRecord
 from mission_control.models.run import usage_columns
 from mission_control.models.task import UNPLACED
 from mission_control.runs import events
@@ -276,6 +276,8 @@ def _settle(
     output = events.output_of(run_id)
     Run.objects.filter(pk=run_id).update(output=output)
     run = Run.objects.select_related("task", "agent").get(pk=run_id)
+    if run.started_at is not None:
+        UsageRecord.of(run).save(force_insert=True)
     if outcome == Status.COMPLETED and run.task is not None:
         hand_in(run, output)
     if outcome == Status.COMPLETED and write is not None:

@@ -1,15 +1,18 @@
 """What runs took: in a run, in sums by whatever they are asked for, in the admin."""
 
+import uuid
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
+from django.db.models import Q
 from django.test import Client
 
 from mission_control import usage
-from mission_control.models import Run
+from mission_control.models import Run, UsageRecord
+from mission_control.runs.lifecycle import finish
 from mission_control.runs.limits import dollars
 from tests import make
 from tests.api.answers import assert_names
@@ -23,6 +26,8 @@ def ended(of=None, by=None, *, at=NOON, **took) -> Run:
     run = make.run(of or make.task(), by or make.agent())
     changes = {"status": "completed", "finished_at": at, "started_at": at - timedelta(seconds=9), "slot": None}
     Run.objects.filter(pk=run.pk).update(**changes, **took)
+    run.refresh_from_db()
+    UsageRecord.of(run).save()
     return run
 
 
@@ -137,11 +142,33 @@ def test_what_cannot_be_asked_for_is_refused_by_its_name(api, name, value):
 
 
 def test_runs_that_have_not_begun_or_not_ended_took_nothing_yet(api):
-    make.run()
-    never_begun = ended()
-    Run.objects.filter(pk=never_begun.pk).update(started_at=None)
-
+    begun, waiting = make.run(), make.run()
+    Run.objects.filter(pk=begun.pk).update(status="running", claim_token=uuid.uuid4(), started_at=NOON)
     assert asked(api) == []
+
+    assert finish(waiting.pk, Run.Status.STOPPED, guard=Q())
+    assert asked(api) == []
+    assert finish(begun.pk, Run.Status.ERROR, guard=Q(), usage={"model": "m", "input_tokens": 5})
+    [row] = asked(api, group_by="model")
+    assert (row["model"], row["runs"], row["input_tokens"], row["cost_usd"]) == ("m", 1, 5, None)
+
+
+@pytest.mark.parametrize("gone", ["tasks", "projects"])
+def test_what_was_spent_stays_spent_when_its_task_or_project_is_deleted(api, gone):
+    ada, project = make.agent(name="Ada"), make.project()
+    task = make.task(project=project)
+    for run in (ended(task, ada, input_tokens=5, cost_usd="1"), ended(make.task(), ada, cost_usd="2")):
+        assert Run.objects.filter(pk=run.pk).exists()
+    before = {group: asked(api, group_by=group) for group in ("day", "agent", "model")}
+
+    assert api.delete(f"{gone}/{task.pk if gone == 'tasks' else project.pk}").status_code in {200, 204}
+
+    assert Run.objects.count() == 1
+    assert {group: asked(api, group_by=group) for group in before} == before
+    told = {row["task_title"]: row["cost_usd"] for row in asked(api, group_by="task")}
+    assert told[None] == 1.0 and len(told) == 2
+    by_project = {row["project_id"]: row["cost_usd"] for row in asked(api, group_by="project")}
+    assert by_project == ({str(project.pk): 1.0, None: 2.0} if gone == "tasks" else {None: 3.0})
 
 
 def test_the_runs_of_deleted_agents_are_one_row(api):
@@ -172,7 +199,7 @@ def test_whoever_may_not_see_runs_sees_no_sums(api):
 @pytest.mark.parametrize("group", usage.GROUPS)
 def test_sums_are_made_in_an_index_alone(group):
     plan = usage.sums(usage.worked().filter(finished_at__gte=NOON), by=[group]).explain()
-    assert "USING COVERING INDEX run_usage (finished_at>?)" in plan
+    assert "USING COVERING INDEX usage_sums (finished_at>?)" in plan
 
 
 # ---------------------------------------------------------------- an agent's limits
@@ -212,22 +239,48 @@ def test_money_is_written_in_cents_and_of_little_nothing_is_lost():
 
 
 # ---------------------------------------------------------------- from the time before there were columns
-@pytest.mark.django_db(transaction=True)
-def test_what_earlier_versions_kept_is_moved_into_the_columns_and_back():
-    make.limit(5)
-    keys = [make.run().pk for _ in range(3)]
-    whole = {"model": "m", "input_tokens": 7, "output_tokens": 8, "cost_usd": 0.125}
-    executor = MigrationExecutor(connection)
-    newest = executor.loader.graph.leaf_nodes()
-    try:
-        before = executor.migrate([("mission_control", "0009_review_reminders")]).apps
-        rows = before.get_model("mission_control", "Run").objects
-        rows.filter(pk=keys[0]).update(usage=whole)
-        rows.filter(pk=keys[1]).update(usage={"model": None, "input_tokens": -1, "cost_usd": "much"})
-    finally:
-        executor = MigrationExecutor(connection)
-        executor.migrate(newest)
+@pytest.fixture
+def migrated_to(transactional_db):
+    """Return what migrates to a state and returns its apps; the newest is restored in the end."""
+    newest = MigrationExecutor(connection).loader.graph.leaf_nodes()
 
-    runs = Run.objects.in_bulk(keys)
-    assert runs[keys[0]].usage == whole
-    assert runs[keys[1]].usage == runs[keys[2]].usage == {"model": None, **UNKNOWN}
+    def migrate(name: str):
+        return MigrationExecutor(connection).migrate([("mission_control", name)]).apps
+
+    yield migrate
+    MigrationExecutor(connection).migrate(newest)
+
+
+def test_what_earlier_versions_kept_is_moved_into_the_columns_and_back(migrated_to):
+    make.limit(5)
+    keys = [make.run().pk for _ in range(4)]
+    whole = {"model": "m", "input_tokens": 7, "output_tokens": 8, "cost_usd": 0.125}
+    written = {"model": None, "input_tokens": None, "output_tokens": 9, "cost_usd": None}
+
+    rows = migrated_to("0009_review_reminders").get_model("mission_control", "Run").objects
+    rows.filter(pk=keys[0]).update(usage=whole)
+    rows.filter(pk=keys[1]).update(usage={"model": None, "input_tokens": -1, "cost_usd": "much"})
+    rows.filter(pk=keys[3]).update(usage={"output_tokens": 9})
+    rows = migrated_to("0010_usage_columns").get_model("mission_control", "Run").objects
+    columns = {row.pop("pk"): row for row in rows.values("pk", *whole)}
+    assert columns[keys[0]] == {**whole, "cost_usd": Decimal("0.125")}
+    assert columns[keys[1]] == columns[keys[2]] == {"model": "", **UNKNOWN}
+    assert columns[keys[3]] == {**written, "model": ""}
+
+    rows = migrated_to("0009_review_reminders").get_model("mission_control", "Run").objects
+    kept = dict(rows.values_list("pk", "usage"))
+    assert kept == {keys[0]: whole, keys[1]: {}, keys[2]: {}, keys[3]: written}
+
+
+def test_what_runs_took_before_there_were_records_is_recorded(migrated_to):
+    old, unstarted = ended(make.task(), cost_usd="0.125", input_tokens=7), ended()
+    Run.objects.filter(pk=unstarted.pk).update(started_at=None)
+    make.run()
+
+    migrated_to("0010_usage_columns")
+    records = migrated_to("0012_usage_records").get_model("mission_control", "UsageRecord").objects
+    [row] = records.values("run_id", "finished_at", "agent", "task", "model", "input_tokens", "cost_usd")
+    assert row == {
+        "run_id": old.pk, "finished_at": NOON, "agent": old.agent_id, "task": old.task_id,
+        "model": "", "input_tokens": 7, "cost_usd": Decimal("0.125"),
+    }  # fmt: skip

@@ -16,6 +16,7 @@ class UsageViews(ObjectViews):
 
     queryset = usage.worked()
     filterset_class = UsageFilter
+    action_permissions = dict.fromkeys(("list", "metadata"), ["mission_control.view_run"])
     noun, one, many, reader = "Usage", "usage", "usage", UsageReader
 
     def paginate_queryset(self, queryset: QuerySet[Any] | Sequence[Any]) -> list[Any]:
