@@ -23,7 +23,7 @@ from bench.machine import describe
 from bench.projects import projects
 from bench.report import Report
 from bench.requests import limit, requests
-from bench.running import running, warm_up
+from bench.running import running, used, warm_up
 from bench.scale import QUICK, Scale
 
 Measurement = Callable[[MeasuredProduct, Scale], Iterator[tuple[str, float]]]
@@ -109,6 +109,7 @@ class Bench:
                 for name in self.given.only:
                     say(f"{installation}: round {number}, {name}")
                     self.measure_one(installation, number, name, product, samples)
+                self.report.used[str(installation)] = used(product)  # its data stay: the last round's is of all
         except FAILURES as error:
             self.fail(installation, number, "the product", error)
 
@@ -143,6 +144,7 @@ class Bench:
             "machine": self.report.machine,
             "scale": asdict(self.scale),
             "failures": self.report.failures,
+            "usage": self.report.used,
             "values": values,
         }
 

@@ -4,10 +4,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from statistics import median
+from typing import Any
 
 from bench.figures import CPU, FAULTS, FIGURES, Figure, Samples
 
 MISSED = "✗"
+UNKNOWN = "unknown"
 Results = Mapping[tuple[str, int], Samples]  # by profile and size
 
 LEGEND = f"""\
@@ -23,15 +25,29 @@ class Report:
     sizes: Sequence[int]
     results: Results
     failures: list[str] = field(default_factory=list)
+    used: dict[str, list[dict[str, Any]]] = field(default_factory=dict)  # by installation: sums as of GET /usage
 
     def text(self) -> str:
         parts = ["# Mission Control, measured", self.head()]
         for theme, figures in groupby(FIGURES, key=lambda figure: figure.theme):
             if rows := [row for figure in figures for row in self.rows(figure)]:
                 parts.append(f"## {theme}\n\n" + table(without_empty([self.columns(), *rows])))
+        if self.used:
+            parts.append("## What the runs took\n\n" + table(self.usage()))
         if self.failures:
             parts.append("## Not measured\n\n" + "\n".join(f"- {MISSED} {failure}" for failure in self.failures))
         return "\n\n".join(parts) + "\n"
+
+    def usage(self) -> list[list[str]]:
+        """Return tokens and cost as the product counts them, and of how many runs; unknown is unknown, never 0."""
+        names = ["runs", "counted_runs", "input_tokens", "output_tokens", "priced_runs", "cost_usd"]
+        heads = ["runs", "of known tokens", "tokens in", "tokens out", "of known cost", "cost (USD)"]
+        rows = [
+            [where, sums["model"] or UNKNOWN, *(known(sums[name]) for name in names)]
+            for where, all_sums in self.used.items()
+            for sums in all_sums
+        ]
+        return [["installation", "model", *heads], *rows]
 
     @property
     def rounds(self) -> int:
@@ -111,6 +127,13 @@ def table(rows: Sequence[Sequence[str]]) -> str:
 
 def ratio(one: float | None, other: float | None) -> str:
     return f"{one / other:.2f}" if one is not None and other else ""
+
+
+def known(value: float | None) -> str:
+    """Write an amount of tokens, runs or dollars."""
+    if value is None:
+        return UNKNOWN
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.4f}"
 
 
 def number(value: float) -> str:

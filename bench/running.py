@@ -2,6 +2,8 @@
 
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
 
 from bench.audience import Audience
 from bench.client import Client
@@ -23,6 +25,14 @@ def warm_up(product: MeasuredProduct, scale: Scale) -> None:
             client.call("GET", "/tasks")
             client.call("GET", f"/tasks/{tasks[0]}")
             audience.await_end(runs)
+
+
+def used(product: MeasuredProduct) -> list[dict[str, Any]]:
+    """Return what the product says that the runs of today took, by model: its own word of tokens and cost."""
+    today = datetime.now(UTC).date().isoformat()
+    with Client(product) as client:
+        sums: list[dict[str, Any]] = client.call("GET", f"/usage?group_by=model&from={today}").json()["usage"]
+        return sums
 
 
 def running(product: MeasuredProduct, scale: Scale) -> Iterator[tuple[str, float]]:

@@ -70,15 +70,21 @@ class TransientError(BackendError):
 
     The call is made again after a pause, of `retry_after_seconds` where the other side named a time, but only if
     the agent had said and done nothing yet. `safe_to_retry`: even then, for a new call goes on where this one
-    broke off, and repeats nothing.
+    broke off, and repeats nothing. `most_retries`: more would only keep people waiting for the reason.
     """
 
     def __init__(
-        self, message: str, *, retry_after_seconds: float | None = None, safe_to_retry: bool = False
+        self,
+        message: str,
+        *,
+        retry_after_seconds: float | None = None,
+        safe_to_retry: bool = False,
+        most_retries: int | None = None,
     ) -> None:
         super().__init__(message)
         self.retry_after_seconds = retry_after_seconds
         self.safe_to_retry = safe_to_retry
+        self.most_retries = most_retries
 
 
 class Backend(ABC):

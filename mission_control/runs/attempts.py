@@ -23,10 +23,18 @@ class Patience:
     retries: int
     pause_seconds: float
 
+    def retries_of(self, failure: TransientError) -> int:
+        """Return how often a call that failed so is made again."""
+        return self.retries if failure.most_retries is None else min(self.retries, failure.most_retries)
+
     def pause(self, failure: TransientError, *, failures: int, begun: bool) -> float | None:
         """Return how many seconds to wait after so many failures; None when it is not tried again."""
         asked = failure.retry_after_seconds or 0.0
-        if failures > self.retries or (begun and not failure.safe_to_retry) or asked > LONGEST_PAUSE_SECONDS:
+        if (
+            failures > self.retries_of(failure)
+            or (begun and not failure.safe_to_retry)
+            or asked > LONGEST_PAUSE_SECONDS
+        ):
             return None
         pause = min(max(self.pause_seconds * GROWTH ** (failures - 1), asked), LONGEST_PAUSE_SECONDS)
         return pause * (1 + random.uniform(0, JITTER))  # noqa: S311 - no secret
@@ -56,7 +64,7 @@ async def attempts(call: Callable[[], AsyncGenerator[Any, None]], patience: Pati
                 raise BackendError(f"Tried {failures} times. {failure}") from failure
             if pause is None:
                 raise
-            notice = _notice(failure, pause, attempt=failures + 1, most=patience.retries + 1)
+            notice = _notice(failure, pause, attempt=failures + 1, most=patience.retries_of(failure) + 1)
         yield notice
         await asyncio.sleep(pause)
 
@@ -67,5 +75,6 @@ def _is_output(item: Any) -> bool:
 
 def _notice(failure: TransientError, pause: float, *, attempt: int, most: int) -> BackendEvent:
     why = shown_error(str(failure)).rstrip(".") or "The agent failed"
-    told = f"{why}. Trying again in {round(pause, 1):g} s (attempt {attempt} of {most})"
+    stop = "" if why.endswith(("?", "!")) else "."
+    told = f"{why}{stop} Trying again in {round(pause, 1):g} s (attempt {attempt} of {most})"
     return BackendEvent(EventType.STATUS, told, {"attempt": attempt, "attempts": most, "pause_seconds": pause})

@@ -1,5 +1,7 @@
 """A call of an agent that failed for a reason that passes is made again, and nothing is done twice."""
 
+import socket
+
 import pytest
 
 from agents.backends.base import TransientError, Usage
@@ -62,6 +64,34 @@ def test_after_the_last_attempt_the_run_fails_and_says_how_often_it_was_tried(ta
 
     assert (run.status, calls(run)) == (Status.ERROR, 4)
     assert run.error == "Tried 4 times. Too many requests (HTTP 429)"
+
+
+def test_where_nobody_is_there_it_is_tried_once_more_only(task):
+    run = carried_out(task, flaky(*[{"most_retries": 1}] * 9))
+
+    assert (run.status, calls(run)) == (Status.ERROR, 2)
+    assert run.error == "Tried 2 times. Too many requests (HTTP 429)"
+    [(_, notice)] = said(run)
+    assert notice.endswith("(attempt 2 of 2)")
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "localhost:1", "nobody.invalid"])
+def test_an_address_without_a_server_is_soon_told_and_each_attempt_at_once(task, settings, address):
+    if address == "nobody.invalid":
+        with pytest.raises(socket.gaierror) as refused:
+            socket.getaddrinfo(address, 80)
+        if refused.value.errno == socket.EAI_AGAIN:
+            pytest.skip("no name server answers here, which may pass")
+    settings.MISSION_CONTROL_BACKENDS = {}
+    options = {"model": "m", "base_url": f"http://{address}/v1"}
+    run = carried_out(task, make.agent(backend="pydantic_ai", backend_options=options))
+
+    reason = f"The server at {address} cannot be reached. Is it running, and is the address right?"
+    assert (run.status, run.error) == (Status.ERROR, f"Tried 2 times. {reason}")
+    [(kind, notice)] = said(run)
+    assert kind == "status" and notice.startswith(f"{reason} Trying again in 0.")
+    told, ended = run.events.filter(seq__in=(2, 3)).values_list("timestamp", flat=True)
+    assert (ended - told).total_seconds() >= settings.RETRY_SECONDS  # the notice was stored before the pause
 
 
 def test_without_retries_the_error_is_as_it_was(task, settings):

@@ -1,5 +1,6 @@
 """What went wrong with a request, in words for people."""
 
+import socket
 from typing import Any
 
 from agents.backends.base import BackendError, TransientError
@@ -8,6 +9,7 @@ from agents.backends.pydantic_ai.endpoints import PROVIDERS, Endpoint
 from agents.redaction import shown_error
 
 WORDS_OF_PROVIDER_CHARS = 100
+RETRIES_OF_NOBODY = 1
 
 
 def explained(error: Exception, endpoint: Endpoint) -> BackendError:
@@ -21,7 +23,17 @@ def explained(error: Exception, endpoint: Endpoint) -> BackendError:
     broke_off = isinstance(error, failure.ModelAPIError) and "finish_reason" in error.message
     # Who was silent for as long as a request may take is not asked again and again.
     passes = isinstance(error, passing) and not isinstance(error, failure.ModelTimeoutError)
+    if passes and _is_nobody_there(error):
+        return TransientError(message, most_retries=RETRIES_OF_NOBODY)
     return TransientError(message) if passes or broke_off else BackendError(message)
+
+
+def _is_nobody_there(error: BaseException) -> bool:
+    """Say whether the address has no server: nothing listens, or no such name. One that starts is soon there."""
+    cause = error.__cause__ or error.__context__
+    if isinstance(cause, socket.gaierror):
+        return cause.errno != socket.EAI_AGAIN  # which is the name server's own trouble
+    return isinstance(cause, ConnectionRefusedError) or (cause is not None and _is_nobody_there(cause))
 
 
 def _explain(error: Exception, endpoint: Endpoint) -> str:  # noqa: C901 - a table: a case for each failure

@@ -16,7 +16,7 @@ class UsageViews(ObjectViews):
 
     queryset = usage.worked()
     filterset_class = UsageFilter
-    action_permissions = dict.fromkeys(("list", "metadata"), ["mission_control.view_run"])
+    action_permissions = {name: ["mission_control.view_run"] for name in ("list", "metadata")}
     noun, one, many, reader = "Usage", "usage", "usage", UsageReader
 
     def paginate_queryset(self, queryset: QuerySet[Any] | Sequence[Any]) -> list[Any]:
