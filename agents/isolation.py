@@ -89,6 +89,19 @@ def user_problem(name: str) -> str | None:
     return _tried([*_through(name), PYTHON, "-c", ""], f"programs cannot be run as {name[:32]}{advice}")
 
 
+def folder_problem(how: str, folder: Path) -> str | None:
+    """Return why a program could not work in the folder when it runs apart like that, None when it could."""
+    if not how.startswith("user:"):
+        return None  # it is the server's own user, whose folder it is
+    name = how.removeprefix("user:")
+    look = "import os, sys; sys.exit(not os.access(sys.argv[1], os.R_OK | os.W_OK | os.X_OK))"
+    advice = "see `setfacl` in docs/backends/command.md"
+    failure = (
+        f"the user {name[:32]} cannot work in the folders of the projects, which are closed to others: {advice}"
+    )
+    return _tried([*_through(name), PYTHON, "-c", look, str(folder)], failure)
+
+
 def _tried(command: Sequence[str], failure: str) -> str | None:
     try:
         ran = subprocess.run(  # noqa: S603 - our own words

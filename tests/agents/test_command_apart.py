@@ -6,9 +6,11 @@ import pwd
 import shutil
 import sys
 import tempfile
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from django.core.management import call_command
 
 from agents import isolation
 from agents.backends.command import Command
@@ -189,6 +191,33 @@ async def test_a_program_runs_as_another_user(settings):
         settings.MISSION_CONTROL_COMMANDS = {"mine": {"argv": [*argv[:2], "family"]}}
         said, seconds = await cancelled_after_a_word(folder / "work")
         assert seconds < 2.0 and not [pid for pid in said.split() if is_alive(int(pid))]
+
+
+async def test_a_folder_that_is_closed_to_the_other_user_is_told_before_anything_is_started(settings, tmp_path):
+    if os.getuid() != 0:
+        lack("only root can run programs as another user without sudo")
+    settings.AGENT_ISOLATION = "user:nobody"
+    tmp_path.chmod(0o700)
+    settings.MISSION_CONTROL_COMMANDS = {"mine": {"argv": ["/usr/bin/python3", "-c", "print('ran')"]}}
+    why = "the user nobody cannot work in the folders of the projects, which are closed to others"
+
+    seen = await heard(tmp_path, command="mine")
+    assert seen.error.startswith(f"Agents are to run apart, and cannot: {why}") and seen.events == []
+
+
+def test_check_agents_tells_that_the_projects_are_closed_to_the_other_user(settings, tmp_path, db):
+    if os.getuid() != 0:
+        lack("only root can run programs as another user without sudo")
+    settings.AGENT_ISOLATION = "user:nobody"
+    settings.PROJECTS_DIR = tmp_path / "projects"
+    settings.PROJECTS_DIR.mkdir(mode=0o700)
+    out = StringIO()
+    call_command("check_agents", stdout=out)
+    assert "ok programs of agents run apart, by user:nobody" in out.getvalue()
+    assert "no the folders of the projects: the user nobody cannot work in" in out.getvalue()
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o777)
+        assert isolation.folder_problem("user:nobody", Path(name)) is None
 
 
 def pids() -> list[str]:

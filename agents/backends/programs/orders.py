@@ -43,9 +43,11 @@ class Prompt:
 
 def order_of(definition: Definition, argv: Sequence[str], workdir: Path, prompt: Prompt) -> Order:
     """Put together what to start, how, and what it sees. Raises BackendError."""
-    environment = environment_of(definition)
+    how, environment = how_apart(), environment_of(definition)
+    if problem := isolation.folder_problem(how, workdir):
+        raise BackendError(f"Agents are to run apart, and cannot: {problem}")
     sight = _sight(definition, argv[0], workdir, environment)
-    start = isolation.apart(how_apart(), argv, sight, environment)
+    start = isolation.apart(how, argv, sight, environment)
     return Order(
         argv=start.argv,
         environment={**environment, **start.environment},

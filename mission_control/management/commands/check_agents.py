@@ -55,6 +55,8 @@ class Command(BaseCommand):
             return
         if how != "none":
             self.tell(f"programs of agents run apart, by {how}", None)
+            if problem := isolation.folder_problem(how, settings.PROJECTS_DIR):
+                self.tell("the folders of the projects", problem)
             return
         why = f" ({isolation.bubblewrap_problem()})" if wish == "auto" else ""
         self.stdout.write(self.style.WARNING(f"  !  {NOT_APART}{why}"))
