@@ -42,6 +42,7 @@ class Line:
     after: str
     task_id: UUID | None
     document_id: UUID | None
+    person: str = ""  # who did it, where the sentence does not say so
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ class Choice:
 def lines(choice: Choice, *, shown: int = SHOWN_LINES) -> list[Line]:
     """Return the newest lines of the feed, one more than `shown` where there are more: one query."""
     found = Activity.objects.select_related("task", "document").only(
-        "number", "message", "created_at", "task__title", "document__title"
+        "number", "message", "created_at", "metadata", "task__title", "document__title"
     )
     return [_line(activity) for activity in choice.of(found).order_by("-number")[: shown + 1]]
 
@@ -95,7 +96,14 @@ def _line(activity: Activity) -> Line:
         after,
         None if is_document or not title else activity.task_id,
         activity.document_id if is_document else None,
+        _person(activity, message),
     )
+
+
+def _person(activity: Activity, message: str) -> str:
+    named = activity.metadata.get("person") if isinstance(activity.metadata, dict) else None
+    person = plain(str(named)) if named else ""
+    return "" if message.startswith(f"{person} ") else person
 
 
 @dataclass(frozen=True, slots=True)

@@ -240,6 +240,11 @@ def _outcomes(within: Sequence[Ended], period: Period) -> Chart:
     return chart
 
 
+def _rate(number: float) -> str:
+    """Write what happens a day: small numbers with the tenth that they have."""
+    return f"{number:.0f}" if number >= 10 or number == round(number) else f"{number:.1f}"
+
+
 def _throughput(ended: Sequence[Ended], period: Period) -> Chart:
     days = max(period.days, 7)
     keys = period.days_of(days)
@@ -247,7 +252,7 @@ def _throughput(ended: Sequence[Ended], period: Period) -> Chart:
     numbers = [counted[key] for key in keys]
     chart = _bars("Throughput", keys, [[("blue", number)] for number in numbers], _count)
     chart.figure = str(numbers[-1])
-    chart.aside = f"completed today, {sum(numbers) / days:.0f} a day"
+    chart.aside = f"completed today, {_rate(sum(numbers) / days)} a day"
     chart.spoken = f"Completed runs a day for the last {days} days: {', '.join(map(str, numbers))}"
     chart.key = [("blue", "Completed runs")]
     return chart

@@ -7,9 +7,12 @@ from uuid import UUID
 from django.contrib.auth.models import AnonymousUser, User
 from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
+from django.utils.timesince import timesince
 
 from mission_control.models import Project, Run, Task
+from mission_control.web.rows import seconds_since
 
+MINUTE_SECONDS = 60
 SHOWN = 8  # of each kind
 OPEN = (Task.Status.INBOX, Task.Status.ASSIGNED, Task.Status.IN_PROGRESS)
 
@@ -26,6 +29,12 @@ class Need:
     agent_name: str = ""
     since: datetime | None = None
     reason: str = ""
+
+    @property
+    def ago(self) -> str:
+        if self.since is None:
+            return ""
+        return f"{timesince(self.since)} ago" if seconds_since(self.since) >= MINUTE_SECONDS else "just now"
 
 
 @dataclass(slots=True)

@@ -5,10 +5,11 @@ from typing import Any
 from django import forms
 
 from agents.models import Agent
-from mission_control.models import Project, Task
+from mission_control.models import Deliverable, Project, Task
 from mission_control.web.conflicts import Conflict
 
 TITLE_CHARS, DESCRIPTION_CHARS, CONTENT_BYTES = 200, 50_000, 5 * 1024 * 1024
+DOCUMENT_TITLE_CHARS = 250  # a deliverable is called after its task
 GOAL_CHARS = (10, 5_000)
 TAGS, TAG_CHARS = 50, 50
 DEPTHS = [
@@ -111,6 +112,19 @@ class RequirementsForm(forms.Form):
         if len(text.encode("utf-8", "replace")) > CONTENT_BYTES:
             raise forms.ValidationError("This text is larger than 5 MB.")
         return text
+
+
+class DocumentForm(RequirementsForm):
+    """A document: what it is called, what it is, its text."""
+
+    title = forms.CharField(max_length=DOCUMENT_TITLE_CHARS, error_messages={"required": "Give it a title."})
+    type = forms.ChoiceField(choices=Deliverable.Type.choices)
+    tags = CommaList()
+
+    @classmethod
+    def of(cls, document: Deliverable) -> "DocumentForm":
+        texts = {name: getattr(document, name) for name in ("title", "type", "content")}
+        return cls(initial={**texts, "tags": ", ".join(map(str, document.tags))})
 
 
 class PlanTaskForm(forms.Form):

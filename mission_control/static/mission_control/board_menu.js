@@ -46,12 +46,21 @@ export async function openMenu(button, part = "a, button") {
     return location.assign(button.href);
   }
   menu.dataset.of = task;
+  offerSteps(menu, button.closest(".card"));
   menu.showPopover();
   const [place, size] = [button.getBoundingClientRect(), menu.getBoundingClientRect()];
   const below = place.bottom + 4 + size.height <= innerHeight - 8;
   menu.style.top = `${Math.max(below ? place.bottom + 4 : place.top - 4 - size.height, 8)}px`;
   menu.style.left = `${Math.max(Math.min(place.right - size.width, innerWidth - size.width - 8), 8)}px`;
   (menu.querySelector(part) ?? menu.querySelector("a, button"))?.focus();
+}
+
+/** Only what leads somewhere is offered: the first card is on top. */
+function offerSteps(menu, card) {
+  const all = [...card.parentElement.querySelectorAll(".card")];
+  for (const button of menu.querySelectorAll("[data-step]")) {
+    button.hidden = button.dataset.step === "down" ? all.at(-1) === card : all[0] === card;
+  }
 }
 
 export function closeMenu() {
@@ -69,7 +78,7 @@ document.addEventListener("click", (event) => {
   openMenu(button);
 });
 byId("card-menu").addEventListener("keydown", (event) => {
-  const items = [...byId("card-menu").querySelectorAll("a, button")];
+  const items = [...byId("card-menu").querySelectorAll("a, button:not([hidden])")];
   const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
   if (step) items[(items.indexOf(document.activeElement) + step + items.length) % items.length].focus();
   else if (event.key === "Escape" || event.key === "Tab") closeMenu();

@@ -43,7 +43,7 @@ document.addEventListener("keydown", (event) => {
     return openPalette();
   }
   if (!areOn() || event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
-  if (document.querySelector("dialog[open]") || event.target.closest("input, select, textarea, [contenteditable]")) return;
+  if (document.querySelector("dialog[open]") || event.target.closest("input:not([type=checkbox], [type=radio]), select, textarea, [contenteditable]")) return;
   const key = event.key.toLowerCase();
   if (Date.now() - goneAt < 1500 && place(key)) return location.assign(place(key).href);
   goneAt = key === "g" ? Date.now() : 0;

@@ -1,15 +1,23 @@
 """Documents: one on a page of its own, its content, what its versions changed; each also as a fragment."""
 
 import uuid
+from contextlib import suppress
 
+from django.contrib import messages
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_http_methods, require_safe
 
-from mission_control.models import Deliverable, DeliverableVersion
+from mission_control import documents
+from mission_control.models import Activity, Deliverable, DeliverableVersion
+from mission_control.runs.errors import NotFound
+from mission_control.web import conflicts
+from mission_control.web.conflicts import Conflict, basis_of, changed_only
 from mission_control.web.differences import difference
 from mission_control.web.markdown import LONGEST, rendered
+from mission_control.web.project_forms import DocumentForm
 from mission_control.web.task_rows import document_rows
 from mission_control.web.views import by_script, sees, show
 from mission_control.web.views.runs import number_in
@@ -59,6 +67,55 @@ def document_diff(request: HttpRequest, document_id: uuid.UUID, old: int, new: i
     if by_script(request):
         return render(request, "_diff.html", context)
     return show(request, "document_diff.html", {**context, "document": after.deliverable}, at="board")
+
+
+# ---------------------------------------------------------------- what is done with one
+@require_http_methods(["GET", "HEAD", "POST"])
+@sees("view_deliverable", "change_deliverable")
+def edit_document(request: HttpRequest, document_id: uuid.UUID) -> HttpResponse:
+    """Show the form of a document, or write what was changed; another text is the next version."""
+    found = get_object_or_404(Deliverable.objects.select_related("task"), pk=document_id)
+    form = DocumentForm(request.POST) if request.method == "POST" else DocumentForm.of(found)
+    if form.is_bound and form.is_valid():
+        try:
+            _change(request, found, form.cleaned_data)
+            messages.success(request, "Saved.", extra_tags="ok")
+            return redirect("document", found.pk)
+        except Conflict as conflict:
+            form.conflict = conflict
+    basis = form.conflict.basis if form.conflict else basis_of(_values(found))
+    status = 409 if form.conflict else 400 if form.is_bound else 200
+    context = {"document": found, "form": form, "basis": basis}
+    return show(request, "document_edit.html", context, at="board", status=status)
+
+
+def _values(found: Deliverable) -> dict[str, object]:
+    return {name: getattr(found, name) for name in ("title", "type", "tags", "content")}
+
+
+def _change(request: HttpRequest, found: Deliverable, given: dict[str, object]) -> None:
+    """Write what was changed in the form. Raises Conflict where another changed the same meanwhile."""
+    assert request.user.is_authenticated, "a permission is asked for"
+    told_by = Activity.objects.filter(document=found)
+    with transaction.atomic():
+        now = _values(conflicts.locked(found, "Document"))
+        changed = changed_only(given, now, request.POST.get("basis", ""), told_by=told_by, user=request.user)
+        documents.change(found, **changed, editor_id="human")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@sees("view_deliverable", "delete_deliverable")
+def delete_document(request: HttpRequest, document_id: uuid.UUID) -> HttpResponse:
+    """Ask whether a document is to be deleted, or delete it, and lead to where it was."""
+    found = get_object_or_404(Deliverable.objects.select_related("task", "project"), pk=document_id)
+    if request.method != "POST":
+        return show(request, "document_delete.html", {"document": found}, at="board")
+    with suppress(NotFound):  # somebody else was faster
+        documents.delete(found)
+    messages.success(request, f"Deleted: {found.title}", extra_tags="ok")
+    if found.task:
+        return redirect("task", found.task.pk)
+    return redirect("project", found.project.pk) if found.project else redirect("board")
 
 
 def _content(document_id: uuid.UUID, version: int) -> dict[str, object]:

@@ -7,9 +7,11 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
+from mission_control import reports
 from mission_control.web.activity import Choice, lines
 from mission_control.web.columns import Rights
 from mission_control.web.figures import PERIODS, Period, charts, ended_since, figures
+from mission_control.web.markdown import rendered
 from mission_control.web.needs import needs
 from mission_control.web.views import sees, show, slots_taken, zone_of
 
@@ -27,6 +29,13 @@ def overview(request: HttpRequest) -> HttpResponse:
         context |= {"lines": lines(Choice("", None, None), shown=FEED_LINES)[:FEED_LINES], "feed": True}
         context["here"] = f"{request.path}/feed"
     return show(request, "overview.html", context, at="overview")
+
+
+@require_safe
+@sees("view_run", "view_task", "agents.view_agent")
+def standup(request: HttpRequest) -> HttpResponse:
+    """Show what was completed lately, and how the rest stands."""
+    return show(request, "standup.html", {"html": rendered(reports.standup())}, at="overview")
 
 
 @require_safe
