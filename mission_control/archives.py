@@ -71,6 +71,9 @@ class _Pipe:
     def flush(self) -> None:
         pass
 
+    def close(self) -> None:
+        pass
+
     def taken(self) -> bytes:
         taken, self.written = b"".join(self.written), []
         return taken

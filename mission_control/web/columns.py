@@ -8,12 +8,13 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from django.contrib.auth.models import AnonymousUser, User
-from django.db.models import Count, F, Prefetch, Q, QuerySet
+from django.db.models import Count, F, Prefetch, Q
 
 from agents.models import Agent
 from mission_control.ids import as_uuid
 from mission_control.models import Assignment, Run, RunEvent, Task
 from mission_control.models.tags import TaggedAny
+from mission_control.models.task import TaskQuerySet
 from mission_control.runs.slots import capacity
 from mission_control.web.plain import plain
 from mission_control.web.rows import clock, seconds_since
@@ -92,7 +93,7 @@ class Filters:
             priority if priority in Task.Priority.values else "",
         )
 
-    def of(self, tasks: QuerySet[Task]) -> QuerySet[Task]:
+    def of(self, tasks: TaskQuerySet) -> TaskQuerySet:
         if self.q:
             tasks = tasks.filter(Q(title__icontains=self.q) | Q(description__icontains=self.q))
         if self.project:

@@ -26,6 +26,7 @@ async function refresh() {
 
 let timer = null;
 function refreshSoon() {
+  if (!page) return; // the page of a document
   timer ??= setTimeout(() => {
     timer = null;
     refresh();

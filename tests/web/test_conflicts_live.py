@@ -1,0 +1,72 @@
+"""Two people at one text, and the files of a project, in a real browser."""
+
+import zipfile
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.system
+
+
+@pytest.fixture
+def task(page, product):
+    made = product.new_task(title="Shared", description="one\ntwo")
+    page.goto(f"/tasks/{made}")
+    page.locator("#conn[data-conn=live]").wait_for()
+    page.locator("#edit-text > summary").click()
+    return made
+
+
+def write(page, product, task, *, theirs: str, mine: str) -> None:
+    page.locator("#edit-description").fill(mine)
+    product.call("PATCH", f"/tasks/{task}", description=theirs)
+    page.locator("#edit-text").get_by_role("button", name="Save").click()
+    page.locator("[data-conflict]", has_text="changed this meanwhile").wait_for()
+
+
+def test_the_second_to_save_sees_what_the_first_wrote_and_keeps_his(page, product, task, complaints):
+    write(page, product, task, theirs="one\ntheirs", mine="one\nmine")
+    assert page.locator("[data-conflict] del").inner_text().endswith("theirs")
+    assert page.locator("#edit-description").input_value() == "one\nmine"
+    assert product.get(f"/tasks/{task}")["task"]["description"] == "one\ntheirs"
+    page.get_by_role("button", name="Keep mine").click()
+    page.locator("#task-text .desc", has_text="mine").wait_for()
+    page.locator("[data-conflict]").wait_for(state="detached")
+    assert product.get(f"/tasks/{task}")["task"]["description"] == "one\nmine"
+    complaints[:] = [complaint for complaint in complaints if "409" not in complaint]
+
+
+def test_the_second_to_save_takes_what_the_first_wrote(page, product, task, complaints):
+    write(page, product, task, theirs="one\ntheirs", mine="one\nmine")
+    page.get_by_role("link", name="Take theirs").click()
+    page.locator("#task-text .desc", has_text="theirs").wait_for()
+    assert page.locator("[data-conflict]").count() == 0
+    assert page.locator("#edit-description").input_value() == "one\ntheirs"
+    complaints[:] = [complaint for complaint in complaints if "409" not in complaint]
+
+
+def test_an_agents_form_that_another_saved_meanwhile_says_so(page, product, complaints):
+    agent = product.new_agent(name="Shared", role="Old")
+    page.goto(f"/agents/{agent}")
+    product.call("PATCH", f"/agents/{agent}", role="Theirs")
+    page.locator("#ar").fill("Mine")
+    page.locator("#agent-form").get_by_role("button", name="Save").click()
+    page.locator("[data-conflict] del", has_text="Theirs").wait_for()
+    page.get_by_role("button", name="Keep mine").click()
+    page.get_by_text("Saved: Shared").wait_for()
+    assert product.get(f"/agents/{agent}")["agent"]["role"] == "Mine"
+    complaints[:] = [complaint for complaint in complaints if "409" not in complaint]
+
+
+def test_a_projects_files_are_downloaded_at_once(page, product):
+    project = product.post("/projects", title="With files")["project"]
+    folder = Path(project["folder_path"])
+    (folder / "chapters").mkdir(parents=True)
+    (folder / "chapters" / "one.md").write_text("# One")
+    (folder / "outside").symlink_to(product.data_dir)
+    page.goto(f"/projects/{project['id']}")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download all").click()
+    assert download.value.suggested_filename == "With-files.zip"
+    with zipfile.ZipFile(download.value.path()) as archive:
+        assert archive.namelist() == ["chapters/one.md"]
