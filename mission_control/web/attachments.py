@@ -50,7 +50,7 @@ class TextFiles(forms.FileField):
         return [_read(one) for one in given]
 
 
-def _read(file: UploadedFile) -> Text:
+def _read(file: UploadedFile[bytes]) -> Text:
     name = plain(PurePosixPath(file.name or "file").name)[:TITLE_CHARS]
     if (file.size or 0) > FILE_BYTES:
         raise forms.ValidationError(f"{name} is larger than {FILE_BYTES // 2**20} MB.")
@@ -70,7 +70,7 @@ def _read(file: UploadedFile) -> Text:
 class Attaching(Told):
     """What of a form attaches: a document that there is, files, or both."""
 
-    files = TextFiles(required=False, label="Attach")
+    attached = TextFiles(required=False, label="Attach")
     document = forms.ModelChoiceField(
         Deliverable.objects.all(),
         required=False,
@@ -84,8 +84,8 @@ class AttachForm(Attaching):
 
     def clean(self) -> dict[str, Any]:
         given: dict[str, Any] = super().clean() or {}
-        if not self.errors and not given["files"] and not given["document"]:
-            self.add_error("files", "Choose a file, or one of the documents.")
+        if not self.errors and not given["attached"] and not given["document"]:
+            self.add_error("attached", "Choose a file, or one of the documents.")
         return given
 
 

@@ -38,7 +38,7 @@ async def test_all_files_come_as_one_archive_piece_by_piece(project):
     assert answer["Content-Type"] == "application/zip"
     assert "plan-with" in answer["Content-Disposition"]
     assert answer["Content-Encoding"] == "identity"
-    pieces = [piece async for piece in answer]
+    pieces = [piece async for piece in answer.streaming_content]
     assert len(pieces) > 5
     with zipfile.ZipFile(io.BytesIO(b"".join(pieces))) as archive:
         assert sorted(archive.namelist()) == ["data.bin", "notes/a b.md"]

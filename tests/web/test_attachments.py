@@ -20,7 +20,7 @@ def file(name: str = "notes.md", content: bytes = b"# Notes\r\nTwo lines") -> Si
 
 def test_files_become_documents_of_the_task(browser):
     task = make.task(project=make.project())
-    answer = post(browser, task, "attach", files=[file(), file("data.csv", b"\xef\xbb\xbfa,b")])
+    answer = post(browser, task, "attach", attached=[file(), file("data.csv", b"\xef\xbb\xbfa,b")])
     assert answer.status_code == 200
     assert "Attached: notes.md, data.csv" in answer.content.decode()
     notes, data = Deliverable.objects.order_by("created_at")
@@ -42,18 +42,18 @@ def test_files_become_documents_of_the_task(browser):
 )
 def test_a_file_that_cannot_be_attached_says_why(browser, given, says):
     task = make.task()
-    answer = post(browser, task, "attach", files=given())
+    answer = post(browser, task, "attach", attached=given())
     assert answer.status_code == 400
     assert says in text_of(part(answer.content.decode(), "task-notice"))
     if says.startswith("Choose"):
         return
-    answer = post(browser, task, "messages", content="See", files=given())
+    answer = post(browser, task, "messages", content="See", attached=given())
     assert (answer.status_code, Message.objects.count(), Deliverable.objects.count()) == (400, 0, 0)
 
 
 def test_a_hostile_name_is_a_name(browser):
     task = make.task()
-    post(browser, task, "attach", files=[file("../../<img src=x>\u202e.md")])
+    post(browser, task, "attach", attached=[file("../../<img src=x>\u202e.md")])
     page = page_of(browser, task)
     assert "/" not in Deliverable.objects.get().title
     assert "<img" not in page
@@ -78,7 +78,7 @@ def test_a_document_that_there_is_is_attached(browser):
 def test_a_message_carries_files_and_a_document(browser):
     task = make.task()
     document = make.document(title="Report", task=task)
-    post(browser, task, "messages", content="See these", files=[file()], document=document.pk)
+    post(browser, task, "messages", content="See these", attached=[file()], document=document.pk)
     message = Message.objects.get()
     notes = Deliverable.objects.get(title="notes.md")
     assert message.attachment_ids == [str(notes.pk), str(document.pk)]
@@ -100,8 +100,8 @@ def test_who_may_not_add_documents_attaches_none(browser):
     page = page_of(client, task)
     assert 'type="file"' not in page
     assert "/attach" not in page
-    assert post(client, task, "attach", files=[file()]).status_code == 403
+    assert post(client, task, "attach", attached=[file()]).status_code == 403
     assert post(client, task, "attach", document=document.pk).status_code == 403
-    assert post(client, task, "messages", content="See", files=[file()]).status_code == 403
+    assert post(client, task, "messages", content="See", attached=[file()]).status_code == 403
     assert (Deliverable.objects.count(), Message.objects.count()) == (1, 0)
     assert post(client, task, "messages", content="See").status_code == 200

@@ -14,7 +14,7 @@ from mission_control.placing import place
 from mission_control.runs.errors import Invalid, NotFound, WrongState
 from tests import make
 from tests.web.conftest import SEES, client_of
-from tests.web.test_board import SCRIPT, card_of, html, titles_in
+from tests.web.test_board import SCRIPT, card_of, html, put, titles_in
 
 pytestmark = pytest.mark.usefixtures("database")
 Status = Task.Status
@@ -42,7 +42,8 @@ def made(titles: str) -> dict[str, Task]:
 )
 def test_a_card_is_placed_beside_another_or_on_top(moved, beside, order):
     cards = made("ABCD")
-    place(cards[moved], **{name: cards[other].pk for name, other in beside.items()})
+    keys = {name: cards[other].pk for name, other in beside.items()}
+    place(cards[moved], below=keys.get("below"), above=keys.get("above"))
     assert column() == order
 
 
@@ -141,7 +142,7 @@ def test_many_who_place_in_one_gap_at_once_leave_an_order():
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(put, "CDEFGH"))
-    places = set(Task.objects.as_placed().values_list("stands_at", "stands_as"))
+    places = {(task.stands_at, task.stands_as) for task in Task.objects.as_placed()}
     assert len(places) == 8
     assert column()[0] == "A"
     assert column()[-1] == "B"
@@ -187,5 +188,5 @@ def test_who_may_only_look_places_nothing():
     page = html(client)
     assert "data-sorts" not in page
     assert "data-step" not in html(client, f"/tasks/{cards['B'].pk}/menu")
-    assert client.post(f"/tasks/{cards['B'].pk}/move", {"to": "inbox"}, **SCRIPT).status_code == 403
+    assert put(client, cards["B"], "inbox", **SCRIPT).status_code == 403
     assert column() == "AB"

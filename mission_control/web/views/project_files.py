@@ -131,8 +131,13 @@ def archive(request: HttpRequest, project_id: uuid.UUID) -> HttpResponseBase:
 
 async def _in_threads(pieces: Generator[bytes, None, None]) -> AsyncIterator[bytes]:
     """Read pieces without holding up the event loop; whoever hangs up ends it."""
+
+    @sync_to_async(thread_sensitive=False)
+    def read() -> bytes | None:
+        return next(pieces, None)
+
     try:
-        while (piece := await sync_to_async(next, thread_sensitive=False)(pieces, None)) is not None:
+        while (piece := await read()) is not None:
             if piece:
                 yield piece
     finally:

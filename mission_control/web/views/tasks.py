@@ -188,7 +188,7 @@ def post_message(request: HttpRequest, task: Task) -> str:
     """Write in the thread; what is attached as a file becomes a document of the task."""
     given = AttachingMessageForm(request.POST, request.FILES).told()
     with transaction.atomic():
-        attached = keep_files(request, task, given["files"])
+        attached = keep_files(request, task, given["attached"])
         if given["document"]:
             attached.append(given["document"])
         threads.post(task, given["content"], by=_person(request), attachments=attached)
@@ -202,7 +202,7 @@ def attach_to_task(request: HttpRequest, task: Task) -> str:
     if given["document"] and not request.user.has_perm("mission_control.change_deliverable"):
         raise PermissionDenied
     with transaction.atomic():
-        attached = keep_files(request, task, given["files"])
+        attached = keep_files(request, task, given["attached"])
         if given["document"]:
             attached.append(documents.attach(given["document"], task))
     return f"Attached: {', '.join(document.title for document in attached)}"
