@@ -50,7 +50,7 @@ class TextFiles(forms.FileField):
         return [_read(one) for one in given]
 
 
-def _read(file: UploadedFile[bytes]) -> Text:
+def _read(file: "UploadedFile[bytes]") -> Text:
     name = plain(PurePosixPath(file.name or "file").name)[:TITLE_CHARS]
     if (file.size or 0) > FILE_BYTES:
         raise forms.ValidationError(f"{name} is larger than {FILE_BYTES // 2**20} MB.")

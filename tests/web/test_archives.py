@@ -3,8 +3,10 @@
 import io
 import os
 import zipfile
+from typing import Any
 
 import pytest
+from asgiref.sync import sync_to_async
 from django.test import AsyncClient
 
 from mission_control import archives
@@ -32,8 +34,8 @@ def unpacked(made) -> dict[str, bytes]:
 
 async def test_all_files_come_as_one_archive_piece_by_piece(project):
     client = AsyncClient()
-    await client.aforce_login(await _user())
-    answer = await client.get(f"/projects/{project.pk}/archive", headers={"accept-encoding": "gzip"})
+    await client.aforce_login(await sync_to_async(make.user)())
+    answer: Any = await client.get(f"/projects/{project.pk}/archive", headers={"accept-encoding": "gzip"})
     assert answer.status_code == 200
     assert answer["Content-Type"] == "application/zip"
     assert "plan-with" in answer["Content-Disposition"]
@@ -44,12 +46,6 @@ async def test_all_files_come_as_one_archive_piece_by_piece(project):
         assert sorted(archive.namelist()) == ["data.bin", "notes/a b.md"]
         assert archive.read("notes/a b.md") == b"# Hello\n"
         assert archive.read("data.bin") == (project.folder / "data.bin").read_bytes()
-
-
-async def _user():
-    from asgiref.sync import sync_to_async
-
-    return await sync_to_async(make.user)()
 
 
 def test_no_link_pipe_or_odd_name_leads_out_of_the_folder(project, tmp_path):
