@@ -20,6 +20,7 @@ from bench.figures import Samples
 from bench.idle import idle, memory
 from bench.installation import Installation, MeasuredProduct, installations
 from bench.machine import describe
+from bench.pages import pages
 from bench.projects import projects
 from bench.report import Report
 from bench.requests import limit, requests
@@ -47,7 +48,7 @@ def ready(product: MeasuredProduct, _: Scale) -> Iterator[tuple[str, float]]:
 # In this order: memory is measured before the heavier loads.
 MEASUREMENTS: dict[str, Measurement] = {
     function.__name__: function
-    for function in (ready, idle, memory, running, projects, requests, limit, fanout, stalled)
+    for function in (ready, idle, memory, running, projects, requests, limit, fanout, stalled, pages)
 }
 
 

@@ -58,6 +58,21 @@ FIGURES = [
     Figure("idle, PostgreSQL and Redis", "Idle", "% of a core"),
     Figure("memory idle", "Memory", "MB", 350),
     Figure("memory after load", "Memory", "MB", 350),
+    Figure("first page, transferred", "Pages", "kB", 150),
+    Figure("first page, answered", "Pages", "ms"),
+    Figure("first page, interactive", "Pages", "ms", 300),
+    Figure("first page, live", "Pages", "ms"),
+    *(
+        figure
+        for page in ("board", "long run")
+        for figure in (
+            Figure(f"{page}, frame", "Pages", "ms", 17),
+            Figure(f"{page}, frame p99", "Pages", "ms", 34),
+            Figure(f"{page}, worst frame", "Pages", "ms"),
+            Figure(f"{page}, tab", "Pages", "MB", 300),
+        )
+    ),
+    Figure("long run, interactive", "Pages", "ms", 300),
 ]
 
 

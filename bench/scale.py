@@ -15,6 +15,8 @@ class Scale:
     refusals: int = 100
     refusing_seconds: float = 3
     idle_seconds: float = 20
+    page_loads: int = 10
+    lines: int = 50_000
 
 
 QUICK = Scale(
@@ -28,4 +30,6 @@ QUICK = Scale(
     refusals=10,
     refusing_seconds=0.5,
     idle_seconds=2,
+    page_loads=3,
+    lines=2_000,
 )
