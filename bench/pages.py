@@ -25,6 +25,7 @@ LINE_DELAY_SECONDS = 0.001  # a model that writes many hundred lines a second
 WHEEL_PX, WHEEL_STEPS = 240, 150
 STEP_MS = 16
 MORE_CARDS = 9
+MOST_CHUNKS = 100_000  # it goes on while it is looked at, and is stopped
 LIVE = "#conn[data-conn=live]"
 INTERACTIVE = """() => Math.max(
   performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd,
@@ -41,7 +42,11 @@ WATCH_LIVE = """addEventListener('DOMContentLoaded', () => {
 WATCH_FRAMES = """() => {
   window.frames_ = [];
   let last = performance.now();
-  const next = (now) => { window.frames_.push(now - last); last = now; window.watching = requestAnimationFrame(next); };
+  const next = (now) => {
+    window.frames_.push(now - last);
+    last = now;
+    window.watching = requestAnimationFrame(next);
+  };
   window.watching = requestAnimationFrame((now) => { last = now; window.watching = requestAnimationFrame(next); });
 }"""
 END_FRAMES = "() => { cancelAnimationFrame(window.watching); return window.frames_; }"
@@ -59,9 +64,7 @@ class Chromium:
 
     @contextmanager
     def page(self) -> Iterator[Page]:
-        context = self.browser.new_context(
-            base_url=self.product.url, viewport=DESKTOP, storage_state=self.login
-        )
+        context = self.browser.new_context(base_url=self.product.url, viewport=DESKTOP, storage_state=self.login)
         context.add_init_script(WATCH_LIVE)
         yield context.new_page()
         context.close()
@@ -124,10 +127,8 @@ def long_run(chromium: Chromium, scale: Scale) -> Iterator[tuple[str, float]]:
     """Read back in the output of a run that goes on, so that older lines are loaded, then come back to its end."""
     product = chromium.product
     task = product.new_task(title="A long run")
-    run = product.run(task, product.new_rehearser(min(2 * scale.lines, 100_000), delay=LINE_DELAY_SECONDS))
-    wait_until(
-        lambda: lines_of(product, run) >= scale.lines, seconds=LINES_SECONDS, what=f"{scale.lines} lines"
-    )
+    run = product.run(task, product.new_rehearser(MOST_CHUNKS, delay=LINE_DELAY_SECONDS))
+    wait_until(lambda: lines_of(product, run) >= scale.lines, seconds=LINES_SECONDS, what=f"{scale.lines} lines")
     with chromium.page() as page:
         page.goto(f"/tasks/{task}")
         page.locator(LIVE).wait_for()

@@ -157,8 +157,9 @@ class TaskPage:
         if run.stop_requested_at:
             return "It stops. Then an agent can be chosen again."
         if run.status == Run.Status.WAITING:
-            full = f"All {self.capacity['limit']} slots are taken" if not self.capacity["available"] else "Others wait"
-            return f"{full}: it starts by itself. To give it to another agent, stop waiting."
+            limit, is_full = self.capacity["limit"], not self.capacity["available"]
+            reason = f"All {limit} slots are taken" if is_full else "Others wait for a slot"
+            return f"{reason}: it starts by itself. To give it to another agent, stop waiting."
         return "One run at a time: another agent can be chosen when this one has ended or was stopped."
 
     # ------------------------------------------------------------ what it waits for

@@ -139,6 +139,21 @@ def test_a_board_that_was_cut_off_says_so_and_catches_up(page, product, complain
     complaints[:] = [complaint for complaint in complaints if "net::ERR_FAILED" not in complaint]
 
 
+def test_the_first_page_is_small(page, product, chromium):
+    for number in range(60):
+        product.new_task(title=f"One of many {number}", description="Words " * 50, tags=["many", "first"])
+    fresh = chromium.new_context(base_url=product.url, storage_state=page.context.storage_state()).new_page()
+    received: list[float] = []
+    session = fresh.context.new_cdp_session(fresh)
+    session.send("Network.enable")
+    session.on("Network.loadingFinished", lambda event: received.append(event["encodedDataLength"]))
+    board(fresh)
+    fresh.wait_for_load_state("networkidle")
+    assert fresh.locator(".card").count() >= 50
+    assert 20_000 < sum(received) < 150_000
+    fresh.context.close()
+
+
 def test_a_connection_on_which_nobody_says_hello_is_given_up_and_made_anew(page, product):
     made = []
 

@@ -1,4 +1,4 @@
-"""What agents and people write, on every page: no markup, no script of an address, no trick of a terminal or of the eye."""
+"""What agents and people write acts on no page: no markup, no script, no trick of a terminal or of the eye."""
 
 import re
 from html.parser import HTMLParser
@@ -21,7 +21,8 @@ SHORT = '<img src=x onerror="alert(2)">\u202e\x1b[31m'  # a name has room for it
 HOSTILE = (
     '</div></textarea></script><script>alert(1)</script><svg onload=alert(3)>" onfocus="alert(4)\n'
     "[see](javascript:alert(5)) <javascript:alert(6)> ![see](https://a.example/x.png) data:text/html,x\n"
-    f"\x1b]8;;https://a.example\x07safe\x1b]8;;\x07 \x1b[2J\x9b31m \u202etxt.exe\u202c \u2066isolated\u2069 {SHORT}"
+    f"\x1b]8;;https://a.example\x07safe\x1b]8;;\x07 \x1b[2J\x9b31m "
+    f"\u202etxt.exe\u202c \u2066isolated\u2069 {SHORT}"
 )
 LINE = HOSTILE.replace("\n", " ")
 KINDS = [kind for kind in RunEvent.Type if kind != RunEvent.Type.STATUS]
@@ -81,7 +82,8 @@ def paths(database) -> list[str]:
         *(f"/tasks/{one.pk}" for one in (blocked, running)),
         *(f"/runs/{run.pk}/{end}" for end in ("output", "prompt")),
         *(f"/documents/{document.pk}{end}" for end in ("", "/v1", "/v1-v2")),
-        *(f"{at}{end}" for end in ("", "/edit", "/delete", "/requirements", "/plan", "/files", f"/file?path={name}")),
+        *(f"{at}{end}" for end in ("", "/edit", "/delete", "/requirements", "/plan", "/files")),
+        f"{at}/file?path={name}",
         *(f"/agents/{agent.pk}{end}" for end in ("", "/test", "/delete")),
     ]
 
