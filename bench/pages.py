@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from statistics import median
 from typing import Any
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
 from bench.installation import MeasuredProduct
 from bench.processes import pss_mb
@@ -19,7 +19,7 @@ from tests.needs import need
 from tests.servers import wait_until
 from tests.web.browsing import ARGUMENTS, log_in
 
-DESKTOP = {"width": 1440, "height": 900}
+DESKTOP = ViewportSize(width=1440, height=900)
 LINES_SECONDS = 300
 LINE_DELAY_SECONDS = 0.001  # a model that writes many hundred lines a second
 WHEEL_PX, WHEEL_STEPS = 240, 150

@@ -18,7 +18,7 @@ def _to(model: str) -> models.ForeignKey:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("agents", "0001_initial"), ("mission_control", "0010_usage_columns")]
+    dependencies = [("agents", "0001_initial"), ("mission_control", "0011_card_places")]
 
     operations = [
         migrations.CreateModel(

@@ -19,7 +19,7 @@ from mission_control.runs.slots import capacity
 from mission_control.web.plain import plain
 from mission_control.web.rows import clock, seconds_since
 
-FIRST_CARDS = 50
+FIRST_CARDS, MORE_CARDS = 30, 50  # a screen of 4K shows fifteen: the first page is to come soon
 MOST_CARDS = 500
 SHOWN_TAGS = 2
 SHOWN_NEEDS = 3
@@ -245,7 +245,7 @@ def counts(filters: Filters) -> dict[str, int]:
 
 def more(kind: Kind, filters: Filters, rights: Rights, *, offset: int) -> Column:
     """Return the next cards of one column."""
-    return Column(kind, counts(filters)[kind.status], cards(_keys(kind, filters, offset, FIRST_CARDS), rights))
+    return Column(kind, counts(filters)[kind.status], cards(_keys(kind, filters, offset, MORE_CARDS), rights))
 
 
 def _keys(kind: Kind, filters: Filters, offset: int, shown: int) -> list[UUID]:

@@ -58,7 +58,7 @@ def complaints_of(page: Page, name: str) -> Iterator[tuple[str, str, str, str]]:
 
 
 def complaints_of_views(page: Page, views: Iterator[View]) -> list[tuple[str, str, str, str]]:
-    found = []
+    found: list[tuple[str, str, str, str]] = []
     for view in views:
         view.open(page)
         found += complaints_of(page, view.name)

@@ -168,17 +168,17 @@ def test_a_filter_that_nothing_matches_says_so_and_is_no_first_step(browser):
     assert "First steps" not in page
 
 
-def test_a_long_column_shows_fifty_and_the_rest_on_demand(browser):
+def test_a_long_column_shows_thirty_and_the_rest_on_demand(browser):
     Task.objects.bulk_create(Task(title=f"Task {number}") for number in range(120))
     page = html(browser)
-    assert len(titles_in(page, "inbox")) == 50
-    assert "70 left" in text_of(page)
+    assert len(titles_in(page, "inbox")) == 30
+    assert "90 left" in text_of(page)
     path = re.search(r'hx-get="(/board/more/inbox[^"]*)"', page)[1]
     more = html(browser, path)
     assert more.count('class="card"') == 50
-    assert "20 left" in text_of(more)
+    assert "40 left" in text_of(more)
     last = html(browser, re.search(r'hx-get="([^"]*)"', more)[1])
-    assert last.count('class="card"') == 20
+    assert last.count('class="card"') == 40
     assert "left" not in text_of(last)
     assert len(titles_in(html(browser, "/?shown=500"), "inbox")) == 120
     assert browser.get("/board/more/nonsense").status_code == 404
