@@ -1,5 +1,7 @@
 """What each run took in rows that outlive it; those of the runs that have ended already are copied."""
 
+from typing import Any
+
 import django.db.models.deletion
 from django.db import migrations, models
 
@@ -11,7 +13,7 @@ FROM mission_control_run WHERE finished_at IS NOT NULL AND started_at IS NOT NUL
 """
 
 
-def _to(model: str) -> models.ForeignKey:
+def _to(model: str) -> Any:
     return models.ForeignKey(
         to=model, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name="+"
     )

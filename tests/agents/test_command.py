@@ -138,11 +138,11 @@ async def test_plain_text_passes_as_it_comes_and_what_is_no_utf8_is_replaced(all
 SAID = "I will read the file.\n\nBuy milk."
 # By transcript: what the programs really printed, and what was written by hand besides.
 USAGE = {
-    "claude": Usage("claude-sonnet-4-5-20250929", 2000, 40, pytest.approx(0.0099)),
+    "claude": Usage("claude-sonnet-4-5-20250929", 2000, 40, 0.009899999999999999),
     "claude-more": Usage("claude-sonnet-4-5-20250929", 3009, 42, 0.0123),
     "codex": Usage(None, 2000, 40, None),
     "codex-more": Usage(None, 23552, 41, None),
-    "gemini": Usage("gemini-2.5-pro", 2000, 40, pytest.approx(0.0029)),
+    "gemini": Usage("gemini-2.5-pro", 2000, 40, 0.0029),
     "gemini-more": Usage("gemini-of-tomorrow", 1000, 100, None),
     "opencode": Usage(None, 2000, 40, None),
     "opencode-more": Usage(None, 16049, 75, 0.03),

@@ -1,7 +1,9 @@
 """What single lines of the known agents' JSON become, where a whole transcript would not show it."""
 
-from agents.backends.base import BackendEvent, EventType
-from agents.backends.programs.formats import Claude
+import pytest
+
+from agents.backends.base import BackendEvent, EventType, Usage
+from agents.backends.programs.formats import Claude, Gemini
 
 
 def said(reader: Claude, *lines: dict) -> str:
@@ -27,3 +29,27 @@ def test_claudes_message_that_came_in_pieces_is_told_once_and_one_that_came_whol
         whole("first", "In pieces."),
     ]
     assert said(Claude(), *pieces, whole("second", " At once.")) == "In pieces.\n\n At once."
+
+
+@pytest.mark.parametrize(("basis", "cost"), [("list_price", 0.5), ("unknown", None)])
+def test_a_cost_that_claude_only_guesses_is_not_known(basis, cost):
+    result = {"type": "result", "subtype": "success", "total_cost_usd": 0.5, "usage": {"input_tokens": 5}}
+    [used] = Claude().read({**result, "modelUsage": {"mine": {"costBasis": basis}}})
+    assert used == Usage(None, 5, None, cost)
+
+
+def test_geminis_models_are_priced_each_by_itself_and_what_one_lacks_leaves_all_unknown():
+    pro = {"total_tokens": 1_150, "input_tokens": 1_000, "output_tokens": 100, "cached": 400}
+    small = {"total_tokens": 2_010, "input_tokens": 2_000, "output_tokens": 10, "cached": 0}
+    whole = {"total_tokens": 3_160, "input_tokens": 3_000, "output_tokens": 110}
+
+    def cost(models: dict) -> float | None:
+        [used] = Gemini("gemini-2.5-pro").read({"type": "result", "stats": {**whole, "models": models}})
+        assert isinstance(used, Usage)
+        assert (used.input_tokens, used.output_tokens) == (3_000, 160)
+        return used.cost_usd
+
+    both = cost({"gemini-2.5-pro": pro, "gemini-2.5-flash-lite": small})
+    of_pro, of_small = cost({"gemini-2.5-pro": pro}), cost({"gemini-2.5-flash-lite": small})
+    assert of_pro and of_small and both == pytest.approx(of_pro + of_small)
+    assert cost({"gemini-2.5-pro": pro, "mine": small}) is None

@@ -257,7 +257,7 @@ class Gemini(Reader):
 
     def _usage(self, stats: Mapping[str, Any]) -> Usage:
         """Return what all its models took together; a small one chooses between them."""
-        models = part(stats, "models") or {self.model: stats}
+        models = part(stats, "models") or {self.model or "": stats}
         costs = [
             price_of(
                 name,
