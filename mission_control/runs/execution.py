@@ -15,7 +15,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from asgiref.sync import sync_to_async
@@ -31,14 +30,14 @@ from agents.redaction import redact
 from mission_control.broadcast import publish_events
 from mission_control.frames import RunHeader
 from mission_control.logs import current_run
-from mission_control.models import Deliverable, Review, Run, RunEvent, Task
+from mission_control.models import Run, RunEvent
 from mission_control.runs import events
 from mission_control.runs.attempts import Patience, attempts
 from mission_control.runs.buffer import EventBuffer, OutputTooLong
 from mission_control.runs.errors import ClaimLost
 from mission_control.runs.lifecycle import claim, finish
 from mission_control.runs.limits import Limits, OverLimit, Watch
-from mission_control.runs.prompts import Brief, Source, build_prompt, cuts_of, notice_of
+from mission_control.runs.preparation import agent_of, earlier_session, note_session, prepare, workdir_of
 from mission_control.runs.workers import current_worker, is_closing
 
 FLUSH_SECONDS = 0.05
@@ -183,7 +182,8 @@ class Execution:
         """Call the agent with the prompt and hear it out; again, where it fails for a reason that passes."""
         agent = agent_of(self.run)
         registry.check_options(agent.backend, agent.backend_options)
-        self.earlier_session = await persist(earlier_session, self.run)
+        if "sessions" in registry.get(agent.backend).capabilities:
+            self.earlier_session = await persist(earlier_session, self.run)
         patience = Patience(settings.RETRIES, settings.RETRY_SECONDS)
         stream = attempts(lambda: self.watch.listen(self.call(agent, prompt)), patience)
         try:
@@ -202,7 +202,7 @@ class Execution:
     def call(self, agent: Agent, prompt: str) -> AsyncGenerator[BackendEvent | Usage | Session, None]:
         """Return what the agent says and does when it is called once. Raises BackendError."""
         backend: Backend = registry.get(agent.backend)()
-        if "sessions" in backend.capabilities:
+        if self.earlier_session:
             backend.earlier_session = self.earlier_session
         return backend.stream(prompt, agent.backend_options, workdir_of(self.run))
 
@@ -284,89 +284,6 @@ class Execution:
             return
         reason = Run.objects.filter(pk=self.run.pk).values_list("stop_reason", flat=True).first()
         finish(self.run.pk, Status.STOPPED, guard=mine, error=reason or "", usage=usage)
-
-
-def workdir_of(run: Run) -> Path:
-    """Return the folder that the run's agent works in, made if need be."""
-    scratch = settings.DATA_DIR / "scratch" / str(run.task_id or run.pk)
-    folder: Path = run.project.folder if run.project else scratch
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
-def prepare(run: Run, *, budget_chars: int) -> tuple[str, str]:
-    """Build the run's prompt and keep it on the run; return it, and what to say of what was left out of it.
-
-    Makes the working folder. Raises BackendError.
-    """
-    brief = brief_of(run)
-    prompt = events.storable(build_prompt(brief, budget_chars=budget_chars))
-    Run.objects.filter(pk=run.pk, claim_token=run.claim_token).update(prompt=prompt)
-    cut = cuts_of(brief, budget_chars=budget_chars)
-    return prompt, notice_of(cut, budget_chars=budget_chars) if cut else ""
-
-
-def earlier_session(run: Run) -> str:
-    """Return the conversation in which the agent last completed the run's task, so that it can go on with it."""
-    if run.task_id is None:
-        return ""
-    completed = Run.objects.filter(task=run.task_id, agent=run.agent_id, status=Status.COMPLETED)
-    newest_first = completed.exclude(session_id="").order_by("-queued_at", "id")
-    return newest_first.values_list("session_id", flat=True).first() or ""
-
-
-def note_session(run: Run, session: str) -> None:
-    """Note the agent's own name of the conversation; one that is too long cannot be gone on with."""
-    most = Run._meta.get_field("session_id").max_length or 0
-    if len(session) <= most:
-        mine = Run.objects.filter(pk=run.pk, claim_token=run.claim_token, status=Status.RUNNING)
-        mine.update(session_id=events.storable(session))
-
-
-def agent_of(run: Run) -> Agent:
-    """Return the run's agent. Raises BackendError when it was deleted meanwhile."""
-    if run.agent is None:
-        raise BackendError("The agent of this run was deleted")
-    return run.agent
-
-
-def brief_of(run: Run) -> Brief:
-    """Gather what the prompt is made of: four queries. Raises BackendError."""
-    agent, task, project = agent_of(run), run.task, run.project
-    assert task is not None, "the database holds a run to its task"
-    prd = project.prd_document if project else None
-    return Brief(
-        agent_name=agent.name,
-        agent_role=agent.role,
-        agent_description=agent.description,
-        agent_specialties=[str(specialty) for specialty in agent.specialties],
-        project_title=project.title if project else "",
-        project_folder=str(workdir_of(run)),
-        requirements=Source("requirements", prd.title, prd.content) if prd else None,
-        upstream=upstream_of(task),
-        feedback=feedback_on(task),
-        task_title=task.title,
-        task_description=task.description,
-        task_priority=task.priority,
-    )
-
-
-def upstream_of(task: Task) -> list[Source]:
-    """Return what the finished tasks that this one waited for handed in, oldest task first."""
-    documents = Deliverable.objects.filter(
-        task__in=task.blocked_by.filter(status=Task.Status.DONE), type=Deliverable.Type.DELIVERABLE
-    )
-    oldest_first = documents.order_by("task__created_at", "created_at", "id")
-    return [
-        Source("deliverable", title, content)
-        for title, content in oldest_first.values_list("task__title", "content")
-    ]
-
-
-def feedback_on(task: Task) -> list[str]:
-    """Return what the reviews of the task asked for, newest last."""
-    asked = Review.objects.filter(task=task, status=Review.Status.CHANGES_REQUESTED)
-    return list(asked.order_by("round", "decided_at").values_list("feedback", flat=True))
 
 
 async def in_db(function: Callable[Given, Answer], *args: Given.args, **kwargs: Given.kwargs) -> Answer:

@@ -8,8 +8,9 @@ from agents.backends.base import TransientError, Usage
 from mission_control.models import Run
 from mission_control.runs.admission import admit
 from mission_control.runs.attempts import LONGEST_PAUSE_SECONDS, Patience
-from mission_control.runs.execution import execute, workdir_of
+from mission_control.runs.execution import execute
 from mission_control.runs.lifecycle import stop
+from mission_control.runs.preparation import workdir_of
 from tests import backends, make
 from tests.runs.test_execution import InBackground
 

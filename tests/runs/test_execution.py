@@ -8,7 +8,7 @@ from django.db import connection
 
 from agents.models import Agent
 from mission_control.models import Deliverable, Run, Task
-from mission_control.runs import execution, retries
+from mission_control.runs import preparation, retries
 from mission_control.runs.admission import admit
 from mission_control.runs.execution import execute
 from mission_control.runs.lifecycle import end_lost, stop
@@ -206,7 +206,7 @@ def test_a_stopped_run_ends_within_two_seconds_with_what_it_had_said(task):
     run = working.ended()
     task.refresh_from_db()
     assert (run.output, task.status) == ("thinking about it", Task.Status.BLOCKED)
-    assert (execution.workdir_of(run) / "cancelled").exists()
+    assert (preparation.workdir_of(run) / "cancelled").exists()
     assert not Deliverable.objects.exists()
 
 

@@ -1,0 +1,94 @@
+"""What a run needs before its agent is called: the folder it works in, its prompt, the conversation it goes on with."""
+
+from pathlib import Path
+
+from django.conf import settings
+
+from agents.backends.base import BackendError
+from agents.models import Agent
+from mission_control.models import Deliverable, Review, Run, Task
+from mission_control.runs import events
+from mission_control.runs.prompts import Brief, Source, build_prompt, cuts_of, notice_of
+
+
+def workdir_of(run: Run) -> Path:
+    """Return the folder that the run's agent works in, made if need be."""
+    scratch = settings.DATA_DIR / "scratch" / str(run.task_id or run.pk)
+    folder: Path = run.project.folder if run.project else scratch
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def prepare(run: Run, *, budget_chars: int) -> tuple[str, str]:
+    """Build the run's prompt and keep it on the run; return it, and what to say of what was left out of it.
+
+    Makes the working folder. Raises BackendError.
+    """
+    brief = brief_of(run)
+    prompt = events.storable(build_prompt(brief, budget_chars=budget_chars))
+    Run.objects.filter(pk=run.pk, claim_token=run.claim_token).update(prompt=prompt)
+    cut = cuts_of(brief, budget_chars=budget_chars)
+    return prompt, notice_of(cut, budget_chars=budget_chars) if cut else ""
+
+
+def earlier_session(run: Run) -> str:
+    """Return the conversation in which the agent last completed the run's task, so that it can go on with it."""
+    if run.task_id is None:
+        return ""
+    completed = Run.objects.filter(task=run.task_id, agent=run.agent_id, status=Run.Status.COMPLETED)
+    newest_first = completed.exclude(session_id="").order_by("-queued_at", "id")
+    return newest_first.values_list("session_id", flat=True).first() or ""
+
+
+def note_session(run: Run, session: str) -> None:
+    """Note the agent's own name of the conversation; one that is too long cannot be gone on with."""
+    most = Run._meta.get_field("session_id").max_length or 0
+    if len(session) <= most:
+        mine = Run.objects.filter(pk=run.pk, claim_token=run.claim_token, status=Run.Status.RUNNING)
+        mine.update(session_id=events.storable(session))
+
+
+def agent_of(run: Run) -> Agent:
+    """Return the run's agent. Raises BackendError when it was deleted meanwhile."""
+    if run.agent is None:
+        raise BackendError("The agent of this run was deleted")
+    return run.agent
+
+
+def brief_of(run: Run) -> Brief:
+    """Gather what the prompt is made of: four queries. Raises BackendError."""
+    agent, task, project = agent_of(run), run.task, run.project
+    assert task is not None, "the database holds a run to its task"
+    prd = project.prd_document if project else None
+    return Brief(
+        agent_name=agent.name,
+        agent_role=agent.role,
+        agent_description=agent.description,
+        agent_specialties=[str(specialty) for specialty in agent.specialties],
+        project_title=project.title if project else "",
+        project_folder=str(workdir_of(run)),
+        requirements=Source("requirements", prd.title, prd.content) if prd else None,
+        upstream=upstream_of(task),
+        feedback=feedback_on(task),
+        task_title=task.title,
+        task_description=task.description,
+        task_priority=task.priority,
+    )
+
+
+def upstream_of(task: Task) -> list[Source]:
+    """Return what the finished tasks that this one waited for handed in, oldest task first."""
+    documents = Deliverable.objects.filter(
+        task__in=task.blocked_by.filter(status=Task.Status.DONE), type=Deliverable.Type.DELIVERABLE
+    )
+    oldest_first = documents.order_by("task__created_at", "created_at", "id")
+    return [
+        Source("deliverable", title, content)
+        for title, content in oldest_first.values_list("task__title", "content")
+    ]
+
+
+def feedback_on(task: Task) -> list[str]:
+    """Return what the reviews of the task asked for, newest last."""
+    asked = Review.objects.filter(task=task, status=Review.Status.CHANGES_REQUESTED)
+    return list(asked.order_by("round", "decided_at").values_list("feedback", flat=True))
