@@ -12,6 +12,7 @@ from mission_control import tasks
 from mission_control.models import Activity, Task
 from mission_control.placing import place
 from mission_control.runs.errors import Invalid, NotFound, WrongState
+from mission_control.web.columns import FIRST_CARDS
 from tests import make
 from tests.web.conftest import SEES, client_of
 from tests.web.test_board import SCRIPT, card_of, html, put, titles_in
@@ -179,7 +180,7 @@ def test_the_order_holds_over_the_pages_of_a_long_column(browser):
     moved, beside = Task.objects.get(title="02"), Task.objects.get(title="54")
     place(moved, below=beside.pk)
     assert "02" not in titles_in(html(browser), "inbox")
-    more = html(browser, "/board/more/inbox?offset=50")
+    more = html(browser, f"/board/more/inbox?offset={FIRST_CARDS}")
     assert more.index('data-key="title" draggable="false">54<') < more.index(f'id="card-{moved.pk}"')
 
 
