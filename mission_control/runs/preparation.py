@@ -1,4 +1,4 @@
-"""What a run needs before its agent is called: the folder it works in, its prompt, the conversation it goes on with."""
+"""What a run needs before its agent is called: a folder to work in, the prompt, a conversation to go on with."""
 
 from pathlib import Path
 

@@ -8,7 +8,7 @@ from django.db import connection
 
 from agents.models import Agent
 from mission_control.models import Deliverable, Run, Task
-from mission_control.runs import preparation, retries
+from mission_control.runs import execution, preparation, retries
 from mission_control.runs.admission import admit
 from mission_control.runs.execution import execute
 from mission_control.runs.lifecycle import end_lost, stop
