@@ -11,6 +11,7 @@ PYTEST := $(IN_VENV) $(if $(MEASURE),-m coverage run) -m pytest -n 4 --dist work
 CHECKS := lint imports templates types migrations audit coverage
 ROUNDS ?= 20
 MEASURED := $(shell find agents mission_control pocketpaw_site templates tests -name '*.py' -o -name '*.html' -o -name '*.js')
+RACES := $(shell grep -rl --include='test_*.py' rivals tests)
 .PHONY: help run dev test check $(CHECKS) bench chaos fuzz screenshots clean
 
 help:
@@ -56,9 +57,9 @@ run:
 dev:
 	$(call set_up,requirements-dev.txt)
 
-# Five minutes on two cores: everything on SQLite, and on PostgreSQL what two processes could do to each other. With
-# EVERYTHING=yes, as .ci/run has it, also what tries out every input of every endpoint, and all of the API and of the
-# whole product on both.
+# Some minutes on two cores: all that people use on SQLite, and on PostgreSQL what two processes could do to each
+# other. With EVERYTHING=yes, as .ci/run has it, also what tries out every input of every endpoint and looks at every
+# page, what breaks the product on purpose, and all of the API and of the whole product on both.
 # RERUNS=1 tries what failed once more, and names it: .ci/run's machines are shared, and some of what waits there
 # waits too long.
 # With MEASURE=yes every process that the tests start is measured, which costs a third of the time; the parts become
@@ -66,7 +67,7 @@ dev:
 test: dev
 	@$(if $(MEASURE),$(IN_VENV) -m coverage erase)
 	$(PYTEST)
-	$(PYTEST) --profile server tests/runs tests/sockets tests/projects $(if $(EVERYTHING),tests/system tests/api)
+	$(PYTEST) --profile server $(if $(EVERYTHING),tests/runs tests/sockets tests/projects tests/system tests/api,$(RACES))
 	@$(if $(MEASURE),$(IN_VENV) -m coverage combine --quiet 2>/dev/null; status=$$?; rm -f .coverage.*; exit $$status)
 
 .coverage: $(MEASURED)

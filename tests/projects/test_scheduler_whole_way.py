@@ -9,7 +9,7 @@ import pytest
 from tests.product import Product
 from tests.servers import wait_until
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.exhaustive]
 LONGEST_SECONDS = 120
 
 

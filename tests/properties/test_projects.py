@@ -22,6 +22,8 @@ from tests.properties.conftest import share
 from tests.properties.graphs import FAILED, Watch, do_what_people_do, random_project, settled_or_explained
 from tests.rivals import race
 
+pytestmark = pytest.mark.exhaustive
+
 DEAD = "{folder}/group/{node}/999999999-1"
 STEPS = 40
 
@@ -133,7 +135,6 @@ def test_projects_of_any_shape_end_or_say_what_they_wait_for(seed, size, trouble
 
 
 @pytest.mark.usefixtures("database")
-@pytest.mark.exhaustive
 @pytest.mark.parametrize("seed", range(1))
 def test_a_project_of_500_tasks_ends(seed):
     chance = random.Random(seed)

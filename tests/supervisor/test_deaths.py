@@ -11,7 +11,7 @@ import pytest
 from tests.servers import wait_until
 from tests.supervisor.processes import is_alive
 
-pytestmark = [pytest.mark.system, pytest.mark.embedded]
+pytestmark = [pytest.mark.system, pytest.mark.embedded, pytest.mark.exhaustive]
 
 
 def kill(pid: int) -> int:

@@ -62,6 +62,7 @@ def test_interrupted_and_waiting_runs_are_named(up):
     again.await_status(waiting, "completed")
 
 
+@pytest.mark.exhaustive
 def test_frozen_worker_does_not_keep_it(up):
     product = up()
     for pid in product.pids:
@@ -72,6 +73,7 @@ def test_frozen_worker_does_not_keep_it(up):
     wait_until(lambda: not product.pids, what="the end of the frozen ones")
 
 
+@pytest.mark.exhaustive
 def test_frozen_cluster_does_not_keep_the_worker(up):
     product = up()
     run = product.run(product.make_task("Frozen", chunks=10000, delay_seconds=0.1))
@@ -86,6 +88,7 @@ def test_frozen_cluster_does_not_keep_the_worker(up):
     assert f"(run {run})" in product.output
 
 
+@pytest.mark.exhaustive
 def test_second_signal_hurries(up):
     product = up()
     for pid in (product.cluster, product.sentinel):
@@ -99,6 +102,7 @@ def test_second_signal_hurries(up):
     assert time.monotonic() - begun < LIMIT_SECONDS
 
 
+@pytest.mark.exhaustive
 def test_signal_before_it_is_ready_ends_it_too(up):
     product = up(ready=False)
     product.await_line("Starting the web server")
@@ -108,6 +112,7 @@ def test_signal_before_it_is_ready_ends_it_too(up):
     assert "Traceback" not in product.output
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_worker_by_hand_goes_and_leaves_the_product_alone(served, start, number):
     before = served.pids
@@ -122,6 +127,7 @@ def test_worker_by_hand_goes_and_leaves_the_product_alone(served, start, number)
     assert served.pids == before
 
 
+@pytest.mark.exhaustive
 def test_worker_by_hand_interrupts_what_it_runs(up, start):
     product = up()
     os.kill(product.sentinel, signal.SIGSTOP)

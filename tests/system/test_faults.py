@@ -11,7 +11,7 @@ import pytest
 from tests.product import Product, frames_of, server_environment
 from tests.servers import PostgreSQL, Redis, wait_until
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.exhaustive]
 LOST_SECONDS = 30  # the promise: so long at most until a lost run has ended and its slot is back
 
 

@@ -11,7 +11,7 @@ from tests.conftest import environment_of, running
 from tests.web.browsing import log_in
 from tests.web.scene import Scene, View, empty_views, errors_of, show_errors
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.exhaustive]
 
 WIDTHS = {"desktop": 1440, "phone": 360}
 # In the dark only colours differ.
