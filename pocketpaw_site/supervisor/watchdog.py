@@ -9,9 +9,11 @@ import uuid
 from datetime import timedelta
 from importlib import import_module
 
+from django.conf import settings
 from django.db import connection
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.module_loading import import_string
 
 from agents.backends import registry
 from mission_control.models import Capacity, Run
@@ -69,8 +71,7 @@ class Watchdog:
         """Work until a signal says stop, then interrupt what runs. Raises SetupError without a database schema."""
         if not self.await_database():
             return
-        import_module("mission_control.jobs")
-        registry.describe()  # imports every backend, so that no first run has to
+        import_what_forks_share()
         gc.freeze()  # so that the collector of a fork does not copy what they share
         try:
             self.watch()
@@ -214,6 +215,16 @@ class Watchdog:
                 interrupted += told
             self.signals.wait(INTERRUPT_SECONDS)
         return interrupted
+
+
+def import_what_forks_share() -> None:
+    """Import what each fork would import for itself at its first run, and would then have for itself alone."""
+    for name in ("mission_control.jobs", "mission_control.projects.scheduler", "django.db.models.sql.compiler"):
+        import_module(name)
+    registry.describe()  # every backend
+    if settings.REDIS_URL:
+        import_module("mission_control.redis_server")
+        import_string(settings.CHANNEL_LAYERS["default"]["BACKEND"])
 
 
 def refuse_another_key() -> None:
