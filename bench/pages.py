@@ -35,9 +35,9 @@ ANSWERED = "() => performance.getEntriesByType('navigation')[0].responseEnd"
 WATCH_LIVE = """addEventListener('DOMContentLoaded', () => {
   const word = document.getElementById('conn');
   if (!word) return;
-  new MutationObserver(() => {
-    if (word.dataset.conn === 'live') window.liveAt ??= performance.now();
-  }).observe(word, { attributes: true });
+  const look = () => { if (word.dataset.conn === 'live') window.liveAt ??= performance.now(); };
+  look();
+  new MutationObserver(look).observe(word, { attributes: true });
 });"""
 WATCH_FRAMES = """() => {
   window.frames_ = [];
@@ -116,7 +116,7 @@ def board(chromium: Chromium) -> Iterator[tuple[str, float]]:
             if not more.count():
                 break
             cards = page.locator(".col-done .card").count()
-            more.click()
+            more.scroll_into_view_if_needed()  # that loads them
             page.wait_for_function("n => document.querySelectorAll('.col-done .card').length > n", arg=cards)
         page.locator(".col-done .card").first.hover()
         yield from scrolled(page, "board", up=False)

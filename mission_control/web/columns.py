@@ -19,7 +19,7 @@ from mission_control.runs.slots import capacity
 from mission_control.web.plain import plain
 from mission_control.web.rows import clock, seconds_since
 
-FIRST_CARDS, MORE_CARDS = 30, 50  # a screen of 4K shows fifteen: the first page is to come soon
+FIRST_CARDS, MORE_CARDS = 16, 50  # a screen of 4K shows fifteen; more come when one gets there
 MOST_CARDS = 500
 SHOWN_TAGS = 2
 SHOWN_NEEDS = 3

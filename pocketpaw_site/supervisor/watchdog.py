@@ -224,7 +224,7 @@ def import_what_forks_share() -> None:
     registry.describe()  # every backend
     if settings.REDIS_URL:
         import_module("mission_control.redis_server")
-        import_string(settings.CHANNEL_LAYERS["default"]["BACKEND"])
+        import_string(str(settings.CHANNEL_LAYERS["default"]["BACKEND"]))
 
 
 def refuse_another_key() -> None:

@@ -99,7 +99,7 @@ def test_who_may_not_add_documents_attaches_none(browser):
     client = client_of(make.user(may=NOTES))
     page = page_of(client, task)
     assert 'type="file"' not in page
-    assert "/attach" not in page
+    assert '/attach"' not in page
     assert post(client, task, "attach", attached=[file()]).status_code == 403
     assert post(client, task, "attach", document=document.pk).status_code == 403
     assert post(client, task, "messages", content="See", attached=[file()]).status_code == 403

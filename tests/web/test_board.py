@@ -11,6 +11,7 @@ from mission_control.models import Run, RunEvent, Task
 from mission_control.runs import events
 from mission_control.runs.events import Draft
 from mission_control.runs.lifecycle import claim, finish
+from mission_control.web.columns import FIRST_CARDS, MORE_CARDS
 from tests import make
 from tests.web.conftest import SEES, client_of
 
@@ -168,17 +169,18 @@ def test_a_filter_that_nothing_matches_says_so_and_is_no_first_step(browser):
     assert "First steps" not in page
 
 
-def test_a_long_column_shows_thirty_and_the_rest_on_demand(browser):
+def test_a_long_column_shows_its_first_cards_and_the_rest_on_demand(browser):
     Task.objects.bulk_create(Task(title=f"Task {number}") for number in range(120))
     page = html(browser)
-    assert len(titles_in(page, "inbox")) == 30
-    assert "90 left" in text_of(page)
+    assert len(titles_in(page, "inbox")) == FIRST_CARDS
+    assert f"{120 - FIRST_CARDS} left" in text_of(page)
     path = re.search(r'hx-get="(/board/more/inbox[^"]*)"', page)[1]
     more = html(browser, path)
-    assert more.count('class="card"') == 50
-    assert "40 left" in text_of(more)
+    assert more.count('class="card"') == MORE_CARDS
+    assert f"{120 - FIRST_CARDS - MORE_CARDS} left" in text_of(more)
+    more = html(browser, re.search(r'hx-get="([^"]*)"', more)[1])
     last = html(browser, re.search(r'hx-get="([^"]*)"', more)[1])
-    assert last.count('class="card"') == 40
+    assert last.count('class="card"') == 120 - FIRST_CARDS - 2 * MORE_CARDS
     assert "left" not in text_of(last)
     assert len(titles_in(html(browser, "/?shown=500"), "inbox")) == 120
     assert browser.get("/board/more/nonsense").status_code == 404

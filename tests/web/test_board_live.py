@@ -4,6 +4,8 @@ import re
 
 import pytest
 
+from mission_control.web.columns import FIRST_CARDS
+
 pytestmark = pytest.mark.system
 
 PHONE = {"width": 390, "height": 844}
@@ -149,8 +151,12 @@ def test_the_first_page_is_small(page, product, chromium):
     session.on("Network.loadingFinished", lambda event: received.append(event["encodedDataLength"]))
     board(fresh)
     fresh.wait_for_load_state("networkidle")
-    assert fresh.locator(".card").count() >= 30
+    assert fresh.locator(".card").count() >= FIRST_CARDS
     assert 20_000 < sum(received) < 150_000
+    inbox = fresh.locator(".col-inbox")
+    assert inbox.locator(".card").count() == FIRST_CARDS
+    inbox.locator(".cards").evaluate("cards => cards.scrollTo(0, cards.scrollHeight)")
+    inbox.locator(".card").nth(FIRST_CARDS + 1).wait_for()  # more come by themselves when one gets there
     fresh.context.close()
 
 
