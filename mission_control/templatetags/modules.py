@@ -1,7 +1,7 @@
 """`{% module "mission_control/board.js" %}`: a script, and what it imports asked for beside it.
 
 Without a build step a browser finds out what a module imports when it has that module: one round of requests
-after another before the page can be used. Told beforehand (`modulepreload`, HTML Living Standard), it asks for all.
+another before the page can be used. Told beforehand (`modulepreload`, in HTML), it asks for all.
 """
 
 import re
