@@ -10,6 +10,7 @@ from statistics import median
 from django.utils import timezone
 
 from mission_control.models import Run
+from mission_control.usage import worked
 from mission_control.web.rows import clock
 
 PERIODS = {"1": "Today", "7": "7 days", "30": "30 days"}
@@ -29,6 +30,13 @@ class Ended:
     status: str
     at: datetime
     waited_seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What one run took that ended, though it may have been deleted since; what is not known counts nothing."""
+
+    at: datetime
     agent: str
     cost: float
     tokens_in: int
@@ -163,38 +171,34 @@ class Period:
 def ended_since(start: datetime, zone: tzinfo) -> list[Ended]:
     """Return the runs that ended since then, the newest so many of them: one query."""
     rows = Run.objects.filter(finished_at__gte=start).order_by("-finished_at")
-    names = (
-        "status",
-        "finished_at",
-        "queued_at",
-        "started_at",
-        "agent_name",
-        "cost_usd",
-        "input_tokens",
-        "output_tokens",
-    )
+    names = ("status", "finished_at", "queued_at", "started_at")
     return [
         Ended(
             status,
             finished.astimezone(zone),
             max((started - queued).total_seconds(), 0.0) if started else None,
-            agent or "nobody",
-            float(cost or 0),
-            tokens_in or 0,
-            tokens_out or 0,
         )
-        for status, finished, queued, started, agent, cost, tokens_in, tokens_out in rows.values_list(*names)[
-            :MOST_RUNS
-        ]
+        for status, finished, queued, started in rows.values_list(*names)[:MOST_RUNS]
     ]
 
 
-def figures(ended: Sequence[Ended], period: Period) -> Figures:
+def spent_since(start: datetime, zone: tzinfo) -> list[Spent]:
+    """Return what runs took that ended since then, the newest so many of them: one query."""
+    rows = worked().filter(finished_at__gte=start).order_by("-finished_at")
+    names = ("finished_at", "agent__name", "cost_usd", "input_tokens", "output_tokens")
+    return [
+        Spent(finished.astimezone(zone), agent or "nobody", float(cost or 0), tokens_in or 0, tokens_out or 0)
+        for finished, agent, cost, tokens_in, tokens_out in rows.values_list(*names)[:MOST_RUNS]
+    ]
+
+
+def figures(ended: Sequence[Ended], spent: Sequence[Spent], period: Period) -> Figures:
     """Return the figures of the period; the cost of a week beside it."""
     within = [one for one in ended if one.at >= period.start]
     waits = [one.waited_seconds for one in within if one.waited_seconds is not None]
     counted = Counter(one.status for one in within)
-    tokens_in, tokens_out = sum(one.tokens_in for one in within), sum(one.tokens_out for one in within)
+    paid = [one for one in spent if one.at >= period.start]
+    tokens_in, tokens_out = sum(one.tokens_in for one in paid), sum(one.tokens_out for one in paid)
     return Figures(
         {status: counted[status] for status in Run.ENDED},
         short_time(median(waits)) if waits else "–",
@@ -202,8 +206,8 @@ def figures(ended: Sequence[Ended], period: Period) -> Figures:
         tokens_in + tokens_out,
         tokens_in,
         tokens_out,
-        sum(one.cost for one in within),
-        sum(one.cost for one in ended if one.at >= period.day_start(7)),
+        sum(one.cost for one in paid),
+        sum(one.cost for one in spent if one.at >= period.day_start(7)),
     )
 
 
@@ -220,10 +224,10 @@ def short_time(seconds: float) -> str:
 
 
 # ---------------------------------------------------------------- charts
-def charts(ended: Sequence[Ended], period: Period) -> list[Chart]:
+def charts(ended: Sequence[Ended], spent: Sequence[Spent], period: Period) -> list[Chart]:
     """Return the four charts of the overview."""
     within = [one for one in ended if one.at >= period.start]
-    return [_outcomes(within, period), _throughput(ended, period), _waits(within, period), _costs(ended, period)]
+    return [_outcomes(within, period), _throughput(ended, period), _waits(within, period), _costs(spent, period)]
 
 
 def _outcomes(within: Sequence[Ended], period: Period) -> Chart:
@@ -258,20 +262,20 @@ def _throughput(ended: Sequence[Ended], period: Period) -> Chart:
     return chart
 
 
-def _costs(ended: Sequence[Ended], period: Period) -> Chart:
+def _costs(spent: Sequence[Spent], period: Period) -> Chart:
     days = max(period.days, 7)
     keys = period.days_of(days)
-    spent: defaultdict[tuple[str, str], float] = defaultdict(float)
+    of_day: defaultdict[tuple[str, str], float] = defaultdict(float)
     of_agent: defaultdict[str, float] = defaultdict(float)
-    for one in ended:
+    for one in spent:
         of_agent[one.agent] += one.cost
     named = [
         agent for agent in sorted(of_agent, key=lambda name: -of_agent[name])[:SHOWN_AGENTS] if of_agent[agent]
     ]
-    for one in ended:
-        spent[f"{one.at:%Y-%m-%d}", one.agent if one.agent in named else ""] += one.cost
+    for one in spent:
+        of_day[f"{one.at:%Y-%m-%d}", one.agent if one.agent in named else ""] += one.cost
     parts = [*zip(["blue", "violet"], named, strict=False), ("grey", "")]
-    stacks = [[(colour, spent[key, agent]) for colour, agent in parts] for key in keys]
+    stacks = [[(colour, of_day[key, agent]) for colour, agent in parts] for key in keys]
     today = sum(part for _, part in stacks[-1])
     chart = _bars("Cost", keys, stacks, _dollars)
     chart.figure = "–" if chart.is_empty else _dollars(today)

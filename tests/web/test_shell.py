@@ -25,8 +25,7 @@ PASSWORD = "a long enough one"
 
 def ended_run(status=Run.Status.COMPLETED, *, by=None, error: str = "", **usage) -> Run:
     run = claim(make.run(make.task(), by).pk, worker="test/none/none/1-1")
-    finish(run.pk, status, error=error, guard=Q())
-    Run.objects.filter(pk=run.pk).update(**usage)
+    finish(run.pk, status, error=error, guard=Q(), usage=usage or None)
     return run
 
 
@@ -205,7 +204,7 @@ def test_the_password_is_changed_here_and_ends_the_other_sessions():
 # ---------------------------------------------------------------- overview
 def test_the_overview_counts_outcomes_tokens_and_cost(browser):
     agent = make.agent(name="Scout")
-    ended_run(by=agent, input_tokens=500_000, output_tokens=112_000, cost_usd="5.90")
+    paid = ended_run(by=agent, input_tokens=500_000, output_tokens=112_000, cost_usd=5.9)
     ended_run(by=agent)
     ended_run(Run.Status.ERROR, by=agent, error="It broke")
     ended_run(Run.Status.STOPPED, by=agent)
@@ -218,6 +217,9 @@ def test_the_overview_counts_outcomes_tokens_and_cost(browser):
     charts = html(browser, "/overview/charts")
     assert "Runs by outcome today: 2 completed, 1 failed, 1 stopped" in charts
     assert "today 5.90 dollars" in charts
+    Task.objects.get(pk=paid.task_id).delete()
+    assert "$5.90" in text_of(html(browser, "/overview/figures"))  # what was spent stays spent
+    assert "today 5.90 dollars" in html(browser, "/overview/charts")
 
 
 def test_a_period_takes_in_its_days_and_no_more(browser):

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_safe
 from mission_control import reports
 from mission_control.web.activity import Choice, lines
 from mission_control.web.columns import Rights
-from mission_control.web.figures import PERIODS, Period, charts, ended_since, figures
+from mission_control.web.figures import PERIODS, Period, charts, ended_since, figures, spent_since
 from mission_control.web.markdown import rendered
 from mission_control.web.needs import needs
 from mission_control.web.views import sees, show, slots_taken, zone_of
@@ -58,6 +58,8 @@ def _figures(request: HttpRequest, *parts: str) -> dict[str, Any]:
     if "needs" in parts:
         context["needs"] = needs(request.user)
     if {"figures", "charts"} & set(parts):
-        ended = ended_since(period.day_start(max(period.days, WEEK)), zone)
-        context |= {"figures": figures(ended, period), "charts": charts(ended, period), "slots": slots_taken()}
+        since = period.day_start(max(period.days, WEEK))
+        ended, spent = ended_since(since, zone), spent_since(since, zone)
+        context |= {"figures": figures(ended, spent, period), "charts": charts(ended, spent, period)}
+        context["slots"] = slots_taken()
     return context
