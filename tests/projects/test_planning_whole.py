@@ -67,6 +67,7 @@ def test_a_goal_becomes_a_plan_that_can_be_watched_changed_and_approved(product,
 
     product.call("PATCH", f"/tasks/{tasks[1]['id']}", title="Write it")
     assert deep_work("POST", f"projects/{key}/approve")["project"]["status"] == "executing"
+    deep_work("POST", f"projects/{key}/pause")  # its tasks would take slots from the next tests
 
 
 def test_a_stop_of_the_planning_is_told_and_it_can_be_planned_again(product, deep_work):
