@@ -19,6 +19,9 @@ env = read_environment()
 env.add_parser(name="commands", func=commands)
 
 BASE_DIR = CHECKOUT
+# Which of the product's programs this is, if it is one of these; they differ in what they load and how they write.
+IN_WEB_PROCESS = os.environ.get("MISSION_CONTROL_PROCESS") == "web"
+IN_WORKER = os.environ.get("MISSION_CONTROL_PROCESS") == "worker"
 DATA_DIR = prepare_data_dir(
     env.path("MISSION_CONTROL_DATA_DIR", BASE_DIR / "var"), folders=["logs", "projects", "staticfiles"]
 )
@@ -93,7 +96,7 @@ AGENT_ISOLATION = env.str(
 # ---------------------------------------------------------------- applications
 # Daphne's app adds nothing but a `runserver` that speaks ASGI, and takes 13 MB of each process.
 INSTALLED_APPS = [
-    *([] if os.environ.get("MISSION_CONTROL_PROCESS") == "worker" else ["daphne"]),
+    *([] if IN_WORKER else ["daphne"]),
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -180,7 +183,6 @@ CONTENT_SECURITY_POLICY = {
 
 # ---------------------------------------------------------------- database
 # The web process takes psycopg's pool, workers one lasting connection each (a pool does not survive a fork).
-IN_WEB_PROCESS = os.environ.get("MISSION_CONTROL_PROCESS") == "web"
 DATABASE_WAIT_SECONDS = 20
 
 DATABASES = {"default": env.dj_db_url("DATABASE_URL", f"sqlite:///{DATA_DIR / 'mission_control.sqlite3'}")}
@@ -193,8 +195,7 @@ if EMBEDDED_DATABASE:
     _database["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",
         "timeout": DATABASE_WAIT_SECONDS,
-        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous="
-        + ("NORMAL;" if os.environ.get("MISSION_CONTROL_PROCESS") == "worker" else "FULL;"),
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=" + ("NORMAL;" if IN_WORKER else "FULL;"),
     }
     # Tests use a file too: races are real only between connections.
     _database["TEST"] = {"NAME": str(DATA_DIR / "test.sqlite3")}

@@ -4,13 +4,13 @@ from django import forms
 
 from agents.backends import registry
 from agents.models import Agent, default_backend
-from mission_control.web.conflicts import Conflict
+from mission_control.web.conflicts import Contested
 from mission_control.web.project_forms import DESCRIPTION_CHARS, CommaList, LongText
 
 SPECIALTY_CHARS = 100
 
 
-class AgentForm(forms.Form):
+class AgentForm(Contested, forms.Form):
     """Who it is, and what runs it."""
 
     name = forms.CharField(max_length=50, error_messages={"required": "Give it a name."})
@@ -23,8 +23,6 @@ class AgentForm(forms.Form):
         initial=default_backend,
         error_messages={"invalid_choice": "There is no such backend any more. Choose one of those there are."},
     )
-
-    conflict: Conflict | None = None  # what another changed meanwhile
 
     @classmethod
     def of(cls, agent: Agent) -> "AgentForm":

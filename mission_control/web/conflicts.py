@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django import forms
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from django.utils import timezone
@@ -38,6 +39,21 @@ class Conflict(Refusal):
     def __init__(self, clashes: list[Clash], basis: str, who: str, at: datetime | None) -> None:
         super().__init__(f"{who} changed the same meanwhile")
         self.clashes, self.basis, self.who, self.at = clashes, basis, who, at
+
+
+class Contested(forms.BaseForm):
+    """What a form is besides that two people may send at once."""
+
+    conflict: Conflict | None = None  # met by the one that came second
+
+    def basis(self, values: Mapping[str, Any]) -> str:
+        """Return what the form carries of the values as they stand: after a conflict, that it was seen."""
+        return self.conflict.basis if self.conflict else basis_of(values)
+
+    @property
+    def status(self) -> int:
+        """The HTTP status of the page that shows it."""
+        return 409 if self.conflict else 400 if self.is_bound else 200
 
 
 def basis_of(values: Mapping[str, Any]) -> str:

@@ -12,8 +12,8 @@ _SHOWN_AS = {
     **{code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\n\t"},
     **{code: f"[U+{code:04X}]" for code in (*range(0x7F, 0xA0), *_OVERRIDES)},
 }
-# In markup, which has line ends.
-TRICKS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+# In markup, which may end its lines by a carriage return, too.
+TRICKS = re.compile("[" + "".join(map(chr, _SHOWN_AS.keys() - {ord("\r")})) + "]")
 
 
 def plain(text: str) -> str:

@@ -6,7 +6,7 @@ from django import forms
 
 from agents.models import Agent
 from mission_control.models import Deliverable, Project, Task
-from mission_control.web.conflicts import Conflict
+from mission_control.web.conflicts import Contested
 
 TITLE_CHARS, DESCRIPTION_CHARS, CONTENT_BYTES = 200, 50_000, 5 * 1024 * 1024
 DOCUMENT_TITLE_CHARS = 250  # a deliverable is called after its task
@@ -80,10 +80,8 @@ class ProjectForm(forms.Form):
     tags = CommaList()
 
 
-class ProjectEdit(ProjectForm):
+class ProjectEdit(Contested, ProjectForm):
     """The same, and who is in the team."""
-
-    conflict: Conflict | None = None  # what another changed meanwhile
 
     team_agents = forms.ModelMultipleChoiceField(Agent.objects.all(), required=False)
 
@@ -100,10 +98,8 @@ class ProjectEdit(ProjectForm):
         )
 
 
-class RequirementsForm(forms.Form):
+class RequirementsForm(Contested, forms.Form):
     """The requirements document, in Markdown."""
-
-    conflict: Conflict | None = None
 
     content = LongText()
 

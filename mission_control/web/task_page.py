@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from django.contrib.auth.models import AnonymousUser, User
@@ -25,7 +25,7 @@ from mission_control.models import (
 from mission_control.models.agents import with_runs
 from mission_control.runs.errors import LimitReached, Refusal, TaskBlocked
 from mission_control.runs.slots import capacity
-from mission_control.web.attachments import attachable, attached_to
+from mission_control.web.attachments import FILE_BYTES, attachable, attached_to
 from mission_control.web.conflicts import Conflict, basis_of
 from mission_control.web.markdown import rendered
 from mission_control.web.plain import plain
@@ -74,6 +74,8 @@ class TaskPage:
     user: User | AnonymousUser
     chosen_run: UUID | None = None
     chosen_agent: UUID | None = None
+    file_bytes: ClassVar[int] = FILE_BYTES
+    file_megabytes: ClassVar[int] = FILE_BYTES // 2**20
     conflict: Conflict | None = None
     written: dict[str, str] = field(default_factory=dict)  # what was in the form that met a conflict
 

@@ -28,16 +28,15 @@ def arguments() -> argparse.Namespace:
 class Campaign:
     """All rounds of one profile."""
 
-    def __init__(self, profile: str, *, seed: int, faults: list[Fault], kept: Path) -> None:
+    def __init__(self, profile: str, *, seed: int, faults: list[Fault], rounds: int, kept: Path) -> None:
         self.profile, self.faults, self.kept = profile, faults, kept
         self.seed = f"{seed}/{profile}"
         self.subject: Subject | None = None
-        self.rounds = 0
+        self.rounds = rounds
         self.results: list[Result] = []
         self.broken_ends: list[str] = []
 
     def play(self, numbers: range) -> None:
-        self.rounds = len(numbers)
         try:
             for number in numbers:
                 self.one(number)
@@ -91,7 +90,7 @@ def main() -> int:
     campaigns = []
     for profile in profiles:
         faults = [fault for fault in FAULTS if profile in fault.profiles and (wanted.fault or "") in fault.name]
-        campaign = Campaign(profile, seed=seed, faults=faults, kept=kept)
+        campaign = Campaign(profile, seed=seed, faults=faults, rounds=len(numbers), kept=kept)
         campaigns.append(campaign)
         try:
             campaign.play(numbers)

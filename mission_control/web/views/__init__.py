@@ -10,6 +10,7 @@ from typing import Any, ParamSpec
 from zoneinfo import ZoneInfo, available_timezones
 
 from django.contrib.auth.decorators import login_required, permission_required
+from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.utils import timezone
@@ -51,6 +52,12 @@ def sees(*permissions: str) -> Callable[[View[Given]], View[Given]]:
 
 
 sees_tasks = sees("view_task")
+
+
+def person_of(request: HttpRequest) -> User:
+    """Return who is logged in, in a view that `sees` has let them into."""
+    assert request.user.is_authenticated, "`sees` asks for a login"
+    return request.user
 
 
 def show(

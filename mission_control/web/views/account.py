@@ -9,7 +9,6 @@ from django.contrib import messages
 from django.contrib.auth import update_session_auth_hash
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.forms import PasswordChangeForm
-from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
@@ -20,7 +19,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from mission_control.access import MOST_DAYS, NAME_CHARS, create_token
 from mission_control.models import AccessToken
-from mission_control.web.views import show
+from mission_control.web.views import person_of, show
 
 SOON = timedelta(days=7)
 
@@ -46,7 +45,7 @@ def account(request: HttpRequest) -> HttpResponse:
 @sensitive_post_parameters()
 def change_password(request: HttpRequest) -> HttpResponse:
     """Change the password; this session stays, all others of the user end."""
-    form = PasswordChangeForm(_user(request), request.POST)
+    form = PasswordChangeForm(person_of(request), request.POST)
     if not form.is_valid():
         return _page(request, password_form=form, status=400)
     update_session_auth_hash(request, form.save())
@@ -62,7 +61,7 @@ def make_token(request: HttpRequest) -> HttpResponse:
     form = TokenForm(request.POST)
     if not form.is_valid():
         return _page(request, token_form=form, status=400)
-    token, text = create_token(_user(request), name=form.cleaned_data["name"], days=form.cleaned_data["days"])
+    token, text = create_token(person_of(request), name=form.cleaned_data["name"], days=form.cleaned_data["days"])
     return _page(request, made=token, text=text)
 
 
@@ -71,7 +70,7 @@ def make_token(request: HttpRequest) -> HttpResponse:
 @login_required
 def revoke_token(request: HttpRequest, token_id: uuid.UUID) -> HttpResponse:
     """Revoke one of the user's own tokens."""
-    token = get_object_or_404(AccessToken, uid=token_id, user=_user(request))
+    token = get_object_or_404(AccessToken, uid=token_id, user=person_of(request))
     token.delete()
     messages.success(request, f"The token “{token.name or 'unnamed'}” is revoked.", extra_tags="ok")
     return HttpResponseRedirect(reverse("account"))
@@ -80,15 +79,10 @@ def revoke_token(request: HttpRequest, token_id: uuid.UUID) -> HttpResponse:
 def _page(request: HttpRequest, *, status: int = 200, **context: Any) -> HttpResponse:
     now = timezone.now()
     shown = {
-        "password_form": PasswordChangeForm(_user(request)),
+        "password_form": PasswordChangeForm(person_of(request)),
         "token_form": TokenForm(),
-        "tokens": AccessToken.objects.filter(user=_user(request)).order_by("-created", "uid")[:200],
+        "tokens": AccessToken.objects.filter(user=person_of(request)).order_by("-created", "uid")[:200],
         "now": now,
         "soon": now + SOON,
     }
     return show(request, "account.html", {**shown, **context}, at="account", status=status)
-
-
-def _user(request: HttpRequest) -> User:
-    assert request.user.is_authenticated, "a login is asked for"
-    return request.user

@@ -20,9 +20,9 @@ from mission_control.runs.admission import admit
 from mission_control.runs.errors import LimitReached, NotFound, Refusal
 from mission_control.web import agent_rows, conflicts, options
 from mission_control.web.agent_forms import AgentForm
-from mission_control.web.conflicts import Conflict, basis_of, changed_only
+from mission_control.web.conflicts import Conflict, changed_only
 from mission_control.web.project_page import ProjectRights
-from mission_control.web.views import by_script, sees, show
+from mission_control.web.views import by_script, person_of, sees, show
 
 AGENTS_A_PAGE = 50
 EDITED = ("name", "role", "level", "specialties", "description", "backend", "backend_options")
@@ -75,9 +75,8 @@ def agent(request: HttpRequest, agent_id: uuid.UUID) -> HttpResponse:
                 messages.success(request, f"Saved: {changed.name}", extra_tags="ok")
                 return redirect("agent", changed.pk)
     context = {**_listed(request), **_beside(), **_form(form, fields, found), **_history(request, found)}
-    context["basis"] = form.conflict.basis if form.conflict else basis_of(_values(found))
-    status = 409 if form.conflict else 400 if form.is_bound else 200
-    return show(request, "agents.html", context, at="agents", status=status)
+    context["basis"] = form.basis(_values(found))
+    return show(request, "agents.html", context, at="agents", status=form.status)
 
 
 def _values(found: Agent) -> dict[str, Any]:
@@ -88,12 +87,11 @@ def _change(request: HttpRequest, found: Agent, given: dict[str, Any]) -> Agent:
     """Write what was changed in the form. Raises Conflict where another changed the same meanwhile."""
     if "basis" not in request.POST:
         return team.change(found, **given)
-    assert request.user.is_authenticated, "a permission is asked for"
     told_by = Activity.objects.filter(agent=found, task=None, message__startswith="Agent updated")
     with transaction.atomic():
         now = _values(conflicts.locked(found, "Agent"))
         return team.change(
-            found, **changed_only(given, now, request.POST["basis"], told_by=told_by, user=request.user)
+            found, **changed_only(given, now, request.POST["basis"], told_by=told_by, user=person_of(request))
         )
 
 
@@ -207,9 +205,8 @@ def backend_list(request: HttpRequest) -> HttpResponse:
 def test_agent(request: HttpRequest, agent_id: uuid.UUID) -> HttpResponse:
     """Have the agent answer one short prompt: a run of the task that is there for its tests."""
     found = _agent(agent_id)
-    assert request.user.is_authenticated, "add_run is asked for"
     try:
-        run = admit(_test_task(found), found, by=request.user, when_full="queue")
+        run = admit(_test_task(found), found, by=person_of(request), when_full="queue")
     except LimitReached as refusal:
         messages.warning(request, refusal.detail, extra_tags="warn")
     except Refusal as refusal:

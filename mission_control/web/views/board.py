@@ -6,7 +6,6 @@ from typing import Any
 from urllib.parse import quote
 
 from django.contrib import messages
-from django.contrib.auth.models import User
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
@@ -23,7 +22,7 @@ from mission_control.runs.lifecycle import stop
 from mission_control.web import columns
 from mission_control.web.board_forms import FirstAgentForm, MoveForm, NewTaskForm
 from mission_control.web.columns import COLUMNS, FIRST_CARDS, MOST_CARDS, Filters, Rights
-from mission_control.web.views import by_script, sees, sees_tasks, show, slots_taken
+from mission_control.web.views import by_script, person_of, sees, sees_tasks, show, slots_taken
 
 MOST_CHANGED = 100  # cards that one request refreshes
 MOST_CHOICES = 200
@@ -136,7 +135,7 @@ def _run(request: HttpRequest, task: Task) -> HttpResponse:
     if first is None:
         return _answer(request, task, f"Assign an agent first: {task.title}", status=400)
     try:
-        run = admit(task, first.agent, by=_user(request), when_full="queue")
+        run = admit(task, first.agent, by=person_of(request), when_full="queue")
     except LimitReached as refusal:
         return _answer(request, task, refusal.detail, status=refusal.status)
     except Refusal as refusal:
@@ -259,8 +258,3 @@ def _choices() -> dict[str, Any]:
 def _number(text: str | None, default: int, most: int) -> int:
     """Return the number that an address names, within reason."""
     return min(int(text), most) if text and text.isascii() and text.isdigit() and len(text) < 9 else default
-
-
-def _user(request: HttpRequest) -> User:
-    assert request.user.is_authenticated, "a login is asked for"
-    return request.user

@@ -14,12 +14,12 @@ from mission_control import documents
 from mission_control.models import Activity, Deliverable, DeliverableVersion
 from mission_control.runs.errors import NotFound
 from mission_control.web import conflicts
-from mission_control.web.conflicts import Conflict, basis_of, changed_only
+from mission_control.web.conflicts import Conflict, changed_only
 from mission_control.web.differences import difference
 from mission_control.web.markdown import LONGEST, rendered
 from mission_control.web.project_forms import DocumentForm
 from mission_control.web.task_rows import document_rows
-from mission_control.web.views import by_script, sees, show
+from mission_control.web.views import by_script, person_of, sees, show
 from mission_control.web.views.runs import number_in
 
 sees_documents = sees("view_deliverable")
@@ -83,10 +83,8 @@ def edit_document(request: HttpRequest, document_id: uuid.UUID) -> HttpResponse:
             return redirect("document", found.pk)
         except Conflict as conflict:
             form.conflict = conflict
-    basis = form.conflict.basis if form.conflict else basis_of(_values(found))
-    status = 409 if form.conflict else 400 if form.is_bound else 200
-    context = {"document": found, "form": form, "basis": basis}
-    return show(request, "document_edit.html", context, at="board", status=status)
+    context = {"document": found, "form": form, "basis": form.basis(_values(found))}
+    return show(request, "document_edit.html", context, at="board", status=form.status)
 
 
 def _values(found: Deliverable) -> dict[str, object]:
@@ -95,11 +93,10 @@ def _values(found: Deliverable) -> dict[str, object]:
 
 def _change(request: HttpRequest, found: Deliverable, given: dict[str, object]) -> None:
     """Write what was changed in the form. Raises Conflict where another changed the same meanwhile."""
-    assert request.user.is_authenticated, "a permission is asked for"
     told_by = Activity.objects.filter(document=found)
     with transaction.atomic():
         now = _values(conflicts.locked(found, "Document"))
-        changed = changed_only(given, now, request.POST.get("basis", ""), told_by=told_by, user=request.user)
+        changed = changed_only(given, now, request.POST.get("basis", ""), told_by=told_by, user=person_of(request))
         documents.change(found, **changed, editor_id="human")
 
 

@@ -4,7 +4,6 @@ import uuid
 from collections.abc import Iterable
 from typing import Any
 
-from django.contrib.auth.models import User
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -14,10 +13,10 @@ from agents.models import Agent
 from mission_control import documents, projects
 from mission_control.models import Activity, Deliverable, Project
 from mission_control.web import conflicts
-from mission_control.web.conflicts import Conflict, basis_of, changed_only
+from mission_control.web.conflicts import Conflict, changed_only
 from mission_control.web.project_forms import ProjectEdit, RequirementsForm
 from mission_control.web.project_page import ProjectRights
-from mission_control.web.views import sees, show
+from mission_control.web.views import person_of, sees, show
 from mission_control.web.views.projects import SEES_PROJECT, done, project_of
 
 
@@ -36,13 +35,8 @@ def edit_project(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
         str(key) for key in (request.POST.getlist("team_agents") if form.is_bound else form.initial["team_agents"])
     }
     agents = [(agent, str(agent.pk) in chosen) for agent in Agent.objects.only("name", "role")]
-    basis = form.conflict.basis if form.conflict else basis_of(_values(found))
-    context = {"project": found, "form": form, "agents": agents, "basis": basis}
-    return show(request, "project_edit.html", context, at="projects", status=_status_of(form))
-
-
-def _status_of(form: ProjectEdit | RequirementsForm) -> int:
-    return 409 if form.conflict else 400 if form.is_bound else 200
+    context = {"project": found, "form": form, "agents": agents, "basis": form.basis(_values(found))}
+    return show(request, "project_edit.html", context, at="projects", status=form.status)
 
 
 def _values(found: Project) -> dict[str, Any]:
@@ -64,15 +58,10 @@ def _change(request: HttpRequest, found: Project, given: dict[str, Any]) -> None
     with transaction.atomic():
         now = _values(conflicts.locked(found, "Project"))
         compared = {**given, "team_agents": _names(team)}
-        changed = changed_only(compared, now, request.POST["basis"], told_by=told_by, user=_person(request))
+        changed = changed_only(compared, now, request.POST["basis"], told_by=told_by, user=person_of(request))
         if "team_agents" in changed:
             changed["team_agents"] = team
         projects.change(found, **changed)
-
-
-def _person(request: HttpRequest) -> User:
-    assert request.user.is_authenticated, "a permission is asked for"
-    return request.user
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -91,9 +80,8 @@ def requirements(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
         except Conflict as conflict:
             form.conflict = conflict
     shown = {"content": document.content if document else ""}
-    basis = form.conflict.basis if form.conflict else basis_of(shown)
-    context = {"project": found, "form": form, "document": document, "basis": basis}
-    return show(request, "project_requirements.html", context, at="projects", status=_status_of(form))
+    context = {"project": found, "form": form, "document": document, "basis": form.basis(shown)}
+    return show(request, "project_requirements.html", context, at="projects", status=form.status)
 
 
 def _write_requirements(request: HttpRequest, found: Project, content: str) -> None:
@@ -107,7 +95,7 @@ def _write_requirements(request: HttpRequest, found: Project, content: str) -> N
         now = {"content": document.content if document else ""}
         told_by = Activity.objects.filter(document=document) if document else Activity.objects.none()
         basis = request.POST.get("basis", "")
-        if "content" in changed_only({"content": content}, now, basis, told_by=told_by, user=_person(request)):
+        if "content" in changed_only({"content": content}, now, basis, told_by=told_by, user=person_of(request)):
             _keep_requirements(found, document, content)
 
 

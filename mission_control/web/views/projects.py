@@ -30,7 +30,7 @@ from mission_control.web.project_forms import (
     ProjectForm,
 )
 from mission_control.web.project_page import ProjectRights, page_of
-from mission_control.web.views import by_script, sees, show
+from mission_control.web.views import by_script, person_of, sees, show
 from mission_control.web.views.project_files import folder_of
 
 PROJECTS_A_PAGE = 50
@@ -72,8 +72,7 @@ def new_project(request: HttpRequest) -> HttpResponse:
     status = 200
     if kind == "goal" and may.plan and goal.is_valid():
         try:
-            assert request.user.is_authenticated, "add_run is asked for"
-            return redirect("project", planning.start(**goal.cleaned_data, by=request.user).pk)
+            return redirect("project", planning.start(**goal.cleaned_data, by=person_of(request)).pk)
         except Refusal as refusal:
             goal.add_error(None, refusal.detail)
             status = refusal.status
@@ -238,8 +237,7 @@ def _stop_planning(found: Project) -> None:
 
 
 def _replan(request: HttpRequest, found: Project) -> None:
-    assert request.user.is_authenticated, "add_run is asked for"
-    planning.replan(found, by=request.user)
+    planning.replan(found, by=person_of(request))
 
 
 approve = _action(

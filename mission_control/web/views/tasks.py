@@ -5,7 +5,6 @@ from collections.abc import Callable
 from functools import wraps
 
 from django.contrib import messages
-from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
@@ -26,7 +25,7 @@ from mission_control.web.conflicts import Conflict
 from mission_control.web.forms import RunForm
 from mission_control.web.task_forms import AssignForm, DependForm, EditForm, ReviewForm
 from mission_control.web.task_page import TEXTS, Refused, TaskPage, shown_task
-from mission_control.web.views import by_script, sees, sees_tasks, show
+from mission_control.web.views import by_script, person_of, sees, sees_tasks, show
 from mission_control.web.views.runs import number_in
 
 
@@ -110,7 +109,7 @@ def run_task(request: HttpRequest, task: Task) -> str:
     run = admit(
         task,
         agent,
-        by=_person(request),
+        by=person_of(request),
         when_full=form.cleaned_data["when_full"],
         ignore_dependencies=form.cleaned_data["ignore_dependencies"],
     )
@@ -145,7 +144,7 @@ def edit_task(request: HttpRequest, task: Task) -> str:
         tasks.change(
             task,
             **conflicts.changed_only(
-                changes, texts, request.POST["basis"], told_by=told_by, user=_person(request)
+                changes, texts, request.POST["basis"], told_by=told_by, user=person_of(request)
             ),
         )
     return "Saved."
@@ -177,9 +176,9 @@ def decide_review(request: HttpRequest, task: Task) -> str:
     """Approve the result, or send it back with what should change."""
     given = ReviewForm(request.POST).told()
     if given["decision"] == "approve":
-        reviews.approve(task, by=_person(request))
+        reviews.approve(task, by=person_of(request))
         return "Approved."
-    reviews.request_changes(task, given["feedback"], by=_person(request))
+    reviews.request_changes(task, given["feedback"], by=person_of(request))
     return "Changes requested. They are part of the next prompt."
 
 
@@ -191,7 +190,7 @@ def post_message(request: HttpRequest, task: Task) -> str:
         attached = keep_files(request, task, given["attached"])
         if given["document"]:
             attached.append(given["document"])
-        threads.post(task, given["content"], by=_person(request), attachments=attached)
+        threads.post(task, given["content"], by=person_of(request), attachments=attached)
     return "Sent."
 
 
@@ -238,11 +237,6 @@ def _ask_to_delete(request: HttpRequest, task: Task, *, refused: Refusal | None 
     if by_script(request):
         return render(request, "_task_delete.html", context, status=status)
     return show(request, "task_delete.html", context, at="board", status=status)
-
-
-def _person(request: HttpRequest) -> User:
-    assert request.user.is_authenticated, "a permission is asked for"
-    return request.user
 
 
 def _refuse(request: HttpRequest, task: Task, refusal: Refusal) -> HttpResponse:
