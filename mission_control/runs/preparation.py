@@ -78,9 +78,10 @@ def brief_of(run: Run) -> Brief:
 
 def upstream_of(task: Task) -> list[Source]:
     """Return what the finished tasks that this one waited for handed in, oldest task first."""
-    documents = Deliverable.objects.filter(
-        task__in=task.blocked_by.filter(status=Task.Status.DONE), type=Deliverable.Type.DELIVERABLE
-    )
+    # Asked for those that are done, SQLite would go through all tasks that ever were, or all that was handed in.
+    blockers = task.blocked_by.order_by().values_list("pk", "status")
+    done = [pk for pk, status in blockers if status == Task.Status.DONE]
+    documents = Deliverable.objects.filter(task__in=done, type=Deliverable.Type.DELIVERABLE)
     oldest_first = documents.order_by("task__created_at", "created_at", "id")
     return [
         Source("deliverable", title, content)

@@ -1,5 +1,6 @@
 """What is read at every look must not go through all the runs that ever were."""
 
+import time
 from datetime import timedelta
 
 import pytest
@@ -7,9 +8,11 @@ from django.db import connection
 from django.db.models import Q
 from django.utils import timezone
 
+from mission_control.feed import Unread
 from mission_control.follower import recently_active, standing
-from mission_control.models import Notification, Run
+from mission_control.models import Notification, Run, Task
 from mission_control.models.agents import with_runs
+from mission_control.runs.preparation import upstream_of
 from mission_control.runs.slots import capacity, free_slots
 from tests import make
 
@@ -65,6 +68,40 @@ def test_notifications_are_counted_in_an_index_alone_and_listed_in_its_order(con
     plan = rows[:100].explain()
     assert "TEMP B-TREE" not in plan
     assert "SEARCH" in plan
+
+
+@pytest.mark.embedded
+@pytest.mark.django_db
+def test_what_a_prompt_is_made_of_is_found_by_the_task():
+    """All that ever was handed in, or every task that was ever done, must not be gone through for one task's."""
+    task = make.task(blocked_by=[make.task() for _ in range(3)])
+    task.blocked_by.update(status=Task.Status.DONE)
+    steps = steps_of(lambda: upstream_of(task))
+    assert [step for step in steps if "(type=?" in step or "(status=?" in step or step.startswith("SCAN")] == []
+
+
+@pytest.mark.embedded
+@pytest.mark.django_db
+def test_a_look_for_lines_of_the_feed_that_were_passed_over_begins_at_the_first_of_them():
+    for _ in range(5):
+        make.task()
+    unread = Unread()
+    unread.gaps = {unread.number - 1: time.monotonic()}
+    assert [step for step in steps_of(lambda: unread.read(10)) if step.startswith("SCAN")] == []
+
+
+def steps_of(look) -> list[str]:
+    """Return the steps in which SQLite answers what a look asks."""
+    steps = []
+
+    def explain(execute, sql, params, many, context):
+        steps.extend(context["cursor"].connection.cursor().execute(question(sql), params).fetchall())
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(explain):
+        look()
+    assert steps
+    return [step for *_, step in steps]
 
 
 def question(sql: str) -> str:
