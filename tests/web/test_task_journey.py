@@ -113,28 +113,110 @@ def test_output_that_comes_while_the_reader_scrolled_up_moves_nothing(page, prod
     page.locator("#events [data-kind=completed]").wait_for()
 
 
+NUMBERS = (
+    "() => document.getElementById('events').textContent.match(/\\[\\d+\\]/g).map(text => +text.slice(1, -1))"
+)
+
+
+def to_the_top(page) -> None:
+    page.locator("#stream").evaluate("stream => { stream.scrollTop = 0; }")
+
+
+def older_than(page, number: int) -> None:
+    page.wait_for_function(f"n => ({NUMBERS})()[0] < n", arg=number)
+
+
 def test_older_lines_are_read_when_the_reader_comes_to_them_and_the_page_stays_small(page, product):
     task = product.new_task(title="Twenty thousand lines")
     run = product.run(task, product.new_rehearser(20_000))
     product.ended(run, seconds=60)
     opened(page, task)
-    numbers = (
-        "() => document.getElementById('events').textContent.match(/\\[\\d+\\]/g).map(text => +text.slice(1, -1))"
-    )
-    shown = page.evaluate(numbers)
+    shown = page.evaluate(NUMBERS)
     assert shown[-1] == 20_000
     assert len(shown) < 2_000
 
     lowest = shown[0]
     while lowest > 10_000:
-        page.locator("#stream").evaluate("stream => { stream.scrollTop = 0; }")
-        page.wait_for_function(f"n => ({numbers})()[0] < n", arg=lowest)
-        shown = page.evaluate(numbers)
+        to_the_top(page)
+        older_than(page, lowest)
+        shown = page.evaluate(NUMBERS)
         assert shown == list(range(shown[0], shown[-1] + 1))
         assert len(shown) < 6_000
         lowest = shown[0]
     page.get_by_role("button", name="Jump to newest").click()
     counted_to(page, 20_000)
+
+
+def hold_first(page, pattern: str) -> list:
+    """Let the first request that fits wait until its route, the list's only one, is continued."""
+    held = []
+
+    def keep(route) -> None:
+        held.append(route)
+
+    page.route(re.compile(pattern), keep, times=1)
+    return held
+
+
+def arrived(page, held: list):
+    while not held:
+        page.wait_for_timeout(20)
+    return held.pop()
+
+
+@pytest.fixture
+def long_task(product) -> str:
+    """Return a task of which not all output is on its page."""
+    task = product.new_task(title="Five thousand lines")
+    product.ended(product.run(task, product.new_rehearser(5_000)), seconds=60)
+    return task
+
+
+def test_who_scrolls_up_while_the_page_reads_what_is_new_gets_what_is_older(page, long_task):
+    held = hold_first(page, r"[?&]after=")
+    opened(page, long_task)
+    newer = arrived(page, held)
+    lowest = page.evaluate(NUMBERS)[0]
+    to_the_top(page)
+    page.get_by_role("button", name="Jump to newest").wait_for()  # it has been noticed
+    newer.continue_()
+    older_than(page, lowest)
+
+
+def test_the_newest_is_shown_without_gap_to_who_leaves_what_is_older_before_it_has_come(page, product):
+    task = product.new_task(title="Twenty thousand lines")
+    product.ended(product.run(task, product.new_rehearser(20_000)), seconds=60)
+    opened(page, task)
+    lowest = page.evaluate(NUMBERS)[0]
+    while page.evaluate(NUMBERS)[-1] == 20_000:  # until the end is let go
+        to_the_top(page)
+        older_than(page, lowest)
+        lowest = page.evaluate(NUMBERS)[0]
+    held = hold_first(page, r"[?&]upto=")
+    to_the_top(page)
+    older = arrived(page, held)
+    page.get_by_role("button", name="Jump to newest").click()
+    counted_to(page, 20_000)
+    with page.expect_response(re.compile(r"[?&]upto=")):
+        older.continue_()
+    page.wait_for_timeout(100)  # in which it would be placed
+    shown = page.evaluate(NUMBERS)
+    assert shown == list(range(shown[0], 20_001))
+
+
+def test_what_is_older_is_asked_for_again_when_the_server_could_not_answer(page, complaints, long_task):
+    refusals = [503, 500]
+    page.route(
+        re.compile(r"[?&]upto="),
+        lambda route: route.fulfill(status=refusals.pop(), body="") if refusals else route.continue_(),
+    )
+    opened(page, long_task)
+    lowest = page.evaluate(NUMBERS)[0]
+    to_the_top(page)
+    older_than(page, lowest)
+    assert not refusals
+    assert len(complaints) == 2
+    complaints.clear()  # the browser's own, of what it was refused
 
 
 def test_what_is_opened_stays_open_and_what_is_written_stays_while_the_run_goes_on(page, product):

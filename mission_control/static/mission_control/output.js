@@ -5,15 +5,19 @@
 import { byId, fetchFragment, localise, parse } from "./page.js";
 
 const PAUSE_MS = 150; // between two readings; more where one takes long
+const AGAIN_MS = 1000; // after one that failed
 const MOST_ITEMS = 400; // of entries, and of characters, in the page: beyond, the far end is let go
 const MOST_CHARS = 160000;
 const FAR_BEHIND = 1500; // events: rather begin anew at the end
 const NEAR_PX = 600; // how near to an end the reader is when more is read
 const TAIL_PX = 24;
 
-const at = { run: "", first: 0, last: 0, known: 0, follows: false, isTail: true, isCut: false, seen: 0 };
+const NOWHERE = { run: "", first: 0, last: 0, known: 0, follows: false, isTail: true, isCut: false, seen: 0, top: 0 };
+const at = { ...NOWHERE };
 let reading = false;
+let isMissed = false; // the reader has moved while something was being read
 let timer = null;
+let again = null;
 let generation = 0;
 
 const stream = () => byId("stream");
@@ -22,10 +26,8 @@ const list = () => byId("events");
 /** Take the panel that the page has: it was rendered, or has just been put in. */
 export function adopt() {
   const panel = byId("output");
-  generation += 1;
-  clearTimeout(timer);
-  [timer, reading] = [null, false];
-  Object.assign(at, { run: "", first: 0, last: 0, known: 0, follows: false, isTail: true, isCut: false });
+  begin();
+  Object.assign(at, NOWHERE);
   if (!panel) return;
   at.run = panel.dataset.run;
   for (const name of ["first", "last", "known"]) at[name] = Number(panel.dataset[name]);
@@ -42,6 +44,14 @@ export function adopt() {
   if (at.follows) toTail();
   else stream().scrollTop = 0;
   if (at.known > at.last && at.follows) more(at.known);
+}
+
+/** What is being read now belongs to what was shown before. */
+function begin() {
+  generation += 1;
+  clearTimeout(timer);
+  clearTimeout(again);
+  [timer, reading, isMissed] = [null, false, false];
 }
 
 export const run = () => at.run;
@@ -72,72 +82,66 @@ async function stretch(query) {
   return part;
 }
 
+/** Read a stretch and place it, one at a time; then look where the reader is, who may have gone on meanwhile.
+
+    `put` places it and says whether there is more to read where it stands. Returns null where nothing came. */
+async function read(query, put) {
+  const mine = generation;
+  reading = true;
+  const part = await stretch(query).catch(() => null); // the connection broke
+  if (mine !== generation) return null;
+  reading = false;
+  const isMoved = Boolean(part?.childElementCount) && put(part);
+  clearTimeout(again);
+  if (!part) again = setTimeout(noteScroll, AGAIN_MS);
+  else if (isMoved || isMissed) noteScroll();
+  return part;
+}
+
+const open = () => Number(list().lastElementChild?.dataset.first ?? 1); // what has begun last, and may have grown
+
 async function readNewer() {
   if (reading) {
     timer = setTimeout(readNewer, PAUSE_MS); // after what is being read now
     return;
   }
-  reading = true;
-  let pause = PAUSE_MS;
-  try {
-    const far = at.isTail && at.known - at.last > FAR_BEHIND;
-    const open = Number(list().lastElementChild?.dataset.first ?? 1);
-    const part = await stretch(far ? "" : `?after=${open - 1}`);
-    if (part) {
-      place(part, far);
-      pause = Math.max(pause, 3 * part.took);
-    }
-  } catch {
-    pause = 1000; // the connection broke; when it is back, this is asked anew
-  }
-  reading = false;
+  const mine = generation;
+  const far = at.isTail && at.known - at.last > FAR_BEHIND;
+  const part = await read(far ? "" : `?after=${open() - 1}`, (fresh) => {
+    if (stream().scrollTop < at.top) [at.isTail, isMissed] = [false, true]; // he has just left the end, and stays away
+    if (!far || at.isTail) place(fresh, far);
+  });
+  if (mine !== generation) return;
   timer = null;
-  if (at.follows && !at.isCut && at.last < at.known && !(await lost())) timer = setTimeout(readNewer, pause);
+  const pause = part ? Math.max(PAUSE_MS, 3 * part.took) : AGAIN_MS;
+  if (at.follows && !at.isCut && at.last < at.known && !isLost()) timer = setTimeout(readNewer, pause);
 }
 
-const lost = async () => byId("conn")?.dataset.conn === "retrying";
+const isLost = () => byId("conn")?.dataset.conn === "retrying"; // when it is back, this is asked anew
 
-async function readEarlier() {
+function readEarlier() {
   if (reading || at.first <= 1) return;
-  reading = true;
-  let isMoved = false;
-  try {
-    const part = await stretch(`?upto=${at.first - 1}`);
-    if (part?.childElementCount) {
-      isMoved = true;
-      keepPlace(() => {
-        at.first = Number(part.dataset.first);
-        list().prepend(...part.children);
-        showEarlier();
-      });
-      trimEnd();
-    }
-  } catch {
-    // Read when the reader comes here again.
-  }
-  reading = false;
-  if (isMoved) noteScroll(); // he may have gone on meanwhile
+  read(`?upto=${at.first - 1}`, (part) => {
+    keepPlace(() => {
+      at.first = Number(part.dataset.first);
+      list().prepend(...part.children);
+      showEarlier();
+    });
+    trimEnd();
+    return true;
+  });
 }
 
 /** The end was let go, or never there: read on where the reader comes to it. */
-async function readLater() {
+function readLater() {
   if (reading || !at.isCut) return;
-  reading = true;
-  let isMoved = false;
-  try {
-    const open = Number(list().lastElementChild?.dataset.first ?? 1);
-    const part = await stretch(`?after=${open - 1}`);
-    if (part?.childElementCount) {
-      isMoved = Number(part.dataset.last) > at.last;
-      append(part);
-      trimStart();
-    }
-    if (part && at.last >= at.known && at.follows) at.isCut = false;
-  } catch {
-    // Read when the reader comes here again.
-  }
-  reading = false;
-  if (isMoved) noteScroll();
+  read(`?after=${open() - 1}`, (fresh) => {
+    const isMoved = Number(fresh.dataset.last) > at.last;
+    append(fresh);
+    trimStart();
+    if (at.last >= at.known && at.follows) at.isCut = false;
+    return isMoved;
+  });
 }
 
 // ── Placing ──────────────────────────────────────────────────────────
@@ -218,6 +222,8 @@ function showEarlier() {
 function noteScroll() {
   const box = stream();
   if (!box) return;
+  at.top = box.scrollTop;
+  isMissed = reading;
   const below = box.scrollHeight - box.scrollTop - box.clientHeight;
   at.isTail = !at.isCut && below < TAIL_PX;
   if (at.isTail) at.seen = at.known;
@@ -247,16 +253,11 @@ export function showCount() {
 
 async function jump() {
   if (at.isCut) {
-    at.isCut = false;
-    reading = true;
-    try {
-      const part = await stretch("");
-      at.isTail = true;
-      if (part) place(part, true);
-    } catch {
-      at.isCut = true;
-    }
-    reading = false;
+    begin();
+    await read("", (part) => {
+      Object.assign(at, { isCut: false, isTail: true });
+      place(part, true);
+    });
   }
   toTail();
   stream().focus({ preventScroll: true });
@@ -267,11 +268,12 @@ function toTail() {
   const box = stream();
   at.isTail = true;
   box.scrollTop = box.scrollHeight;
+  at.top = box.scrollTop;
   showCount();
 }
 
 /** What grows, such as a fold that is opened, must not push the end out of sight for who was there. */
-const resizes = new ResizeObserver(() => { if (at.isTail && stream()) stream().scrollTop = stream().scrollHeight; });
+const resizes = new ResizeObserver(() => { if (at.isTail && stream()) toTail(); });
 
 function watchSize() {
   resizes.disconnect();
