@@ -12,10 +12,11 @@ from typing import Any
 from asgiref.sync import async_to_sync
 from channels.layers import channel_layers
 from django.conf import settings
+from django.db import connection, transaction
 
 from mission_control.bells import NEWS, ring_pipe
-from mission_control.frames import Frame, RunHeader, activity_frame, run_frames
-from mission_control.models import Activity, Run, RunEvent
+from mission_control.frames import Frame, RunHeader, run_frames
+from mission_control.models import Run, RunEvent
 
 FEED = "feed"  # the one group of the "default" layer; each web process fans out to its own groups
 TIMEOUT_SECONDS = 1.0
@@ -40,9 +41,14 @@ def publish_run(run: Run, events: list[RunEvent]) -> None:
     _publish(run_message(header, run_frames(header, events)))
 
 
-def publish_activity(activity: Activity) -> None:
-    """Publish an activity from synchronous code, after the commit."""
-    _publish(hint_message(activity_frame(activity), activity.task_id, activity.project_id))
+def publish_news() -> None:
+    """Have every web process read the activity feed after the commit, once for all that the transaction noted."""
+    if not any(call is _tell_of_news for _, call, *_ in connection.run_on_commit):
+        transaction.on_commit(_tell_of_news)
+
+
+def _tell_of_news() -> None:
+    _publish({"type": "news"})
 
 
 def _publish(message: Message) -> None:

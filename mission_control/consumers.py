@@ -22,8 +22,9 @@ from django.db.models import Model, Q
 
 from mission_control.broadcast import Message
 from mission_control.cursor import Cursor
+from mission_control.feed_follower import BOARD
 from mission_control.files import browse
-from mission_control.follower import BOARD, Follower, recently_active, standing
+from mission_control.follower import Follower, recently_active, standing
 from mission_control.frames import KNOWN_TO_POCKETPAW, OUTPUT, Frame, connection_info, error_text
 from mission_control.ids import as_uuid
 from mission_control.logins import PERMISSION, Ending, Login, Logins, Watched

@@ -8,12 +8,11 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from django.db import transaction
 from django.db.models import Q
 from django.utils.module_loading import import_string
 
 from agents.models import Agent
-from mission_control.broadcast import publish_activity
+from mission_control.broadcast import publish_news
 from mission_control.frames import Frame, changed_frame
 from mission_control.ids import as_uuid
 from mission_control.models import Activity, Deliverable, Project, Task
@@ -65,7 +64,7 @@ def note(
         project_id=project_id or (task.project_id if task else None),
         metadata=metadata,
     )
-    transaction.on_commit(lambda: publish_activity(activity))
+    publish_news()
     return activity
 
 

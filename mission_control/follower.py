@@ -4,18 +4,19 @@ It passes on, over the process's own channel layer, every event of every run in 
 the transport: it wakes when a bell rings, or when any process commits to the SQLite file. In the server profile it
 relays what workers publish over Redis, and looks into the database on a gap, every few seconds, and often while
 Redis is away.
+
+The runs' output goes first. The activity feed takes longer to read, and tells what people can wait a twentieth of
+a second for: it is read behind the output, once for all that a change brings.
 """
 
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import ParamSpec, TypeVar
-from uuid import UUID
 
 from channels.layers import channel_layers
 from django.conf import settings
@@ -24,31 +25,25 @@ from django.db.models import Q
 from django.utils import timezone
 
 from mission_control.bells import LOOK_SECONDS, NEWS, CommitCounter, Pipe, commit_counter
-from mission_control.broadcast import FEED, Message, hint_message, run_message
-from mission_control.feed import Change, Unread, changes_told_by
-from mission_control.frames import Frame, RunHeader, activity_frame, capacity_frame, run_frames
-from mission_control.models import Activity, Run, RunEvent
+from mission_control.broadcast import FEED, Message, run_message
+from mission_control.feed_follower import FeedFollower, groups_of
+from mission_control.frames import Frame, RunHeader, run_frames
+from mission_control.models import Run, RunEvent
 from mission_control.runs import events
-from mission_control.runs.slots import capacity
 
-BOARD, POSITIONS = "board", "positions"
+POSITIONS = "positions"
 SAFETY_SECONDS = 3.0  # between two looks at the database when nothing called for one
 BLIND_SECONDS = 0.15  # the same without a bell: PostgreSQL while Redis is away
+GATHER_SECONDS = 0.05  # from the first news for the feed to its reading
 BATCH = 500
 # A run that began and ended between two looks is still found; machines' clocks may differ by that much.
 NEW_RUN_MARGIN = timedelta(seconds=5)
 RECENT = timedelta(seconds=60)
 ANNOUNCED_SECONDS = 10.0
-MOST_REMEMBERED = 2_000
 
 logger = logging.getLogger(__name__)
 Given = ParamSpec("Given")
 Answer = TypeVar("Answer")
-
-
-def groups_of(run: str | None, task: str | None, project: str | None) -> list[str]:
-    """Return the groups of the process's layer that a message about these goes to."""
-    return [BOARD] + [f"{kind}.{key}" for kind, key in (("run", run), ("task", task), ("project", project)) if key]
 
 
 class Follower:
@@ -70,13 +65,12 @@ class Follower:
         self._seen: dict[str, int] = {}  # run → the last number passed on
         self._moved: dict[str, tuple[float, str | None, str | None]] = {}  # run → when, its task and project
         self._unfinished: set[str] = set()
-        self._feed: Unread
-        self._shown: dict[str, int] = {}  # task or project → the hash of its last frame
-        self._capacity: dict[str, int] = {}
+        self._feed: FeedFollower
         self._looked_at = timezone.now()
         self._tasks: list[asyncio.Task[None]] = []
         self._lock = asyncio.Lock()
         self._wake = asyncio.Event()
+        self._wake_feed = asyncio.Event()
         self._redis_answers = bool(settings.REDIS_URL)
         self._database_answers = True
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="follower")
@@ -112,11 +106,13 @@ class Follower:
         return await asyncio.get_running_loop().run_in_executor(self._executor, call)
 
     async def _start(self) -> None:
-        rows, self._feed, self._capacity = await self.read(_baseline)
+        rows, self._feed = await self.read(_baseline)
         self._seen = {header.run_id: last_seq for header, last_seq, _ in rows}
         self._unfinished = {header.run_id for header, _, is_active in rows if is_active}
         self._looked_at = timezone.now()
-        parts = [self._follow, self._relay, self._watch_redis] if settings.REDIS_URL else [self._follow]
+        parts = [self._follow, self._follow_feed]
+        if settings.REDIS_URL:
+            parts += [self._relay, self._watch_redis]
         self._tasks = [asyncio.create_task(_for_ever(part)) for part in parts]
 
     # ------------------------------------------------------------ the database
@@ -140,21 +136,39 @@ class Follower:
         announced = looked = time.monotonic()
         while True:
             now = time.monotonic()
-            rung = counter is not None and counter.has_rung()
-            pause = BLIND_SECONDS if counter is None and not self._redis_answers else SAFETY_SECONDS
-            if rung or self._wake.is_set() or now - looked >= pause:
+            if (counter is not None and counter.has_rung()) or self._wake.is_set():
+                self._wake.set()
+                self._wake_feed.set()
+            if self._wake.is_set() or now - looked >= self._pause:
                 self._wake.clear()
                 looked = now
-                await self._look_safely()
+                if not await self._safely(self.look):
+                    self._wake.set()
             if now - announced >= SAFETY_SECONDS:
                 announced = now
                 await self.layer.group_send(POSITIONS, {"type": "run.positions", "positions": self.positions(now)})
-            if counter is not None:
-                pause = LOOK_SECONDS
-            elif self._unfinished:
-                pause = BLIND_SECONDS
+            pause = LOOK_SECONDS if counter is not None else self._pause
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), min(pause, 1.0))
+
+    async def _follow_feed(self) -> None:
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._wake_feed.wait(), self._pause)
+            await asyncio.sleep(GATHER_SECONDS)
+            self._wake_feed.clear()
+            if not await self._safely(self._look_at_feed):
+                self._wake_feed.set()
+
+    async def _look_at_feed(self) -> None:
+        if await self._feed.look(self.read):
+            self._wake_feed.set()
+
+    @property
+    def _pause(self) -> float:
+        """Seconds between two looks when nothing called for one."""
+        has_bell = settings.EMBEDDED_DATABASE or self._redis_answers
+        return SAFETY_SECONDS if has_bell else BLIND_SECONDS
 
     def positions(self, now: float) -> dict[str, tuple[int, str | None, str | None]]:
         """Return where the runs stand that moved lately: run → (last number, task, project).
@@ -164,80 +178,52 @@ class Follower:
         self._moved = {run: moved for run, moved in self._moved.items() if now - moved[0] < ANNOUNCED_SECONDS}
         return {run: (self._seen[run], task, project) for run, (_, task, project) in self._moved.items()}
 
-    async def _look_safely(self) -> None:
+    async def _safely(self, look: Callable[[], Awaitable[None]]) -> bool:
+        """Look, and tell whether the database answered; after a while where it did not."""
         try:
-            await self.look()
-            self._database_answers = True
+            await look()
         except DatabaseError as error:
             if self._database_answers:
                 logger.warning("the database does not answer (%s); looking again", type(error).__name__)
             self._database_answers = False
-            self._wake.set()
             await asyncio.sleep(0.5)
+            return False
+        self._database_answers = True
+        return True
 
     async def look(self) -> None:
-        """Compare what the database has with what was passed on, and pass on the rest."""
-        async with self._lock:
-            since = self._looked_at - NEW_RUN_MARGIN
-            self._looked_at = timezone.now()
-            news = await self.read(_news, self._seen, self._unfinished, since, self._feed)
-            for header, is_active, unseen in news.runs:
+        """Compare what the database has of runs with what was passed on, and pass on the rest."""
+        now, since = timezone.now(), self._looked_at - NEW_RUN_MARGIN
+        news = await self.read(_news, dict(self._seen), set(self._unfinished), since)
+        self._looked_at = now
+        for header, is_active, unseen in news:
+            async with self._lock:
                 await self._catch_up(header, unseen)
                 if is_active:
                     self._unfinished.add(header.run_id)
                 else:
                     self._unfinished.discard(header.run_id)
-            await self._pass_on_activities(news.activities)
-            await self._pass_on_changes(news.changes)
-            await self._pass_on_capacity(news.capacity)
-            self._forget()
+        self._forget()
 
     async def _catch_up(self, header: RunHeader, unseen: list[RunEvent]) -> None:
-        """Pass on these events, and where they are a whole batch what is behind them."""
+        """Pass on these events, and where they are a whole batch what is behind them.
+
+        Some may have been passed on since they were read: a look holds up nothing that is relayed.
+        """
         while unseen:
-            await self._pass_on(run_message(header, run_frames(header, unseen)), unseen[-1].seq)
+            at, last = self._seen.get(header.run_id, 0), unseen[-1].seq
+            if last > at:
+                news = [event for event in unseen if event.seq > at]
+                await self._pass_on(run_message(header, run_frames(header, news)), last)
             if len(unseen) < BATCH:
                 return
-            unseen = await self.read(events.after, header.run_id, unseen[-1].seq, limit=BATCH)
+            unseen = await self.read(events.after, header.run_id, last, limit=BATCH)
 
     async def _pass_on(self, message: Message, last_seq: int) -> None:
         self._seen[message["run"]] = last_seq
         self._moved[message["run"]] = (time.monotonic(), message["task"], message["project"])
         for group in groups_of(message["run"], message["task"], message["project"]):
             await self.layer.group_send(group, message)
-
-    async def _pass_on_activities(self, activities: list[Activity]) -> None:
-        for activity in activities:
-            self._feed.had(activity)
-            await self._pass_on_hint(activity_frame(activity), activity.task_id, activity.project_id)
-        if len(activities) == BATCH:
-            self._wake.set()
-
-    async def _pass_on_changes(self, changes: list[Change]) -> None:
-        """Pass on each state of an object once: what one look read early, the next would tell again.
-
-        By all of it, not by `updated_at`: what others' changes do to what it shows does not move that.
-        """
-        for change in changes:
-            if self._shown.pop(change.key, None) != hash(change.frame):
-                await self._pass_on_hint(change.frame, change.task, change.project, beside=change.touched_projects)
-            self._shown[change.key] = hash(change.frame)
-            if len(self._shown) > MOST_REMEMBERED:
-                del self._shown[next(iter(self._shown))]
-
-    async def _pass_on_hint(
-        self, frame: Frame, task: UUID | str | None, project: UUID | str | None, *, beside: Iterable[UUID] = ()
-    ) -> None:
-        """Pass it on to those who follow its task, its project, or one of the projects `beside`."""
-        message = hint_message(frame, task, project)
-        groups = groups_of(None, message["task"], message["project"])
-        for group in dict.fromkeys([*groups, *(f"project.{key}" for key in beside)]):
-            await self.layer.group_send(group, message)
-
-    async def _pass_on_capacity(self, current: dict[str, int]) -> None:
-        if current != self._capacity:
-            self._capacity = current
-            await self.layer.group_send(BOARD, hint_message(capacity_frame(current), None, None))
 
     def _forget(self) -> None:
         """Keep the places of runs that have ended for a while, not for ever: the oldest go first."""
@@ -269,8 +255,8 @@ class Follower:
                     await self._take_in_frames(message)
         except DatabaseError as error:
             logger.warning("the database does not answer (%s); looking again", type(error).__name__)
-        if message["type"] == "hint" or _changes_status(message):
-            self._wake.set()  # activities and capacity are read, so that they come in order and once
+        if message["type"] == "news" or _changes_status(message):
+            self._wake_feed.set()  # activities and capacity are read, so that they come in order and once
 
     async def _take_in_frames(self, message: Message) -> None:
         seen = self._seen.get(message["run"], 0)
@@ -332,24 +318,15 @@ def standing(which: Q) -> list[tuple[RunHeader, int, bool]]:
     return [(RunHeader.of(run), run.last_seq, run.is_active) for run in rows]
 
 
-@dataclass(frozen=True, slots=True)
-class News:
-    """What one look found: each moving run with what of its log was not passed on, at most a batch."""
-
-    runs: list[tuple[RunHeader, bool, list[RunEvent]]]
-    activities: list[Activity]
-    changes: list[Change]
-    capacity: dict[str, int]
-
-
-def _news(seen: dict[str, int], unfinished: set[str], since: datetime, feed: Unread) -> News:
-    """Read all that a look asks for at once: each change of threads costs as much as a query."""
-    runs = []
+def _news(
+    seen: dict[str, int], unfinished: set[str], since: datetime
+) -> list[tuple[RunHeader, bool, list[RunEvent]]]:
+    """Return (header, is it active, what of its log was not passed on: at most a batch) of each moving run."""
+    news = []
     for header, last_seq, is_active in _moving(unfinished, since):
         at = seen.get(header.run_id, 0)
-        runs.append((header, is_active, events.after(header.run_id, at, limit=BATCH) if last_seq > at else []))
-    activities = feed.read(BATCH)
-    return News(runs, activities, changes_told_by(activities), capacity())
+        news.append((header, is_active, events.after(header.run_id, at, limit=BATCH) if last_seq > at else []))
+    return news
 
 
 def _moving(unfinished: set[str], since: datetime) -> list[tuple[RunHeader, int, bool]]:
@@ -361,5 +338,5 @@ def recently_active() -> Q:
     return Q(status__in=Run.ACTIVE) | Q(finished_at__gte=timezone.now() - RECENT)
 
 
-def _baseline() -> tuple[list[tuple[RunHeader, int, bool]], Unread, dict[str, int]]:
-    return standing(recently_active()), Unread(), capacity()
+def _baseline() -> tuple[list[tuple[RunHeader, int, bool]], FeedFollower]:
+    return standing(recently_active()), FeedFollower()

@@ -73,6 +73,7 @@ def begin(run: Run) -> None:
 
     The caller has written `last_seq` 1 with the slot.
     """
+    enqueue_run(run)  # before all else: its bell rings first, and a worker is under way while the frame goes out
     [first] = events.write(run.pk, [events.started(run)], after=0)
     now = timezone.now()
     if run.task_id is not None:
@@ -93,9 +94,7 @@ def begin(run: Run) -> None:
         project_id=run.project_id,
         run_id=str(run.pk),
     )
-    # First the frame, then the bell: the web's first event goes out before a worker's second.
     transaction.on_commit(lambda: publish_run(run, [first]))
-    enqueue_run(run)
     transaction.on_commit(lambda: logger.info("admitted on slot %s", run.slot, extra={"run_id": run.pk}))
 
 
