@@ -33,7 +33,7 @@ def create(*, assignees: Sequence[Agent] = (), blocked_by: Sequence[Task] = (), 
     task = Task(status=Status.ASSIGNED if assignees else Status.INBOX, **fields)
     with transaction.atomic():
         if blocked_by:
-            _change_dependencies_alone()
+            change_dependencies_alone()
             _refuse_other_projects(task.project, blocked_by)
         task.save(force_insert=True)
         task.blocked_by.add(*blocked_by)
@@ -66,7 +66,7 @@ def change(
     """
     with transaction.atomic():
         if blocked_by is not None or "project" in fields:
-            _change_dependencies_alone()
+            change_dependencies_alone()
         task = _locked(task)
         changes = {name: value for name, value in fields.items() if getattr(task, name) != value}
         if "status" in changes and Run.objects.active().filter(task=task).exists():
@@ -192,7 +192,7 @@ def _assign(task: Task, agents: Sequence[Agent]) -> None:
 
 
 # ---------------------------------------------------------------- what waits for what
-def _change_dependencies_alone() -> None:
+def change_dependencies_alone() -> None:
     """Let nobody else change dependencies until the commit: two halves of a cycle would not see each other.
 
     SQLite needs nothing: the transaction already holds the one write lock.

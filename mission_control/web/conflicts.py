@@ -6,10 +6,11 @@ what he changed and somebody else changed meanwhile is a conflict. A form withou
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from django import forms
 from django.contrib.auth.models import User
@@ -23,6 +24,14 @@ from mission_control.web.differences import Difference, difference
 from mission_control.web.plain import plain
 
 DIGEST_CHARS, BASIS_CHARS = 16, 4_000
+LABELS = {  # of fields that their forms call otherwise
+    "content": "Text",
+    "team_agents": "Team",
+    "backend_options": "Options",
+    "task_type": "For",
+    "assignee": "Agent",
+    "blocked_by": "Needs first",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +124,7 @@ def _author(told_by: QuerySet[Activity], since: datetime | None, user: User) -> 
 
 
 def _label(name: str) -> str:
-    return {"content": "Text", "team_agents": "Team", "backend_options": "Options"}.get(
-        name, name.replace("_", " ").capitalize()
-    )
+    return LABELS.get(name, name.replace("_", " ").capitalize())
 
 
 def _text(value: Any) -> str:
@@ -127,6 +134,11 @@ def _text(value: Any) -> str:
     if isinstance(value, dict):
         return "\n".join(f"{key}: {value[key]}" for key in sorted(value))
     return str(value)
+
+
+def named(rows: Iterable[tuple[str, UUID]]) -> list[str]:
+    """Return rows as they are compared, in a fixed order: by what people call them, and which of that name."""
+    return sorted(f"{name} ({str(key)[:8]})" for name, key in rows)
 
 
 def locked(row: Any, noun: str) -> Any:

@@ -123,7 +123,7 @@ class DocumentForm(RequirementsForm):
         return cls(initial={**texts, "tags": ", ".join(map(str, document.tags))})
 
 
-class PlanTaskForm(forms.Form):
+class PlanTaskForm(Contested, forms.Form):
     """A task of a plan: what, who, and behind what."""
 
     title = forms.CharField(max_length=TITLE_CHARS, error_messages={"required": "Give it a title."})

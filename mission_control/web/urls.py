@@ -12,6 +12,7 @@ from mission_control.web.views import (
     overview,
     project_edits,
     project_files,
+    project_plan,
     projects,
     runs,
     search,
@@ -74,7 +75,7 @@ urlpatterns = [
     path("projects/<uuid:project_id>/edit", project_edits.edit_project, name="project-edit"),
     path("projects/<uuid:project_id>/delete", projects.delete_project, name="project-delete"),
     path("projects/<uuid:project_id>/requirements", project_edits.requirements, name="project-requirements"),
-    path("projects/<uuid:project_id>/plan", projects.plan, name="project-plan"),
+    path("projects/<uuid:project_id>/plan", project_plan.plan, name="project-plan"),
     path("projects/<uuid:project_id>/approve", projects.approve, name="project-approve"),
     path("projects/<uuid:project_id>/start", projects.start, name="project-start"),
     path("projects/<uuid:project_id>/pause", projects.pause, name="project-pause"),
@@ -84,7 +85,9 @@ urlpatterns = [
     path("projects/<uuid:project_id>/tasks/<uuid:task_id>/skip", projects.skip_task, name="project-skip"),
     path("projects/<uuid:project_id>/tasks/<uuid:task_id>/done", projects.finish_task, name="project-finish-task"),
     path(
-        "projects/<uuid:project_id>/tasks/<uuid:task_id>/delete", projects.delete_task, name="project-delete-task"
+        "projects/<uuid:project_id>/tasks/<uuid:task_id>/delete",
+        project_plan.delete_task,
+        name="project-delete-task",
     ),
     path("projects/<uuid:project_id>/files", project_files.folder, name="project-files"),
     path("projects/<uuid:project_id>/file", project_files.file, name="project-file"),

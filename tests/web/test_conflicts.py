@@ -149,3 +149,82 @@ def test_the_feed_names_who_acted(browser, ada):
     assert Activity.objects.first().metadata["person"] == "bob"
     tasks.change(task, title="By nobody")
     assert "person" not in Activity.objects.first().metadata
+
+
+# ---------------------------------------------------------------- a task of a plan
+@pytest.fixture
+def planned():
+    return make.task(title="Old", project=make.project(), description="one\ntwo")
+
+
+def plan_path(task: Task) -> str:
+    return f"/projects/{task.project_id}/plan?task={task.pk}"
+
+
+def plan_fields(task: Task, **more) -> dict:
+    given = {"title": "Old", "description": "one\ntwo", "task_type": "agent", "priority": task.priority}
+    return {**given, "assignee": "", "blocked_by": [], **more}
+
+
+def test_a_task_of_a_plan_meets_a_conflict_and_is_overwritten_knowingly(browser, ada, planned):
+    path = plan_path(planned)
+    seen = basis_in(html(browser, path))
+    theirs = plan_fields(planned, description="one\nadas", basis=basis_in(html(ada, path)))
+    assert ada.post(path, theirs).status_code == 302
+    mine = plan_fields(planned, description="one\nmine", basis=seen)
+    answer = browser.post(path, mine)
+    page = answer.content.decode()
+    assert answer.status_code == 409
+    assert "ada changed this meanwhile" in text_of(page)
+    assert "<del>adas</del>" in page
+    assert "<ins>mine</ins>" in page
+    assert f'href="{path}">Take theirs' in page
+    assert Task.objects.get().description == "one\nadas"
+    assert browser.post(path, {**mine, "basis": basis_in(page)}).status_code == 302
+    assert Task.objects.get().description == "one\nmine"
+
+
+def test_what_each_changed_apart_of_a_task_of_a_plan_is_kept_from_both(browser, planned):
+    agent, first = make.agent(), make.task(title="First", project=planned.project)
+    seen = basis_in(html(browser, plan_path(planned)))
+    tasks.change(planned, description="By another", assignees=[agent], blocked_by=[first])
+    answer = browser.post(plan_path(planned), plan_fields(planned, title="Mine", basis=seen))
+    assert answer.status_code == 302
+    found = Task.objects.get(pk=planned.pk)
+    assert (found.title, found.description) == ("Mine", "By another")
+    assert (found.assignee_ids, found.blocker_ids) == ([agent.pk], [first.pk])
+
+
+def test_who_does_a_task_of_a_plan_and_what_it_waits_for_are_compared(browser, ada, planned):
+    one, other = make.agent(name="One"), make.agent(name="Other")
+    first = make.task(title="First", project=planned.project)
+    path = plan_path(planned)
+    seen = basis_in(html(browser, path))
+    theirs = plan_fields(planned, assignee=one.pk, basis=basis_in(html(ada, path)))
+    assert ada.post(path, theirs).status_code == 302
+    answer = browser.post(path, plan_fields(planned, assignee=other.pk, blocked_by=[first.pk], basis=seen))
+    said = text_of(answer.content.decode())
+    assert answer.status_code == 409
+    assert "ada changed this meanwhile" in said
+    assert "Needs first +" not in said  # what only one changed is no conflict
+    assert Task.objects.get(pk=planned.pk).assignee_ids == [one.pk]
+    mine = plan_fields(planned, assignee=other.pk, blocked_by=[first.pk], basis=basis_in(answer.content.decode()))
+    assert browser.post(path, mine).status_code == 302
+    found = Task.objects.get(pk=planned.pk)
+    assert (found.assignee_ids, found.blocker_ids) == ([other.pk], [first.pk])
+
+
+def test_a_task_of_a_plan_that_another_removed_meanwhile_is_offered_as_a_new_one(browser, planned):
+    path = plan_path(planned)
+    seen = basis_in(html(browser, path))
+    tasks.delete(planned)
+    answer = browser.post(path, plan_fields(planned, description="mine", basis=seen))
+    page = answer.content.decode()
+    assert answer.status_code == 400
+    assert "was removed from the plan meanwhile" in text_of(page)
+    assert "mine</textarea>" in page
+    assert not Task.objects.exists()
+    new = re.search(r'<form method="post" action="(\?task=[^"#]*)', page)[1]
+    given = plan_fields(planned, description="mine", basis="")
+    assert browser.post(f"/projects/{planned.project_id}/plan{new}", given).status_code == 302
+    assert Task.objects.get().description == "mine"

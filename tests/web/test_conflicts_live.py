@@ -70,3 +70,17 @@ def test_a_projects_files_are_downloaded_at_once(page, product):
     assert download.value.suggested_filename == "With-files.zip"
     with zipfile.ZipFile(download.value.path()) as archive:
         assert archive.namelist() == ["chapters/one.md"]
+
+
+def test_the_second_to_save_a_task_of_a_plan_takes_what_the_first_wrote(page, product, complaints):
+    project = product.post("/projects", title="With a plan")["project"]["id"]
+    task = product.new_task(title="Planned", description="Old", project_id=project)
+    page.goto(f"/projects/{project}/plan?task={task}#form")
+    product.call("PATCH", f"/tasks/{task}", description="Theirs")
+    page.locator("#td").fill("Mine")
+    page.get_by_role("button", name="Save").click()
+    page.locator("[data-conflict] del", has_text="Theirs").wait_for()
+    page.get_by_role("link", name="Take theirs").click()
+    page.locator("[data-conflict]").wait_for(state="detached")
+    assert page.locator("#td").input_value() == "Theirs"
+    complaints[:] = [complaint for complaint in complaints if "409" not in complaint]

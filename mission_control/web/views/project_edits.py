@@ -46,7 +46,7 @@ def _values(found: Project) -> dict[str, Any]:
 
 
 def _names(agents: Iterable[Agent]) -> list[str]:
-    return sorted(f"{agent.name} ({str(agent.pk)[:8]})" for agent in agents)
+    return conflicts.named((agent.name, agent.pk) for agent in agents)
 
 
 def _change(request: HttpRequest, found: Project, given: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Projects: the list, the page of one, its plan, and what begins, pauses and ends it."""
+"""Projects: the list, the page of one, and what begins, pauses and ends it."""
 
 import uuid
 from collections.abc import Callable
@@ -22,20 +22,12 @@ from mission_control.runs.lifecycle import stop
 from mission_control.web import project_page
 from mission_control.web.agent_rows import missing_for, quoted
 from mission_control.web.conflicts import Conflict
-from mission_control.web.graph import plan_tasks, project_state, state_of
-from mission_control.web.project_forms import (
-    DEPTHS,
-    GoalForm,
-    PlanTaskForm,
-    ProjectForm,
-)
+from mission_control.web.project_forms import DEPTHS, GoalForm, ProjectForm
 from mission_control.web.project_page import ProjectRights, page_of
 from mission_control.web.views import by_script, person_of, sees, show
 from mission_control.web.views.project_files import folder_of
 
 PROJECTS_A_PAGE = 50
-NEW = "new"
-
 SEES_PROJECT = ("view_project", "view_task")
 
 
@@ -115,94 +107,6 @@ def delete_project(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
         return redirect("project", found.pk)
     messages.success(request, f"Deleted: {found.title}", extra_tags="ok")
     return redirect("projects")
-
-
-# ---------------------------------------------------------------- the plan
-@require_http_methods(["GET", "HEAD", "POST"])
-@sees(*SEES_PROJECT)
-def plan(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
-    """Show the plan as a list, one task of it opened as a form (`?task=`, `new` for one more), or save that."""
-    found = project_of(project_id)
-    listed = list(plan_tasks(found))
-    asked = request.GET.get("task", "")
-    opened = next((task for task in listed if str(task.pk) == asked), None)
-    may = ProjectRights.of(request.user)
-    is_allowed = may.add_tasks if asked == NEW else may.change_tasks
-    form = None
-    if (opened or asked == NEW) and is_allowed:
-        posted = request.POST if request.method == "POST" else None
-        form = _task_form(posted, found, opened)
-    elif request.method == "POST":
-        return render(request, "403.html", status=403)
-    if form is not None and form.is_bound and form.is_valid():
-        try:
-            _write_task(found, opened, form.cleaned_data)
-            return _back_to_plan(found)
-        except Refusal as refusal:
-            field = next((name for name in refusal.body if name in form.fields), None)
-            form.add_error(field, refusal.detail)
-    context = {
-        "project": found,
-        "state": project_state(found),
-        "rows": [(task, state_of(task)) for task in listed],
-        "opened": opened,
-        "is_new": asked == NEW,
-        "form": form,
-        "chosen": _chosen(request, form),
-        "agents": Agent.objects.only("name", "role"),
-        "may": may,
-        "is_editable": found.status in project_page.EDITABLE,
-    }
-    return show(request, "project_plan.html", context, at="projects", status=400 if form and form.errors else 200)
-
-
-def _task_form(posted: Any, found: Project, opened: Task | None) -> PlanTaskForm:
-    if posted is None and opened is not None:
-        return PlanTaskForm.of(opened, found)
-    return PlanTaskForm(posted, project=found, task=opened)
-
-
-def _chosen(request: HttpRequest, form: PlanTaskForm | None) -> list[str]:
-    if form is None:
-        return []
-    return request.POST.getlist("blocked_by") if form.is_bound else list(form.initial.get("blocked_by", []))
-
-
-def _write_task(found: Project, opened: Task | None, given: dict[str, Any]) -> None:
-    """Store what a form of the plan says. A task keeps its further assignees, behind the one that was chosen."""
-    given = dict(given)
-    first, blockers = given.pop("assignee"), list(given.pop("blocked_by"))
-    if opened is None:
-        tasks.create(
-            project=found, creator_id="human", assignees=[first] if first else [], blocked_by=blockers, **given
-        )
-        return
-    now = [assignment.agent for assignment in opened.assignments.all()]
-    others = [agent for agent in now[1:] if agent != first]
-    assignees = [first, *others] if first else []
-    tasks.change(
-        opened,
-        assignees=assignees if assignees != now else None,
-        blocked_by=blockers if {task.pk for task in blockers} != set(opened.blocker_ids) else None,
-        **given,
-    )
-
-
-def _back_to_plan(found: Project) -> HttpResponse:
-    return redirect("project-plan", found.pk)
-
-
-@require_POST
-@sees(*SEES_PROJECT, "delete_task")
-def delete_task(request: HttpRequest, project_id: uuid.UUID, task_id: uuid.UUID) -> HttpResponse:
-    """Take a task out of the plan."""
-    found = project_of(project_id)
-    task = get_object_or_404(Task, pk=task_id, project=found)
-    try:
-        tasks.delete(task)
-    except Refusal as refusal:
-        messages.warning(request, f"{refusal.detail}.", extra_tags="warn")
-    return _back_to_plan(found)
 
 
 # ---------------------------------------------------------------- actions
