@@ -314,3 +314,18 @@ def test_a_narrow_screen_never_scrolls_sideways(page, product):
         page.set_viewport_size({"width": width, "height": 800})
         opened(page, task)
         assert page.evaluate("document.documentElement.scrollWidth") == width
+
+
+def test_pages_about_runs_and_documents_take_news_of_other_things_without_complaint(page, product):
+    agent, task = product.new_rehearser(1), product.new_task()
+    runs = [product.ended(product.run(task, agent))["id"] for _ in range(2)]
+    [document] = product.get(f"/documents?task_id={task}")["documents"]
+    compared = f"/tasks/{task}/compare?run={runs[0]}&run={runs[1]}"
+    for path in (compared, f"/runs/{runs[0]}/prompt", f"/documents/{document['id']}"):
+        page.goto(path)
+        page.locator("#conn[data-conn=live]").wait_for()
+        page.evaluate(
+            "document.addEventListener('mc:frame', ({ detail }) => document.body.classList.add(detail.event_type))"
+        )
+        product.ended(product.run(task, agent))
+        page.locator("body.mc_task_output.mc_task_completed").wait_for()

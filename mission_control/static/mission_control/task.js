@@ -26,7 +26,6 @@ async function refresh() {
 
 let timer = null;
 function refreshSoon() {
-  if (!page) return; // the page of a document
   timer ??= setTimeout(() => {
     timer = null;
     refresh();
@@ -258,7 +257,7 @@ document.addEventListener("focusout", (event) => {
 
 // ── What happens ─────────────────────────────────────────────────────
 document.addEventListener("mc:frame", ({ detail: { event_type: name, data } }) => {
-  if (!data) return;
+  if (!data || !page) return; // this is the page of a document, or of a run
   if (name === "mc_task_updated" && data.task.id === task) return refreshSoon();
   if (name === "mc_capacity") return refreshSoon();
   if (data.task_id !== task && data.activity?.task_id !== task) return;
