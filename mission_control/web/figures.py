@@ -15,7 +15,7 @@ from mission_control.web.rows import clock
 
 PERIODS = {"1": "Today", "7": "7 days", "30": "30 days"}
 MOST_RUNS = 10_000  # of the newest; figures and charts are made of these
-CHART_HEIGHT, BAR_AREA = 100.0, 96.0
+CHART_HEIGHT, BAR_AREA, WHOLE_HEIGHT = 100.0, 96.0, 120.0  # the whole is 7.5rem in the stylesheet
 LEFT = 8.0  # per cent of the width that the axis takes
 SHOWN_AGENTS = 2
 Outcome = Run.Status
@@ -45,7 +45,7 @@ class Spent:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One part of a bar, placed in per cent of the width and in pixels of the height."""
+    """One part of a bar, placed in per cent of the width and of the height."""
 
     colour: str
     x: str
@@ -350,7 +350,7 @@ def _bars(
                 y -= height
                 shown = max(height - 1, 0.5)
                 place, width = f"{x + pitch * 0.18:.2f}%", f"{pitch * 0.64:.2f}%"
-                chart.bars.append(Bar(colour, place, width, f"{y + 0.5:.1f}", f"{shown:.1f}"))
+                chart.bars.append(Bar(colour, place, width, _high(y + 0.5), _high(shown)))
         if (len(keys) - 1 - number) % every == 0:
             today = key == keys[-1] and "-" in key
             chart.columns.append(Label("Today" if today else _name(key), f"{x + pitch / 2:.2f}%", "middle"))
@@ -364,9 +364,13 @@ def _count(value: float) -> str:
 def _rows(top: float, write: Callable[[float], str]) -> list[Label]:
     half = CHART_HEIGHT - BAR_AREA / 2
     return [
-        Label(write(value), "0", f"{y + 4:.1f}", f"{y:.1f}")
+        Label(write(value), "0", _high(y + 4), _high(y))
         for value, y in ((0.0, CHART_HEIGHT), (top / 2, half), (top, CHART_HEIGHT - BAR_AREA))
     ]
+
+
+def _high(y: float) -> str:
+    return f"{y / WHOLE_HEIGHT * 100:.2f}%"
 
 
 def _top(highest: float, *, whole: bool = False) -> float:

@@ -12,8 +12,9 @@ from mission_control.projects.levels import levels
 from mission_control.projects.waiting import RESOLVED
 from mission_control.web.rows import clock, seconds_since
 
-NODE_WIDTH, NODE_HEIGHT = 256, 72  # as the stylesheet has them; pixels
+NODE_WIDTH, NODE_HEIGHT = 256, 72  # as the stylesheet has them, in sixteenths of an em
 GAP_ACROSS, GAP_DOWN = 96, 16
+EM = 16
 EDGE_STEP = 12  # between the ends of two lines that lead to one task
 
 
@@ -55,7 +56,7 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """The picture, and how large it is in pixels."""
+    """The picture, and how large it is: it grows with the text, as its nodes do."""
 
     levels: list[list[Node]]
     edges: list[Edge]
@@ -68,6 +69,14 @@ class Graph:
     def height(self) -> int:
         tallest = max((len(level) for level in self.levels), default=0)
         return max(tallest * (NODE_HEIGHT + GAP_DOWN) - GAP_DOWN, 0)
+
+    @property
+    def width_em(self) -> float:
+        return self.width / EM
+
+    @property
+    def height_em(self) -> float:
+        return self.height / EM
 
 
 def plan_tasks(project: Project) -> QuerySet[Task]:

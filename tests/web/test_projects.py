@@ -100,7 +100,7 @@ def test_the_plan_is_drawn_by_levels_with_states_and_lines(browser):
     assert page.count('<path class="met"') == 1
     assert page.count('<path class="unmet"') == 1
     assert re.search(rf'data-task="{second.pk}"[^>]*data-status="queued" data-live', page)
-    assert 'width="608" height="160"' in page
+    assert 'width="38em" height="10em" viewBox="0 0 608 160"' in page
     assert "M256 36C304.0 36 304.0 30 352 30" in page  # from the middle of the right side; two ends, 12 apart
     assert "M256 124C304.0 124 304.0 42 352 42" in page
     assert "needs 1 more" in page
