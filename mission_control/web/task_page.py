@@ -31,8 +31,8 @@ from mission_control.web.markdown import rendered
 from mission_control.web.plain import plain
 from mission_control.web.task_rows import AgentChoice, DocumentRow, MessageRow, RunRow, author_of, document_rows
 
-SHOWN_RUNS = 50
-SHOWN_MESSAGES = 200
+SHOWN_RUNS, SHOWN_MESSAGES = 10, 30  # until more are asked for
+MORE, MOST = 100, 2_000  # by so many, and never more than that
 SHOWN_DOCUMENTS = 50
 SHOWN_CHOICES = 200  # of agents, people and tasks to choose from
 TEXTS = ("title", "description")  # what is edited together, and by two people at once
@@ -66,6 +66,10 @@ class Refused:
         return " ".join(filter(None, [f"{self.title.rstrip('.')}.", self.text, titles]))
 
 
+def _shown(asked: int | None, least: int) -> int:
+    return min(max(asked or 0, least), MOST)
+
+
 @dataclass
 class TaskPage:
     """One task with all that its page shows: each is read when it is asked for, in one query however much."""
@@ -74,6 +78,8 @@ class TaskPage:
     user: User | AnonymousUser
     chosen_run: UUID | None = None
     chosen_agent: UUID | None = None
+    asked_runs: int | None = None
+    asked_messages: int | None = None
     file_bytes: ClassVar[int] = FILE_BYTES
     file_megabytes: ClassVar[int] = FILE_BYTES // 2**20
     conflict: Conflict | None = None
@@ -84,8 +90,24 @@ class TaskPage:
     def rows(self) -> list[RunRow]:
         if not self.may("view_run"):
             return []
-        runs = Run.objects.light().filter(task=self.task).order_by("-queued_at", "id")
-        return [RunRow(run) for run in runs[:SHOWN_RUNS]]
+        return [RunRow(run) for run in self._runs[: _shown(self.asked_runs, SHOWN_RUNS)]]
+
+    @property
+    def _runs(self) -> QuerySet[Run]:
+        return Run.objects.light().filter(task=self.task).order_by("-queued_at", "id")
+
+    @cached_property
+    def runs_number(self) -> int:
+        return len(self.rows) if len(self.rows) < SHOWN_RUNS else self._runs.count()
+
+    @property
+    def older_runs(self) -> int:
+        return self.runs_number - len(self.rows)
+
+    @property
+    def more_runs(self) -> int:
+        """Return how many runs the page shows when older ones are asked for."""
+        return len(self.rows) + min(self.older_runs, MORE)
 
     @cached_property
     def newest(self) -> RunRow | None:
@@ -94,7 +116,10 @@ class TaskPage:
     @cached_property
     def shown(self) -> RunRow | None:
         """Return the run whose output is shown: the one asked for, else the newest."""
-        return next((row for row in self.rows if row.run.pk == self.chosen_run), self.newest)
+        found = next((row for row in self.rows if row.run.pk == self.chosen_run), None)
+        if found is None and self.rows and self.chosen_run:
+            found = next(map(RunRow, self._runs.filter(pk=self.chosen_run)), None)
+        return found or self.newest
 
     @property
     def follows(self) -> bool:
@@ -197,9 +222,19 @@ class TaskPage:
         if not self.may("view_message"):
             return []
         newest = Message.objects.filter(task=self.task).select_related("author", "from_agent")
-        found = newest.order_by("-created_at", "-id")[:SHOWN_MESSAGES][::-1]
+        found = newest.order_by("-created_at", "-id")[: _shown(self.asked_messages, SHOWN_MESSAGES)][::-1]
         attached = attached_to(found) if self.may("view_deliverable") else {}
         return [MessageRow(message, attached.get(message.pk, [])) for message in found]
+
+    @cached_property
+    def earlier_messages(self) -> int:
+        shown = len(self.messages)
+        return 0 if shown < SHOWN_MESSAGES else Message.objects.filter(task=self.task).count() - shown
+
+    @property
+    def more_messages(self) -> int:
+        """Return how many messages the page shows when earlier ones are asked for."""
+        return len(self.messages) + min(self.earlier_messages, MORE)
 
     @cached_property
     def attachable(self) -> list[Deliverable]:

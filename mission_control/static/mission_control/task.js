@@ -118,7 +118,7 @@ async function submitForm(form, button) {
   button?.setAttribute("aria-busy", "true");
   try {
     const body = new FormData(form, button);
-    const response = await fetchFragment(form.action, { method: "POST", body, ...FRAGMENT });
+    const response = await fetchFragment(`${form.action}${location.search}`, { method: "POST", body, ...FRAGMENT });
     const fresh = parse(await response.text());
     const parts = fresh.querySelector("[data-parts]");
     if (response.status === 413) throw new Error("This is more than the server takes at once: 10 MB.");

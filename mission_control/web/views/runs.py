@@ -4,6 +4,7 @@ import uuid
 from collections.abc import AsyncIterator
 
 from asgiref.sync import sync_to_async
+from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
@@ -67,7 +68,8 @@ def compare(request: HttpRequest, task_id: uuid.UUID) -> HttpResponse:
     keys = [key for text in request.GET.getlist("run")[:2] if (key := as_uuid(text))]
     light = Run.objects.light().select_related("task").order_by("queued_at", "id")
     runs = list(light.filter(task_id=task_id, pk__in=keys))
-    if len(runs) != 2:
+    if len(runs) != 2 or len(request.GET.getlist("run")) > 2:
+        messages.warning(request, "Choose two runs to compare.", extra_tags="warn")
         return HttpResponseRedirect(f"{reverse('task', args=[task_id])}#runs")
     sides = [{"row": RunRow(run), "stretch": transcript.tail(run)} for run in runs]
     return show(request, "task_compare.html", {"task": runs[0].task, "sides": sides}, at="board")

@@ -67,7 +67,14 @@ def _parts(
 def _page_of(request: HttpRequest, task_id: uuid.UUID) -> TaskPage:
     task = get_object_or_404(shown_task(), pk=task_id)
     chosen_run, chosen_agent = as_uuid(request.GET.get("run")), as_uuid(request.POST.get("agent"))
-    return TaskPage(task, request.user, chosen_run=chosen_run, chosen_agent=chosen_agent)
+    return TaskPage(
+        task,
+        request.user,
+        chosen_run=chosen_run,
+        chosen_agent=chosen_agent,
+        asked_runs=number_in(request, "runs"),
+        asked_messages=number_in(request, "messages"),
+    )
 
 
 # ---------------------------------------------------------------- actions
