@@ -4,11 +4,15 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.test import Client
 
+from mission_control import projects, tasks
 from mission_control.models import Run
 from tests import make
 from tests.web.conftest import SEES, client_of
+from tests.web.pages import html, text_of
 
 pytestmark = pytest.mark.usefixtures("database")
+
+DECIDES = ("change_task", "change_project", "add_run")
 
 
 def paths(task) -> list[str]:
@@ -102,3 +106,18 @@ def test_login_leads_to_the_board_and_logout_back():
     assert (right.status_code, right["Location"]) == (302, "/")
     assert client.post("/logout")["Location"] == "/login"
     assert client.get("/").status_code == 302
+
+
+def test_who_may_decide_nothing_is_not_asked_to():
+    looks = [*SEES, "mission_control.view_project"]
+    client = client_of(make.user(may=looks))
+    project = projects.change(make.project(), status="awaiting_approval")
+    task = tasks.set_status(make.task(), "review")
+    for path in ("/overview", f"/projects/{project.pk}", f"/tasks/{task.pk}"):
+        said = text_of(html(client, path))
+        for words in ("Needs you", "waits for you", "change what you like", "Approve it", "Your turn"):
+            assert words not in said, (path, words)
+    decides = client_of(make.user(may=[*looks, *(f"mission_control.{what}" for what in DECIDES)]))
+    assert "Needs you" in text_of(html(decides, "/overview"))
+    assert "The plan waits for you" in text_of(html(decides, f"/projects/{project.pk}"))
+    assert "Approve it" in text_of(html(decides, f"/tasks/{task.pk}"))
