@@ -1,4 +1,4 @@
-"""What the palette finds: places, things to make, and tasks, projects, agents by their text."""
+"""What the palette finds: places, things to make, and tasks, projects, agents, documents by their text."""
 
 from dataclasses import dataclass, field
 
@@ -7,7 +7,7 @@ from django.db.models import Q
 from django.urls import reverse
 
 from agents.models import Agent
-from mission_control.models import Project, Task
+from mission_control.models import Deliverable, Project, Task
 from mission_control.web.plain import plain
 
 QUERY_CHARS = 200
@@ -45,6 +45,8 @@ def find(text: str, user: User | AnonymousUser) -> list[Group]:
         groups.append(Group("Projects", _projects(wanted)))
     if wanted and user.has_perm("agents.view_agent"):
         groups.append(Group("Agents", _agents(wanted)))
+    if wanted and user.has_perm("mission_control.view_deliverable"):
+        groups.append(Group("Documents", _documents(wanted)))
     by_name = any(hit.words.lower().startswith(wanted.lower()) for hit in [*do.hits, *go.hits])
     groups = [do, go, *groups] if by_name else [*groups, do, go]
     return [group for group in groups if group.hits]
@@ -86,10 +88,19 @@ def _agents(text: str) -> list[Hit]:
     ]
 
 
+def _documents(text: str) -> list[Hit]:
+    found = Deliverable.objects.filter(title__icontains=text).only("title", "type")
+    return [
+        Hit(plain(document.title), reverse("document", args=[document.pk]), "file", document.get_type_display())
+        for document in found[:MOST_OF_A_KIND]
+    ]
+
+
 def _actions(user: User | AnonymousUser) -> list[Hit]:
     made = [
         ("mission_control.add_task", Hit("New task", reverse("task-new"), "plus", "N", in_dialog=True)),
         ("mission_control.add_project", Hit("New project", reverse("project-new"), "plus")),
+        ("mission_control.add_deliverable", Hit("New document", reverse("document-new"), "plus")),
         ("agents.add_agent", Hit("New agent", reverse("agent-new"), "plus")),
     ]
     return [hit for permission, hit in made if user.has_perm(permission)]
@@ -100,6 +111,7 @@ def _places(user: User | AnonymousUser) -> list[Hit]:
         ("mission_control.view_run", Hit("Overview", reverse("overview"), "chart", "G O")),
         ("mission_control.view_task", Hit("Board", reverse("board"), "board", "G B")),
         ("mission_control.view_project", Hit("Projects", reverse("projects"), "layers", "G P")),
+        ("mission_control.view_deliverable", Hit("Documents", reverse("documents"), "file")),
         ("agents.view_agent", Hit("Agents", reverse("agents"), "agent", "G A")),
         ("mission_control.view_activity", Hit("Activity", reverse("activity"), "pulse", "G Y")),
         ("mission_control.view_notification", Hit("Notifications", reverse("notifications"), "bell", "G N")),

@@ -108,6 +108,8 @@ class Scene:
         yield View("keys-open", "/", "?", "#keys[open] h2")
         yield View("keys", "/keys")
         yield View("search", "/search?q=chapter")
+        yield View("documents", "/documents")
+        yield View("document-new", "/documents/new")
         yield from self.views_of_tasks()
         yield from self.views_of_projects()
         yield View("agents", "/agents", main=True)

@@ -1,9 +1,10 @@
-"""Documents: one on a page of its own, its content, what its versions changed; each also as a fragment."""
+"""Documents: all of them, one on a page of its own, its content, what its versions changed; each also as a fragment."""
 
 import uuid
 from contextlib import suppress
 
 from django.contrib import messages
+from django.core.paginator import Paginator
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -12,6 +13,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from mission_control import documents
 from mission_control.models import Activity, Deliverable, DeliverableVersion
+from mission_control.models.tags import TaggedAny
 from mission_control.runs.errors import NotFound
 from mission_control.web import conflicts
 from mission_control.web.conflicts import Conflict, changed_only
@@ -22,7 +24,50 @@ from mission_control.web.task_rows import document_rows
 from mission_control.web.views import by_script, person_of, sees, show
 from mission_control.web.views.runs import number_in
 
+DOCUMENTS_A_PAGE = 50
+QUERY_CHARS = 200
+
 sees_documents = sees("view_deliverable")
+
+
+@require_safe
+@sees_documents
+def document_list(request: HttpRequest) -> HttpResponse:
+    """Show the documents, newest first, narrowed by a word of the title (`q`), a type and a tag."""
+    words, tag = (request.GET.get(name, "").strip()[:QUERY_CHARS].replace("\x00", "") for name in ("q", "tag"))
+    kind = request.GET.get("type", "")
+    found = Deliverable.objects.defer("content").select_related("task", "project").order_by("-updated_at", "id")
+    if words:
+        found = found.filter(title__icontains=words)
+    if kind in Deliverable.Type.values:
+        found = found.filter(type=kind)
+    if tag:
+        found = found.filter(TaggedAny([tag]))
+    page = Paginator(found, DOCUMENTS_A_PAGE).get_page(request.GET.get("page"))
+    context = {
+        "page": page,
+        "rows": document_rows(page.object_list),
+        "words": words,
+        "kind": kind,
+        "kinds": Deliverable.Type.choices,
+        "tag": tag,
+        "is_narrowed": bool(words or tag or kind),
+    }
+    return show(request, "documents.html", context, at="projects")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@sees("view_deliverable", "add_deliverable")
+def new_document(request: HttpRequest) -> HttpResponse:
+    """Show an empty form, or store a document that belongs to no task yet."""
+    form = DocumentForm(
+        request.POST if request.method == "POST" else None, initial={"type": Deliverable.Type.DRAFT}
+    )
+    if form.is_bound and form.is_valid():
+        made = documents.create(**form.cleaned_data, author_id="human")
+        messages.success(request, f"Written: {made.title}", extra_tags="ok")
+        return redirect("document", made.pk)
+    return show(request, "document_edit.html", {"form": form}, at="projects", status=form.status)
 
 
 @require_safe
@@ -112,7 +157,7 @@ def delete_document(request: HttpRequest, document_id: uuid.UUID) -> HttpRespons
     messages.success(request, f"Deleted: {found.title}", extra_tags="ok")
     if found.task:
         return redirect("task", found.task.pk)
-    return redirect("project", found.project.pk) if found.project else redirect("board")
+    return redirect("project", found.project.pk) if found.project else redirect("documents")
 
 
 def _content(document_id: uuid.UUID, version: int) -> dict[str, object]:
