@@ -8,7 +8,7 @@ from uuid import UUID
 from django.db.models import QuerySet
 
 from mission_control.ids import as_uuid
-from mission_control.models import Activity, Notification
+from mission_control.models import Activity, Notification, Project
 from mission_control.web.plain import plain
 
 SHOWN_LINES = 50
@@ -42,6 +42,7 @@ class Line:
     after: str
     task_id: UUID | None
     document_id: UUID | None
+    project_id: UUID | None = None
     person: str = ""  # who did it, where the sentence does not say so
 
 
@@ -52,33 +53,39 @@ class Choice:
     kind: str
     agent: UUID | None
     before: int | None
+    task: UUID | None = None
 
     @classmethod
     def read(cls, given: "dict[str, str]") -> "Choice":
         kind, before = given.get("kind", ""), given.get("before", "")
         number = int(before) if before.isascii() and before.isdigit() and len(before) < 19 else None
-        return cls(kind if kind in KINDS else "", as_uuid(given.get("agent")), number)
+        return cls(kind if kind in KINDS else "", as_uuid(given.get("agent")), number, as_uuid(given.get("task")))
 
     def of(self, rows: QuerySet[Activity]) -> QuerySet[Activity]:
         if self.kind:
             rows = rows.filter(type__in=KINDS[self.kind][1])
         if self.agent:
             rows = rows.filter(agent=self.agent)
+        if self.task:
+            rows = rows.filter(task=self.task)
         return rows if self.before is None else rows.filter(number__lt=self.before)
 
 
 def lines(choice: Choice, *, shown: int = SHOWN_LINES) -> list[Line]:
-    """Return the newest lines of the feed, one more than `shown` where there are more: one query."""
+    """Return the newest lines of the feed, one more than `shown` where there are more: two queries."""
     found = Activity.objects.select_related("task", "document").only(
-        "number", "message", "created_at", "metadata", "task__title", "document__title"
+        "number", "message", "created_at", "metadata", "project_id", "task__title", "document__title"
     )
-    return [_line(activity) for activity in choice.of(found).order_by("-number")[: shown + 1]]
+    told = list(choice.of(found).order_by("-number")[: shown + 1])
+    about = {one.number: one.project_id for one in told if one.project_id and one.message.startswith("Project ")}
+    projects = Project.objects.only("title").in_bulk(set(about.values()))
+    return [_line(one, projects.get(about.get(one.number))) for one in told]
 
 
-def _line(activity: Activity) -> Line:
+def _line(activity: Activity, project: Project | None) -> Line:
     """Cut the sentence round the title that it names, so that the title can lead to what it is about."""
-    message = plain(activity.message)
-    for named in (activity.document, activity.task):
+    message = _in_words(activity)
+    for named in (activity.document, activity.task, project):
         title = plain(named.title) if named else ""
         if title and title in message:
             before, _, after = message.partition(title)
@@ -96,8 +103,19 @@ def _line(activity: Activity) -> Line:
         after,
         None if is_document or not title else activity.task_id,
         activity.document_id if is_document else None,
+        project.pk if project and title and not is_document else None,
         _person(activity, message),
     )
+
+
+def _in_words(activity: Activity) -> str:
+    """Return the sentence with statuses as pages say them."""
+    message = plain(activity.message)
+    told = activity.metadata if isinstance(activity.metadata, dict) else {}
+    change = f" went from {told.get('before')} to {told.get('status')}"
+    if not message.endswith(change):
+        return message
+    return message.removesuffix(change) + change.replace("_", " ")
 
 
 def _person(activity: Activity, message: str) -> str:

@@ -9,7 +9,7 @@ from django.db.models import Q
 from django.test import Client
 from django.utils import timezone
 
-from mission_control import notifications, tasks, threads
+from mission_control import notifications, projects, tasks, threads
 from mission_control.models import AccessToken, Notification, Run, Task
 from mission_control.runs.lifecycle import claim, finish
 from tests import make
@@ -121,7 +121,30 @@ def test_the_feed_links_what_it_tells_of_and_is_narrowed(browser):
     assert "was assigned to" in text_of(html(browser, f"/activity?agent={agent.pk}", **SCRIPT))
 
 
-@pytest.mark.parametrize("query", ["kind=x", "agent=x", "before=x", "before=99999999999999999999", "before=²"])
+def test_the_feed_says_statuses_as_pages_do_and_links_projects(browser):
+    project = projects.change(make.project(title="Birds"), status="awaiting_approval")
+    task = tasks.set_status(make.task(title="Swifts"), "in_progress")
+    feed = html(browser, "/activity")
+    assert f'Project <a href="/projects/{project.pk}">Birds</a> went from draft to awaiting approval' in feed
+    assert f'Task <a href="/tasks/{task.pk}">Swifts</a> went from inbox to in progress' in feed
+
+
+def test_the_feed_of_one_task_is_a_link_away_from_it(browser):
+    task, other = make.task(title="Swifts"), make.task(title="Martins")
+    path = f"/activity?task={task.pk}"
+    assert f'href="{path}"' in html(browser, f"/tasks/{task.pk}")
+    said = text_of(html(browser, path))
+    assert "Task created: Swifts" in said
+    assert "Martins" not in said
+    assert "Only about Swifts" in said
+    assert f'name="task" value="{task.pk}"' in html(browser, path)  # stays when the kind is chosen
+    tasks.delete(other)
+    assert html(browser, f"/activity?task={other.pk}")
+
+
+@pytest.mark.parametrize(
+    "query", ["kind=x", "agent=x", "task=x", "before=x", "before=99999999999999999999", "before=²"]
+)
 def test_a_feed_asked_for_nonsense_shows_what_there_is(browser, query):
     make.task(title="There")
     assert html(browser, f"/activity?{query}")

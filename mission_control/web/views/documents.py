@@ -1,11 +1,13 @@
-"""Documents: all of them, one on a page of its own, its content, what its versions changed; each also as a fragment."""
+"""Documents: all of them, one on its page, its content, what its versions changed; each also as a fragment."""
 
 import uuid
 from contextlib import suppress
+from typing import cast
 
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.db import transaction
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -46,7 +48,7 @@ def document_list(request: HttpRequest) -> HttpResponse:
     page = Paginator(found, DOCUMENTS_A_PAGE).get_page(request.GET.get("page"))
     context = {
         "page": page,
-        "rows": document_rows(page.object_list),
+        "rows": document_rows(cast("QuerySet[Deliverable]", page.object_list)),
         "words": words,
         "kind": kind,
         "kinds": Deliverable.Type.choices,

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from agents.models import Agent
 from mission_control import notifications
-from mission_control.models import Notification
+from mission_control.models import Notification, Task
 from mission_control.web.activity import KINDS, SHOWN_LINES, Choice, bells, for_people, lines
 from mission_control.web.views import bell_count, by_script, sees, show, zone_of
 
@@ -41,6 +41,8 @@ def activity(request: HttpRequest) -> HttpResponse:
             return render(request, "_feed.html", context)
     context["kinds"] = [(name, words) for name, (words, _) in KINDS.items()]
     context["agents"] = Agent.objects.only("name")[:200]
+    if choice.task:
+        context["task"] = Task.objects.only("title").filter(pk=choice.task).first()
     return show(request, "activity.html", context, at="activity")
 
 
