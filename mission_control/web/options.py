@@ -89,7 +89,7 @@ class OptionField:
         return _json(text) if self.kind == "json" else text
 
 
-_FORMS = {"lines": "One a line", "json": "As JSON"}
+_FORMS = {"lines": "One per line", "json": "As JSON"}
 
 
 def fields_of(backend: str, options: Mapping[str, Any]) -> list[OptionField]:

@@ -17,6 +17,7 @@ from mission_control.web.views import (
     runs,
     search,
     tasks,
+    usage,
 )
 
 urlpatterns = [
@@ -26,6 +27,7 @@ urlpatterns = [
     path("capacity", board.capacity_pips, name="capacity"),
     path("overview", overview.overview, name="overview"),
     path("overview/standup", overview.standup, name="standup"),
+    path("overview/usage", usage.usage_page, name="usage"),
     path("overview/<slug:part>", overview.overview_part, name="overview-part"),
     path("activity", feed.activity, name="activity"),
     path("notifications", feed.notification_list, name="notifications"),

@@ -109,6 +109,7 @@ class Scene:
         yield View("keys", "/keys")
         yield View("search", "/search?q=chapter")
         yield View("documents", "/documents")
+        yield View("usage", "/overview/usage?by=agent")
         yield View("document-new", "/documents/new")
         yield from self.views_of_tasks()
         yield from self.views_of_projects()
