@@ -7,6 +7,8 @@ import asyncio
 import logging
 import time
 import uuid
+from concurrent.futures import Future
+from contextvars import ContextVar
 from typing import Any
 
 from asgiref.sync import async_to_sync
@@ -25,6 +27,8 @@ PAUSE_SECONDS = 5.0  # after a failure the followers carry on alone for so long,
 Message = dict[str, Any]  # what goes over a channel layer
 logger = logging.getLogger(__name__)
 _silent_until = 0.0
+_serving: ContextVar[asyncio.AbstractEventLoop | None] = ContextVar("serving", default=None)
+_under_way: set[Future[None]] = set()  # the loop itself does not keep what it carries out
 
 
 async def publish_events(header: RunHeader, events: list[RunEvent]) -> None:
@@ -36,7 +40,7 @@ async def publish_events(header: RunHeader, events: list[RunEvent]) -> None:
 
 
 def publish_run(run: Run, events: list[RunEvent]) -> None:
-    """Publish events of a run from synchronous code, after the commit."""
+    """Publish events of a run from synchronous code, after the commit; a request is not held up by it."""
     header = RunHeader.of(run)
     _publish(run_message(header, run_frames(header, events)))
 
@@ -51,11 +55,26 @@ def _tell_of_news() -> None:
     _publish({"type": "news"})
 
 
+def serve_in(loop: asyncio.AbstractEventLoop) -> None:
+    """Have what this context publishes be sent by the loop, which lasts, without waiting for it."""
+    _serving.set(loop)
+
+
 def _publish(message: Message) -> None:
-    if settings.REDIS_URL:
-        async_to_sync(_send)(message)
-    else:
+    if not settings.REDIS_URL:
         ring_pipe(NEWS)
+    elif (loop := _serving.get()) is None:
+        async_to_sync(_send)(message)
+    else:  # in the order of the calls: the layer sends one after the other
+        sending = asyncio.run_coroutine_threadsafe(_send(message), loop)
+        _under_way.add(sending)
+        sending.add_done_callback(_sent)
+
+
+def _sent(sending: Future[None]) -> None:
+    _under_way.discard(sending)
+    if not sending.cancelled() and (error := sending.exception()):
+        logger.error("a message to the web processes was not sent", exc_info=error)
 
 
 def run_message(header: RunHeader, frames: list[Frame]) -> Message:

@@ -7,10 +7,11 @@ import logging
 import time
 from functools import cache
 
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, close_old_connections, transaction
 from django.utils import timezone
 from django_q.brokers.orm import ORM
 from django_q.conf import Conf
+from django_q.models import OrmQ
 from django_q.tasks import async_task
 
 from mission_control.bells import LONGEST_WAIT_SECONDS, jobs_bell, ring_for_jobs
@@ -39,6 +40,7 @@ class DoorbellBroker(ORM):
             if not self.is_away:
                 logger.warning("the queue cannot be read (%s); looking again", type(error).__name__)
             self.is_away = True
+            close_old_connections()
             time.sleep(AWAY_SECONDS)
             return None
         self.is_away = False
@@ -55,10 +57,11 @@ class DoorbellBroker(ORM):
 
     def take(self) -> Jobs | None:
         """Return the next job, locked for `retry` seconds, or None when there is none."""
-        jobs = self.get_connection().filter(key=self.list_key, lock__lt=timezone.now()).order_by("lock", "id")
-        for job in jobs[: Conf.BULK]:
+        # Not by `get_connection`, which asks the database before each query whether it is there.
+        queue = OrmQ.objects.using(Conf.ORM)
+        for job in queue.filter(key=self.list_key, lock__lt=timezone.now()).order_by("lock", "id")[: Conf.BULK]:
             # Another cluster may have been faster.
-            if self.get_connection().filter(id=job.id, lock=job.lock).update(lock=self.timeout(job)):
+            if queue.filter(id=job.id, lock=job.lock).update(lock=self.timeout(job)):
                 return [(job.pk, job.payload)]
         return None
 

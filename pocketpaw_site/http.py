@@ -1,5 +1,6 @@
 """What stands between the server and Django's views: what no view could refuse, or answer, in time."""
 
+import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
@@ -13,6 +14,8 @@ from django.http.response import HttpResponseBase
 from django.middleware.gzip import GZipMiddleware
 from django.template.loader import render_to_string
 from django.utils.http import parse_header_parameters
+
+from mission_control import broadcast
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +51,7 @@ class Handler(ASGIHandler):
         super().load_middleware(is_async=False)
 
     async def get_response_async(self, request: HttpRequest) -> HttpResponseBase:
+        broadcast.serve_in(asyncio.get_running_loop())
         return await sync_to_async(self.get_response, thread_sensitive=True)(request)
 
 

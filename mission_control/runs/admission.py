@@ -41,14 +41,14 @@ def admit(
     """
     if task.task_type != Task.Type.AGENT:
         raise NotForAgents(task.task_type)
-    _refuse_if_active(task)
     if not ignore_dependencies and (blockers := task.unresolved_blockers()):
+        _refuse_if_active(task)  # that says more
         raise TaskBlocked(blockers)
     request = {"ignore_dependencies": True} if ignore_dependencies else {}
     for _ in range(ATTEMPTS):
         slot = _slot_for_newcomer()
         if slot is None and when_full == "reject":
-            _refuse_if_active(task)  # it may have started since the first look: that says more than the limit
+            _refuse_if_active(task)
             raise LimitReached(Capacity.current().limit)
         try:
             run = _insert(

@@ -79,8 +79,7 @@ async def _execute(run_id: uuid.UUID, execution_of: "Callable[[Run], Execution]"
     if is_closing():
         logger.info("not claimed: this worker is shutting down; the run stays queued")
         return
-    await in_db(close_old_connections)
-    run = await persist(claim, run_id, worker=current_worker(), token=uuid.uuid4())
+    run = await persist(_claim, run_id, uuid.uuid4())
     if run is None:
         logger.info("not claimed: it is not queued any more")
         return
@@ -100,6 +99,11 @@ async def _execute(run_id: uuid.UUID, execution_of: "Callable[[Run], Execution]"
         logger.critical("the agent ignores its cancellation; this worker process ends with it")
         logging.shutdown()
         os._exit(1)
+
+
+def _claim(run_id: uuid.UUID, token: uuid.UUID) -> Run | None:
+    close_old_connections()  # of this thread: it may have been idle for long
+    return claim(run_id, worker=current_worker(), token=token)
 
 
 def failure(error: BaseException) -> Outcome:
