@@ -27,7 +27,8 @@ class BackendEvent:
 
     message, thinking: a piece of text, of any length, as it arrives; pieces are joined without a separator.
     tool_use: content is the tool's name, metadata has `input` (JSON) and `id`. tool_result: content is the
-    whole result as text, metadata has the `id` of its use. status: a notice for people, such as a retry.
+    whole result as text, metadata has the `id` of its use, and `refused: true` where the tool was not allowed to
+    run. status: a notice for people, such as a retry.
     """
 
     type: EventType
@@ -59,6 +60,21 @@ class Session:
     """The agent's own name of this conversation. A later run of the task may go on with it."""
 
     id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The agent's final answer, whole: what it hands in.
+
+    Yielded once, as the last item of a call that succeeds, after the messages that hold the same text. A backend
+    that cannot tell its answer from what was said on the way yields none; then everything said is the answer. An
+    empty text means that the agent ended without an answer.
+    """
+
+    text: str
+
+
+BackendItem = BackendEvent | Usage | Session | Answer
 
 
 class BackendError(Exception):
@@ -112,9 +128,7 @@ class Backend(ABC):
         return cls.missing()
 
     @abstractmethod
-    def stream(
-        self, prompt: str, options: Mapping[str, Any], workdir: Path
-    ) -> AsyncGenerator[BackendEvent | Usage | Session, None]:
+    def stream(self, prompt: str, options: Mapping[str, Any], workdir: Path) -> AsyncGenerator[BackendItem, None]:
         """Yield what the agent says and does until it is done. Its `aclose` ends it early.
         `options` have been checked against `options_schema`. `workdir` exists and is the agent's to use.
         Raises BackendError when the agent fails; everything yielded before stands.

@@ -24,7 +24,16 @@ from django.db.models import Q
 from django.utils import timezone
 
 from agents.backends import registry
-from agents.backends.base import Backend, BackendError, BackendEvent, EventType, Session, Usage
+from agents.backends.base import (
+    Answer,
+    Backend,
+    BackendError,
+    BackendEvent,
+    BackendItem,
+    EventType,
+    Session,
+    Usage,
+)
 from agents.models import Agent
 from agents.redaction import redact
 from mission_control.broadcast import publish_events
@@ -49,7 +58,7 @@ CANCEL_PATIENCE_SECONDS = 10.0  # an agent that ignores its cancellation so long
 logger = logging.getLogger(__name__)
 Status = Run.Status
 Given = ParamSpec("Given")
-Answer = TypeVar("Answer")
+Returned = TypeVar("Returned")
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +139,7 @@ class Execution:
         self.stop_seen = asyncio.Event()
         self.agent_still_works = False
         self.earlier_session = ""
+        self.answer: str | None = None  # the agent's final answer, where its backend can tell it
 
     async def carry_out(self) -> Outcome:
         """Run the agent until it is done, fails, is stopped, or reaches a limit. Raises ClaimLost."""
@@ -197,13 +207,15 @@ class Execution:
                     self.watch.check(self.usage)
                 elif isinstance(item, Session):
                     await persist(note_session, self.run, item.id)
+                elif isinstance(item, Answer):
+                    self.answer = item.text
                 else:
                     await self.hear(item)
         finally:
             with suppress(RuntimeError):
                 await stream.aclose()
 
-    def call(self, agent: Agent, prompt: str) -> AsyncGenerator[BackendEvent | Usage | Session, None]:
+    def call(self, agent: Agent, prompt: str) -> AsyncGenerator[BackendItem, None]:
         """Return what the agent says and does when it is called once. Raises BackendError."""
         backend: Backend = registry.get(agent.backend)()
         if self.earlier_session:
@@ -290,7 +302,7 @@ class Execution:
         finish(self.run.pk, Status.STOPPED, guard=mine, error=reason or "", usage=usage)
 
 
-async def in_db(function: Callable[Given, Answer], *args: Given.args, **kwargs: Given.kwargs) -> Answer:
+async def in_db(function: Callable[Given, Returned], *args: Given.args, **kwargs: Given.kwargs) -> Returned:
     """Call synchronous database code in the process's one database thread, which keeps its connection."""
     call = sync_to_async(function, thread_sensitive=False, executor=_database_thread(os.getpid()))
     return await call(*args, **kwargs)
@@ -301,7 +313,7 @@ def _database_thread(_pid: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(max_workers=1, thread_name_prefix="database")  # one a process: none survives a fork
 
 
-async def persist(function: Callable[Given, Answer], *args: Given.args, **kwargs: Given.kwargs) -> Answer:
+async def persist(function: Callable[Given, Returned], *args: Given.args, **kwargs: Given.kwargs) -> Returned:
     """Call a database verb, again and again for a minute while the database does not answer.
 
     The verb must bear being called again after a commit whose answer was lost.

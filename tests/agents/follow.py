@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from agents.backends.base import Backend, BackendError, BackendEvent, EventType, Session, Usage
+from agents.backends.base import Answer, Backend, BackendError, BackendEvent, EventType, Session, Usage
 
 
 @dataclass
@@ -13,6 +13,7 @@ class Followed:
     events: list[BackendEvent] = field(default_factory=list)
     usage: Usage | None = None
     session: str = ""
+    answer: str | None = None
     error: str = ""
 
     def text(self, kind: EventType = EventType.MESSAGE) -> str:
@@ -28,6 +29,8 @@ async def follow(backend: Backend, prompt: str, options: Mapping[str, Any], work
                 seen.usage = item
             elif isinstance(item, Session):
                 seen.session = item.id
+            elif isinstance(item, Answer):
+                seen.answer = item.text
             else:
                 seen.events.append(item)
     except BackendError as error:

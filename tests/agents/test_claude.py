@@ -11,7 +11,7 @@ import pytest
 
 from agents import isolation
 from agents.backends import claude, registry
-from agents.backends.base import BackendError, EventType, Session, Usage
+from agents.backends.base import BackendError, BackendEvent, EventType
 from agents.backends.claude import ClaudeAgentSDK
 from agents.redaction import shown_error
 from tests.agents.follow import Followed, follow
@@ -184,7 +184,7 @@ async def stopped_in_two_seconds(workdir: Path, options: dict, until) -> None:
 
     async def listen() -> None:
         async for item in ClaudeAgentSDK().stream("Go.", options, workdir):
-            said.extend([] if isinstance(item, Usage | Session) else [item.content])
+            said.extend([item.content] if isinstance(item, BackendEvent) else [])
 
     task = asyncio.create_task(listen())
     while not until("".join(said)):

@@ -16,7 +16,7 @@ from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import Any
 
-from agents.backends.base import Backend, BackendError, BackendEvent, EventType, Session, Usage
+from agents.backends.base import Backend, BackendError, BackendEvent, BackendItem, EventType
 from agents.backends.processes import Order
 from agents.backends.programs.allowed import Definition, allowed
 from agents.backends.programs.orders import Prompt, environment_of, how_apart, order_of
@@ -93,7 +93,7 @@ class ClaudeAgentSDK(Backend):
 
     async def stream(
         self, prompt: str, options: Mapping[str, Any], workdir: Path
-    ) -> AsyncGenerator[BackendEvent | Usage | Session, None]:
+    ) -> AsyncGenerator[BackendItem, None]:
         """Yield what Claude says and does, going on with the earlier session where there is one."""
         if reason := self.missing_for(options):
             raise BackendError(reason)

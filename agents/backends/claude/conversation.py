@@ -29,7 +29,7 @@ from claude_agent_sdk import (
     UserMessage,
 )
 
-from agents.backends.base import BackendError, BackendEvent, EventType, Session, TransientError, Usage
+from agents.backends.base import BackendError, BackendEvent, BackendItem, EventType, Session, TransientError, Usage
 from agents.backends.processes import LINE_BYTES, LimitReached, Limits, Order, Program, lines_of, started
 from agents.backends.programs.formats import (
     Claude,
@@ -50,7 +50,7 @@ logger = logging.getLogger(__name__)
 # What goes wrong is raised to us as well; its log would hold the agent's words, and nobody reads them twice.
 logging.getLogger("claude_agent_sdk").setLevel(logging.CRITICAL)
 
-Item = BackendEvent | Usage | Session
+Item = BackendItem
 
 
 class SessionGone(Exception):
