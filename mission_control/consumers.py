@@ -25,7 +25,7 @@ from mission_control.cursor import Cursor
 from mission_control.feed_follower import BOARD
 from mission_control.files import browse
 from mission_control.follower import Follower, recently_active, standing
-from mission_control.frames import KNOWN_TO_POCKETPAW, OUTPUT, Frame, connection_info, error_text
+from mission_control.frames import KNOWN_TO_POCKETPAW, OF_A_TASK, OUTPUT, Frame, connection_info, error_text
 from mission_control.ids import as_uuid
 from mission_control.logins import PERMISSION, Ending, Login, Logins, Watched
 from mission_control.models import AccessToken, Project, Run, Task
@@ -326,6 +326,9 @@ class PocketPawConsumer(BoardConsumer):
             await super().act(content)
 
     def wants(self, frame: Frame) -> bool:
+        """Leave out output that PocketPaw's page does not know, and the run of a planning, which has no task."""
+        if frame.event in OF_A_TASK and not frame.has_task:
+            return False
         return frame.event != OUTPUT or frame.output_type in KNOWN_TO_POCKETPAW
 
 

@@ -14,6 +14,7 @@ from mission_control.models import Activity, Run, RunEvent
 
 STARTED, OUTPUT, COMPLETED = "mc_task_started", "mc_task_output", "mc_task_completed"
 PLANNING_PHASE, PLANNING_COMPLETE = "dw_planning_phase", "dw_planning_complete"
+OF_A_TASK = {STARTED, OUTPUT, COMPLETED}  # their `task_id` is null for a planning
 OF_A_RUN = [STARTED, OUTPUT, PLANNING_PHASE, PLANNING_COMPLETE, COMPLETED]
 RESULT_CHARS = 200
 # PocketPaw's own page knows three kinds of output.
@@ -21,12 +22,16 @@ KNOWN_TO_POCKETPAW = {"message", "tool_use", "tool_result"}
 
 
 class Frame(NamedTuple):
-    """One frame, ready to send: `data` is JSON text. `seq` is 0 for a hint that belongs to no run's log."""
+    """One frame, ready to send: `data` is JSON text. `seq` is 0 for a hint that belongs to no run's log.
+
+    `has_task` is False for the frames of a run that has no task: a planning.
+    """
 
     seq: int
     event: str
     output_type: str
     data: str
+    has_task: bool = True
 
     def as_text(self) -> str:
         return f'{{"type": "system_event", "event_type": "{self.event}", "data": {self.data}}}'
@@ -101,7 +106,7 @@ def run_frame(header: RunHeader, event: RunEvent) -> Frame:
         name = OUTPUT
         data |= {"content": shown_content(event), "output_type": event.type}
     data["timestamp"] = instant(event.timestamp)
-    return Frame(event.seq, name, event.type, json.dumps(data))
+    return Frame(event.seq, name, event.type, json.dumps(data), header.task_id is not None)
 
 
 def shown_content(event: RunEvent) -> str:
