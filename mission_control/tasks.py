@@ -160,7 +160,7 @@ def _save(
     before, left, now = task.status, task.project_id, timezone.now()
     if changes.get("status") == Status.IN_PROGRESS and task.started_at is None:
         changes["started_at"] = now
-    if changes.get("status") == Status.DONE and task.completed_at is None:
+    if changes.get("status") in (Status.DONE, Status.SKIPPED) and task.completed_at is None:
         changes["completed_at"] = now
     for name, value in changes.items():
         setattr(task, name, value)

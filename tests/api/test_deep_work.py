@@ -154,6 +154,7 @@ def test_a_skipped_task_is_answered_with_the_progress(api):
         "progress": read["progress"],
     }
     assert (answer.json()["task"]["status"], read["progress"]["percent"]) == ("skipped", 50.0)
+    assert answer.json()["task"]["completed_at"].endswith("Z")
     assert status_of(project) == "executing"
 
 
