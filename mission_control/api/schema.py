@@ -221,6 +221,11 @@ class ContractSchema(AutoSchema):
         super()._insert_field_validators(field, schema)
         if pattern:
             schema["pattern"] = pattern
+        # In a PATCH null leaves a field as it is where it is not one of the field's own values.
+        if self.method == "PATCH" and isinstance(field.parent, serializers.Serializer) and not field.allow_null:
+            value = dict(schema)
+            schema.clear()
+            schema["anyOf"] = [value, {"type": "null"}]
 
 
 class JSONFields(OpenApiSerializerFieldExtension):
@@ -256,7 +261,7 @@ class Analyses(OpenApiSerializerFieldExtension):
                 if "minLength" in text:
                     text["pattern"] = NOT_BLANK
         anything = _object_of(component(auto_schema, "JSONValue", _json_value()))
-        return {**anything, "properties": properties, "required": ["goal"]}
+        return {**anything, "properties": properties}
 
 
 def _json_value() -> dict[str, Any]:

@@ -131,7 +131,8 @@ def test_a_wrong_field_of_a_change_is_named_and_nothing_is_stored(api, path, fie
     one = f"{path}/{MAKE[path]().pk}"
     before = stored()
     for wrong in ON_CHANGE[path][field]:
-        assert_names(api.patch(one, {field: wrong}), field)
+        if wrong is not None:  # tests/api/test_nulls.py
+            assert_names(api.patch(one, {field: wrong}), field)
     assert stored() == before
 
 

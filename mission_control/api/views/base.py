@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, QueryDict
 from django.http.response import HttpResponseBase
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -69,11 +69,25 @@ class ObjectViews(GenericViewSet[Any]):
         return self.found
 
     def given(self) -> dict[str, Any]:
-        """Return the body, checked. Raises ValidationError (400)."""
-        serializer = self.get_serializer(data=self.request.data)
+        """Return the validated body. Raises ValidationError (400)."""
+        data = self.request.data
+        if self.action == "partial_update":
+            data = self._without_meaningless_nulls(data)
+        serializer = self.get_serializer(data=data)
         serializer.is_valid(raise_exception=True)
         given: dict[str, Any] = serializer.validated_data
         return given
+
+    def _without_meaningless_nulls(self, data: Any) -> Any:
+        """Leave out each null of a PATCH whose field has no such value: PocketPaw's clients mean "not given"."""
+        if not isinstance(data, dict) or isinstance(data, QueryDict):
+            return data
+        fields = self.get_serializer_class()().fields
+        return {
+            name: value
+            for name, value in data.items()
+            if value is not None or name not in fields or fields[name].allow_null
+        }
 
     def answer(self, shown: Model) -> Response:
         return Response({self.one: self.reader(shown).data})
