@@ -18,28 +18,51 @@ CONTENT_BYTES = 10 * 1024 * 1024
 PATH_CHARS = folders.PATH_CHARS
 
 
-def inside_projects(path: str) -> Path | None:
-    """Return the real path inside the projects' folders that `path` names; None when it leads out or nowhere.
+def browse(path: str, *, most: int = 1_000) -> dict[str, Any]:
+    """List a folder below that of all projects as PocketPaw's page expects it, folders first.
 
-    `path` is relative to the folder of all projects, or absolute and inside it. Links are followed before the
-    check, so that none leads out.
+    `path` is relative to the folder of all projects (`""`, `~` and `/` name itself), or absolute and inside it.
+    Returns `{"path", "files": [{"name", "isDir", "size"}]}`: `path` relative to that folder, `~` for itself, and
+    `size` as a text for files only; with `error` and no files when the folder cannot be listed.
     """
     root = settings.PROJECTS_DIR.resolve()
+    descriptor = None
     try:
-        real = (root / path.removeprefix("~").lstrip() if path not in ("", "~", "/") else root).resolve()
-        return real if real.is_relative_to(root) and real.exists() else None
-    except (OSError, ValueError, RuntimeError):
-        return None
+        real = folders.inside(root, "" if path in ("~", "/") else path.removeprefix("~/"))
+        root.mkdir(parents=True, exist_ok=True)
+        descriptor = folders.opened(root, real)
+        found = [_as_browsed(entry) for entry in _entries(descriptor)[:most]]
+    except folders.Outside:
+        return _not_browsed(path, "Access denied: path outside the project folders")
+    except NotADirectoryError:
+        return _not_browsed(path, "Not a directory")
+    except FileNotFoundError:
+        return _not_browsed(path, "Path does not exist")
+    except OSError:
+        return _not_browsed(path, "The folder cannot be read")
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+    shown = os.fsencode(real.relative_to(root)).decode("utf-8", "replace")
+    return {"path": "~" if shown == "." else shown, "files": found}
 
 
-def browse(path: str, *, most: int = 1_000) -> dict[str, Any]:
-    """List a folder: `{"path", "files": [{"name", "isDir", "size"}]}`, folders first; none when it is not ours."""
-    folder = inside_projects(path)
-    found: list[dict[str, Any]] = []
-    if folder is not None:
-        with suppress(OSError):  # it went, is no folder, or not ours to read
-            found = _entries(folder)
-    return {"path": path, "files": found[:most]}
+def _not_browsed(path: str, error: str) -> dict[str, Any]:
+    return {"path": path, "files": [], "error": error}
+
+
+def _as_browsed(entry: dict[str, Any]) -> dict[str, Any]:
+    """Return an entry as PocketPaw's page shows it: a folder has no size, a file's is a text such as `2.9 KB`."""
+    shown = {"name": entry["name"], "isDir": entry["isDir"]}
+    return shown if entry["isDir"] else {**shown, "size": _size_text(entry["size"])}
+
+
+def _size_text(size: int) -> str:
+    if size < 1024:
+        return f"{size} B"
+    if size < 1024**2:
+        return f"{size / 1024:.1f} KB"
+    return f"{size / 1024**2:.1f} MB"
 
 
 def files_in(project: Project, path: str) -> list[dict[str, Any]]:

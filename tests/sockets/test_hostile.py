@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import threading
 
 import pytest
@@ -68,3 +69,62 @@ def test_a_folder_is_listed_while_an_agent_makes_and_removes_files_in_it():
     finally:
         done.set()
         agent.join()
+
+
+@pytest.fixture
+def folder():
+    """Return a project's folder with a file, a folder, and links that lead out and in a circle."""
+    folder = settings.PROJECTS_DIR / "browsed"
+    (folder / "notes").mkdir(parents=True, exist_ok=True)
+    (folder / "big.txt").write_bytes(b"x" * 3_000)
+    (folder / "small.txt").write_bytes(b"x")
+    (folder / "out").symlink_to("/etc")
+    (folder / "round").symlink_to("round")
+    yield folder
+    shutil.rmtree(folder)
+
+
+async def test_a_folder_is_listed_as_pocketpaws_page_expects_it(token, folder):
+    client = socket("/ws", token)
+    assert (await client.connect(timeout=10))[0]
+    await client.receive_from(timeout=10)
+    await client.send_to(text_data=json.dumps({"action": "browse", "path": str(folder), "context": "sidebar"}))
+    answered = json.loads(await client.receive_from(timeout=10))
+    await leave(client)
+
+    links = [{"name": name, "isDir": False, "size": "0 B"} for name in ("out", "round")]
+    assert answered == {
+        "type": "files",
+        "path": "browsed",
+        "context": "sidebar",
+        "files": [
+            {"name": "notes", "isDir": True},
+            {"name": "big.txt", "isDir": False, "size": "2.9 KB"},
+            links[0],
+            links[1],
+            {"name": "small.txt", "isDir": False, "size": "1 B"},
+        ],
+    }
+
+
+@pytest.mark.parametrize("path", ["", "~", "/", "browsed/..", "~/browsed/../"])
+def test_the_folder_of_all_projects_is_listed_under_each_of_its_names(folder, path):
+    listed = browse(path)
+    assert listed["path"] == "~"
+    assert {"name": "browsed", "isDir": True} in listed["files"]
+
+
+@pytest.mark.parametrize(
+    ("path", "error"),
+    [
+        ("/etc", "Access denied: path outside the project folders"),
+        ("..", "Access denied: path outside the project folders"),
+        ("browsed/out", "Access denied: path outside the project folders"),
+        ("a\x00b", "Access denied: path outside the project folders"),
+        ("browsed/missing", "Path does not exist"),
+        ("browsed/big.txt", "Not a directory"),
+        ("browsed/big.txt/more", "Not a directory"),
+    ],
+)
+def test_what_cannot_be_listed_says_why(folder, path, error):
+    assert browse(path) == {"path": path, "files": [], "error": error}
