@@ -62,16 +62,16 @@ def delete(agent: Agent) -> None:
 
 # ---------------------------------------------------------------- signs of life
 def heartbeat(agent: Agent) -> Agent:
-    """Note a sign of life; an agent that was offline is idle again. Locks the row. Raises NotFound."""
+    """Record a heartbeat. An agent that was offline or blocked becomes idle. Locks the row. Raises NotFound."""
     with transaction.atomic():
         agent = _locked(agent)
-        was_offline = agent.status == Agent.Status.OFFLINE
+        recovers = agent.status in (Agent.Status.OFFLINE, Agent.Status.BLOCKED)
         agent.last_heartbeat = timezone.now()
-        if was_offline:
+        if recovers:
             agent.status = Agent.Status.IDLE
         agent.save(update_fields=["last_heartbeat", "status", "updated_at"])
         note(Activity.Type.AGENT_HEARTBEAT, f"{agent.name} gave a sign of life", agent=agent)
-        if was_offline:
+        if recovers:
             _note_status(agent)
     return agent
 

@@ -88,17 +88,21 @@ class ActivityFilter(filters.FilterSet):
 
 
 class FlagField(forms.NullBooleanField):
-    """Yes or no as clients spell it; anything else is an error, not a missing filter."""
+    """True or false in any of the usual spellings; anything else is an error, not a missing filter."""
 
     widget = forms.Select(choices=[("", "---------"), ("true", "yes"), ("false", "no")])
-    SPELLINGS = {"true": True, "1": True, "false": False, "0": False}
+    SPELLINGS = {
+        **dict.fromkeys(("true", "t", "yes", "y", "on", "1"), True),
+        **dict.fromkeys(("false", "f", "no", "n", "off", "0"), False),
+    }
 
     def to_python(self, value: Any) -> Any:
-        if not value:
+        spelling = value.strip().lower() if isinstance(value, str) else value
+        if not spelling:
             return None
-        if value.lower() not in self.SPELLINGS:
+        if spelling not in self.SPELLINGS:
             raise ValidationError("Must be true or false.")
-        return self.SPELLINGS[value.lower()]
+        return self.SPELLINGS[spelling]
 
 
 class MissingFilter(filters.BooleanFilter):

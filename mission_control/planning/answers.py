@@ -21,6 +21,7 @@ ANSWER_CHARS = 500_000  # the end of a text in which its answer is looked for
 NEAR_CHARS = 1_000
 TOLD_ERRORS = 10
 PRD_CHARS = 1_000_000
+GOAL_CHARS = 1_000
 DEPTHS = ("none", "quick", "standard", "deep")
 
 _HEADING = re.compile(r"^#{1,6}[ \t]+(\S[^\n]*)$", re.MULTILINE)
@@ -87,7 +88,7 @@ class Answer(BaseModel):
 class GoalAnalysis(Answer):
     """What is wanted, how much of it there is, and who can do what."""
 
-    goal: Annotated[str, _text(1_000)]
+    goal: Annotated[str, _text(GOAL_CHARS)]
     domain: Annotated[
         Literal["code", "business", "creative", "education", "events", "home", "hybrid"],
         _folded(["code", "business", "creative", "education", "events", "home", "hybrid"]),
@@ -101,6 +102,14 @@ class GoalAnalysis(Answer):
     clarifications_needed: Lines = []
     suggested_research_depth: Annotated[Literal["none", "quick", "standard", "deep"], _folded(DEPTHS)] = "standard"
     confidence: Annotated[float, Limit(ge=0, le=1, allow_inf_nan=False), BeforeValidator(_number)] = 0.7
+
+    @classmethod
+    def completed(cls, given: dict[str, Any], description: str) -> Self:
+        """Return a client's analysis with defaults for missing keys; the goal's is the description.
+
+        Raises BadAnswer.
+        """
+        return cls.check({"goal": description.strip()[:GOAL_CHARS], **given})
 
 
 class PlannedTask(BaseModel):

@@ -53,11 +53,13 @@ def test_a_heartbeat_is_noted(api):
     assert (line.type, line.agent) == ("agent_heartbeat", agent)
 
 
-def test_a_heartbeat_brings_an_offline_agent_back_and_leaves_any_other_as_it_is(api):
-    for before, after in (("offline", "idle"), ("blocked", "blocked"), ("active", "active"), ("idle", "idle")):
-        agent = make.agent(name=before, status=before)
-        assert api.post(f"agents/{agent.pk}/heartbeat").json()["agent"]["status"] == after
-        assert changes(agent) == (["offline is now idle"] if before == "offline" else [])
+@pytest.mark.parametrize(
+    ("before", "after"), [("offline", "idle"), ("blocked", "idle"), ("active", "active"), ("idle", "idle")]
+)
+def test_a_heartbeat_makes_an_offline_or_blocked_agent_idle(api, before, after):
+    agent = make.agent(name="Ada", status=before)
+    assert api.post(f"agents/{agent.pk}/heartbeat").json()["agent"]["status"] == after
+    assert changes(agent) == ([] if before == after else ["Ada is now idle"])
 
 
 def test_who_fell_silent_is_offline_and_it_is_told_once(settings):

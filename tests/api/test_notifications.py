@@ -127,7 +127,16 @@ def test_notifications_are_found_by_their_filters(api):
     both = {str(ada.pk), str(bob.pk)}
     assert found(agent_id=ada.pk) == {str(ada.pk)}
     assert found(agent_id=NOBODY) == set()
-    for yes, no in (("true", "false"), ("True", "False"), ("1", "0")):
+    spellings = [
+        ("true", "false"),
+        ("True", "False"),
+        ("1", "0"),
+        ("yes", "no"),
+        ("on", "OFF"),
+        ("y", "n"),
+        ("t", "f"),
+    ]
+    for yes, no in spellings:
         assert found(undelivered_only=yes) == {str(bob.pk)}
         assert found(unread_only=yes) == {str(ada.pk)}
         assert found(undelivered_only=no) == found(unread_only=no) == both

@@ -201,7 +201,7 @@ def test_what_is_planned_or_executed_is_not_planned_again(api):
     ("body", "told"),
     [
         ({"goal_analysis": {"goal": "g", "domain": "sea"}}, "`domain`: Input should be 'code'"),
-        ({"goal_analysis": {}}, "`goal`: Field required"),
+        ({"goal_analysis": {"goal": ""}}, "`goal`: String should have at least 1 character"),
     ],
 )
 def test_an_analysis_of_another_form_is_400_and_says_what_is_wrong(api, body, told):
@@ -209,6 +209,28 @@ def test_an_analysis_of_another_form_is_400_and_says_what_is_wrong(api, body, to
     assert answer.status_code == 400
     assert told in answer.json()["detail"] and "goal_analysis" in answer.json()
     assert not Project.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "completed"),
+    [
+        ({"complexity": "L"}, {"goal": GOAL, "complexity": "L"}),
+        ({"goal": "Dogs", "domain": None, "confidence": None}, {"goal": "Dogs"}),
+    ],
+)
+def test_missing_keys_of_an_analysis_take_their_defaults(api, given, completed):
+    a_planner()
+    answer = api.post(f"{DEEP_WORK}start", {"description": GOAL, "goal_analysis": given})
+    assert answer.status_code == 200, answer.json()
+    assert answer.json()["project"]["metadata"]["goal_analysis"] == GoalAnalysis(**completed).model_dump()
+
+
+def test_an_empty_analysis_leaves_the_analysis_to_the_planner(api):
+    a_planner()
+    empty: dict[str, str] = {}
+    for given in (empty, None):
+        answer = api.post(f"{DEEP_WORK}start", {"description": GOAL, "goal_analysis": given})
+        assert "goal_analysis" not in answer.json()["project"]["metadata"]
 
 
 def test_what_an_analysis_has_beside_what_is_known_is_passed_over(api):

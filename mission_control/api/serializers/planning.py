@@ -23,14 +23,11 @@ class GoalField(Text):
 
 
 class AnalysisField(Data):
-    """An analysis as `parse-goal` answers it, perhaps changed by hand. Validated to a GoalAnalysis."""
+    """An analysis as `parse-goal` answers it, perhaps changed by hand. Unknown keys and nulls are left out."""
 
-    def to_internal_value(self, data: Any) -> Any:
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
         given = super().to_internal_value(data)
-        try:
-            return GoalAnalysis.check({name: given[name] for name in given if name in GoalAnalysis.model_fields})
-        except BadAnswer as error:
-            raise serializers.ValidationError(str(error)) from None
+        return {name: given[name] for name in GoalAnalysis.model_fields if given.get(name) is not None}
 
 
 class GoalRequest(serializers.Serializer):
@@ -40,6 +37,15 @@ class GoalRequest(serializers.Serializer):
 class PlanRequest(GoalRequest):
     research_depth = Choice(choices=["auto", *DEPTHS], default="auto")
     goal_analysis = AnalysisField(required=False, allow_null=True)
+
+    def validate(self, given: dict[str, Any]) -> dict[str, Any]:
+        """Turn the analysis into a GoalAnalysis; an empty one counts as not given."""
+        analysis = given.get("goal_analysis") or None
+        try:
+            given["goal_analysis"] = analysis and GoalAnalysis.completed(analysis, given["description"])
+        except BadAnswer as error:
+            raise serializers.ValidationError({"goal_analysis": str(error)}) from None
+        return given
 
 
 class GoalAnalysisReader(serializers.Serializer):
