@@ -1,7 +1,7 @@
-"""Agents run apart: what a program of theirs sees of this machine.
+"""How an agent's program is kept apart from the server, and what it sees of this machine.
 
 By bubblewrap it sees the system's programs, the working folder and its own configuration, and no other process; as
-another user whatever that user may. By nothing at all it sees what the server sees.
+another user whatever that user may. Without either it sees what the server sees.
 """
 
 import os
@@ -25,6 +25,29 @@ CONFIGURATION = (
     *("login.defs", "mime.types", "nsswitch.conf", "passwd", "pki", "profile", "protocols", "resolv.conf"),
     *("services", "ssl", "terminfo", "timezone"),
 )
+# What /proc holds besides processes is the kernel's own. A program that runs as root could write most of it even
+# without any capability, and some of it tells of the whole machine.
+KERNEL = Path("/proc")
+KERNEL_SECRETS = (
+    "kcore",
+    "keys",
+    "kmsg",
+    "kpagecount",
+    "kpageflags",
+    "latency_stats",
+    "sched_debug",
+    "timer_list",
+)
+# Keys of the machine within CONFIGURATION, which only root could read.
+PRIVATE = ("/etc/ssl/private", "/etc/pki/tls/private", "/etc/pki/private")
+# Opens what would change the kernel, and writes nothing. Ends with 3 when the kernel let it.
+PROBE = """
+for file in /proc/sys/kernel/core_pattern /proc/sys/kernel/hostname /proc/sysrq-trigger; do
+  (: >> "$file") 2>/dev/null && exit 3
+done
+exit 0
+"""
+PROBE_FOUND_IT_OPEN = 3
 
 
 class IsolationError(Exception):
@@ -39,6 +62,8 @@ class Sight:
     readable: Sequence[Path] = ()
     writable: Sequence[Path] = ()
     closed: Sequence[Path] = ()  # never, though it may lie below something else
+    network: bool = True
+    scratch_bytes: int = 0  # the size of each folder that lies in memory, such as /tmp; 0 is no limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +97,11 @@ def bubblewrap_problem() -> str | None:
         return "bubblewrap needs Linux"
     if shutil.which("bwrap", path=SYSTEM_PATH) is None:
         return "bubblewrap is not installed: apt install bubblewrap"
-    command = apart_by_bubblewrap(["true"], Sight(Path("/tmp")), {}).argv  # noqa: S108 - it exists
-    return _tried(command, "bubblewrap does not work here (does the system allow user namespaces?)")
+    command = apart_by_bubblewrap(["sh", "-c", PROBE], Sight(Path("/tmp")), {}).argv  # noqa: S108 - it exists
+    status = _exit_status(command)
+    if status == PROBE_FOUND_IT_OPEN:
+        return "bubblewrap does not protect the kernel's settings here: run the server as a user other than root"
+    return "bubblewrap does not work here (does the system allow user namespaces?)" if status else None
 
 
 @cache
@@ -102,7 +130,33 @@ def folder_problem(how: str, folder: Path) -> str | None:
     return _tried([*_through(name), PYTHON, "-c", look, str(folder)], failure)
 
 
+def warnings(wish: str) -> list[str]:
+    """Return what an operator should know of how agents' programs are isolated here, in sentences."""
+    found = []
+    if wish == "auto" and (problem := bubblewrap_problem()):
+        found.append(
+            "Agents' programs are not isolated: they run as the server's own user, and can read its token, its "
+            f"database and its environment ({problem})"
+        )
+    if wish == "none":
+        found.append(
+            "Agents' programs are not isolated, as MISSION_CONTROL_AGENT_ISOLATION=none says: they run as the "
+            "server's own user, and can read its token, its database and its environment"
+        )
+    if os.getuid() == 0 and not wish.startswith("user:"):
+        found.append(
+            "The server runs as root, and so do agents' programs: run it as an ordinary user, or set "
+            "MISSION_CONTROL_AGENT_ISOLATION=user:<name>"
+        )
+    return found
+
+
 def _tried(command: Sequence[str], failure: str) -> str | None:
+    return failure if _exit_status(command) else None
+
+
+def _exit_status(command: Sequence[str]) -> int:
+    """Run it with nothing of ours; return its exit status, and 1 when it does not start or end."""
     try:
         ran = subprocess.run(  # noqa: S603 - our own words
             command,
@@ -114,8 +168,8 @@ def _tried(command: Sequence[str], failure: str) -> str | None:
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired):
-        return failure
-    return failure if ran.returncode else None
+        return 1
+    return ran.returncode
 
 
 def apart(how: str, argv: Sequence[str], sight: Sight, environment: Mapping[str, str]) -> Apart:
@@ -137,31 +191,71 @@ def _through(name: str) -> list[str]:
 
 
 def apart_by_bubblewrap(argv: Sequence[str], sight: Sight, environment: Mapping[str, str]) -> Apart:
-    """Wrap the program into namespaces of its own; the network is shared, for agents ask their providers."""
+    """Wrap the program into namespaces of its own; the network is shared unless `sight` says otherwise."""
     home = Path(environment.get("HOME", "/nonexistent"))
     options = ["--unshare-user-try", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]
+    options += [] if sight.network else ["--unshare-net"]
     options += ["--die-with-parent", "--cap-drop", "ALL", "--proc", "/proc", "--dev", "/dev"]
+    for words in _kernel():
+        options += words
     for words in sorted(_mounts(sight, home), key=lambda words: len(Path(words[-1]).parts)):
         options += words
     options += ["--bind", str(sight.workdir), str(sight.workdir), "--chdir", str(sight.workdir)]
-    return Apart([shutil.which("bwrap", path=SYSTEM_PATH) or "bwrap", *options, "--", *argv], wrapped=True)
+    # Both lie in memory, without a size.
+    options += ["--remount-ro", "/dev", "--remount-ro", "/"]
+    return Apart([_bubblewrap(), *options, "--", *argv], wrapped=True)
+
+
+def _bubblewrap() -> str:
+    return shutil.which("bwrap", path=SYSTEM_PATH) or "bwrap"
+
+
+def _kernel() -> Iterable[list[str]]:
+    """Yield what covers the files of the kernel: read-only, or empty where they tell of the whole machine.
+
+    bubblewrap itself covers a few of them, but only where it may write the folder, which root may not either.
+    """
+    for path in sorted(KERNEL.iterdir()):
+        if path.name.isdigit() or path.is_symlink():
+            continue
+        if path.name in KERNEL_SECRETS:
+            yield ["--ro-bind", os.devnull, str(path)]
+        elif path.is_dir() or path.stat().st_mode & 0o222:
+            yield ["--ro-bind", str(path), str(path)]
+
+
+@cache
+def _sizes_are_known() -> bool:
+    """Return whether this bubblewrap can limit what lies in memory, as it can since 0.7."""
+    try:
+        told = subprocess.run([_bubblewrap(), "--help"], capture_output=True, timeout=TRY_SECONDS, check=False)  # noqa: S603
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return b"--size" in told.stdout + told.stderr
 
 
 def _mounts(sight: Sight, home: Path) -> Iterable[list[str]]:
     """Yield the options, each ending in a place; who comes deeper comes later, and so is on top."""
     closed = [path.resolve() for path in sight.closed]
     yield from _system()
-    for place in {"/tmp", "/run", "/var/tmp", str(home)} - {"/"}:  # noqa: S108 - empty ones of its own
-        yield ["--tmpfs", place]
+    size = ["--size", str(sight.scratch_bytes)] if sight.scratch_bytes and _sizes_are_known() else []
+    for place in {"/tmp", "/run", "/var/tmp", "/dev/shm", str(home)} - {"/"}:  # noqa: S108 - empty ones of its own
+        yield [*size, "--tmpfs", place]
     if resolver := _resolver():
         yield ["--ro-bind", str(resolver), str(resolver)]
     for kind, paths in (("--ro-bind", sight.readable), ("--bind", sight.writable)):
         for path in paths:
             if path.exists() and path.resolve() not in closed:
                 yield [kind, str(path), str(path)]
-    for path in closed:
-        if any(path.is_relative_to(shown) for shown in (*map(Path, SYSTEM), *sight.readable, *sight.writable)):
+    for path in (*closed, *(Path(name) for name in PRIVATE if Path(name).is_dir())):
+        if any(path.is_relative_to(shown) for shown in (*_shown(), *sight.readable, *sight.writable)):
             yield ["--tmpfs", str(path)] if path.is_dir() else ["--ro-bind", os.devnull, str(path)]
+
+
+def _shown() -> Iterable[Path]:
+    """Yield what every program sees of the system."""
+    yield from map(Path, SYSTEM)
+    yield from (Path("/etc", name) for name in CONFIGURATION)
 
 
 def _system() -> Iterable[list[str]]:

@@ -15,7 +15,7 @@ from mission_control.runs.workers import folder_id
 from pocketpaw_site.environment import SetupError
 from pocketpaw_site.supervisor import database
 from pocketpaw_site.supervisor.access import Login, prepare_login, prepare_token
-from pocketpaw_site.supervisor.terminal import say, say_runs
+from pocketpaw_site.supervisor.terminal import say, say_isolation, say_runs
 
 logger = logging.getLogger(__name__)
 
@@ -54,5 +54,6 @@ def _prepare() -> Prepared:
                 say("Making the first user and a sample project.")
                 sample.make()
         token_file = prepare_token()
+    say_isolation(settings.AGENT_ISOLATION)
     say_runs("Ended, for its worker is gone", recover(folder_id()) or [])
     return Prepared(login, token_file)

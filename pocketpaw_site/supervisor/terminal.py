@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from agents import isolation
+
 if TYPE_CHECKING:
     from mission_control.models import Run
 
@@ -16,6 +18,12 @@ def say(line: str = "") -> None:
     with suppress(OSError, ValueError):
         sys.stdout.write(f"{line}\n")
         sys.stdout.flush()
+
+
+def say_isolation(wish: str) -> None:
+    """Print what an operator should know of how agents' programs are isolated on this machine."""
+    for warning in isolation.warnings(wish):
+        say(f"Warning: {warning}.")
 
 
 def say_runs(heading: str, runs: "Iterable[Run]") -> None:

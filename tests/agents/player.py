@@ -119,5 +119,32 @@ def look(*paths: str) -> None:
     say(json.dumps({"seen": seen, "pids": len(pids), "env": dict(os.environ), "uid": os.getuid()}))
 
 
+def open_kernel() -> None:
+    """Tell which files of the kernel can be opened for writing, by this program or in namespaces of its own."""
+    opened = []
+    for root, folders, files in os.walk("/proc"):
+        if root == "/proc":
+            folders[:] = [name for name in folders if not name.isdigit() and name not in {"self", "thread-self"}]
+        for file in files:
+            try:
+                os.close(os.open(os.path.join(root, file), os.O_WRONLY | os.O_NONBLOCK))
+            except OSError:
+                continue
+            opened.append(os.path.join(root, file))
+    again = "mount -t proc proc /tmp || umount /proc/sys || mount -o remount,rw,bind /proc/sys"
+    nested = subprocess.run(["unshare", "-Urmpf", "sh", "-c", again], capture_output=True)
+    say(json.dumps({"opened": opened, "nested": nested.returncode == 0, "memory": memory_without_a_size()}))
+
+
+def memory_without_a_size() -> list[str]:
+    """Return the mounts in memory that can be written and have no size of their own."""
+    mounts = [line.split()[1:4] for line in Path("/proc/self/mounts").read_text().splitlines()]
+    return [
+        place
+        for place, kind, options in mounts
+        if kind == "tmpfs" and "ro" not in options.split(",") and "size=" not in options
+    ]
+
+
 if __name__ == "__main__":
     globals()[sys.argv[1]](*[word for word in sys.argv[2:] if word != "leave"])

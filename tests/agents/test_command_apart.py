@@ -117,6 +117,49 @@ async def test_a_program_sees_no_process_but_its_own(apart):
     assert (await seen_by(workdir))["pids"] <= 3
 
 
+async def test_a_program_opens_nothing_of_the_kernel_for_writing(apart):
+    """As root it could write every sysctl, such as the one that names the program which handles core dumps."""
+    told = await seen_by(apart("open_kernel"))
+    assert (told["opened"], told["nested"]) == ([], False)
+
+
+def test_a_sandbox_that_leaves_the_kernel_open_is_no_sandbox(monkeypatch):
+    """What runs as root could write it without the cover."""
+    need("bwrap", "agents that run apart")
+    if os.getuid() != 0:
+        lack("only root may write the kernel's files at all")
+    monkeypatch.setattr(isolation, "_kernel", list)
+    isolation.bubblewrap_problem.cache_clear()
+    try:
+        assert "does not protect the kernel's settings here" in isolation.bubblewrap_problem()
+        assert isolation.method("auto") == "none"
+    finally:
+        isolation.bubblewrap_problem.cache_clear()
+
+
+async def test_a_program_reads_no_private_key_of_the_machine(apart, tmp_path, monkeypatch):
+    private = tmp_path / "tools/private"
+    private.mkdir()
+    (private / "key.pem").write_text("secret")
+    monkeypatch.setattr(isolation, "PRIVATE", (str(private),))
+    told = await seen_by(apart("look", str(private / "key.pem")))
+    assert told["seen"] == {str(private / "key.pem"): False}
+
+
+def test_an_operator_is_warned_of_missing_isolation_and_of_root(monkeypatch):
+    monkeypatch.setattr(isolation, "bubblewrap_problem", lambda: "bubblewrap is not installed")
+    monkeypatch.setattr(os, "getuid", lambda: 1000)
+    assert [isolation.warnings(wish) for wish in ("bubblewrap", "user:agents")] == [[], []]
+    [fallback] = isolation.warnings("auto")
+    assert fallback.startswith("Agents' programs are not isolated: they run as the server's own user")
+    assert fallback.endswith("(bubblewrap is not installed)")
+    [chosen] = isolation.warnings("none")
+    assert "as MISSION_CONTROL_AGENT_ISOLATION=none says" in chosen
+    monkeypatch.setattr(os, "getuid", lambda: 0)
+    assert isolation.warnings("bubblewrap")[0].startswith("The server runs as root, and so do agents' programs")
+    assert isolation.warnings("user:agents") == []
+
+
 async def test_what_is_closed_stays_closed_though_it_lies_below_what_may_be_read(apart, tmp_path):
     token = str(tmp_path / "data/access_token")
     workdir = apart("look", token, readable=[str(tmp_path), str(tmp_path / "data")])
@@ -213,7 +256,7 @@ def test_check_agents_tells_that_the_projects_are_closed_to_the_other_user(setti
     settings.PROJECTS_DIR.mkdir(mode=0o700)
     out = StringIO()
     call_command("check_agents", stdout=out)
-    assert "ok programs of agents run apart, by user:nobody" in out.getvalue()
+    assert "ok agents' programs are isolated by user:nobody" in out.getvalue()
     assert "no the folders of the projects: the user nobody cannot work in" in out.getvalue()
     with tempfile.TemporaryDirectory() as name:
         Path(name).chmod(0o777)

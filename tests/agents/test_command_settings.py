@@ -13,6 +13,7 @@ from environs import ValidationError
 from agents.backends.command import Command
 from agents.backends.programs.allowed import Definition, commands
 from agents.models import Agent
+from pocketpaw_site.supervisor.terminal import say_isolation
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -87,7 +88,7 @@ def test_check_agents_tells_who_could_run_and_what_is_missing(settings, monkeypa
     out = StringIO()
     call_command("check_agents", stdout=out)
     assert "  ok Ada (command)\n  ok Bea (demo)\n" in out.getvalue()
-    assert "agents do NOT run apart" in out.getvalue()
+    assert "Agents' programs are not isolated" in out.getvalue()
     Agent.objects.create(name="Cleo", role="r", backend="command", backend_options={"command": "claude"})
     Agent.objects.create(name="Dora", role="r", backend="codex_cli")
     Agent.objects.create(name="Eve", role="r", backend="command", backend_options={"command": "own", "args": 1})
@@ -111,7 +112,12 @@ def test_check_agents_tells_whether_agents_run_apart(settings, wish):
     call_command("check_agents", stdout=out)
     told = out.getvalue().partition("Isolation\n")[2]
     if wish == "auto":
-        assert "programs of agents run apart, by bubblewrap" in told or "agents do NOT run apart" in told
+        assert "agents' programs are isolated by bubblewrap" in told or "Agents' programs are not isolated" in told
     else:
         assert "there is no user no-such-user to run agents as; agents that run programs cannot run" in told
     assert Command.name in out.getvalue()
+
+
+def test_the_start_says_how_programs_are_not_isolated(capsys):
+    say_isolation("none")
+    assert capsys.readouterr().out.startswith("Warning: Agents' programs are not isolated, as MISSION_CONTROL_")

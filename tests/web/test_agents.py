@@ -92,6 +92,13 @@ def test_an_agent_whose_backend_misses_something_says_so_in_list_form_and_health
     assert re.search(r'<button type="submit" class="btn btn-s" disabled', page)  # the test
 
 
+def test_the_health_of_backends_says_that_programs_are_not_isolated(browser, settings):
+    settings.AGENT_ISOLATION = "none"
+    assert "Agents' programs are not isolated, as MISSION_CONTROL_AGENT_ISOLATION=none says" in text_of(
+        page_of(browser)
+    )
+
+
 def test_agents_are_filtered_by_name_role_and_backend(browser):
     scout, quill = make.agent(name="Scout", role="Researcher"), make.agent(name="Quill", role="Writer")
     page = page_of(browser, "/agents?q=rESEARCH")

@@ -1,4 +1,4 @@
-"""`manage.py check_agents`: what could run now, what is missing, and whether agents run apart."""
+"""`manage.py check_agents`: what could run now, what is missing, and how agents are isolated."""
 
 from typing import Any
 
@@ -12,16 +12,11 @@ from agents.backends.base import BackendError
 from agents.backends.command import Command as CommandBackend
 from agents.models import Agent
 
-NOT_APART = (
-    "agents do NOT run apart: a program of theirs runs as the server's own user, and can read its token, its "
-    "database and its environment"
-)
-
 
 class Command(BaseCommand):
     help = (
         "Tell of each backend and each agent whether it could run now, on this machine and in this environment, "
-        "what is missing, and whether agents run apart. Exit status: 0, or 1 when an agent could not run."
+        "what is missing, and how agents' programs are isolated. Exit status: 0, or 1 when an agent could not run."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -54,12 +49,11 @@ class Command(BaseCommand):
             self.tell(f"MISSION_CONTROL_AGENT_ISOLATION={wish}", f"{error}; agents that run programs cannot run")
             return
         if how != "none":
-            self.tell(f"programs of agents run apart, by {how}", None)
+            self.tell(f"agents' programs are isolated by {how}", None)
             if problem := isolation.folder_problem(how, settings.PROJECTS_DIR):
                 self.tell("the folders of the projects", problem)
-            return
-        why = f" ({isolation.bubblewrap_problem()})" if wish == "auto" else ""
-        self.stdout.write(self.style.WARNING(f"  !  {NOT_APART}{why}"))
+        for warning in isolation.warnings(wish):
+            self.stdout.write(self.style.WARNING(f"  !  {warning}"))
 
     def title(self, words: str) -> None:
         if not self.quiet:

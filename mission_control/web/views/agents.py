@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from agents import isolation
 from agents.backends import registry
 from agents.models import Agent
 from mission_control import tasks, team
@@ -111,7 +112,10 @@ def _listed(request: HttpRequest) -> dict[str, Any]:
 
 
 def _beside() -> dict[str, Any]:
-    return {"backends": agent_rows.backends(settings.DEFAULT_BACKEND)}
+    return {
+        "backends": agent_rows.backends(settings.DEFAULT_BACKEND),
+        "isolation_warnings": isolation.warnings(settings.AGENT_ISOLATION),
+    }
 
 
 def _backend(form: AgentForm) -> str:

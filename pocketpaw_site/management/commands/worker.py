@@ -11,7 +11,7 @@ from mission_control.runs.group import GROUP_VARIABLE
 from pocketpaw_site.supervisor.database import wait_briefly
 from pocketpaw_site.supervisor.parentage import bind_forks, follow_parent
 from pocketpaw_site.supervisor.signals import Signals
-from pocketpaw_site.supervisor.terminal import say
+from pocketpaw_site.supervisor.terminal import say, say_isolation
 from pocketpaw_site.supervisor.watchdog import Watchdog
 
 
@@ -39,6 +39,7 @@ class Command(BaseCommand):
         if by_hand:
             os.environ.pop(GROUP_VARIABLE, None)  # it may be inherited, from a worker's agent for one
             say(f"Worker, data in {settings.DATA_DIR}. Ctrl-C stops it.")
+            say_isolation(settings.AGENT_ISOLATION)
         bind_forks()
         wait_briefly()
         Watchdog(signals, fixed_workers=workers).run()
