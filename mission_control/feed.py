@@ -46,6 +46,7 @@ def note(
     agent: Agent | None = None,
     document: Deliverable | None = None,
     project_id: uuid.UUID | None = None,
+    is_edit: bool = False,
     **metadata: Any,
 ) -> Activity:
     """Store one activity in the caller's transaction and send `mc_activity_created` after its commit.
@@ -62,6 +63,7 @@ def note(
         agent=agent,
         document=document,
         project_id=project_id or (task.project_id if task else None),
+        is_edit=is_edit,
         metadata=metadata,
     )
     publish_news()

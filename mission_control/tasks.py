@@ -15,7 +15,7 @@ from mission_control.models import Activity, Assignment, Project, Run, Task
 from mission_control.models.task import UNPLACED
 from mission_control.runs.completion import advance_on_commit, complete_if_resolved
 from mission_control.runs.errors import HasActiveRuns, Invalid, NotFound, WrongState
-from mission_control.runs.lifecycle import TASK_SKIPPED, finish
+from mission_control.runs.lifecycle import finish
 from mission_control.runs.reviews import open_review, withdraw_review
 
 ACTIVE_RUN = "Task has an active run"
@@ -97,7 +97,8 @@ def skip(task: Task) -> Task:
     """
     with transaction.atomic():
         for run in Run.objects.waiting().filter(task=task):
-            finish(run.pk, Run.Status.STOPPED, error=TASK_SKIPPED, guard=Q(status=Run.Status.WAITING))
+            waits = Q(status=Run.Status.WAITING)
+            finish(run.pk, Run.Status.STOPPED, cause=Run.EndCause.CANCELLED, guard=waits)
         task = _locked(task)
         if task.status in (Status.DONE, Status.SKIPPED, Status.IN_PROGRESS):
             raise WrongState(f"Task is {task.get_status_display().lower()}; it cannot be skipped")
@@ -158,6 +159,7 @@ def _save(
     if not changes and not is_touched:
         return
     before, left, now = task.status, task.project_id, timezone.now()
+    is_edit = is_touched or bool(changes.keys() - {"status"})
     if changes.get("status") == Status.IN_PROGRESS and task.started_at is None:
         changes["started_at"] = now
     if changes.get("status") in (Status.DONE, Status.SKIPPED) and task.completed_at is None:
@@ -169,13 +171,14 @@ def _save(
     if task.status != before:
         kind = Activity.Type.TASK_COMPLETED if task.status == Status.DONE else Activity.Type.TASK_UPDATED
         message = f"Task '{task.title}' went from {before} to {task.status}"
-        note(kind, message, task=task, agent=by, before=before, status=task.status, **touches)
+        note(kind, message, task=task, agent=by, is_edit=is_edit, before=before, status=task.status, **touches)
         if task.status == Status.REVIEW:
             open_review(task)
         elif before == Status.REVIEW:
             withdraw_review(task)
     else:
-        note(Activity.Type.TASK_UPDATED, f"Task updated: {task.title}", task=task, agent=by, **touches)
+        message = f"Task updated: {task.title}"
+        note(Activity.Type.TASK_UPDATED, message, task=task, agent=by, is_edit=is_edit, **touches)
 
 
 def _assign(task: Task, agents: Sequence[Agent]) -> None:

@@ -41,7 +41,7 @@ def change(agent: Agent, **fields: Any) -> Agent:
         if changes:
             agent.save(update_fields=[*changes, "session_key", "updated_at"])
             told = f"{agent.name} is now {agent.status}" if "status" in changes else f"Agent updated: {agent.name}"
-            note(Activity.Type.AGENT_STATUS_CHANGED, told, agent=agent)
+            note(Activity.Type.AGENT_STATUS_CHANGED, told, agent=agent, is_edit=bool(changes.keys() - {"status"}))
     return agent
 
 

@@ -39,6 +39,9 @@ class Activity(models.Model):
     # Kept beside the task, so that the feed of a project survives the deletion of its tasks.
     project_id = models.UUIDField(null=True, blank=True, db_index=True)
     created_at = models.DateTimeField(auto_now_add=True)
+    is_edit = models.BooleanField(
+        default=False, editable=False, help_text="Somebody changed fields of the task, agent or project."
+    )
     metadata = models.JSONField(default=dict, blank=True)
 
     class Meta:

@@ -30,6 +30,29 @@ class RunStatus(models.TextChoices):
     STOPPED = "stopped"
 
 
+class EndCause(models.TextChoices):
+    """Why a run ended. What follows from an end is decided by this, never by a text.
+
+    The last two are not used yet; they belong to the contract's list.
+    """
+
+    COMPLETED = "completed"
+    FAILED = "failed"
+    STOPPED = "stopped"  # by a person or a client
+    PAUSED = "paused"  # its project was paused
+    INTERRUPTED = "interrupted"  # Mission Control was shut down
+    WORKER_LOST = "worker_lost"
+    DATABASE_LOST = "database_lost"  # its worker could not reach the database for too long
+    TIMEOUT = "timeout"
+    IDLE = "idle"
+    OUTPUT_LIMIT = "output_limit"
+    TOKEN_LIMIT = "token_limit"  # noqa: S105 - no password
+    COST_LIMIT = "cost_limit"
+    CANCELLED = "cancelled"  # its task was skipped while it waited
+    QUOTA = "quota"
+    CHECKS_FAILED = "checks_failed"
+
+
 ACTIVE = (RunStatus.WAITING, RunStatus.QUEUED, RunStatus.RUNNING)
 HOLDING = (RunStatus.QUEUED, RunStatus.RUNNING)
 ENDED = (RunStatus.COMPLETED, RunStatus.ERROR, RunStatus.STOPPED)
@@ -67,6 +90,7 @@ class Run(models.Model):
     """
 
     Status = RunStatus
+    EndCause = EndCause
     ACTIVE = ACTIVE
     HOLDING = HOLDING
     ENDED = ENDED
@@ -89,6 +113,9 @@ class Run(models.Model):
     status = models.CharField(max_length=9, choices=RunStatus)
     slot = models.PositiveSmallIntegerField(null=True, blank=True)
     attempt = models.PositiveIntegerField(default=1, help_text="The how-manieth run of its task this is.")
+    end_cause = models.CharField(
+        max_length=13, choices=EndCause, blank=True, help_text="Empty while it is active."
+    )
     error = models.CharField(max_length=210, blank=True)
 
     queued_at = models.DateTimeField()
@@ -104,8 +131,9 @@ class Run(models.Model):
     worker = models.CharField(max_length=200, blank=True)
     lease_renewed_at = models.DateTimeField(null=True, blank=True)
 
-    # The stop: asked for when, and why; the reason becomes the error text where there is one.
+    # The stop: when it was requested, and why. They become the end cause, and the error text where there is one.
     stop_requested_at = models.DateTimeField(null=True, blank=True)
+    stop_cause = models.CharField(max_length=13, choices=EndCause, blank=True)
     stop_reason = models.CharField(max_length=200, blank=True)
 
     request = models.JSONField(default=dict, blank=True, help_text="What a planning was asked for.")
@@ -180,6 +208,12 @@ class Run(models.Model):
     @property
     def is_active(self) -> bool:
         return self.status in ACTIVE
+
+    @property
+    def reported_end_cause(self) -> str | None:
+        """Return the end cause as the API's list has it; None while the run is active."""
+        is_database = self.end_cause == EndCause.DATABASE_LOST
+        return EndCause.WORKER_LOST.value if is_database else self.end_cause or None
 
     @property
     def duration_seconds(self) -> float | None:

@@ -30,7 +30,7 @@ PLANNING_PATIENCE = timedelta(minutes=1)
 HAS_ACTIVE_RUN = Q(last_run__status__in=Run.ACTIVE)
 # Whoever stops a run that waits does not want it to come back: the task stays as it was until it is run by hand.
 STOPPED_IN_LINE = Q(last_run__status=Run.Status.STOPPED, last_run__slot__isnull=True) & ~Q(
-    last_run__error__in=GIVEN_BACK
+    last_run__end_cause__in=GIVEN_BACK
 )
 
 

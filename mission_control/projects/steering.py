@@ -3,11 +3,11 @@
 from django.db import transaction
 from django.db.models import Q
 
-from mission_control.models import Project
+from mission_control.models import Project, Run
 from mission_control.projects import change, locked
 from mission_control.runs.completion import advance_on_commit, complete_if_resolved
 from mission_control.runs.errors import WrongState
-from mission_control.runs.lifecycle import PROJECT_PAUSED, STOP_SECONDS, stop_all
+from mission_control.runs.lifecycle import STOP_SECONDS, stop_all
 
 Status = Project.Status
 
@@ -30,7 +30,7 @@ def pause(project: Project, *, wait_seconds: float = STOP_SECONDS) -> Project:
     `wait_seconds` at most for the agents to end. Raises WrongState, NotFound.
     """
     project = _move(project, Status.EXECUTING, Status.PAUSED, to=Status.PAUSED)
-    stop_all(Q(task__project=project), reason=PROJECT_PAUSED, wait_seconds=wait_seconds)
+    stop_all(Q(task__project=project), cause=Run.EndCause.PAUSED, wait_seconds=wait_seconds)
     return project
 
 

@@ -7,11 +7,10 @@ from datetime import UTC
 from django.utils import timezone
 
 from mission_control.models import Project, Run, Task
-from mission_control.runs.lifecycle import PROJECT_PAUSED, TASK_SKIPPED
 
 NAMED = 3  # blockers that a reason names
 RESOLVED = (Task.Status.DONE, Task.Status.SKIPPED)
-GIVEN_BACK = (PROJECT_PAUSED, TASK_SKIPPED)
+GIVEN_BACK = (Run.EndCause.PAUSED, Run.EndCause.CANCELLED)  # stops after which a task may start by itself
 OPEN = (Task.Status.INBOX, Task.Status.ASSIGNED)
 
 
@@ -54,7 +53,7 @@ def _hindrance(project: Project, task: Task, unresolved: dict[uuid.UUID, str]) -
         return "waits for a person" if task.task_type == Task.Type.HUMAN else "waits for a review"
     if task.retry_at is not None and task.retry_at > timezone.now():
         return f"retry at {task.retry_at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
-    if run and run.status == Run.Status.STOPPED and run.slot is None and run.error not in GIVEN_BACK:
+    if run and run.status == Run.Status.STOPPED and run.slot is None and run.end_cause not in GIVEN_BACK:
         return "stopped while it waited; run it by hand"
     return "waits for a slot"
 

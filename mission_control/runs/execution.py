@@ -40,6 +40,7 @@ from mission_control.broadcast import publish_events
 from mission_control.frames import RunHeader
 from mission_control.logs import current_run
 from mission_control.models import Run, RunEvent
+from mission_control.models.run import EndCause
 from mission_control.runs import events
 from mission_control.runs.attempts import Patience, attempts
 from mission_control.runs.buffer import EventBuffer, OutputTooLong
@@ -63,10 +64,11 @@ Returned = TypeVar("Returned")
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a run ends: completed, error or stopped; the error for people, where there is one."""
+    """How a run ends: completed, error or stopped; the error for people, and the cause unless it is the usual."""
 
     status: str
     error: str = ""
+    cause: EndCause | None = None
 
 
 def execute(run_id: uuid.UUID, execution_of: "Callable[[Run], Execution] | None" = None) -> None:
@@ -117,8 +119,13 @@ def _claim(run_id: uuid.UUID, token: uuid.UUID) -> Run | None:
 
 def failure(error: BaseException) -> Outcome:
     """Return the outcome of a failure: its own words where they are for people, else that it was unexpected."""
-    if isinstance(error, BackendError | OutputTooLong | OverLimit):
-        return Outcome(Status.ERROR, str(error) or "The agent failed without saying why")
+    message = str(error) or "The agent failed without saying why"
+    if isinstance(error, OverLimit):
+        return Outcome(Status.ERROR, message, error.cause)
+    if isinstance(error, OutputTooLong):
+        return Outcome(Status.ERROR, message, EndCause.OUTPUT_LIMIT)
+    if isinstance(error, BackendError):
+        return Outcome(Status.ERROR, message)
     logger.error("unexpected failure: %s", redact("".join(traceback.format_exception(error))))
     return Outcome(Status.ERROR, f"Unexpected failure: {type(error).__name__}: {error}")
 
@@ -178,7 +185,7 @@ class Execution:
     def outcome_of(
         self,
         reader: asyncio.Task[None],
-        limit: asyncio.Task[str],
+        limit: asyncio.Task[OverLimit],
         writer: asyncio.Task[None],
         pulse: asyncio.Task[None],
     ) -> Outcome:
@@ -188,7 +195,7 @@ class Execution:
         if self.stop_seen.is_set():
             return Outcome(Status.STOPPED)
         if not reader.done():
-            return Outcome(Status.ERROR, limit.result())
+            return failure(limit.result())
         error = reader.exception()
         return Outcome(Status.COMPLETED) if error is None else failure(error)
 
@@ -295,11 +302,16 @@ class Execution:
         mine = Q(status=Status.RUNNING, claim_token=self.claim)
         unstopped = mine & Q(stop_requested_at__isnull=True)
         if outcome.status != Status.STOPPED and finish(
-            self.run.pk, outcome.status, guard=unstopped, error=outcome.error, usage=usage, write=self.write_result
+            self.run.pk,
+            outcome.status,
+            guard=unstopped,
+            cause=outcome.cause,
+            error=outcome.error,
+            usage=usage,
+            write=self.write_result,
         ):
             return
-        reason = Run.objects.filter(pk=self.run.pk).values_list("stop_reason", flat=True).first()
-        finish(self.run.pk, Status.STOPPED, guard=mine, error=reason or "", usage=usage)
+        finish(self.run.pk, Status.STOPPED, guard=mine, usage=usage)
 
 
 async def in_db(function: Callable[Given, Returned], *args: Given.args, **kwargs: Given.kwargs) -> Returned:

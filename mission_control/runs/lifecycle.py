@@ -23,7 +23,7 @@ from mission_control.broadcast import publish_run
 from mission_control.broker import enqueue
 from mission_control.feed import note
 from mission_control.models import Activity, Notification, Run, Task, UsageRecord
-from mission_control.models.run import usage_columns
+from mission_control.models.run import EndCause, usage_columns
 from mission_control.models.task import UNPLACED
 from mission_control.runs import events
 from mission_control.runs.completion import advance_on_commit, complete_if_resolved
@@ -37,12 +37,23 @@ from mission_control.runs.workers import is_gone
 
 EXECUTE = "mission_control.jobs.execute_run"
 STOP_SECONDS = 2.0
-PROJECT_PAUSED = "The project was paused"  # the one reason for a stop after which a task is to be run again
-TASK_SKIPPED = "The task was skipped"
 PROMOTIONS_A_LOOK = 100
 
 logger = logging.getLogger(__name__)
 Status = Run.Status
+# What people read of an end that Mission Control itself caused.
+TEXTS = {
+    EndCause.PAUSED: "The project was paused",
+    EndCause.INTERRUPTED: "Mission Control was shut down",
+    EndCause.WORKER_LOST: "worker lost",
+    EndCause.DATABASE_LOST: "The worker lost its database",
+    EndCause.CANCELLED: "The task was skipped",
+}
+USUAL_CAUSE = {
+    Status.COMPLETED.value: EndCause.COMPLETED,
+    Status.ERROR.value: EndCause.FAILED,
+    Status.STOPPED.value: EndCause.STOPPED,
+}
 # Of which ends the people are told: who stopped a run knows it.
 TOLD = {
     Status.COMPLETED.value: Notification.Type.RUN_COMPLETED,
@@ -133,23 +144,26 @@ def _hand_on(slot: int) -> Run | None:
     return run
 
 
-def stop(run: Run, *, reason: str = "", wait_seconds: float = STOP_SECONDS) -> Run:
+def stop(
+    run: Run, *, reason: str = "", cause: EndCause = EndCause.STOPPED, wait_seconds: float = STOP_SECONDS
+) -> Run:
     """Stop a run and return it. A waiting or queued run has ended at return; a running one is told to, and
     waited for `wait_seconds` at most. Raises NotRunning when it had ended before.
 
     A status that moves under our hands is looked at again.
     """
     for _ in range(100):  # pragma: no branch - a status only moves on, twice at most
-        if request_stop(Q(pk=run.pk), reason=reason):
+        if request_stop(Q(pk=run.pk), reason=reason, cause=cause):
             return await_end(run, seconds=wait_seconds)
-        if finish(run.pk, Status.STOPPED, error=reason, guard=Q(status__in=[Status.WAITING, Status.QUEUED])):
+        early = Q(status__in=[Status.WAITING, Status.QUEUED])
+        if finish(run.pk, Status.STOPPED, error=reason, cause=cause, guard=early):
             return Run.objects.get(pk=run.pk)
         if not Run.objects.active().filter(pk=run.pk).exists():
             break
     raise NotRunning
 
 
-def stop_all(which: Q, *, reason: str, wait_seconds: float = STOP_SECONDS) -> None:
+def stop_all(which: Q, *, cause: EndCause, wait_seconds: float = STOP_SECONDS) -> None:
     """Stop these runs: the waiting and queued have ended at return, the running were told to, and waited for
     together, `wait_seconds` at most.
 
@@ -159,22 +173,22 @@ def stop_all(which: Q, *, reason: str, wait_seconds: float = STOP_SECONDS) -> No
     early = Q(status__in=[Status.WAITING, Status.QUEUED])
     for status in (Status.WAITING, Status.QUEUED):
         for key in list(Run.objects.filter(which, status=status).values_list("pk", flat=True)):
-            finish(key, Status.STOPPED, error=reason, guard=early)
+            finish(key, Status.STOPPED, cause=cause, guard=early)
     running = list(Run.objects.light().filter(which, status=Status.RUNNING))
-    request_stop(Q(pk__in=[run.pk for run in running]), reason=reason)
+    request_stop(Q(pk__in=[run.pk for run in running]), cause=cause)
     deadline = time.monotonic() + wait_seconds
     for run in running:
         await_end(run, seconds=max(deadline - time.monotonic(), 0))
 
 
-def request_stop(which: Q, *, reason: str) -> int:
+def request_stop(which: Q, *, cause: EndCause, reason: str = "") -> int:
     """Ask running runs to stop, and count those that now are asked; the pulse of each sees it.
 
-    The first reason given stays.
+    The first cause given stays, with its reason.
     """
     running = Run.objects.filter(which, status=Status.RUNNING)
     asked = running.filter(stop_requested_at__isnull=True).update(
-        stop_requested_at=timezone.now(), stop_reason=reason
+        stop_requested_at=timezone.now(), stop_cause=cause, stop_reason=reason or TEXTS.get(cause, "")
     )
     # Not all that run: one may have been claimed since the update, and has not been asked.
     return asked or running.filter(stop_requested_at__isnull=False).count()
@@ -190,29 +204,29 @@ def await_end(run: Run, *, seconds: float) -> Run:
         time.sleep(0.03)
 
 
-def interrupt(worker_prefix: str, reason: str) -> list[Run]:
-    """Ask every run of these workers to stop; return those that had not been asked before."""
+def interrupt(worker_prefix: str) -> list[Run]:
+    """Ask every run of these workers to stop for a shutdown; return those that had not been asked before."""
     asked = list(
         Run.objects.light().filter(
             status=Status.RUNNING, worker__startswith=worker_prefix, stop_requested_at__isnull=True
         )
     )
     if asked:
-        request_stop(Q(pk__in=[run.pk for run in asked]), reason=reason)
+        request_stop(Q(pk__in=[run.pk for run in asked]), cause=EndCause.INTERRUPTED)
     return asked
 
 
-def abandon(worker_prefix: str, reason: str) -> list[Run]:
-    """End at once those runs of these workers whose worker is dead; return them."""
+def abandon(worker_prefix: str) -> list[Run]:
+    """End at once those runs of these workers whose worker did not survive a shutdown; return them."""
     lost = [
         run
         for run in Run.objects.light().filter(status=Status.RUNNING, worker__startswith=worker_prefix)
         if is_gone(run.worker)
     ]
-    return [run for run in lost if end_lost(run, reason)]
+    return [run for run in lost if end_lost(run, EndCause.INTERRUPTED)]
 
 
-def end_lost(run: Run, error: str) -> bool:
+def end_lost(run: Run, cause: EndCause = EndCause.WORKER_LOST) -> bool:
     """End a run whose worker is gone, unless it gave a sign of life since `run` was read.
 
     A stop that was asked for is kept: it ends as stopped.
@@ -220,7 +234,7 @@ def end_lost(run: Run, error: str) -> bool:
     asleep = Q(status=Status.RUNNING, claim_token=run.claim_token, lease_renewed_at=run.lease_renewed_at)
     wanted = asleep & Q(stop_requested_at__isnull=False)
     return finish(run.pk, Status.STOPPED, error=run.stop_reason, guard=wanted) or finish(
-        run.pk, Status.ERROR, error=error, guard=asleep & Q(stop_requested_at__isnull=True)
+        run.pk, Status.ERROR, cause=cause, guard=asleep & Q(stop_requested_at__isnull=True)
     )
 
 
@@ -229,6 +243,7 @@ def finish(
     outcome: str,
     *,
     guard: Q,
+    cause: EndCause | None = None,
     error: str = "",
     usage: dict[str, Any] | None = None,
     write: Callable[[Run], None] | None = None,
@@ -238,19 +253,22 @@ def finish(
     One transaction: the run's row (which is locked first), deliverable, task, activity, last event; the slot is
     handed to a waiting run. `write` adds what else a completed run leaves; what it raises undoes all of it. On
     commit: frames, and another look at the waiting. `completed` never overtakes a stop: it is refused when one was
-    asked for.
+    asked for. Without a `cause` a stop has the one that it was requested for, another end the usual one; without
+    an `error` the text is the cause's.
     """
     if outcome == Status.COMPLETED:
         guard &= Q(stop_requested_at__isnull=True)
-    error = shown_error(events.storable(error)) if error else ""
     now = timezone.now()
     with transaction.atomic():
         before = Run.objects.light().select_for_update().filter(guard, pk=run_id).first()
         if before is None:
             return False
-        if outcome == Status.STOPPED and not error:  # whoever ends it may have read the row before the stop
-            error = shown_error(events.storable(before.stop_reason)) if before.stop_reason else ""
-        changes: dict[str, Any] = {"status": outcome, "finished_at": now, "error": error}
+        if outcome == Status.STOPPED:  # whoever ends it may have read the row before the stop
+            cause, error = cause or _as_cause(before.stop_cause), error or before.stop_reason
+        cause = cause or USUAL_CAUSE[outcome]
+        error = error or TEXTS.get(cause, "")
+        error = shown_error(events.storable(error)) if error else ""
+        changes: dict[str, Any] = {"status": outcome, "finished_at": now, "end_cause": cause, "error": error}
         if usage is not None:
             changes |= usage_columns(events.storable(usage))
         changed = Run.objects.active().filter(guard, pk=run_id).update(**changes)
@@ -260,6 +278,10 @@ def finish(
         _hand_slot_on()
     promote()
     return True
+
+
+def _as_cause(stored: str) -> EndCause | None:
+    return EndCause(stored) if stored else None
 
 
 def _settle(
@@ -303,7 +325,7 @@ def _settle_task(task: Task, run: Run, *, was_waiting: bool, now: datetime) -> N
         Task.objects.filter(pk=task.pk).update(**changes)
         return
     changes |= UNPLACED
-    if run.status == Status.STOPPED and PROJECT_PAUSED in (run.error, run.stop_reason):
+    if run.end_cause == EndCause.PAUSED:
         changes["status"] = Task.Status.ASSIGNED
     elif run.status != Status.COMPLETED:
         changes |= after_failure(task, run, now=now)

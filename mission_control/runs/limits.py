@@ -12,6 +12,7 @@ from django.conf import settings
 
 from agents.backends.base import Usage
 from agents.models import Agent
+from mission_control.models.run import EndCause
 
 CHARS_A_TOKEN = 4  # about, whatever the model; nobody counts a prompt's tokens before it is sent
 LONGEST_SECONDS = 7 * 86_400
@@ -30,6 +31,10 @@ Item = TypeVar("Item")
 
 class OverLimit(Exception):
     """The run took more than it may; the message says of what, for people."""
+
+    def __init__(self, cause: EndCause, message: str) -> None:
+        super().__init__(message)
+        self.cause = cause
 
 
 def read_limits(value: Any) -> dict[str, Any]:
@@ -102,16 +107,17 @@ class Watch:
                     self._silent_since = None
                 yield item
 
-    async def time_is_up(self) -> str:
-        """Wait until a limit of time is reached, and return which, in words for people."""
+    async def time_is_up(self) -> OverLimit:
+        """Wait until a limit of time is reached, and return which."""
         clock, seconds = asyncio.get_running_loop().time, self.limits.run_seconds
         end = clock() + seconds
         while (left := end - clock()) > 0:
             patience = self._patience(clock())
             if patience <= 0:
-                return f"The agent gave no sign for {self.limits.idle_seconds} seconds, which is the limit"
+                silence = f"The agent gave no sign for {self.limits.idle_seconds} seconds, which is the limit"
+                return OverLimit(EndCause.IDLE, silence)
             await asyncio.sleep(min(left, patience))
-        return f"Ran longer than the limit of {seconds} seconds"
+        return OverLimit(EndCause.TIMEOUT, f"Ran longer than the limit of {seconds} seconds")
 
     def _patience(self, now: float) -> float:
         """Return for how many seconds more the agent may be silent."""
@@ -125,9 +131,11 @@ class Watch:
         tokens = (usage.input_tokens or 0) + (usage.output_tokens or 0)
         most_tokens, most_usd = self.limits.total_tokens, self.limits.cost_usd
         if most_tokens is not None and tokens > most_tokens:
-            raise OverLimit(f"Used {tokens:,} tokens, more than the limit of {most_tokens:,}")
+            message = f"Used {tokens:,} tokens, more than the limit of {most_tokens:,}"
+            raise OverLimit(EndCause.TOKEN_LIMIT, message)
         if most_usd is not None and (usage.cost_usd or 0) > most_usd:
-            raise OverLimit(f"Cost {dollars(usage.cost_usd or 0)}, more than the limit of {dollars(most_usd)}")
+            message = f"Cost {dollars(usage.cost_usd or 0)}, more than the limit of {dollars(most_usd)}"
+            raise OverLimit(EndCause.COST_LIMIT, message)
 
 
 def dollars(amount: float | Decimal) -> str:

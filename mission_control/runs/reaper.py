@@ -13,7 +13,6 @@ from django.utils import timezone
 from mission_control.models import Run
 from mission_control.runs.completion import sweep
 from mission_control.runs.lifecycle import end_lost, enqueue_run, promote
-from mission_control.runs.retries import WORKER_LOST
 from mission_control.runs.workers import is_gone, is_of_earlier_boot, kill
 
 FIRST_PATIENCE = timedelta(seconds=10)  # how long a queued run waits for its job; doubled at each new one
@@ -68,7 +67,7 @@ class Reaper:
         return time.monotonic() - self._seen[run.pk][1] >= settings.LEASE_SECONDS
 
     def reap(self, run: Run) -> None:
-        if end_lost(run, WORKER_LOST):
+        if end_lost(run):
             logger.warning("its worker is lost: %s", run.worker, extra={"run_id": run.pk})
 
 
@@ -102,7 +101,7 @@ def recover(folder: str) -> list[Run]:
     ended = [
         run
         for run in Run.objects.light().filter(status=Run.Status.RUNNING, worker__startswith=f"{folder}/")
-        if (is_gone(run.worker) or is_of_earlier_boot(run.worker)) and end_lost(run, WORKER_LOST)
+        if (is_gone(run.worker) or is_of_earlier_boot(run.worker)) and end_lost(run)
     ]
     enqueue_forgotten(patience=timedelta(0))
     promote()

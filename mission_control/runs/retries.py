@@ -7,9 +7,9 @@ from typing import Any
 
 from mission_control.feed import note
 from mission_control.models import Activity, Project, Run, Task
+from mission_control.models.run import EndCause
 
-WORKER_LOST = "worker lost"
-SHUT_DOWN = "Mission Control was shut down"
+NOT_ITS_FAULT = (EndCause.INTERRUPTED, EndCause.DATABASE_LOST)  # such ends are not counted
 MOST_ATTEMPTS = 10
 LONGEST_BACKOFF_SECONDS = 86_400
 MOST_LOSSES = 3  # a task that takes its worker with it must not do so for ever
@@ -50,9 +50,9 @@ def policy_of(task: Task) -> Policy | None:
 def after_failure(task: Task, run: Run, *, now: datetime) -> dict[str, Any]:
     """Return the changes of a task whose run ended in error or was stopped, in the caller's transaction.
 
-    An executing project goes on with what was lost with its worker, or interrupted by a shutdown: that is not the
-    task's fault. An error is tried again where the task says so. Everything else is blocked. Writes an activity
-    where it will be tried again.
+    An executing project goes on with what was lost with its worker, or interrupted by a shutdown or by a database
+    that was away: that is not the task's fault. An error is tried again where the task says so. Everything else is
+    blocked. Writes an activity where it will be tried again.
     """
     if _goes_on_by_itself(task, run):
         _note(task, run, "it was interrupted, and is started again by itself")
@@ -69,20 +69,19 @@ def after_failure(task: Task, run: Run, *, now: datetime) -> dict[str, Any]:
 
 
 def _goes_on_by_itself(task: Task, run: Run) -> bool:
-    interrupted = SHUT_DOWN in (run.error, run.stop_reason)
-    if not (interrupted or run.error == WORKER_LOST):
+    if run.end_cause not in NOT_ITS_FAULT and run.end_cause != EndCause.WORKER_LOST:
         return False
     if task.project is None or task.project.status != Project.Status.EXECUTING:
         return False
-    return interrupted or _losses(run) <= MOST_LOSSES
+    return run.end_cause in NOT_ITS_FAULT or _losses(run) <= MOST_LOSSES
 
 
 def _losses(run: Run) -> int:
-    """Count the newest runs in a row that were lost, back to the one that a person began."""
-    newest = Run.objects.filter(task=run.task).exclude(error=SHUT_DOWN).order_by("-queued_at", "id")
+    """Count the newest runs in a row that were lost, back to the one that a person started."""
+    newest = Run.objects.filter(task=run.task).exclude(end_cause__in=NOT_ITS_FAULT).order_by("-queued_at", "id")
     losses = 0
-    for error, person in newest.values_list("error", "requested_by_id")[: MOST_LOSSES + 1]:
-        if error != WORKER_LOST:
+    for cause, person in newest.values_list("end_cause", "requested_by_id")[: MOST_LOSSES + 1]:
+        if cause != EndCause.WORKER_LOST:
             break
         losses += 1
         if person is not None:

@@ -77,7 +77,7 @@ def lines(choice: Choice, *, shown: int = SHOWN_LINES) -> list[Line]:
         "number", "message", "created_at", "metadata", "project_id", "task__title", "document__title"
     )
     told = list(choice.of(found).order_by("-number")[: shown + 1])
-    about = {one.number: one.project_id for one in told if one.project_id and one.message.startswith("Project ")}
+    about = {one.number: one.project_id for one in told if one.project_id and "project" in one.metadata}
     projects = Project.objects.only("title").in_bulk(set(about.values()))
     return [_line(one, projects.get(about.get(one.number))) for one in told]
 

@@ -15,11 +15,10 @@ def account() -> None:
     from mission_control.runs import workers
     from mission_control.runs.group import group
     from mission_control.runs.lifecycle import abandon
-    from mission_control.runs.retries import SHUT_DOWN
     from pocketpaw_site.supervisor.terminal import say_runs
 
     workers.leave()
-    say_runs("Interrupted", abandon(workers.workers_of(group()).removesuffix("/"), SHUT_DOWN))
+    say_runs("Interrupted", abandon(workers.workers_of(group()).removesuffix("/")))
     if not workers.alive():
         left = Run.objects.light().filter(status__in=[Run.Status.QUEUED, Run.Status.WAITING])
         say_runs("Waits for the next start", left.order_by("queued_at"))

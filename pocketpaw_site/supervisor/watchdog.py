@@ -21,7 +21,6 @@ from mission_control.runs import workers
 from mission_control.runs.group import GROUP_VARIABLE
 from mission_control.runs.lifecycle import abandon, interrupt
 from mission_control.runs.reaper import enqueue_forgotten
-from mission_control.runs.retries import SHUT_DOWN
 from pocketpaw_site.environment import SetupError
 from pocketpaw_site.supervisor.database import Outage
 from pocketpaw_site.supervisor.forks import ClusterFork, Kept, ReaperFork
@@ -189,7 +188,7 @@ class Watchdog:
         for cluster in clusters:
             cluster.kill_group()
         with self.outage.tolerated():
-            abandoned = abandon(self.all_workers, SHUT_DOWN)
+            abandoned = abandon(self.all_workers)
             enqueue_forgotten(patience=timedelta(0))  # what our workers were given and did not begin
             unlucky = [run.pk for run in (*interrupted, *abandoned)]
             say_runs("Interrupted", Run.objects.light().filter(pk__in=unlucky).exclude(status=Status.COMPLETED))
@@ -209,7 +208,7 @@ class Watchdog:
             if self.signals.stops > stops or time.monotonic() > deadline:
                 break
             with self.outage.tolerated():
-                told = interrupt(self.all_workers, SHUT_DOWN)
+                told = interrupt(self.all_workers)
                 if told:
                     say(f"Telling {len(told)} running to stop.")
                 interrupted += told

@@ -10,8 +10,6 @@ from mission_control.models import Capacity, Project, Run, Task
 from mission_control.projects.waiting import OPEN, waiting_for
 from mission_control.runs.admission import admit
 from mission_control.runs.errors import Refusal
-from mission_control.runs.lifecycle import PROJECT_PAUSED
-from mission_control.runs.retries import WORKER_LOST
 from tests import make
 
 FAILED = "it failed"
@@ -63,7 +61,7 @@ class Watch:
         for run in ended.select_related("task"):
             self.ended.add(run.pk)
             is_retried = run.error == FAILED and "retry" in run.task.metadata
-            self.again[run.task_id] += is_retried or run.error in (WORKER_LOST, PROJECT_PAUSED)
+            self.again[run.task_id] += is_retried or run.end_cause in ("worker_lost", "paused")
         for key, number in Counter(Run.objects.values_list("task_id", flat=True)).items():
             assert number <= self.again[key] + 1, "it was run twice for one trigger"
 

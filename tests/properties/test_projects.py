@@ -14,9 +14,8 @@ from mission_control.models import Project, Run, Task
 from mission_control.projects import scheduler, steering
 from mission_control.runs import workers
 from mission_control.runs.errors import WrongState
-from mission_control.runs.lifecycle import PROJECT_PAUSED, claim, finish, stop
+from mission_control.runs.lifecycle import claim, finish, stop
 from mission_control.runs.reaper import Reaper
-from mission_control.runs.retries import WORKER_LOST
 from tests import make
 from tests.properties.conftest import share
 from tests.properties.graphs import FAILED, Watch, do_what_people_do, random_project, settled_or_explained
@@ -206,8 +205,7 @@ def work_at_random(seed: int) -> str:
             mine, error = Q(claim_token=claimed.claim_token), FAILED if outcome == "error" else ""
             unstopped = mine & Q(stop_requested_at__isnull=True)
             if not finish(claimed.pk, outcome, guard=unstopped, error=error):
-                reason = Run.objects.values_list("stop_reason", flat=True).get(pk=claimed.pk)
-                finish(claimed.pk, "stopped", guard=mine, error=reason)
+                finish(claimed.pk, "stopped", guard=mine)
             idle = 0
     return "done"
 
@@ -237,7 +235,7 @@ def every_run_had_a_cause() -> None:
         runs[run.task_id].append(run)
     for attempts in runs.values():
         assert [run.status for run in attempts].count("completed") <= 1
-        causes = sum(run.error in (FAILED, WORKER_LOST, PROJECT_PAUSED) for run in attempts[:-1])
+        causes = sum(run.end_cause in ("failed", "worker_lost", "paused") for run in attempts[:-1])
         assert causes == len(attempts) - 1, [(run.status, run.error) for run in attempts]
 
 

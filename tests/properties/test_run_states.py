@@ -229,7 +229,7 @@ class Runs(RuleBasedStateMachine):
         seen, run = self.seen[key], self.model.runs.get(key)
         unchanged = Run.objects.filter(pk=key, lease_renewed_at=seen.lease_renewed_at).exists()
         asleep = run is not None and run.status == "running" and unchanged
-        assert end_lost(seen, "worker lost") is asleep
+        assert end_lost(seen) is asleep
         if asleep:
             self.model.lose(key)
 

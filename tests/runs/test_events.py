@@ -39,7 +39,7 @@ def test_a_batch_whose_acknowledgement_was_lost_is_not_stored_twice(run):
 
 
 def test_who_does_not_hold_the_claim_writes_nothing(run):
-    end_lost(run, "worker lost")
+    end_lost(run)
 
     with pytest.raises(ClaimLost):
         append(run.pk, run.claim_token, drafts("late"), after=1)

@@ -8,7 +8,7 @@ from django.db import connection
 
 from agents.models import Agent
 from mission_control.models import Deliverable, Run, Task
-from mission_control.runs import execution, preparation, retries
+from mission_control.runs import execution, preparation
 from mission_control.runs.admission import admit
 from mission_control.runs.execution import execute
 from mission_control.runs.lifecycle import end_lost, stop
@@ -238,7 +238,7 @@ def test_an_agent_that_says_too_much_is_ended_and_what_fits_is_kept(task, settin
 
 def test_a_worker_that_lost_its_claim_writes_nothing_more(task):
     working = InBackground(task, an_agent("demo", options={"chunks": 100_000, "delay_seconds": 0.01}))
-    while not end_lost(Run.objects.get(pk=working.run.pk), retries.WORKER_LOST):
+    while not end_lost(Run.objects.get(pk=working.run.pk)):
         pass
     last_seq = Run.objects.get(pk=working.run.pk).last_seq
     run = working.ended()

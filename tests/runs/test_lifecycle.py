@@ -38,11 +38,11 @@ def test_what_has_ended_cannot_be_stopped(task, agent):
 
 def test_the_first_reason_for_a_stop_is_kept(task, agent):
     run = claim(admit(task, agent).pk, worker="folder/group/node/1-1")
-    interrupt("folder/group/", "Mission Control was shut down")
+    interrupt("folder/group/")
     stop(run, reason="another", wait_seconds=0)
 
     run.refresh_from_db()
-    assert run.stop_reason == "Mission Control was shut down"
+    assert (run.stop_cause, run.stop_reason) == ("interrupted", "Mission Control was shut down")
 
 
 def test_only_runs_of_the_named_workers_are_interrupted_and_each_is_named_once(tasks, agent):
@@ -50,8 +50,8 @@ def test_only_runs_of_the_named_workers_are_interrupted_and_each_is_named_once(t
     claim(admit(tasks[1], agent).pk, worker="folder/another/node/2-2")
     admit(tasks[2], agent)
 
-    assert [run.pk for run in interrupt("folder/group/", "bye")] == [ours.pk]
-    assert interrupt("folder/group/", "bye") == []
+    assert [run.pk for run in interrupt("folder/group/")] == [ours.pk]
+    assert interrupt("folder/group/") == []
     assert Run.objects.filter(stop_requested_at__isnull=False).count() == 1
 
 

@@ -101,6 +101,7 @@ def test_a_run_that_takes_too_much_ends_with_a_reason_and_keeps_what_was_said_an
 
     task.refresh_from_db()
     assert (run.status, run.error, task.status) == (Status.ERROR, error, Task.Status.BLOCKED)
+    assert run.end_cause == ("token_limit" if "tokens" in error else "cost_limit")
     assert run.output == "word"
     assert run.usage == {"model": None, "input_tokens": None, "output_tokens": None, "cost_usd": None, **usage}
     assert not Deliverable.objects.exists()
@@ -130,6 +131,7 @@ def test_an_agent_that_falls_silent_is_cancelled_and_the_run_says_so(task):
     run = carried_out(task, an_agent("silent", idle_seconds=1))
 
     assert (run.status, run.error) == (Status.ERROR, "The agent gave no sign for 1 seconds, which is the limit")
+    assert run.end_cause == "idle"
     assert run.output == "thinking about it"
     assert (workdir_of(run) / "cancelled").exists()
 
@@ -146,6 +148,7 @@ def test_an_agents_own_time_ends_its_run(task):
     run = carried_out(task, an_agent(options=options, run_seconds=1))
 
     assert (run.status, run.error) == (Status.ERROR, "Ran longer than the limit of 1 seconds")
+    assert run.end_cause == "timeout"
     assert run.output.startswith(".")
 
 
@@ -153,6 +156,7 @@ def test_an_agents_own_limit_of_output_ends_its_run(task):
     run = carried_out(task, an_agent(options={"events": [["message", "0123456789"]] * 3}, output_chars=25))
 
     assert (run.error, len(run.output)) == ("The output is longer than the limit of 25 characters", 25)
+    assert run.end_cause == "output_limit"
 
 
 def test_all_calls_of_a_planning_count_together(settings):

@@ -10,7 +10,7 @@ from mission_control.models import Activity, Project, Run, Task
 from mission_control.projects import steering
 from mission_control.runs.admission import admit
 from mission_control.runs.execution import execute
-from mission_control.runs.lifecycle import PROJECT_PAUSED, claim, end_lost, finish, stop
+from mission_control.runs.lifecycle import claim, end_lost, finish, stop
 from tests import make
 from tests.rivals import race
 from tests.servers import wait_until
@@ -38,8 +38,7 @@ def statuses(*runs: Run) -> list[tuple[str, str]]:
 
 def end(run: Run) -> None:
     """End a run as its worker does that sees the stop."""
-    reason = Run.objects.values_list("stop_reason", flat=True).get(pk=run.pk)
-    assert finish(run.pk, Status.STOPPED, guard=Q(claim_token=run.claim_token), error=reason)
+    assert finish(run.pk, Status.STOPPED, guard=Q(claim_token=run.claim_token))
 
 
 def test_waiting_and_queued_runs_are_stopped_and_no_freed_slot_goes_to_the_paused(project, agent):
@@ -65,7 +64,8 @@ def test_a_running_run_is_told_to_stop_and_its_task_is_assigned_again_when_it_ha
 
     end(run)
     run.refresh_from_db()
-    assert (statuses(run), run.error) == ([(Status.STOPPED, Task.Status.ASSIGNED)], PROJECT_PAUSED)
+    assert (run.end_cause, run.error) == ("paused", "The project was paused")
+    assert statuses(run) == [(Status.STOPPED, Task.Status.ASSIGNED)]
 
 
 def test_a_task_is_given_back_also_when_the_project_goes_on_before_its_run_has_ended(project, agent):
@@ -79,7 +79,7 @@ def test_a_task_is_given_back_also_when_the_project_goes_on_before_its_run_has_e
 def test_a_task_is_given_back_also_when_the_paused_runs_worker_died(project, agent):
     run = claimed(project, agent)
     steering.pause(project, wait_seconds=0)
-    assert end_lost(run, "The worker was lost")
+    assert end_lost(run)
     assert statuses(run) == [(Status.STOPPED, Task.Status.ASSIGNED)]
 
 
@@ -180,4 +180,4 @@ def complete_or_pause(key) -> bool:
     if claimed_run is None:
         return False
     ended = finish(key, Status.COMPLETED, guard=Q(status=Status.RUNNING))
-    return ended or finish(key, Status.STOPPED, guard=Q(status=Status.RUNNING), error=PROJECT_PAUSED)
+    return ended or finish(key, Status.STOPPED, guard=Q(status=Status.RUNNING), cause=Run.EndCause.PAUSED)

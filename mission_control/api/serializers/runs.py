@@ -24,6 +24,13 @@ class RunReader(serializers.ModelSerializer):
     project_id = serializers.UUIDField(allow_null=True)
     task_id = serializers.UUIDField(allow_null=True)
     agent_id = serializers.UUIDField(allow_null=True)
+    end_cause = serializers.ChoiceField(
+        choices=[cause for cause in Run.EndCause.values if cause != Run.EndCause.DATABASE_LOST],
+        source="reported_end_cause",
+        allow_null=True,
+        read_only=True,
+        help_text="Why it ended; null while it is active.",
+    )
     error = serializers.SerializerMethodField()
     requested_by = serializers.SerializerMethodField()
     usage = serializers.SerializerMethodField()
@@ -40,6 +47,7 @@ class RunReader(serializers.ModelSerializer):
             "agent_id",
             "agent_name",
             "status",
+            "end_cause",
             "error",
             "attempt",
             "requested_by",

@@ -88,7 +88,7 @@ def _change(request: HttpRequest, found: Agent, given: dict[str, Any]) -> Agent:
     """Write what was changed in the form. Raises Conflict where another changed the same meanwhile."""
     if "basis" not in request.POST:
         return team.change(found, **given)
-    told_by = Activity.objects.filter(agent=found, task=None, message__startswith="Agent updated")
+    told_by = Activity.objects.filter(agent=found, task=None, is_edit=True)
     with transaction.atomic():
         now = _values(conflicts.locked(found, "Agent"))
         return team.change(

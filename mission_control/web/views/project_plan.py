@@ -6,7 +6,6 @@ from typing import Any
 
 from django.contrib import messages
 from django.db import transaction
-from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
@@ -109,7 +108,13 @@ def _change(request: HttpRequest, opened: Task, given: dict[str, Any]) -> None:
     with transaction.atomic():
         tasks.change_dependencies_alone()  # before the row is locked, as in `tasks.change`
         task = conflicts.locked(opened, "Task")
-        names = changed_only(compared, _values(task), basis, told_by=_told_by(task), user=person_of(request))
+        names = changed_only(
+            compared,
+            _values(task),
+            basis,
+            told_by=Activity.objects.filter(task=task, is_edit=True),
+            user=person_of(request),
+        )
         changed = {name: given[name] for name in names}
         if "blocked_by" in changed:
             changed["blocked_by"] = list(changed["blocked_by"])
@@ -134,12 +139,6 @@ def _behind(first: Agent | None, task: Task) -> list[Agent]:
     if first is None:
         return []
     return [first, *(one.agent for one in list(task.assignments.all())[1:] if one.agent != first)]
-
-
-def _told_by(task: Task) -> QuerySet[Activity]:
-    """Return the activities that tell of such a change; an assignment tells that the task left the inbox."""
-    told = Activity.objects.filter(task=task, type=Activity.Type.TASK_UPDATED)
-    return told.filter(Q(message__startswith="Task updated") | Q(metadata__before=Task.Status.INBOX))
 
 
 @require_POST

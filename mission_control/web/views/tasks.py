@@ -142,9 +142,7 @@ def edit_task(request: HttpRequest, task: Task) -> str:
     if "basis" not in request.POST:
         tasks.change(task, **changes)
         return "Saved."
-    told_by = Activity.objects.filter(
-        task=task, type=Activity.Type.TASK_UPDATED, message__startswith="Task updated"
-    )
+    told_by = Activity.objects.filter(task=task, is_edit=True)
     with transaction.atomic():
         now = conflicts.locked(task, "Task")
         texts = {name: getattr(now, name) for name in TEXTS}
