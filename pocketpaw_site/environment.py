@@ -3,6 +3,7 @@
 Nothing here may import Django's settings; the settings import this.
 """
 
+import json
 import os
 import secrets
 import sys
@@ -73,6 +74,21 @@ def prepare_data_dir(path: Path, *, folders: Iterable[str] = ()) -> Path:
         if not os.access(place, os.W_OK | os.X_OK):  # also where root meets a read-only file system
             raise SetupError(f"the data folder {path} cannot be written: {place.name} is read-only")
     return path.resolve()
+
+
+def folder_identity(path: Path, *database: object) -> str:
+    """Return what tells this data folder, with this database, from every other and from copies of it.
+
+    A copied or restored file has another path or inode, a cloned machine another machine id. A folder that is
+    moved gets another identity too, which costs nothing but a little time to notice runs that were lost.
+    """
+    secret = kept_secret(path)
+    try:
+        machine = Path("/etc/machine-id").read_text().strip()
+    except OSError:  # elsewhere than on Linux, and in some containers
+        machine = ""
+    place = path.resolve()
+    return json.dumps([secret, str(place), place.stat().st_ino, machine, *map(str, database)])
 
 
 def kept_secret(path: Path) -> str:

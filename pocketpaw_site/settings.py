@@ -13,7 +13,14 @@ from csp.constants import NONE, SELF
 from environs import validate
 
 from agents.backends.programs.allowed import commands
-from pocketpaw_site.environment import CHECKOUT, kept_secret, network, prepare_data_dir, read_environment
+from pocketpaw_site.environment import (
+    CHECKOUT,
+    folder_identity,
+    kept_secret,
+    network,
+    prepare_data_dir,
+    read_environment,
+)
 
 env = read_environment()
 env.add_parser(name="commands", func=commands)
@@ -29,7 +36,6 @@ DATA_DIR = prepare_data_dir(
 # ---------------------------------------------------------------- who may talk to us
 DEBUG = env.bool("DJANGO_DEBUG", False)
 SECRET_KEY = env.str("SECRET_KEY", "") or kept_secret(DATA_DIR / "secret_key")
-DATA_FOLDER_ID = kept_secret(DATA_DIR / "folder_id")  # tells this folder's workers from those of another
 HOST = env.str("HOST", "127.0.0.1")
 PORT = env.int("PORT", 8000, validate=validate.Range(0, 65535))
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]", HOST])
@@ -218,6 +224,11 @@ else:
             "max_size": env.int("DATABASE_POOL_SIZE", 20),
             "timeout": 15,
         }
+
+# Tells the workers of this installation and folder from those of every other, also from those of a restored copy.
+DATA_FOLDER_ID = folder_identity(
+    DATA_DIR / "folder_id", *(_database.get(part) for part in ("HOST", "PORT", "NAME"))
+)
 
 # What a program that runs apart does not see, wherever it lies.
 CLOSED_TO_AGENTS = [BASE_DIR, DATA_DIR]

@@ -1,8 +1,8 @@
 """Who holds a run: names of workers, and whether the one so named is still there.
 
-A worker's name is `folder/group/node/pid-start`: the data folder it serves, the `manage.py worker` it belongs
-to, the machine (boot and process namespace), and the process with its start time, so that a pid that was
-given away again is no proof of life.
+A worker's name is `folder/group/node/pid-start`: the installation and data folder that it serves, its
+`manage.py worker`, the machine (boot and process namespace), and the process with its start time, so that a pid
+that was given away again is no proof of life.
 """
 
 import hashlib
@@ -26,9 +26,8 @@ BEAT_BELIEVED = timedelta(seconds=20)
 _closing = mmap.mmap(-1, 1)  # one byte that a process shares with all its forks
 
 
-@cache
 def folder_id() -> str:
-    """Return the data folder's own name."""
+    """Return the name of this installation's data folder; a copy of it has another."""
     return hashlib.sha256(settings.DATA_FOLDER_ID.encode()).hexdigest()[:16]
 
 
@@ -77,9 +76,12 @@ def is_of_earlier_boot(worker: str) -> bool:
 
 
 def kill(worker: str) -> bool:
-    """End a worker of this machine that gave no sign of life, so that its agent works no more."""
+    """End a worker of this machine and data folder that gave no sign of life, so that its agent stops working.
+
+    Never a worker of another installation: the database of a restored copy names those of the original.
+    """
     pid = _local_pid(worker)
-    if pid is None or is_gone(worker) or pid == os.getpid():
+    if pid is None or pid == os.getpid() or is_gone(worker) or worker.split("/", maxsplit=1)[0] != folder_id():
         return False
     os.kill(pid, signal.SIGKILL)
     return True

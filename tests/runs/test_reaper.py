@@ -1,6 +1,7 @@
 """No run stays behind when its worker is gone, and no healthy one is ended."""
 
 import os
+import shutil
 import signal
 from datetime import timedelta
 
@@ -15,6 +16,7 @@ from mission_control.runs.admission import admit
 from mission_control.runs.execution import execute
 from mission_control.runs.lifecycle import claim, stop
 from mission_control.runs.reaper import Reaper, recover
+from pocketpaw_site.environment import folder_identity
 from tests import backends, rivals
 from tests.servers import wait_until
 
@@ -79,6 +81,41 @@ def test_a_worker_that_is_silent_for_its_lease_loses_the_run_and_is_killed(worke
     worker.join(10)
     assert worker.exitcode == -signal.SIGKILL
     assert run.error == "worker lost"
+
+
+def test_the_reaper_of_a_restored_copy_ends_the_run_in_its_own_database_and_kills_no_worker_of_the_original(
+    worker_at_work, settings, tmp_path
+):
+    """A backup holds the runs of the original, whose workers may be at work on this very machine."""
+    run, worker = worker_at_work
+    os.kill(worker.pid, signal.SIGSTOP)  # in the copy's database its lease is never renewed
+    settings.LEASE_SECONDS = 0.3
+    settings.DATA_FOLDER_ID = identity_of_a_copy(settings.DATA_DIR, tmp_path / "restored")
+    reaper = Reaper()
+    wait_until(lambda: reaper.look() or now(run).status == Status.ERROR, what="the run to be ended")
+
+    assert run.end_cause == "worker_lost"
+    assert worker.is_alive()
+    assert recover(workers.folder_id()) == []
+
+
+def identity_of_a_copy(folder, place) -> str:
+    place.mkdir()
+    shutil.copy2(folder / "folder_id", place / "folder_id")
+    return folder_identity(place / "folder_id")
+
+
+def test_a_folder_keeps_its_identity_and_each_copy_has_its_own(tmp_path):
+    original = folder_identity(tmp_path / "folder_id", "db.example.org", 5432, "name")
+    assert folder_identity(tmp_path / "folder_id", "db.example.org", 5432, "name") == original
+
+    kept = (tmp_path / "folder_id").read_bytes()
+    (tmp_path / "backup").write_bytes(kept)
+    (tmp_path / "folder_id").unlink()
+    (tmp_path / "backup").rename(tmp_path / "folder_id")  # the same path and text, another file
+    restored = folder_identity(tmp_path / "folder_id", "db.example.org", 5432, "name")
+    assert restored != original
+    assert folder_identity(tmp_path / "folder_id", "db.example.org", 5432, "another") != restored
 
 
 def test_a_worker_that_lives_keeps_its_run_beyond_the_lease(worker_at_work, settings):
