@@ -8,4 +8,8 @@ class MissionControlConfig(AppConfig):
     verbose_name = "Mission Control"
 
     def ready(self) -> None:
-        from mission_control import checks  # noqa: F401 - registers the system checks
+        from django.db.models.signals import post_migrate
+
+        from mission_control import checks, versions  # noqa: F401 - registers the system checks
+
+        post_migrate.connect(versions.record_version, sender=self)

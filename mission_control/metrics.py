@@ -17,6 +17,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoM
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from mission_control import __version__
 from mission_control.models import Run, RunEvent, WorkerGroup
 from mission_control.runs.slots import capacity
 from mission_control.runs.workers import BEAT_BELIEVED
@@ -45,6 +46,7 @@ def _build() -> Metric:
     info.add_metric(
         [],
         {
+            "version": __version__,
             "python": platform.python_version(),
             "django": django.get_version(),
             "profile": "server" if settings.REDIS_URL else "embedded",

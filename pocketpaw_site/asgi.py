@@ -15,10 +15,15 @@ from django.conf import settings  # noqa: E402
 
 from mission_control.routing import websocket_urlpatterns  # noqa: E402
 from mission_control.sockets import SocketLogin  # noqa: E402
+from pocketpaw_site.environment import one_clear_line  # noqa: E402
 from pocketpaw_site.http import BodyLimit, Handler  # noqa: E402
+from pocketpaw_site.supervisor.database import check_schema_at_start  # noqa: E402
 from pocketpaw_site.supervisor.parentage import follow_parent  # noqa: E402
 
 follow_parent()
+if settings.IN_WEB_PROCESS:  # not where tests import the application
+    with one_clear_line():
+        check_schema_at_start()
 
 application = ProtocolTypeRouter(
     {

@@ -13,6 +13,7 @@ from csp.constants import NONE, SELF
 from environs import validate
 
 from agents.backends.programs.allowed import commands
+from mission_control import __version__
 from pocketpaw_site.environment import (
     CHECKOUT,
     folder_identity,
@@ -304,7 +305,7 @@ REST_FRAMEWORK = {
 SPECTACULAR_SETTINGS = {
     "TITLE": "Mission Control",
     "DESCRIPTION": "A self-hosted control plane for AI agents. The WebSockets: docs/websocket.md.",
-    "VERSION": "1",
+    "VERSION": __version__,
     "OAS_VERSION": "3.1.0",
     "SCHEMA_PATH_PREFIX": "/api/(mission-control|deep-work)|/api|",
     "PREPROCESSING_HOOKS": ["mission_control.api.schema.canonical"],

@@ -4,6 +4,7 @@ from mission_control.models.access import AccessToken
 from mission_control.models.capacity import Capacity
 from mission_control.models.deliverable import Deliverable, DeliverableVersion
 from mission_control.models.feed import Activity, Message, Notification
+from mission_control.models.installation import Installation
 from mission_control.models.project import Project
 from mission_control.models.review import Review
 from mission_control.models.run import Run, RunEvent
@@ -18,6 +19,7 @@ __all__ = [
     "Capacity",
     "Deliverable",
     "DeliverableVersion",
+    "Installation",
     "Message",
     "Notification",
     "Project",

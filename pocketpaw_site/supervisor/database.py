@@ -10,6 +10,8 @@ from django.db import Error, connection
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
+from mission_control.versions import check_schema
+
 SHORT_WAIT_MS = 2000
 _PREPARATION = 7_304_193  # the key of PostgreSQL's advisory lock
 
@@ -48,6 +50,19 @@ def alone() -> Iterator[None]:
     finally:
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_unlock(%s)", [_PREPARATION])
+
+
+def check_schema_at_start() -> None:
+    """Raise WrongSchema when the database has the schema of another version.
+
+    A database that does not answer is no reason not to start: `/readyz` says what is wrong once it answers.
+    """
+    try:
+        check_schema()
+    except Error as error:
+        logger.warning("the schema is not checked: the database does not answer (%s)", type(error).__name__)
+    finally:
+        connection.close()
 
 
 class Outage:

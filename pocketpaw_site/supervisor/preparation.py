@@ -1,6 +1,7 @@
 """What `up` does before it serves: database, limit, first user and token, sample, and what was left behind."""
 
 import logging
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from mission_control import sample
 from mission_control.models import Capacity
 from mission_control.runs.reaper import recover
 from mission_control.runs.workers import folder_id
+from mission_control.versions import OlderSchema, check_schema
 from pocketpaw_site.environment import SetupError
 from pocketpaw_site.supervisor import database
 from pocketpaw_site.supervisor.access import Login, prepare_login, prepare_token
@@ -44,6 +46,8 @@ def prepare() -> Prepared:
 def _prepare() -> Prepared:
     with database.alone():
         say("Preparing the database.")
+        with suppress(OlderSchema):  # which the next line mends
+            check_schema()
         call_command("migrate", verbosity=0, interactive=False, skip_checks=False)
         if settings.MAX_CONCURRENT_TASKS_GIVEN:
             limit = {"limit": settings.MAX_CONCURRENT_TASKS}

@@ -21,6 +21,7 @@ from mission_control.runs import workers
 from mission_control.runs.group import GROUP_VARIABLE
 from mission_control.runs.lifecycle import abandon, interrupt
 from mission_control.runs.reaper import enqueue_forgotten
+from mission_control.versions import check_schema
 from pocketpaw_site.environment import SetupError
 from pocketpaw_site.supervisor.database import Outage
 from pocketpaw_site.supervisor.forks import ClusterFork, Kept, ReaperFork
@@ -67,7 +68,7 @@ class Watchdog:
         self.beat_at = 0.0
 
     def run(self) -> None:
-        """Work until a signal says stop, then interrupt what runs. Raises SetupError without a database schema."""
+        """Work until a signal says stop, then interrupt what runs. Raises SetupError, WrongSchema."""
         if not self.await_database():
             return
         import_what_forks_share()
@@ -100,6 +101,7 @@ class Watchdog:
                     raise SetupError(
                         "the database is not prepared; run `manage.py up` or `manage.py migrate` first"
                     )
+                check_schema()
                 refuse_another_key()
                 self.wanted_workers = self.fixed_workers or Capacity.current().limit + 1
                 return True

@@ -10,6 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
+from mission_control import __version__
 from mission_control.models import Run, RunEvent, WorkerGroup
 from mission_control.runs.workers import beat
 from tests import make
@@ -49,7 +50,8 @@ def test_runs_slots_events_and_workers_are_told(api):
     [age] = [found[name] for name in found if "worker_heartbeat_age" in name and "group=old" in name]
     assert age >= 300
     assert found["process_resident_memory_bytes"] > 0
-    assert any(name.startswith("mission_control_build_info{") for name in found)
+    [build] = [name for name in found if name.startswith("mission_control_build_info{")]
+    assert f'version="{__version__}"' in build
 
 
 def test_the_number_of_events_never_falls(api):

@@ -2,8 +2,10 @@
 
 import pytest
 from django.db import OperationalError, connection
+from django.db.migrations.recorder import MigrationRecorder
 from django.test import Client
 
+from mission_control import __version__
 from mission_control.runs.workers import beat, leave
 
 
@@ -28,13 +30,25 @@ def test_readyz_is_ready_with_a_live_worker_only(client, path):
         "database": "ok",
         "channel_layer": "ok",
         "worker": "none is alive",
+        "migrations": "ok",
+        "version": __version__,
     }
     beat()
     answer = client.get(path)
     assert answer.status_code == 200
-    assert answer.json() == {"status": "ok", "database": "ok", "channel_layer": "ok", "worker": "ok"}
+    parts = dict.fromkeys(["database", "channel_layer", "worker", "migrations"], "ok")
+    assert answer.json() == {"status": "ok", **parts, "version": __version__}
     leave()
     assert client.get(path).status_code == 503
+
+
+def test_readyz_names_both_versions_when_another_version_has_migrated_the_database(client):
+    beat()
+    MigrationRecorder(connection).record_applied("mission_control", "9999_from_the_future")
+    answer = client.get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json()["migrations"].startswith(f"this is version {__version__} (schema ")
+    assert "(schema 9999_from_the_future): update this installation" in answer.json()["migrations"]
 
 
 def test_readyz_says_that_redis_does_not_answer(client, settings):

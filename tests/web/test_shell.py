@@ -9,7 +9,7 @@ from django.db.models import Q
 from django.test import Client
 from django.utils import timezone
 
-from mission_control import notifications, projects, tasks, threads
+from mission_control import __version__, notifications, projects, tasks, threads
 from mission_control.models import AccessToken, Notification, Run, Task
 from mission_control.runs.lifecycle import claim, finish
 from tests import make
@@ -187,6 +187,10 @@ def test_who_may_not_mark_notifications_gets_no_button():
 
 
 # ---------------------------------------------------------------- account
+def test_the_account_says_which_version_runs(browser):
+    assert f"Mission Control {__version__}" in html(browser, "/account")
+
+
 def test_a_token_is_shown_once_works_and_is_revoked(browser):
     made = browser.post("/account/tokens", {"name": "Deploy script", "days": "90"}).content.decode()
     text = re.search(r'<code class="tok" id="tok">(\w+)</code>', made)[1]

@@ -14,3 +14,5 @@ class Readiness(serializers.Serializer):
     database = serializers.CharField()
     channel_layer = serializers.CharField()
     worker = serializers.CharField()
+    migrations = serializers.CharField(help_text="Whether the database has the schema of this version.")
+    version = serializers.CharField()

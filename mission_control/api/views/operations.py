@@ -9,6 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from mission_control import __version__, versions
 from mission_control.api.negotiation import IgnoreAccept
 from mission_control.api.serializers.operations import Liveness, Readiness
 from mission_control.runs.workers import alive
@@ -47,9 +48,11 @@ class ReadinessView(OpenView):
             "database": database,
             "channel_layer": _channel_layer(),
             "worker": _worker() if database == "ok" else "not known without the database",
+            "migrations": _migrations() if database == "ok" else "not known without the database",
         }
         is_ready = all(state == "ok" for state in parts.values())
-        return Response({"status": "ok" if is_ready else "unavailable", **parts}, status=200 if is_ready else 503)
+        answer = {"status": "ok" if is_ready else "unavailable", **parts, "version": __version__}
+        return Response(answer, status=200 if is_ready else 503)
 
 
 def _database() -> str:
@@ -68,6 +71,16 @@ def _channel_layer() -> str:
     from mission_control.redis_server import answers
 
     return "ok" if answers() else "does not answer"
+
+
+def _migrations() -> str:
+    try:
+        versions.check_schema()
+    except versions.WrongSchema as wrong:
+        return str(wrong)
+    except (DatabaseError, InterfaceError):
+        return "not known: the database does not answer"
+    return "ok"
 
 
 def _worker() -> str:

@@ -17,6 +17,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST, require_safe
 
+from mission_control import __version__
 from mission_control.access import MOST_DAYS, NAME_CHARS, create_token
 from mission_control.models import AccessToken
 from mission_control.web.views import person_of, show
@@ -84,5 +85,6 @@ def _page(request: HttpRequest, *, status: int = 200, **context: Any) -> HttpRes
         "tokens": AccessToken.objects.filter(user=person_of(request)).order_by("-created", "uid")[:200],
         "now": now,
         "soon": now + SOON,
+        "version": __version__,
     }
     return show(request, "account.html", {**shown, **context}, at="account", status=status)

@@ -1,0 +1,20 @@
+"""Which version made the tables."""
+
+from django.db import models
+
+
+class Installation(models.Model):
+    """The one row that says which version last changed the schema; `mission_control/versions.py` writes it."""
+
+    THE_ROW = 1
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=THE_ROW, editable=False)
+    schema_version = models.CharField(max_length=50)
+    migrated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        default_permissions = ()
+        constraints = [models.CheckConstraint(condition=models.Q(id=1), name="installation_is_one_row")]
+
+    def __str__(self) -> str:
+        return self.schema_version
