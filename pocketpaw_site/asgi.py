@@ -7,18 +7,20 @@ os.environ.setdefault("MISSION_CONTROL_PROCESS", "web")
 
 import django
 
-django.setup(set_prefix=False)
+from pocketpaw_site.environment import one_clear_line
+
+with one_clear_line():
+    django.setup(set_prefix=False)
 
 # Models can be imported only after that.
-from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
-from django.conf import settings  # noqa: E402
+from channels.routing import ProtocolTypeRouter, URLRouter
+from django.conf import settings
 
-from mission_control.routing import websocket_urlpatterns  # noqa: E402
-from mission_control.sockets import SocketLogin  # noqa: E402
-from pocketpaw_site.environment import one_clear_line  # noqa: E402
-from pocketpaw_site.http import BodyLimit, Handler  # noqa: E402
-from pocketpaw_site.supervisor.database import check_schema_at_start  # noqa: E402
-from pocketpaw_site.supervisor.parentage import follow_parent  # noqa: E402
+from mission_control.routing import websocket_urlpatterns
+from mission_control.sockets import SocketLogin
+from pocketpaw_site.http import BodyLimit, Handler
+from pocketpaw_site.supervisor.database import check_schema_at_start
+from pocketpaw_site.supervisor.parentage import follow_parent
 
 follow_parent()
 if settings.IN_WEB_PROCESS:  # not where tests import the application

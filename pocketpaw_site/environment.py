@@ -7,11 +7,14 @@ import json
 import os
 import secrets
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from io import StringIO
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
+from typing import Any
 
+from dotenv import load_dotenv
 from environs import Env, EnvError, ValidationError
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -36,16 +39,41 @@ def one_clear_line() -> Iterator[None]:
 
 
 def read_environment() -> Env:
-    """Return the typed reader of environment variables.
+    """Put what the file of settings says into the environment, and return the typed reader of the environment.
 
-    A file `.env` in the checkout is read first (`MISSION_CONTROL_ENV_FILE` names another, empty for none);
-    a variable that is set in the environment wins over the file.
+    The file is `.env` in the checkout; `MISSION_CONTROL_ENV_FILE` names another, empty for none. It is put into
+    `os.environ` because backends, the SDKs of providers and the redaction of output look there. A variable that
+    is set already wins over the file. Raises SetupError.
     """
+    name = os.environ.get("MISSION_CONTROL_ENV_FILE")
+    path = Path(name).absolute() if name else CHECKOUT / ".env"
+    if name:
+        os.environ["MISSION_CONTROL_ENV_FILE"] = str(path)  # the same for processes started in another folder
+        if not path.is_file():
+            raise SetupError(f"there is no file {path}, which MISSION_CONTROL_ENV_FILE names")
+    if name != "" and path.exists():
+        _load(path)
     env = Env()
-    name = os.environ.get("MISSION_CONTROL_ENV_FILE", str(CHECKOUT / ".env"))
-    if name and Path(name).is_file():
-        env.read_env(name, recurse=False)
+    env.add_parser("names", names)
     return env
+
+
+def _load(path: Path) -> None:
+    """Set each variable of the file that is not set yet. Raises SetupError."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")  # some editors begin a file with a byte order mark
+    except UnicodeDecodeError:
+        raise SetupError(f"{path} is not UTF-8 text: save it in the encoding UTF-8") from None
+    except OSError as error:
+        raise SetupError(f"{path} cannot be read: {error.strerror}") from None
+    if "\0" in text:
+        raise SetupError(f"{path} is not UTF-8 text (it looks like UTF-16): save it in the encoding UTF-8")
+    load_dotenv(stream=StringIO(text), override=False)
+
+
+def names(text: str, *, subcast: Callable[[str], Any] = str, **_: Any) -> list[Any]:
+    """Read a list with commas between its entries: blanks around an entry and empty entries do not count."""
+    return [subcast(entry) for part in text.split(",") if (entry := part.strip())]
 
 
 def network(text: str) -> IPv4Network | IPv6Network:

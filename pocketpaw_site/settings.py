@@ -37,10 +37,10 @@ DATA_DIR = prepare_data_dir(
 # ---------------------------------------------------------------- who may talk to us
 DEBUG = env.bool("DJANGO_DEBUG", False)
 SECRET_KEY = env.str("SECRET_KEY", "") or kept_secret(DATA_DIR / "secret_key")
-HOST = env.str("HOST", "127.0.0.1")
+HOST = env.str("HOST", "127.0.0.1").strip()
 PORT = env.int("PORT", 8000, validate=validate.Range(0, 65535))
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]", HOST])
-CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", [])
+ALLOWED_HOSTS: list[str] = env.names("ALLOWED_HOSTS", f"localhost,127.0.0.1,[::1],{HOST}")
+CSRF_TRUSTED_ORIGINS: list[str] = env.names("CSRF_TRUSTED_ORIGINS", "")
 BEHIND_TLS = env.bool("BEHIND_TLS", False)
 if BEHIND_TLS:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
@@ -48,7 +48,7 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BEHIND_TLS
 # How many proxies add to X-Forwarded-For: the client is that many from its end; what stands before is hearsay.
 NUM_PROXIES = env.int("NUM_PROXIES", 1 if BEHIND_TLS else 0, validate=validate.Range(0, 20))
 # Who may read /metrics without a login: addresses and networks.
-METRICS_ALLOWED_ADDRESSES = env.list("METRICS_ALLOWED_ADDRESSES", [], subcast=network)
+METRICS_ALLOWED_ADDRESSES = env.names("METRICS_ALLOWED_ADDRESSES", "", subcast=network)
 
 # ---------------------------------------------------------------- Mission Control's own
 # The number of slots. Written into the database at start when the variable is set; the admin changes it live.
