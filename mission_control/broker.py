@@ -4,6 +4,7 @@ The row is written in the transaction that needs the job, so that there is no ga
 """
 
 import logging
+import pickle
 import time
 from functools import cache
 
@@ -12,11 +13,15 @@ from django.utils import timezone
 from django_q.brokers.orm import ORM
 from django_q.conf import Conf
 from django_q.models import OrmQ
+from django_q.signing import BadSignature, SignedPackage
 from django_q.tasks import async_task
 
 from mission_control.bells import LONGEST_WAIT_SECONDS, jobs_bell, ring_for_jobs
 
 AWAY_SECONDS = 0.5  # between two looks while the database does not answer
+
+# What workers call. A row of the queue or of the schedules names a function; any other would be a shell.
+JOBS = frozenset(f"mission_control.jobs.{name}" for name in ("execute_run", "mark_offline", "remind_reviews"))
 
 Jobs = list[tuple[int, str]]  # the row's key and the signed call
 
@@ -62,8 +67,28 @@ class DoorbellBroker(ORM):
         for job in queue.filter(key=self.list_key, lock__lt=timezone.now()).order_by("lock", "id")[: Conf.BULK]:
             # Another cluster may have been faster.
             if queue.filter(id=job.id, lock=job.lock).update(lock=self.timeout(job)):
+                if problem := refused(job.payload):
+                    logger.error("a job was removed from the queue unexecuted: %s", problem)
+                    queue.filter(id=job.id).delete()
+                    continue
                 return [(job.pk, job.payload)]
         return None
+
+
+def refused(payload: str) -> str | None:
+    """Return why a worker must not carry out the job, None when it is one of the product's own."""
+    try:
+        job = SignedPackage.loads(payload)
+        function = job["func"]
+    except (BadSignature, TypeError, KeyError):
+        return "it is not signed with this installation's secret key"
+    except (AttributeError, ImportError, pickle.UnpicklingError) as error:
+        return f"it cannot be read ({type(error).__name__})"
+    if not isinstance(function, str) or function not in JOBS:
+        return f"{function!r:.200} is not a job of this product"
+    if job.get("hook") or job.get("chain"):
+        return f"{function} came with a function to call afterwards"
+    return None
 
 
 @cache

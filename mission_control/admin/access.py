@@ -4,6 +4,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.contrib.auth.models import User
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
@@ -11,6 +12,7 @@ from django.template.response import TemplateResponse
 from mission_control.access import MOST_DAYS, NAME_CHARS, create_token
 from mission_control.admin.base import Deleted, Lean, Rows
 from mission_control.models import AccessToken
+from mission_control.rights import may_manage
 
 
 class TokenForm(forms.ModelForm):
@@ -24,6 +26,14 @@ class TokenForm(forms.ModelForm):
     class Meta:
         model = AccessToken
         fields = ["user", "name"]
+
+    by: User  # who makes it; set by the admin
+
+    def clean_user(self) -> User:
+        owner: User = self.cleaned_data["user"]
+        if not may_manage(self.by, owner):
+            raise forms.ValidationError("A token of this user would give you rights that you do not have.")
+        return owner
 
 
 @admin.register(AccessToken)
@@ -43,8 +53,19 @@ class AccessTokenAdmin(Lean):
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
         return [] if obj is None else ["user", "name", "created", "expiry"]
 
+    def get_form(self, request: HttpRequest, obj: Model | None = None, change: bool = False, **kwargs: Any) -> Any:
+        form = super().get_form(request, obj, change, **kwargs)
+        return type("TokenForm", (form,), {"by": request.user})
+
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Let nobody revoke the token of a user with more rights."""
+        if not super().has_delete_permission(request, obj):
+            return False
+        by = request.user
+        return obj is None or (isinstance(obj, AccessToken) and isinstance(by, User) and may_manage(by, obj.user))
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         given = form.cleaned_data
@@ -63,4 +84,5 @@ class AccessTokenAdmin(Lean):
 
     def get_deleted_objects(self, objs: Rows, request: HttpRequest) -> Deleted:
         names = [f"{token.name or 'a token'} of {token.user}" for token in objs]
-        return names, {str(self.opts.verbose_name_plural): len(names)}, set(), []
+        others = {f"token of {token.user}" for token in objs if not self.has_delete_permission(request, token)}
+        return names, {str(self.opts.verbose_name_plural): len(names)}, others, []

@@ -140,3 +140,60 @@ def test_what_an_administrator_changed_stays_at_the_next_migrate():
     call_command("migrate", verbosity=0)
     assert "agents.delete_agent" not in held("Operator")
     assert not Group.objects.filter(name="Viewer").exists()
+
+
+# ---------------------------------------------------------------- nobody gives more than they have
+def admin_of(user) -> Client:
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def change_form(user, **fields) -> dict:
+    joined = {"date_joined_0": "2026-01-01", "date_joined_1": "12:00:00", "last_login_0": "", "last_login_1": ""}
+    return {"username": user.username, "is_active": "on", **joined, **fields}
+
+
+def test_an_administrator_gives_the_groups_and_permissions_of_its_own_and_no_others(of):
+    administrator, colleague = of("Administrator").user, make.user(may=[])
+    client, path = admin_of(administrator), reverse("admin:auth_user_change", args=[colleague.pk])
+    own, beyond = Group.objects.get(name="Operator"), Group.objects.create(name="Beyond")
+    beyond.permissions.add(Permission.objects.get(codename="add_permission"))
+    page = client.post(path, change_form(colleague, groups=[own.pk], is_staff="on"))
+    assert page.status_code == 302
+    assert [*colleague.groups.all()] == [own]
+    for field, key in (("groups", beyond.pk), ("user_permissions", beyond.permissions.get().pk)):
+        page = client.post(path, change_form(colleague, **{field: [key]}))
+        assert field in page.context["adminform"].form.errors
+    client.post(path, change_form(colleague, groups=[own.pk], is_superuser="on"))
+    colleague.refresh_from_db()
+    assert (colleague.is_superuser, [*colleague.groups.all()]) == (False, [own])
+
+
+def test_an_administrator_changes_no_user_and_no_group_with_more_rights(of):
+    client = admin_of(of("Administrator").user)
+    other, beyond = make.user(may=["auth.add_permission"], is_active=False), Group.objects.create(name="Beyond")
+    beyond.permissions.add(Permission.objects.get(codename="add_permission"))
+    refused = [
+        client.post(reverse("admin:auth_user_change", args=[other.pk]), change_form(other)),
+        client.post(reverse("admin:auth_user_password_change", args=[other.pk]), {"password1": "x"}),
+        client.post(reverse("admin:auth_user_delete", args=[other.pk]), {"post": "yes"}),
+        client.post(reverse("admin:auth_group_change", args=[beyond.pk]), {"name": "Mine"}),
+        client.post(reverse("admin:auth_group_delete", args=[beyond.pk]), {"post": "yes"}),
+    ]
+    for name, key in (("user", other.pk), ("group", beyond.pk)):
+        chosen = {"action": "delete_selected", "_selected_action": key, "post": "yes"}
+        refused.append(client.post(reverse(f"admin:auth_{name}_changelist"), chosen))
+    assert [answer.status_code for answer in refused] == [403] * len(refused)
+    page = client.post(
+        reverse("admin:auth_group_add"), {"name": "New", "permissions": beyond.permissions.get().pk}
+    )
+    assert "permissions" in page.context["adminform"].form.errors
+
+
+def test_a_superuser_gives_everything():
+    client, colleague = admin_of(make.user()), make.user(may=[])
+    path = reverse("admin:auth_user_change", args=[colleague.pk])
+    client.post(path, change_form(colleague, is_superuser="on", is_staff="on"))
+    colleague.refresh_from_db()
+    assert (colleague.is_superuser, colleague.is_staff) == (True, True)

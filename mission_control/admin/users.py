@@ -1,0 +1,59 @@
+"""Users and groups in the admin: nobody gives, or takes over, more rights than they have."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.auth.admin import GroupAdmin, UserAdmin
+from django.contrib.auth.models import Group, Permission, User
+from django.db.models import ManyToManyField, Model
+from django.http import HttpRequest
+
+from mission_control import rights
+
+
+class WithinOwnRights(admin.ModelAdmin):
+    """Change and delete only what has no right that the person lacks; offer only rights of their own."""
+
+    def may_manage(self, by: User, obj: Any) -> bool:
+        raise NotImplementedError
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return super().has_change_permission(request, obj) and self._is_within(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return super().has_delete_permission(request, obj) and self._is_within(request, obj)
+
+    def _is_within(self, request: HttpRequest, obj: Model | None) -> bool:
+        return obj is None or (isinstance(request.user, User) and self.may_manage(request.user, obj))
+
+    def formfield_for_manytomany(
+        self, db_field: "ManyToManyField[Any, Any]", request: Any = None, **kwargs: Any
+    ) -> Any:
+        """Offer what the person may give. Nothing is lost at saving: what has more cannot be changed at all."""
+        by = request.user if request else None
+        if isinstance(by, User) and db_field.related_model is Permission:
+            kwargs["queryset"] = rights.grantable_permissions(by).select_related("content_type")
+        elif isinstance(by, User) and db_field.related_model is Group:
+            kwargs["queryset"] = rights.grantable_groups(by)
+        return super().formfield_for_manytomany(db_field, request, **kwargs)
+
+
+admin.site.unregister([User, Group])
+
+
+@admin.register(User)
+class Users(WithinOwnRights, UserAdmin):
+    """Users; only superusers make superusers, change them, or set their password."""
+
+    def may_manage(self, by: User, obj: User) -> bool:
+        return rights.may_manage(by, obj)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
+        own = list(super().get_readonly_fields(request, obj))
+        return own if request.user.is_superuser else [*own, "is_superuser"]
+
+
+@admin.register(Group)
+class Groups(WithinOwnRights, GroupAdmin):
+    def may_manage(self, by: User, obj: Group) -> bool:
+        return rights.may_manage_group(by, obj)
