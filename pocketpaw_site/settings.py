@@ -57,8 +57,13 @@ MAX_CONCURRENT_TASKS_GIVEN = bool(os.environ.get("MISSION_CONTROL_MAX_CONCURRENT
 RUN_TIMEOUT_SECONDS = env.int(
     "MISSION_CONTROL_RUN_TIMEOUT_SECONDS", 4 * 3600, validate=validate.Range(1, 7 * 86400)
 )
-# Until when a silent worker is believed. Longer than the longest wait for the database (20 s).
-LEASE_SECONDS = env.float("MISSION_CONTROL_LEASE_SECONDS", 24.0, validate=validate.Range(0.5, 3600))
+# How long a silent worker is believed to work; one that cannot renew its lease for so long cancels its own agent.
+# Longer than the longest wait for the database (20 s), and than an outage that runs should survive.
+LEASE_SECONDS = env.float("MISSION_CONTROL_LEASE_SECONDS", 60.0, validate=validate.Range(0.5, 3600))
+# How long a worker tries to store what its agent said, and how the run ended, while the database does not answer.
+DATABASE_PATIENCE_SECONDS = env.float(
+    "MISSION_CONTROL_DATABASE_PATIENCE_SECONDS", 300.0, validate=validate.Range(0, 86400)
+)
 # How long an agent that ever sent a heartbeat may be silent before it reads offline.
 HEARTBEAT_SECONDS = env.int("MISSION_CONTROL_HEARTBEAT_SECONDS", 300, validate=validate.Range(1, 7 * 86400))
 # How often changes may be requested of one task before it must be approved or changed by hand.

@@ -19,7 +19,14 @@ from typing import Any, ParamSpec, TypeVar
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
-from django.db import DatabaseError, IntegrityError, close_old_connections
+from django.db import (
+    DataError,
+    Error,
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+    close_old_connections,
+)
 from django.db.models import Q
 from django.utils import timezone
 
@@ -53,7 +60,6 @@ from mission_control.runs.workers import current_worker, is_closing
 FLUSH_SECONDS = 0.05
 PULSE_SECONDS = 0.25
 RENEW_SECONDS = 2.0
-STORE_PATIENCE_SECONDS = 60.0  # how long a batch is offered to a database that does not answer
 CANCEL_PATIENCE_SECONDS = 10.0  # an agent that ignores its cancellation so long is ended with its process
 
 logger = logging.getLogger(__name__)
@@ -69,6 +75,9 @@ class Outcome:
     status: str
     error: str = ""
     cause: EndCause | None = None
+
+
+DATABASE_LOST = Outcome(Status.ERROR, cause=EndCause.DATABASE_LOST)
 
 
 def execute(run_id: uuid.UUID, execution_of: "Callable[[Run], Execution] | None" = None) -> None:
@@ -102,7 +111,7 @@ async def _execute(run_id: uuid.UUID, execution_of: "Callable[[Run], Execution]"
         logger.warning("the claim is lost; leaving the run to whoever ended it")
         outcome = None
     except Exception as error:  # noqa: BLE001 - whatever it is, the run ends and says so
-        outcome = failure(error)
+        outcome = failure(error, of_agent=False)
     finally:
         if outcome is not None:
             await execution.end(outcome)
@@ -117,8 +126,12 @@ def _claim(run_id: uuid.UUID, token: uuid.UUID) -> Run | None:
     return claim(run_id, worker=current_worker(), token=token)
 
 
-def failure(error: BaseException) -> Outcome:
-    """Return the outcome of a failure: its own words where they are for people, else that it was unexpected."""
+def failure(error: BaseException, *, of_agent: bool = True) -> Outcome:
+    """Return the outcome of a failure: its own words where they are for people, else that it was unexpected.
+
+    Of a failure that is not the agent's, or that the system reported, only the kind is shown: the words may name
+    an internal address. The log has them.
+    """
     message = str(error) or "The agent failed without saying why"
     if isinstance(error, OverLimit):
         return Outcome(Status.ERROR, message, error.cause)
@@ -126,8 +139,13 @@ def failure(error: BaseException) -> Outcome:
         return Outcome(Status.ERROR, message, EndCause.OUTPUT_LIMIT)
     if isinstance(error, BackendError):
         return Outcome(Status.ERROR, message)
+    if isinstance(error, OperationalError | InterfaceError):
+        logger.error("the database was lost (%s)", type(error).__name__)
+        return DATABASE_LOST
     logger.error("unexpected failure: %s", redact("".join(traceback.format_exception(error))))
-    return Outcome(Status.ERROR, f"Unexpected failure: {type(error).__name__}: {error}")
+    kind = f"Unexpected failure: {type(error).__name__}"
+    is_shown = of_agent and not isinstance(error, Error | OSError)
+    return Outcome(Status.ERROR, f"{kind}: {error}" if is_shown else kind)
 
 
 class Execution:
@@ -144,6 +162,7 @@ class Execution:
         self.buffer = EventBuffer(max_output_chars=self.limits.output_chars)
         self.usage = Usage()
         self.stop_seen = asyncio.Event()
+        self.renewed_at = time.monotonic()  # the lease; just now, by the claim
         self.agent_still_works = False
         self.earlier_session = ""
         self.answer: str | None = None  # the agent's final answer, where its backend can tell it
@@ -156,14 +175,16 @@ class Execution:
         reader = asyncio.create_task(self.work(prompt))
         stop = asyncio.create_task(self.stop_seen.wait())
         limit = asyncio.create_task(self.watch.time_is_up())
+        lease = asyncio.create_task(self.lease_ends())
         try:
-            await asyncio.wait({reader, stop, limit, writer, pulse}, return_when=asyncio.FIRST_COMPLETED)
-            return self.outcome_of(reader, limit, writer, pulse)
+            await asyncio.wait({reader, stop, limit, lease, writer, pulse}, return_when=asyncio.FIRST_COMPLETED)
+            return self.outcome_of(reader, limit, lease, writer, pulse)
         finally:
             await self.cancel(reader)
             self.buffer.close()
             stop.cancel()
             limit.cancel()
+            lease.cancel()
             try:
                 await writer  # never cancelled in mid-write; what is buffered at a stop is stored
             finally:
@@ -186,6 +207,7 @@ class Execution:
         self,
         reader: asyncio.Task[None],
         limit: asyncio.Task[OverLimit],
+        lease: asyncio.Task[None],
         writer: asyncio.Task[None],
         pulse: asyncio.Task[None],
     ) -> Outcome:
@@ -194,6 +216,9 @@ class Execution:
                 raise broken
         if self.stop_seen.is_set():
             return Outcome(Status.STOPPED)
+        if not reader.done() and lease.done():
+            logger.error("the lease could not be renewed for %s s; cancelling the agent", settings.LEASE_SECONDS)
+            return DATABASE_LOST
         if not reader.done():
             return failure(limit.result())
         error = reader.exception()
@@ -262,21 +287,33 @@ class Execution:
 
     async def pulse(self) -> None:
         """Renew the lease, and see a stop within a quarter of a second. Raises ClaimLost."""
-        renewed, answers = time.monotonic(), True
+        answers = True
         while True:
             await asyncio.sleep(PULSE_SECONDS)
             try:
-                if time.monotonic() - renewed >= RENEW_SECONDS:
+                begun = time.monotonic()
+                if begun - self.renewed_at >= RENEW_SECONDS:
                     await in_db(self.renew)
-                    renewed = time.monotonic()
+                    self.renewed_at = begun
                 if await in_db(self.is_stopped):
                     self.stop_seen.set()
                 answers = True
-            except DatabaseError as error:
+            except Error as error:
                 if answers:
                     logger.warning("the database does not answer the pulse (%s)", type(error).__name__)
                 answers = False
                 await in_db(close_old_connections)
+
+    async def lease_ends(self) -> None:
+        """Return when the lease has ended without being renewed.
+
+        From then on a worker elsewhere may take up the task, so this agent must not go on. What it said is stored
+        if the database answers again before the run is ended elsewhere.
+        """
+        left: float = settings.LEASE_SECONDS
+        while left > 0:
+            await asyncio.sleep(left)
+            left = self.renewed_at + settings.LEASE_SECONDS - time.monotonic()
 
     def renew(self) -> None:
         Run.objects.filter(pk=self.run.pk, claim_token=self.claim, status=Status.RUNNING).update(
@@ -326,19 +363,25 @@ def _database_thread(_pid: int) -> ThreadPoolExecutor:
 
 
 async def persist(function: Callable[Given, Returned], *args: Given.args, **kwargs: Given.kwargs) -> Returned:
-    """Call a database verb, again and again for a minute while the database does not answer.
+    """Call a database function again and again while the database does not answer, as long as the setting says.
 
-    The verb must bear being called again after a commit whose answer was lost.
+    The function must bear being called again after a commit whose answer was lost.
     """
-    deadline = time.monotonic() + STORE_PATIENCE_SECONDS
+    deadline, is_away = time.monotonic() + settings.DATABASE_PATIENCE_SECONDS, False
     while True:
         try:
-            return await in_db(function, *args, **kwargs)
-        except IntegrityError:
+            answer = await in_db(function, *args, **kwargs)
+        except (IntegrityError, DataError):
             raise
-        except DatabaseError as error:
+        except Error as error:
             if time.monotonic() > deadline:
                 raise
-            logger.warning("the database does not take it (%s); trying again", type(error).__name__)
+            if not is_away:  # once an outage: it may last for minutes, and many runs wait
+                logger.warning("the database does not take it (%s); trying again", type(error).__name__)
+            is_away = True
             await in_db(close_old_connections)
             await asyncio.sleep(0.5)
+        else:
+            if is_away:
+                logger.warning("the database takes it now")
+            return answer

@@ -6,7 +6,7 @@ import uuid
 from datetime import timedelta
 
 from django.conf import settings
-from django.db import transaction
+from django.db import Error, transaction
 from django.db.models import F
 from django.utils import timezone
 
@@ -34,7 +34,11 @@ class Reaper:
 
     def look(self) -> None:
         """Make one pass: end lost runs, enqueue forgotten ones, give slots to waiting ones, sweep projects."""
-        held = list(Run.objects.light().holding())
+        try:
+            held = list(Run.objects.light().holding())
+        except Error:
+            self._seen = {}  # while nobody can renew a lease, none runs out
+            raise
         running = [run for run in held if run.status == Run.Status.RUNNING]
         self._seen = {run.pk: self._stamp(run) for run in running}
         for run in running:

@@ -249,8 +249,8 @@ async def test_what_the_database_refuses_is_not_offered_again():
     assert len(offers) == 1
 
 
-async def test_a_database_that_stays_away_is_not_waited_for_for_ever(monkeypatch):
-    monkeypatch.setattr(execution, "STORE_PATIENCE_SECONDS", 0.0)
+async def test_a_database_that_stays_away_is_not_waited_for_for_ever(settings):
+    settings.DATABASE_PATIENCE_SECONDS = 0.0
 
     def away_for_good():
         raise OperationalError

@@ -2,20 +2,24 @@
 
 import logging
 import threading
+import time
 import uuid
 from contextlib import contextmanager
 
 import pytest
-from django.db import connection, transaction
+from django.db import DatabaseError, InterfaceError, OperationalError, ProgrammingError, connection, transaction
 from django.db.models import Q
 from django_q.conf import Conf
 from django_q.models import OrmQ
 
 from mission_control.broker import DoorbellBroker
-from mission_control.models import Deliverable, Run
+from mission_control.models import Deliverable, Run, RunEvent
 from mission_control.runs.admission import admit
-from mission_control.runs.execution import execute
+from mission_control.runs.execution import execute, failure
 from mission_control.runs.lifecycle import claim, finish
+from mission_control.runs.preparation import workdir_of
+from mission_control.runs.reaper import Reaper
+from tests import backends, make
 from tests.servers import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -51,6 +55,82 @@ def test_a_run_that_cannot_be_begun_while_the_database_is_away_waits_for_it(agen
 
     run.refresh_from_db()
     assert (run.status, run.error) == ("completed", "")
+
+
+@pytest.fixture
+def silent(settings):
+    settings.MISSION_CONTROL_BACKENDS = backends.NAMES
+    return make.agent(backend="silent")
+
+
+def test_a_worker_that_cannot_renew_its_lease_cancels_its_own_agent_and_the_run_is_started_again(
+    silent, settings, caplog
+):
+    settings.LEASE_SECONDS = 1.0
+    task = make.task(project=make.project(status="executing"), assignees=[silent])
+    run = Run.objects.filter(task=task).first() or admit(task, silent)
+    worker = threading.Thread(target=work, args=[run])
+    worker.start()
+    wait_until(lambda: Run.objects.get(pk=run.pk).last_seq > 1, what="the first output")
+    with away(Run):
+        cancelled = workdir_of(run) / "cancelled"
+        wait_until(cancelled.exists, what="the agent to be cancelled while the database is away")
+        assert "the lease could not be renewed" in caplog.text
+    worker.join(30)
+
+    run.refresh_from_db()
+    assert (run.status, run.end_cause) == ("error", "database_lost")
+    assert (run.error, run.output) == ("The worker lost its database", "thinking about it")
+    assert run.reported_end_cause == "worker_lost"  # as the API's list has it
+    assert Run.objects.active().filter(task=task).exclude(pk=run.pk).exists()
+    cancelled.unlink()
+
+
+def test_an_outage_shorter_than_the_lease_harms_no_run_and_leaves_two_lines(silent, settings, caplog):
+    settings.LEASE_SECONDS = 30.0
+    run = admit(make.task(), make.agent(backend_options={"chunks": 30, "delay_seconds": 0.05}))
+    worker = threading.Thread(target=work, args=[run])
+    worker.start()
+    wait_until(lambda: Run.objects.get(pk=run.pk).last_seq > 1, what="the first output")
+    with away(RunEvent):
+        wait_until(lambda: "the database does not take it" in caplog.text, what="the writer to be patient")
+        since = time.monotonic()
+        wait_until(lambda: time.monotonic() - since > 1.2, what="more attempts")
+    worker.join(30)
+
+    run.refresh_from_db()
+    assert (run.status, run.output.count("] ")) == ("completed", 30)
+    assert caplog.text.count("the database does not take it") == caplog.text.count("takes it now") == 1
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OperationalError('connection to server at "10.0.0.7", port 5432 failed: Connection refused'),
+        InterfaceError("the connection to 10.0.0.7 is closed"),
+        ProgrammingError('relation "secret" does not exist, SELECT 1 AT 10.0.0.7'),
+        ConnectionRefusedError(111, "Connect call failed ('10.0.0.7', 6379)"),
+    ],
+)
+def test_no_error_names_an_internal_address_or_what_was_asked_of_the_database(error):
+    for of_agent in (True, False):
+        assert "10.0.0.7" not in failure(error, of_agent=of_agent).error
+    assert failure(RuntimeError("see 10.0.0.7"), of_agent=False).error == "Unexpected failure: RuntimeError"
+
+
+def test_a_reaper_that_could_not_look_itself_holds_no_silence_against_a_worker(agent, task, settings):
+    settings.LEASE_SECONDS = 0.5
+    run = claim(admit(task, agent).pk, worker="folder/group/elsewhere/1-1")
+    reaper, since = Reaper(), time.monotonic()
+    reaper.look()
+    with away(Run), pytest.raises(DatabaseError):
+        wait_until(lambda: time.monotonic() - since > 0.6, what="the lease's length")
+        reaper.look()
+    reaper.look()
+
+    run.refresh_from_db()
+    assert run.status == "running"
+    wait_until(lambda: reaper.look() or Run.objects.get(pk=run.pk).status == "error", what="silence that it saw")
 
 
 def test_a_claim_whose_answer_was_lost_is_found_by_its_token_and_by_no_other(agent, task):
