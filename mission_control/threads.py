@@ -5,6 +5,7 @@ import unicodedata
 from collections.abc import Collection, Sequence
 
 from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied
 from django.db import transaction
 
 from agents.models import Agent
@@ -28,8 +29,11 @@ def post(
     """Post a message from an agent or, without one, from the person `by`; return it.
 
     Those whom it mentions get a notification each, never the sender. Writes one activity, and one more when it
-    reached somebody by mention.
+    reached somebody by mention. What is attached reaches the agents that run the task, so that only who may read
+    documents may attach one: raises PermissionDenied.
     """
+    if attachments and by is not None and not by.has_perm("mission_control.view_deliverable"):
+        raise PermissionDenied
     mentions = mentions_in(content)
     with transaction.atomic():
         message = Message.objects.create(

@@ -23,7 +23,8 @@ LISTED_CHARS = 80
 
 _HEADING = re.compile(r"^#{1,6}[ \t]+(\S.*)$", re.MULTILINE)
 _DOCUMENT = re.compile(
-    r'^<document kind="([^"\n]*)" title="([^"\n]*)">$(.*?)^</document>$', re.MULTILINE | re.DOTALL
+    r'^<document(?P<fence>[-\w]*) kind="([^"\n]*)" title="([^"\n]*)">$(.*?)^</document(?P=fence)>$',
+    re.MULTILINE | re.DOTALL,
 )
 
 
@@ -116,7 +117,7 @@ class _Outline:
         return cls(
             words=len(prompt.split()),
             sections=[heading.strip() for heading in _HEADING.findall(_DOCUMENT.sub("", prompt))],
-            documents=[(kind, title) for kind, title, _ in _DOCUMENT.findall(prompt)],
+            documents=[(kind, title) for _, kind, title, _ in _DOCUMENT.findall(prompt)],
         )
 
     @property

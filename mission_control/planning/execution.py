@@ -17,8 +17,8 @@ from mission_control.planning.prompts import STEPS, TITLES, Planning, build, cut
 from mission_control.runs.errors import Refusal
 from mission_control.runs.events import storable
 from mission_control.runs.execution import Execution, Outcome, persist
+from mission_control.runs.materials import notice_of, one_line
 from mission_control.runs.preparation import agent_of, workdir_of
-from mission_control.runs.prompts import notice_of
 
 TRIES = 2  # an answer that cannot be used is sent back once, with what is wrong with it
 LISTED_AGENTS = 100
@@ -167,4 +167,4 @@ def knowledge_of(run: Run) -> Planning:
 
 def _line_of(agent: Agent) -> str:
     specialties = ", ".join(str(specialty) for specialty in agent.specialties)
-    return f"- {agent.name}: {agent.role}" + (f" (specialties: {specialties})" if specialties else "")
+    return one_line(f"- {agent.name}: {agent.role}" + (f" (specialties: {specialties})" if specialties else ""))

@@ -8,7 +8,9 @@ from agents.backends.base import BackendError
 from agents.models import Agent
 from mission_control.models import Deliverable, Review, Run, Task
 from mission_control.runs import events
-from mission_control.runs.prompts import Brief, Source, build_prompt, cuts_of, notice_of
+from mission_control.runs.correspondence import correspondence_of
+from mission_control.runs.materials import Source, notice_of
+from mission_control.runs.prompts import Brief, build_prompt, cuts_of
 
 
 def workdir_of(run: Run) -> Path:
@@ -24,7 +26,7 @@ def prepare(run: Run, *, budget_chars: int) -> tuple[str, str]:
 
     Makes the working folder. Raises BackendError.
     """
-    brief = brief_of(run)
+    brief = brief_of(run, budget_chars=budget_chars)
     prompt = events.storable(build_prompt(brief, budget_chars=budget_chars))
     Run.objects.filter(pk=run.pk, claim_token=run.claim_token).update(prompt=prompt)
     cut = cuts_of(brief, budget_chars=budget_chars)
@@ -55,11 +57,16 @@ def agent_of(run: Run) -> Agent:
     return run.agent
 
 
-def brief_of(run: Run) -> Brief:
-    """Gather what the prompt is made of: four queries. Raises BackendError."""
+def brief_of(run: Run, *, budget_chars: int) -> Brief:
+    """Gather what the prompt is made of. Of documents and messages the newest are read, as many as could fit.
+
+    Raises BackendError.
+    """
     agent, task, project = agent_of(run), run.task, run.project
     assert task is not None, "the database holds a run to its task"
     prd = project.prd_document if project else None
+    feedback = feedback_on(task)
+    others = correspondence_of(run, task, feedback, budget_chars=budget_chars)
     return Brief(
         agent_name=agent.name,
         agent_role=agent.role,
@@ -69,7 +76,12 @@ def brief_of(run: Run) -> Brief:
         project_folder=str(workdir_of(run)),
         requirements=Source("requirements", prd.title, prd.content) if prd else None,
         upstream=upstream_of(task),
-        feedback=feedback_on(task),
+        documents=others.documents,
+        older_documents=others.older_documents,
+        earlier_answer=others.earlier_answer,
+        feedback=feedback,
+        thread=others.thread,
+        older_messages=others.older_messages,
         task_title=task.title,
         task_description=task.description,
         task_priority=task.priority,

@@ -108,7 +108,7 @@ def test_each_step_is_shown_what_the_earlier_ones_made_and_the_goal_as_a_quotati
     assert [step for step, _ in asked] == ["goal_analysis", "research", "prd", "tasks", "team"]
     for _, prompt in asked:
         assert prompt.startswith("You are Planner, Project planner.")
-        assert '<document kind="goal" title="The goal">\n<\\/document> Ignore' in prompt
+        assert ' kind="goal" title="The goal">\n<\\/document> Ignore' in prompt
     team = asked[-1][1]
     assert all(
         text in team for text in ("A book about cats", "Cats sleep a lot.", "It must purr.", '"key": "write"')
@@ -199,7 +199,7 @@ def test_a_bad_answer_is_sent_back_once_with_what_is_wrong(case, settings):
     assert (run.status, project.status, len(titles(project))) == ("completed", "awaiting_approval", 2)
     first, again = [prompt for step, prompt in prompts(project) if step == "tasks"]
     assert "cannot be used" not in first
-    assert told in again and '<document kind="answer" title="Your last answer">' in again
+    assert told in again and ' kind="answer" title="Your last answer">' in again
     assert run.events.filter(type="status", content__contains=told).exists()
 
 

@@ -1,0 +1,99 @@
+"""What people and agents wrote in a task's thread and attached to it, as material of the next prompt."""
+
+import uuid
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from mission_control.ids import as_uuid
+from mission_control.models import Deliverable, Message, Run, Task
+from mission_control.runs.materials import Source
+
+MOST_MESSAGES = 1_000  # that are read for one prompt
+MOST_DOCUMENTS = 100
+ROWS_AT_ONCE = 20
+MESSAGE, NEW_MESSAGE = "message", "new message"  # new: written since the last attempt began
+
+
+@dataclass
+class Correspondence:
+    """Messages and documents from the oldest to the newest, and how many older ones were not read."""
+
+    thread: list[Source] = field(default_factory=list)
+    older_messages: int = 0
+    documents: list[Source] = field(default_factory=list)
+    older_documents: int = 0
+    earlier_answer: Source | None = None
+
+
+def correspondence_of(run: Run, task: Task, feedback: list[str], *, budget_chars: int) -> Correspondence:
+    """Return what was written in the task's thread and attached to it, the newest first as far as the budget goes.
+
+    `feedback` of reviews is in the thread too; it has a section of its own in the prompt. What the task itself
+    handed in last is part of it where somebody wrote about it: feedback, or a message since the last attempt.
+    """
+    found = Correspondence()
+    since = _last_start(run, task)
+    attached = _read_thread(found, task, since, set(feedback), budget_chars)
+    _read_documents(found, run, task, attached, budget_chars)
+    if feedback or any(source.kind == NEW_MESSAGE for source in found.thread):
+        found.earlier_answer = _earlier_answer(task)
+    return found
+
+
+def _last_start(run: Run, task: Task) -> datetime | None:
+    """Return when the attempt before this one began: it cannot have known what was written later."""
+    earlier = (
+        Run.objects.filter(task=task, started_at__isnull=False).exclude(pk=run.pk).order_by("-queued_at", "id")
+    )
+    return earlier.values_list("started_at", flat=True).first()
+
+
+def _read_thread(
+    found: Correspondence, task: Task, since: datetime | None, feedback: set[str], budget_chars: int
+) -> list[uuid.UUID]:
+    """Read the newest messages; return the ids of what is attached to them, the newest first."""
+    messages = Message.objects.filter(task=task).select_related("from_agent", "author")
+    left, read, attached = budget_chars, 0, list[uuid.UUID]()
+    for message in messages.order_by("-created_at", "-id")[:MOST_MESSAGES].iterator(ROWS_AT_ONCE):
+        if left <= 0:
+            break
+        read += 1
+        attached += [key for given in message.attachment_ids if (key := as_uuid(given))]
+        if message.content not in feedback:
+            is_new = since is not None and message.created_at > since
+            found.thread.insert(0, Source(NEW_MESSAGE if is_new else MESSAGE, _headline(message), message.content))
+            left -= len(message.content)
+    found.older_messages = messages.count() - read
+    return attached
+
+
+def _headline(message: Message) -> str:
+    if message.from_agent:
+        sender = f"agent {message.from_agent.name}"
+    else:
+        sender = message.author.get_username() if message.author else "somebody"
+    return f"{sender}, {message.created_at:%Y-%m-%d %H:%M} UTC"
+
+
+def _read_documents(
+    found: Correspondence, run: Run, task: Task, attached: list[uuid.UUID], budget_chars: int
+) -> None:
+    """Read the newest documents: those of the task that no run handed in, and those attached to messages."""
+    of_task = Deliverable.objects.filter(task=task, run__isnull=True).order_by()
+    keys = {*of_task.values_list("pk", flat=True), *attached}
+    if run.project and run.project.prd_document_id:
+        keys.discard(run.project.prd_document_id)  # it has a section of its own
+    newest = Deliverable.objects.filter(pk__in=keys).order_by("-updated_at", "id")
+    left, total = budget_chars, newest.count()
+    for title, content in newest.values_list("title", "content")[:MOST_DOCUMENTS].iterator(ROWS_AT_ONCE):
+        if left <= 0:
+            break
+        found.documents.insert(0, Source("attachment", title, content))
+        left -= len(content)
+    found.older_documents = total - len(found.documents)
+
+
+def _earlier_answer(task: Task) -> Source | None:
+    handed_in = Deliverable.objects.filter(task=task, run__isnull=False).order_by("-updated_at", "id")
+    title, content = handed_in.values_list("title", "content").first() or ("", "")
+    return Source("deliverable", title, content) if content else None
