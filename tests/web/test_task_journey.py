@@ -307,15 +307,6 @@ def test_a_page_goes_on_after_the_server_was_restarted_in_mid_run(chromium, prod
     context.close()
 
 
-def test_a_narrow_screen_never_scrolls_sideways(page, product):
-    task = product.new_task(title="W" * 200, description="https://example.org/" + "w" * 300, tags=["t" * 50])
-    product.ended(product.run(task, product.new_rehearser(2, bytes=2000)))
-    for width in (360, 390):
-        page.set_viewport_size({"width": width, "height": 800})
-        opened(page, task)
-        assert page.evaluate("document.documentElement.scrollWidth") == width
-
-
 def test_pages_about_runs_and_documents_take_news_of_other_things_without_complaint(page, product):
     agent, task = product.new_rehearser(1), product.new_task()
     runs = [product.ended(product.run(task, agent))["id"] for _ in range(2)]
