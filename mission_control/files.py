@@ -10,7 +10,7 @@ from typing import Any
 from django.conf import settings
 
 from agents import folders
-from mission_control.models import Project
+from mission_control.models import Project, Run
 from mission_control.runs.errors import Invalid, NotFound
 
 MOST_ENTRIES = 10_000  # of a folder; an agent may unpack half a million
@@ -81,6 +81,17 @@ def files_in(project: Project, path: str) -> list[dict[str, Any]]:
     finally:
         if descriptor is not None:
             os.close(descriptor)
+
+
+def hosts_of(project: Project) -> list[str]:
+    """Return the other machines on which the project's agents worked: its files are there, unless they are shared.
+
+    None where everything is on one machine, as with SQLite.
+    """
+    if settings.EMBEDDED_DATABASE:
+        return []
+    ran = Run.objects.filter(project=project).exclude(host__in=["", settings.HOST_NAME])
+    return list(ran.order_by("host").values_list("host", flat=True).distinct())
 
 
 def content_of(project: Project, path: str) -> bytes:

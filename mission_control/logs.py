@@ -44,6 +44,32 @@ class Outage(logging.Filter):
         return True
 
 
+class Seldom(logging.Filter):
+    """Let a message of a logger through once in a while; the next time it says how many were left out.
+
+    For what each request, or each attempt to connect, would say again during an outage. Messages are the same when
+    their texts without arguments are.
+    """
+
+    SECONDS = 30.0
+
+    def __init__(self, name: str = "") -> None:
+        super().__init__(name)
+        self._passed_at: dict[str, float] = {}
+        self._left_out: dict[str, int] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        now, text = time.monotonic(), str(record.msg)
+        if now - self._passed_at.get(text, -self.SECONDS) < self.SECONDS:
+            self._left_out[text] = self._left_out.get(text, 0) + 1
+            return False
+        self._passed_at[text] = now
+        if left_out := self._left_out.pop(text, 0):
+            record.msg = f"{record.getMessage()} ({left_out} more like this since the last)"
+            record.args = ()
+        return True
+
+
 class LogFile(ConcurrentRotatingFileHandler):
     """The log file. While it cannot be written, a line on standard error says so now and then.
 

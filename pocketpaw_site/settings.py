@@ -6,6 +6,7 @@ Two profiles, one code. Embedded: no `REDIS_URL`, SQLite, nothing to install. Se
 
 import hashlib
 import os
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -51,15 +52,19 @@ NUM_PROXIES = env.int("NUM_PROXIES", 1 if BEHIND_TLS else 0, validate=validate.R
 METRICS_ALLOWED_ADDRESSES = env.names("METRICS_ALLOWED_ADDRESSES", "", subcast=network)
 
 # ---------------------------------------------------------------- Mission Control's own
+# What people call this machine: runs and workers name it.
+HOST_NAME = (env.str("MISSION_CONTROL_HOST_NAME", "") or socket.gethostname())[:255]
+# Worker processes of this machine's `manage.py worker`; 0: one more than the limit of runs.
+WORKERS = env.int("MISSION_CONTROL_WORKERS", 0, validate=validate.Range(0, 1001))
 # The number of slots. Written into the database at start when the variable is set; the admin changes it live.
 MAX_CONCURRENT_TASKS = env.int("MISSION_CONTROL_MAX_CONCURRENT_TASKS", 5, validate=validate.Range(1, 1000))
 MAX_CONCURRENT_TASKS_GIVEN = bool(os.environ.get("MISSION_CONTROL_MAX_CONCURRENT_TASKS"))
 RUN_TIMEOUT_SECONDS = env.int(
     "MISSION_CONTROL_RUN_TIMEOUT_SECONDS", 4 * 3600, validate=validate.Range(1, 7 * 86400)
 )
-# How long a silent worker is believed to work; one that cannot renew its lease for so long cancels its own agent.
-# Longer than the longest wait for the database (20 s), and than an outage that runs should survive.
-LEASE_SECONDS = env.float("MISSION_CONTROL_LEASE_SECONDS", 60.0, validate=validate.Range(0.5, 3600))
+# How long a silent worker is believed to work; one that cannot renew its lease for so long, while other machines
+# work, cancels its own agent. Longer than the longest wait for the database (20 s).
+LEASE_SECONDS = env.float("MISSION_CONTROL_LEASE_SECONDS", 24.0, validate=validate.Range(0.5, 3600))
 # How long a worker tries to store what its agent said, and how the run ended, while the database does not answer.
 DATABASE_PATIENCE_SECONDS = env.float(
     "MISSION_CONTROL_DATABASE_PATIENCE_SECONDS", 300.0, validate=validate.Range(0, 86400)
@@ -196,6 +201,7 @@ CONTENT_SECURITY_POLICY = {
 # ---------------------------------------------------------------- database
 # The web process takes psycopg's pool, workers one lasting connection each (a pool does not survive a fork).
 DATABASE_WAIT_SECONDS = 20
+DATABASE_POOL_SIZE = env.int("DATABASE_POOL_SIZE", 20, validate=validate.Range(1, 1000))
 
 DATABASES = {"default": env.dj_db_url("DATABASE_URL", f"sqlite:///{DATA_DIR / 'mission_control.sqlite3'}")}
 _database = DATABASES["default"]
@@ -217,6 +223,7 @@ else:
     _database["CONN_HEALTH_CHECKS"] = True
     # A server or network that is gone without a word is noticed within about ten seconds, instead of 15 minutes.
     _database["OPTIONS"] = {
+        "application_name": f"mission_control {os.environ.get('MISSION_CONTROL_PROCESS', 'command')}",
         "connect_timeout": 5,
         "tcp_user_timeout": 10_000,
         "keepalives_idle": 5,
@@ -227,7 +234,7 @@ else:
     if IN_WEB_PROCESS:
         _database["OPTIONS"]["pool"] = {
             "min_size": 1,
-            "max_size": env.int("DATABASE_POOL_SIZE", 20),
+            "max_size": DATABASE_POOL_SIZE,
             "timeout": 15,
         }
 
@@ -335,6 +342,7 @@ LOGGING = {
         "run": {"()": "mission_control.logs.RunFilter"},
         "unexpected": {"()": "mission_control.logs.Unexpected"},
         "outage": {"()": "mission_control.logs.Outage"},
+        "seldom": {"()": "mission_control.logs.Seldom"},
     },
     "formatters": {"line": {"format": "%(asctime)s %(levelname)-7s %(process)d %(name)s%(run)s %(message)s"}},
     "handlers": {
@@ -352,6 +360,9 @@ LOGGING = {
     "loggers": {
         "django-q": {"level": "WARNING", "handlers": [], "propagate": True, "filters": ["outage"]},
         "daphne": {"level": "WARNING"},
+        # During an outage: one line of each kind in half a minute, not one a request or attempt.
+        "pocketpaw_site.http": {"filters": ["seldom"]},
+        "psycopg.pool": {"level": "WARNING", "filters": ["seldom"]},
         "django.request": {"filters": ["unexpected"]},
         "httpx": {"level": "WARNING"},
         "httpx2": {"level": "WARNING"},

@@ -5,6 +5,7 @@ Listing imports our own modules only, and none of these imports an agent's SDK.
 
 import logging
 import math
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
@@ -84,6 +85,11 @@ def check_options(name: str, options: Any) -> None:
         raise _options_error(errors[0])
 
 
+def missing_for(name: str, options: Any) -> str | None:
+    """Return what this machine lacks for an agent of that backend with these options; None when it could run."""
+    return _missing(name, lambda backend: backend.missing_for(options))
+
+
 def describe() -> list[dict[str, Any]]:
     """Return what clients are told of each backend."""
     return [_description(name) for name in names()]
@@ -109,14 +115,11 @@ def _told(error: Exception) -> str:
 
 
 def _description(name: str) -> dict[str, Any]:
+    reason = _missing(name, lambda backend: backend.missing())
     try:
         backend = get(name)
-        reason = backend.missing()
-    except BrokenBackend as error:
-        backend, reason = None, str(error)
-    except Exception as error:  # a third party's `missing`
-        logger.warning("backend %s cannot say what it misses", name, exc_info=error)
-        reason = shown_error(f"The backend `{name}` cannot say what it misses: {_told(error)}")
+    except BrokenBackend:
+        backend = None
     return {
         "name": name,
         "display_name": backend.display_name if backend else name,
@@ -125,6 +128,16 @@ def _description(name: str) -> dict[str, Any]:
         "capabilities": list(backend.capabilities) if backend else [],
         "options_schema": backend.options_schema if backend else {"type": "object"},
     }
+
+
+def _missing(name: str, ask: Callable[[type[Backend]], str | None]) -> str | None:
+    try:
+        return ask(get(name))
+    except (BrokenBackend, UnknownBackend) as error:
+        return str(error)
+    except Exception as error:  # a third party's `missing`
+        logger.warning("backend %s cannot say what it misses", name, exc_info=error)
+        return shown_error(f"The backend `{name}` cannot say what it misses: {_told(error)}")
 
 
 # ---------------------------------------------------------------- what is wrong with the options, in words

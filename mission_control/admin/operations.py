@@ -34,4 +34,4 @@ class CapacityAdmin(Lean):
 
 @admin.register(WorkerGroup)
 class WorkerGroupAdmin(ReadOnly):
-    list_display = ["host", "pid", "beat_at"]
+    list_display = ["host", "pid", "workers", "beat_at"]

@@ -40,6 +40,7 @@ class RunAdmin(Live, ReadOnly):
         "task_title",
         "kind",
         "agent_name",
+        "host",
         "state",
         "slot",
         "attempt",
@@ -49,9 +50,9 @@ class RunAdmin(Live, ReadOnly):
         "finished_at",
         "error",
     ]
-    list_filter = ["status", "kind"]
+    list_filter = ["status", "kind", "end_cause"]
     sortable_by = ["queued_at", "finished_at"]
-    search_fields = ["id", "task__id", "task_title", "agent_name"]
+    search_fields = ["id", "task__id", "task_title", "agent_name", "host"]
     # The strip above shows the first two as they now stand, the page below the beginning of the others.
     exclude = ["status", "last_seq", "prompt", "output"]
     readonly_fields = ["prompt_begins", "output_begins"]

@@ -16,6 +16,9 @@ class Capacity(models.Model):
         default=5, help_text="Runs that may be queued or running at once. Holds from the next admission on."
     )
 
+    # The environment's value that was written here last: only another one undoes what the admin has set.
+    applied_setting = models.PositiveSmallIntegerField(null=True, editable=False)
+
     class Meta:
         verbose_name_plural = "capacity"
         constraints = [

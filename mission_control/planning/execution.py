@@ -16,8 +16,9 @@ from mission_control.planning.answers import BadAnswer, GoalAnalysis, TaskPlan, 
 from mission_control.planning.prompts import STEPS, TITLES, Planning, build, cuts_of
 from mission_control.runs.errors import Refusal
 from mission_control.runs.events import storable
-from mission_control.runs.execution import Execution, Outcome, persist
+from mission_control.runs.execution import Execution, Outcome
 from mission_control.runs.materials import notice_of, one_line
+from mission_control.runs.persistence import persist
 from mission_control.runs.preparation import agent_of, workdir_of
 
 TRIES = 2  # an answer that cannot be used is sent back once, with what is wrong with it

@@ -11,18 +11,13 @@ import time
 import traceback
 import uuid
 from collections.abc import AsyncGenerator, Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from functools import cache
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
-from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.db import (
-    DataError,
     Error,
-    IntegrityError,
     InterfaceError,
     OperationalError,
     close_old_connections,
@@ -54,8 +49,9 @@ from mission_control.runs.buffer import EventBuffer, OutputTooLong
 from mission_control.runs.errors import ClaimLost
 from mission_control.runs.lifecycle import claim, finish
 from mission_control.runs.limits import Limits, OverLimit, Watch
+from mission_control.runs.persistence import in_db, persist
 from mission_control.runs.preparation import agent_of, earlier_session, note_session, prepare, workdir_of
-from mission_control.runs.workers import current_worker, is_closing
+from mission_control.runs.workers import current_worker, is_closing, other_hosts
 
 FLUSH_SECONDS = 0.05
 PULSE_SECONDS = 0.25
@@ -64,8 +60,6 @@ CANCEL_PATIENCE_SECONDS = 10.0  # an agent that ignores its cancellation so long
 
 logger = logging.getLogger(__name__)
 Status = Run.Status
-Given = ParamSpec("Given")
-Returned = TypeVar("Returned")
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +157,7 @@ class Execution:
         self.usage = Usage()
         self.stop_seen = asyncio.Event()
         self.renewed_at = time.monotonic()  # the lease; just now, by the claim
+        self.is_alone = True  # no worker of another machine lived when the lease was renewed last
         self.agent_still_works = False
         self.earlier_session = ""
         self.answer: str | None = None  # the agent's final answer, where its backend can tell it
@@ -227,6 +222,7 @@ class Execution:
     async def read(self, prompt: str) -> None:
         """Call the agent with the prompt and hear it out; again, where it fails for a reason that passes."""
         agent = agent_of(self.run)
+        await self.refuse_if_only_others_can(agent)
         registry.check_options(agent.backend, agent.backend_options)
         if "sessions" in registry.get(agent.backend).capabilities:
             self.earlier_session = await persist(earlier_session, self.run)
@@ -246,6 +242,17 @@ class Execution:
         finally:
             with suppress(RuntimeError):
                 await stream.aclose()
+
+    async def refuse_if_only_others_can(self, agent: Agent) -> None:
+        """Raise BackendError when this machine lacks what the agent needs while workers of other machines live.
+
+        Where there is one machine only, the backend's own words say it as well.
+        """
+        self.is_alone = not await persist(other_hosts)
+        if self.is_alone:
+            return
+        if reason := await asyncio.to_thread(registry.missing_for, agent.backend, agent.backend_options):
+            raise BackendError(f"The host {settings.HOST_NAME} cannot run this agent. {reason}")
 
     def call(self, agent: Agent, prompt: str) -> AsyncGenerator[BackendItem, None]:
         """Return what the agent says and does when it is called once. Raises BackendError."""
@@ -305,20 +312,23 @@ class Execution:
                 await in_db(close_old_connections)
 
     async def lease_ends(self) -> None:
-        """Return when the lease has ended without being renewed.
+        """Return when the lease has ended without being renewed while workers of other machines live.
 
-        From then on a worker elsewhere may take up the task, so this agent must not go on. What it said is stored
-        if the database answers again before the run is ended elsewhere.
+        From then on one of them may take up the task, so this agent must not go on. What it said is stored if the
+        database answers again before the run is ended elsewhere. Where this machine is alone nobody else can.
         """
         left: float = settings.LEASE_SECONDS
         while left > 0:
             await asyncio.sleep(left)
             left = self.renewed_at + settings.LEASE_SECONDS - time.monotonic()
+            if self.is_alone:
+                left = max(left, PULSE_SECONDS)
 
     def renew(self) -> None:
         Run.objects.filter(pk=self.run.pk, claim_token=self.claim, status=Status.RUNNING).update(
             lease_renewed_at=timezone.now()
         )
+        self.is_alone = not other_hosts()
 
     def is_stopped(self) -> bool:
         mine = Run.objects.filter(pk=self.run.pk, claim_token=self.claim, status=Status.RUNNING)
@@ -349,39 +359,3 @@ class Execution:
         ):
             return
         finish(self.run.pk, Status.STOPPED, guard=mine, usage=usage)
-
-
-async def in_db(function: Callable[Given, Returned], *args: Given.args, **kwargs: Given.kwargs) -> Returned:
-    """Call synchronous database code in the process's one database thread, which keeps its connection."""
-    call = sync_to_async(function, thread_sensitive=False, executor=_database_thread(os.getpid()))
-    return await call(*args, **kwargs)
-
-
-@cache
-def _database_thread(_pid: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(max_workers=1, thread_name_prefix="database")  # one a process: none survives a fork
-
-
-async def persist(function: Callable[Given, Returned], *args: Given.args, **kwargs: Given.kwargs) -> Returned:
-    """Call a database function again and again while the database does not answer, as long as the setting says.
-
-    The function must bear being called again after a commit whose answer was lost.
-    """
-    deadline, is_away = time.monotonic() + settings.DATABASE_PATIENCE_SECONDS, False
-    while True:
-        try:
-            answer = await in_db(function, *args, **kwargs)
-        except (IntegrityError, DataError):
-            raise
-        except Error as error:
-            if time.monotonic() > deadline:
-                raise
-            if not is_away:  # once an outage: it may last for minutes, and many runs wait
-                logger.warning("the database does not take it (%s); trying again", type(error).__name__)
-            is_away = True
-            await in_db(close_old_connections)
-            await asyncio.sleep(0.5)
-        else:
-            if is_away:
-                logger.warning("the database takes it now")
-            return answer

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 from django.db.models import Q
 from django.db.models.functions import Coalesce
@@ -73,7 +74,12 @@ def claim(run_id: uuid.UUID, *, worker: str, token: uuid.UUID | None = None) -> 
     """
     now, token = timezone.now(), token or uuid.uuid4()
     Run.objects.filter(pk=run_id, status=Status.QUEUED).update(
-        status=Status.RUNNING, started_at=now, claim_token=token, worker=worker, lease_renewed_at=now
+        status=Status.RUNNING,
+        started_at=now,
+        claim_token=token,
+        worker=worker,
+        host=settings.HOST_NAME,
+        lease_renewed_at=now,
     )
     claimed = Run.objects.filter(pk=run_id, status=Status.RUNNING, claim_token=token)
     return claimed.select_related("task", "agent", "project").first()

@@ -16,6 +16,7 @@ from functools import cache
 from pathlib import Path
 
 from django.conf import settings
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from mission_control.models import WorkerGroup
@@ -112,11 +113,12 @@ def _alive_without_proc(pid: int) -> str:
     return "alive"
 
 
-def beat() -> None:
-    """Say that this group of workers is alive. To be called every five seconds or so."""
+def beat(workers: int = 0) -> None:
+    """Say that this group of so many workers is alive. To be called every five seconds or so."""
     now = timezone.now()
     values = {
-        "host": socket.gethostname()[:255],
+        "host": settings.HOST_NAME,
+        "workers": workers,
         "pid": os.getpid(),
         "beat_at": now,
         "key_fingerprint": key_fingerprint(),
@@ -132,8 +134,18 @@ def key_fingerprint() -> str:
 
 def with_another_key() -> WorkerGroup | None:
     """Return a living group of workers whose secret key is not ours, if there is one."""
-    living = WorkerGroup.objects.filter(beat_at__gte=timezone.now() - BEAT_BELIEVED)
-    return living.exclude(key_fingerprint=key_fingerprint()).first()
+    return living().exclude(key_fingerprint=key_fingerprint()).first()
+
+
+def living() -> QuerySet[WorkerGroup]:
+    """Return the groups of workers that gave a sign of life lately."""
+    return WorkerGroup.objects.filter(beat_at__gte=timezone.now() - BEAT_BELIEVED)
+
+
+def other_hosts() -> list[str]:
+    """Return the names of the other machines on which workers are alive."""
+    others = living().exclude(host=settings.HOST_NAME).order_by("host")
+    return list(others.values_list("host", flat=True).distinct())
 
 
 def leave() -> None:
@@ -143,4 +155,4 @@ def leave() -> None:
 
 def alive() -> int:
     """Count the groups of workers that gave a sign of life lately."""
-    return WorkerGroup.objects.filter(beat_at__gte=timezone.now() - BEAT_BELIEVED).count()
+    return living().count()

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 from uuid import UUID
 
+from django.conf import settings
 from django.contrib.auth.models import AnonymousUser, User
 from django.db.models import Prefetch, Q, QuerySet
 from django.urls import reverse
@@ -91,6 +92,11 @@ class TaskPage:
         if not self.may("view_run"):
             return []
         return [RunRow(run) for run in self._runs[: _shown(self.asked_runs, SHOWN_RUNS)]]
+
+    @property
+    def names_hosts(self) -> bool:
+        """Tell whether runs may have been on different machines."""
+        return not settings.EMBEDDED_DATABASE
 
     @property
     def _runs(self) -> QuerySet[Run]:

@@ -43,6 +43,21 @@ def prepare() -> Prepared:
         connections.close_all()
 
 
+def apply_limit(given: int) -> None:
+    """Write the environment's limit of runs into the database, unless it was written before.
+
+    So a new value in the environment holds from the next start on, and a change in the admin survives starts.
+    """
+    row = Capacity.current()
+    if row.applied_setting != given:
+        Capacity.objects.filter(pk=row.pk).update(limit=given, applied_setting=given)
+    elif row.limit != given:
+        say(
+            f"The limit of runs is {row.limit}, as set in the admin; "
+            f"MISSION_CONTROL_MAX_CONCURRENT_TASKS={given} was applied at an earlier start."
+        )
+
+
 def _prepare() -> Prepared:
     with database.alone():
         say("Preparing the database.")
@@ -50,8 +65,7 @@ def _prepare() -> Prepared:
             check_schema()
         call_command("migrate", verbosity=0, interactive=False, skip_checks=False)
         if settings.MAX_CONCURRENT_TASKS_GIVEN:
-            limit = {"limit": settings.MAX_CONCURRENT_TASKS}
-            Capacity.objects.update_or_create(pk=Capacity.THE_ROW, defaults=limit)
+            apply_limit(settings.MAX_CONCURRENT_TASKS)
         with transaction.atomic():
             login = prepare_login()
             if login.first_password and settings.SAMPLE_PROJECT:

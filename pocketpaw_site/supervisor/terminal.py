@@ -1,6 +1,7 @@
-"""What the person at the terminal reads."""
+"""What the person at the terminal reads, and gives."""
 
 import sys
+from argparse import ArgumentTypeError
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -24,6 +25,13 @@ def say_isolation(wish: str) -> None:
     """Print what an operator should know of how agents' programs are isolated on this machine."""
     for warning in isolation.warnings(wish):
         say(f"Warning: {warning}.")
+
+
+def worker_count(text: str) -> int:
+    """Return a number of workers. Raises ArgumentTypeError."""
+    if not text.isdecimal() or not 1 <= int(text) <= 1001:
+        raise ArgumentTypeError("a number from 1 to 1001")
+    return int(text)
 
 
 def say_runs(heading: str, runs: "Iterable[Run]") -> None:

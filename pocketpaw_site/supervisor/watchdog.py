@@ -23,6 +23,7 @@ from mission_control.runs.lifecycle import abandon, interrupt
 from mission_control.runs.reaper import enqueue_forgotten
 from mission_control.versions import check_schema
 from pocketpaw_site.environment import SetupError
+from pocketpaw_site.supervisor.connections import warn_of_few_connections
 from pocketpaw_site.supervisor.database import Outage
 from pocketpaw_site.supervisor.forks import ClusterFork, Kept, ReaperFork
 from pocketpaw_site.supervisor.readiness import Teller
@@ -104,6 +105,7 @@ class Watchdog:
                 check_schema()
                 refuse_another_key()
                 self.wanted_workers = self.fixed_workers or Capacity.current().limit + 1
+                warn_of_few_connections(self.wanted_workers)
                 return True
             self.signals.wait(LOOK_SECONDS)
         return False
@@ -128,7 +130,7 @@ class Watchdog:
     def look(self, cluster: ClusterFork) -> None:
         """Look at the database once: show that we live, follow the limit, find a dead cluster."""
         if time.monotonic() >= self.beat_at:
-            workers.beat()
+            workers.beat(cluster.workers)
             self.teller.tell()
             self.beat_at = time.monotonic() + BEAT_SECONDS
         if self.jobs_may_be_lost and time.monotonic() >= self.replaced_at + LOOK_SECONDS:

@@ -6,6 +6,7 @@ import uuid
 import pytest
 
 from mission_control import files
+from mission_control.runs.lifecycle import claim
 from tests import make
 from tests.api.answers import assert_names
 from tests.api.conftest import Api
@@ -33,6 +34,20 @@ def listed(api, project, path=""):
 
 def content(api, project, path):
     return api.call("GET", f"projects/{project.pk}/files/content", query_params={"path": path})
+
+
+def test_an_empty_list_names_the_hosts_on_which_the_agents_worked(api, settings):
+    """The folder of a project is on the machine whose worker ran its agents, unless the machines share it."""
+    settings.HOST_NAME, settings.EMBEDDED_DATABASE = "alpha", False
+    project = make.project()
+    claim(make.run(make.task(project=project)).pk, worker="test")
+    assert listed(api, project).json() == {"files": [], "count": 0, "next": None, "previous": None}
+
+    settings.HOST_NAME = "beta"
+    assert listed(api, project).json()["other_hosts"] == ["alpha"]
+    project.folder.mkdir(parents=True)
+    (project.folder / "here.txt").write_text("here")
+    assert "other_hosts" not in listed(api, project).json()
 
 
 def test_a_folder_is_listed_folders_first(api, project):

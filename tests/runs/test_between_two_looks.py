@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from mission_control import documents
 from mission_control.models import Run, Task
-from mission_control.runs import admission, execution, workers
+from mission_control.runs import admission, persistence, workers
 from mission_control.runs.admission import admit
 from mission_control.runs.errors import AlreadyRunning, LimitReached
 from mission_control.runs.execution import execute
@@ -245,7 +245,7 @@ async def test_what_the_database_refuses_is_not_offered_again():
         raise IntegrityError
 
     with pytest.raises(IntegrityError):
-        await execution.persist(refused)
+        await persistence.persist(refused)
     assert len(offers) == 1
 
 
@@ -256,4 +256,4 @@ async def test_a_database_that_stays_away_is_not_waited_for_for_ever(settings):
         raise OperationalError
 
     with pytest.raises(OperationalError):
-        await execution.persist(away_for_good)
+        await persistence.persist(away_for_good)

@@ -5,7 +5,7 @@ import logging
 import pytest
 from django.db.utils import OperationalError
 
-from mission_control.logs import LogFile
+from mission_control.logs import LogFile, Seldom
 
 
 class FullDisk(LogFile):
@@ -37,6 +37,26 @@ def test_a_full_disk_costs_one_line_and_no_traceback_for_each_line_lost(full_dis
 
 def test_the_log_is_written_by_that_handler():
     assert [type(handler) for handler in logging.getLogger().handlers].count(LogFile) == 1
+
+
+def test_what_each_request_would_say_again_during_an_outage_is_said_once_and_counted(caplog):
+    log = logging.getLogger("tests.seldom")
+    seldom = Seldom()
+    log.addFilter(seldom)
+    for number in range(500):
+        log.warning("no connection for request %s", number)
+    log.warning("something else")
+    assert [record.getMessage() for record in caplog.records] == ["no connection for request 0", "something else"]
+
+    seldom.SECONDS = 0.0  # as if the time had passed
+    log.warning("no connection for request %s", 500)
+    assert caplog.records[-1].getMessage() == ("no connection for request 500 (499 more like this since the last)")
+    log.removeFilter(seldom)
+
+
+@pytest.mark.parametrize("name", ["pocketpaw_site.http", "psycopg.pool"])
+def test_the_web_process_uses_it_for_what_an_outage_repeats(name):
+    assert [type(one) for one in logging.getLogger(name).filters] == [Seldom]
 
 
 def test_an_outage_of_the_database_is_one_line_where_the_queue_meets_it(caplog):

@@ -348,6 +348,18 @@ def test_actions_refuse_get_and_a_post_without_the_forgery_token(browser):
 
 
 # ---------------------------------------------------------------- files
+def test_an_empty_folder_says_on_which_hosts_the_agents_worked(browser, settings):
+    settings.HOST_NAME, settings.EMBEDDED_DATABASE = "alpha", False
+    project = make.project()
+    task = make.task(project=project)
+    claim(make.run(task).pk, worker="test")
+    assert "on alpha" in text_of(page_of(browser, f"/tasks/{task.pk}"))
+
+    settings.HOST_NAME = "beta"
+    said = text_of(page_of(browser, f"/projects/{project.pk}/files"))
+    assert "This server has none of the project's files. Its agents worked on alpha" in said
+
+
 def test_files_are_listed_shown_as_text_and_downloaded(browser):
     project = make.project()
     folder = project.folder / "notes"

@@ -31,6 +31,7 @@ class RunReader(serializers.ModelSerializer):
         read_only=True,
         help_text="Why it ended; null while it is active.",
     )
+    host = serializers.SerializerMethodField(help_text="The machine that ran it; null before it starts.")
     error = serializers.SerializerMethodField()
     requested_by = serializers.SerializerMethodField()
     usage = serializers.SerializerMethodField()
@@ -46,6 +47,7 @@ class RunReader(serializers.ModelSerializer):
             "task_title",
             "agent_id",
             "agent_name",
+            "host",
             "status",
             "end_cause",
             "error",
@@ -60,6 +62,9 @@ class RunReader(serializers.ModelSerializer):
             "document_id",
         ]
         read_only_fields = fields
+
+    def get_host(self, run: Run) -> str | None:
+        return run.host or None
 
     def get_error(self, run: Run) -> str | None:
         return run.error or None

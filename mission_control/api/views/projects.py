@@ -75,7 +75,12 @@ class ProjectViews(ObjectViews):
 
     @extend_schema(parameters=[PATH])
     def files(self, request: Request, pk: str) -> Response:
-        return self.listed(files.files_in(self.find(pk), request.query_params.get("path", "")))
+        project, path = self.find(pk), request.query_params.get("path", "")
+        found = files.files_in(project, path)
+        answer = self.listed(found)
+        if not found and (hosts := files.hosts_of(project)):
+            answer.data["other_hosts"] = hosts  # where its agents worked, and so its files may be
+        return answer
 
 
 class FileContentView(APIView):

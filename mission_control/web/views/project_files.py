@@ -46,6 +46,7 @@ def folder_of(found: Project, path: str) -> dict[str, Any]:
     number = count_files(found.folder) if not path else None
     return {
         "files": inside,
+        "other_hosts": [plain(host) for host in files.hosts_of(found)] if not inside and not path else [],
         "file_count": number,
         "too_many_files": number == MOST_FILES,
         "crumbs": _crumbs(path),

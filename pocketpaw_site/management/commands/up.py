@@ -1,5 +1,6 @@
 """`manage.py up`: serve everything, until a signal says stop."""
 
+import os
 from argparse import ArgumentParser
 from typing import Any
 
@@ -11,7 +12,7 @@ from pocketpaw_site.supervisor.address import Address
 from pocketpaw_site.supervisor.handover import Handover, hand_over
 from pocketpaw_site.supervisor.preparation import prepare
 from pocketpaw_site.supervisor.signals import Signals
-from pocketpaw_site.supervisor.terminal import say
+from pocketpaw_site.supervisor.terminal import say, worker_count
 
 
 class Command(BaseCommand):
@@ -21,9 +22,12 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--host", default=settings.HOST, help="address to listen on (HOST)")
         parser.add_argument("--port", default=settings.PORT, type=int, help="port to listen on (PORT)")
+        parser.add_argument("--workers", type=worker_count, help="workers at once (MISSION_CONTROL_WORKERS)")
 
-    def handle(self, *, host: str, port: int, **options: Any) -> None:
+    def handle(self, *, host: str, port: int, workers: int | None, **options: Any) -> None:
         signals = Signals()
+        if workers is not None:
+            os.environ["MISSION_CONTROL_WORKERS"] = str(workers)  # for the worker that is started later
         say(f"Mission Control, data in {settings.DATA_DIR}")
         folder.check(settings.DATA_DIR)
         lock = folder.FolderLock(settings.DATA_DIR)

@@ -1,7 +1,7 @@
 """`manage.py worker`: run tasks, beside others or on a machine of its own."""
 
 import os
-from argparse import ArgumentParser, ArgumentTypeError
+from argparse import ArgumentParser
 from typing import Any
 
 from django.conf import settings
@@ -11,15 +11,8 @@ from mission_control.runs.group import GROUP_VARIABLE
 from pocketpaw_site.supervisor.database import wait_briefly
 from pocketpaw_site.supervisor.parentage import bind_forks, follow_parent
 from pocketpaw_site.supervisor.signals import Signals
-from pocketpaw_site.supervisor.terminal import say, say_isolation
+from pocketpaw_site.supervisor.terminal import say, say_isolation, worker_count
 from pocketpaw_site.supervisor.watchdog import Watchdog
-
-
-def positive(text: str) -> int:
-    """Return a number of workers. Raises ArgumentTypeError."""
-    if not text.isdecimal() or not 1 <= int(text) <= 1001:
-        raise ArgumentTypeError("a number from 1 to 1001")
-    return int(text)
 
 
 class Command(BaseCommand):
@@ -28,9 +21,9 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
             "--workers",
-            type=positive,
-            default=None,
-            help="workers at once (default: one more than the limit of runs)",
+            type=worker_count,
+            default=settings.WORKERS or None,
+            help="workers at once (MISSION_CONTROL_WORKERS; default: one more than the limit of runs)",
         )
 
     def handle(self, *, workers: int | None, **options: Any) -> None:

@@ -1,0 +1,54 @@
+"""Database code called from a run's event loop, patiently where it must not be lost."""
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import ParamSpec, TypeVar
+
+from asgiref.sync import sync_to_async
+from django.conf import settings
+from django.db import DataError, Error, IntegrityError, close_old_connections
+
+logger = logging.getLogger(__name__)
+Given = ParamSpec("Given")
+Returned = TypeVar("Returned")
+
+
+async def in_db(function: Callable[Given, Returned], *args: Given.args, **kwargs: Given.kwargs) -> Returned:
+    """Call synchronous database code in the process's one database thread, which keeps its connection."""
+    call = sync_to_async(function, thread_sensitive=False, executor=_database_thread(os.getpid()))
+    return await call(*args, **kwargs)
+
+
+@cache
+def _database_thread(_pid: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(max_workers=1, thread_name_prefix="database")  # one a process: none survives a fork
+
+
+async def persist(function: Callable[Given, Returned], *args: Given.args, **kwargs: Given.kwargs) -> Returned:
+    """Call a database function again and again while the database does not answer, as long as the setting says.
+
+    The function must bear being called again after a commit whose answer was lost.
+    """
+    deadline, is_away = time.monotonic() + settings.DATABASE_PATIENCE_SECONDS, False
+    while True:
+        try:
+            answer = await in_db(function, *args, **kwargs)
+        except (IntegrityError, DataError):
+            raise
+        except Error as error:
+            if time.monotonic() > deadline:
+                raise
+            if not is_away:  # once an outage: it may last for minutes, and many runs wait
+                logger.warning("the database does not take it (%s); trying again", type(error).__name__)
+            is_away = True
+            await in_db(close_old_connections)
+            await asyncio.sleep(0.5)
+        else:
+            if is_away:
+                logger.warning("the database takes it now")
+            return answer
