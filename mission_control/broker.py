@@ -6,6 +6,7 @@ The row is written in the transaction that needs the job, so that there is no ga
 import logging
 import pickle
 import time
+from datetime import timedelta
 from functools import cache
 
 from django.db import DatabaseError, close_old_connections, transaction
@@ -35,6 +36,12 @@ class DoorbellBroker(ORM):
     """
 
     is_away = False  # the database, at the last look
+    delay_seconds = 0.0  # from the writing of a job until it may be taken
+
+    def enqueue(self, task: str) -> int:
+        due = timezone.now() + timedelta(seconds=self.delay_seconds)
+        row = OrmQ.objects.using(Conf.ORM).create(key=self.list_key, payload=task, lock=due)
+        return int(row.pk)
 
     def dequeue(self) -> Jobs | None:
         bell = jobs_bell()
@@ -92,11 +99,16 @@ def refused(payload: str) -> str | None:
 
 
 @cache
-def _broker() -> DoorbellBroker:
-    return DoorbellBroker(list_key=Conf.CLUSTER_NAME)
+def _broker(delay_seconds: float) -> DoorbellBroker:
+    broker = DoorbellBroker(list_key=Conf.CLUSTER_NAME)
+    broker.delay_seconds = delay_seconds
+    return broker
 
 
-def enqueue(function: str, *args: str) -> None:
-    """Write a job for the dotted `function` in the caller's transaction; ring the bell on commit."""
-    async_task(function, *args, broker=_broker())
+def enqueue(function: str, *args: str, delay_seconds: float = 0.0) -> None:
+    """Write a job for the dotted `function` in the caller's transaction; ring the bell on commit.
+
+    Nobody takes it before `delay_seconds` have passed.
+    """
+    async_task(function, *args, broker=_broker(delay_seconds))
     transaction.on_commit(ring_for_jobs)

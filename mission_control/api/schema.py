@@ -93,6 +93,11 @@ def list_of(envelope: str, reader: type[serializers.BaseSerializer]) -> type[ser
         "next": serializers.URLField(allow_null=True),
         "previous": serializers.URLField(allow_null=True),
     }
+    if envelope == "files":
+        told = "Of an empty list: the other machines on which the project's agents worked."
+        fields["other_hosts"] = serializers.ListField(
+            child=serializers.CharField(), required=False, help_text=told
+        )
     return type(f"{_camel(envelope)}Answer", (serializers.Serializer,), fields)
 
 

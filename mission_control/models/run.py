@@ -130,6 +130,7 @@ class Run(models.Model):
     claim_token = models.UUIDField(null=True, blank=True, editable=False)
     worker = models.CharField(max_length=200, blank=True)
     host = models.CharField(max_length=255, blank=True, help_text="The machine that ran it; empty before a claim.")
+    declined_hosts = models.JSONField(default=list, editable=False)  # machines that lack what its agent needs
     lease_renewed_at = models.DateTimeField(null=True, blank=True)
 
     # The stop: when it was requested, and why. They become the end cause, and the error text where there is one.

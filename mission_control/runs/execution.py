@@ -47,6 +47,7 @@ from mission_control.runs import events
 from mission_control.runs.attempts import Patience, attempts
 from mission_control.runs.buffer import EventBuffer, OutputTooLong
 from mission_control.runs.errors import ClaimLost
+from mission_control.runs.hosts import lack_of, leave_to_others
 from mission_control.runs.lifecycle import claim, finish
 from mission_control.runs.limits import Limits, OverLimit, Watch
 from mission_control.runs.persistence import in_db, persist
@@ -93,6 +94,9 @@ async def _execute(run_id: uuid.UUID, execution_of: "Callable[[Run], Execution]"
     if is_closing():
         logger.info("not claimed: this worker is shutting down; the run stays queued")
         return
+    if await persist(_leave_to_others, run_id):
+        logger.info("not claimed: the host %s cannot run its agent, another may", settings.HOST_NAME)
+        return
     run = await persist(_claim, run_id, uuid.uuid4())
     if run is None:
         logger.info("not claimed: it is not queued any more")
@@ -115,8 +119,13 @@ async def _execute(run_id: uuid.UUID, execution_of: "Callable[[Run], Execution]"
         os._exit(1)
 
 
-def _claim(run_id: uuid.UUID, token: uuid.UUID) -> Run | None:
+def _leave_to_others(run_id: uuid.UUID) -> bool:
     close_old_connections()  # of this thread: it may have been idle for long
+    run = Run.objects.light().select_related("agent").filter(pk=run_id, status=Status.QUEUED).first()
+    return run is not None and leave_to_others(run)
+
+
+def _claim(run_id: uuid.UUID, token: uuid.UUID) -> Run | None:
     return claim(run_id, worker=current_worker(), token=token)
 
 
@@ -222,7 +231,7 @@ class Execution:
     async def read(self, prompt: str) -> None:
         """Call the agent with the prompt and hear it out; again, where it fails for a reason that passes."""
         agent = agent_of(self.run)
-        await self.refuse_if_only_others_can(agent)
+        await self.refuse_if_only_others_can()
         registry.check_options(agent.backend, agent.backend_options)
         if "sessions" in registry.get(agent.backend).capabilities:
             self.earlier_session = await persist(earlier_session, self.run)
@@ -243,7 +252,7 @@ class Execution:
             with suppress(RuntimeError):
                 await stream.aclose()
 
-    async def refuse_if_only_others_can(self, agent: Agent) -> None:
+    async def refuse_if_only_others_can(self) -> None:
         """Raise BackendError when this machine lacks what the agent needs while workers of other machines live.
 
         Where there is one machine only, the backend's own words say it as well.
@@ -251,7 +260,7 @@ class Execution:
         self.is_alone = not await persist(other_hosts)
         if self.is_alone:
             return
-        if reason := await asyncio.to_thread(registry.missing_for, agent.backend, agent.backend_options):
+        if reason := await asyncio.to_thread(lack_of, self.run):
             raise BackendError(f"The host {settings.HOST_NAME} cannot run this agent. {reason}")
 
     def call(self, agent: Agent, prompt: str) -> AsyncGenerator[BackendItem, None]:

@@ -62,9 +62,9 @@ TOLD = {
 }
 
 
-def enqueue_run(run: Run) -> None:
+def enqueue_run(run: Run, *, delay_seconds: float = 0.0) -> None:
     """Write the run's job in the caller's transaction."""
-    enqueue(EXECUTE, str(run.pk))
+    enqueue(EXECUTE, str(run.pk), delay_seconds=delay_seconds)
 
 
 def claim(run_id: uuid.UUID, *, worker: str, token: uuid.UUID | None = None) -> Run | None:

@@ -149,8 +149,9 @@ class Watchdog:
     def is_dead(self, cluster: ClusterFork) -> bool:
         """Tell whether a run stays queued while workers are free, judged by what was seen on the own clock."""
         now = time.monotonic()
-        queued = Run.objects.filter(status=Status.QUEUED).values_list("pk", flat=True)
-        self.queued_since = {pk: self.queued_since.get(pk, now) for pk in queued}
+        queued = Run.objects.filter(status=Status.QUEUED).values_list("pk", "declined_hosts")
+        ours = [pk for pk, declined in queued if settings.HOST_NAME not in declined]  # the rest waits for others
+        self.queued_since = {pk: self.queued_since.get(pk, now) for pk in ours}
         if self.running_in(cluster) >= cluster.workers:
             self.queued_since = {}
         if all(now - since < QUEUED_SECONDS for since in self.queued_since.values()):

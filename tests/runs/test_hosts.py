@@ -4,14 +4,19 @@ from datetime import timedelta
 
 import pytest
 from django.utils import timezone
+from django_q.conf import Conf
+from django_q.models import OrmQ
+from django_q.signing import SignedPackage
 
 from mission_control import files
+from mission_control.broker import DoorbellBroker
 from mission_control.models import Capacity, Run, WorkerGroup
 from mission_control.runs.admission import admit
 from mission_control.runs.execution import execute
 from mission_control.runs.workers import beat, other_hosts
 from pocketpaw_site.supervisor.preparation import apply_limit
-from tests import make
+from tests import backends, make
+from tests.servers import wait_until
 
 
 @pytest.fixture
@@ -38,15 +43,47 @@ def test_a_run_names_the_host_that_ran_it(alpha, agent):
     assert carried_out(agent).host == "alpha"
 
 
-def test_an_agent_that_only_another_host_may_run_is_refused_in_words_that_name_this_one(alpha, beta):
-    agent = make.agent(backend="command", backend_options={"command": "claude"})
-    run = carried_out(agent)
-    assert (run.status, run.end_cause) == ("error", "failed")
-    assert run.error.startswith("The host alpha cannot run this agent. ")
-    assert "MISSION_CONTROL_COMMANDS" in run.error
+def test_where_one_machine_works_the_backends_own_words_say_what_is_missing(alpha, beta):
+    WorkerGroup.objects.update(beat_at=timezone.now() - timedelta(minutes=5))  # beta is gone
+    run = carried_out(make.agent(backend="command", backend_options={"command": "claude"}))
+    assert run.status == "error"
+    assert "MISSION_CONTROL_COMMANDS" in run.error and "alpha" not in run.error
 
-    WorkerGroup.objects.update(beat_at=timezone.now() - timedelta(minutes=5))  # now this machine is alone
-    assert "alpha" not in carried_out(agent).error
+
+def test_a_host_that_lacks_what_an_agent_needs_leaves_its_run_to_one_that_may_have_it(alpha, beta, settings):
+    settings.MISSION_CONTROL_BACKENDS = backends.NAMES
+    agent = make.agent(backend="scripted", backend_options={"events": [["message", "done"]]})
+    run = admit(make.task(), agent)
+    OrmQ.objects.all().delete()
+
+    settings.MISSION_CONTROL_BACKENDS = {}  # on alpha
+    for _ in range(2):  # it may take the job again
+        execute(run.pk)
+    run.refresh_from_db()
+    assert (run.status, run.declined_hosts) == ("queued", ["alpha"])
+    assert all(job.lock > timezone.now() for job in OrmQ.objects.all())
+    broker = DoorbellBroker(list_key=Conf.CLUSTER_NAME)
+    assert broker.take() is None
+    job = wait_until(broker.take, what="the job to be offered again")
+    assert str(run.pk) in str(SignedPackage.loads(job[0][1])["args"])
+
+    settings.HOST_NAME, settings.MISSION_CONTROL_BACKENDS = "beta", backends.NAMES
+    WorkerGroup.objects.update(host="alpha")
+    execute(run.pk)
+    run.refresh_from_db()
+    assert (run.status, run.host, run.output) == ("completed", "beta", "done")
+
+
+def test_a_run_that_every_host_declines_ends_with_the_reason(alpha, beta, settings):
+    run = admit(make.task(), make.agent(backend="command", backend_options={"command": "claude"}))
+    execute(run.pk)
+    settings.HOST_NAME = "beta"
+    WorkerGroup.objects.update(host="alpha")
+    execute(run.pk)
+    run.refresh_from_db()
+    assert (run.status, run.end_cause, run.host) == ("error", "failed", "beta")
+    assert run.error.startswith("The host beta cannot run this agent. ")
+    assert "MISSION_CONTROL_COMMANDS" in run.error
 
 
 def test_workers_of_this_host_are_no_other_host(alpha, beta):

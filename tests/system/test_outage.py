@@ -2,7 +2,8 @@
 
 import os
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
+import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from tests.product import Product, server_environment
 from tests.servers import PostgreSQL
 
 pytestmark = [pytest.mark.system, pytest.mark.server]
+HEALTHY_SECONDS = 3.0
 
 
 def test_requests_after_a_restart_of_postgresql_do_not_meet_its_dead_connections(tmp_path_factory):
@@ -22,11 +24,15 @@ def test_requests_after_a_restart_of_postgresql_do_not_meet_its_dead_connections
         def status(_: int) -> int:
             return product.client.get("/tasks").status_code
 
-        with ThreadPoolExecutor(10) as clients:
-            assert set(clients.map(status, range(60))) == {200}  # now the pool holds several connections
+        with ThreadPoolExecutor(40) as clients:
+            assert set(clients.map(status, range(80))) == {200}  # now the pool holds many connections
             postgresql.stop()
             postgresql.start()
-            assert set(clients.map(status, range(60))) == {200}
+            begun = time.monotonic()
+            answers = [clients.submit(status, number) for number in range(80)]
+            first = next(as_completed(answers)).result()
+            assert (first, time.monotonic() - begun < HEALTHY_SECONDS) == (200, True)
+            assert {answer.result() for answer in answers} == {200}
     finally:
         product.stop()
         postgresql.stop()
