@@ -61,7 +61,8 @@ def delete(project: Project) -> None:
         project = locked(project)
         if Run.objects.active().filter(Q(project=project) | Q(task__project=project)).exists():
             raise HasActiveRuns("Project has an active run")
-        note_project(project, f"Project deleted: {project.title}", **touching(tasks=_neighbours(project)))
+        touches = touching(tasks=_neighbours(project))
+        note_project(project, f"Project deleted: {project.title}", deleted_project=str(project.pk), **touches)
         project.delete()
 
 

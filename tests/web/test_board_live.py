@@ -39,6 +39,46 @@ def test_a_card_follows_its_task_from_column_to_column_with_its_latest_line(page
     assert int(page.locator("[data-count=blocked]").last.inner_text()) == blocked + 1
 
 
+def test_a_card_shows_what_still_blocks_its_task_however_a_blocker_changes(page, product):
+    blockers = [product.new_task(title=f"Blocker {number}") for number in range(4)]
+    task = product.new_task(title="Dependent", blocked_by=blockers)
+    board(page)
+
+    def needs(*titles: str) -> None:
+        note = page.locator(f"#card-{task} .card-note")
+        if titles:
+            note.filter(has_text=re.compile(rf"Needs {len(titles)} more: {', '.join(titles)}$")).wait_for()
+        else:
+            note.wait_for(state="detached")
+
+    product.ended(product.run(blockers[0], product.new_rehearser(1)))
+    needs("Blocker 1", "Blocker 2", "Blocker 3")
+    product.call("PATCH", f"/tasks/{blockers[1]}", title="Renamed")
+    needs("Renamed", "Blocker 2", "Blocker 3")
+    product.post(f"/tasks/{blockers[1]}/status", status="skipped")
+    needs("Blocker 2", "Blocker 3")
+    product.call("DELETE", f"/tasks/{blockers[2]}")
+    needs("Blocker 3")
+    product.call("PATCH", f"/tasks/{task}", blocked_by=blockers[:2])
+    needs()
+    product.post(f"/tasks/{blockers[0]}/status", status="assigned")  # it is open again
+    needs("Blocker 0")
+    product.call("PATCH", f"/tasks/{task}", blocked_by=[])
+    needs()
+
+
+def test_the_cards_of_deleted_tasks_and_projects_leave_an_open_board(page, product):
+    project = product.post("/projects", title="Deleted")["project"]["id"]
+    alone, within = product.new_task(title="Alone"), product.new_task(title="Within", project_id=project)
+    board(page)
+    for task in (alone, within):
+        card(page, task, "inbox").wait_for()
+    product.call("DELETE", f"/tasks/{alone}")
+    page.locator(f"#card-{alone}").wait_for(state="detached")
+    product.call("DELETE", f"/projects/{project}")
+    page.locator(f"#card-{within}").wait_for(state="detached")
+
+
 def test_a_task_is_made_in_the_dialog_and_seen_by_who_else_looks(page, product):
     board(page)
     beside = page.context.new_page()

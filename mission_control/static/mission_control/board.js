@@ -1,7 +1,7 @@
-/* The board: what the server tells, the filters, the keys. Its cards, slots, menus and their order have files. */
+/* The board: the server's frames, the filters, the keys. Cards, slots, menus and the order of cards have their own files. */
 import { areOn } from "./keys.js";
 import { byId, parse } from "./page.js";
-import { change, query, redraw } from "./board_cards.js";
+import { change, dependents, query, redraw } from "./board_cards.js";
 import { openMenu } from "./board_menu.js";
 import { step } from "./board_order.js";
 import { forget, hear, refreshSlots } from "./board_slots.js";
@@ -9,13 +9,21 @@ import { forget, hear, refreshSlots } from "./board_slots.js";
 // ── Frames ───────────────────────────────────────────────────────────
 document.addEventListener("mc:frame", ({ detail: { event_type: name, data } }) => {
   if (name === "mc_task_output") return hear(data);
-  if (name === "mc_task_updated") change(data.task.id);
-  if (name === "mc_activity_created" && data.activity.metadata.placed) change(data.activity.task_id);
+  if (name === "mc_task_updated") change(data.task.id, ...dependents(data.task.id, data.task.blocks));
+  if (name === "mc_activity_created") takeActivity(data.activity);
   if (name === "mc_task_started" || name === "mc_task_completed") {
-    if (data.task_id) change(data.task_id);
+    if (data.task_id) change(data.task_id, ...dependents(data.task_id));
     if (name === "mc_task_completed") forget(data.run_id);
   }
 });
+
+/** A moved card and a deleted task send no frame of their own: only their activity names them. */
+function takeActivity({ task_id: task, metadata }) {
+  if (metadata.placed) change(task);
+  if (metadata.deleted_task) change(metadata.deleted_task, ...dependents(metadata.deleted_task));
+  if (metadata.deleted_project) redraw();
+}
+
 document.addEventListener("mc:wake", ({ detail: names }) => {
   if (names.has("mc:anew")) redraw();
   if (["mc:anew", "mc:run", "mc:capacity"].some((name) => names.has(name))) {

@@ -27,6 +27,12 @@ export function change(...tasks) {
   timer ??= setTimeout(refresh, GATHER_MS);
 }
 
+/** Return the tasks on the board whose cards name this task as unfinished, and those of `blocks`, which it may hold back again. */
+export function dependents(task, blocks = []) {
+  const waiting = [...document.querySelectorAll(`.card[data-needs~="${CSS.escape(task)}"]`)].map((card) => card.dataset.task);
+  return [...waiting, ...blocks.filter((id) => byId(`card-${id}`))];
+}
+
 export function changeMine(task) {
   mine.add(task);
   setTimeout(() => mine.delete(task), 3000);
