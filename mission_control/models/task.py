@@ -1,7 +1,7 @@
 """Tasks, and who is assigned to them in which order."""
 
 import uuid
-from datetime import datetime
+from datetime import UTC, date, datetime, time
 from typing import Self
 
 from django.db import models
@@ -133,8 +133,18 @@ class Task(models.Model):
         """The ids of the tasks that wait for it; oldest first where the API reads them."""
         return [blocked.pk for blocked in self.blocks.all()]
 
+    @property
+    def due_day(self) -> date | None:
+        """The day on which it is due: the same for every reader, in whatever time zone."""
+        return None if self.due_date is None else self.due_date.astimezone(UTC).date()
+
     def unresolved_blockers(self) -> list[uuid.UUID]:
         return list(self.blocked_by.unresolved().order_by("created_at", "id").values_list("pk", flat=True))
+
+
+def due_at(day: date) -> datetime:
+    """Return what `due_date` stores of a day: its noon in UTC, which is on that day nearly everywhere."""
+    return datetime.combine(day, time(12), UTC)
 
 
 PRIORITY_RANK = {"urgent": 0, "high": 1, "medium": 2, "low": 3}

@@ -7,6 +7,7 @@ from django import forms
 from agents.backends import registry
 from agents.models import Agent
 from mission_control.models import Project, Task
+from mission_control.web.fields import DueField
 
 TITLE_CHARS, DESCRIPTION_CHARS, TAGS, TAG_CHARS = 200, 50_000, 50, 50
 GONE = "This is not there any more: choose another."
@@ -35,7 +36,7 @@ class NewTaskForm(forms.Form):
     priority = forms.ChoiceField(choices=Task.Priority.choices, required=False)
     task_type = forms.ChoiceField(choices=Task.Type.choices, required=False)
     tags = TagsField(required=False)
-    due_date = forms.DateField(required=False)
+    due_date = DueField(required=False)
 
     def clean_priority(self) -> str:
         return self.cleaned_data["priority"] or Task.Priority.MEDIUM

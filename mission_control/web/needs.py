@@ -62,7 +62,7 @@ def needs(user: User | AnonymousUser) -> Needs:
     blockers = Task.objects.unresolved().filter(blocks=OuterRef("pk"))
     people = light.exclude(task_type=Task.Type.AGENT).filter(~Exists(blockers), status__in=OPEN)
     people = people.order_by("-updated_at", "id")
-    found.add(people, [Need("person", task.title, task, since=task.due_date) for task in people[:SHOWN]])
+    found.add(people, [Need("person", task.title, task) for task in people[:SHOWN]])
     if user.has_perm("mission_control.view_project"):
         plans = Project.objects.filter(status=Project.Status.AWAITING_APPROVAL).order_by("-updated_at", "id")
         found.add(plans, [Need("plan", plan.title, project=plan, since=plan.updated_at) for plan in plans[:SHOWN]])

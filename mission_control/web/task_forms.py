@@ -1,7 +1,6 @@
 """The forms of a task's page. Each takes what it is given, and says in words what is wrong with it."""
 
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, time
 from typing import Any
 
 from django import forms
@@ -9,6 +8,7 @@ from django import forms
 from agents.models import Agent
 from mission_control.models import Project, Task
 from mission_control.runs.errors import Invalid
+from mission_control.web.fields import DueField
 
 TAGS, TAG_CHARS = 50, 50
 LONGEST_TEXT = 50_000
@@ -38,7 +38,7 @@ class EditForm(Told):
     task_type = forms.ChoiceField(choices=Task.Type.choices, label="Kind")
     project = forms.ModelChoiceField(Project.objects.all(), required=False)
     tags = forms.CharField(required=False)
-    due_date = forms.DateField(required=False, label="Due")
+    due_date = DueField(required=False, label="Due")
     estimated_minutes = forms.IntegerField(required=False, min_value=0, max_value=LARGEST, label="Estimate")
 
     def __init__(self, given: Mapping[str, Any]) -> None:
@@ -54,10 +54,6 @@ class EditForm(Told):
         if len(tags) > TAGS or any(len(tag) > TAG_CHARS for tag in tags):
             raise forms.ValidationError(f"at most {TAGS} tags of at most {TAG_CHARS} characters.")
         return tags
-
-    def clean_due_date(self) -> datetime | None:
-        day: date | None = self.cleaned_data["due_date"]
-        return None if day is None else datetime.combine(day, time(), UTC)
 
 
 class AssignForm(Told):

@@ -32,7 +32,7 @@ Type = RunEvent.Type
         ("task_type", "human", "human"),
         ("tags", "a, b,,a , c d", ["a", "b", "c d"]),
         ("tags", "", []),
-        ("due_date", "2026-12-24", datetime(2026, 12, 24, tzinfo=UTC)),
+        ("due_date", "2026-12-24", datetime(2026, 12, 24, 12, tzinfo=UTC)),
         ("due_date", "", None),
         ("estimated_minutes", "45", 45),
         ("estimated_minutes", "", None),

@@ -1,14 +1,12 @@
 """The board: tasks in columns by status, the slots above them, what can be done with a card, the first steps."""
 
 import uuid
-from datetime import datetime, time
 from typing import Any
 from urllib.parse import quote
 
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from agents.backends import registry
@@ -196,7 +194,6 @@ def new_task(request: HttpRequest) -> HttpResponse:
 
 
 def _create(given: dict[str, Any]) -> Task:
-    due = given["due_date"]
     return tasks.create(
         title=given["title"],
         description=given["description"],
@@ -205,7 +202,7 @@ def _create(given: dict[str, Any]) -> Task:
         priority=given["priority"],
         task_type=given["task_type"],
         tags=given["tags"],
-        due_date=timezone.make_aware(datetime.combine(due, time(12))) if due else None,
+        due_date=given["due_date"],
         creator_id="human",
     )
 

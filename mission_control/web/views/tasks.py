@@ -136,9 +136,9 @@ def stop_task(_request: HttpRequest, task: Task) -> str:
 def edit_task(request: HttpRequest, task: Task) -> str:
     """Change what was sent: title, description, or one of the properties."""
     changes = EditForm(request.POST).told()
-    day = changes.get("due_date")
-    if day and task.due_date and task.due_date.date() == day.date():
-        del changes["due_date"]  # the day alone is shown: its hour stays
+    due = changes.get("due_date")
+    if due and task.due_day == due.date():
+        del changes["due_date"]  # only the day is shown: a time that the API has set stays
     if "basis" not in request.POST:
         tasks.change(task, **changes)
         return "Saved."

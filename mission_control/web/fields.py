@@ -1,0 +1,16 @@
+"""Fields that several forms have, so that each is read in the same way."""
+
+from datetime import datetime
+from typing import Any
+
+from django import forms
+
+from mission_control.models.task import due_at
+
+
+class DueField(forms.DateField):
+    """The day on which a task is due; validated to what `due_date` stores."""
+
+    def clean(self, value: Any) -> datetime | None:  # type: ignore[override]
+        day = super().clean(value)
+        return None if day is None else due_at(day)
