@@ -104,9 +104,9 @@ class TaskActions(Actions):
 
 
 class ProjectActions(Actions):
-    """Approve, pause and resume projects. To begin one is to run tasks, to pause it is to stop them."""
+    """Approve, start, pause and resume projects. To begin one is to run tasks, to pause it is to stop them."""
 
-    actions: list[Any] = ["approve_selected", "pause_selected", "resume_selected"]
+    actions: list[Any] = ["approve_selected", "start_selected", "pause_selected", "resume_selected"]
 
     def has_begin_permission(self, request: HttpRequest) -> bool:
         return self.has_change_permission(request) and request.user.has_perm("mission_control.add_run")
@@ -117,6 +117,10 @@ class ProjectActions(Actions):
     @admin.action(description="Approve", permissions=["begin"])
     def approve_selected(self, request: HttpRequest, queryset: QuerySet[Project]) -> None:
         self.to_each(request, queryset, steering.approve, "approved")
+
+    @admin.action(description="Start", permissions=["begin"])
+    def start_selected(self, request: HttpRequest, queryset: QuerySet[Project]) -> None:
+        self.to_each(request, queryset, steering.start, "started")
 
     @admin.action(description="Pause", permissions=["halt"])
     def pause_selected(self, request: HttpRequest, queryset: QuerySet[Project]) -> None:

@@ -85,6 +85,7 @@ urlpatterns = [
     *deep_work("projects/<str:pk>/plan", "plan", get="plan"),
     *deep_work("projects/<str:pk>/replan", "replan", post="replan"),
     *deep_work("projects/<str:pk>/approve", "approve", post="approve"),
+    *deep_work("projects/<str:pk>/start", "begin", post="begin"),
     *deep_work("projects/<str:pk>/pause", "pause", post="pause"),
     *deep_work("projects/<str:pk>/resume", "resume", post="resume"),
     *deep_work("projects/<str:pk>/tasks/<str:task_id>/skip", "skip", post="skip"),

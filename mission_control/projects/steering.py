@@ -10,11 +10,22 @@ from mission_control.runs.errors import WrongState
 from mission_control.runs.lifecycle import STOP_SECONDS, stop_all
 
 Status = Project.Status
+STARTABLE = (Status.DRAFT, Status.APPROVED)  # a plan that awaits approval is approved instead
+NOTHING_TO_START = "A project without tasks has nothing to start. Add a task first"
 
 
 def approve(project: Project) -> Project:
     """Let a project whose plan awaits approval be executed. Raises WrongState, NotFound."""
     return _move(project, Status.AWAITING_APPROVAL, to=Status.EXECUTING)
+
+
+def start(project: Project) -> Project:
+    """Let a project that was filled by hand be executed. Raises WrongState, also without a task, NotFound."""
+    with transaction.atomic():
+        project = locked(project)
+        if project.status in STARTABLE and not project.tasks.exists():
+            raise WrongState(NOTHING_TO_START)
+        return _move(project, *STARTABLE, to=Status.EXECUTING)
 
 
 def resume(project: Project) -> Project:

@@ -16,6 +16,7 @@ from mission_control.models import Deliverable, Project, Run, RunEvent, Task
 from mission_control.models.agents import with_runs
 from mission_control.planning import REPLANNED
 from mission_control.planning.prompts import STEPS
+from mission_control.projects.steering import STARTABLE
 from mission_control.projects.waiting import OPEN, RESOLVED, waiting_for
 from mission_control.web.agent_rows import spoken_text
 from mission_control.web.graph import State, graph, plan_tasks, project_state, run_state, shares, state_of
@@ -26,7 +27,6 @@ from mission_control.web.timeline import dollars, runs_of, short_number, timelin
 Status = Project.Status
 
 NOT_SKIPPED = (*RESOLVED, Task.Status.IN_PROGRESS)
-STARTABLE = (Status.DRAFT, Status.APPROVED)
 EDITABLE = (Status.DRAFT, Status.AWAITING_APPROVAL, Status.APPROVED)
 NOT_BEGUN = (*EDITABLE, Status.PLANNING)
 SHOWN_PRD_CHARS = 300_000

@@ -194,6 +194,16 @@ def test_projects_are_steered_and_each_refusal_is_told(staff, action, before, af
     assert (status(ready), status(draft)) == (after, "draft")
 
 
+def test_projects_with_tasks_are_started(staff):
+    project, empty = make.project(), make.project()
+    make.task(project=project)
+    assert told(act(staff, "start_selected", project, empty)) == {
+        project.title: "started",
+        empty.title: "A project without tasks has nothing to start. Add a task first",
+    }
+    assert (status(project), status(empty)) == ("executing", "draft")
+
+
 def test_a_project_that_is_paused_has_its_runs_stopped(staff):
     project = make.project(status="executing")
     run = make.run(make.task(project=project))
@@ -207,6 +217,7 @@ NEEDED = {
     (Task, "stop_selected"): ["mission_control.change_run"],
     (Task, "skip_selected"): ["mission_control.change_task"],
     (Project, "approve_selected"): ["mission_control.change_project", "mission_control.add_run"],
+    (Project, "start_selected"): ["mission_control.change_project", "mission_control.add_run"],
     (Project, "pause_selected"): ["mission_control.change_project", "mission_control.change_run"],
     (Project, "resume_selected"): ["mission_control.change_project", "mission_control.add_run"],
 }

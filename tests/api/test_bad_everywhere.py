@@ -135,6 +135,7 @@ NO_BODY = {
     "POST deep-work/projects/{pk}/replan",
     "POST deep-work/projects/{pk}/approve",
     "POST deep-work/projects/{pk}/pause",
+    "POST deep-work/projects/{pk}/start",
     "POST deep-work/projects/{pk}/resume",
     "POST deep-work/projects/{pk}/tasks/{task_id}/skip",
     "DELETE documents/{pk}",

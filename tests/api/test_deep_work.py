@@ -5,9 +5,11 @@ import uuid
 
 import pytest
 
-from mission_control import tasks
+from mission_control import projects, tasks
 from mission_control.models import Activity, Project, Run, Task
+from mission_control.projects import steering
 from mission_control.projects.levels import levels
+from mission_control.runs.errors import WrongState
 from tests import make
 from tests.api.answers import stored
 from tests.api.conftest import Api
@@ -91,12 +93,14 @@ def test_a_long_chain_and_a_wide_fan_are_levelled_in_linear_time():
     [
         ("approve", ["awaiting_approval"], "executing"),
         ("pause", ["executing", "paused"], "paused"),
+        ("start", ["draft", "approved"], "executing"),
         ("resume", ["paused"], "executing"),
     ],
 )
 @pytest.mark.parametrize("status", STATUSES)
 def test_each_goes_from_its_own_status_only(api, action, expected, becomes, status):
     project = make.project(status=status)
+    make.task(project=project)
     before = stored()
     answer = api.post(f"{DEEP_WORK}{project.pk}/{action}")
     if status in expected:
@@ -108,11 +112,28 @@ def test_each_goes_from_its_own_status_only(api, action, expected, becomes, stat
         assert stored() == before
 
 
-@pytest.mark.parametrize("action", ["approve", "pause", "resume"])
+@pytest.mark.parametrize("action", ["approve", "start", "pause", "resume"])
 def test_an_unknown_project_is_404(api, action):
     for key in (uuid.uuid4(), "x"):
         answer = api.post(f"{DEEP_WORK}{key}/{action}")
         assert (answer.status_code, answer.json()) == (404, {"detail": "Project not found"})
+
+
+def test_a_project_without_tasks_is_not_started(api):
+    project = make.project()
+    answer = api.post(f"{DEEP_WORK}{project.pk}/start")
+    assert (answer.status_code, answer.json()) == (400, {"detail": steering.NOTHING_TO_START})
+    assert Project.objects.get().status == "draft"
+
+
+def test_a_start_goes_by_the_status_that_the_project_has_now():
+    project = make.project()
+    make.task(project=project)
+    seen = Project.objects.get()
+    projects.change(project, status="completed")
+    with pytest.raises(WrongState):
+        steering.start(seen)
+    assert Project.objects.get().status == "completed"
 
 
 def test_an_approved_project_in_which_nothing_is_left_to_do_is_completed(api):
@@ -127,6 +148,7 @@ def test_an_approved_project_in_which_nothing_is_left_to_do_is_completed(api):
     [
         ("GET", "plan", ["view_project", "view_task", "view_deliverable"]),
         ("POST", "approve", ["change_project", "add_run"]),
+        ("POST", "start", ["change_project", "add_run"]),
         ("POST", "pause", ["change_project", "change_run"]),
         ("POST", "resume", ["change_project", "add_run"]),
         ("POST", "tasks/{task}/skip", ["change_task"]),

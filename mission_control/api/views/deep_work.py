@@ -39,11 +39,12 @@ class DeepWorkViews(ObjectViews):
         "replan": ProjectSteered,
         "plan": ProjectPlan,
         "approve": ProjectSteered,
+        "begin": ProjectSteered,
         "pause": ProjectSteered,
         "resume": ProjectSteered,
         "skip": TaskSkipped,
     }
-    refusals = {name: [WrongState] for name in ("approve", "pause", "resume", "skip", "replan")}
+    refusals = {name: [WrongState] for name in ("approve", "begin", "pause", "resume", "skip", "replan")}
     refusals["parse_goal"] = [PlannerFailed]
     action_permissions = {
         "parse_goal": [START],
@@ -51,6 +52,7 @@ class DeepWorkViews(ObjectViews):
         "replan": [CHANGE, START],
         "plan": VIEW,
         "approve": [CHANGE, START],
+        "begin": [CHANGE, START],
         "pause": [CHANGE, STOP],
         "resume": [CHANGE, START],
         "skip": ["mission_control.change_task"],
@@ -96,6 +98,11 @@ class DeepWorkViews(ObjectViews):
     @extend_schema(operation_id="deep_work_approve")
     def approve(self, request: Request, pk: str) -> Response:
         return self.steered(steering.approve(self.find(pk)))
+
+    @extend_schema(operation_id="deep_work_begin")
+    def begin(self, request: Request, pk: str) -> Response:
+        """Start the execution of a project whose tasks were written by hand: from draft or approved."""
+        return self.steered(steering.start(self.find(pk)))
 
     @extend_schema(operation_id="deep_work_pause")
     def pause(self, request: Request, pk: str) -> Response:

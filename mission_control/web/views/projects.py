@@ -16,8 +16,8 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from agents.models import Agent
 from mission_control import planning, projects, tasks
 from mission_control.models import Project, Run, Task
-from mission_control.projects import scheduler, steering
-from mission_control.runs.errors import NotFound, NotRunning, Refusal, WrongState
+from mission_control.projects import steering
+from mission_control.runs.errors import NotFound, NotRunning, Refusal
 from mission_control.runs.lifecycle import stop
 from mission_control.web import project_page
 from mission_control.web.agent_rows import missing_for, quoted
@@ -124,15 +124,6 @@ def _action(
     return act
 
 
-def _begin(found: Project) -> None:
-    if found.status not in project_page.STARTABLE:
-        raise WrongState(f"Project is {found.get_status_display().lower()}")
-    if not found.tasks.exists():
-        raise WrongState("A project without tasks has nothing to start. Add a task first")
-    projects.change(found, status=Project.Status.EXECUTING)
-    scheduler.advance(found.pk)
-
-
 def _stop_planning(found: Project) -> None:
     run = Run.objects.active().light().filter(project=found, kind=Run.Kind.PLANNING).first()
     if run is None:
@@ -151,7 +142,7 @@ approve = _action(
     "add_run",
 )
 start = _action(
-    lambda _, found: _begin(found),
+    lambda _, found: steering.start(found),
     "Started: its tasks run by themselves, in their order.",
     "change_project",
     "add_run",
