@@ -136,9 +136,7 @@ def delete(task: Task) -> None:
         others = {key for rows in (task.blocked_by, task.blocks, task.subtasks) for key in _keys(rows.all())}
         touches = touching(tasks=others, projects=[task.project_id])
         said = f"Task deleted: {task.title}"
-        note(
-            Activity.Type.TASK_UPDATED, said, project_id=task.project_id, deleted_task=str(task.pk), **touches
-        )
+        note(Activity.Type.TASK_UPDATED, said, project_id=task.project_id, deleted_task=str(task.pk), **touches)
         task.delete()
         complete_if_resolved(task.project_id)
         advance_on_commit(task.project_id)

@@ -121,3 +121,21 @@ def test_who_may_decide_nothing_is_not_asked_to():
     assert "Needs you" in text_of(html(decides, "/overview"))
     assert "The plan waits for you" in text_of(html(decides, f"/projects/{project.pk}"))
     assert "Approve it" in text_of(html(decides, f"/tasks/{task.pk}"))
+
+
+def test_a_form_sent_after_the_session_ended_leads_to_the_login_and_back_to_the_page_of_the_form():
+    client, task = Client(), make.task()
+    page = f"/tasks/{task.pk}?run=1"
+    for referer, back in [
+        (f"http://testserver{page}", f"/tasks/{task.pk}%3Frun%3D1"),
+        ("http://elsewhere.example/trap", "/"),
+        ("", "/"),
+    ]:
+        answer = client.post(f"/tasks/{task.pk}/messages", {"content": "Hello"}, headers={"Referer": referer})
+        assert (answer.status_code, answer["Location"]) == (302, f"/login?next={back}"), referer
+
+
+def test_a_script_is_told_that_the_session_ended():
+    for path in ("/", "/tasks/new", "/search?q=a", "/account"):
+        answer = Client().get(path, headers={"X-Fragment": "1"})
+        assert (answer.status_code, answer.content) == (401, b"You are logged out."), path

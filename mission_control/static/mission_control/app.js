@@ -5,7 +5,8 @@
    `mc:capacity`, `mc:activity` on the body wake the fragments that name them in `hx-trigger`. `mc:anew` does after
    the connection was lost, when what happened meanwhile was told to nobody here. */
 import "./keys.js";
-import { byId, fetchFragment, localise, openDialog, parse, say, tick, tickSlowly, toast } from "./page.js";
+import { isDirty, leaveToLogin, taken } from "./drafts.js";
+import { byId, fetchFragment, isLoggedOut, localise, openDialog, parse, reasonOf, say, showLoggedOut, tick, tickSlowly, toast } from "./page.js";
 import { openPalette } from "./palette.js";
 import { Socket, reconnectAll, showConnection, sockets } from "./socket.js";
 
@@ -68,6 +69,7 @@ async function submitInDialog(form, button) {
   try {
     const response = await fetchFragment(form.action, { method: "POST", body: new FormData(form, button) });
     const to = response.headers.get("X-Location");
+    if (to || response.status === 204) taken(form);
     if (to) return location.assign(to);
     if (response.status === 204) {
       dialog.close();
@@ -75,7 +77,7 @@ async function submitInDialog(form, button) {
       return wake("mc:task", "mc:anew");
     }
     const html = await response.text();
-    if (!html.includes("dialog-h")) throw new Error(response.status === 403 ? "This page is out of date: reload it." : "The server refused it.");
+    if (!html.includes("dialog-h")) throw new Error(reasonOf(response));
     dialog.replaceChildren(parse(html));
     localise(dialog);
     (dialog.querySelector("[aria-invalid=true]") ?? dialog.querySelector("input:not([type=hidden])"))?.focus();
@@ -88,6 +90,18 @@ async function submitInDialog(form, button) {
   }
 }
 
+/** A click beside a dialog closes it, but not when something was typed in it. */
+function closeByBackdrop(dialog) {
+  if (!isDirty(dialog)) return dialog.close();
+  const hint = dialog.querySelector("[data-stays]") ?? byId("blank-stays").content.firstElementChild.cloneNode(true);
+  dialog.querySelector("form").append(hint);
+}
+
+byId("dialog")?.addEventListener("cancel", ({ target }) => {
+  if (isDirty(target)) toast("Your draft is kept: open the form again to go on.");
+});
+byId("dialog")?.addEventListener("close", ({ target }) => target.replaceChildren());
+
 document.addEventListener("submit", (event) => {
   if (event.defaultPrevented || !event.target.closest("#dialog") || event.target.method !== "post") return;
   event.preventDefault();
@@ -95,7 +109,7 @@ document.addEventListener("submit", (event) => {
 });
 
 document.addEventListener("click", (event) => {
-  if (event.target.matches("dialog")) event.target.close(); // its backdrop
+  if (event.target.matches("dialog")) closeByBackdrop(event.target);
   if (event.target.closest("[data-close]")) {
     const dialog = event.target.closest("dialog");
     if (dialog) event.preventDefault();
@@ -123,18 +137,12 @@ document.body.addEventListener("htmx:afterSwap", (event) => {
 });
 document.body.addEventListener("htmx:responseError", (event) => {
   const { status } = event.detail.xhr;
-  if (status === 401 || status === 403) return event.detail.requestConfig.verb === "get" ? undefined : toast("You may not do that.", { status: "error" });
+  if (status === 401) return showLoggedOut();
+  if (status === 403) return event.detail.requestConfig.verb === "get" ? undefined : toast("You may not do that.", { status: "error" });
   if (event.detail.requestConfig.verb !== "get") toast("The server refused it.", { status: "error" });
 });
 document.body.addEventListener("htmx:sendError", (event) => {
   if (event.detail.requestConfig.verb !== "get") toast("The server does not answer. Try again.", { status: "error" });
-});
-document.body.addEventListener("htmx:beforeSwap", (event) => {
-  // The session has ended: what came is the login, not a fragment.
-  if (new URL(event.detail.xhr.responseURL || location.href).pathname === document.body.dataset.login) {
-    event.detail.shouldSwap = false;
-    location.reload();
-  }
 });
 
 // ── Forms that ask before they act, and selects that act at once ─────
@@ -180,12 +188,21 @@ offerNotifications();
 
 // ── Start ────────────────────────────────────────────────────────────
 addEventListener("online", reconnectAll);
-addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
+addEventListener("pageshow", (event) => { if (event.persisted && !isDirty()) location.reload(); });
 document.addEventListener("visibilitychange", () => {
   if (document.hidden) return;
+  if (isLoggedOut()) return void reloadAfterLogin();
   tickSlowly();
   for (const socket of sockets) if (!socket.isOpen) socket.renew();
 });
+
+/** The user may have logged in again in another tab. */
+async function reloadAfterLogin() {
+  const response = await fetchFragment(location.href, { method: "HEAD" }).catch(() => null);
+  if (!response?.ok) return;
+  leaveToLogin();
+  location.reload();
+}
 
 let lookedAt = Date.now();
 let ticks = 0;

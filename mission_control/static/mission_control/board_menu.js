@@ -1,5 +1,5 @@
 /* What is done with a card: sent to the server; and the menu that offers it. */
-import { byId, fetchFragment, parse, toast } from "./page.js";
+import { byId, fetchFragment, parse, reasonOf, toast } from "./page.js";
 import { changeMine } from "./board_cards.js";
 import { refreshSlots } from "./board_slots.js";
 
@@ -12,7 +12,7 @@ export async function act(url, body, { silent = false } = {}) {
     const said = decodeURIComponent(response.headers.get("X-Said") ?? "");
     isDone = response.ok;
     if (isDone && !silent) toast(said);
-    if (!isDone) toast(said || (response.status === 403 ? "This page is out of date: reload it." : "The server refused it."), { status: "warn" });
+    if (!isDone) toast(said || reasonOf(response), { status: "warn" });
   } catch {
     toast("The server does not answer. Whether it was done shows when it is back.", { status: "error" });
   }
@@ -40,6 +40,7 @@ export async function openMenu(button, part = "a, button") {
   if (menu.matches(":popover-open") && menu.dataset.of === task) return closeMenu();
   try {
     const response = await fetchFragment(button.dataset.menu);
+    if (response.status === 401) return;
     if (!response.ok) return location.assign(button.href);
     menu.replaceChildren(parse(await response.text()));
   } catch {

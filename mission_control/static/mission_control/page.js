@@ -3,8 +3,7 @@ export const byId = (id) => document.getElementById(id);
 
 export async function fetchFragment(url, options = {}) {
   const response = await fetch(url, { ...options, headers: { "X-Fragment": "1", ...options.headers }, cache: "no-store" });
-  // The session has ended: the page leads to the login.
-  if (response.redirected && new URL(response.url).pathname === document.body.dataset.login) location.reload();
+  if (response.status === 401) showLoggedOut();
   return response;
 }
 
@@ -17,6 +16,30 @@ export function parse(html) {
 /** Say something to who listens to the page instead of looking at it. */
 export function say(text) {
   byId("say").textContent = text;
+}
+
+/** The session has ended. The page stays with all that is typed in it, says so and offers the login. */
+export function showLoggedOut() {
+  const word = byId("conn");
+  if (word) Object.assign(word, { hidden: false, textContent: "Logged out" }).dataset.conn = "out";
+  const dialog = document.querySelector("dialog[open]"); // all else is out of reach behind it
+  for (const place of [byId("main"), dialog]) {
+    if (!place || place.querySelector(":scope > [data-logged-out]")) continue;
+    const notice = byId("blank-logged-out").content.firstElementChild.cloneNode(true);
+    const here = dialog?.dataset.path ?? `${location.pathname}${location.search}`;
+    notice.querySelector("a").href = `${document.body.dataset.login}?next=${encodeURIComponent(here)}`;
+    place.prepend(notice);
+  }
+}
+
+export const isLoggedOut = () => document.querySelector("[data-logged-out]") !== null;
+
+export const LOGGED_OUT = "You are logged out. What you typed is kept: log in, then send it again.";
+export const OUT_OF_DATE = "This page is out of date. Reload it; what you typed is kept.";
+
+/** Return why the server did not take a form. */
+export function reasonOf(response) {
+  return { 401: LOGGED_OUT, 403: OUT_OF_DATE }[response.status] ?? "The server refused it.";
 }
 
 const TOAST_MS = 8000;
@@ -46,13 +69,14 @@ export async function openDialog(path) {
   const dialog = byId("dialog");
   try {
     const response = await fetchFragment(path);
+    if (response.status === 401) return;
     const html = await response.text();
     if (!response.ok || !html.includes("dialog-h")) return location.assign(path);
     dialog.replaceChildren(parse(html));
+    dialog.dataset.path = new URL(path, location.href).pathname;
   } catch {
     return location.assign(path);
   }
-  dialog.returnTo = document.activeElement;
   if (!dialog.open) dialog.showModal();
   localise(dialog);
   window.htmx?.process(dialog);

@@ -1,5 +1,5 @@
 /* Sockets that come back by themselves, and the word that says how it stands with them. */
-import { byId } from "./page.js";
+import { byId, isLoggedOut, showLoggedOut } from "./page.js";
 
 const FALL_BEHIND_MS = 2000; // so long without connection before the banner appears
 const LONGEST_WAIT_MS = 10000;
@@ -53,7 +53,10 @@ export class Socket {
     clearTimeout(this.timer);
     if (this.isOpen) this.lostAt = Date.now();
     this.isOpen = false;
-    if (code === 4401) return location.reload();
+    if (code === 4401) {
+      this.close();
+      return showLoggedOut();
+    }
     if (code === 4403 || code === 4404) return this.close();
     const wait = Math.min(500 * 2 ** this.tries++, LONGEST_WAIT_MS) * (0.75 + Math.random() / 2);
     this.nextAt = Date.now() + wait;
@@ -91,7 +94,7 @@ export function showConnection() {
   const retrying = waiting.filter((socket) => socket.everOpen || socket.tries > 0);
   const state = retrying.length ? "retrying" : waiting.length ? "off" : "live";
   const word = byId("conn");
-  if (!word) return;
+  if (!word || isLoggedOut()) return;
   word.hidden = sockets.size === 0;
   if (word.dataset.conn !== state) {
     word.dataset.conn = state;

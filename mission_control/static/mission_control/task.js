@@ -2,7 +2,8 @@
 import "./attach.js";
 import { attachMentions } from "./mentions.js";
 import { adopt, catchUp, more, run, showCount } from "./output.js";
-import { byId, fetchFragment, localise, parse, say, toast } from "./page.js";
+import { taken } from "./drafts.js";
+import { byId, fetchFragment, localise, parse, reasonOf, say, toast } from "./page.js";
 import { reconnectAll } from "./socket.js";
 
 const GATHER_MS = 200;
@@ -122,7 +123,7 @@ async function submitForm(form, button) {
     const fresh = parse(await response.text());
     const parts = fresh.querySelector("[data-parts]");
     if (response.status === 413) throw new Error("This is more than the server takes at once: 10 MB.");
-    if (!parts) throw new Error(response.status === 403 ? "This page is out of date: reload it." : "The server refused it.");
+    if (!parts) throw new Error(reasonOf(response));
     asked += 1; // what was asked before this is older
     if (response.ok) settle(form);
     const place = form.closest("[id]:not(form)")?.id;
@@ -153,6 +154,7 @@ function keepFocus(place) {
 
 /** It is done: close what it was opened in, so that its part is replaced. */
 function settle(form) {
+  taken(form);
   if (form.id === "composer" || form.dataset.part === "attach") form.reset();
   for (const area of form.querySelectorAll("textarea")) {
     area.defaultValue = area.value;

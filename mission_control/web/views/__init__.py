@@ -7,13 +7,17 @@ a message, so that all works without the script. Here is what several rooms of t
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, ParamSpec
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
-from django.contrib.auth.decorators import login_required, permission_required
+from django.contrib.auth.decorators import permission_required
 from django.contrib.auth.models import User
+from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils import timezone
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 
 from mission_control.feed import acting
@@ -32,6 +36,32 @@ ASKS_SOMEBODY = [
 ]
 
 
+def needs_login(view: View[Given]) -> View[Given]:
+    """Let in who is logged in. A script is answered 401; a browser is sent to the login, and from there back."""
+
+    @wraps(view)
+    def guarded(*args: Given.args, **kwargs: Given.kwargs) -> HttpResponseBase:
+        request: HttpRequest = args[0]  # type: ignore[assignment]
+        if request.user.is_authenticated:
+            return view(*args, **kwargs)
+        if by_script(request):
+            return HttpResponse("You are logged out.", status=401, content_type="text/plain")
+        return redirect_to_login(_page_of(request))
+
+    return guarded
+
+
+def _page_of(request: HttpRequest) -> str:
+    """Return the path of the page that the user sees: for a form that was sent, the page with the form."""
+    if request.method in ("GET", "HEAD"):
+        return request.get_full_path()
+    page = request.headers.get("Referer", "")
+    if not url_has_allowed_host_and_scheme(page, {request.get_host()}, require_https=request.is_secure()):
+        return reverse("board")
+    parts = urlsplit(page)
+    return f"{parts.path}?{parts.query}" if parts.query else parts.path or reverse("board")
+
+
 def sees(*permissions: str) -> Callable[[View[Given]], View[Given]]:
     """Let in who is logged in and has the permissions of Mission Control (`view_task`); others get 403."""
 
@@ -40,7 +70,7 @@ def sees(*permissions: str) -> Callable[[View[Given]], View[Given]]:
 
         @wraps(view)
         @never_cache
-        @login_required
+        @needs_login
         @permission_required(needed, raise_exception=True)
         def guarded(*args: Given.args, **kwargs: Given.kwargs) -> HttpResponseBase:
             with acting(args[0].user.get_username):  # type: ignore[attr-defined]

@@ -7,7 +7,6 @@ from typing import Any
 from django import forms
 from django.contrib import messages
 from django.contrib.auth import update_session_auth_hash
-from django.contrib.auth.decorators import login_required
 from django.contrib.auth.forms import PasswordChangeForm
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
@@ -20,7 +19,7 @@ from django.views.decorators.http import require_POST, require_safe
 from mission_control import __version__
 from mission_control.access import MOST_DAYS, NAME_CHARS, create_token
 from mission_control.models import AccessToken
-from mission_control.web.views import person_of, show
+from mission_control.web.views import needs_login, person_of, show
 
 SOON = timedelta(days=7)
 
@@ -34,7 +33,7 @@ class TokenForm(forms.Form):
 
 @require_safe
 @never_cache
-@login_required
+@needs_login
 def account(request: HttpRequest) -> HttpResponse:
     """Show the account."""
     return _page(request)
@@ -42,7 +41,7 @@ def account(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @never_cache
-@login_required
+@needs_login
 @sensitive_post_parameters()
 def change_password(request: HttpRequest) -> HttpResponse:
     """Change the password; this session stays, all others of the user end."""
@@ -56,7 +55,7 @@ def change_password(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @never_cache
-@login_required
+@needs_login
 def make_token(request: HttpRequest) -> HttpResponse:
     """Make a token and show it in the answer, the only one that ever has it."""
     form = TokenForm(request.POST)
@@ -68,7 +67,7 @@ def make_token(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @never_cache
-@login_required
+@needs_login
 def revoke_token(request: HttpRequest, token_id: uuid.UUID) -> HttpResponse:
     """Revoke one of the user's own tokens."""
     token = get_object_or_404(AccessToken, uid=token_id, user=person_of(request))

@@ -1,18 +1,17 @@
 """The palette: what the script fetches of it, and the plain pages behind it."""
 
-from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from mission_control.web.hits import QUERY_CHARS, find
-from mission_control.web.views import by_script, show
+from mission_control.web.views import by_script, needs_login, show
 
 
 @require_safe
 @never_cache
-@login_required
+@needs_login
 def search(request: HttpRequest) -> HttpResponse:
     """Show what the text finds."""
     text = request.GET.get("q", "")[:QUERY_CHARS]
@@ -24,7 +23,7 @@ def search(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 @never_cache
-@login_required
+@needs_login
 def keys(request: HttpRequest) -> HttpResponse:
     """Show the keyboard shortcuts."""
     return show(request, "keys.html")

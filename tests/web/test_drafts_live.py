@@ -1,0 +1,219 @@
+"""Text that was typed and not sent is kept: in a real browser, against the running product."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.web.browsing import log_in
+
+pytestmark = pytest.mark.system
+
+STORED = "JSON.stringify(sessionStorage)"
+
+
+@pytest.fixture
+def questions(page) -> list[str]:
+    """The kinds of the browser's own dialogs that were shown; each is accepted."""
+    shown: list[str] = []
+
+    def take(dialog) -> None:
+        shown.append(dialog.type)
+        dialog.accept()
+
+    page.on("dialog", take)
+    return shown
+
+
+def new_task_dialog(page: Page):
+    page.goto("/")
+    page.locator("#conn[data-conn=live]").wait_for()
+    page.keyboard.press("n")
+    dialog = page.get_by_role("dialog", name="New task")
+    dialog.wait_for()
+    return dialog
+
+
+def end_session(page: Page, product) -> None:
+    """End the page's session on the server, as its expiry or a logout elsewhere does."""
+    key = next(one["value"] for one in page.context.cookies() if "session" in one["name"])
+    product.shell(
+        f"from django.contrib.sessions.models import Session; Session.objects.filter(pk='{key}').delete()"
+    )
+
+
+def log_in_again(page: Page, product, *, name: str = "admin", password: str = "") -> None:
+    page.get_by_label("User name").fill(name)
+    page.get_by_label("Password").fill(password or product.password)
+    page.get_by_role("button", name="Log in").click()
+    page.locator(".topbar").wait_for()
+
+
+def without(complaints: list[str], *parts: str) -> None:
+    complaints[:] = [one for one in complaints if not any(part in one for part in parts)]
+
+
+def test_the_new_task_dialog_keeps_what_was_typed_until_it_is_created_or_cancelled(page, product, questions):
+    dialog = new_task_dialog(page)
+    dialog.get_by_label("Title").fill("Half written")
+    dialog.get_by_label("Priority").select_option("high")
+    page.mouse.click(5, 450)  # beside it
+    dialog.get_by_text("Still open, because you typed something").wait_for()
+    page.keyboard.press("Escape")
+    dialog.wait_for(state="hidden")
+    dialog = new_task_dialog(page)
+    assert dialog.get_by_label("Title").input_value() == "Half written"
+    assert dialog.get_by_label("Priority").input_value() == "high"
+    dialog.get_by_text("Your draft was restored.").wait_for()
+    dialog.get_by_role("link", name="Cancel").click()
+    dialog = new_task_dialog(page)
+    assert dialog.get_by_label("Title").input_value() == ""
+    dialog.get_by_label("Title").fill("Written")
+    dialog.get_by_role("button", name="Create task").click()
+    page.locator(".toast", has_text="Created: Written").wait_for()
+    assert "Written" not in page.evaluate(STORED)
+    assert new_task_dialog(page).get_by_label("Title").input_value() == ""
+    assert questions == []
+
+
+def test_a_page_with_typed_text_asks_before_it_is_left_and_has_the_text_when_one_comes_back(
+    page, product, questions
+):
+    task = product.new_task(title="Described")
+    page.goto(f"/tasks/{task}")
+    page.locator("#edit-text summary").click()
+    page.locator("#edit-description").click()
+    page.keyboard.type("A long description")
+    page.get_by_role("link", name="Board").first.click()
+    page.wait_for_url(f"{product.url}/")
+    assert questions == ["beforeunload"]
+    page.go_back()
+    page.get_by_text("Your draft was restored.").wait_for()
+    assert page.locator("#edit-description").input_value() == "A long description"
+    page.locator("#edit-text").get_by_role("button", name="Save").click()
+    page.locator("#task-text .desc", has_text="A long description").wait_for()
+    page.reload()
+    assert questions == ["beforeunload"]
+    assert page.locator("[data-draft-note]").count() == 0
+
+
+def test_a_draft_is_restored_with_what_it_was_written_on_so_that_anothers_change_is_seen(
+    page, product, complaints
+):
+    task = product.new_task(title="Shared", description="one")
+    page.goto(f"/tasks/{task}")
+    page.locator("#edit-text summary").click()
+    page.locator("#edit-description").fill("mine")
+    product.call("PATCH", f"/tasks/{task}", description="theirs")
+    page.reload()
+    page.get_by_text("Your draft was restored.").wait_for()
+    page.locator("#edit-text").get_by_role("button", name="Save").click()
+    page.locator("[data-conflict]", has_text="changed this meanwhile").wait_for()
+    assert page.locator("#edit-description").input_value() == "mine"
+    page.get_by_role("link", name="Take theirs").click()
+    page.locator("#task-text .desc", has_text="theirs").wait_for()
+    assert page.locator("[data-draft-note]").count() == 0
+    without(complaints, "409")
+
+
+def test_the_end_of_a_session_leaves_the_page_and_its_text_and_the_refused_text_is_back_after_the_login(
+    page, product, questions, complaints
+):
+    sockets = []
+    page.route_web_socket(re.compile("/ws/"), lambda socket: sockets.append((socket, socket.connect_to_server())))
+    page.goto("/documents/new")
+    page.locator("#conn[data-conn=live]").wait_for()
+    page.get_by_label("Title").fill("Minutes")
+    page.get_by_label("Text").fill("What was decided\nand why")
+    end_session(page, product)
+    sockets[-1][0].close(code=4401)  # as the server does within twenty seconds
+    page.get_by_text("You are logged out").wait_for()
+    assert page.locator("#conn").inner_text() == "Logged out"
+    assert page.get_by_label("Text").input_value() == "What was decided\nand why"
+    page.get_by_role("button", name="Save").click()
+    page.wait_for_url(re.compile(r"/login\?next=/documents/new"))
+    log_in_again(page, product)
+    page.wait_for_url("**/documents/new")
+    assert page.get_by_label("Title").input_value() == "Minutes"
+    assert page.get_by_label("Text").input_value() == "What was decided\nand why"
+    page.get_by_role("button", name="Save").click()
+    page.get_by_role("heading", name="Minutes").wait_for()
+    assert "decided" not in page.evaluate(STORED)
+    assert questions == []
+
+
+def test_a_dialog_and_a_message_that_are_refused_after_the_session_ended_keep_their_text(
+    page, product, questions, complaints
+):
+    task = product.new_task(title="With a thread")
+    page.goto(f"/tasks/{task}")
+    page.locator("#conn[data-conn=live]").wait_for()
+    page.locator("#say-it").fill("A message")
+    end_session(page, product)
+    page.locator("#composer").get_by_role("button", name="Send").click()
+    page.get_by_text("You are logged out").first.wait_for()
+    page.locator("[data-logged-out]").get_by_role("link", name="Log in").click()
+    log_in_again(page, product)
+    page.wait_for_url(f"**/tasks/{task}")
+    assert page.locator("#say-it").input_value() == "A message"
+    dialog = new_task_dialog(page)
+    dialog.get_by_label("Title").fill("From a dialog")
+    end_session(page, product)
+    dialog.get_by_role("button", name="Create task").click()
+    dialog.get_by_role("link", name="Log in").click()
+    log_in_again(page, product)
+    page.wait_for_url("**/tasks/new")
+    assert page.get_by_label("Title").input_value() == "From a dialog"
+    assert set(questions) <= {"beforeunload"}
+    without(complaints, "401")
+
+
+def test_logging_out_clears_drafts_and_no_other_user_sees_them(page, product, questions):
+    page.goto("/projects/new")
+    page.get_by_label("Title").fill("A secret project")
+    page.reload()
+    assert page.get_by_label("Title").input_value() == "A secret project"
+    end_session(page, product)
+    page.goto("/projects/new")
+    product.shell(
+        "from django.contrib.auth.models import User;"
+        "User.objects.create_superuser('other', password='a long enough one')"
+    )
+    log_in_again(page, product, name="other", password="a long enough one")
+    assert page.get_by_label("Title").input_value() == ""
+    assert "secret project" not in page.evaluate(STORED)
+    page.get_by_label("Title").fill("Another one")
+    page.reload()
+    page.locator("#account summary").click()
+    page.get_by_role("button", name="Log out").click()
+    page.wait_for_url("**/login")
+    assert "Another one" not in page.evaluate(STORED)
+
+
+def test_passwords_are_never_stored(page, product):
+    page.goto("/account")
+    for label in ("Old password", "New password", "New password confirmation"):
+        page.get_by_label(label, exact=True).fill("hunter2 hunter2")
+    page.get_by_label("Name").fill("Token of a script")
+    page.reload()
+    assert page.get_by_label("Name").input_value() == "Token of a script"
+    assert "hunter2" not in page.evaluate(STORED)
+    assert "hunter2" not in page.evaluate("JSON.stringify(localStorage)")
+
+
+def test_two_tabs_keep_their_own_drafts_and_log_out_leaves_the_text_of_the_other(page, product, questions):
+    beside = page.context.new_page()
+    for shown, text in ((page, "First"), (beside, "Second")):
+        shown.goto("/documents/new")
+        shown.locator("#conn[data-conn=live]").wait_for()
+        shown.get_by_label("Title").fill(text)
+    page.locator("#account summary").click()
+    page.get_by_role("button", name="Log out").click()
+    page.wait_for_url("**/login")
+    beside.get_by_text("You are logged out").wait_for()
+    assert beside.get_by_label("Title").input_value() == "Second"
+    log_in(page, product)  # and the other tab notices when one looks at it
+    beside.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    expect(beside.get_by_text("You are logged out")).to_have_count(0)
+    expect(beside.get_by_label("Title")).to_have_value("Second")
+    beside.close()
