@@ -15,8 +15,8 @@ from django.db.models import Count, F, Model, QuerySet, Sum, UUIDField, Value
 from django.db.models.functions import Coalesce, NullIf, TruncDate
 
 from agents.models import Agent
+from mission_control.formats import dollars
 from mission_control.models import Project, Task, UsageRecord
-from mission_control.runs.limits import dollars
 
 
 class Day(TruncDate):

@@ -17,9 +17,9 @@ from django.utils.safestring import SafeString
 from mission_control.admin.badges import badge
 from mission_control.admin.base import ReadOnly
 from mission_control.admin.live import Live
+from mission_control.formats import dollars
 from mission_control.models import Run, RunEvent
 from mission_control.runs import events
-from mission_control.runs.limits import dollars
 
 EVENTS_A_PAGE = 100
 SHOWN_CHARS = 10_000

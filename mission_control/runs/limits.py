@@ -5,13 +5,13 @@ import math
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any, TypeVar
 
 from django.conf import settings
 
 from agents.backends.base import Usage
 from agents.models import Agent
+from mission_control.formats import dollars
 from mission_control.models.run import EndCause
 
 CHARS_A_TOKEN = 4  # about, whatever the model; nobody counts a prompt's tokens before it is sent
@@ -134,10 +134,7 @@ class Watch:
             message = f"Used {tokens:,} tokens, more than the limit of {most_tokens:,}"
             raise OverLimit(EndCause.TOKEN_LIMIT, message)
         if most_usd is not None and (usage.cost_usd or 0) > most_usd:
-            message = f"Cost {dollars(usage.cost_usd or 0)}, more than the limit of {dollars(most_usd)}"
+            cost, limit = dollars(usage.cost_usd), dollars(most_usd)
+            spent = f"Cost {cost}, more" if cost != limit else "Cost more"  # by less than is written
+            message = f"{spent} than the limit of {limit}"
             raise OverLimit(EndCause.COST_LIMIT, message)
-
-
-def dollars(amount: float | Decimal) -> str:
-    """Write an amount of money: $1,234.50, and of little what would be lost in cents: $0.0123."""
-    return f"${amount:,.4f}".removesuffix("00")

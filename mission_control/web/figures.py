@@ -9,9 +9,9 @@ from statistics import median
 
 from django.utils import timezone
 
+from mission_control.formats import dollars, duration, percent, short_count
 from mission_control.models import Run
 from mission_control.usage import worked
-from mission_control.web.rows import clock
 
 PERIODS = {"1": "Today", "7": "7 days", "30": "30 days"}
 MOST_RUNS = 10_000  # of the newest; figures and charts are made of these
@@ -98,7 +98,7 @@ class Figures:
         return sum(self.outcomes.values())
 
     def share(self, status: str) -> str:
-        return f"{round(100 * self.outcomes[status] / self.total)} %" if self.total else "–"
+        return percent(self.outcomes[status], self.total)
 
     @property
     def tokens_shown(self) -> str:
@@ -111,6 +111,14 @@ class Figures:
     @property
     def tokens_out_shown(self) -> str:
         return short_count(self.tokens_out)
+
+    @property
+    def cost_shown(self) -> str:
+        return dollars(self.cost)
+
+    @property
+    def cost_week_shown(self) -> str:
+        return dollars(self.cost_week)
 
     @property
     def completed(self) -> tuple[int, str]:
@@ -201,26 +209,14 @@ def figures(ended: Sequence[Ended], spent: Sequence[Spent], period: Period) -> F
     tokens_in, tokens_out = sum(one.tokens_in for one in paid), sum(one.tokens_out for one in paid)
     return Figures(
         {status: counted[status] for status in Run.ENDED},
-        short_time(median(waits)) if waits else "–",
-        short_time(max(waits)) if waits else "",
+        duration(median(waits)) if waits else "–",
+        duration(max(waits)) if waits else "",
         tokens_in + tokens_out,
         tokens_in,
         tokens_out,
         sum(one.cost for one in paid),
         sum(one.cost for one in spent if one.at >= period.day_start(7)),
     )
-
-
-def short_count(number: int) -> str:
-    """Write a large number of tokens short: 612k, 1.2M."""
-    if number < 1_000:
-        return str(number)
-    return f"{number / 1_000:.0f}k" if number < 1_000_000 else f"{number / 1_000_000:.1f}M"
-
-
-def short_time(seconds: float) -> str:
-    """Write a wait: seconds below a minute, else as a clock."""
-    return f"{seconds:.0f} s" if seconds < 60 else clock(seconds)
 
 
 # ---------------------------------------------------------------- charts
@@ -277,16 +273,12 @@ def _costs(spent: Sequence[Spent], period: Period) -> Chart:
     parts = [*zip(["blue", "violet"], named, strict=False), ("grey", "")]
     stacks = [[(colour, of_day[key, agent]) for colour, agent in parts] for key in keys]
     today = sum(part for _, part in stacks[-1])
-    chart = _bars("Cost", keys, stacks, _dollars)
-    chart.figure = "–" if chart.is_empty else _dollars(today)
+    chart = _bars("Cost", keys, stacks, dollars)
+    chart.figure = "–" if chart.is_empty else dollars(today)
     chart.aside = "today, where it is known"
-    chart.spoken = f"Cost a day by agent for the last {days} days; today {today:.2f} dollars"
+    chart.spoken = f"Cost a day by agent for the last {days} days; today {dollars(today)}"
     chart.key = [(colour, agent or "Others") for colour, agent in parts]
     return chart
-
-
-def _dollars(value: float) -> str:
-    return f"${value:.2f}" if 0 < value < 10 else f"${value:.0f}"
 
 
 def _waits(within: Sequence[Ended], period: Period) -> Chart:
@@ -301,15 +293,15 @@ def _waits(within: Sequence[Ended], period: Period) -> Chart:
     top = _top(max([*high, 1.0]))
     half = len(keys) // 2
     half_x = LEFT + (100 - LEFT) * half / max(len(keys) - 1, 1)
-    figure = short_time(median(every)) if every else "–"
-    worst = f", 95 of 100 under {short_time(_percentile(every, 0.95))}" if every else ""
+    figure = duration(median(every)) if every else "–"
+    worst = f", 95 of 100 under {duration(_percentile(every, 0.95))}" if every else ""
     return Chart(
         "Wait for a slot",
         figure,
         f"median {period.words}",
         f"Waiting time {period.words}: median {figure}{worst}",
         lines=[("line", _points(high, top)), ("line line-2", _points(middle, top))],
-        rows=_rows(top, short_time),
+        rows=_rows(top, duration),
         columns=[
             Label(_name(keys[0]), f"{LEFT:g}%", "start"),
             Label(_name(keys[half]), f"{half_x:.1f}%", "middle"),

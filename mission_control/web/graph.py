@@ -7,10 +7,11 @@ from uuid import UUID
 
 from django.db.models import Prefetch, QuerySet
 
+from mission_control.formats import clock
 from mission_control.models import Assignment, Project, Run, Task
 from mission_control.projects.levels import levels
 from mission_control.projects.waiting import RESOLVED
-from mission_control.web.rows import clock, seconds_since
+from mission_control.web.rows import seconds_since
 
 NODE_WIDTH, NODE_HEIGHT = 256, 72  # as the stylesheet has them, in sixteenths of an em
 GAP_ACROSS, GAP_DOWN = 96, 16

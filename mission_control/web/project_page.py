@@ -11,6 +11,7 @@ from django.db.models import Count, Q, QuerySet
 from django.utils.safestring import SafeString
 
 from agents.models import Agent
+from mission_control.formats import dollars, percent, short_count
 from mission_control.ids import as_uuid
 from mission_control.models import Deliverable, Project, Run, RunEvent, Task
 from mission_control.models.agents import with_runs
@@ -22,7 +23,7 @@ from mission_control.web.agent_rows import spoken_text
 from mission_control.web.graph import State, graph, plan_tasks, project_state, run_state, shares, state_of
 from mission_control.web.markdown import rendered
 from mission_control.web.plain import plain
-from mission_control.web.timeline import dollars, runs_of, short_number, timeline, totals
+from mission_control.web.timeline import runs_of, timeline, totals
 
 Status = Project.Status
 
@@ -90,8 +91,8 @@ class ProjectRow:
         return int(self.project.resolved)
 
     @property
-    def percent(self) -> float:
-        return round(self.resolved / self.project.total * 100, 1) if self.project.total else 0.0
+    def percent(self) -> str:
+        return percent(self.resolved, self.project.total)
 
     @property
     def shares(self) -> list[dict[str, Any]]:
@@ -217,7 +218,7 @@ def page_of(project: Project, user: User | AnonymousUser, *, span: str = "") -> 
         "graph": graph(tasks, waits if project.status not in NOT_BEGUN else {}),
         "shares": shares(tasks),
         "resolved": resolved,
-        "percent": round(resolved / len(tasks) * 100, 1) if tasks else 0.0,
+        "percent": percent(resolved, len(tasks)),
         "waiting": _waiting(project, tasks, waits),
         "team": _team(project, may),
         "planning": planning_of(project) if may.read_runs else None,
@@ -238,8 +239,8 @@ def _runs(project: Project, span: str) -> dict[str, Any]:
         "timeline": timeline(project, span),
         "totals": {
             **spent,
-            "tokens": short_number(None if tokens == [None, None] else sum(part or 0 for part in tokens)),
-            "tokens_in": short_number(spent["tokens_in"]),
+            "tokens": short_count(None if tokens == [None, None] else sum(part or 0 for part in tokens)),
+            "tokens_in": short_count(spent["tokens_in"]),
             "cost": dollars(spent["cost_usd"]),
         },
     }

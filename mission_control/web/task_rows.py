@@ -7,10 +7,11 @@ from django.db.models import Prefetch, QuerySet
 from django.utils.safestring import SafeString
 
 from agents.models import Agent
+from mission_control.formats import clock, dollars, full_count, short_count
 from mission_control.ids import as_uuid
 from mission_control.models import Deliverable, DeliverableVersion, Message, Run
 from mission_control.web.markdown import rendered
-from mission_control.web.rows import clock, seconds_since
+from mission_control.web.rows import seconds_since
 
 
 @dataclass(slots=True)
@@ -64,30 +65,27 @@ class RunRow:
 
     @property
     def long_in(self) -> str:
-        return _grouped(self.tokens_in)
+        return full_count(self.tokens_in)
 
     @property
     def long_out(self) -> str:
-        return _grouped(self.tokens_out)
+        return full_count(self.tokens_out)
 
     @property
     def long_tokens(self) -> str:
-        return _grouped(self.tokens)
+        return full_count(self.tokens)
 
     @property
     def short_in(self) -> str:
-        return _short(self.tokens_in)
+        return short_count(self.tokens_in)
 
     @property
     def short_out(self) -> str:
-        return _short(self.tokens_out)
+        return short_count(self.tokens_out)
 
     @property
     def cost(self) -> str:
-        cost = self.run.cost_usd
-        if cost is None:
-            return ""
-        return f"${cost:.2f}" if cost >= 0.01 or not cost else f"${cost:.4f}"
+        return "" if self.run.cost_usd is None else dollars(self.run.cost_usd)
 
     @property
     def word(self) -> str:
@@ -95,17 +93,6 @@ class RunRow:
             return "Stopping"
         words = {Run.Status.WAITING: "Waiting", Run.Status.QUEUED: "Starting", Run.Status.ERROR: "Failed"}
         return words.get(Run.Status(self.run.status), str(self.run.get_status_display()))
-
-
-def _grouped(number: int | None) -> str:
-    return "" if number is None else f"{number:,}"
-
-
-def _short(number: int | None) -> str:
-    """Write a number as a table has room for it: 18.4k."""
-    if number is None or number < 1000:
-        return "" if number is None else str(number)
-    return f"{number / 1000:.1f}k" if number < 1_000_000 else f"{number / 1_000_000:.1f}M"
 
 
 @dataclass(slots=True)

@@ -3,7 +3,6 @@
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import Any
 
 from django.db.models import (
@@ -19,6 +18,7 @@ from django.db.models import (
 )
 from django.utils import timezone
 
+from mission_control.formats import duration
 from mission_control.models import Project, Run
 from mission_control.web.graph import run_state
 
@@ -193,19 +193,9 @@ def _bar(run: Run, status: str, label: str, begin: datetime, end: datetime, scal
         x=scale.place(begin),
         width=f"{width:.2f}%",
         label=label if fits else "",
-        title=f"{run.task_title}: {word}, {spoken(end - begin)}",
+        title=f"{run.task_title}: {word}, {duration((end - begin).total_seconds())}",
         task_id=str(run.task_id or ""),
     )
-
-
-def spoken(length: timedelta) -> str:
-    """Write a duration in words: seconds up to two minutes, then minutes, then hours."""
-    seconds = max(int(length.total_seconds()), 0)
-    if seconds < 120:
-        return f"{seconds} s"
-    if seconds < 7200:
-        return f"{seconds // 60} min"
-    return f"{seconds // 3600}:{seconds % 3600 // 60:02} h"
 
 
 # ---------------------------------------------------------------- what it took
@@ -216,7 +206,7 @@ def totals(runs: QuerySet[Run]) -> dict[str, Any]:
 
 
 def _length(value: timedelta | None) -> str:
-    return "" if value is None else spoken(value)
+    return duration(value and value.total_seconds())
 
 
 def _lasted(begin: str, end: str) -> Sum:
@@ -233,21 +223,3 @@ SUMS: dict[str, Any] = {
     "worked": _lasted("started_at", "finished_at"),
     "waited": _lasted("queued_at", "started_at"),
 }
-
-
-def short_number(value: int | None) -> str:
-    """Write a number of tokens in four characters: 950, 4.1k, 412k, 1.2M."""
-    if value is None:
-        return "–"
-    for limit, unit in ((1_000_000, "M"), (1_000, "k")):
-        if value >= limit:
-            scaled = value / limit
-            return f"{scaled:.1f}{unit}" if scaled < 10 else f"{scaled:.0f}{unit}"
-    return str(value)
-
-
-def dollars(value: float | Decimal | None) -> str:
-    """Write a cost, its cents rounded, less than one of them as such."""
-    if value is None:
-        return "–"
-    return f"${value:,.2f}" if value >= 0.01 or value == 0 else "< $0.01"

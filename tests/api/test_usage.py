@@ -11,9 +11,9 @@ from django.db.models import Q
 from django.test import Client
 
 from mission_control import usage
+from mission_control.formats import dollars
 from mission_control.models import Run, UsageRecord
 from mission_control.runs.lifecycle import finish
-from mission_control.runs.limits import dollars
 from tests import make
 from tests.api.answers import assert_names
 

@@ -243,10 +243,10 @@ def test_the_overview_counts_outcomes_tokens_and_cost(browser):
     assert "$5.90" in page
     charts = html(browser, "/overview/charts")
     assert "Runs by outcome today: 2 completed, 1 failed, 1 stopped" in charts
-    assert "today 5.90 dollars" in charts
+    assert "today $5.90" in charts
     Task.objects.get(pk=paid.task_id).delete()
     assert "$5.90" in text_of(html(browser, "/overview/figures"))  # what was spent stays spent
-    assert "today 5.90 dollars" in html(browser, "/overview/charts")
+    assert "today $5.90" in html(browser, "/overview/charts")
 
 
 def test_a_period_takes_in_its_days_and_no_more(browser):

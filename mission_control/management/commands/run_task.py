@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db.models import Q, QuerySet
 
 from agents.models import Agent
+from mission_control.formats import duration
 from mission_control.frames import shown_content
 from mission_control.ids import as_uuid
 from mission_control.models import Run, RunEvent, Task
@@ -93,7 +94,7 @@ class Command(BaseCommand):
             self.say(f"[{shown_content(event)}]")
 
     def conclude(self, run: Run) -> str:
-        took = f" after {run.duration_seconds:.1f} s" if run.duration_seconds is not None else ""
+        took = f" after {duration(run.duration_seconds)}" if run.duration_seconds is not None else ""
         self.say(f"\n{run.status.capitalize()}{took}" + (f": {run.error}" if run.error else ""))
         return run.status
 

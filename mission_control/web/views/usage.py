@@ -12,8 +12,8 @@ from django.utils.dateparse import parse_date
 from django.views.decorators.http import require_safe
 
 from mission_control import usage
+from mission_control.formats import dollars
 from mission_control.web.plain import plain
-from mission_control.web.timeline import dollars
 from mission_control.web.views import sees, show
 
 ROWS_A_PAGE = 50
