@@ -14,18 +14,25 @@ from django.utils.safestring import SafeString
 from agents.backends import registry
 from agents.backends.base import BackendError
 from agents.models import Agent
+from mission_control.formats import clock, dollars, duration, full_count, percent, short_count
 from mission_control.models import Run, RunEvent, Task
 from mission_control.models.agents import with_runs
 from mission_control.web.graph import State, run_state
 from mission_control.web.markdown import rendered
-from mission_control.web.rows import clock, seconds_since
-from mission_control.web.timeline import SUMS, dollars, short_number
+from mission_control.web.rows import seconds_since
+from mission_control.web.timeline import SUMS
 
 LATELY = timedelta(days=7)
 SHOWN_RUNS = 10
 SHOWN_CHARS = 20_000
 GOOD, FAIR = 80, 50  # per cent of runs that were completed
 STATE_ICONS = {"idle": "s-assigned", "active": "r-running", "blocked": "s-blocked", "offline": "s-offline"}
+DOCS = {  # which page of the documentation is about which backend
+    "demo": "backends",
+    "claude_agent_sdk": "backends/claude",
+    **dict.fromkeys(["pydantic_ai", "openai_agents", "google_adk"], "backends/pydantic_ai"),
+    **dict.fromkeys(["command", "codex_cli", "opencode", "copilot_sdk"], "backends/command"),
+}
 TEST_PROMPT = "Say in one sentence who you are."
 
 
@@ -64,6 +71,10 @@ class AgentRow:
         return round(self.spent["completed"] / self.ended * 100) if self.ended else None
 
     @property
+    def success_shown(self) -> str:
+        return percent(self.spent["completed"], self.ended)
+
+    @property
     def colour(self) -> str:
         rate = self.success or 0
         return "green" if rate >= GOOD else "amber" if rate >= FAIR else "red"
@@ -75,7 +86,7 @@ class AgentRow:
     @property
     def tokens(self) -> str:
         parts = [self.spent.get(name) for name in ("tokens_in", "tokens_out")]
-        return short_number(None if parts == [None, None] else sum(part or 0 for part in parts))
+        return short_count(None if parts == [None, None] else sum(part or 0 for part in parts))
 
     @property
     def runs_on(self) -> str:
@@ -142,13 +153,29 @@ class BackendRow:
     capabilities: Sequence[str] = field(default_factory=list)
 
     @property
+    def is_ready(self) -> bool:
+        return not self.reason
+
+    @property
+    def is_quiet(self) -> bool:
+        """Tell whether nobody misses it: it is not set up, and no agent uses it."""
+        return not self.is_ready and not self.used_by
+
+    @property
+    def docs(self) -> str:
+        """Return the name of the page about it in the documentation, empty where there is none."""
+        return DOCS.get(self.name, "")
+
+    @property
     def words(self) -> list[tuple[str, bool]]:
         """Return the reason in pieces; True marks what is to be typed."""
         return quoted(self.reason)
 
     @property
     def state(self) -> State:
-        if self.reason:
+        if self.is_quiet:
+            return State("offline", "Not set up", "s-offline")
+        if not self.is_ready:
             return State("missing", "Not ready", "r-error")
         return State("ok", "Ready", "r-completed")
 
@@ -168,6 +195,24 @@ def backends(default: str) -> list[BackendRow]:
         for one in registry.describe()
     ]
     return sorted(found, key=lambda one: bool(one.reason))
+
+
+def preselected(found: Sequence[BackendRow]) -> str:
+    """Return what a new agent's form begins with: the default backend if it is ready, else the first that is."""
+    default = next((one for one in found if one.is_default), None)
+    ready = [one.name for one in found if one.is_ready]
+    if default is None or (ready and not default.is_ready):
+        return ready[0] if ready else ""
+    return default.name
+
+
+def grouped(found: Sequence[BackendRow]) -> list[tuple[str, list[BackendRow]]]:
+    """Return backends as a select lists them: those that are ready, then those that need setup."""
+    groups = [
+        ("Ready", [one for one in found if one.is_ready]),
+        ("Needs setup", [one for one in found if not one.is_ready]),
+    ]
+    return [(name, members) for name, members in groups if members]
 
 
 # ---------------------------------------------------------------- one agent
@@ -194,7 +239,7 @@ class AgentRun:
     def tokens(self) -> str:
         parts = [self.run.usage.get(name) for name in ("input_tokens", "output_tokens")]
         known = [part for part in parts if isinstance(part, int)]
-        return short_number(sum(known) if known else None)
+        return short_count(sum(known) if known else None)
 
     @property
     def cost(self) -> str:
@@ -220,7 +265,7 @@ class Test:
     def state(self) -> State:
         state = run_state(self.run)
         if self.run.status == Run.Status.COMPLETED and self.run.duration_seconds is not None:
-            return State(state.status, f"Answered in {self.run.duration_seconds:.1f} s", state.icon)
+            return State(state.status, f"Answered in {duration(self.run.duration_seconds)}", state.icon)
         return state
 
     @property
@@ -230,7 +275,7 @@ class Test:
     @property
     def usage(self) -> str:
         used = self.run.usage
-        tokens = [f"{used[key]:,} {word}" for key, word in _USED if isinstance(used.get(key), int)]
+        tokens = [f"{full_count(used[key])} {word}" for key, word in _USED if isinstance(used.get(key), int)]
         cost = used.get("cost_usd")
         paid = [dollars(cost)] if isinstance(cost, int | float) else []
         return ", ".join([*filter(None, [used.get("model")]), *tokens, *paid])

@@ -11,20 +11,20 @@ from django.contrib.auth.models import AnonymousUser, User
 from django.db.models import Count, F, Prefetch, Q
 
 from agents.models import Agent
+from mission_control.formats import clock, dollars
 from mission_control.ids import as_uuid
 from mission_control.models import Assignment, Run, RunEvent, Task
 from mission_control.models.tags import TaggedAny
 from mission_control.models.task import TaskQuerySet
 from mission_control.runs.slots import capacity
 from mission_control.web.plain import plain
-from mission_control.web.rows import clock, seconds_since
+from mission_control.web.rows import seconds_since
 
 FIRST_CARDS, MORE_CARDS = 16, 50  # a screen of 4K shows fifteen; more come when one gets there
 MOST_CARDS = 500
-SHOWN_TAGS = 2
 SHOWN_NEEDS = 3
 SHOWN_WAITING = 2
-SHOWN_SLOTS = 20
+SHOWN_SLOTS, MOST_SLOTS = 20, 100  # free slots are shown up to the first number, busy ones up to the second
 LINE_EVENTS, LINE_CHARS = 40, 160
 SEARCH_CHARS = 200
 Status = Task.Status
@@ -169,7 +169,7 @@ class Card:
 
     @property
     def tags(self) -> list[str]:
-        return [plain(str(tag)) for tag in self.task.tags[:SHOWN_TAGS]]
+        return [plain(str(tag)) for tag in self.task.tags]
 
     @property
     def movable(self) -> bool:
@@ -191,7 +191,7 @@ class Card:
     @property
     def cost(self) -> str:
         value = self.task.last_run.cost_usd if self.task.last_run else None
-        return f"${value:.2f}" if value else ""
+        return dollars(value) if value else ""
 
     @property
     def runnable(self) -> bool:
@@ -354,18 +354,27 @@ class Strip:
         return self.capacity["running"] + self.capacity["queued"]
 
     @property
-    def more_slots(self) -> int:
-        return max(self.capacity["limit"] - len(self.slots), 0)
+    def more_busy(self) -> int:
+        return max(self.held - sum(slot.run is not None for slot in self.slots), 0)
+
+    @property
+    def more_free(self) -> int:
+        return max(self.capacity["available"] - sum(slot.run is None for slot in self.slots), 0)
+
+    @property
+    def is_long(self) -> bool:
+        return len(self.slots) > SHOWN_SLOTS
 
 
 def strip() -> Strip:
-    """Return the slots as they are now: five queries."""
+    """Return the slots as they are now, all busy ones among them: five queries."""
     now = capacity()
     held = {run.slot: run for run in Run.objects.holding().light().select_related("project") if run.slot}
     spoken = latest_lines([run.pk for run in held.values()])
-    shown = sorted({*held, *range(1, min(now["limit"], SHOWN_SLOTS) + 1)})[: max(SHOWN_SLOTS, len(held))]
+    busy = sorted(held)[:MOST_SLOTS]
+    free = [number for number in range(1, now["limit"] + 1) if number not in held]
     slots = [
         Slot(number, held.get(number), spoken.get(held[number].pk, "") if number in held else "")
-        for number in shown
+        for number in sorted([*busy, *free[: max(SHOWN_SLOTS - len(busy), 0)]])
     ]
     return Strip(slots, list(Run.objects.waiting().light()[:SHOWN_WAITING]), now)

@@ -81,6 +81,38 @@ def test_the_list_says_what_each_does_and_how_its_runs_went(browser):
     assert "4.5k $0.75 demo" in told
 
 
+def test_backends_that_nobody_uses_and_that_are_not_set_up_are_folded_away_and_not_red(browser):
+    make.agent(backend="codex_cli")
+    page = page_of(browser, "/agents")
+    health = page[page.index('id="backends"') :]
+    shown, folded = health[: health.index("<details")], health[health.index("<details") :]
+    assert 'class="backend" data-status="missing"' in shown  # the one that the agent uses
+    assert "Codex CLI" in text_of(shown)
+    assert "Claude Agent SDK" in text_of(folded)
+    assert 'data-status="missing"' not in folded
+    assert re.search(r"\d+ more backends, not set up", text_of(folded))
+    assert "/help/backends/claude.md" in folded
+
+
+def test_a_new_agents_form_begins_with_a_backend_that_is_ready(browser, settings):
+    page = page_of(browser, "/agents/new")
+    form = page[page.index('id="agent-form"') : page.index('id="backends"')]
+    assert '<option value="demo" selected>' in form
+    assert "This cannot run yet" not in form
+    ready, setup = form.split("<optgroup")[1:3]
+    assert 'label="Ready"' in ready
+    assert 'value="demo"' in ready
+    assert 'label="Needs setup"' in setup
+    assert 'value="claude_agent_sdk"' in setup
+    settings.DEFAULT_BACKEND = "demo"
+    assert '<option value="demo" selected>' in page_of(browser, "/agents/new")
+
+
+def test_an_opened_agent_keeps_its_backend_also_one_that_is_not_ready(browser):
+    page = page_of(browser, f"/agents/{make.agent(backend='codex_cli').pk}")
+    assert '<option value="codex_cli" selected>' in page
+
+
 def test_an_agent_whose_backend_misses_something_says_so_in_list_form_and_health(browser):
     agent = make.agent(name="Coder", backend="codex_cli")
     page = page_of(browser, f"/agents/{agent.pk}")

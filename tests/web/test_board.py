@@ -205,6 +205,27 @@ def test_the_number_of_queries_does_not_grow_with_the_tasks(browser, django_asse
     assert len(many) == len(few)
 
 
+def test_every_busy_slot_is_shown_and_the_free_ones_are_counted(browser):
+    make.limit(50)
+    runs = [make.run(make.task(title=f"Slotted {number}")) for number in range(24)]
+    for run in runs[:3]:
+        finish(run.pk, Run.Status.STOPPED, guard=Q())
+    strip = html(browser, "/board/slots")
+    assert [f"Slotted {number}" in strip for number in range(24)] == [False] * 3 + [True] * 21
+    assert "29 more free" in text_of(strip)
+    make.limit(10)  # below what is busy: nothing is cut
+    strip = html(browser, "/board/slots")
+    assert strip.count('data-status="queued"') == 21
+    assert "more" not in text_of(strip)
+
+
+def test_with_few_busy_slots_twenty_are_shown_and_the_rest_counted(browser):
+    make.limit(22)
+    strip = html(browser, "/board/slots")
+    assert strip.count("slot-free") == 21
+    assert "2 more free" in text_of(strip)
+
+
 # ---------------------------------------------------------------- moving
 def test_a_card_is_moved_by_its_form_and_by_the_script(browser):
     task = make.task(title="Mover")

@@ -265,3 +265,31 @@ def test_shortcuts_of_a_single_key_are_switched_off_and_on_in_the_help_sheet(pag
     page.keyboard.press("g")
     page.keyboard.press("o")
     page.wait_for_url("**/overview")
+
+
+@pytest.mark.parametrize("width", [1440, 1366, 390, 320])
+def test_the_footers_of_cards_fit_and_begin_at_their_beginning(page, product, width):
+    agent = product.new_agent(name="Honorificabilitudinitatibus")
+    tags = ["feature-request-of-a-customer", "needs-design", "third"]
+    crowded = product.new_task(title="Crowded", assignee_ids=[agent], tags=tags)
+    nobody = product.new_task(title="Nobody has it", tags=tags)
+    page.set_viewport_size({"width": width, "height": 844})
+    for task, column in ((crowded, "assigned"), (nobody, "inbox")):
+        board(page)
+        if width < 700:
+            page.locator(f'.col-switch label[data-status="{column}"]').click()
+        foot = card(page, task, column).locator(".card-foot")
+        foot.scroll_into_view_if_needed()
+        outside = foot.evaluate(
+            """foot => [foot, ...foot.querySelectorAll('*')].filter(part => {
+                const [box, all] = [part.getBoundingClientRect(), foot.getBoundingClientRect()];
+                const isSpoken = part.closest('.sr') || getComputedStyle(part).clipPath !== 'none';
+                return !isSpoken && (box.left < all.left - 1 || box.right > all.right + 1 || box.height > 24);
+            }).map(part => part.outerHTML)"""
+        )
+        assert outside == []
+        assert foot.locator(".tag").evaluate("tag => getComputedStyle(tag).textOverflow") == "ellipsis"
+        title = card(page, task, column).locator(".card-title")
+        assert title.bounding_box()["y"] + title.bounding_box()["height"] <= foot.bounding_box()["y"]
+    assert "Unassigned" in foot.inner_text()
+    assert "+2" in foot.inner_text()

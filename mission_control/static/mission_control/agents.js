@@ -54,6 +54,8 @@ document.addEventListener("click", async (event) => {
   try {
     const fresh = parse(await (await fetchFragment(link.href)).text()).querySelector("#backends");
     localise(fresh);
+    const isUnfolded = byId("backends").querySelector("details")?.open;
+    if (isUnfolded) fresh.querySelector("details")?.setAttribute("open", "");
     byId("backends").replaceWith(fresh);
     fresh.querySelector("a").focus();
   } catch {

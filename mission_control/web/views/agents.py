@@ -44,7 +44,9 @@ def agent_list(request: HttpRequest) -> HttpResponse:
 @sees(SEES_AGENT, "agents.add_agent")
 def new_agent(request: HttpRequest) -> HttpResponse:
     """Show an empty form, or create an agent."""
-    form = AgentForm(request.POST if request.method == "POST" else None)
+    beside = _beside()
+    first = {"backend": agent_rows.preselected(beside["backends"])}
+    form = AgentForm(request.POST if request.method == "POST" else None, initial=first)
     fields = options.fields_of(_backend(form), {})
     if form.is_bound:
         given, fields = options.read(_backend(form), request.POST)
@@ -53,7 +55,7 @@ def new_agent(request: HttpRequest) -> HttpResponse:
             if made is not None:
                 messages.success(request, f"{made.name} is ready. Test it, or give it a task.", extra_tags="ok")
                 return redirect("agent", made.pk)
-    context = {**_listed(request), **_beside(), **_form(form, fields, None)}
+    context = {**_listed(request), **beside, **_form(form, fields, None, beside["backends"])}
     return show(request, "agents.html", context, at="agents", status=400 if form.is_bound else 200)
 
 
@@ -75,7 +77,9 @@ def agent(request: HttpRequest, agent_id: uuid.UUID) -> HttpResponse:
             if changed is not None:
                 messages.success(request, f"Saved: {changed.name}", extra_tags="ok")
                 return redirect("agent", changed.pk)
-    context = {**_listed(request), **_beside(), **_form(form, fields, found), **_history(request, found)}
+    beside = _beside()
+    context = {**_listed(request), **beside, **_history(request, found)}
+    context |= _form(form, fields, found, beside["backends"])
     context["basis"] = form.basis(_values(found))
     return show(request, "agents.html", context, at="agents", status=form.status)
 
@@ -112,8 +116,10 @@ def _listed(request: HttpRequest) -> dict[str, Any]:
 
 
 def _beside() -> dict[str, Any]:
+    backends = agent_rows.backends(settings.DEFAULT_BACKEND)
     return {
-        "backends": agent_rows.backends(settings.DEFAULT_BACKEND),
+        "backends": backends,
+        "quiet_backends": sum(one.is_quiet for one in backends),
         "isolation_warnings": isolation.warnings(settings.AGENT_ISOLATION),
     }
 
@@ -140,16 +146,15 @@ def _written(form: AgentForm, verb: Any) -> Agent | None:
     return made
 
 
-def _form(form: AgentForm, fields: list[options.OptionField], found: Any) -> dict[str, Any]:
+def _form(
+    form: AgentForm, fields: list[options.OptionField], found: Any, backends: list[agent_rows.BackendRow]
+) -> dict[str, Any]:
     chosen = _backend(form)
-    described = {one["name"]: one["display_name"] for one in registry.describe()}
-    choices = list(described.items())
-    if chosen and chosen not in described:
-        choices.append((chosen, f"{chosen} (gone)"))
     return {
         "form": form,
         "fields": fields,
-        "backend_choices": choices,
+        "backend_groups": agent_rows.grouped(backends),
+        "gone_backend": chosen if chosen not in [one.name for one in backends] else "",
         "chosen_backend": chosen,
         "missing": agent_rows.quoted(agent_rows.missing_for(chosen, found.backend_options if found else {})),
         "opened": found and agent_rows.rows([found])[0],

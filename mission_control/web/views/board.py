@@ -4,12 +4,12 @@ import uuid
 from typing import Any
 from urllib.parse import quote
 
+from django.conf import settings
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from agents.backends import registry
 from agents.models import Agent
 from mission_control import placing, sample, tasks, team
 from mission_control.ids import as_uuid
@@ -17,7 +17,7 @@ from mission_control.models import Project, Run, Task
 from mission_control.runs.admission import admit
 from mission_control.runs.errors import LimitReached, NotRunning, Refusal
 from mission_control.runs.lifecycle import stop
-from mission_control.web import columns
+from mission_control.web import agent_rows, columns
 from mission_control.web.board_forms import FirstAgentForm, MoveForm, NewTaskForm
 from mission_control.web.columns import COLUMNS, FIRST_CARDS, MOST_CARDS, Filters, Rights
 from mission_control.web.views import by_script, person_of, sees, sees_tasks, show, slots_taken
@@ -236,7 +236,8 @@ def make_sample(request: HttpRequest) -> HttpResponse:
 
 def _first_steps() -> dict[str, Any]:
     """Return what the first steps need: the agents there are, and the backends that can be chosen."""
-    return {"agents": list(Agent.objects.only("name")[:MOST_CHOICES]), "backends": registry.describe()}
+    backends = agent_rows.grouped(agent_rows.backends(settings.DEFAULT_BACKEND))
+    return {"agents": list(Agent.objects.only("name")[:MOST_CHOICES]), "backend_groups": backends}
 
 
 # ---------------------------------------------------------------- what several of them need
