@@ -77,7 +77,7 @@ function keepSoon(form) {
 }
 
 /** Write the drafts of the forms that were typed in since. */
-export function keepNow() {
+function keepNow() {
   clearTimeout(timer);
   timer = null;
   for (const [form, key] of waiting) if (!isLoggedOut) keep(form, key);
@@ -177,9 +177,10 @@ document.addEventListener("click", (event) => {
   if (!form) return;
   forget(form);
   leavesWith = form;
-  if (link.pathname + link.search !== location.pathname + location.search || "close" in link.dataset) return;
-  event.preventDefault(); // the link leads to where the page is: it would not be loaded again
-  location.reload();
+  const isHere = link.hash && link.pathname + link.search === location.pathname + location.search;
+  if (!isHere || "close" in link.dataset) return;
+  event.preventDefault(); // a link into the page that is shown would not load it again
+  location.assign(link.pathname + link.search);
 });
 document.addEventListener("click", ({ target }) => { if (target.closest?.("[data-to-login]")) leavesToLogin = true; });
 // On the window: the page's own scripts, which may send a form themselves, have had the event by then.
@@ -194,7 +195,10 @@ addEventListener("submit", (event) => {
   const draft = read(keyOf(event.target));
   if (draft) write(keyOf(event.target), { ...draft, isSent: true, page: location.pathname });
 });
-addEventListener("pageshow", () => { [leavesWith, leavesToLogin] = [null, false]; });
+addEventListener("pageshow", ({ persisted }) => {
+  [leavesWith, leavesToLogin] = [null, false];
+  if (persisted) for (const key of keys()) unsend(key);
+});
 addEventListener("pagehide", keepNow);
 
 // Another tab came to the login after a logout. What is not on the screen here goes too.
@@ -227,6 +231,12 @@ addEventListener("beforeunload", (event) => {
   if (lost.length) event.preventDefault();
 });
 
+/** The form was not taken, or nobody knows: its draft stays. */
+function unsend(key) {
+  const draft = read(key);
+  if (draft?.isSent) write(key, { ...draft, isSent: false });
+}
+
 // ── Start ────────────────────────────────────────────────────────────
 /** Remove what another user left, and what the server has taken: this page is its answer. */
 function tidy() {
@@ -237,7 +247,7 @@ function tidy() {
     const draft = read(key);
     if (draft === null) remove(key);
     else if (draft.isSent && came === draft.page && !isRefused) remove(key);
-    else if (draft.isSent) write(key, { ...draft, isSent: false });
+    else unsend(key);
   }
 }
 
