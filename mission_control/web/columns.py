@@ -24,6 +24,7 @@ FIRST_CARDS, MORE_CARDS = 16, 50  # a screen of 4K shows fifteen; more come when
 MOST_CARDS = 500
 SHOWN_NEEDS = 3
 SHOWN_WAITING = 2
+LONG_STRIP = 10  # slots that are shown without scrolling
 SHOWN_SLOTS, MOST_SLOTS = 20, 100  # free slots are shown up to the first number, busy ones up to the second
 LINE_EVENTS, LINE_CHARS = 40, 160
 SEARCH_CHARS = 200
@@ -363,7 +364,7 @@ class Strip:
 
     @property
     def is_long(self) -> bool:
-        return len(self.slots) > SHOWN_SLOTS
+        return len(self.slots) > LONG_STRIP
 
 
 def strip() -> Strip:

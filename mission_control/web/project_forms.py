@@ -72,6 +72,12 @@ class GoalForm(forms.Form):
         return self.cleaned_data["research_depth"] or "auto"
 
 
+class AgentlessForm(forms.Form):
+    """Who does the tasks that nobody is assigned to."""
+
+    agent = forms.ModelChoiceField(Agent.objects.all())
+
+
 class ProjectForm(forms.Form):
     """A project's own fields."""
 

@@ -26,10 +26,12 @@ from mission_control.web.plain import plain
 from mission_control.web.timeline import runs_of, timeline, totals
 
 Status = Project.Status
+Type = Task.Type
 
 NOT_SKIPPED = (*RESOLVED, Task.Status.IN_PROGRESS)
 EDITABLE = (Status.DRAFT, Status.AWAITING_APPROVAL, Status.APPROVED)
 NOT_BEGUN = (*EDITABLE, Status.PLANNING)
+MOST_CHOICES = 200  # agents to choose from
 SHOWN_PRD_CHARS = 300_000
 SHOWN_PLANNER_CHARS = 4_000
 
@@ -226,10 +228,19 @@ def page_of(project: Project, user: User | AnonymousUser, *, span: str = "") -> 
         "requirements": _requirements(project) if may.read_documents else None,
         "analysis": _analysis(project),
         "can_start": project.status in STARTABLE,
+        "agentless": _agentless(tasks),
+        "choices": Agent.objects.only("name")[:MOST_CHOICES] if may.change_tasks else [],
         "can_replan": project.status in REPLANNED,
         "is_editable": project.status in EDITABLE,
         **(_runs(project, span) if may.read_runs else {}),
     }
+
+
+def _agentless(tasks: list[Task]) -> list[Task]:
+    """Return the tasks for an agent that nobody is assigned to: no project runs them."""
+    return [
+        task for task in tasks if task.task_type == Type.AGENT and task.status in OPEN and not task.assignee_ids
+    ]
 
 
 def _runs(project: Project, span: str) -> dict[str, Any]:

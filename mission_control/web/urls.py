@@ -82,6 +82,7 @@ urlpatterns = [
     path("projects/<uuid:project_id>/requirements", project_edits.requirements, name="project-requirements"),
     path("projects/<uuid:project_id>/plan", project_plan.plan, name="project-plan"),
     path("projects/<uuid:project_id>/approve", projects.approve, name="project-approve"),
+    path("projects/<uuid:project_id>/assign", projects.assign_agentless, name="project-assign"),
     path("projects/<uuid:project_id>/start", projects.start, name="project-start"),
     path("projects/<uuid:project_id>/pause", projects.pause, name="project-pause"),
     path("projects/<uuid:project_id>/resume", projects.resume, name="project-resume"),

@@ -396,3 +396,30 @@ def test_unknown_projects_are_not_found_and_odd_queries_harmless(browser):
     for query in ("span=x", "span=2h", "span=30d", "page=x", "task=x", "path="):
         assert browser.get(f"/projects/{project.pk}?{query}").status_code == 200, query
         assert browser.get(f"/projects/{project.pk}/plan?{query}").status_code == 200, query
+
+
+# ---------------------------------------------------------------- tasks without an agent
+def test_a_plan_says_before_approval_which_tasks_will_not_run_and_assigns_them(browser):
+    agent, project = make.agent(name="Scout"), make.project(status="awaiting_approval")
+    without = [make.task(project=project, title=title) for title in ("Alpha", "Beta")]
+    make.task(project=project, assignees=[agent])
+    make.task(project=project, task_type="human")
+    at = f"/projects/{project.pk}"
+    told = text_of(page_of(browser, at))
+    assert "2 tasks have no agent" in told
+    assert "Alpha , Beta will not run until an agent is assigned" in told
+    assert "Choose an agent." in browser.post(f"{at}/assign", {"agent": ""}, follow=True).content.decode()
+    browser.post(f"{at}/assign", {"agent": agent.pk})
+    assert [list(task.assignees.all()) for task in without] == [[agent], [agent]]
+    assert "no agent" not in text_of(page_of(browser, at))
+
+
+def test_who_may_not_change_tasks_is_told_of_those_without_an_agent_and_assigns_nobody():
+    project = make.project(status="awaiting_approval")
+    task = make.task(project=project)
+    looks = client_of(make.user(may=[*SEES, "mission_control.view_project"]))
+    page = page_of(looks, f"/projects/{project.pk}")
+    assert "1 task has no agent" in text_of(page)
+    assert "/assign" not in page
+    assert looks.post(f"/projects/{project.pk}/assign", {"agent": make.agent().pk}).status_code == 403
+    assert not task.assignees.exists()

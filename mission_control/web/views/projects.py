@@ -17,12 +17,13 @@ from agents.models import Agent
 from mission_control import planning, projects, tasks
 from mission_control.models import Project, Run, Task
 from mission_control.projects import steering
+from mission_control.projects.waiting import OPEN
 from mission_control.runs.errors import NotFound, NotRunning, Refusal
 from mission_control.runs.lifecycle import stop
 from mission_control.web import project_page
 from mission_control.web.agent_rows import missing_for, quoted
 from mission_control.web.conflicts import Conflict
-from mission_control.web.project_forms import DEPTHS, GoalForm, ProjectForm
+from mission_control.web.project_forms import DEPTHS, AgentlessForm, GoalForm, ProjectForm
 from mission_control.web.project_page import ProjectRights, page_of
 from mission_control.web.views import by_script, person_of, sees, show
 from mission_control.web.views.project_files import folder_of
@@ -170,6 +171,24 @@ def skip_task(request: HttpRequest, project_id: uuid.UUID, task_id: uuid.UUID) -
 def finish_task(request: HttpRequest, project_id: uuid.UUID, task_id: uuid.UUID) -> HttpResponse:
     """Note that a person has done a task."""
     return _with_task(request, project_id, task_id, lambda task: tasks.set_status(task, Task.Status.DONE), "Done")
+
+
+@require_POST
+@sees(*SEES_PROJECT, "change_task")
+def assign_agentless(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
+    """Assign one agent to all tasks of the project that need an agent and have none."""
+    found = project_of(project_id)
+    form = AgentlessForm(request.POST)
+    if not form.is_valid():
+        messages.warning(request, "Choose an agent.", extra_tags="warn")
+        return redirect("project", found.pk)
+    agent = form.cleaned_data["agent"]
+    without = Task.objects.filter(
+        project=found, assignments=None, task_type=Task.Type.AGENT, status__in=OPEN
+    ).order_by("created_at", "id")
+    return done(
+        request, found, lambda: [tasks.assign(task, [agent]) for task in without], f"Assigned to {agent.name}."
+    )
 
 
 def _with_task(
