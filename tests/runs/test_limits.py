@@ -93,7 +93,7 @@ def test_limits_that_no_verb_let_in_are_passed_over(task):
             "Used 1,001 tokens, more than the limit of 1,000",
         ),
         ({"total_tokens": 10}, {"output_tokens": 11}, "Used 11 tokens, more than the limit of 10"),
-        ({"cost_usd": 0.5}, {"cost_usd": 0.5123}, "Cost $0.5123, more than the limit of $0.50"),
+        ({"cost_usd": 0.5}, {"cost_usd": 0.5123}, "Cost $0.51, more than the limit of $0.50"),
     ],
 )
 def test_a_run_that_takes_too_much_ends_with_a_reason_and_keeps_what_was_said_and_used(task, limits, usage, error):

@@ -207,11 +207,11 @@ def test_the_number_of_queries_does_not_grow_with_the_tasks(browser, django_asse
 
 def test_every_busy_slot_is_shown_and_the_free_ones_are_counted(browser):
     make.limit(50)
-    runs = [make.run(make.task(title=f"Slotted {number}")) for number in range(24)]
+    runs = [make.run(make.task(title=f"Slotted {number:02}")) for number in range(24)]
     for run in runs[:3]:
         finish(run.pk, Run.Status.STOPPED, guard=Q())
     strip = html(browser, "/board/slots")
-    assert [f"Slotted {number}" in strip for number in range(24)] == [False] * 3 + [True] * 21
+    assert [f"Slotted {number:02}" in strip for number in range(24)] == [False] * 3 + [True] * 21
     assert "29 more free" in text_of(strip)
     make.limit(10)  # below what is busy: nothing is cut
     strip = html(browser, "/board/slots")
