@@ -11,6 +11,6 @@ from mission_control.models.task import due_at
 class DueField(forms.DateField):
     """The day on which a task is due; validated to what `due_date` stores."""
 
-    def clean(self, value: Any) -> datetime | None:  # type: ignore[override]
+    def clean(self, value: Any) -> datetime | None:
         day = super().clean(value)
         return None if day is None else due_at(day)

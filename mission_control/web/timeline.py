@@ -206,7 +206,7 @@ def totals(runs: QuerySet[Run]) -> dict[str, Any]:
 
 
 def _length(value: timedelta | None) -> str:
-    return duration(value and value.total_seconds())
+    return duration(None if value is None else value.total_seconds())
 
 
 def _lasted(begin: str, end: str) -> Sum:
