@@ -6,10 +6,12 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from asgiref.sync import sync_to_async
+from asgiref.sync import SyncToAsync, sync_to_async
+from django.conf import settings
+from django.core.exceptions import MiddlewareNotUsed
 from django.core.handlers.asgi import ASGIHandler, ASGIRequest
-from django.db import InterfaceError, OperationalError
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.db import InterfaceError, OperationalError, close_old_connections
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.http.response import HttpResponseBase
 from django.middleware.gzip import GZipMiddleware
 from django.template.loader import render_to_string
@@ -52,7 +54,25 @@ class Handler(ASGIHandler):
 
     async def get_response_async(self, request: HttpRequest) -> HttpResponseBase:
         broadcast.serve_in(asyncio.get_running_loop())
-        return await sync_to_async(self.get_response, thread_sensitive=True)(request)
+        response = await sync_to_async(self.respond, thread_sensitive=True)(request)
+        if response.streaming:
+            end_request_thread()
+        return response
+
+    def respond(self, request: HttpRequest) -> HttpResponseBase:
+        """Return the response. One that is sent for hours gives its database connection back before it begins."""
+        response = self.get_response(request)
+        if response.streaming:
+            close_old_connections()
+        return response
+
+
+def end_request_thread() -> None:
+    """End the thread that Django keeps for the running request; it gets a new one if it needs one again."""
+    context = SyncToAsync.thread_sensitive_context.get(None)
+    executor = SyncToAsync.context_to_thread_executor.pop(context, None) if context else None
+    if executor is not None:
+        executor.shutdown(wait=False)
 
 
 class Compression(GZipMiddleware):

@@ -95,6 +95,8 @@ MAX_COST_USD = env.float("MISSION_CONTROL_MAX_COST_USD", 0.0, validate=validate.
 RETRIES = env.int("MISSION_CONTROL_RETRIES", 4, validate=validate.Range(0, 20))
 RETRY_SECONDS = env.float("MISSION_CONTROL_RETRY_SECONDS", 2.0, validate=validate.Range(0.05, 300))
 SAMPLE_PROJECT = env.bool("MISSION_CONTROL_SAMPLE", True)
+# How many event streams (`GET …/runs/{id}/stream`) one user may have open in each web process.
+MAX_STREAMS_PER_USER = env.int("MISSION_CONTROL_MAX_STREAMS_PER_USER", 100, validate=validate.Range(1, 10_000))
 MAX_BODY_BYTES = DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024 * 1024
 PROJECTS_DIR = DATA_DIR / "projects"
 # Third parties add a backend with a name and the dotted path of its class.

@@ -10,7 +10,7 @@ from django.http import Http404, HttpRequest, JsonResponse, UnreadablePostError
 from rest_framework import exceptions
 from rest_framework.response import Response
 
-from mission_control.runs.errors import LimitReached, Refusal
+from mission_control.runs.errors import Refusal
 from mission_control.runs.events import storable
 
 MESSAGES_A_FIELD = 10
@@ -58,7 +58,8 @@ def _is_deadlock(exception: Exception) -> bool:
 
 
 def _retry_after(refusal: Refusal) -> dict[str, str]:
-    return {"Retry-After": str(refusal.retry_after_seconds)} if isinstance(refusal, LimitReached) else {}
+    seconds = getattr(refusal, "retry_after_seconds", None)
+    return {} if seconds is None else {"Retry-After": str(seconds)}
 
 
 def _as_api_exception(exception: Exception) -> Exception:

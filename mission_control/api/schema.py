@@ -18,7 +18,7 @@ from rest_framework import serializers
 
 from agents.backends import registry
 from mission_control.planning.answers import GoalAnalysis
-from mission_control.runs.errors import LimitReached, PlannerFailed, Refusal
+from mission_control.runs.errors import PlannerFailed, Refusal
 
 ID = {"type": "string", "format": "uuid"}
 NO_NUL = r"^[^\x00]*$"
@@ -64,7 +64,7 @@ ERRORS: dict[int, tuple[Any, str]] = {
     409: (Conflict, "It is running or blocked, or what it refers to was changed at the same moment."),
     413: (Error, "The body is too large."),
     415: (Error, "The body's content type is not application/json."),
-    429: (Error, "No slot is free."),
+    429: (Error, "No slot is free, or the user has too many streams open."),
     502: (Error, "The planner failed, was stopped, or gave no sign for too long."),
     503: (Error, "The database does not answer at the moment."),
 }
@@ -179,7 +179,7 @@ class ContractSchema(AutoSchema):
             409: writes or self.method == "DELETE",
             413: has_body,
             415: has_body,
-            429: LimitReached in refusals,
+            429: any(refusal.status == 429 for refusal in refusals),
             502: PlannerFailed in refusals,
             503: has_login,
         }

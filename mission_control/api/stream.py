@@ -17,8 +17,10 @@ from rest_framework.views import APIView
 
 from mission_control.api.negotiation import IgnoreAccept
 from mission_control.api.pagination import NUMBER, number_from
+from mission_control.api.stream_places import StreamPlace, TooManyStreams
 from mission_control.api.views.base import find
 from mission_control.cursor import Cursor
+from mission_control.disk import trouble
 from mission_control.follower import Follower
 from mission_control.frames import OF_A_RUN, Frame
 from mission_control.logins import Login, Logins
@@ -47,6 +49,7 @@ class StreamView(APIView):
     queryset = Run.objects.all()
     renderer_classes = [JSONRenderer]
     content_negotiation_class = IgnoreAccept
+    refusals = {"get": [TooManyStreams]}
     answers = {"get": {(200, "text/event-stream"): EVENT}}
 
     @extend_schema(
@@ -71,13 +74,13 @@ class StreamView(APIView):
         token = request.auth if isinstance(request.auth, AccessToken) else None
         login = Login.of(request.user, token, None if token else request.session.session_key)
         return StreamingHttpResponse(
-            _lines(run, after, login),
+            _lines(run, after, login, StreamPlace(request.user.pk)),
             content_type="text/event-stream",
             headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"},
         )
 
 
-async def _lines(run: Run, after: int, login: Login) -> AsyncIterator[str]:
+async def _lines(run: Run, after: int, login: Login, place: StreamPlace) -> AsyncIterator[str]:
     """Yield the stream; it ends early when its login no longer holds, or when the database goes.
 
     The client comes again then. An answer that broke off half-way would be left open by daphne, for ever.
@@ -91,9 +94,10 @@ async def _lines(run: Run, after: int, login: Login) -> AsyncIterator[str]:
                     return
                 yield lines
     except (OperationalError, InterfaceError) as error:
-        logger.warning("a stream is ended: the database does not answer (%s)", type(error).__name__)
+        logger.warning("a stream is ended: %s (%s)", trouble(error), type(error).__name__)
     finally:
         logins.release(watched)
+        place.release()
 
 
 async def _log(run: Run, after: int) -> AsyncGenerator[str]:

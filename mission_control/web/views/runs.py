@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import AsyncIterator
 
-from asgiref.sync import sync_to_async
+from channels.db import database_sync_to_async
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, render
@@ -47,7 +47,7 @@ def run_log(_request: HttpRequest, run_id: uuid.UUID) -> HttpResponseBase:
 async def _log(run_id: uuid.UUID) -> AsyncIterator[str]:
     after = 0
     while True:
-        piece, after = await sync_to_async(transcript.piece_of_log)(run_id, after)
+        piece, after = await database_sync_to_async(transcript.piece_of_log)(run_id, after)
         if not piece:
             return
         yield piece
