@@ -69,7 +69,9 @@ class Pipe:
 
     def wait(self, seconds: float) -> bool:
         """Wait for a ring so long at most; tell whether there was one."""
-        ready, _, _ = select.select([self.fileno], [], [], seconds)
+        poll = select.poll()  # `select` takes no descriptor above 1,023
+        poll.register(self.fileno, select.POLLIN)
+        ready = poll.poll(max(seconds, 0) * 1000)
         if ready:
             self.clear()
         return bool(ready)

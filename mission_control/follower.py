@@ -26,6 +26,7 @@ from django.utils import timezone
 
 from mission_control.bells import LOOK_SECONDS, NEWS, CommitCounter, Pipe, commit_counter
 from mission_control.broadcast import FEED, Message, run_message
+from mission_control.disk import trouble
 from mission_control.feed_follower import FeedFollower, groups_of
 from mission_control.frames import Frame, RunHeader, run_frames
 from mission_control.models import Run, RunEvent
@@ -184,7 +185,7 @@ class Follower:
             await look()
         except DatabaseError as error:
             if self._database_answers:
-                logger.warning("the database does not answer (%s); looking again", type(error).__name__)
+                logger.warning("%s (%s); looking again", trouble(error), type(error).__name__)
             self._database_answers = False
             await asyncio.sleep(0.5)
             return False
@@ -254,7 +255,7 @@ class Follower:
                 if message["type"] == "run.frames":
                     await self._take_in_frames(message)
         except DatabaseError as error:
-            logger.warning("the database does not answer (%s); looking again", type(error).__name__)
+            logger.warning("%s (%s); looking again", trouble(error), type(error).__name__)
         if message["type"] == "news" or _changes_status(message):
             self._wake_feed.set()  # activities and capacity are read, so that they come in order and once
 

@@ -12,6 +12,8 @@ sys.modules.setdefault("portalocker.redis", None)  # type: ignore[arg-type]
 from concurrent_log_handler import ConcurrentRotatingFileHandler  # noqa: E402
 from django.db.utils import InterfaceError, OperationalError  # noqa: E402
 
+from mission_control.disk import trouble  # noqa: E402
+
 current_run: ContextVar[str | None] = ContextVar("current_run", default=None)
 
 
@@ -38,7 +40,7 @@ class Outage(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else None
         if isinstance(error, OperationalError | InterfaceError):
-            record.msg = f"{record.getMessage()}: the database does not answer ({type(error).__name__})"
+            record.msg = f"{record.getMessage()}: {trouble(error)} ({type(error).__name__})"
             record.args, record.exc_info, record.exc_text = (), None, None
             record.levelno, record.levelname = logging.WARNING, "WARNING"
         return True
@@ -67,6 +69,37 @@ class Seldom(logging.Filter):
         if left_out := self._left_out.pop(text, 0):
             record.msg = f"{record.getMessage()} ({left_out} more like this since the last)"
             record.args = ()
+        return True
+
+
+class Strangers(logging.Filter):
+    """Keep what anybody can make us log to short lines, and to some of them a minute.
+
+    Django logs a traceback for each request with a wrong Host, for one: whoever sends enough of them would push
+    everything else out of the log.
+    """
+
+    MAX_CHARS, LINES_A_MINUTE = 300, 20
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._minute_began_at, self._lines, self._left_out = time.monotonic(), 0, 0
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        now = time.monotonic()
+        if now - self._minute_began_at >= 60:
+            self._minute_began_at, self._lines = now, 0
+        self._lines += 1
+        if self._lines > self.LINES_A_MINUTE:
+            self._left_out += 1
+            return False
+        text = record.getMessage()
+        record.msg = text if len(text) <= self.MAX_CHARS else f"{text[: self.MAX_CHARS]}…"
+        if self._left_out:
+            record.msg += f" ({self._left_out} more such lines were left out)"
+            self._left_out = 0
+        record.args, record.exc_info, record.exc_text = (), None, None
+        record.levelno, record.levelname = logging.WARNING, "WARNING"
         return True
 
 

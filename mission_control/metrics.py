@@ -17,7 +17,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoM
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from mission_control import __version__
+from mission_control import __version__, disk
 from mission_control.models import Run, RunEvent, WorkerGroup
 from mission_control.runs.slots import capacity
 from mission_control.runs.workers import BEAT_BELIEVED
@@ -39,6 +39,7 @@ class ProductCollector(Collector):
         yield from _slots()
         yield _events()
         yield from _workers()
+        yield _disk()
 
 
 def _build() -> Metric:
@@ -107,6 +108,14 @@ def _workers() -> Iterator[Metric]:
     yield age
     living = sum(now - group.beat_at <= BEAT_BELIEVED for group in groups)
     yield GaugeMetricFamily(PREFIX + "workers_alive", "Groups of workers that gave a sign of life lately.", living)
+
+
+def _disk() -> Metric:
+    name, text = (
+        PREFIX + "disk_free_bytes",
+        "Room for the data of this web process: its folder, and a SQLite database.",
+    )
+    return GaugeMetricFamily(name, text, disk.free_bytes())
 
 
 REGISTRY = CollectorRegistry(auto_describe=False)  # to describe it would be to read the database at import

@@ -14,6 +14,7 @@ from django.contrib.auth.models import AnonymousUser
 from django.db import InterfaceError, OperationalError
 
 from mission_control import access
+from mission_control.disk import trouble
 
 Scope = dict[str, Any]  # ASGI's, and what channels and we add to it
 
@@ -46,7 +47,7 @@ class SocketLogin:
         try:
             await self.serve(scope, receive, noted)
         except (OperationalError, InterfaceError) as error:
-            logger.warning("a socket is closed: the database does not answer (%s)", type(error).__name__)
+            logger.warning("a socket is closed: %s (%s)", trouble(error), type(error).__name__)
             with suppress(*CLIENT_GONE):
                 if not accepted:
                     await send({"type": "websocket.accept", "subprotocol": None, "headers": []})

@@ -18,18 +18,24 @@ from django.conf import settings
 
 from mission_control.routing import websocket_urlpatterns
 from mission_control.sockets import SocketLogin
-from pocketpaw_site.http import BodyLimit, Handler
+from pocketpaw_site.http import BodyLimit, Handler, SubPath
 from pocketpaw_site.supervisor.database import check_schema_at_start
 from pocketpaw_site.supervisor.parentage import follow_parent
+from pocketpaw_site.web_server import limit_daphne, raise_file_limit
 
 follow_parent()
 if settings.IN_WEB_PROCESS:  # not where tests import the application
     with one_clear_line():
         check_schema_at_start()
+raise_file_limit()
+limit_daphne(max_body_bytes=settings.MAX_BODY_BYTES)
 
-application = ProtocolTypeRouter(
-    {
-        "http": BodyLimit(Handler(), max_bytes=settings.MAX_BODY_BYTES),
-        "websocket": SocketLogin(URLRouter(websocket_urlpatterns)),
-    }
+application = SubPath(
+    ProtocolTypeRouter(
+        {
+            "http": BodyLimit(Handler(), max_bytes=settings.MAX_BODY_BYTES),
+            "websocket": SocketLogin(URLRouter(websocket_urlpatterns)),
+        }
+    ),
+    root=settings.ROOT_PATH,
 )

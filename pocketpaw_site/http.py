@@ -15,11 +15,14 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonRes
 from django.http.response import HttpResponseBase
 from django.middleware.gzip import GZipMiddleware
 from django.template.loader import render_to_string
+from django.template.response import SimpleTemplateResponse
+from django.urls import resolve
 from django.utils.http import parse_header_parameters
 
-from mission_control import broadcast
+from mission_control import broadcast, disk
 
 logger = logging.getLogger(__name__)
+DISK_IS_FULL = "The disk is full."
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 # ASGI's terms, as loose as its messages are.
@@ -84,13 +87,12 @@ class Compression(GZipMiddleware):
         return super().process_response(request, response)
 
 
-class DatabaseAway:
-    """Django middleware: 503 while the database does not answer, and one line in the log.
+class Outage:
+    """Django middleware: 503 while the database does not answer or the disk is full, and one line in the log.
 
     Who opens a page gets one that says so, programs the API's form of an error.
     """
 
-    DETAIL = "The database does not answer at the moment. Try again."
     RETRY_AFTER_SECONDS = 2
 
     def __init__(self, get_response: GetResponse) -> None:
@@ -100,13 +102,87 @@ class DatabaseAway:
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        if not isinstance(exception, OperationalError | InterfaceError):
+        full = disk.says_full(exception)
+        if not full and not isinstance(exception, OperationalError | InterfaceError):
             return None
-        logger.warning("the database does not answer (%s)", type(exception).__name__)
+        trouble = disk.trouble(exception)
+        logger.warning("%s (%s)", trouble, type(exception).__name__)
         headers = {"Retry-After": str(self.RETRY_AFTER_SECONDS)}
-        if "text/html" in request.headers.get("Accept", "") and not request.path.startswith("/api/"):
-            return HttpResponse(render_to_string("503.html"), status=503, headers=headers)
-        return JsonResponse({"detail": self.DETAIL}, status=503, headers=headers)
+        if "text/html" in request.headers.get("Accept", "") and not request.path_info.startswith("/api/"):
+            page = render_to_string("503.html", {"trouble": trouble, "disk_is_full": full})
+            return HttpResponse(page, status=503, headers=headers)
+        detail = DISK_IS_FULL if full else f"{trouble.capitalize()} at the moment. Try again."
+        return JsonResponse({"detail": detail}, status=503, headers=headers)
+
+
+class Health:
+    """Django middleware: answer the health paths whatever Host, scheme or session a request comes with.
+
+    Who asks is a load balancer or a supervisor that knows the process by its address alone.
+    """
+
+    PATHS = ("/healthz", "/readyz")
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if request.path_info.rstrip("/") not in self.PATHS:
+            return self.get_response(request)
+        response: HttpResponseBase = resolve(request.path_info).func(request)
+        if isinstance(response, SimpleTemplateResponse):  # as DRF's are
+            response.render()
+        return response
+
+
+class HttpsOnly:
+    """Django middleware: with BEHIND_TLS, what came to the proxy by plain HTTP is sent to HTTPS.
+
+    Only where the proxy says so: without X-Forwarded-Proto the request did not come by it, or the proxy does not
+    set it, and then a redirect would lead back here for ever.
+    """
+
+    def __init__(self, get_response: GetResponse) -> None:
+        if not settings.BEHIND_TLS:
+            raise MiddlewareNotUsed
+        self.get_response = get_response
+        self._is_warned = False
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if "X-Forwarded-Proto" not in request.headers:
+            self._warn("a request came without X-Forwarded-Proto")
+        elif not request.is_secure() and settings.HTTPS_REDIRECT:
+            self._warn("a request came by plain HTTP, says X-Forwarded-Proto, and is sent to HTTPS")
+            return self._to_https(request)
+        return self.get_response(request)
+
+    def _to_https(self, request: HttpRequest) -> HttpResponse:
+        address = f"https://{request.get_host()}{request.get_full_path()}"
+        if request.method in ("GET", "HEAD"):
+            return HttpResponseRedirect(address)  # not for ever: the setting may be wrong
+        return JsonResponse({"detail": f"Use HTTPS: {address}"}, status=403)
+
+    def _warn(self, what: str) -> None:
+        """Say once a process what an operator should know if it happens to every request."""
+        if not self._is_warned:
+            self._is_warned = True
+            logger.warning("BEHIND_TLS is set, and %s; the proxy must set that header itself, always", what)
+
+
+class SubPath:
+    """ASGI middleware: the product below a path of its own, whether the proxy passes that on or takes it off."""
+
+    def __init__(self, app: Any, *, root: str) -> None:
+        self.app = app
+        self.root = root
+
+    async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        if self.root and scope["type"] in ("http", "websocket"):
+            path = scope["path"]
+            if path != self.root and not path.startswith(f"{self.root}/"):
+                path = self.root + path
+            scope = {**scope, "root_path": self.root, "path": path}
+        await self.app(scope, receive, send)
 
 
 class BodyTooLarge(Exception):
@@ -114,7 +190,10 @@ class BodyTooLarge(Exception):
 
 
 class BodyLimit:
-    """ASGI middleware: a body over `max_bytes` is answered 413 with the API's form of an error."""
+    """ASGI middleware: a body over `max_bytes` is answered 413, and 503 where the disk has no room for it.
+
+    Behind daphne such a body does not come so far (web_server.py); other servers hand it on as it comes.
+    """
 
     def __init__(self, app: Application, *, max_bytes: int) -> None:
         self.app = app
@@ -126,7 +205,7 @@ class BodyLimit:
         if length.isdigit() and int(length) > self.max_bytes:
             await self.refuse(send)
             return
-        taken = 0
+        taken, has_begun = 0, False
 
         async def counted() -> Message:
             nonlocal taken
@@ -136,13 +215,32 @@ class BodyLimit:
                 raise BodyTooLarge
             return message
 
+        async def noted(message: Message) -> None:
+            nonlocal has_begun
+            has_begun = True
+            await send(message)
+
         try:
-            await self.app(scope, counted, send)
+            await self.app(scope, counted, noted)
         except BodyTooLarge:
             await self.refuse(send)
+        except OSError as error:
+            if has_begun or not disk.says_full(error):
+                raise
+            await answer(send, 503, DISK_IS_FULL)
 
     async def refuse(self, send: Send) -> None:
-        body = json.dumps({"detail": f"The body is larger than {self.max_bytes} bytes"}).encode()
-        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-        await send({"type": "http.response.start", "status": 413, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+        await answer(send, 413, too_large(self.max_bytes))
+
+
+def too_large(max_bytes: int) -> str:
+    """Return what is said of a body over the limit."""
+    return f"The body is larger than {max_bytes} bytes"
+
+
+async def answer(send: Send, status: int, detail: str) -> None:
+    """Send an error in the API's form."""
+    body = json.dumps({"detail": detail}).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

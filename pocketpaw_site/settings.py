@@ -46,6 +46,21 @@ BEHIND_TLS = env.bool("BEHIND_TLS", False)
 if BEHIND_TLS:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BEHIND_TLS
+# With BEHIND_TLS: for how long browsers use HTTPS alone for this host; whether plain HTTP is sent to HTTPS.
+SECURE_HSTS_SECONDS = (
+    env.int("HSTS_SECONDS", 30 * 86_400, validate=validate.Range(0, 63_072_000)) if BEHIND_TLS else 0
+)
+HTTPS_REDIRECT = env.bool("HTTPS_REDIRECT", True)
+# The path below which a proxy offers the product, as /mission; empty where it has a host name of its own.
+ROOT_PATH = env.str(
+    "ROOT_PATH",
+    "",
+    validate=validate.Regexp(
+        r"(?:/[A-Za-z0-9._~-]+)*\Z", error="It is no path such as /mission, or it ends in a slash."
+    ),
+)
+FORCE_SCRIPT_NAME = ROOT_PATH or None
+SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = f"{ROOT_PATH}/"
 # How many proxies add to X-Forwarded-For: the client is that many from its end; what stands before is hearsay.
 NUM_PROXIES = env.int("NUM_PROXIES", 1 if BEHIND_TLS else 0, validate=validate.Range(0, 20))
 # Who may read /metrics without a login: addresses and networks.
@@ -141,6 +156,8 @@ MIDDLEWARE = [
     "pocketpaw_site.http.Compression",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
+    "pocketpaw_site.http.Health",
+    "pocketpaw_site.http.HttpsOnly",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -148,7 +165,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "mission_control.web.middleware.VisibleTricks",
-    "pocketpaw_site.http.DatabaseAway",
+    "pocketpaw_site.http.Outage",
 ]
 
 ROOT_URLCONF = "pocketpaw_site.urls"
@@ -184,7 +201,7 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-STATIC_URL = "static/"
+STATIC_URL = f"{ROOT_PATH}/static/"
 STATIC_ROOT = DATA_DIR / "staticfiles"
 WHITENOISE_USE_FINDERS = True  # served from the source folders: nothing to collect before the first start
 
@@ -337,6 +354,12 @@ MIGRATION_MODULES = {"knox": None}
 
 # ---------------------------------------------------------------- logs
 LOG_LEVEL = env.str("LOG_LEVEL", "INFO", validate=validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"]))
+# What Django logs under "django.security": refusals of what anybody may send.
+REFUSED_BY_DJANGO = [
+    *["csrf", "SuspiciousOperation", "DisallowedHost", "DisallowedRedirect", "RequestDataTooBig"],
+    *["TooManyFieldsSent", "TooManyFilesSent", "SuspiciousFileOperation", "SuspiciousMultipartForm"],
+    *["SuspiciousSession", "InvalidSessionKey", "DisallowedModelAdminLookup", "DisallowedModelAdminToField"],
+]
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -345,6 +368,7 @@ LOGGING = {
         "unexpected": {"()": "mission_control.logs.Unexpected"},
         "outage": {"()": "mission_control.logs.Outage"},
         "seldom": {"()": "mission_control.logs.Seldom"},
+        "strangers": {"()": "mission_control.logs.Strangers"},
     },
     "formatters": {"line": {"format": "%(asctime)s %(levelname)-7s %(process)d %(name)s%(run)s %(message)s"}},
     "handlers": {
@@ -366,6 +390,7 @@ LOGGING = {
         "pocketpaw_site.http": {"filters": ["seldom"]},
         "psycopg.pool": {"level": "WARNING", "filters": ["seldom"]},
         "django.request": {"filters": ["unexpected"]},
+        **{f"django.security.{name}": {"filters": ["strangers"]} for name in REFUSED_BY_DJANGO},
         "httpx": {"level": "WARNING"},
         "httpx2": {"level": "WARNING"},
         "django.channels.server": {"level": "WARNING"},

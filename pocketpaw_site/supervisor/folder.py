@@ -6,9 +6,9 @@ import os
 import shutil
 from pathlib import Path
 
+from mission_control.disk import NEEDED_BYTES
 from pocketpaw_site.environment import SetupError
 
-NEEDED_BYTES = 16 * 1024 * 1024
 PROBE_BYTES = 1024 * 1024
 
 

@@ -1,12 +1,20 @@
 """Is it up, is it ready: answered to anybody."""
 
+import threading
+import time
+
 import pytest
-from django.db import OperationalError, connection
+from django.db import OperationalError
 from django.db.migrations.recorder import MigrationRecorder
 from django.test import Client
 
-from mission_control import __version__
+from mission_control import __version__, disk, readiness
 from mission_control.runs.workers import beat, leave
+
+
+@pytest.fixture(autouse=True)
+def database(transactional_db):
+    """Real transactions: each part is asked on a connection of its own."""
 
 
 @pytest.fixture
@@ -30,13 +38,14 @@ def test_readyz_is_ready_with_a_live_worker_only(client, path):
         "database": "ok",
         "channel_layer": "ok",
         "worker": "none is alive",
+        "disk": "ok",
         "migrations": "ok",
         "version": __version__,
     }
     beat()
     answer = client.get(path)
     assert answer.status_code == 200
-    parts = dict.fromkeys(["database", "channel_layer", "worker", "migrations"], "ok")
+    parts = dict.fromkeys(["database", "channel_layer", "worker", "disk", "migrations"], "ok")
     assert answer.json() == {"status": "ok", **parts, "version": __version__}
     leave()
     assert client.get(path).status_code == 503
@@ -58,11 +67,38 @@ def test_readyz_says_that_redis_does_not_answer(client, settings):
     assert (answer.status_code, answer.json()["channel_layer"]) == (503, "does not answer")
 
 
-def test_readyz_says_that_the_database_does_not_answer(client):
-    def refuse(execute, sql, params, many, context):
+def test_readyz_says_that_the_database_does_not_answer(client, monkeypatch):
+    def refuse():
         raise OperationalError("no connection to /secret/path")
 
-    with connection.execute_wrapper(refuse):
-        answer = client.get("/readyz")
+    monkeypatch.setattr("django.db.backends.base.base.BaseDatabaseWrapper.cursor", lambda _: refuse())
+    answer = client.get("/readyz")
     assert (answer.status_code, answer.json()["database"]) == (503, "does not answer")
     assert "secret" not in answer.content.decode()
+
+
+def test_question_that_hangs_is_asked_once_however_many_wait_and_anew_when_it_was_answered():
+    begun, go_on = [], threading.Event()
+
+    def hang():
+        begun.append(1)
+        go_on.wait(20)
+        return {"part": "ok"}
+
+    question = readiness.Question(hang, {"part": "does not answer"})
+    for _ in range(3):
+        question.begin()
+        assert question.answer(time.monotonic() + 0.05) == {"part": "does not answer"}
+    assert len(begun) == 1
+    go_on.set()
+    assert question.answer(time.monotonic() + 20) == {"part": "ok"}
+    question.begin()
+    assert question.answer(time.monotonic() + 20) == {"part": "ok"}
+    assert len(begun) == 2
+
+
+def test_readyz_says_that_the_disk_is_full(client, monkeypatch):
+    beat()
+    monkeypatch.setattr(disk, "NEEDED_BYTES", 2**62)
+    answer = client.get("/readyz")
+    assert (answer.status_code, answer.json()["disk"]) == (503, "full")

@@ -14,5 +14,6 @@ class Readiness(serializers.Serializer):
     database = serializers.CharField()
     channel_layer = serializers.CharField()
     worker = serializers.CharField()
+    disk = serializers.CharField()
     migrations = serializers.CharField(help_text="Whether the database has the schema of this version.")
     version = serializers.CharField()

@@ -6,7 +6,7 @@
    the connection was lost, when what happened meanwhile was told to nobody here. */
 import "./keys.js";
 import { isDirty, leaveToLogin, taken } from "./drafts.js";
-import { byId, fetchFragment, isLoggedOut, localise, openDialog, parse, reasonOf, say, showLoggedOut, tick, tickSlowly, toast } from "./page.js";
+import { ROOT, byId, fetchFragment, isLoggedOut, localise, openDialog, parse, reasonOf, say, showLoggedOut, tick, tickSlowly, toast } from "./page.js";
 import { openPalette } from "./palette.js";
 import { Socket, reconnectAll, showConnection, sockets } from "./socket.js";
 
@@ -217,7 +217,7 @@ setInterval(() => {
 
 // The server writes days and hours in the reader's own zone, too.
 const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
-if (zone) document.cookie = `mc_zone=${zone}; path=/; max-age=31536000; samesite=lax`;
+if (zone) document.cookie = `mc_zone=${zone}; path=${ROOT}/; max-age=31536000; samesite=lax`;
 
 localise(document);
 showRunning();

@@ -1,4 +1,7 @@
 /* What all parts need: fragments of the server's markup, time, what is spoken, toasts, the dialog. */
+// The path below which the product is served: empty, or "/mission". This file is at ROOT/static/mission_control/page.js.
+export const ROOT = new URL("../..", import.meta.url).pathname.replace(/\/$/, "");
+
 export const byId = (id) => document.getElementById(id);
 
 export async function fetchFragment(url, options = {}) {

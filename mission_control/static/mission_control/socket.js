@@ -1,5 +1,5 @@
 /* Sockets that come back by themselves, and the word that says how it stands with them. */
-import { byId, isLoggedOut, showLoggedOut } from "./page.js";
+import { ROOT, byId, isLoggedOut, showLoggedOut } from "./page.js";
 
 const FALL_BEHIND_MS = 2000; // so long without connection before the banner appears
 const LONGEST_WAIT_MS = 10000;
@@ -21,7 +21,7 @@ export class Socket {
     clearTimeout(this.timer);
     this.nextAt = 0;
     const scheme = location.protocol === "https:" ? "wss:" : "ws:";
-    const socket = (this.socket = new WebSocket(`${scheme}//${location.host}${this.path()}`));
+    const socket = (this.socket = new WebSocket(`${scheme}//${location.host}${ROOT}${this.path()}`));
     socket.onmessage = (message) => {
       if (this.socket !== socket) return;
       const frame = JSON.parse(message.data);

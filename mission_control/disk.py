@@ -1,0 +1,59 @@
+"""The disk that holds our data: how much is free, and whether an error means that nothing is."""
+
+import errno
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+from django.conf import settings
+
+NEEDED_BYTES = 16 * 1024 * 1024
+_ERRNO = (errno.ENOSPC, errno.EDQUOT)
+_PRIMARY = 0xFF  # the lower byte of SQLite's extended codes
+_POSTGRESQL_DISK_FULL = "53100"
+
+
+def folders() -> list[Path]:
+    """Return the folders that must have room: the data folder, and that of a SQLite database."""
+    found = [Path(settings.DATA_DIR)]
+    if settings.EMBEDDED_DATABASE:
+        found.append(Path(settings.DATABASES["default"]["NAME"]).parent)
+    return list(dict.fromkeys(found))
+
+
+def free_bytes() -> int:
+    """Return what may still be written, of the folders with the least room. Raises OSError."""
+    return min(shutil.disk_usage(folder).free for folder in folders())
+
+
+def is_full() -> bool:
+    """Tell whether too little is free to work. Raises OSError."""
+    return free_bytes() < NEEDED_BYTES
+
+
+def says_full(error: BaseException) -> bool:
+    """Tell whether an error, of ours or of the database, means that a disk is full."""
+    return any(_says_full(one) for one in _chain(error))
+
+
+def trouble(error: BaseException) -> str:
+    """Say what is wrong when the database refused or an error of the disk came up."""
+    return "the disk is full" if says_full(error) else "the database does not answer"
+
+
+def _says_full(error: BaseException) -> bool:
+    if isinstance(error, OSError):
+        return error.errno in _ERRNO
+    if isinstance(error, sqlite3.Error):
+        code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY
+        # A full disk is also an input/output error to SQLite, where it grows the file that its processes share.
+        return code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and is_full())
+    return getattr(error, "sqlstate", None) == _POSTGRESQL_DISK_FULL
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error and what caused it: Django wraps the database's own."""
+    while error is not None:
+        yield error
+        error = error.__cause__
