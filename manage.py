@@ -8,8 +8,8 @@ import sys
 def main() -> None:
     """Run the command; what keeps it from starting is said in one line."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pocketpaw_site.settings")
-    if sys.argv[1:2] == ["worker"]:
-        os.environ["MISSION_CONTROL_PROCESS"] = "worker"  # the settings differ; see their database part
+    if sys.argv[1:2] in (["worker"], ["web"]):
+        os.environ["MISSION_CONTROL_PROCESS"] = sys.argv[1]  # the settings differ; see their database part
     from pocketpaw_site.environment import one_clear_line
     from pocketpaw_site.supervisor import handover
 

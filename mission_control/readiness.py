@@ -67,8 +67,8 @@ def _database() -> States:
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
-    except (DatabaseError, InterfaceError):
-        return _NO_DATABASE
+    except (DatabaseError, InterfaceError) as error:  # SQLite needs room even to be opened
+        return _NO_DATABASE | ({"database": "the disk is full"} if disk.says_full(error) else {})
     return {"database": OK, "worker": _worker(), "migrations": _migrations()}
 
 

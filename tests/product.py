@@ -2,11 +2,14 @@
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
 import uuid
+from contextlib import suppress
 from pathlib import Path
+from typing import Self
 
 import httpx
 from websockets.sync.client import connect
@@ -85,16 +88,16 @@ class Product:
         return ran.stdout
 
     def web_pid(self) -> int:
-        """Return the pid of daphne, a child of `up`."""
+        """Return the pid of the web process, a child of `up`."""
         for path in Path("/proc").glob("[0-9]*/stat"):
             try:
                 parent = int(path.read_text().rpartition(")")[2].split()[1])
                 command = (path.parent / "cmdline").read_text()
             except OSError:
                 continue
-            if parent == self.process.pid and "daphne" in command:
+            if parent == self.process.pid and "manage.py\0web\0" in command:
                 return int(path.parent.name)
-        raise AssertionError("daphne does not run")
+        raise AssertionError("no web process runs")
 
     @property
     def token(self) -> str:
@@ -164,6 +167,59 @@ class Product:
             additional_headers={"Authorization": f"Bearer {self.token}"},
             max_size=None,
         )
+
+
+class WebProcess:
+    """One more web process on a running product's data: `manage.py web`, with settings of its own."""
+
+    def __init__(
+        self, product: Product, *options: str, limit_files: tuple[int, int] | None = None, **environment: str
+    ):
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.api = f"{self.url}/api/mission-control"
+        self.token = product.token
+        self.log = product.data_dir.with_name(f"web-{self.port}.log")
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "manage.py", "web", "--port", str(self.port), *options],
+                cwd=CHECKOUT,
+                env={**product.environment, **environment},
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        if limit_files is not None:
+            resource.prlimit(self.process.pid, resource.RLIMIT_NOFILE, limit_files)
+
+    def __enter__(self) -> Self:
+        wait_until(self.is_up, seconds=READY_SECONDS, what=f"a web process; it said: {self.said()}")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.terminate()
+        try:
+            self.process.wait(15)
+        finally:
+            self.process.kill()
+
+    def is_up(self) -> bool:
+        assert self.process.poll() is None, self.said()
+        with suppress(httpx.TransportError):
+            return httpx.get(f"{self.url}/healthz", timeout=60).status_code == 200
+        return False
+
+    def said(self) -> str:
+        return self.log.read_text(errors="replace")[-4000:]
+
+    def size_of_log(self) -> int:
+        return self.log.stat().st_size
+
+    def web_pid(self) -> int:
+        return self.process.pid
+
+    @property
+    def login(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.token}"}
 
 
 def frames_of(socket, run: str | None = None, *, seconds: float = 30) -> list[dict]:

@@ -1,6 +1,6 @@
 """The processes of Mission Control: `manage.py up` (product.py) and `manage.py worker` (watchdog.py).
 
-    up ── daphne
+    up ── web (daphne)
        └─ worker (watchdog) ── reaper
                             └─ cluster ── sentinel ── workers, pusher, monitor     (django-q2's)
 

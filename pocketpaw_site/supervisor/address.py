@@ -7,8 +7,6 @@ import select
 import socket
 from typing import Self
 
-from django.conf import settings
-
 from pocketpaw_site.environment import SetupError
 
 BACKLOG = 1024
@@ -41,7 +39,7 @@ class Address:
 
 
 class Probe:
-    """Finds out when GET of a path succeeds, without waiting for it.
+    """Finds out when GET of a path that any Host may ask for succeeds, without waiting for it.
 
     One request stays open until it is answered: the listening socket takes it before there is a server, and one
     that was hung up meanwhile would be the first thing that the server complains of.
@@ -71,7 +69,7 @@ class Probe:
     def _ask(self) -> http.client.HTTPConnection:
         host, port = self.address.reachable_host, self.address.port
         connection = http.client.HTTPConnection(host, port, timeout=self.ANSWER_SECONDS)
-        connection.request("GET", self.path, headers={"Host": _allowed_host()})
+        connection.request("GET", self.path)
         return connection
 
 
@@ -98,9 +96,3 @@ def _trouble(error: OSError, host: str, port: int) -> str:
     if error.errno == errno.EADDRNOTAVAIL or isinstance(error, socket.gaierror):
         return f"this machine has no address {host}; choose another with HOST=…"
     return f"cannot listen on {host}, port {port}: {error.strerror}"
-
-
-def _allowed_host() -> str:
-    """Return a name that the product answers to."""
-    names = [name.lstrip(".") for name in settings.ALLOWED_HOSTS if name != "*"]
-    return names[0] if names else "localhost"

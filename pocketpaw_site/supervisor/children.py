@@ -9,8 +9,6 @@ import time
 import uuid
 from collections.abc import Sequence
 
-from django.conf import settings
-
 from mission_control.runs.group import GROUP_VARIABLE
 from pocketpaw_site.environment import CHECKOUT
 from pocketpaw_site.supervisor import readiness
@@ -126,14 +124,9 @@ def modules_path() -> str:
 
 
 class Web(Child):
-    """Daphne on the socket that `up` listens with."""
+    """`manage.py web` on the socket that `up` listens with."""
 
-    name = "daphne"
-    # A WebSocket that is silent for the first is pinged, and closed when it does not answer within the second:
-    # daphne has no back-pressure, and a reader that does not read would pile up memory.
-    PING_SECONDS = 15
-    PONG_SECONDS = 15
-    CONNECT_SECONDS = 20
+    name = "manage.py web"
 
     def __init__(self, address: Address) -> None:
         super().__init__()
@@ -141,24 +134,11 @@ class Web(Child):
         self.pass_fds = [address.socket.fileno()]
 
     def command(self) -> list[str]:
-        options = {
-            "--fd": self.address.socket.fileno(),
-            "--verbosity": 0,
-            "--ping-interval": self.PING_SECONDS,
-            "--ping-timeout": self.PONG_SECONDS,
-            "--websocket_connect_timeout": self.CONNECT_SECONDS,
-        }
-        words = [str(word) for option in options.items() for word in option]
-        if settings.BEHIND_TLS:
-            words.append("--proxy-headers")
-        return [sys.executable, "-m", "daphne", *words, "pocketpaw_site.asgi:application"]
+        return [sys.executable, str(CHECKOUT / "manage.py"), "web", "--fd", str(self.address.socket.fileno())]
 
     def environment(self) -> dict[str, str]:
         return super().environment() | {
             "MISSION_CONTROL_PROCESS": "web",
-            # Each request has a thread: glibc would give so many an arena of their own, and keep them.
-            "MALLOC_ARENA_MAX": os.environ.get("MALLOC_ARENA_MAX", "2"),
-            "PYTHONPATH": modules_path(),
             "HOST": self.address.host,
             "PORT": str(self.address.port),
         }

@@ -45,7 +45,7 @@ def say_ready(address: Address, prepared: Handover) -> None:
     """Say where it is and how to log in."""
     say()
     say("Mission Control is ready.")
-    say(f"  Address  {address.url}")
+    say(f"  Address  {address.url}{settings.ROOT_PATH}")
     say(f"  Login    {prepared.login}")
     say(f"  Token    {prepared.token}")
     say("  Ctrl-C stops it.")

@@ -4,7 +4,7 @@ import threading
 import time
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connection
 from django.db.migrations.recorder import MigrationRecorder
 from django.test import Client
 
@@ -71,8 +71,9 @@ def test_readyz_says_that_the_database_does_not_answer(client, monkeypatch):
     def refuse():
         raise OperationalError("no connection to /secret/path")
 
-    monkeypatch.setattr("django.db.backends.base.base.BaseDatabaseWrapper.cursor", lambda _: refuse())
-    answer = client.get("/readyz")
+    with monkeypatch.context() as patch:
+        patch.setattr("django.db.backends.base.base.BaseDatabaseWrapper.cursor", lambda _: refuse())
+        answer = client.get("/readyz")
     assert (answer.status_code, answer.json()["database"]) == (503, "does not answer")
     assert "secret" not in answer.content.decode()
 

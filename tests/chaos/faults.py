@@ -200,7 +200,7 @@ def kill_reaper(stage: Stage) -> Harm:
 
 @fault("kill the web server", notices="sockets answers")
 def kill_web(stage: Stage) -> Harm:
-    return stage.kill_tree(stage.family.daphne)
+    return stage.kill_tree(stage.family.web)
 
 
 @fault("kill up", notices="sockets answers")

@@ -140,10 +140,9 @@ class Up(Command):
         return next(line.strip().removeprefix(word).strip() for line in lines if line.strip().startswith(word))
 
     @property
-    def daphne(self) -> int | None:
-        return next(
-            (pid for pid in self.children_of(self.process.pid) if "daphne" in self.commands().get(pid, "")), None
-        )
+    def web(self) -> int | None:
+        children = self.children_of(self.process.pid)
+        return next((pid for pid in children if "manage.py web" in self.commands().get(pid, "")), None)
 
     @property
     def worker(self) -> int | None:

@@ -25,16 +25,16 @@ def assert_works(product) -> None:
 
 
 def test_killed_web_server_is_started_again_and_refuses_nobody(mortal):
-    killed = kill(mortal.daphne)
+    killed = kill(mortal.web)
     assert urllib.request.urlopen(f"{mortal.url}/healthz", timeout=30).status == 200
-    assert mortal.daphne not in (None, killed)
-    mortal.await_line(f"daphne (pid {killed}) was killed by SIGKILL")
-    mortal.await_line(f"daphne was started again as pid {mortal.daphne}")
+    assert mortal.web not in (None, killed)
+    mortal.await_line(f"manage.py web (pid {killed}) was killed by SIGKILL")
+    mortal.await_line(f"manage.py web was started again as pid {mortal.web}")
 
 
 def test_killed_worker_is_started_again_without_its_old_processes(mortal):
     killed = mortal.worker
-    family = [pid for pid in mortal.pids if pid not in (mortal.process.pid, mortal.daphne)]
+    family = [pid for pid in mortal.pids if pid not in (mortal.process.pid, mortal.web)]
     kill(killed)
     wait_until(lambda: mortal.worker not in (None, killed), what="another worker")
     assert [pid for pid in family if is_alive(pid)] == []

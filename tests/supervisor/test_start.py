@@ -55,8 +55,8 @@ def test_processes_are_known_by_their_names(served):
     lines = served.commands()
     own = lines.pop(served.process.pid)
     assert own.endswith("manage.py up")
-    assert sum("-m daphne" in line for line in lines.values()) == 1
-    assert all("-m daphne" in line or line.endswith("manage.py worker") for line in lines.values()), lines
+    assert sum("manage.py web --fd" in line for line in lines.values()) == 1
+    assert all("manage.py web" in line or line.endswith("manage.py worker") for line in lines.values()), lines
 
 
 def test_second_instance_on_the_folder_is_refused(served, start):

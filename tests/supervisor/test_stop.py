@@ -66,7 +66,7 @@ def test_interrupted_and_waiting_runs_are_named(up):
 def test_frozen_worker_does_not_keep_it(up):
     product = up()
     for pid in product.pids:
-        if pid not in (product.process.pid, product.daphne):
+        if pid not in (product.process.pid, product.web):
             os.kill(pid, signal.SIGSTOP)
     product.signal(signal.SIGTERM)
     assert product.await_end(seconds=LIMIT_SECONDS) == 0

@@ -1,0 +1,299 @@
+"""What daphne and Twisted do with a request before the application is called, within limits.
+
+Twisted reads a whole request, and daphne calls the application only then. So what a stranger can cost us meanwhile
+(processor time, memory, disk, connections) is limited here. This is the one module that uses private interfaces of
+daphne and Twisted; tests/system/test_web_server.py fails when an upgrade changes one of them.
+"""
+
+import ctypes
+import json
+import os
+import resource
+import tempfile
+import time
+from collections.abc import Iterable
+from http import HTTPStatus
+from typing import Any, ClassVar
+
+from daphne import server as daphne_server
+from daphne.cli import CommandLineInterface
+from daphne.http_protocol import HTTPFactory, WebRequest
+from django.conf import settings
+from twisted.internet.interfaces import IDelayedCall
+from twisted.web.http import HTTPChannel
+
+from mission_control import disk
+from pocketpaw_site.http import DISK_IS_FULL, too_large
+
+# A WebSocket that is silent for the first is pinged, and closed when it does not answer within the second:
+# daphne has no back-pressure, and a reader that does not read would pile up memory.
+PING_SECONDS, PONG_SECONDS = 15, 15
+CONNECT_SECONDS = 20
+MOST_FILES = 65_536
+HEAD_BYTES = 16_384  # of the address and all headers together
+HEAD_SECONDS = 20.0  # from the first byte of a request to the end of its headers
+# A body may be slow for so long; after that it must come at this speed on average.
+BODY_SECONDS, BODY_BYTES_PER_SECOND, BODY_CHECK_SECONDS = 30.0, 8_192, 10.0
+BODY_IN_MEMORY_BYTES = 100_000  # what is longer goes to a temporary file
+ALL_BODIES_BYTES = 100 * 1024 * 1024  # of all requests that are not answered yet, together
+# A client that was refused while it sends is listened to for so long, so that it reads the answer.
+LINGER_SECONDS, LINGER_BYTES = 3.0, 32 * 1024 * 1024
+RETRY_AFTER_SECONDS = 5
+_M_ARENA_MAX = -8  # malloc.h
+
+
+def raise_file_limit() -> None:
+    """Let this process open as many files as it may: each connection is one, and the usual limit is 1,024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def limit_daphne(*, max_body_bytes: int) -> None:
+    """Make every daphne server that starts in this process use the classes below."""
+    LimitedChannel.max_body_bytes = max_body_bytes
+    daphne_server.HTTPFactory = LimitedFactory
+
+
+def serve(listener: int) -> None:
+    """Serve the application on a listening socket, given by its descriptor, until a signal says stop."""
+    _share_arenas()
+    options = {
+        "--fd": listener,
+        "--verbosity": 0,
+        "--ping-interval": PING_SECONDS,
+        "--ping-timeout": PONG_SECONDS,
+        "--websocket_connect_timeout": CONNECT_SECONDS,
+    }
+    words = [str(word) for option in options.items() for word in option]
+    if settings.BEHIND_TLS:
+        words.append("--proxy-headers")
+    CommandLineInterface().run([*words, "pocketpaw_site.asgi:application"])
+
+
+def _share_arenas() -> None:
+    """Keep malloc from giving each request's thread memory of its own, which it would never give back."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # glibc has it
+    if mallopt is not None and "MALLOC_ARENA_MAX" not in os.environ:
+        mallopt(_M_ARENA_MAX, 2)
+
+
+class Bodies:
+    """Counts the bytes of the request bodies that this process holds."""
+
+    held_bytes = 0
+
+    @classmethod
+    def take(cls, number: int) -> bool:
+        """Count these bytes too; False when that would be too many."""
+        if cls.held_bytes + number > ALL_BODIES_BYTES:
+            return False
+        cls.held_bytes += number
+        return True
+
+    @classmethod
+    def give_back(cls, number: int) -> None:
+        cls.held_bytes -= number
+
+
+class LimitedRequest(WebRequest):
+    """One request. Its body is kept as it came: Twisted would parse forms while every other request waits."""
+
+    body_bytes = 0
+
+    def __init__(self, channel: "LimitedChannel", *arguments: Any) -> None:
+        super().__init__(channel, *arguments, parsePOSTFormSubmission=False)
+
+    def gotLength(self, _length: int | None) -> None:  # noqa: N802 - Twisted's name
+        self.content = tempfile.SpooledTemporaryFile(max_size=BODY_IN_MEMORY_BYTES)  # noqa: SIM115 - Twisted closes it
+
+    def handleContentChunk(self, data: bytes) -> None:  # noqa: N802
+        """Keep a piece of the body, or refuse the request."""
+        if self.channel.is_refused:
+            return
+        if self.body_bytes + len(data) > self.channel.max_body_bytes:
+            self.channel.refuse_large_body()
+        elif not Bodies.take(len(data)):
+            self.channel.refuse(HTTPStatus.SERVICE_UNAVAILABLE, "Too many large requests at once. Try again.")
+        else:
+            self.body_bytes += len(data)
+            self._keep(data)
+
+    def _keep(self, data: bytes) -> None:
+        try:
+            self.content.write(data)
+        except OSError as error:
+            detail = DISK_IS_FULL if disk.says_full(error) else "The request cannot be stored."
+            self.channel.refuse(HTTPStatus.SERVICE_UNAVAILABLE, detail)
+
+    def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:  # noqa: N802
+        if self.channel.is_refused:
+            return
+        super().requestReceived(command, path, version)
+        if self.transport is None:  # a WebSocket took the connection over: nobody tells this request of its end
+            self._forget_body()
+
+    def finish(self) -> None:
+        super().finish()
+        self._forget_body()
+
+    def connectionLost(self, reason: Any) -> None:  # noqa: N802
+        super().connectionLost(reason)
+        self._forget_body()
+
+    def drop(self) -> None:
+        """Give up what came of the body: the request is refused."""
+        if self.content is not None:
+            self.content.close()
+        self._forget_body()
+
+    def _forget_body(self) -> None:
+        Bodies.give_back(self.body_bytes)
+        self.body_bytes = 0
+
+
+class LimitedChannel(HTTPChannel):
+    """One connection. What it refuses, it answers in the API's form of an error, and then closes."""
+
+    max_body_bytes: ClassVar[int]
+    totalHeadersSize = HEAD_BYTES  # noqa: N815
+    is_refused = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._deadline: IDelayedCall | None = None  # of the head, then of the body
+        self._linger: IDelayedCall | None = None
+        self._ignored_bytes = 0
+        self._body_began_at = 0.0
+
+    # ------------------------------------------------------------ the head
+    def dataReceived(self, data: bytes) -> None:  # noqa: N802
+        if self.is_refused:
+            self._ignore(data)
+            return
+        if self.line_mode and self._deadline is None:
+            self._set_deadline(HEAD_SECONDS, self._head_is_late)
+        super().dataReceived(data)
+
+    def lineReceived(self, line: bytes) -> None:  # noqa: N802
+        if self.is_refused:
+            return
+        if self._receivedHeaderSize + len(line) > self.totalHeadersSize:
+            self.lineLengthExceeded(line)
+        else:
+            super().lineReceived(line)
+
+    def lineLengthExceeded(self, _line: bytes) -> None:  # noqa: N802
+        self.refuse(
+            HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+            f"The address and the headers are larger than {self.totalHeadersSize} bytes together",
+        )
+
+    def allHeadersReceived(self) -> None:  # noqa: N802
+        if self.is_refused:
+            return
+        self._set_deadline()
+        if self.length is not None and self.length > self.max_body_bytes:
+            self.refuse_large_body()
+            return
+        super().allHeadersReceived()
+        if self.length != 0:
+            self._body_began_at = time.monotonic()
+            self._set_deadline(BODY_SECONDS, self._check_body)
+
+    def _head_is_late(self) -> None:
+        self._deadline = None
+        self.refuse(HTTPStatus.REQUEST_TIMEOUT, f"The headers did not come within {HEAD_SECONDS:.0f} seconds")
+
+    # ------------------------------------------------------------ the body
+    def rawDataReceived(self, data: bytes) -> None:  # noqa: N802
+        if not self.is_refused:
+            super().rawDataReceived(data)
+
+    def allContentReceived(self) -> None:  # noqa: N802
+        self._set_deadline()
+        if not self.is_refused:
+            super().allContentReceived()
+
+    def _check_body(self) -> None:
+        """Refuse a body that comes more slowly than is tolerated."""
+        self._deadline = None
+        owed_seconds = time.monotonic() - self._body_began_at - BODY_SECONDS
+        if self.requests[-1].body_bytes < owed_seconds * BODY_BYTES_PER_SECOND:
+            self.refuse(HTTPStatus.REQUEST_TIMEOUT, "The body comes too slowly")
+        else:
+            self._set_deadline(BODY_CHECK_SECONDS, self._check_body)
+
+    # ------------------------------------------------------------ refusals
+    def refuse_large_body(self) -> None:
+        self.refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, too_large(self.max_body_bytes))
+
+    def _respondToBadRequestAndDisconnect(self) -> None:  # noqa: N802
+        """Answer what Twisted cannot read."""
+        if self._receivedHeaderCount > self.maxHeaders:
+            self.refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"More than {self.maxHeaders} headers")
+        else:
+            self.refuse(HTTPStatus.BAD_REQUEST, "The request cannot be read")
+
+    def refuse(self, status: HTTPStatus, detail: str) -> None:
+        """Answer at once, and close the connection when the client has had the time to read that."""
+        if self.is_refused:
+            return
+        self.is_refused = True
+        self._set_deadline()
+        self.setTimeout(None)
+        for request in self.requests:
+            request.drop()
+        self.transport.write(_answer(status, detail))
+        self._networkProducer.unregisterProducer()
+        self.transport.loseWriteConnection()
+        self._linger = self.callLater(LINGER_SECONDS, self._stop_lingering)
+
+    def _ignore(self, data: bytes) -> None:
+        self._ignored_bytes += len(data)
+        if self._ignored_bytes > LINGER_BYTES:
+            self.transport.abortConnection()
+
+    def _stop_lingering(self) -> None:
+        self._linger = None
+        self.transport.abortConnection()
+
+    def connectionLost(self, reason: Any) -> None:  # noqa: N802
+        self._set_deadline()
+        if self._linger is not None:
+            self._linger.cancel()
+            self._linger = None
+        super().connectionLost(reason)
+
+    def _set_deadline(self, seconds: float = 0, action: Any = None) -> None:
+        """Replace the deadline of what is being read; without an action there is none."""
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._deadline = None if action is None else self.callLater(seconds, action)
+
+
+class LimitedFactory(HTTPFactory):
+    """Makes the channel of each connection."""
+
+    protocol = LimitedChannel
+
+    def buildProtocol(self, address: Any) -> LimitedChannel:  # noqa: N802
+        channel: LimitedChannel = super().buildProtocol(address)
+        channel.requestFactory = LimitedRequest
+        return channel
+
+
+def _answer(status: HTTPStatus, detail: str) -> bytes:
+    body = json.dumps({"detail": detail}).encode()
+    lines: Iterable[str] = (
+        f"HTTP/1.1 {status.value} {status.phrase}",
+        "Content-Type: application/json",
+        f"Content-Length: {len(body)}",
+        "Cache-Control: no-store",
+        "Connection: close",
+        *([f"Retry-After: {RETRY_AFTER_SECONDS}"] if status == HTTPStatus.SERVICE_UNAVAILABLE else []),
+        "",
+        "",
+    )
+    return "\r\n".join(lines).encode() + body
