@@ -9,10 +9,10 @@ from mission_control.feed import note
 from mission_control.models import Activity, Project, Run, Task
 from mission_control.models.run import EndCause
 
-NOT_ITS_FAULT = (EndCause.INTERRUPTED, EndCause.DATABASE_LOST)  # such ends are not counted
+LOST = (EndCause.WORKER_LOST, EndCause.DATABASE_LOST)
 MOST_ATTEMPTS = 10
 LONGEST_BACKOFF_SECONDS = 86_400
-MOST_LOSSES = 3  # a task that takes its worker with it must not do so for ever
+MOST_LOSSES = 3  # a task that takes its worker or database with it must not do so for ever
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,19 +69,19 @@ def after_failure(task: Task, run: Run, *, now: datetime) -> dict[str, Any]:
 
 
 def _goes_on_by_itself(task: Task, run: Run) -> bool:
-    if run.end_cause not in NOT_ITS_FAULT and run.end_cause != EndCause.WORKER_LOST:
+    if run.end_cause not in (EndCause.INTERRUPTED, *LOST):
         return False
     if task.project is None or task.project.status != Project.Status.EXECUTING:
         return False
-    return run.end_cause in NOT_ITS_FAULT or _losses(run) <= MOST_LOSSES
+    return run.end_cause == EndCause.INTERRUPTED or _losses(run) <= MOST_LOSSES
 
 
 def _losses(run: Run) -> int:
     """Count the newest runs in a row that were lost, back to the one that a person started."""
-    newest = Run.objects.filter(task=run.task).exclude(end_cause__in=NOT_ITS_FAULT).order_by("-queued_at", "id")
+    newest = Run.objects.filter(task=run.task).exclude(end_cause=EndCause.INTERRUPTED).order_by("-queued_at", "id")
     losses = 0
     for cause, person in newest.values_list("end_cause", "requested_by_id")[: MOST_LOSSES + 1]:
-        if cause != EndCause.WORKER_LOST:
+        if cause not in LOST:
             break
         losses += 1
         if person is not None:

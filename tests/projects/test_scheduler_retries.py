@@ -160,6 +160,16 @@ def test_a_run_that_was_lost_with_its_worker_is_started_again_three_times(projec
     assert runs(task) == ["error"] * 5 + ["queued"]
 
 
+def test_a_run_whose_worker_lost_its_database_is_started_again_three_times(project, agent):
+    """It is nobody's fault, unless it is the run's: something that no database takes."""
+    task = a_task(project, agent)
+    for number in range(1, 4):
+        end(task, "error", cause=Run.EndCause.DATABASE_LOST)
+        assert runs(task) == ["error"] * number + ["queued"]
+    end(task, "error", cause=Run.EndCause.DATABASE_LOST)
+    assert (status(task), runs(task)) == ("blocked", ["error"] * 4)
+
+
 def test_a_run_that_was_lost_outside_an_executing_project_is_not_started_again(agent):
     tasks = [a_task(project, agent) for project in (None, make.project(status="approved"))]
     for task in tasks:
