@@ -63,7 +63,8 @@ class Description(Text):
 class Content(Text):
     """A document's content, at most 5 MB."""
 
-    default_error_messages = {"too_large": "This field may not be larger than 5 MB."}
+    MOST_BYTES = CONTENT_BYTES
+    default_error_messages = {"too_large": "This field may not be larger than {size} MB."}
 
     def __init__(self, **kwargs: Any) -> None:
         kwargs = {"allow_blank": True, "trim_whitespace": False, **kwargs}
@@ -71,8 +72,8 @@ class Content(Text):
 
     def to_internal_value(self, data: Any) -> str:
         text = super().to_internal_value(data)
-        if len(text.encode("utf-8", "replace")) > CONTENT_BYTES:
-            self.fail("too_large")
+        if len(text.encode("utf-8", "replace")) > self.MOST_BYTES:
+            self.fail("too_large", size=self.MOST_BYTES // 2**20)
         return text
 
 
@@ -126,10 +127,11 @@ class Tags(serializers.ListField):
 class Data(serializers.JSONField):
     """A JSON object of at most 64 kB and 20 levels, which any database can keep."""
 
+    MOST_BYTES, MOST_LEVELS = DATA_BYTES, DATA_LEVELS
     default_error_messages = {
         "not_an_object": "Must be a JSON object.",
         "too_deep": "Must not have more than {levels} levels.",
-        "too_large": "Must not be larger than 64 kB.",
+        "too_large": "Must not be larger than {size} kB.",
         "characters": "NUL characters and lone surrogates are not allowed.",
     }
 
@@ -141,8 +143,8 @@ class Data(serializers.JSONField):
         for text in self._texts(data):
             if text != storable(text):
                 self.fail("characters")
-        if len(json.dumps(data, ensure_ascii=False).encode()) > DATA_BYTES:
-            self.fail("too_large")
+        if len(json.dumps(data, ensure_ascii=False).encode()) > self.MOST_BYTES:
+            self.fail("too_large", size=self.MOST_BYTES // 1024)
         return data
 
     def _from_form(self, text: str) -> Any:
@@ -159,8 +161,8 @@ class Data(serializers.JSONField):
             if isinstance(item, str):
                 yield item
             elif isinstance(item, dict | list):
-                if level > DATA_LEVELS:
-                    self.fail("too_deep", levels=DATA_LEVELS)
+                if level > self.MOST_LEVELS:
+                    self.fail("too_deep", levels=self.MOST_LEVELS)
                 inside: Iterable[Any] = chain(item, item.values()) if isinstance(item, dict) else item
                 ahead += [(one, level + 1) for one in inside]
 

@@ -20,7 +20,7 @@ class StrictJSONParser(JSONParser):
         if charset.lower() not in ("utf-8", "utf8", "us-ascii"):
             raise ParseError("JSON is to be sent in UTF-8.")
         try:
-            text = stream.read().decode("utf-8")
+            text = stream.read().decode("utf-8-sig")  # some clients begin with a byte order mark
         except UnicodeDecodeError:
             raise ParseError("The body is not valid UTF-8.") from None
         data = strict_loads(text)
@@ -39,16 +39,22 @@ def strict_loads(text: str) -> Any:
         raise ParseError(
             f"The JSON is broken at line {error.lineno}, column {error.colno}: {error.msg}."
         ) from None
-    except ValueError as error:
+    except _BadNumber as error:
         raise ParseError(f"The JSON is broken: {error}.") from None
+    except ValueError:  # Python refuses integers of more than 4300 digits
+        raise ParseError("The JSON is broken: a number is too long.") from None
+
+
+class _BadNumber(Exception):
+    """A number that JSON does not have, or that is too large for any database."""
 
 
 def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no JSON number")
+    raise _BadNumber(f"{constant} is no JSON number")
 
 
 def _finite(literal: str) -> float:
     number = float(literal)
     if not math.isfinite(number):
-        raise ValueError("a number is too large")
+        raise _BadNumber("a number is too large")
     return number

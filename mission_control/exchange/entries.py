@@ -10,7 +10,7 @@ from rest_framework import serializers
 from agents.backends import registry
 from agents.models import default_backend
 from mission_control.api.fields import (
-    MOST_IDS,
+    DESCRIPTION_CHARS,
     Choice,
     Content,
     Data,
@@ -26,6 +26,7 @@ from mission_control.api.fields import (
 from mission_control.api.serializers.agents import AgentWriter
 from mission_control.models import Activity, Deliverable, Notification, Project, Task
 
+MOST_LINKS = 20_000
 PERSON_CHARS = 100  # what is longer is nobody's id; what is shorter is looked up
 DOCUMENT_TITLE_CHARS = 250  # the product's own: "Deliverable: " and a task's title
 
@@ -38,14 +39,14 @@ class Link(Id):
 
 
 class Links(serializers.ListField):
-    """Ids of other objects, each once."""
+    """Ids of other objects, each once. More than a request may name: assignees can be added again and again."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(child=Id(), required=False, max_length=MOST_IDS, **kwargs)
+        super().__init__(child=Id(), required=False, max_length=MOST_LINKS, **kwargs)
 
     def to_internal_value(self, data: Any) -> list[Any]:
-        if isinstance(data, list) and len(data) > MOST_IDS:
-            self.fail("max_length", max_length=MOST_IDS)
+        if isinstance(data, list) and len(data) > MOST_LINKS:
+            self.fail("max_length", max_length=MOST_LINKS)
         return list(dict.fromkeys(super().to_internal_value(data)))
 
 
@@ -61,10 +62,29 @@ class Time(Moment):
         super().__init__(required=False, allow_null=True)
 
 
+class KeptData(Data):
+    """Metadata as it is stored: the product itself adds to what a request may hold, such as a goal's analysis."""
+
+    MOST_BYTES, MOST_LEVELS = 16 * Data.MOST_BYTES, 2 * Data.MOST_LEVELS
+
+
+class KeptContent(Content):
+    """A document's content as it is stored: a run's output is limited in characters, not in bytes."""
+
+    MOST_BYTES = 4 * Content.MOST_BYTES
+
+
+class Mentions(serializers.ListField):
+    """The names that a message mentions, as long and as many as its text has."""
+
+    def __init__(self) -> None:
+        super().__init__(child=Text(max_length=DESCRIPTION_CHARS), max_length=DESCRIPTION_CHARS, required=False)
+
+
 class Entry(serializers.Serializer[Any]):
     id = Id()
     created_at = Time()
-    metadata = Data(required=False)
+    metadata = KeptData(required=False)
 
 
 class ChangingEntry(Entry):
@@ -74,6 +94,7 @@ class ChangingEntry(Entry):
 
 
 class AgentEntry(AgentWriter, ChangingEntry):
+    metadata = KeptData(required=False)
     last_heartbeat = Time()
 
     def validate(self, given: dict[str, Any]) -> dict[str, Any]:
@@ -122,7 +143,7 @@ class TaskEntry(ChangingEntry):
 
 class DocumentEntry(ChangingEntry):
     title = Title(max_length=DOCUMENT_TITLE_CHARS)
-    content = Content(required=False)
+    content = KeptContent(required=False)
     type = Choice(choices=Deliverable.Type.choices, required=False)
     task_id = Link()
     project_id = Link()
@@ -137,7 +158,7 @@ class MessageEntry(Entry):
     author = Text(max_length=150, required=False, allow_null=True)
     content = Description(required=True)
     attachment_ids = Links()
-    mentions = Tags()
+    mentions = Mentions()
 
 
 class ActivityEntry(Entry):

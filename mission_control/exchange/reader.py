@@ -18,7 +18,7 @@ from mission_control.exchange.documents import Documents
 from mission_control.exchange.kinds import Agents, Given, Kind, Messages, Notifications, Projects
 from mission_control.exchange.references import Here
 from mission_control.exchange.report import Place, Report
-from mission_control.exchange.source import Unreadable, items
+from mission_control.exchange.source import Unreadable, Unsound, items
 from mission_control.exchange.tasks import Tasks
 from mission_control.models import Project
 
@@ -72,10 +72,10 @@ def _store(kind: Kind, batch: list[tuple[Place, Given]], report: Report) -> None
 def _entries(kind: Kind, path: Path, report: Report) -> Iterator[tuple[Place, Given]]:
     """Yield the objects that are sound; say of the others what is wrong with them."""
     entry, seen = kind.ENTRY(), set[UUID]()
-    index = 0
+    index = -1
     try:
         for index, item in enumerate(items(path)):
-            place = Place(kind.FILE, index, item.get("id") if isinstance(item, dict) else None)
+            place = Place(kind.FILE, index, _id_of(item))
             given = _checked(entry, item, place, report)
             if given is not None and given["id"] in seen:
                 report.refused(place, "id", "An object before has the same id.")
@@ -86,10 +86,19 @@ def _entries(kind: Kind, path: Path, report: Report) -> Iterator[tuple[Place, Gi
             seen.add(given["id"])
             yield place, given
     except Unreadable as error:
-        report.broken(Place(kind.FILE, index), str(error))
+        report.broken(Place(kind.FILE, index + 1), str(error))
+
+
+def _id_of(item: Any) -> object:
+    if isinstance(item, Unsound):
+        return item.id
+    return item.get("id") if isinstance(item, dict) else None
 
 
 def _checked(entry: Any, item: Any, place: Place, report: Report) -> Given | None:
+    if isinstance(item, Unsound):
+        report.refused(place, "object", item.reason)
+        return None
     if not isinstance(item, dict):
         report.refused(place, "object", "Must be a JSON object.")
         return None

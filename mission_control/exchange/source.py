@@ -1,36 +1,191 @@
-"""The files as they lie in the folder: read piece by piece, so that their size does not matter."""
+"""The files in the folder, read one object at a time, so that a file's size does not matter.
 
+An array is split into its elements before each is decoded, so that a bad value costs only its own object. The
+bytes, levels and values of one object are limited while it is read, so that no file fills the memory.
+"""
+
+import json
+import os
+import re
+import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
-import ijson
+from rest_framework.exceptions import ParseError
+
+from mission_control.api.parsers import strict_loads
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+CHUNK_BYTES = 64 * 1024
+# Of one object. The largest that the product writes is a document of 5 million characters, each escaped.
+MOST_BYTES = 64 * 1024 * 1024
+MOST_LEVELS = 64  # metadata has at most 20
+MOST_VALUES = 200_000  # 64 kB of metadata hold far fewer
+MISMATCH = "The JSON is broken from here on: a bracket does not match; what follows is not read."
+
+_IN_TEXT = re.compile(rb'["\\]')
+_OUTSIDE = re.compile(rb'["{}\[\],]')
+_SPACE = b" \t\r\n"
 
 
 class Unreadable(Exception):
     """A file cannot be read, or not from here on; the text says why."""
 
 
+class Unsound(NamedTuple):
+    """What stands for an object that cannot be decoded: why, and its id where that can be read."""
+
+    reason: str
+    id: object = None
+
+
 def items(path: Path) -> Iterator[Any]:
-    """Yield what the array in the file has. Raises Unreadable, in mid-way too: what came before is good."""
+    """Yield each element of the array in the file, an Unsound for one that cannot be decoded.
+
+    Raises Unreadable, also in the middle of a file: what came before is good.
+    """
     try:
-        with path.open("rb") as file:
+        with _opened(path) as file:
             _expect_array(file)
-            yield from ijson.items(file, "item", use_float=True)
+            for element in _Splitter(file).elements():
+                yield element if isinstance(element, Unsound) else _decoded(element)
     except OSError as error:
         raise Unreadable(f"The file cannot be read: {error.strerror}.") from None
-    except ijson.JSONError:
-        raise Unreadable("The JSON is broken, or not in UTF-8, from here on; what follows is not read.") from None
+
+
+def _opened(path: Path) -> IO[bytes]:
+    """Open a regular file; a named pipe would be waited for. Raises OSError, Unreadable."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise Unreadable("This is not a regular file.")
+    return os.fdopen(descriptor, "rb")
 
 
 def _expect_array(file: IO[bytes]) -> None:
-    """Leave the file where its array begins; elsewhere the parser would find nothing and say nothing."""
+    """Read up to and including the bracket that opens the array."""
     if file.read(len(BYTE_ORDER_MARK)) != BYTE_ORDER_MARK:
         file.seek(0)
-    while (byte := file.read(1)) in (b" ", b"\t", b"\r", b"\n"):
+    while (byte := file.read(1)) and byte in _SPACE:
         pass
     if byte != b"[":
         raise Unreadable("The file does not hold a JSON array.")
-    file.seek(-1, 1)
+
+
+class _Splitter:
+    """Splits an array's text at the commas between its elements, without decoding it."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.file = file
+        self.ended = False  # the array's last bracket was read
+        self._begin()
+
+    def _begin(self) -> None:
+        """Start the next element."""
+        self.parts: list[bytes] = []
+        self.size = self.values = 0
+        self.open: list[int] = []  # the brackets that are open within the element
+        self.in_text = self.is_escaped = False
+        self.fault = ""
+
+    def elements(self) -> Iterator[bytes | Unsound]:
+        is_first = True
+        while chunk := self.file.read(CHUNK_BYTES):
+            start = 0
+            for at in self._ends(chunk):
+                self._take(chunk[start:at])
+                start = at + 1
+                element = self._finished()
+                if element.strip(_SPACE) if isinstance(element, bytes) else element:
+                    yield element
+                elif not (is_first and self.ended):
+                    yield Unsound("The JSON is broken: a value is missing.")
+                is_first = False
+            if not self.ended:
+                self._take(chunk[start:])
+            elif chunk[start:].strip(_SPACE):
+                raise Unreadable("The JSON is broken: something follows the array, which is not read.")
+        if not self.ended:
+            raise Unreadable("The JSON is broken, or the file is cut, in the object that begins here.")
+
+    def _ends(self, chunk: bytes) -> Iterator[int]:
+        """Yield the position of each comma or bracket that ends an element."""
+        at = 0
+        while at < len(chunk) and not self.ended:
+            if self.is_escaped:
+                self.is_escaped, at = False, at + 1
+                continue
+            found = (_IN_TEXT if self.in_text else _OUTSIDE).search(chunk, at)
+            if found is None:
+                return
+            at = found.end()
+            if self._is_end(chunk[found.start()]):
+                yield found.start()
+
+    def _is_end(self, byte: int) -> bool:
+        """Take in a byte that means something; tell whether it ends the element."""
+        if self.in_text:
+            self.is_escaped = byte == ord("\\")
+            self.in_text = self.is_escaped
+        elif byte == ord('"'):
+            self.in_text = True
+        elif byte in b"{[":
+            self.open.append(byte)
+            self._count()
+        elif byte == ord(","):
+            self._count()
+            return not self.open
+        elif self.open:
+            if self.open.pop() != (ord("{") if byte == ord("}") else ord("[")):
+                raise Unreadable(MISMATCH)
+        elif byte == ord("]"):
+            self.ended = True
+            return True
+        else:
+            raise Unreadable(MISMATCH)
+        return False
+
+    def _count(self) -> None:
+        self.values += 1
+        if len(self.open) > MOST_LEVELS:
+            self._reject(f"Must not have more than {MOST_LEVELS} levels.")
+        elif self.values > MOST_VALUES:
+            self._reject(f"Must not hold more than {MOST_VALUES:,} values.")
+
+    def _take(self, piece: bytes) -> None:
+        self.size += len(piece)
+        if self.size > MOST_BYTES:
+            self._reject(f"Must not be larger than {MOST_BYTES // 2**20} MB.")
+        if not self.fault:
+            self.parts.append(piece)
+
+    def _reject(self, reason: str) -> None:
+        self.fault = self.fault or reason
+        self.parts.clear()
+
+    def _finished(self) -> bytes | Unsound:
+        element = Unsound(self.fault) if self.fault else b"".join(self.parts)
+        self._begin()
+        return element
+
+
+def _decoded(element: bytes) -> Any:
+    """Return the value of one element, an Unsound when it has none."""
+    try:
+        text = element.decode("utf-8")
+    except UnicodeDecodeError:
+        return Unsound("The JSON is broken: it is not in UTF-8.")
+    try:
+        return strict_loads(text)
+    except ParseError as error:
+        return Unsound(str(error.detail), _id_in(text))
+
+
+def _id_in(text: str) -> object:
+    """Return the id of an object that only Python's own decoder takes."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return value.get("id") if isinstance(value, dict) else None

@@ -1,6 +1,7 @@
 """What PocketPaw stored is taken over: whole, again and again, and what is wrong is said line by line."""
 
 import io
+import os
 import uuid
 from itertools import pairwise
 
@@ -9,6 +10,7 @@ from django.core.management import CommandError, call_command
 
 from agents.models import Agent
 from mission_control import tasks as verbs
+from mission_control.exchange import source
 from mission_control.models import (
     Activity,
     Deliverable,
@@ -283,10 +285,13 @@ def test_the_feed_keeps_its_order_behind_what_is_here(folder):
         (b"{}", "does not hold a JSON array", 0),
         (b"null", "does not hold a JSON array", 0),
         (b"[", "The JSON is broken", 0),
-        (b"[%s, {", "The JSON is broken", 1),
-        (b"[%s, NaN]", "The JSON is broken", 1),
-        (b"[%s, \xff]", "The JSON is broken", 1),
+        (b"[%s, {", "[1]: The JSON is broken, or the file is cut", 1),
+        (b"[%s", "[0]: The JSON is broken, or the file is cut", 0),
+        (b"[%s, {}}", "[1]: The JSON is broken from here on", 1),
+        (b"[%s, [}", "[1]: The JSON is broken from here on", 1),
         (b"[%s] x", "The JSON is broken", 1),
+        (b"[]", None, 0),
+        (b" [ ] ", None, 0),
         (b"\xef\xbb\xbf [%s]", None, 1),
     ],
 )
@@ -296,8 +301,72 @@ def test_of_a_broken_file_what_comes_before_is_taken(folder, text, told, taken):
     folder.write(agents=[agent()])
     result = folder.take()
     assert result.status == (2 if told else 0)
-    assert len(result.about("tasks.json [", told or "never")) == (1 if told else 0)
+    assert len(result.about("tasks.json", told or "never")) == (1 if told else 0)
     assert (Task.objects.count(), Agent.objects.count()) == (taken, 1)
+
+
+DEEP = 100_000
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (b"NaN", "NaN is no JSON number"),
+        (
+            b'{"id": "%ID", "title": "t", "metadata": {"a": -Infinity}}',
+            "%ID: object: The JSON is broken: -Infinity",
+        ),
+        (b'{"id": "%ID", "title": "t", "metadata": {"a": 1e999}}', "%ID: object: The JSON is broken: a number"),
+        (b'{"id": 1' + b"0" * 5_000 + b"}", "a number is too long"),
+        (b"\xff", "not in UTF-8"),
+        (b'{"title": "\xff"}', "not in UTF-8"),
+        (b"", "a value is missing"),
+        (b'{"title": }', "The JSON is broken"),
+        (b'{"title" "x"}', "The JSON is broken"),
+        (b"[" * DEEP + b"]" * DEEP, "more than 64 levels"),
+        (b'{"a":' * DEEP + b"1" + b"}" * DEEP, "more than 64 levels"),
+        (b"[" + b"{}," * 200_001 + b"{}]", "more than 200,000 values"),
+        (b'{"title": "%s"}' % (b"x" * (64 * 2**20)), "larger than 64 MB"),
+    ],
+    ids=range(13),
+)
+def test_a_bad_value_costs_its_own_object_and_is_named_by_its_position(folder, value, told):
+    sound = [f'{{"id": "{uuid.uuid4()}", "title": "Sound, \\"[}}\\\\"}}'.encode() for _ in range(3)]
+    key = str(uuid.uuid4())
+    value, told = value.replace(b"%ID", key.encode()), told.replace("%ID", key)
+    (folder.path / "tasks.json").write_bytes(b"[" + b",\n".join([sound[0], value, *sound[1:]]) + b"]")
+    result = folder.take()
+    assert (result.status, Task.objects.count()) == (2, 3)
+    [line] = result.about("Not taken.")
+    assert line.startswith("tasks.json [1]") and told in line
+
+
+def test_an_object_is_read_wherever_the_pieces_that_are_read_of_a_file_end(folder, monkeypatch):
+    tasks = [task(title='Quote " and \\ and [,]{}', metadata={"ü": ['\\"', {"a": "]"}]}) for _ in range(3)]
+    for size in (1, 2, 3, 7):
+        monkeypatch.setattr(source, "CHUNK_BYTES", size)
+        assert list(source.items(folder.write(tasks=tasks).path / "tasks.json")) == tasks
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "device"])
+def test_only_a_regular_file_is_read(folder, kind):
+    path = folder.path / "tasks.json"
+    {"pipe": os.mkfifo, "folder": os.mkdir, "device": lambda path: path.symlink_to("/dev/zero")}[kind](path)
+    folder.write(agents=[agent()])
+    result = folder.take()
+    assert (result.status, Agent.objects.count()) == (2, 1)
+    assert result.about("tasks.json [0]: This is not a regular file.")
+
+
+def test_what_is_stored_may_be_more_than_a_request_may_hold(folder):
+    """Assignees are added, the product adds to metadata, and a run's output is limited in characters."""
+    agents = [agent(name=str(number)) for number in range(600)]
+    given = task(assignee_ids=[one["id"] for one in agents], metadata={"a": "x" * 100_000})
+    said = message(given, content="@x", mentions=["y" * 60] * 60)
+    book = document(content="ü" * 4_000_000)
+    result = folder.write(agents=agents, tasks=[given], messages=[said], documents=[book]).take()
+    assert (result.status, result.about("aken")) == (0, [])
+    assert len(Task.objects.get().assignee_ids) == 600
 
 
 def test_times_without_a_zone_are_utc_and_missing_ones_are_now(folder):
