@@ -40,7 +40,7 @@ class Lean(admin.ModelAdmin):
         if key is not None and ids:
             return queryset.filter(_any_of(ids, "exact", key)), False
         for word in smart_split(search_term):
-            queryset = queryset.filter(_any_of([name for name in names if name not in ids], "icontains", word))
+            queryset = queryset.filter(_any_of([name for name in names if name not in ids], "has_text", word))
         return queryset, False
 
     def get_deleted_objects(self, objs: Rows, request: HttpRequest) -> Deleted:

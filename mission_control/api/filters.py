@@ -12,6 +12,7 @@ from django_filters import rest_framework as filters
 from agents.models import Agent
 from mission_control import usage
 from mission_control.models import Deliverable, Notification, Project, Run, Task
+from mission_control.models.search import has_text
 from mission_control.models.tags import TaggedAny
 from mission_control.models.task import priority_rank
 
@@ -60,7 +61,7 @@ class TaskFilter(filters.FilterSet):
     ordering = TaskOrdering()
 
     def filter_search(self, rows: QuerySet[Task], name: str, value: str) -> QuerySet[Task]:
-        return rows.filter(Q(title__icontains=value) | Q(description__icontains=value))
+        return rows.filter(has_text(value, "title", "description"))
 
 
 class ProjectFilter(filters.FilterSet):

@@ -1,5 +1,6 @@
 """Rows, the constraints that hold them, and querysets that read as adjectives. No verbs: those are in runs/."""
 
+from mission_control.models import search  # noqa: F401 - registers the lookup
 from mission_control.models.access import AccessToken
 from mission_control.models.capacity import Capacity
 from mission_control.models.deliverable import Deliverable, DeliverableVersion

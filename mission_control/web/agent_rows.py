@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import Max, Q, QuerySet
+from django.db.models import Max, QuerySet
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
@@ -17,6 +17,7 @@ from agents.models import Agent
 from mission_control.formats import clock, dollars, duration, full_count, percent, short_count
 from mission_control.models import Run, RunEvent, Task
 from mission_control.models.agents import with_runs
+from mission_control.models.search import has_text
 from mission_control.web.graph import State, run_state
 from mission_control.web.markdown import rendered
 from mission_control.web.rows import seconds_since
@@ -98,11 +99,7 @@ def listed(words: str) -> QuerySet[Agent]:
     """Return the agents whose name, role or backend has the words."""
     words = words.replace("\x00", "")
     found = with_runs()
-    return (
-        found.filter(Q(name__icontains=words) | Q(role__icontains=words) | Q(backend__icontains=words))
-        if words
-        else found
-    )
+    return found.filter(has_text(words, "name", "role", "backend")) if words else found
 
 
 def rows(agents: Iterable[Agent]) -> list[AgentRow]:

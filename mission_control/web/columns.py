@@ -8,12 +8,13 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from django.contrib.auth.models import AnonymousUser, User
-from django.db.models import Count, F, Prefetch, Q
+from django.db.models import Count, F, Prefetch
 
 from agents.models import Agent
 from mission_control.formats import clock, dollars
 from mission_control.ids import as_uuid
 from mission_control.models import Assignment, Run, RunEvent, Task
+from mission_control.models.search import has_text
 from mission_control.models.tags import TaggedAny
 from mission_control.models.task import TaskQuerySet
 from mission_control.runs.slots import capacity
@@ -96,7 +97,7 @@ class Filters:
 
     def of(self, tasks: TaskQuerySet) -> TaskQuerySet:
         if self.q:
-            tasks = tasks.filter(Q(title__icontains=self.q) | Q(description__icontains=self.q))
+            tasks = tasks.filter(has_text(self.q, "title", "description"))
         if self.project:
             tasks = tasks.filter(project=self.project)
         if self.agent:

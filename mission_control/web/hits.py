@@ -3,11 +3,11 @@
 from dataclasses import dataclass, field
 
 from django.contrib.auth.models import AnonymousUser, User
-from django.db.models import Q
 from django.urls import reverse
 
 from agents.models import Agent
 from mission_control.models import Deliverable, Project, Task
+from mission_control.models.search import fold, has_text
 from mission_control.web.plain import plain
 
 QUERY_CHARS = 200
@@ -47,16 +47,14 @@ def find(text: str, user: User | AnonymousUser) -> list[Group]:
         groups.append(Group("Agents", _agents(wanted)))
     if wanted and user.has_perm("mission_control.view_deliverable"):
         groups.append(Group("Documents", _documents(wanted)))
-    by_name = any(hit.words.lower().startswith(wanted.lower()) for hit in [*do.hits, *go.hits])
+    by_name = any(fold(hit.words).startswith(fold(wanted)) for hit in [*do.hits, *go.hits])
     groups = [do, go, *groups] if by_name else [*groups, do, go]
     return [group for group in groups if group.hits]
 
 
 def _tasks(text: str) -> list[Hit]:
     """Return tasks by their text; the newest without one."""
-    found = (
-        Task.objects.filter(Q(title__icontains=text) | Q(description__icontains=text)) if text else Task.objects
-    )
+    found = Task.objects.filter(has_text(text, "title", "description")) if text else Task.objects
     shown = found.select_related("project").only("title", "status", "project__title")[:MOST_OF_A_KIND]
     return [
         Hit(
@@ -71,9 +69,7 @@ def _tasks(text: str) -> list[Hit]:
 
 
 def _projects(text: str) -> list[Hit]:
-    found = Project.objects.filter(Q(title__icontains=text) | Q(description__icontains=text)).only(
-        "title", "status"
-    )
+    found = Project.objects.filter(has_text(text, "title", "description")).only("title", "status")
     return [
         Hit(plain(project.title), reverse("project", args=[project.pk]), "layers", project.get_status_display())
         for project in found[:MOST_OF_A_KIND]
@@ -81,7 +77,7 @@ def _projects(text: str) -> list[Hit]:
 
 
 def _agents(text: str) -> list[Hit]:
-    found = Agent.objects.filter(Q(name__icontains=text) | Q(role__icontains=text)).only("name", "role")
+    found = Agent.objects.filter(has_text(text, "name", "role")).only("name", "role")
     return [
         Hit(plain(agent.name), reverse("agent", args=[agent.pk]), "agent", plain(agent.role)[:40])
         for agent in found[:MOST_OF_A_KIND]
@@ -89,7 +85,7 @@ def _agents(text: str) -> list[Hit]:
 
 
 def _documents(text: str) -> list[Hit]:
-    found = Deliverable.objects.filter(title__icontains=text).only("title", "type")
+    found = Deliverable.objects.filter(has_text(text, "title")).only("title", "type")
     return [
         Hit(plain(document.title), reverse("document", args=[document.pk]), "file", document.get_type_display())
         for document in found[:MOST_OF_A_KIND]
@@ -122,4 +118,4 @@ def _places(user: User | AnonymousUser) -> list[Hit]:
 
 
 def _named(hits: list[Hit], text: str) -> list[Hit]:
-    return [hit for hit in hits if text.lower() in hit.words.lower()]
+    return [hit for hit in hits if fold(text) in fold(hit.words)]

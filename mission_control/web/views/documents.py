@@ -15,6 +15,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from mission_control import documents
 from mission_control.models import Activity, Deliverable, DeliverableVersion
+from mission_control.models.search import has_text
 from mission_control.models.tags import TaggedAny
 from mission_control.runs.errors import NotFound
 from mission_control.web import conflicts
@@ -40,7 +41,7 @@ def document_list(request: HttpRequest) -> HttpResponse:
     kind = request.GET.get("type", "")
     found = Deliverable.objects.defer("content").select_related("task", "project").order_by("-updated_at", "id")
     if words:
-        found = found.filter(title__icontains=words)
+        found = found.filter(has_text(words, "title"))
     if kind in Deliverable.Type.values:
         found = found.filter(type=kind)
     if tag:
