@@ -7,6 +7,8 @@ from django.conf import settings
 from django.db import models
 from django.utils.text import slugify
 
+from agents import rules
+
 
 def default_backend() -> str:
     """Return the backend of an agent that names none."""
@@ -32,17 +34,17 @@ class Agent(models.Model):
         LEAD = "lead"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    name = models.CharField(max_length=50)
-    role = models.CharField(max_length=100)
+    name = models.CharField(max_length=50, validators=[rules.not_blank])
+    role = models.CharField(max_length=100, validators=[rules.not_blank])
     description = models.TextField(max_length=50_000, blank=True)
     session_key = models.CharField(max_length=100, blank=True)
     backend = models.CharField(max_length=50, default=default_backend)
-    backend_options = models.JSONField(default=dict, blank=True)
+    backend_options = models.JSONField(default=dict, blank=True, validators=[rules.json_object])
     status = models.CharField(max_length=10, choices=Status, default=Status.IDLE)
     level = models.CharField(max_length=10, choices=Level, default=Level.SPECIALIST)
-    specialties = models.JSONField(default=list, blank=True)
+    specialties = models.JSONField(default=list, blank=True, validators=[rules.TagList(rules.SPECIALTY_CHARS)])
     last_heartbeat = models.DateTimeField(null=True, blank=True)
-    metadata = models.JSONField(default=dict, blank=True)
+    metadata = models.JSONField(default=dict, blank=True, validators=[rules.json_object])
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 

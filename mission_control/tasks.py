@@ -9,7 +9,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from agents.models import Agent
-from mission_control import notifications
+from mission_control import notifications, rules
 from mission_control.feed import note, touching
 from mission_control.models import Activity, Assignment, Project, Run, Task
 from mission_control.models.task import UNPLACED
@@ -31,6 +31,7 @@ def create(*, assignees: Sequence[Agent] = (), blocked_by: Sequence[Task] = (), 
     The task that it returns knows its assignees and dependencies: showing it takes no query.
     """
     task = Task(status=Status.ASSIGNED if assignees else Status.INBOX, **fields)
+    rules.check(task, {"title", *fields})
     with transaction.atomic():
         if blocked_by:
             change_dependencies_alone()
@@ -167,6 +168,7 @@ def _save(
         changes["completed_at"] = now
     for name, value in changes.items():
         setattr(task, name, value)
+    rules.check(task, changes)
     task.save(update_fields=[*changes, "updated_at"])
     touches = touching(tasks=others, projects=[left, task.project_id] if task.project_id != left else [])
     if task.status != before:

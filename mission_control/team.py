@@ -1,5 +1,6 @@
 """Make, change and delete agents."""
 
+from collections.abc import Collection
 from datetime import timedelta
 from typing import Any
 
@@ -10,6 +11,7 @@ from django.utils import timezone
 
 from agents.backends import registry
 from agents.models import Agent
+from mission_control import rules
 from mission_control.feed import OBJECTS_AT_ONCE, note, touching
 from mission_control.models import Activity, Assignment, Project, Run
 from mission_control.runs.errors import HasActiveRuns, Invalid, NotFound
@@ -19,8 +21,7 @@ from mission_control.runs.limits import read_limits
 def create(**fields: Any) -> Agent:
     """Create an agent. Raises Invalid for an unknown backend, and for options or limits that there are not."""
     agent = Agent(**fields)
-    _check_backend(agent)
-    _check_limits(agent)
+    check(agent, {"name", "role", "backend", "metadata", *fields})
     with transaction.atomic():
         agent.save(force_insert=True)
         note(Activity.Type.AGENT_STATUS_CHANGED, f"Agent created: {agent.name}, {agent.role}", agent=agent)
@@ -34,10 +35,7 @@ def change(agent: Agent, **fields: Any) -> Agent:
         changes = {name: value for name, value in fields.items() if getattr(agent, name) != value}
         for name, value in changes.items():
             setattr(agent, name, value)
-        if {"backend", "backend_options"} & changes.keys():
-            _check_backend(agent)
-        if "metadata" in changes:
-            _check_limits(agent)
+        check(agent, changes)
         if changes:
             agent.save(update_fields=[*changes, "session_key", "updated_at"])
             told = f"{agent.name} is now {agent.status}" if "status" in changes else f"Agent updated: {agent.name}"
@@ -101,7 +99,17 @@ def _locked(agent: Agent) -> Agent:
     return found
 
 
-def _check_backend(agent: Agent) -> None:
+def check(agent: Agent, names: Collection[str]) -> None:
+    """Raise Invalid for a value that one of these fields must not have."""
+    rules.check(agent, names)
+    if {"backend", "backend_options"} & set(names):
+        check_backend(agent)
+    if "metadata" in names:
+        check_limits(agent)
+
+
+def check_backend(agent: Agent) -> None:
+    """Raise Invalid for an unknown backend, or options that it does not take."""
     if agent.backend not in registry.names():
         raise Invalid("backend", f"There is no such backend; there are: {', '.join(registry.names())}.")
     try:
@@ -110,7 +118,8 @@ def _check_backend(agent: Agent) -> None:
         raise Invalid("backend_options", f"{error}.") from None
 
 
-def _check_limits(agent: Agent) -> None:
+def check_limits(agent: Agent) -> None:
+    """Raise Invalid for limits in the agent's metadata that no run could be held to."""
     if "limits" not in agent.metadata:
         return
     try:

@@ -4,28 +4,31 @@ In JSON a number is no string, a string no number, and a bool no number. An HTML
 string is read.
 """
 
-import json
-from collections.abc import Iterable, Iterator
 from datetime import datetime
-from itertools import chain
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from rest_framework import serializers
 from rest_framework.exceptions import ParseError
 from rest_framework.utils import html
 
 from agents.models import Agent
+from agents.rules import (
+    CONTENT_BYTES,
+    DATA_BYTES,
+    DATA_LEVELS,
+    DESCRIPTION_CHARS,
+    TAG_CHARS,
+    TAGS,
+    TITLE_CHARS,
+    check_object,
+    is_blank,
+)
 from mission_control.api.pagination import LARGEST
 from mission_control.api.parsers import strict_loads
 from mission_control.ids import as_uuid
-from mission_control.runs.events import storable
 
-TITLE_CHARS = 200
-DESCRIPTION_CHARS = 50_000
-CONTENT_BYTES = 5 * 1024 * 1024
-TAGS, TAG_CHARS = 50, 50
-DATA_BYTES, DATA_LEVELS = 64 * 1024, 20
 MOST_IDS = 500
 
 AnyField = serializers.Field[Any, Any, Any, Any]
@@ -44,6 +47,8 @@ class Text(serializers.CharField):
         # Before space is taken off: so the length is the one that the schema can speak of.
         if isinstance(data, str) and self.max_length is not None and len(data) > self.max_length:
             self.fail("max_length", max_length=self.max_length)
+        if isinstance(data, str) and not self.allow_blank and is_blank(data):
+            self.fail("blank")
         return super().run_validation(data)
 
 
@@ -130,9 +135,6 @@ class Data(serializers.JSONField):
     MOST_BYTES, MOST_LEVELS = DATA_BYTES, DATA_LEVELS
     default_error_messages = {
         "not_an_object": "Must be a JSON object.",
-        "too_deep": "Must not have more than {levels} levels.",
-        "too_large": "Must not be larger than {size} kB.",
-        "characters": "NUL characters and lone surrogates are not allowed.",
     }
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
@@ -140,11 +142,10 @@ class Data(serializers.JSONField):
             data = self._from_form(data)
         if not isinstance(data, dict):
             self.fail("not_an_object")
-        for text in self._texts(data):
-            if text != storable(text):
-                self.fail("characters")
-        if len(json.dumps(data, ensure_ascii=False).encode()) > self.MOST_BYTES:
-            self.fail("too_large", size=self.MOST_BYTES // 1024)
+        try:
+            check_object(data, most_bytes=self.MOST_BYTES, most_levels=self.MOST_LEVELS)
+        except ValidationError as error:
+            raise serializers.ValidationError(error.messages) from None
         return data
 
     def _from_form(self, text: str) -> Any:
@@ -152,19 +153,6 @@ class Data(serializers.JSONField):
             return strict_loads(text or "{}")
         except ParseError:
             self.fail("invalid")
-
-    def _texts(self, data: dict[str, Any]) -> Iterator[str]:
-        """Yield all keys and texts, without recursion; fail at the level that is too deep."""
-        ahead: list[tuple[Any, int]] = [(data, 1)]
-        while ahead:
-            item, level = ahead.pop()
-            if isinstance(item, str):
-                yield item
-            elif isinstance(item, dict | list):
-                if level > self.MOST_LEVELS:
-                    self.fail("too_deep", levels=self.MOST_LEVELS)
-                inside: Iterable[Any] = chain(item, item.values()) if isinstance(item, dict) else item
-                ahead += [(one, level + 1) for one in inside]
 
 
 class BackendName(Text):

@@ -17,12 +17,13 @@ from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 from rest_framework import serializers
 
 from agents.backends import registry
+from agents.rules import INVISIBLE
 from mission_control.planning.answers import GoalAnalysis
 from mission_control.runs.errors import PlannerFailed, Refusal
 
 ID = {"type": "string", "format": "uuid"}
 NO_NUL = r"^[^\x00]*$"
-NOT_BLANK = r"^[^\x00]*[^\s\x00\x1c-\x1f\x85][^\x00]*$"  # \s, and what Python strips beside it
+NOT_BLANK = rf"^[^\x00]*[^{INVISIBLE}][^\x00]*$"
 SECONDS = {"type": "integer", "minimum": 1}
 
 

@@ -7,10 +7,10 @@ from typing import Any
 
 from rest_framework import serializers
 
-from agents.backends import registry
-from agents.models import default_backend
+from agents.models import Agent
+from agents.rules import DESCRIPTION_CHARS
+from mission_control import team
 from mission_control.api.fields import (
-    DESCRIPTION_CHARS,
     Choice,
     Content,
     Data,
@@ -25,6 +25,8 @@ from mission_control.api.fields import (
 )
 from mission_control.api.serializers.agents import AgentWriter
 from mission_control.models import Activity, Deliverable, Notification, Project, Task
+from mission_control.retry import retry_policy
+from mission_control.runs.errors import Invalid
 
 MOST_LINKS = 20_000
 PERSON_CHARS = 100  # what is longer is nobody's id; what is shorter is looked up
@@ -98,14 +100,13 @@ class AgentEntry(AgentWriter, ChangingEntry):
     last_heartbeat = Time()
 
     def validate(self, given: dict[str, Any]) -> dict[str, Any]:
-        backend = given.get("backend", default_backend())
-        if backend not in registry.names():
-            known = ", ".join(registry.names())
-            raise serializers.ValidationError({"backend": f"There is no such backend; there are: {known}."})
+        """Apply the rules of the actions that the serializer does not know."""
+        told = {name: given[name] for name in ("backend", "backend_options", "metadata") if name in given}
         try:
-            registry.check_options(backend, given.get("backend_options", {}))
-        except registry.OptionsError as error:
-            raise serializers.ValidationError({"backend_options": f"{error}."}) from None
+            team.check_backend(agent := Agent(**told))
+            team.check_limits(agent)
+        except Invalid as refusal:
+            raise serializers.ValidationError(refusal.body) from None
         return given
 
 
@@ -139,6 +140,10 @@ class TaskEntry(ChangingEntry):
     completed_at = Time()
     active_description = Text(max_length=200, required=False, allow_blank=True)
     estimated_minutes = Integer(required=False, allow_null=True)
+
+    def validate_metadata(self, metadata: dict[str, Any]) -> dict[str, Any]:
+        retry_policy(metadata)
+        return metadata
 
 
 class DocumentEntry(ChangingEntry):

@@ -4,6 +4,7 @@ import uuid
 
 from django.db import models
 
+from agents import rules
 from mission_control.models.project import Project
 from mission_control.models.task import Task
 
@@ -23,8 +24,8 @@ class Deliverable(models.Model):
         DRAFT = "draft"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    title = models.CharField(max_length=250)
-    content = models.TextField(blank=True)
+    title = models.CharField(max_length=250, validators=[rules.not_blank])
+    content = models.TextField(blank=True, validators=[rules.content_size])
     type = models.CharField(max_length=12, choices=Type, default=Type.DRAFT)
     # A result outlives its task.
     task = models.ForeignKey(Task, null=True, blank=True, on_delete=models.SET_NULL, related_name="deliverables")
@@ -40,11 +41,11 @@ class Deliverable(models.Model):
         help_text="The newest run that handed this in.",
     )
     author_id = models.CharField(max_length=36, null=True, blank=True)  # noqa: DJ001 - the contract says null
-    tags = models.JSONField(default=list, blank=True)
+    tags = models.JSONField(default=list, blank=True, validators=[rules.TagList()])
     version = models.PositiveIntegerField(default=1)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
-    metadata = models.JSONField(default=dict, blank=True)
+    metadata = models.JSONField(default=dict, blank=True, validators=[rules.json_object])
 
     class Meta:
         ordering = ["-updated_at", "id"]

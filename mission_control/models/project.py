@@ -6,6 +6,7 @@ from pathlib import Path
 from django.conf import settings
 from django.db import models
 
+from agents import rules
 from agents.models import Agent
 
 
@@ -23,7 +24,7 @@ class Project(models.Model):
         FAILED = "failed"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    title = models.CharField(max_length=200)
+    title = models.CharField(max_length=rules.TITLE_CHARS, validators=[rules.not_blank])
     description = models.TextField(max_length=50_000, blank=True)
     status = models.CharField(max_length=20, choices=Status, default=Status.DRAFT)
     planner_agent = models.ForeignKey(
@@ -34,12 +35,12 @@ class Project(models.Model):
         "mission_control.Deliverable", null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )
     creator_id = models.CharField(max_length=36, default="human")
-    tags = models.JSONField(default=list, blank=True)
+    tags = models.JSONField(default=list, blank=True, validators=[rules.TagList()])
     started_at = models.DateTimeField(null=True, blank=True)
     completed_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
-    metadata = models.JSONField(default=dict, blank=True)
+    metadata = models.JSONField(default=dict, blank=True, validators=[rules.json_object])
 
     class Meta:
         ordering = ["-updated_at", "id"]

@@ -9,8 +9,10 @@ from django.db.models import Case, IntegerField, Q, Value, When
 from django.db.models.functions import Coalesce
 from django.utils.functional import cached_property
 
+from agents import rules
 from agents.models import Agent
 from mission_control.models.project import Project
+from mission_control.retry import retry_policy
 
 # A card nobody placed stands on the board by its task's last change, the newest on top. One that was placed stands
 # as if that change had been in another moment, and for that moment in another place among those of the same.
@@ -60,7 +62,7 @@ class Task(models.Model):
         REVIEW = "review"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    title = models.CharField(max_length=200)
+    title = models.CharField(max_length=rules.TITLE_CHARS, validators=[rules.not_blank])
     description = models.TextField(max_length=50_000, blank=True)
     status = models.CharField(max_length=12, choices=Status, default=Status.INBOX)
     priority = models.CharField(max_length=6, choices=Priority, default=Priority.MEDIUM)
@@ -78,7 +80,7 @@ class Task(models.Model):
     )
     active_description = models.CharField(max_length=200, blank=True)
     estimated_minutes = models.PositiveIntegerField(null=True, blank=True)
-    tags = models.JSONField(default=list, blank=True)
+    tags = models.JSONField(default=list, blank=True, validators=[rules.TagList()])
     due_date = models.DateTimeField(null=True, blank=True)
     started_at = models.DateTimeField(null=True, blank=True)
     completed_at = models.DateTimeField(null=True, blank=True)
@@ -91,7 +93,7 @@ class Task(models.Model):
     placed_as = models.UUIDField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
-    metadata = models.JSONField(default=dict, blank=True)
+    metadata = models.JSONField(default=dict, blank=True, validators=[rules.json_object, retry_policy])
 
     objects = TaskQuerySet.as_manager()
 

@@ -5,15 +5,18 @@ Nothing that a model says is believed: each answer has a form, and a plan is mor
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from typing import Annotated, Any, Literal, NoReturn, Self
 
+from annotated_types import GroupedMetadata
 from django.db.models import Field
-from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, StringConstraints, ValidationError
 from pydantic import Field as Limit
 
 from agents.models import Agent
+from agents.rules import is_blank
 from mission_control.models import Project, Task
 from mission_control.runs.events import storable
 
@@ -55,13 +58,28 @@ def _number(value: object) -> object:
     return value
 
 
-def _text(most: int, least: int = 1) -> Any:
-    return StringConstraints(strip_whitespace=True, min_length=least, max_length=most)
+def _visible(text: str) -> str:
+    if is_blank(text):
+        raise ValueError("String should have at least 1 visible character")
+    return text
 
 
-Line = Annotated[str, _text(300)]
-Word = Annotated[str, _text(50)]
-Key = Annotated[str, _text(100)]
+@dataclass(frozen=True)
+class _Text(GroupedMetadata):
+    """A text of a length; one that must not be empty has something that can be seen."""
+
+    most: int
+    least: int = 1
+
+    def __iter__(self) -> Iterator[Any]:
+        yield from StringConstraints(strip_whitespace=True, min_length=self.least, max_length=self.most)
+        if self.least:
+            yield AfterValidator(_visible)
+
+
+Line = Annotated[str, _Text(300)]
+Word = Annotated[str, _Text(50)]
+Key = Annotated[str, _Text(100)]
 Lines = Annotated[list[Line], Limit(max_length=20)]
 Words = Annotated[list[Word], Limit(max_length=20)]
 
@@ -88,7 +106,7 @@ class Answer(BaseModel):
 class GoalAnalysis(Answer):
     """What is wanted, how much of it there is, and who can do what."""
 
-    goal: Annotated[str, _text(GOAL_CHARS)]
+    goal: Annotated[str, _Text(GOAL_CHARS)]
     domain: Annotated[
         Literal["code", "business", "creative", "education", "events", "home", "hybrid"],
         _folded(["code", "business", "creative", "education", "events", "home", "hybrid"]),
@@ -118,8 +136,8 @@ class PlannedTask(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     key: Key
-    title: Annotated[str, _text(_length(Task, "title"))]
-    description: Annotated[str, _text(_length(Task, "description"), 0)] = ""
+    title: Annotated[str, _Text(_length(Task, "title"))]
+    description: Annotated[str, _Text(_length(Task, "description"), 0)] = ""
     task_type: Annotated[Literal["agent", "human", "review"], _folded(Task.Type.values)] = "agent"
     priority: Annotated[Literal["low", "medium", "high", "urgent"], _folded(Task.Priority.values)] = "medium"
     tags: Words = []
@@ -165,9 +183,9 @@ class PlannedAgent(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    name: Annotated[str, _text(_length(Agent, "name"))]
-    role: Annotated[str, _text(_length(Agent, "role"))]
-    description: Annotated[str, _text(5_000, 0)] = ""
+    name: Annotated[str, _Text(_length(Agent, "name"))]
+    role: Annotated[str, _Text(_length(Agent, "role"))]
+    description: Annotated[str, _Text(5_000, 0)] = ""
     specialties: Words = []
 
 
@@ -222,7 +240,8 @@ def title_in(requirements: str) -> str:
     """Return the project's title out of the first heading; empty when there is none."""
     heading = _HEADING.search(requirements)
     title = _LABEL.sub("", heading[1].strip("#*` ")).strip("*` ") if heading else ""
-    return title[:100].strip()
+    title = title[:100].strip()
+    return "" if is_blank(title) else title
 
 
 def _told(error: ValidationError) -> Iterable[str]:

@@ -9,6 +9,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from agents.models import Agent
+from mission_control import rules
 from mission_control.feed import OBJECTS_AT_ONCE, note_project, touching
 from mission_control.models import Project, Run, Task
 from mission_control.runs.errors import HasActiveRuns, NotFound
@@ -18,8 +19,10 @@ Status = Project.Status
 
 def create(*, team_agents: Sequence[Agent] = (), **fields: Any) -> Project:
     """Create a project, in draft unless another status is given. Writes an activity."""
+    project = Project(**fields)
+    rules.check(project, {"title", *fields})
     with transaction.atomic():
-        project = Project.objects.create(**fields)
+        project.save(force_insert=True)
         project.team_agents.set(team_agents)
         note_project(project, f"Project created: {project.title}", status=project.status)
     return project
@@ -43,6 +46,7 @@ def change(project: Project, *, team_agents: Sequence[Agent] | None = None, **fi
         if changes or team_agents is not None:
             for name, value in changes.items():
                 setattr(project, name, value)
+            rules.check(project, changes)
             project.save(update_fields=[*changes, "updated_at"])
             _note_change(project, before)
         if team_agents is not None:

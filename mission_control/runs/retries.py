@@ -1,42 +1,15 @@
 """What becomes of a task whose run failed or was lost: when it is tried again, and that its feed says so."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from mission_control.feed import note
 from mission_control.models import Activity, Project, Run, Task
 from mission_control.models.run import EndCause
+from mission_control.retry import Policy
 
 LOST = (EndCause.WORKER_LOST, EndCause.DATABASE_LOST)
-MOST_ATTEMPTS = 10
-LONGEST_BACKOFF_SECONDS = 86_400
 MOST_LOSSES = 3  # a task that takes its worker or database with it must not do so for ever
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """A task's `metadata.retry`: how many attempts in all, and how long the first pause is, doubled each time."""
-
-    attempts: int
-    backoff_seconds: int
-
-    @classmethod
-    def read(cls, value: Any) -> "Policy":
-        """Return the policy that a JSON value describes. Raises ValueError, whose text is for people."""
-        if not isinstance(value, Mapping) or set(value) - {"attempts", "backoff_seconds"}:
-            raise ValueError("retry must be an object of attempts and backoff_seconds.")
-        attempts, backoff = value.get("attempts"), value.get("backoff_seconds", 0)
-        if type(attempts) is not int or not 1 <= attempts <= MOST_ATTEMPTS:  # a bool is an int, too
-            raise ValueError(f"retry.attempts must be a whole number from 1 to {MOST_ATTEMPTS}.")
-        if type(backoff) is not int or not 0 <= backoff <= LONGEST_BACKOFF_SECONDS:
-            raise ValueError(f"retry.backoff_seconds must be a whole number from 0 to {LONGEST_BACKOFF_SECONDS}.")
-        return cls(attempts, backoff)
-
-    def pause(self, failures: int) -> timedelta:
-        """Return the pause after so many failures in a row, a day at most."""
-        return timedelta(seconds=min(self.backoff_seconds * 2 ** (failures - 1), LONGEST_BACKOFF_SECONDS))
 
 
 def policy_of(task: Task) -> Policy | None:

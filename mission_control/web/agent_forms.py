@@ -5,6 +5,7 @@ from django import forms
 from agents.backends import registry
 from agents.models import Agent, default_backend
 from mission_control.web.conflicts import Contested
+from mission_control.web.fields import VisibleText
 from mission_control.web.project_forms import DESCRIPTION_CHARS, CommaList, LongText
 
 SPECIALTY_CHARS = 100
@@ -13,8 +14,8 @@ SPECIALTY_CHARS = 100
 class AgentForm(Contested, forms.Form):
     """Who it is, and what runs it."""
 
-    name = forms.CharField(max_length=50, error_messages={"required": "Give it a name."})
-    role = forms.CharField(max_length=100, error_messages={"required": "Say what it does, such as Writer."})
+    name = VisibleText(max_length=50, error_messages={"required": "Give it a name."})
+    role = VisibleText(max_length=100, error_messages={"required": "Say what it does, such as Writer."})
     level = forms.ChoiceField(choices=Agent.Level.choices, initial=Agent.Level.SPECIALIST)
     specialties = CommaList(most_chars=SPECIALTY_CHARS)
     description = LongText(max_length=DESCRIPTION_CHARS)

@@ -7,7 +7,7 @@ from django import forms
 from agents.backends import registry
 from agents.models import Agent
 from mission_control.models import Project, Task
-from mission_control.web.fields import DueField
+from mission_control.web.fields import DueField, VisibleText
 
 TITLE_CHARS, DESCRIPTION_CHARS, TAGS, TAG_CHARS = 200, 50_000, 50, 50
 GONE = "This is not there any more: choose another."
@@ -27,7 +27,7 @@ class TagsField(forms.CharField):
 class NewTaskForm(forms.Form):
     """What a new task is, and who is to do it."""
 
-    title = forms.CharField(max_length=TITLE_CHARS, error_messages={"required": "Say what is to be done."})
+    title = VisibleText(max_length=TITLE_CHARS, error_messages={"required": "Say what is to be done."})
     description = forms.CharField(max_length=DESCRIPTION_CHARS, required=False, strip=False)
     project = forms.ModelChoiceField(
         Project.objects.all(), required=False, error_messages={"invalid_choice": GONE}
@@ -48,7 +48,7 @@ class NewTaskForm(forms.Form):
 class FirstAgentForm(forms.Form):
     """The first agent: a name and a backend."""
 
-    name = forms.CharField(max_length=50)
+    name = VisibleText(max_length=50)
     backend = forms.ChoiceField(choices=[])
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

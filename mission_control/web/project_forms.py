@@ -5,8 +5,10 @@ from typing import Any
 from django import forms
 
 from agents.models import Agent
+from agents.rules import is_blank
 from mission_control.models import Deliverable, Project, Task
 from mission_control.web.conflicts import Contested
+from mission_control.web.fields import VisibleText
 
 TITLE_CHARS, DESCRIPTION_CHARS, CONTENT_BYTES = 200, 50_000, 5 * 1024 * 1024
 DOCUMENT_TITLE_CHARS = 250  # a deliverable is called after its task
@@ -64,7 +66,7 @@ class GoalForm(forms.Form):
 
     def clean_description(self) -> str:
         text: str = self.cleaned_data["description"]
-        if not text.strip():
+        if is_blank(text):
             raise forms.ValidationError("Say what you want done.")
         return text
 
@@ -81,7 +83,7 @@ class AgentlessForm(forms.Form):
 class ProjectForm(forms.Form):
     """A project's own fields."""
 
-    title = forms.CharField(max_length=TITLE_CHARS, error_messages={"required": "Give it a title."})
+    title = VisibleText(max_length=TITLE_CHARS, error_messages={"required": "Give it a title."})
     description = LongText(max_length=DESCRIPTION_CHARS)
     tags = CommaList()
 
@@ -119,7 +121,7 @@ class RequirementsForm(Contested, forms.Form):
 class DocumentForm(RequirementsForm):
     """A document: what it is called, what it is, its text."""
 
-    title = forms.CharField(max_length=DOCUMENT_TITLE_CHARS, error_messages={"required": "Give it a title."})
+    title = VisibleText(max_length=DOCUMENT_TITLE_CHARS, error_messages={"required": "Give it a title."})
     type = forms.ChoiceField(choices=Deliverable.Type.choices)
     tags = CommaList()
 
@@ -132,7 +134,7 @@ class DocumentForm(RequirementsForm):
 class PlanTaskForm(Contested, forms.Form):
     """A task of a plan: what, who, and behind what."""
 
-    title = forms.CharField(max_length=TITLE_CHARS, error_messages={"required": "Give it a title."})
+    title = VisibleText(max_length=TITLE_CHARS, error_messages={"required": "Give it a title."})
     description = LongText(max_length=DESCRIPTION_CHARS)
     task_type = forms.ChoiceField(
         choices=[("agent", "Agent"), ("human", "Person"), ("review", "Review")], initial="agent"

@@ -8,7 +8,7 @@ from django import forms
 from agents.models import Agent
 from mission_control.models import Project, Task
 from mission_control.runs.errors import Invalid
-from mission_control.web.fields import DueField
+from mission_control.web.fields import DueField, VisibleText
 
 TAGS, TAG_CHARS = 50, 50
 LONGEST_TEXT = 50_000
@@ -31,7 +31,7 @@ class Told(forms.Form):
 class EditForm(Told):
     """What of a task can be changed in place. Only what is sent is changed."""
 
-    title = forms.CharField(max_length=200)
+    title = VisibleText(max_length=200)
     description = forms.CharField(max_length=LONGEST_TEXT, required=False, strip=False)
     status = forms.ChoiceField(choices=BY_HAND)
     priority = forms.ChoiceField(choices=Task.Priority.choices)
@@ -72,7 +72,7 @@ class DependForm(Told):
 class MessageForm(Told):
     """A message for the thread."""
 
-    content = forms.CharField(
+    content = VisibleText(
         max_length=LONGEST_TEXT, label="Message", error_messages={"required": "Write something."}
     )
 
@@ -84,7 +84,7 @@ class ReviewForm(Told):
     """A decision, and for a request of changes the words that say which."""
 
     decision = forms.ChoiceField(choices=[("approve", "Approve"), ("changes", "Request changes")])
-    feedback = forms.CharField(max_length=LONGEST_TEXT, required=False, label="Request changes")
+    feedback = VisibleText(max_length=LONGEST_TEXT, required=False, label="Request changes")
 
     def clean(self) -> dict[str, Any]:
         given: dict[str, Any] = super().clean() or {}

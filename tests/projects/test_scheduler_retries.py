@@ -8,7 +8,8 @@ from django.utils import timezone
 
 from mission_control.models import Activity, Run, Task
 from mission_control.projects import scheduler, steering
-from mission_control.runs import retries, workers
+from mission_control.retry import Policy
+from mission_control.runs import workers
 from mission_control.runs.admission import admit
 from mission_control.runs.lifecycle import claim, end_lost, finish, interrupt, stop
 from mission_control.runs.reaper import Reaper
@@ -85,15 +86,16 @@ def test_a_stop_is_not_tried_again(project, agent):
 
 
 def test_each_pause_is_twice_the_one_before_and_none_longer_than_a_day():
-    policy = retries.Policy(10, 3600)
+    policy = Policy(10, 3600)
     assert [policy.pause(number) // timedelta(hours=1) for number in range(1, 7)] == [1, 2, 4, 8, 16, 24]
 
 
 @pytest.mark.parametrize(
     "stored", [None, [], "3", {"attempts": 0}, {"attempts": True}, {"attempts": 2, "more": 1}]
 )
-def test_a_policy_that_no_api_let_in_is_none(project, agent, stored):
-    task = a_task(project, agent, metadata={"retry": stored})
+def test_a_stored_policy_that_no_action_would_take_is_none(project, agent, stored):
+    task = a_task(project, agent)
+    Task.objects.filter(pk=task.pk).update(metadata={"retry": stored})
     end(task, "error")
     assert status(task) == "blocked"
 

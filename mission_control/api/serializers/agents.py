@@ -3,9 +3,8 @@
 from rest_framework import serializers
 
 from agents.models import Agent
+from agents.rules import SPECIALTY_CHARS
 from mission_control.api.fields import BackendName, BackendOptions, Choice, Data, Description, Tags, Text, Title
-
-SPECIALTY_CHARS = 100
 
 
 class AgentReader(serializers.ModelSerializer):

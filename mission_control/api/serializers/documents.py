@@ -1,7 +1,5 @@
 """Documents and their versions as they are read and written."""
 
-from typing import Any
-
 from rest_framework import serializers
 
 from mission_control.api.fields import Choice, Content, Data, Person, Reference, Tags, Title
@@ -49,12 +47,6 @@ class DocumentCreate(serializers.Serializer):
     project_id = Reference(Project.objects.all(), source="project", required=False, allow_null=True)
     tags = Tags()
     metadata = Data(required=False)
-
-    def validate(self, given: dict[str, Any]) -> dict[str, Any]:
-        task, project = given.get("task"), given.get("project")
-        if task and project and task.project_id != project.pk:
-            raise serializers.ValidationError({"project_id": "The task belongs to another project."})
-        return given
 
 
 class DocumentChange(serializers.Serializer):

@@ -59,12 +59,6 @@ class MessageCreate(serializers.Serializer):
     from_agent_id = Person(allow_null=False, source="from_agent")
     attachment_ids = References(DOCUMENTS, source="attachments")
 
-    def validate_content(self, content: str) -> str:
-        """Refuse what is blank to a reader; what is not is kept as it was written."""
-        if not content.strip():
-            raise serializers.ValidationError("This field may not be blank.")
-        return content
-
     def validate_from_agent_id(self, key: str) -> Agent | None:
         """Return the agent; a person is none."""
         return None if key == "human" else Agent.objects.filter(pk=key).first()

@@ -15,12 +15,6 @@ class GoalField(Text):
         kwargs = {"trim_whitespace": False, "style": {"base_template": "textarea.html"}, **kwargs}
         super().__init__(min_length=10, max_length=5_000, **kwargs)
 
-    def to_internal_value(self, data: Any) -> str:
-        text = super().to_internal_value(data)
-        if not text.strip():
-            self.fail("blank")
-        return text
-
 
 class AnalysisField(Data):
     """An analysis as `parse-goal` answers it, perhaps changed by hand. Unknown keys and nulls are left out."""

@@ -24,7 +24,6 @@ from mission_control.api.fields import (
     Title,
 )
 from mission_control.models import Message, Project, Run, Task
-from mission_control.runs.retries import Policy
 
 
 class LastRunReader(serializers.ModelSerializer):
@@ -96,15 +95,6 @@ class TaskCreate(serializers.Serializer):
     estimated_minutes = Integer(required=False, allow_null=True)
     active_description = Text(max_length=200, required=False, allow_blank=True)
     metadata = Data(required=False, help_text="`retry` holds how often a failed run is tried again.")
-
-    def validate_metadata(self, value: dict[str, Any]) -> dict[str, Any]:
-        """Refuse a retry policy that the scheduler would not follow."""
-        if "retry" in value:
-            try:
-                Policy.read(value["retry"])
-            except ValueError as error:
-                raise serializers.ValidationError(str(error)) from None
-        return value
 
 
 class TaskChange(TaskCreate):

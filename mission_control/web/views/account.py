@@ -19,6 +19,7 @@ from django.views.decorators.http import require_POST, require_safe
 from mission_control import __version__
 from mission_control.access import MOST_DAYS, NAME_CHARS, create_token
 from mission_control.models import AccessToken
+from mission_control.web.fields import VisibleText
 from mission_control.web.views import needs_login, person_of, show
 
 SOON = timedelta(days=7)
@@ -27,7 +28,7 @@ SOON = timedelta(days=7)
 class TokenForm(forms.Form):
     """What a new token is called, and how long it lasts."""
 
-    name = forms.CharField(max_length=NAME_CHARS, error_messages={"required": "Give it a name."})
+    name = VisibleText(max_length=NAME_CHARS, error_messages={"required": "Give it a name."})
     days = forms.IntegerField(min_value=1, max_value=MOST_DAYS, required=False)
 
 

@@ -1,0 +1,23 @@
+"""Check what an action is about to store by the model's own rules, whoever called the action."""
+
+from collections.abc import Iterable
+
+from django.core.exceptions import ValidationError
+from django.db.models import Field, Model
+
+from mission_control.runs.errors import Invalid
+
+
+def check(instance: Model, names: Iterable[str]) -> None:
+    """Raise Invalid for the first of these fields with a value that the model does not allow; no references."""
+    for name in names:
+        field = instance._meta.get_field(name)
+        if not isinstance(field, Field) or field.is_relation:
+            continue
+        try:
+            field.clean(getattr(instance, field.attname), instance)
+        except ValidationError as error:
+            label = name.replace("_", " ")
+            message = error.messages[0].replace("This field", label.capitalize())
+            told = message if label in message.lower() else f"{label.capitalize()}: {message}"
+            raise Invalid(name, told) from None
