@@ -13,7 +13,8 @@ from mission_control import notifications, rules
 from mission_control.feed import note, touching
 from mission_control.models import Activity, Assignment, Project, Run, Task
 from mission_control.models.task import UNPLACED
-from mission_control.runs.completion import advance_on_commit, complete_if_resolved
+from mission_control.runs.completion import advance_on_commit, complete_if_resolved, reopen_if_unresolved
+from mission_control.runs.deliverables import retitle
 from mission_control.runs.errors import HasActiveRuns, Invalid, NotFound, WrongState
 from mission_control.runs.lifecycle import finish
 from mission_control.runs.reviews import open_review, withdraw_review
@@ -42,6 +43,7 @@ def create(*, assignees: Sequence[Agent] = (), blocked_by: Sequence[Task] = (), 
         note(Activity.Type.TASK_CREATED, f"Task created: {task.title}", task=task, **touches)
         if assignees:
             _assign(task, assignees)
+        reopen_if_unresolved(task.project_id)
         advance_on_commit(task.project_id)
     task.assignee_ids = [agent.pk for agent in assignees]
     oldest_first = sorted(blocked_by, key=lambda blocker: (blocker.created_at, blocker.pk))
@@ -86,6 +88,7 @@ def change(
         if {"status", "project"} & changes.keys():
             complete_if_resolved(task.project_id)
             complete_if_resolved(left)
+            reopen_if_unresolved(task.project_id)
         for project_id in {task.project_id, left}:
             advance_on_commit(project_id)
     return task
@@ -160,7 +163,7 @@ def _save(
     """
     if not changes and not is_touched:
         return
-    before, left, now = task.status, task.project_id, timezone.now()
+    before, left, titled, now = task.status, task.project_id, task.title, timezone.now()
     is_edit = is_touched or bool(changes.keys() - {"status"})
     if changes.get("status") == Status.IN_PROGRESS and task.started_at is None:
         changes["started_at"] = now
@@ -170,6 +173,8 @@ def _save(
         setattr(task, name, value)
     rules.check(task, changes)
     task.save(update_fields=[*changes, "updated_at"])
+    if task.title != titled:
+        retitle(task, before=titled)
     touches = touching(tasks=others, projects=[left, task.project_id] if task.project_id != left else [])
     if task.status != before:
         kind = Activity.Type.TASK_COMPLETED if task.status == Status.DONE else Activity.Type.TASK_UPDATED

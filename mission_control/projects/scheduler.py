@@ -194,13 +194,12 @@ def advance_waiting() -> None:
 
 
 def complete_resolved() -> None:
-    """Complete the executing projects that have nothing left to do."""
-    tasks = Task.objects.filter(project=OuterRef("pk"))
+    """Complete the executing projects that have nothing left to do, those without any task included."""
+    unresolved = Task.objects.unresolved().filter(project=OuterRef("pk"))
     executing = Project.objects.filter(status=Project.Status.EXECUTING).order_by()
-    resolved = executing.filter(Exists(tasks), ~Exists(tasks.unresolved()))
-    for project_id in list(resolved.values_list("pk", flat=True)):
+    for project_id in list(executing.filter(~Exists(unresolved)).values_list("pk", flat=True)):
         with transaction.atomic():
-            complete_if_resolved(project_id)
+            complete_if_resolved(project_id, also_empty=True)
 
 
 def retry_outside_projects() -> None:

@@ -39,8 +39,10 @@ def sweep() -> None:
     import_string(SWEEP)()
 
 
-def complete_if_resolved(project_id: uuid.UUID | None) -> bool:
+def complete_if_resolved(project_id: uuid.UUID | None, *, also_empty: bool = False) -> bool:
     """Complete an executing project whose tasks are all done or skipped, in the caller's transaction.
+
+    One without tasks is completed only with `also_empty`: who starts a project may be about to add its tasks.
 
     Locks the project's row: of two who resolve its last tasks at once, the second sees what the first committed.
     The lock (FOR NO KEY UPDATE) lets pass what only refers to the project, as each end of a run does; call it
@@ -52,10 +54,25 @@ def complete_if_resolved(project_id: uuid.UUID | None) -> bool:
     if not executing.select_for_update(no_key=True).values_list("pk").first():
         return False
     tasks = Task.objects.filter(project_id=project_id)
-    if tasks.unresolved().exists() or not tasks.exists():
+    if tasks.unresolved().exists() or not (also_empty or tasks.exists()):
         return False
     now = timezone.now()
     executing.update(status=Project.Status.COMPLETED, completed_at=Coalesce("completed_at", now), updated_at=now)
     project = Project.objects.get(pk=project_id)
     note_project(project, f"Project completed: {project.title}", before="executing", status=project.status)
     return True
+
+
+def reopen_if_unresolved(project_id: uuid.UUID | None) -> None:
+    """Let a project that was executed and completed go on when it has an open task again.
+
+    In the caller's transaction. A project that was never executed and was set to completed by hand stays as it is.
+    """
+    if project_id is None or not Task.objects.unresolved().filter(project_id=project_id).exists():
+        return
+    completed = Project.objects.filter(pk=project_id, status=Project.Status.COMPLETED, started_at__isnull=False)
+    if completed.update(status=Project.Status.EXECUTING, updated_at=timezone.now()):
+        project = Project.objects.get(pk=project_id)
+        note_project(
+            project, f"Project goes on with a new task: {project.title}", before="completed", status=project.status
+        )

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from agents.models import Agent
 from mission_control.feed import note
-from mission_control.models import Activity, Deliverable, DeliverableVersion, Run
+from mission_control.models import Activity, Deliverable, DeliverableVersion, Run, Task
 
 
 def hand_in(run: Run, output: str) -> Deliverable:
@@ -21,7 +21,7 @@ def hand_in(run: Run, output: str) -> Deliverable:
     if kept is not None:
         return revise(kept, output, editor_id=run.agent_id, agent=run.agent, run=run)
     document = Deliverable(
-        title=f"Deliverable: {run.task_title}",
+        title=_title(run.task.title if run.task else run.task_title),
         content=output,
         type=Deliverable.Type.DELIVERABLE,
         task=run.task,
@@ -31,6 +31,22 @@ def hand_in(run: Run, output: str) -> Deliverable:
         tags=["auto-generated", "task-output"],
     )
     return keep(document, agent=run.agent)
+
+
+def retitle(task: Task, *, before: str) -> None:
+    """Rename what the task's runs handed in after the task, in the caller's transaction.
+
+    A document that a person gave another title keeps it.
+    """
+    named_after = Deliverable.objects.filter(task=task, run__isnull=False, title=_title(before))
+    for document in named_after.select_for_update():
+        document.title = _title(task.title)
+        document.save(update_fields=["title", "updated_at"])
+        _note(Activity.Type.DOCUMENT_UPDATED, f"Document renamed: {document.title}", document, None)
+
+
+def _title(task_title: str) -> str:
+    return f"Deliverable: {task_title}"
 
 
 def keep(document: Deliverable, *, agent: Agent | None = None) -> Deliverable:

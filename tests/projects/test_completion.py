@@ -1,0 +1,75 @@
+"""When a project is completed, and when it goes on."""
+
+import pytest
+
+from mission_control import projects, tasks
+from mission_control.models import Activity, Deliverable, Project, Run
+from mission_control.projects import scheduler, steering
+from mission_control.runs.execution import execute
+from tests import make
+
+
+def status(project: Project) -> str:
+    return Project.objects.get(pk=project.pk).status
+
+
+@pytest.mark.parametrize("start", [steering.resume, lambda project: projects.change(project, status="executing")])
+def test_an_empty_project_that_was_started_is_completed_by_the_next_sweep(start):
+    project = make.project(status="paused")
+    start(project)
+    assert status(project) == "executing"
+    scheduler.sweep()
+    assert status(project) == "completed"
+    assert Project.objects.get(pk=project.pk).completed_at is not None
+
+
+def test_a_task_added_to_a_completed_project_runs(project, agent):
+    projects.change(project, status="completed")
+    Project.objects.filter(pk=project.pk).update(started_at=project.created_at)
+    task = make.task(project=project, assignees=[agent])
+    assert status(project) == "executing"
+    assert Run.objects.get(task=task).status == "queued"
+    assert Activity.objects.filter(message=f"Project goes on with a new task: {project.title}").count() == 1
+
+
+@pytest.mark.parametrize("how", ["moved", "opened"])
+def test_a_task_that_is_moved_into_a_completed_project_or_opened_again_lets_it_go_on(project, how):
+    task = make.task(project=project if how == "opened" else None)
+    if how == "opened":
+        tasks.change(task, status="done")
+    else:
+        tasks.change(make.task(project=project), status="done")
+    Project.objects.filter(pk=project.pk).update(started_at=project.created_at, status="completed")
+    tasks.change(task, **({"status": "inbox"} if how == "opened" else {"project": project}))
+    assert status(project) == "executing"
+
+
+def test_a_project_that_was_set_to_completed_and_never_executed_stays_so():
+    project = make.project(status="completed")
+    make.task(project=project)
+    assert status(project) == "completed"
+
+
+def test_a_done_task_added_to_nothing_reopens_nothing(project):
+    projects.change(project, status="completed")
+    tasks.change(make.task(), status="done")
+    assert status(project) == "completed"
+
+
+@pytest.mark.parametrize("when", ["after", "during"])
+def test_a_deliverable_is_named_after_its_task_also_when_that_is_renamed(when, agent):
+    run = make.run(make.task(title="Old"), agent)
+    if when == "during":
+        tasks.change(run.task, title="New")
+    execute(run.pk)
+    if when == "after":
+        tasks.change(run.task, title="New")
+    assert Deliverable.objects.get().title == "Deliverable: New"
+
+
+def test_a_deliverable_that_a_person_named_keeps_its_name(agent):
+    run = make.run(make.task(title="Old"), agent)
+    execute(run.pk)
+    Deliverable.objects.update(title="Mine")
+    tasks.change(run.task, title="New")
+    assert Deliverable.objects.get().title == "Mine"
