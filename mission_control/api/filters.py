@@ -10,6 +10,7 @@ from django.db.models import Q, QuerySet
 from django_filters import rest_framework as filters
 
 from agents.models import Agent
+from agents.rules import TAG_CHARS
 from mission_control import usage
 from mission_control.models import Deliverable, Notification, Project, Run, Task
 from mission_control.models.search import has_text
@@ -24,14 +25,27 @@ class AgentFilter(filters.FilterSet):
 
 
 class TagsFilter(filters.CharFilter):
-    """`a,b`: the rows that have any of these tags."""
+    """`a,b`: the rows that have any of these tags, also one that is written with the comma in it."""
 
     def __init__(self) -> None:
         super().__init__(max_length=3_000, label="Tags")
 
     def filter(self, rows: QuerySet[Any], value: str) -> QuerySet[Any]:
-        wanted = [tag.strip() for tag in (value or "").split(",") if tag.strip()]
+        wanted = _tags_in(value or "")
         return rows.filter(TaggedAny(wanted)) if wanted else rows
+
+
+def _tags_in(text: str) -> set[str]:
+    """Return each tag that the text may name: any of its parts, and neighbouring parts with the comma between."""
+    parts = text.split(",")
+    named = set()
+    for start in range(len(parts)):
+        for end in range(start + 1, len(parts) + 1):
+            tag = ",".join(parts[start:end]).strip()
+            if len(tag) > TAG_CHARS:
+                break
+            named.add(tag)
+    return named - {""}
 
 
 class TaskOrdering(filters.OrderingFilter):

@@ -65,7 +65,7 @@ def test_tasks_are_found_by_each_filter(api):
     agent, project = make.agent(), make.project()
     make.task(title="One", assignees=[agent], project=project, tags=["a"], priority="urgent", task_type="human")
     make.task(title="Two", tags=["b", "ü \"'"], description="needle 100%")
-    make.task(title="Three", tags=["ab"])
+    make.task(title="Three", tags=["ab", "c,d"])
     Task.objects.filter(title="Three").update(status="done")
 
     found = {
@@ -78,6 +78,9 @@ def test_tasks_are_found_by_each_filter(api):
         ("tags", "a"): ["One"],
         ("tags", "b, ab,none"): ["Three", "Two"],
         ("tags", "ü \"'"): ["Two"],
+        ("tags", "c,d"): ["Three"],
+        ("tags", "x, c,d ,y"): ["Three"],
+        ("tags", "c"): [],
         ("tags", "none"): [],
         ("tags", ""): ["Three", "Two", "One"],
         ("search", "needle"): ["Two"],
