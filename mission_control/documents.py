@@ -1,16 +1,23 @@
 """Make, change and delete documents that people and agents hand in by the API, a page or the admin."""
 
-from typing import Any
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
 from django.utils import timezone
 
 from agents.models import Agent
+from agents.rules import CONTENT_BYTES, TITLE_CHARS, is_blank
+from mission_control import rules
 from mission_control.feed import note, touching
 from mission_control.ids import as_uuid
 from mission_control.models import Activity, Deliverable, Project, Task
 from mission_control.runs.deliverables import keep, revise
 from mission_control.runs.errors import Invalid, NotFound
+from mission_control.runs.events import storable
+
+if TYPE_CHECKING:
+    from django.core.files.uploadedfile import UploadedFile
 
 
 def create(**fields: Any) -> Deliverable:
@@ -18,6 +25,8 @@ def create(**fields: Any) -> Deliverable:
     document = Deliverable(**fields)
     if document.project_id is None and document.task is not None:
         document.project_id = document.task.project_id
+    rules.check(document, {"title", *fields})
+    _refuse_other_project(document)
     return keep(document, agent=_agent(document.author_id))
 
 
@@ -31,8 +40,14 @@ def change(
     with transaction.atomic():
         document = _locked(document)
         if content is not None and content != document.content:
+            rules.check(Deliverable(content=content), ["content"])
             document = revise(document, content, editor_id=editor_id, agent=_agent(editor_id))
         changes = {name: value for name, value in fields.items() if getattr(document, name) != value}
+        for name, value in changes.items():
+            setattr(document, name, value)
+        rules.check(document, changes)
+        if {"task", "project"} & changes.keys():
+            _refuse_other_project(document)
         if changes:
             Deliverable.objects.filter(pk=document.pk).update(**changes, updated_at=timezone.now())
             document.refresh_from_db()
@@ -68,6 +83,26 @@ def delete(document: Deliverable) -> None:
         document.delete()
 
 
+def text_in(file: "UploadedFile[bytes]") -> tuple[str, str]:
+    """Return the title and the content of the document that a file of text becomes; its name is the title.
+
+    Raises Invalid for a file that is too large, empty, or not text in UTF-8.
+    """
+    name = storable(PurePosixPath(file.name or "").name)[:TITLE_CHARS]
+    name = "File" if is_blank(name) else name
+    if (file.size or 0) > CONTENT_BYTES:
+        raise Invalid("file", f"{name} is larger than {CONTENT_BYTES // 2**20} MB.")
+    try:
+        content = file.read().decode("utf-8-sig")
+    except UnicodeDecodeError:
+        content = "\x00"
+    if "\x00" in content:
+        raise Invalid("file", f"{name} is not text. A document holds only text, such as Markdown, CSV or code.")
+    if not content.strip():
+        raise Invalid("file", f"{name} is empty.")
+    return name, content.replace("\r\n", "\n")
+
+
 def _note(
     document: Deliverable,
     message: str,
@@ -85,6 +120,11 @@ def _note(
         project_id=document.project_id,
         **metadata,
     )
+
+
+def _refuse_other_project(document: Deliverable) -> None:
+    if document.task and document.project_id and document.task.project_id != document.project_id:
+        raise Invalid("project_id", "The task belongs to another project.")
 
 
 def _locked(document: Deliverable) -> Deliverable:

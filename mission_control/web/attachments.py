@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +14,7 @@ from django.http import HttpRequest
 from mission_control import documents
 from mission_control.ids import as_uuid
 from mission_control.models import Deliverable, Message, Project, Task
+from mission_control.runs.errors import Invalid
 from mission_control.web.plain import plain
 from mission_control.web.task_forms import MessageForm, Told
 
@@ -51,20 +51,10 @@ class TextFiles(forms.FileField):
 
 
 def _read(file: "UploadedFile[bytes]") -> Text:
-    name = plain(PurePosixPath(file.name or "file").name)[:TITLE_CHARS]
-    if (file.size or 0) > FILE_BYTES:
-        raise forms.ValidationError(f"{name} is larger than {FILE_BYTES // 2**20} MB.")
     try:
-        content = file.read().decode("utf-8-sig")
-    except UnicodeDecodeError:
-        content = "\x00"
-    if "\x00" in content:
-        raise forms.ValidationError(
-            f"{name} is no text. Only text can be attached, such as Markdown, CSV or code."
-        )
-    if not content.strip():
-        raise forms.ValidationError(f"{name} is empty.")
-    return Text(name, content.replace("\r\n", "\n"))
+        return Text(*documents.text_in(file))
+    except Invalid as refusal:
+        raise forms.ValidationError(plain(refusal.detail)) from None
 
 
 class Attaching(Told):

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, QueryDict
 from django.http.response import HttpResponseBase
+from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer, Serializer
@@ -68,9 +69,12 @@ class ObjectViews(GenericViewSet[Any]):
         self.found = find(self.get_queryset(), self.noun, key)
         return self.found
 
-    def given(self) -> dict[str, Any]:
-        """Return the validated body. Raises ValidationError (400)."""
-        data = self.request.data
+    def given(self, data: Any = None) -> dict[str, Any]:
+        """Return the validated body, or what an action made of it. Raises ValidationError (400)."""
+        if data is None:
+            data = self.request.data
+            if self.request.FILES:
+                raise ValidationError({next(iter(self.request.FILES)): ["No file is taken here."]})
         if self.action == "partial_update":
             data = self._without_meaningless_nulls(data)
         serializer = self.get_serializer(data=data)

@@ -1,5 +1,7 @@
 """Documents, also under the name of their model."""
 
+from typing import TYPE_CHECKING, Any, cast
+
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -8,6 +10,12 @@ from mission_control.api import querysets
 from mission_control.api.filters import DocumentFilter
 from mission_control.api.serializers.documents import DocumentChange, DocumentCreate, DocumentReader, VersionReader
 from mission_control.api.views.base import ObjectViews
+from mission_control.runs.errors import Invalid
+
+if TYPE_CHECKING:
+    from django.http import QueryDict
+
+FILE = "file"  # as multipart/form-data names it
 
 
 class DocumentViews(ObjectViews):
@@ -20,7 +28,20 @@ class DocumentViews(ObjectViews):
     lists = {"versions": VersionReader}
 
     def create(self, request: Request) -> Response:
-        return self.now(documents.create(**self.given()))
+        """Make a document of the fields, or, as multipart, of a file of text: its name is the title by default."""
+        given = self.given(self._with_file(request) if request.FILES else None)
+        return self.now(documents.create(**given))
+
+    def _with_file(self, request: Request) -> Any:
+        """Return the body with what is in its file. Raises Invalid."""
+        if set(request.FILES) != {FILE} or len(request.FILES.getlist(FILE)) > 1 or "content" in request.data:
+            raise Invalid(FILE, f"Send one file as `{FILE}`, without content.")
+        title, content = documents.text_in(request.FILES[FILE])
+        body = cast("QueryDict", request.data).copy()
+        del body[FILE]
+        body.setdefault("title", title)
+        body["content"] = content
+        return body
 
     def retrieve(self, request: Request, pk: str) -> Response:
         return self.answer(self.find(pk))
