@@ -40,9 +40,10 @@ def make_assigned(task: Task, agents: Iterable[Agent]) -> None:
     make(Activity.Type.TASK_ASSIGNED, f"You were assigned to: {task.title}", to=agents, task=task)
 
 
-def make_review_needed(task: Task) -> None:
-    """Tell the people that a task waits for their review."""
-    make(Type.REVIEW_NEEDED, f"Review needed: {task.title}", task=task)
+def make_review_needed(task: Task, reason: str = "") -> None:
+    """Tell the people that a task waits for their review, and why where nobody asked for one."""
+    because = f" ({reason})" if reason else ""
+    make(Type.REVIEW_NEEDED, f"Review needed: {task.title}{because}", task=task)
 
 
 def mark_delivered(notification: Notification) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from agents.backends.base import Backend, BackendError, BackendEvent, EventType, TransientError, Usage
+from agents.backends.base import Answer, Backend, BackendError, BackendEvent, EventType, TransientError, Usage
 
 NAMES = {
     "scripted": "tests.backends.Scripted",
@@ -14,6 +14,7 @@ NAMES = {
     "sulking": "tests.backends.Sulking",
     "spending": "tests.backends.Spending",
     "flaky": "tests.backends.Flaky",
+    "numbers": "tests.backends.Numbers",
 }
 
 
@@ -22,7 +23,7 @@ def says(text: str, type: EventType = EventType.MESSAGE, **metadata) -> BackendE
 
 
 class Scripted(Backend):
-    """Says what its options hold, and then fails if they say so."""
+    """Says what its options hold, a word without any, and then fails or answers if they say so."""
 
     name = "scripted"
     display_name = "Scripted"
@@ -33,8 +34,8 @@ class Scripted(Backend):
         return None
 
     async def stream(self, prompt, options, workdir):
-        for type, text in options.get("events", []):
-            yield says(text, EventType(type))
+        for type, text, *metadata in options.get("events", [["message", "."]]):
+            yield says(text, EventType(type), **(metadata[0] if metadata else {}))
             await asyncio.sleep(options.get("delay", 0))
         if options.get("odd"):
             yield says("nul \x00 and \ud800 end")
@@ -42,6 +43,26 @@ class Scripted(Backend):
         yield Usage(model="scripted", input_tokens=3, output_tokens=5)
         if "fails" in options:
             raise BackendError(options["fails"])
+        if "answer" in options:
+            yield Answer(options["answer"])
+
+
+class Numbers(Scripted):
+    """Calls a tool with what Python's JSON reads and a database does not store."""
+
+    name = "numbers"
+
+    async def stream(self, prompt, options, workdir):
+        yield says("just before")
+        deep: dict = {}
+        for _ in range(200):
+            deep = {"d": deep}
+        given = {
+            "nan": float("nan"), "inf": [float("inf"), float("-inf")], "long": 2**70, "huge": 10**5000 - 1,
+            "fine": [2**63 - 1, 1.5, True, None], 3: b"bytes", "deep": deep,
+        }  # fmt: skip
+        yield says("calculate", EventType.TOOL_USE, input=given)
+        yield says(". and after")
 
 
 class Silent(Scripted):

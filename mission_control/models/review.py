@@ -33,6 +33,9 @@ class Review(models.Model):
     )
     round = models.PositiveIntegerField(default=1, help_text="The how-manieth review of its task this is.")
     status = models.CharField(max_length=17, choices=Status, default=Status.OPEN)
+    reason = models.CharField(
+        max_length=400, blank=True, help_text="Why the task was sent to review though nobody asked for one."
+    )
     feedback = models.TextField(max_length=50_000, blank=True)
     decided_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"

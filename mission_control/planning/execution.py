@@ -70,16 +70,19 @@ class PlanningExecution(Execution):
         raise BackendError(f"The planner's answer ({step}) cannot be used. {error}")
 
     async def answer_to(self, step: str, *, answer: str, error: str) -> str:
-        """Call the agent once and return all that it said, as it is kept: without keys and passwords."""
+        """Call the agent once and return its answer, as it is kept: without keys and passwords.
+
+        Where its backend cannot tell the answer, that is all it said.
+        """
         budget_chars = self.limits.prompt_chars
         asked: Any = {"budget_chars": budget_chars, "answer": answer, "error": error}
         prompt = storable(build(step, self.planning, **asked))
         await persist(self.keep_prompt, prompt)
         if cut := cuts_of(step, self.planning, **asked):
             await self.buffer.put(BackendEvent(EventType.STATUS, notice_of(cut, budget_chars=budget_chars)))
-        self.spent, self.said = self.usage, []
+        self.spent, self.said, self.answer = self.usage, [], None
         await self.read(prompt)
-        return storable(redact_secrets("".join(self.said)))
+        return self.answer or storable(redact_secrets("".join(self.said)))
 
     def keep_prompt(self, prompt: str) -> None:
         """Add a prompt to those that the run was sent."""

@@ -37,7 +37,7 @@ from agents.backends.base import (
     Usage,
 )
 from agents.models import Agent
-from agents.redaction import redact
+from agents.redaction import redact, redact_secrets
 from mission_control.broadcast import publish_events
 from mission_control.frames import RunHeader
 from mission_control.logs import current_run
@@ -52,6 +52,7 @@ from mission_control.runs.lifecycle import claim, finish
 from mission_control.runs.limits import Limits, OverLimit, Watch
 from mission_control.runs.persistence import in_db, persist
 from mission_control.runs.preparation import agent_of, earlier_session, note_session, prepare, workdir_of
+from mission_control.runs.results import Result, ToolUses
 from mission_control.runs.workers import current_worker, is_closing, other_hosts
 
 FLUSH_SECONDS = 0.05
@@ -170,6 +171,7 @@ class Execution:
         self.agent_still_works = False
         self.earlier_session = ""
         self.answer: str | None = None  # the agent's final answer, where its backend can tell it
+        self.tools = ToolUses()
 
     async def carry_out(self) -> Outcome:
         """Run the agent until it is done, fails, is stopped, or reaches a limit. Raises ClaimLost."""
@@ -245,7 +247,7 @@ class Execution:
                 elif isinstance(item, Session):
                     await persist(note_session, self.run, item.id)
                 elif isinstance(item, Answer):
-                    self.answer = item.text
+                    self.answer = self.storable_answer(item.text)
                 else:
                     await self.hear(item)
         finally:
@@ -276,7 +278,12 @@ class Execution:
 
     async def hear(self, event: BackendEvent) -> None:
         """Put what the agent says into the buffer, held back while it is full."""
+        self.tools.hear(event)
         await self.buffer.put(event)
+
+    def storable_answer(self, text: str) -> str:
+        """Return the agent's answer as it is kept: without keys and passwords, and of limited length."""
+        return events.storable(redact_secrets(text))[: self.limits.output_chars]
 
     async def cancel(self, reader: asyncio.Task[None]) -> None:
         """Cancel the agent and wait until it has cleaned up."""
@@ -365,6 +372,7 @@ class Execution:
             error=outcome.error,
             usage=usage,
             write=self.write_result,
+            result=Result(self.answer, self.tools.refused),
         ):
             return
         finish(self.run.pk, Status.STOPPED, guard=mine, usage=usage)

@@ -23,7 +23,7 @@ from mission_control import notifications
 from mission_control.broadcast import publish_run
 from mission_control.broker import enqueue
 from mission_control.feed import note
-from mission_control.models import Activity, Notification, Run, Task, UsageRecord
+from mission_control.models import Activity, Notification, Run, RunEvent, Task, UsageRecord
 from mission_control.models.run import EndCause, usage_columns
 from mission_control.models.task import UNPLACED
 from mission_control.runs import events
@@ -31,6 +31,7 @@ from mission_control.runs.completion import advance_on_commit, complete_if_resol
 from mission_control.runs.deliverables import hand_in
 from mission_control.runs.errors import NotRunning
 from mission_control.runs.plannings import settle_project
+from mission_control.runs.results import Result
 from mission_control.runs.retries import after_failure
 from mission_control.runs.reviews import open_review, withdraw_review
 from mission_control.runs.slots import free_slots, has_line, line
@@ -253,13 +254,15 @@ def finish(
     error: str = "",
     usage: dict[str, Any] | None = None,
     write: Callable[[Run], None] | None = None,
+    result: Result | None = None,
 ) -> bool:
     """End a run: the only exit, for success, error, stop and loss. False when `guard` finds it no more.
 
     One transaction: the run's row (which is locked first), deliverable, task, activity, last event; the slot is
-    handed to a waiting run. `write` adds what else a completed run leaves; what it raises undoes all of it. On
-    commit: frames, and another look at the waiting. `completed` never overtakes a stop: it is refused when one was
-    asked for. Without a `cause` a stop has the one that it was requested for, another end the usual one; without
+    handed to a waiting run. `write` adds what else a completed run leaves; what it raises undoes all of it. A
+    completed run hands in what its `result` says, all its output without one, and nothing where it said nothing.
+    On commit: frames, and another look at the waiting. `completed` never overtakes a stop: it is refused when one
+    was asked for. Without a `cause` a stop has that of its request, another end the usual one. Without
     an `error` the text is the cause's.
     """
     if outcome == Status.COMPLETED:
@@ -280,7 +283,8 @@ def finish(
         changed = Run.objects.active().filter(guard, pk=run_id).update(**changes)
         if not changed:
             return False
-        _settle(run_id, outcome, error, was_waiting=before.status == Status.WAITING, now=now, write=write)
+        was_waiting = before.status == Status.WAITING
+        _settle(run_id, outcome, error, was_waiting=was_waiting, now=now, write=write, result=result)
         _hand_slot_on()
     promote()
     return True
@@ -298,6 +302,7 @@ def _settle(
     was_waiting: bool,
     now: datetime,
     write: Callable[[Run], None] | None = None,
+    result: Result | None = None,
 ) -> None:
     """Write what follows from the end, in the transaction that ended the run."""
     output = events.output_of(run_id)
@@ -305,14 +310,19 @@ def _settle(
     run = Run.objects.select_related("task", "agent").get(pk=run_id)
     if run.started_at is not None:
         UsageRecord.of(run).save(force_insert=True)
+    concern = ""
     if outcome == Status.COMPLETED and run.task is not None:
-        hand_in(run, output)
+        concern = result.concern(output) if result else ""
+        text = result.text(output) if result else output
+        if text.strip() or result is None:
+            hand_in(run, text)
     if outcome == Status.COMPLETED and write is not None:
         write(run)
     if run.task is not None:
-        _settle_task(run.task, run, was_waiting=was_waiting, now=now)
-    last = [*settle_project(run, outcome, error), events.append_unfenced(run_id, events.ended(outcome, error))]
-    kind, said = _sentence(run, outcome, error)
+        concern = _settle_task(run.task, run, was_waiting=was_waiting, now=now, concern=concern)
+    last = [*settle_project(run, outcome, error), *_warning(run_id, concern)]
+    last.append(events.append_unfenced(run_id, events.ended(outcome, error)))
+    kind, said = _sentence(run, outcome, error or concern)
     note(kind, said, task=run.task, agent=run.agent, project_id=run.project_id, run_id=str(run_id))
     if outcome in TOLD and (run.task_id or run.project_id):  # for a goal's analysis a request waits, and tells
         notifications.make(TOLD[outcome], said, task=run.task, run_id=str(run_id))
@@ -324,18 +334,23 @@ def _settle(
     transaction.on_commit(lambda: logger.info("ended: %s", how, extra={"run_id": run_id}))
 
 
-def _settle_task(task: Task, run: Run, *, was_waiting: bool, now: datetime) -> None:
-    """Write what the end of its run makes of a task. Where that only waited the task's own status stays."""
+def _settle_task(task: Task, run: Run, *, was_waiting: bool, now: datetime, concern: str) -> str:
+    """Write what the end of its run makes of a task. Where that only waited the task's own status stays.
+
+    Returns the `concern` that sent the task to review; empty where there is none, or the task asks for no review.
+    """
     agent, changes = run.agent, dict[str, Any](updated_at=now)
     if was_waiting:
         Task.objects.filter(pk=task.pk).update(**changes)
-        return
+        return ""
+    wish = task.metadata.get("requires_review")
+    concern = "" if wish is False else concern
     changes |= UNPLACED
     if run.end_cause == EndCause.PAUSED:
         changes["status"] = Task.Status.ASSIGNED
     elif run.status != Status.COMPLETED:
         changes |= after_failure(task, run, now=now)
-    elif (agent and agent.level == Agent.Level.INTERN) or task.metadata.get("requires_review") is True:
+    elif concern or wish is True or (agent and agent.level == Agent.Level.INTERN):
         changes["status"] = Task.Status.REVIEW
     else:
         changes |= {"status": Task.Status.DONE, "completed_at": Coalesce("completed_at", now)}
@@ -343,17 +358,28 @@ def _settle_task(task: Task, run: Run, *, was_waiting: bool, now: datetime) -> N
         changes |= {"failed_attempts": 0, "retry_at": None}
     Task.objects.filter(pk=task.pk).update(**changes)
     if changes["status"] == Task.Status.REVIEW:
-        open_review(task, run)
+        open_review(task, run, reason=concern)
+    return concern
 
 
-def _sentence(run: Run, outcome: str, error: str) -> tuple[Activity.Type, str]:
+def _warning(run_id: uuid.UUID, concern: str) -> list[RunEvent]:
+    """Store the event that says why a completed run does not make its task done."""
+    if not concern:
+        return []
+    metadata = {"needs_review": concern}
+    draft = events.Draft(RunEvent.Type.STATUS, f"Needs a review: {concern}", metadata)
+    return [events.append_unfenced(run_id, draft)]
+
+
+def _sentence(run: Run, outcome: str, why: str) -> tuple[Activity.Type, str]:
     if outcome == Status.COMPLETED:
         done = Activity.Type.TASK_COMPLETED if run.task_id else Activity.Type.TASK_UPDATED
-        return done, f"{run.agent_name} completed '{run.task_title}'"
+        but = f", which needs a review: {why}" if why else ""
+        return done, f"{run.agent_name} completed '{run.task_title}'{but}"
     if outcome == Status.STOPPED:
-        because = f": {error}" if error else ""
+        because = f": {why}" if why else ""
         return Activity.Type.TASK_UPDATED, f"{run.agent_name} was stopped on '{run.task_title}'{because}"
-    return Activity.Type.TASK_UPDATED, f"{run.agent_name} failed on '{run.task_title}': {error}"
+    return Activity.Type.TASK_UPDATED, f"{run.agent_name} failed on '{run.task_title}': {why}"
 
 
 def _hand_slot_on() -> None:

@@ -6,24 +6,26 @@ from mission_control import notifications
 from mission_control.models import Notification, Review, Run, Task
 
 
-def open_review(task: Task, run: Run | None = None) -> Review:
+def open_review(task: Task, run: Run | None = None, *, reason: str = "") -> Review:
     """Open the review of what the run handed in, by default the newest, and tell the people; return the review.
+
+    `reason` says why one is needed that nobody asked for.
 
     In the caller's transaction, which has locked the task's row. One that is open goes on, as that of this run.
     """
-    review = opened(task, run)
-    notifications.make_review_needed(task)
+    review = opened(task, run, reason=reason)
+    notifications.make_review_needed(task, reason)
     return review
 
 
-def opened(task: Task, run: Run | None = None) -> Review:
+def opened(task: Task, run: Run | None = None, *, reason: str = "") -> Review:
     """Return the task's open review; open it, without a word, where an import or an older version left none."""
     run_id = run.pk if run else task.last_run_id
     review, _ = Review.objects.update_or_create(
         task=task,
         status=Review.Status.OPEN,
-        defaults={"run_id": run_id},
-        create_defaults={"run_id": run_id, "round": next_round(task)},
+        defaults={"run_id": run_id} | ({"reason": reason} if reason else {}),
+        create_defaults={"run_id": run_id, "round": next_round(task), "reason": reason},
     )
     return review
 

@@ -260,6 +260,12 @@ class TaskPage:
         return self.task.status == Task.Status.REVIEW
 
     @cached_property
+    def review_reason(self) -> str:
+        """Return why the task was sent to review though nobody asked for one."""
+        reviews = Review.objects.filter(task=self.task, status=Review.Status.OPEN)
+        return reviews.values_list("reason", flat=True).first() or ""
+
+    @cached_property
     def handles(self) -> list[str]:
         """Return what agents and people are mentioned by."""
         people = User.objects.filter(is_active=True).values_list("username", flat=True)[:SHOWN_CHOICES]

@@ -19,7 +19,7 @@ from tests.api.conftest import Api
 migration = import_module("mission_control.migrations.0009_review_reminders")
 REVIEW_FIELDS = {
     *("id", "task_id", "run_id", "round", "status", "feedback"),
-    *("decided_by", "opened_at", "decided_at", "reminded_at"),
+    *("decided_by", "opened_at", "decided_at", "reminded_at", "reason"),
 }
 
 

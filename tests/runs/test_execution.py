@@ -4,7 +4,7 @@ import threading
 import time
 
 import pytest
-from django.db import connection
+from django.db import IntegrityError, connection
 
 from agents.models import Agent
 from mission_control.models import Deliverable, Run, Task
@@ -133,6 +133,23 @@ def test_what_no_database_takes_is_replaced(task):
     assert (run.status, run.error) == (Status.COMPLETED, "")
     assert run.output == "nul \ufffd and ? end"
     assert run.events.get(type="tool_use").metadata == {"input": {"nul \ufffd": ["?"]}}
+
+
+def test_numbers_that_json_does_not_know_are_stored_as_text_and_the_run_goes_on(task):
+    run = carried_out(task, an_agent("numbers"))
+
+    assert (run.status, run.error, run.output) == (Status.COMPLETED, "", "just before. and after")
+    given = run.events.get(type="tool_use").metadata["input"]
+    assert given.pop("deep").__repr__().count("{") == 98
+    assert given == {
+        "nan": "NaN", "inf": ["Infinity", "-Infinity"], "long": str(2**70), "huge": "an integer of 16,610 bits",
+        "fine": [2**63 - 1, 1.5, True, None], "3": "b'bytes'",
+    }  # fmt: skip
+
+
+def test_a_refusal_of_the_database_shows_no_sql():
+    error = IntegrityError('CHECK constraint failed: (JSON_VALID("metadata") OR "metadata" IS NULL)')
+    assert execution.failure(error).error == "Unexpected failure: IntegrityError"
 
 
 def test_a_key_that_comes_in_two_batches_is_neither_stored_nor_handed_in(task):

@@ -19,6 +19,7 @@ class ReviewReader(serializers.ModelSerializer):
             "run_id",
             "round",
             "status",
+            "reason",
             "feedback",
             "decided_by",
             "opened_at",
