@@ -263,6 +263,8 @@ DATA_FOLDER_ID = folder_identity(
 )
 
 # What a program that runs apart does not see, wherever it lies.
+# Which model servers agents may name in `base_url`, as host or host:port; empty: any.
+MODEL_SERVERS: list[str] = env.list("MISSION_CONTROL_MODEL_SERVERS", [])
 CLOSED_TO_AGENTS = [BASE_DIR, DATA_DIR]
 if EMBEDDED_DATABASE:
     CLOSED_TO_AGENTS.append(Path(_database["NAME"]))
@@ -347,7 +349,8 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }
-REST_KNOX = {"AUTH_HEADER_PREFIX": "Bearer", "TOKEN_TTL": None, "AUTO_REFRESH": False}
+# By their prefix our tokens are recognised, and taken out of what agents say.
+REST_KNOX = {"TOKEN_PREFIX": "mct_", "AUTH_HEADER_PREFIX": "Bearer", "TOKEN_TTL": None, "AUTO_REFRESH": False}
 KNOX_TOKEN_MODEL = "mission_control.AccessToken"  # noqa: S105 - a model's name
 # knox's migrations make the table of its own model, which ours replaces.
 MIGRATION_MODULES = {"knox": None}

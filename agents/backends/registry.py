@@ -15,7 +15,7 @@ from jsonschema.validators import extend
 
 from agents.backends.base import Backend, BackendError
 from agents.backends.programs.allowed import Allowed, tell
-from agents.redaction import shown_error
+from agents.redaction import redact_secrets, shown_error
 
 logger = logging.getLogger(__name__)
 
@@ -83,6 +83,12 @@ def check_options(name: str, options: Any) -> None:
     errors = sorted(_Validator(schema).iter_errors(options), key=lambda error: [str(part) for part in error.path])
     if errors:
         raise _options_error(errors[0])
+    model = options.get("model")
+    if isinstance(model, str) and redact_secrets(model) != model:
+        raise OptionsError(
+            "The option `model` must be a model's name; this looks like a key, which belongs into the environment",
+            option="model",
+        )
 
 
 def missing_for(name: str, options: Any) -> str | None:
@@ -100,6 +106,9 @@ def _allowed() -> Allowed:
         commands=getattr(settings, "MISSION_CONTROL_COMMANDS", {}),
         isolation=getattr(settings, "AGENT_ISOLATION", "auto"),
         closed=tuple(getattr(settings, "CLOSED_TO_AGENTS", ())),
+        model_servers=frozenset(
+            one.strip().lower() for one in getattr(settings, "MODEL_SERVERS", ()) if one.strip()
+        ),
     )
 
 

@@ -78,3 +78,12 @@ def test_options_that_fit_are_taken(backend, options):
 def test_options_of_an_unknown_backend_cannot_be_checked():
     with pytest.raises(registry.UnknownBackend):
         registry.check_options("nobody", {})
+
+
+@pytest.mark.parametrize("model", ["sk-abcdefghijklmnopqrstuvwx", "AIza" + "x" * 35, "operators-own-key"])
+@pytest.mark.parametrize("backend", ["pydantic_ai", "openai_agents", "claude_agent_sdk"])
+def test_a_key_given_as_the_model_is_refused_and_not_repeated(backend, model, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "operators-own-key")
+    with pytest.raises(registry.OptionsError) as refused:
+        registry.check_options(backend, {"model": model})
+    assert refused.value.option == "model" and model not in str(refused.value)

@@ -93,7 +93,7 @@ async def test_what_was_streamed_stands_when_the_connection_breaks_in_mid_answer
         ([b'data: {"error": {"message": "overloaded, sk-abcdefghijklmnopqrst", "code": 503}}\n\n'], "[redacted]"),
         ([chunk("and "), chunk("two")], "broke off before it was complete"),
     ],
-    ids=["invalid JSON", "an error event", "closed without a reason to finish"],
+    ids=["invalid JSON", "an error event", "closed without an end"],
 )
 async def test_what_was_streamed_stands_when_the_answer_goes_wrong(pieces, message):
     async with raw_server(saying(STREAM_HEAD, chunk("one "), *pieces)) as server:

@@ -118,7 +118,7 @@ def run_command(*arguments):
 def test_the_command_prints_the_token_and_nothing_else_to_standard_output():
     user = make.user(username="ada")
     out, err = run_command("ada", "--name", "cron", "--days", "7")
-    assert re.fullmatch(r"[0-9a-f]{64}\n", out)
+    assert re.fullmatch(r"mct_[0-9a-f]{60,64}\n", out)
     assert "'cron' of ada" in err and out.strip() not in err
     assert Api(user, token=out.strip()).get("tasks").status_code == 200
     assert AccessToken.objects.get(name="cron").expiry is not None
@@ -157,7 +157,7 @@ def test_the_admin_makes_a_token_and_shows_it_once():
     page = client.post(reverse(ADD), form)
     assert page.status_code == 200
     assert "no-store" in page["Cache-Control"]
-    [value] = re.findall(r"<code>([0-9a-f]{64})</code>", page.content.decode())
+    [value] = re.findall(r"<code>(mct_[0-9a-f]{60,64})</code>", page.content.decode())
     assert Api(owner, token=value).get("tasks").status_code == 200
 
     token = AccessToken.objects.get(name="for Ada")

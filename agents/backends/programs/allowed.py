@@ -150,6 +150,7 @@ class Allowed:
     commands: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     isolation: str = "auto"
     closed: tuple[Path, ...] = ()  # what no agent is to see
+    model_servers: frozenset[str] = frozenset()  # hosts, or host:port, that an agent's options may name; none: any
 
     def definition(self, name: str) -> Definition | None:
         given = self.commands.get(name)

@@ -11,7 +11,7 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Any, ClassVar
 
-from agents.backends.base import Backend, BackendError, BackendEvent, Usage
+from agents.backends.base import Backend, BackendError, BackendItem
 from agents.backends.pydantic_ai.answer import answer
 from agents.backends.pydantic_ai.endpoints import PROVIDERS, Endpoint
 from agents.backends.pydantic_ai.failures import explained
@@ -69,8 +69,8 @@ class PydanticAI(Backend):
 
     async def stream(
         self, prompt: str, options: Mapping[str, Any], workdir: Path
-    ) -> AsyncGenerator[BackendEvent | Usage, None]:
-        """Yield what arrives as it arrives, then the usage. Raises BackendError, and never tries again."""
+    ) -> AsyncGenerator[BackendItem, None]:
+        """Yield what arrives as it arrives, then usage and answer. Raises BackendError, and never tries again."""
         if reason := self.missing():
             raise BackendError(reason)
         endpoint = Endpoint.of(options)
@@ -121,9 +121,7 @@ class _OneProvider(PydanticAI):
             )
         return cls.missing()
 
-    def stream(
-        self, prompt: str, options: Mapping[str, Any], workdir: Path
-    ) -> AsyncGenerator[BackendEvent | Usage, None]:
+    def stream(self, prompt: str, options: Mapping[str, Any], workdir: Path) -> AsyncGenerator[BackendItem, None]:
         """Yield what `pydantic_ai` yields for the provider's model."""
         name = options.get("model", "").removeprefix(f"{self.provider}:")
         return super().stream(prompt, {**options, "model": f"{self.provider}:{name}" if name else ""}, workdir)

@@ -6,8 +6,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agents.backends.base import BackendError, BackendEvent, EventType, Usage
+from agents.backends.base import Answer, BackendError, BackendEvent, BackendItem, EventType, Usage
 from agents.backends.pydantic_ai.endpoints import READ_SECONDS
+from agents.backends.pydantic_ai.thoughts import Thoughts, without_thoughts
 from agents.backends.pydantic_ai.tools import Tools
 
 if TYPE_CHECKING:
@@ -19,8 +20,8 @@ TOOL_RETRIES = 3
 
 async def answer(
     model: "Model", prompt: str, options: Mapping[str, Any], workdir: Path
-) -> AsyncGenerator[BackendEvent | Usage, None]:
-    """Yield text, thoughts and uses of tools as they come, then the usage. Raises what the SDK raises."""
+) -> AsyncGenerator[BackendItem, None]:
+    """Yield text, thoughts and uses of tools as they come, then usage and answer. Raises what the SDK raises."""
     from pydantic_ai import Agent, AgentRunResultEvent
     from pydantic_ai.exceptions import UserError
     from pydantic_ai.settings import ModelSettings
@@ -50,9 +51,12 @@ async def answer(
             with suppress(UserError):  # the run had not begun
                 yield _usage(events.usage, model.model_name)  # what was used up to the failure is billed too
             raise
+    for item in translation.end():
+        yield item
     yield _usage(result.usage, result.response.model_name or model.model_name)
     if notice := _shortfall(result.response.finish_reason):
         yield notice
+    yield Answer(without_thoughts(result.output))
 
 
 def _usage(used: "RunUsage", model_name: str) -> Usage:
@@ -78,21 +82,48 @@ def _shortfall(finish_reason: str | None) -> BackendEvent | None:
 
 
 class _Translation:
-    """What pydantic-ai's events mean. A text that begins after another is a paragraph of its own."""
+    """What pydantic-ai's events mean. A text or thought that begins after another is a paragraph of its own."""
 
     def __init__(self) -> None:
-        self._has_spoken = False
+        self._begun: set[EventType] = set()  # kinds of which there was a text before
+        self._new: set[EventType] = set()  # kinds of which the next text begins one
+        self._thoughts = Thoughts()
 
     def of(self, event: Any) -> Iterator[BackendEvent]:
         """Yield what the event says."""
         kind, text, is_new = _said(event)
-        if text and kind == EventType.MESSAGE:
-            if is_new and self._has_spoken:
-                text = f"\n\n{text}"
-            self._has_spoken = True
-        if text:
-            yield BackendEvent(kind, text)
-        yield from _used(event)
+        if is_new:
+            yield from self.end()
+            self._new |= {EventType.MESSAGE, EventType.THINKING}
+        if kind == EventType.THINKING:
+            yield from self._text(kind, text)
+        elif text:
+            for is_thought, words in self._thoughts.feed(text):
+                yield from self._text(EventType.THINKING if is_thought else EventType.MESSAGE, words)
+        if not text:
+            yield from self.end() if _ends_text(event) else ()
+            yield from _used(event)
+
+    def end(self) -> Iterator[BackendEvent]:
+        """Yield what is still held of a text: it ends here."""
+        thoughts, self._thoughts = self._thoughts, Thoughts()
+        for is_thought, words in thoughts.end():
+            yield from self._text(EventType.THINKING if is_thought else EventType.MESSAGE, words)
+
+    def _text(self, kind: EventType, text: str) -> Iterator[BackendEvent]:
+        if not text:
+            return
+        if kind in self._new and kind in self._begun:
+            text = f"\n\n{text}"
+        self._new.discard(kind)
+        self._begun.add(kind)
+        yield BackendEvent(kind, text)
+
+
+def _ends_text(event: Any) -> bool:
+    from pydantic_ai.messages import FunctionToolCallEvent, PartEndEvent
+
+    return isinstance(event, FunctionToolCallEvent | PartEndEvent)
 
 
 def _said(event: Any) -> tuple[EventType, str, bool]:
@@ -131,9 +162,10 @@ def _used(event: Any) -> Iterator[BackendEvent]:
 
 
 def _input(args: Any) -> Any:
+    """Return a call's arguments as data, or as the model wrote them where they are none."""
     if not isinstance(args, str):
         return args
     try:
         return json.loads(args)
     except ValueError:
-        return args  # as the model wrote it
+        return args

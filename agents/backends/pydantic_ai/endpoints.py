@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from agents.backends.base import BackendError
+from agents.backends.programs.allowed import allowed
 
 if TYPE_CHECKING:
     from httpx2 import AsyncClient
@@ -83,6 +84,7 @@ class Endpoint(NamedTuple):
             name = _without_prefix(model_name)
             if _normalised(base_url) == _normalised(own_url or OPENAI_URL):
                 return cls._own_server(name, own_url or OPENAI_URL)
+            _require_listed(base_url)
             return cls(f"The server at {_host(base_url)}", name, "", base_url, NO_KEY, trusted=False)
         provider, _, name = model_name.partition(":")
         if not name or provider not in PROVIDERS:
@@ -139,14 +141,20 @@ class Endpoint(NamedTuple):
         from pydantic_ai.profiles.openai import OpenAIModelProfile
         from pydantic_ai.providers.openai_compatible import OpenAICompatibleProvider
 
+        from agents.backends.pydantic_ai import wire
+
         http_client = httpx2.AsyncClient(
             timeout=httpx2.Timeout(READ_SECONDS, connect=CONNECT_SECONDS),
             follow_redirects=False,
-            event_hooks={"request": [] if self.trusted else [_keep_plain_headers]},
+            headers={"accept-encoding": "identity"},  # a compressed answer may be a thousand times as long
+            event_hooks={
+                "request": [] if self.trusted else [_keep_plain_headers, wire.refuse_forbidden],
+                "response": [wire.guard],
+            },
         )
         client = AsyncOpenAI(base_url=self.base_url, api_key=self.api_key, http_client=http_client, max_retries=0)
-        # A server that just closes the connection looks like one that is done, but for the reason it gives.
-        profile = OpenAIModelProfile(openai_chat_streaming_requires_finish_reason=True)
+        # Whether an answer is whole is seen on the wire: some servers give no reason for its end.
+        profile = OpenAIModelProfile(openai_chat_streaming_requires_finish_reason=False)
         provider = OpenAICompatibleProvider("openai-compatible", openai_client=client, profile=profile)
         return http_client, OpenAIChatModel(self.model_name, provider=provider)
 
@@ -170,6 +178,16 @@ async def _keep_plain_headers(request: Any) -> None:
 def _require(provider: Provider) -> None:
     if not any(os.environ.get(variable, "").strip() for variable in provider.variables):
         raise BackendError(f"{provider.title} needs {' or '.join(provider.variables)} in the environment")
+
+
+def _require_listed(base_url: str) -> None:
+    """Raise BackendError for a server that the operator does not list, where any are listed."""
+    listed = allowed().model_servers
+    _, host, port, _ = _normalised(base_url)
+    if listed and not {host, f"{host}:{port}"} & listed:
+        raise BackendError(
+            f"The operator allows no model server at {_host(base_url)} (MISSION_CONTROL_MODEL_SERVERS)"
+        )
 
 
 def _without_prefix(model_name: str) -> str:

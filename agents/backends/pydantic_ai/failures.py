@@ -1,31 +1,56 @@
 """What went wrong with a request, in words for people."""
 
 import socket
+from contextlib import suppress
 from typing import Any
 
 from agents.backends.base import BackendError, TransientError
 from agents.backends.pydantic_ai.answer import TOOL_RETRIES
 from agents.backends.pydantic_ai.endpoints import PROVIDERS, Endpoint
+from agents.backends.pydantic_ai.wire import BrokenOff, ServerSaid, WireError, words_of
 from agents.redaction import shown_error
 
 WORDS_OF_PROVIDER_CHARS = 100
 RETRIES_OF_NOBODY = 1
+_EMPTY = ("output retries", "without content")  # how pydantic-ai calls an answer in which nothing is said
 
 
 def explained(error: Exception, endpoint: Endpoint) -> BackendError:
     """Return the failure for people, told apart by whether it passes."""
     from pydantic_ai import exceptions as failure
 
+    if wire := _wire_error(error):
+        return _explained_wire(wire, endpoint)
     message = _explain(error, endpoint)
     passing = (failure.ModelUnavailableError, failure.ModelServerError, failure.ModelConnectionError)
     if isinstance(error, failure.ModelRateLimitError):
         return TransientError(message, retry_after_seconds=error.retry_after)
-    broke_off = isinstance(error, failure.ModelAPIError) and "finish_reason" in error.message
     # Who was silent for as long as a request may take is not asked again and again.
     passes = isinstance(error, passing) and not isinstance(error, failure.ModelTimeoutError)
     if passes and _is_nobody_there(error):
         return TransientError(message, most_retries=RETRIES_OF_NOBODY)
-    return TransientError(message) if passes or broke_off else BackendError(message)
+    if passes:
+        return TransientError(message, retry_after_seconds=getattr(error, "retry_after", None))
+    return BackendError(message)
+
+
+def _wire_error(error: BaseException | None) -> WireError | None:
+    """Return what we ourselves raised on the wire, which the SDKs wrap in errors of their own."""
+    for _ in range(10):
+        if error is None or isinstance(error, WireError):
+            return error
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def _explained_wire(error: WireError, endpoint: Endpoint) -> BackendError:
+    if isinstance(error, BrokenOff):
+        return TransientError(f"The answer of {_inline(endpoint.title)} broke off before it was complete")
+    if not isinstance(error, ServerSaid):
+        return BackendError(f"{endpoint.title} {error}")
+    if words := _shortened(str(error)):
+        return BackendError(f"{endpoint.title} failed: {words}")
+    return BackendError(f"{endpoint.title} sent no answer that can be used. Is it a model server?")
 
 
 def _is_nobody_there(error: BaseException) -> bool:
@@ -62,8 +87,6 @@ def _explain(error: Exception, endpoint: Endpoint) -> str:  # noqa: C901 - a tab
             return f"{who} cannot be reached. Is it running, and is the address right?"
         case failure.ModelConnectionError():
             return f"The connection to {_inline(who)} broke off before the answer was complete"
-        case failure.ModelAPIError(message=message) if "finish_reason" in message:
-            return f"The answer of {_inline(who)} broke off before it was complete"
         case failure.ModelAPIError() if status:
             return f"{who} refused the request{code}{_said(error)}"
         case failure.ModelAPIError():
@@ -74,10 +97,14 @@ def _explain(error: Exception, endpoint: Endpoint) -> str:  # noqa: C901 - a tab
             return "The limit of tokens was reached before the model had said anything; raise `max_tokens`"
         case failure.UsageLimitExceeded():
             return "The model asked for tools again and again, and was stopped: its answer took too many requests"
-        case failure.UnexpectedModelBehavior(message=message) if "retries" in message:
+        case failure.UnexpectedModelBehavior(message=message) if message.startswith("Tool "):
             return f"The model called a tool wrongly, {TOOL_RETRIES + 1} times in a row"
+        case failure.UnexpectedModelBehavior(message=message) if any(part in message for part in _EMPTY):
+            return "The model returned an empty answer"
         case failure.UnexpectedModelBehavior():
             return f"{who} sent no answer that can be used"
+    if not endpoint.trusted:  # the words of an error that nobody foresaw may be those of the server
+        return f"{who} could not be asked: {type(error).__name__}"
     return f"{who} could not be asked: {shown_error(f'{type(error).__name__}: {error}')}"
 
 
@@ -86,15 +113,19 @@ def _inline(title: str) -> str:
 
 
 def _said(error: Any) -> str:
-    """Return the provider's own words, where it sent any: short, and without secrets and paths."""
+    """Return the message of the provider's JSON error, where it sent one."""
+    response = getattr(error.__cause__, "response", None)  # whole, where the SDK keeps it
     body = getattr(error, "body", None)
-    if isinstance(body, dict):
-        inner = body.get("error", body)
-        body = inner.get("message") if isinstance(inner, dict) else inner
-    if not isinstance(body, str) or not body.strip():
-        return ""
-    words = shown_error(body)
-    return f": {words[:WORDS_OF_PROVIDER_CHARS]}{'…' if len(words) > WORDS_OF_PROVIDER_CHARS else ''}"
+    with suppress(Exception):  # not read, or no response of this kind
+        body = response.content if response is not None else body
+    words = _shortened(words_of(body))
+    return f": {words}" if words else ""
+
+
+def _shortened(words: str) -> str:
+    """Return a server's words short, on one line, and without secrets and paths."""
+    words = shown_error(words)
+    return f"{words[:WORDS_OF_PROVIDER_CHARS]}{'…' if len(words) > WORDS_OF_PROVIDER_CHARS else ''}"
 
 
 def _key_advice(endpoint: Endpoint) -> str:

@@ -1,0 +1,148 @@
+"""What a model server at an address from an agent's options may do to us: no more than answer.
+
+Its answer is limited in size, comes uncompressed, and is read for what the SDK overlooks: an error in place of the
+answer, and an end that is none. Addresses that only a cloud's machines should reach are refused.
+"""
+
+import asyncio
+import ipaddress
+import json
+import re
+import socket
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from httpx2 import AsyncByteStream
+
+if TYPE_CHECKING:
+    from httpx2 import Request, Response
+
+EVENT_BYTES = 4_000_000  # of one event of a stream: a piece of text, or a whole call of a tool
+ANSWER_BYTES = 512_000_000  # of a stream: a piece of four characters takes some 300 bytes
+BODY_BYTES = 1_000_000  # of an answer that is no stream
+RESOLVE_SECONDS = 10
+
+_METADATA = {ipaddress.ip_address(one) for one in ("100.100.100.200", "192.0.0.192", "fd00:ec2::254")}
+_FINISHED = re.compile(rb'"finish_reason"\s*:\s*"|^data:\s*\[DONE\]', re.MULTILINE)
+_BLANK_LINE = re.compile(rb"\r\n\r\n|\n\n|\r\r")
+_CARRIED_BYTES = 64  # of a piece, so that what two pieces share is found
+
+
+class WireError(Exception):
+    """What is wrong with a server or its answer, as the end of a sentence that begins with the server's name."""
+
+
+class BrokenOff(WireError):
+    """The answer ended before it was complete."""
+
+
+class ServerSaid(WireError):
+    """The server sent an error with the status of a success; the message is the server's, perhaps empty."""
+
+
+async def refuse_forbidden(request: "Request") -> None:
+    """Raise WireError for an address that gives away a machine's credentials: link-local, cloud metadata.
+
+    A name is resolved here and again by the connection; `refuse_forbidden_peer` sees what that led to.
+    """
+    host = request.url.host
+    found: list[Any] = []
+    with suppress(OSError, TimeoutError, UnicodeError):  # the connection fails for the same reason, and says it
+        async with asyncio.timeout(RESOLVE_SECONDS):
+            found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    if any(is_forbidden(address[4][0]) for address in found):
+        raise WireError("is at an address that is not allowed (link-local)")
+
+
+def is_forbidden(address: str) -> bool:
+    """Say whether an IP address is link-local or a cloud's metadata service."""
+    try:
+        ip = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return False
+    mapped = getattr(ip, "ipv4_mapped", None)
+    return any(one.is_link_local or one in _METADATA for one in (ip, mapped) if one is not None)
+
+
+async def guard(response: "Response") -> None:
+    """Put limits on the answer before anything of it is read. Raises WireError."""
+    peer = response.extensions.get("network_stream")
+    address = peer.get_extra_info("server_addr") if peer else None
+    if address and is_forbidden(str(address[0])):
+        raise WireError("is at an address that is not allowed (link-local)")
+    if response.headers.get("content-encoding", "identity").strip().lower() not in {"", "identity"}:
+        raise WireError("sent a compressed answer, which was not asked for")
+    assert isinstance(response.stream, AsyncByteStream)
+    is_framed = "content-length" in response.headers or "transfer-encoding" in response.headers
+    response.stream = GuardedStream(response.stream, is_success=response.status_code == 200, is_framed=is_framed)
+
+
+class GuardedStream(AsyncByteStream):
+    """The bytes of an answer, as long as they are no more than an answer has."""
+
+    def __init__(self, stream: AsyncByteStream, *, is_success: bool, is_framed: bool) -> None:
+        self._stream = stream
+        self._is_success = is_success
+        self._is_framed = is_framed  # so that HTTP itself notices a connection that broke
+        self._total = self._event = 0
+        self._carried = b""
+        self._is_finished = False
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        is_begun = False
+        async for piece in self._stream:
+            if not is_begun and self._is_success and (begin := piece.lstrip()[:1]):
+                is_begun = True
+                if begin in b"{[<":
+                    raise ServerSaid(words_of(await self._whole(piece)))
+            self._count(piece)
+            yield piece
+        if self._is_success and is_begun and not (self._is_finished or self._is_framed):
+            raise BrokenOff("broke off before it was complete")
+
+    async def _whole(self, begin: bytes) -> bytes:
+        """Return the body of an answer that is no stream, as far as it is read."""
+        parts, size = [begin], len(begin)
+        async for piece in self._stream:
+            parts.append(piece)
+            size += len(piece)
+            if size > BODY_BYTES:
+                break
+        return b"".join(parts)[:BODY_BYTES]
+
+    def _count(self, piece: bytes) -> None:
+        """Add a piece. Raises WireError beyond a limit."""
+        self._total += len(piece)
+        if self._total > (ANSWER_BYTES if self._is_success else BODY_BYTES):
+            raise WireError("sent an answer that is too long to be read")
+        text = self._carried + piece
+        ends = [match.end() for match in _BLANK_LINE.finditer(text)]
+        self._event = len(text) - ends[-1] if ends else self._event + len(piece)
+        if self._event > EVENT_BYTES:
+            raise WireError("sent a line that is too long to be read")
+        self._is_finished = self._is_finished or _FINISHED.search(text) is not None
+        self._carried = text[-_CARRIED_BYTES:]
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+
+def words_of(body: Any) -> str:
+    """Return the words of an error: the field of a JSON error that holds its message, and nothing else.
+
+    Whatever else a server at any address answers, a web page for one, is no message to a client and is not shown.
+    """
+    if isinstance(body, bytes | str):
+        try:
+            body = json.loads(body)
+        except (ValueError, RecursionError):
+            return ""
+    if isinstance(body, list) and body:  # Google's
+        body = body[0]
+    if not isinstance(body, dict):
+        return ""
+    inner = body.get("error", body)
+    if isinstance(inner, dict):
+        inner = inner.get("message") or inner.get("detail")
+    return inner if isinstance(inner, str) else ""
