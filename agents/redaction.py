@@ -13,22 +13,33 @@ from urllib.parse import urlsplit
 
 REMOVED = "[redacted]"
 PATH = "[path]"
+MOST_DEPTH = 100
+TOO_DEEP = "[nested too deeply]"
 SHOWN_CHARS = 200
 LEAST_SECRET_CHARS = 8  # a shorter value of an environment variable is more likely an ordinary word
 
 _SECRET_VARIABLE = re.compile(r"(?:KEY|TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?)\Z", re.IGNORECASE)
 _ADDRESS_VARIABLE = re.compile(r"(?:URL|URI|DSN)\Z", re.IGNORECASE)
 
+# Lines before a key's own: of PGP, and of an encrypted key.
+KEY_HEADERS = r"(?:\s*+(?:Version|Comment|Hash|Charset|Proc-Type|DEK-Info): [^\n]{0,200})*+"
+KEY_END = r"-----END [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----"
 _PRIVATE_KEY = re.compile(
-    r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----[A-Za-z0-9+/=\s\\]*(?:-----END [A-Z ]{0,30}PRIVATE KEY-----)?"
+    rf"(?:-----BEGIN [A-Z0-9 ]{{0,30}}PRIVATE KEY(?: BLOCK)?-----|(?<=Private-Lines: )[0-9]{{1,3}}\s)"
+    rf"{KEY_HEADERS}[A-Za-z0-9+/=\s\\]*(?:{KEY_END})?"
 )
 _KNOWN_KEY = re.compile(
     r"""(?<![A-Za-z0-9])(?:
         sk-[A-Za-z0-9_-]{16,}                         # OpenAI, Anthropic, OpenRouter
+      | [rs]k_(?:live|test)_[A-Za-z0-9]{16,} | whsec_[A-Za-z0-9+/=]{16,}   # Stripe
+      | mct_[a-f0-9]{32,}                             # our own access tokens
       | AIza[A-Za-z0-9_-]{30,}                        # Google
       | gh[pousr]_[A-Za-z0-9]{20,} | github_pat_[A-Za-z0-9_]{20,}
-      | glpat-[A-Za-z0-9_-]{16,}
-      | xox[a-z]-[A-Za-z0-9-]{10,}                    # Slack
+      | (?:glpat|gldt|glft|glsoat|glrt|glcbt|glimt|glptt|glagent|gloas)-[A-Za-z0-9_-]{16,}
+      | GR1348941[A-Za-z0-9_-]{16,}                   # GitLab too
+      | xox[a-z]-[A-Za-z0-9-]{10,} | xapp-[A-Za-z0-9-]{10,}                # Slack
+      | SG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}    # SendGrid
+      | sq0[a-z]{3}-[A-Za-z0-9_-]{20,} | AKC[a-zA-Z0-9]{20,}               # Square, Artifactory
       | A[KS]IA[A-Z0-9]{16}(?![A-Za-z0-9])            # AWS
       | (?:gsk|hf|pypi|npm|xai|pplx)[_-][A-Za-z0-9_-]{24,}
       | (?<![_-])eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{4,}\.[A-Za-z0-9_-]*   # JSON Web Token
@@ -45,8 +56,19 @@ _KEY_HINTS = (
         "ghs_",
         "ghr_",
         "github_pat_",
-        "glpat-",
+        "k_live_",
+        "k_test_",
+        "whsec_",
+        "mct_",
+        *(f"{name}-" for name in ("glpat", "gldt", "glft", "glsoat", "glrt", "glcbt", "glimt", "glptt")),
+        "glagent-",
+        "gloas-",
+        "gr1348941",
         "xox",
+        "xapp-",
+        "sg.",
+        "sq0",
+        "akc",
         "akia",
         "asia",
         "eyj",
@@ -61,6 +83,21 @@ _BEARER = re.compile(
     r"(?P<scheme>\b(?i:bearer)[ \t]{1,4})"
     r"(?:(?=[A-Za-z._~+/=-]{0,100}[0-9])[A-Za-z0-9._~+/=-]{8,}|[A-Za-z0-9._~+/=-]{24,})"
 )
+# The address is the secret: whoever knows it may post there.
+_WEBHOOK = re.compile(
+    r"(?P<scheme>hooks\.slack\.com/[a-z]{1,20}/|discord(?:app)?\.com/api/webhooks/)[A-Za-z0-9_/-]{8,}",
+    re.IGNORECASE,
+)
+_COOKIE = re.compile(
+    r"(?P<scheme>(?i:cookie)['\"]?[ \t]{0,4}[:=][ \t]{0,4}['\"]?)[^\s=;'\",]{1,100}=[^\r\n'\"]{4,}"
+)
+_GAP = r"[ \t\r\n]{1,8}"
+_NETRC = re.compile(
+    rf"(?P<scheme>\b(?:machine{_GAP}[^\s]{{1,256}}|default){_GAP}login{_GAP}[^\s]{{1,256}}{_GAP}password{_GAP})"
+    r"[^\s]{1,512}",
+    re.IGNORECASE,
+)
+_ACCOUNT_KEY = re.compile(r"(?P<scheme>AccountKey=)[A-Za-z0-9+/=]{40,}", re.IGNORECASE)
 _URL_LOGIN = re.compile(r"(?<=://)[^\s/?#\"'<>]{1,512}@")
 
 # name = value. A name that says "secret" needs less proof than `key` and `token`, which are ordinary words.
@@ -90,6 +127,8 @@ _ANY_PATH = re.compile(
     """,
     re.VERBOSE,
 )
+# Zero-width space, non-joiner and joiner, word joiner, byte order mark, soft hyphen.
+_UNSEEN = re.compile("[\u200b-\u200d\u2060\ufeff\u00ad]+")
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0e-\x1f\x7f]")
 
 
@@ -102,8 +141,10 @@ def redact(text: str, keep_dirs: Iterable[str | os.PathLike[str]] = ()) -> str:
 def redact_secrets(text: str, *, known: Iterable[str] | None = None) -> str:
     """Return the text without API keys, tokens, passwords and credentials; paths stay.
 
+    Characters that are not seen go where they follow an ASCII one: they would break a key into harmless parts.
     `known` are values that are secret whatever they look like: the environment's, when it is left out.
     """
+    text = without_unseen(text)
     for value in known_secrets() if known is None else known:
         text = text.replace(value, REMOVED)
     folded = text.casefold()
@@ -114,24 +155,49 @@ def redact_secrets(text: str, *, known: Iterable[str] | None = None) -> str:
     return text
 
 
-def redact_data(value: Any) -> Any:
-    """Return JSON data without what `redact_secrets` takes out of text, and without what a secret's name holds."""
+def without_unseen(text: str, before: str = "") -> str:
+    """Return the text without zero-width characters behind printable ASCII; `before` stands before the text."""
+    if text.isascii():
+        return text
+
+    def replaced(match: re.Match[str]) -> str:
+        at = match.start()
+        last = text[at - 1] if at else before
+        return "" if "!" <= last <= "~" else match[0]
+
+    return _UNSEEN.sub(replaced, text)
+
+
+def redact_data(value: Any, *, depth: int = 0) -> Any:
+    """Return JSON data without what `redact_secrets` takes out of text, and without what a secret's name holds.
+
+    What is nested more deeply than anybody reads is left out.
+    """
     if isinstance(value, str):
         return redact_secrets(value)
+    if isinstance(value, dict | list | tuple) and depth >= MOST_DEPTH:
+        return TOO_DEEP
     if isinstance(value, dict):
-        return {redact_data(key): _redact_item(key, item) for key, item in value.items()}
+        return {redact_data(str(key)): _redact_item(key, item, depth + 1) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [redact_data(item) for item in value]
+        return [redact_data(item, depth=depth + 1) for item in value]
     return value
 
 
-def _redact_item(name: object, item: Any) -> Any:
-    line = f"{name}={item}"
+def _redact_item(name: object, item: Any, depth: int) -> Any:
     if isinstance(name, str) and isinstance(item, str | int | float) and not isinstance(item, bool):
+        line = f"{name}={_as_text(item)}"
         named = _ASSIGNMENT.search(line, max(len(name) - 40, 0))
         if named and named.start("value") == len(name) + 1 and _looks_secret(named):
             return REMOVED
-    return redact_data(item)
+    return redact_data(item, depth=depth)
+
+
+def _as_text(item: str | float) -> str:
+    try:
+        return str(item)
+    except ValueError:  # Python writes no integer of more than 4,300 digits
+        return ""
 
 
 def shown_error(text: str) -> str:
@@ -141,8 +207,16 @@ def shown_error(text: str) -> str:
 
 
 def known_secrets() -> list[str]:
-    """Return the secrets that this process's environment holds, the longest first."""
-    return sorted(set(_secrets_of_environment()), key=len, reverse=True)
+    """Return the secrets that this process's environment holds, and those it was told of, the longest first."""
+    return sorted({*_secrets_of_environment(), *_own}, key=len, reverse=True)
+
+
+_own: set[str] = set()
+
+
+def remember(*values: str) -> None:
+    """Take values for secrets that are in no variable of the environment: the product's keys and passwords."""
+    _own.update(value for value in values if len(value) >= LEAST_SECRET_CHARS)
 
 
 def _secrets_of_environment() -> Iterator[str]:
@@ -187,7 +261,11 @@ def _looks_secret(match: re.Match[str]) -> bool:
 
 # What a text must contain, in lower case, for a pattern to match at all; the pattern; what stays of a match.
 _RULES: tuple[tuple[tuple[str, ...], re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
-    (("private key",), _PRIVATE_KEY, REMOVED),
+    (("private key", "private-lines: "), _PRIVATE_KEY, REMOVED),
+    (("hooks.slack.com/", "/webhooks/"), _WEBHOOK, rf"\g<scheme>{REMOVED}"),
+    (("cookie",), _COOKIE, rf"\g<scheme>{REMOVED}"),
+    (("machine", "default"), _NETRC, rf"\g<scheme>{REMOVED}"),
+    (("accountkey=",), _ACCOUNT_KEY, rf"\g<scheme>{REMOVED}"),
     (("://",), _URL_LOGIN, f"{REMOVED}@"),
     (_KEY_HINTS, _KNOWN_KEY, REMOVED),
     (("authorization",), _AUTHORIZATION, rf"\g<scheme>{REMOVED}"),

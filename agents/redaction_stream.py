@@ -7,7 +7,7 @@ the first characters of a known value) is held up to the end of the piece, until
 import re
 from itertools import takewhile
 
-from agents.redaction import known_secrets, redact_secrets
+from agents.redaction import KEY_END, KEY_HEADERS, known_secrets, redact_secrets, without_unseen
 
 MOST_HELD_CHARS = 8_192  # more than a private key has; what is longer still passes, redacted as far as it is known
 CONTEXT_CHARS = 256  # kept of what has passed: `pass` is no secret, and what follows it may be `word=hunter2`
@@ -17,22 +17,28 @@ LEAD_CHARS = 100  # more than there can be of a name and what stands between it 
 _UNBROKEN = re.compile(r"[^\s\"']*")
 _KEY_CHARS = re.compile(r"[A-Za-z0-9_.-]*")
 _KEY_BEGINS = re.compile(
-    r"(?<![A-Za-z0-9])(?:sk-|AIza|gh[pousr]_|github_pat_|glpat-|xox[a-z]-|A[KS]IA"
+    r"(?<![A-Za-z0-9])(?:sk-|AIza|gh[pousr]_|github_pat_|xox[a-z]-|xapp-|A[KS]IA|AKC|[rs]k_(?:live|test)_|whsec_"
+    r"|mct_|SG\.|sq0[a-z]{3}-|GR1348941|(?:glpat|gldt|glft|glsoat|glrt|glcbt|glimt|glptt|glagent|gloas)-"
     r"|(?:gsk|hf|pypi|npm|xai|pplx)[_-]|(?<![_-])eyJ)"
 )
 _VALUE_FOLLOWS = re.compile(
-    r"(?:key|token|secret|passwd|password|passphrase|pwd)[\"']?[ \t]{0,3}[:=][ \t]{0,3}[\"']?|\bbearer[ \t]{1,4}",
+    r"(?:key|token|secret|passwd|password|passphrase|pwd)[\"']?[ \t]{0,3}[:=][ \t]{0,3}[\"']?|\bbearer[ \t]{1,4}"
+    r"|\bpassword[ \t\r\n]{1,4}|hooks\.slack\.com/[a-z]{1,20}/|/api/webhooks/|AccountKey=",
     re.IGNORECASE,
 )
+# A cookie's value goes on to the end of its line.
+_COOKIE_FOLLOWS = re.compile(r"cookie['\"]?[ \t]{0,4}[:=][ \t]{0,4}['\"]?[^\r\n'\"]*\Z", re.IGNORECASE)
 _LOGIN_FOLLOWS = re.compile(r"authorization['\"]?[ \t]{0,4}[:=][ \t]{0,4}['\"]?", re.IGNORECASE)
 _LOGIN = re.compile(r"(?:[A-Za-z]{1,20}[ \t]{0,4})?[^\s'\",;]*")
 _URL_LOGIN = re.compile(r"[^\s/?#\"'<>]{0,512}")
 _PRIVATE_KEY = re.compile(
-    r"-----BEGIN (?:[A-Z ]{0,42}-{0,5}|[A-Z ]{0,30}PRIVATE KEY-----[A-Za-z0-9+/=\s\\]*(?:-[A-Z -]{0,50})?)"
+    r"-----BEGIN (?:[A-Z0-9 ]{0,42}-{0,5}|[A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----"
+    rf"{KEY_HEADERS}(?:\s*[A-Z][A-Za-z-]{{0,20}}:? ?[^\n]{{0,200}}|[A-Za-z0-9+/=\s\\]*(?:-[A-Z0-9 -]{{0,60}})?))"
 )
+_PUTTY_KEY = re.compile(r"Private-Lines: [0-9]{0,3}\s?[A-Za-z0-9+/=\s]*")
 # How a secret goes on whose beginning was let through as [redacted], because it would not end.
 _GOES_ON = re.compile(r"[A-Za-z0-9._~+/=-]*")
-_PRIVATE_KEY_GOES_ON = re.compile(r"[A-Za-z0-9+/=\s\\]*(?:-----END [A-Z ]{0,30}PRIVATE KEY-----)?")
+_PRIVATE_KEY_GOES_ON = re.compile(rf"[A-Za-z0-9+/=\s\\]*(?:{KEY_END})?")
 
 
 class StreamRedactor:
@@ -46,7 +52,8 @@ class StreamRedactor:
 
     def feed(self, piece: str) -> str:
         """Return what may pass now, without its secrets."""
-        text = self._passed + self.held + self._without_rest(piece)
+        before = self._passed + self.held
+        text = before + without_unseen(self._without_rest(piece), before[-1:])
         start = len(self._passed)
         end = self._open_from(text, start)
         self.held = text[end:]
@@ -58,7 +65,7 @@ class StreamRedactor:
         held, self.held = self.held, ""
         passed = self._pass(held)
         if passed != held:
-            self._goes_on = _PRIVATE_KEY_GOES_ON if held.startswith("-----BEGIN") else _GOES_ON
+            self._goes_on = _PRIVATE_KEY_GOES_ON if "-----BEGIN" in held[:10] or "\n" in held else _GOES_ON
         return passed
 
     def end(self) -> str:
@@ -102,6 +109,7 @@ class StreamRedactor:
             _value_from(text, unbroken),
             _url_login_from(text, unbroken),
             _private_key_from(text),
+            _cookie_from(text),
             *(_known_from(text, value) for value in self._known),
         ]
         if key := _KEY_BEGINS.search(text, key_chars):
@@ -131,8 +139,16 @@ def _url_login_from(text: str, unbroken: int) -> int:
 
 
 def _private_key_from(text: str) -> int:
-    found = text.rfind("-----BEGIN ")
-    return found if found >= 0 and _PRIVATE_KEY.fullmatch(text, found) else len(text)
+    if (found := text.rfind("-----BEGIN ")) >= 0 and _PRIVATE_KEY.fullmatch(text, found):
+        return found
+    found = text.rfind("Private-Lines: ")  # PuTTY's; the redaction leaves these words
+    return found + 15 if found >= 0 and _PUTTY_KEY.fullmatch(text, found) else len(text)
+
+
+def _cookie_from(text: str) -> int:
+    at = text.lower().rfind("cookie", max(len(text) - MOST_HELD_CHARS, 0))
+    found = _COOKIE_FOLLOWS.match(text, at) if at >= 0 else None
+    return found.start() if found else len(text)
 
 
 def _known_from(text: str, value: str) -> int:

@@ -1,6 +1,21 @@
 """The Django app of Mission Control; it registers the system checks."""
 
+from contextlib import suppress
+
 from django.apps import AppConfig
+
+
+def _remember_own_secrets() -> None:
+    """Tell the redaction of those of the product's secrets that may stand in files instead of the environment."""
+    from django.conf import settings
+
+    from agents.redaction import remember
+
+    remember(settings.SECRET_KEY, *map(str, settings.SECRET_KEY_FALLBACKS))
+    remember(*(str(database.get("PASSWORD") or "") for database in settings.DATABASES.values()))
+    for name in ("access_token", "admin_password"):
+        with suppress(OSError, UnicodeDecodeError):
+            remember((settings.DATA_DIR / name).read_text(encoding="utf-8").strip())
 
 
 class MissionControlConfig(AppConfig):
@@ -12,4 +27,5 @@ class MissionControlConfig(AppConfig):
 
         from mission_control import checks, versions  # noqa: F401 - registers the system checks
 
+        _remember_own_secrets()
         post_migrate.connect(versions.record_version, sender=self)

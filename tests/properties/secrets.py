@@ -23,6 +23,12 @@ keys = st.one_of(
     shaped("AIza", random(URLSAFE, 30)),
     *(shaped(f"gh{kind}_", random(ALNUM, 20)) for kind in "pousr"),
     shaped("github_pat_", random(ALNUM + "_", 20)),
+    *(shaped(before, random(ALNUM, 16)) for before in ("sk_live_", "rk_test_", "whsec_")),
+    *(shaped(before, random(URLSAFE, 20)) for before in ("gldt-", "glrt-", "GR1348941", "sq0csp-")),
+    shaped("mct_", random("abcdef0123456789", 40)),
+    shaped("xapp-", random(ALNUM + "-", 10)),
+    shaped("AKC", random(ALNUM, 20)),
+    st.tuples(random(URLSAFE, 22), random(URLSAFE, 43)).map(lambda parts: (f"SG.{'.'.join(parts)}", parts[1])),
     shaped("xoxb-", random(ALNUM + "-", 10)),
     *(shaped(before, random(string.ascii_uppercase + string.digits, 16, 16)) for before in ("AKIA", "ASIA")),
     *(shaped(f"{before}_", random(URLSAFE, 24)) for before in ("gsk", "hf", "pypi", "npm", "xai", "pplx")),
@@ -36,7 +42,18 @@ credentials = st.one_of(
     *(shaped(before, mixed, "'") for before in ("password='", "secret = '", "PASSWD:'")),
     shaped('{"Authorization": "Basic ', random(BASE64, 8), '"}'),
     shaped('"apiKey": "', mixed, '"'),
+    shaped("machine h login me password ", random(ALNUM, 8)),
+    shaped("Cookie: sessionid=", random(ALNUM, 12)),
+    shaped("https://hooks.slack.com/services/", random(ALNUM + "/", 20)),
+    shaped("https://discord.com/api/webhooks/", random(ALNUM + "/", 20)),
+    shaped("AccountName=x;AccountKey=", random(BASE64, 44)),
     *(shaped(before, mixed, "@host/x") for before in ("https://", "postgres://me:", "redis://:")),
+)
+pgp_keys = random(BASE64, 40, 400).map(
+    lambda body: (
+        f"-----BEGIN PGP PRIVATE KEY BLOCK-----\nVersion: 2\n\n{lines(body)}\n-----END PGP PRIVATE KEY BLOCK-----",
+        body[:40],
+    )
 )
 private_keys = st.tuples(st.sampled_from(["", "RSA ", "EC ", "OPENSSH "]), random(BASE64, 40, 400)).map(
     lambda parts: (
@@ -44,7 +61,7 @@ private_keys = st.tuples(st.sampled_from(["", "RSA ", "EC ", "OPENSSH "]), rando
         parts[1][:40],
     )
 )
-secrets = keys | credentials | private_keys
+secrets = keys | credentials | private_keys | pgp_keys
 
 
 def lines(text: str) -> str:
