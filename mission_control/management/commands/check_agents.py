@@ -11,12 +11,14 @@ from agents.backends import registry
 from agents.backends.base import BackendError
 from agents.backends.command import Command as CommandBackend
 from agents.models import Agent
+from mission_control.terminal import terminal_text
 
 
 class Command(BaseCommand):
     help = (
         "Tell of each backend and each agent whether it could run now, on this machine and in this environment, "
-        "what is missing, and how agents' programs are isolated. Exit status: 0, or 1 when an agent could not run."
+        "what is missing, and how agents' programs are isolated. Exit status: 0, 1 when an agent could not run, "
+        "74 or 141 when the output cannot be written."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -60,6 +62,7 @@ class Command(BaseCommand):
             self.stdout.write(words)
 
     def tell(self, subject: str, reason: str | None) -> None:
+        subject, reason = terminal_text(subject), reason and terminal_text(reason)
         if reason is not None:
             self.stdout.write(f"  no {subject}: {reason}")
         elif not self.quiet:

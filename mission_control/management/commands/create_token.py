@@ -11,7 +11,10 @@ from mission_control.models import AccessToken
 
 
 class Command(BaseCommand):
-    help = "Make an access token for a user and print it to standard output. It is stored nowhere: keep it."
+    help = (
+        "Make an access token for a user and print it to standard output. It is stored nowhere: keep it. "
+        "Exit status: 0, 1 refused, 74 or 141 when it cannot be written (then it is deleted)."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("user", help="the user's name")
@@ -27,7 +30,12 @@ class Command(BaseCommand):
         except DatabaseError:
             raise CommandError("the database does not answer, or has no tables yet: manage.py migrate") from None
         self.stderr.write(told(token), style_func=str)
-        self.stdout.write(text, style_func=str)
+        try:
+            self.stdout.write(text, style_func=str)
+            self.stdout.flush()
+        except OSError:
+            token.delete()  # nobody has read it
+            raise
 
 
 def number_of_days(given: str) -> int:

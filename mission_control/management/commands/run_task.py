@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError
 from django.db.models import Q, QuerySet
 
 from agents.models import Agent
@@ -19,17 +20,20 @@ from mission_control.runs.admission import admit
 from mission_control.runs.errors import NotRunning, Refusal
 from mission_control.runs.lifecycle import stop
 from mission_control.runs.workers import alive
+from mission_control.terminal import TerminalText, terminal_text
 
 EXIT_STATUS: dict[str, int] = {Run.Status.COMPLETED: 0, Run.Status.ERROR: 1, Run.Status.STOPPED: 3}
 Row = TypeVar("Row", Agent, Task)
 REFUSED = 4
+NO_DATABASE = 69
 LOOK_SECONDS = 0.1
 
 
 class Command(BaseCommand):
     help = (
         "Run a task with an agent and follow its output until it ends. Ctrl-C stops the run. "
-        "Exit status: 0 completed, 1 error, 3 stopped, 4 refused (it did not start)."
+        "Exit status: 0 completed, 1 error, 3 stopped, 4 refused (it did not start), 69 the database does "
+        "not answer, 141 the reader of the output left, 74 it cannot be written (in all three the run goes on)."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -45,6 +49,16 @@ class Command(BaseCommand):
     def handle(
         self, *, task: str, agent: str | None, queue: bool, ignore_dependencies: bool, **options: Any
     ) -> None:
+        try:
+            run = self.admitted(task, agent, queue=queue, ignore_dependencies=ignore_dependencies)
+            raise SystemExit(EXIT_STATUS[self.follow(run)])
+        except DatabaseError:
+            raise CommandError(
+                "the database does not answer, or has no tables yet", returncode=NO_DATABASE
+            ) from None
+
+    def admitted(self, task: str, agent: str | None, *, queue: bool, ignore_dependencies: bool) -> Run:
+        """Start the run, or queue it, and say so. Raises CommandError."""
         found = only(Task.objects.all(), task, "task", "title")
         try:
             run = admit(
@@ -58,10 +72,11 @@ class Command(BaseCommand):
         self.say(f"Run {run.pk}: {run.agent_name} on '{run.task_title}' ({run.status})")
         if not alive():
             self.say("No worker is alive: start one with `manage.py up` or `manage.py worker`.")
-        raise SystemExit(EXIT_STATUS[self.follow(run)])
+        return run
 
     def follow(self, run: Run) -> str:
         """Print the run's log as it grows, and return how it ended. SIGINT and SIGTERM stop the run."""
+        self.spoken, self.thought = TerminalText(), TerminalText()
         interrupted = []
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: interrupted.append(True))
@@ -86,10 +101,10 @@ class Command(BaseCommand):
     def show(self, event: RunEvent) -> None:
         """Write what the agent said to standard output, what it did and what happened to standard error."""
         if event.type == RunEvent.Type.MESSAGE:
-            sys.stdout.write(event.content)
+            sys.stdout.write(self.spoken.feed(event.content) if sys.stdout.isatty() else event.content)
             sys.stdout.flush()
         elif event.type == RunEvent.Type.THINKING:
-            sys.stderr.write(event.content)
+            sys.stderr.write(self.thought.feed(event.content) if sys.stderr.isatty() else event.content)
         elif "phase" not in event.metadata:
             self.say(f"[{shown_content(event)}]")
 
@@ -99,7 +114,7 @@ class Command(BaseCommand):
         return run.status
 
     def say(self, line: str) -> None:
-        self.stderr.write(line, style_func=str)
+        self.stderr.write(terminal_text(line) if sys.stderr.isatty() else line, style_func=str)
 
 
 def only(rows: QuerySet[Row], given: str, noun: str, field: str) -> Row:
