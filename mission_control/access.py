@@ -38,7 +38,7 @@ def valid_tokens() -> Q:
 
 def token_of(text: str) -> AccessToken | None:
     """Return the valid token with its user; None for a text that is none, or of one expired or revoked."""
-    if not (text.isascii() and text.isalnum()):  # a NUL is an error to PostgreSQL
+    if not (text.isascii() and text.replace("_", "").isalnum()):  # a NUL is an error to PostgreSQL
         return None
     found: AccessToken | None = (
         AccessToken.objects.filter(valid_tokens(), digest=hash_token(text)).select_related("user").first()
