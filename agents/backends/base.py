@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 
 class EventType(StrEnum):
@@ -78,7 +78,20 @@ BackendItem = BackendEvent | Usage | Session | Answer
 
 
 class BackendError(Exception):
-    """The agent failed. The message is for people and says what to do; it holds no key and no path."""
+    """The agent failed. The message is for people and says what to do; it holds no key and no path.
+
+    `limit` names the limit of its own at which a backend ended the agent; empty for every other failure.
+    """
+
+    limit: Literal["", "time", "silence", "output"] = ""
+
+
+class AgentOverLimit(BackendError):
+    """A backend ended its agent at a limit of its own."""
+
+    def __init__(self, message: str, limit: Literal["time", "silence", "output"]) -> None:
+        super().__init__(message)
+        self.limit = limit
 
 
 class TransientError(BackendError):

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from agents import isolation
-from agents.backends.base import Backend, BackendError, BackendEvent, EventType, Usage
+from agents.backends.base import AgentOverLimit, Backend, BackendError, BackendEvent, EventType, Usage
 from agents.backends.processes import LINE_BYTES, LimitReached, Order, Program, lines_of, started
 from agents.backends.programs.allowed import PROMPT_FILE, Definition, allowed
 from agents.backends.programs.formats import READERS, Reader
@@ -94,7 +94,7 @@ class Command(Backend):
                     async for item in heard:
                         yield item
             except LimitReached as limit:
-                raise BackendError(f"`{definition.name}` {limit}, and was stopped") from None
+                raise AgentOverLimit(f"`{definition.name}` {limit}, and was stopped", limit.limit) from None
         _check_end(definition, program, reader)
 
 

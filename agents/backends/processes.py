@@ -14,7 +14,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 from agents.backends import keeper
 from agents.isolation import PYTHON, SYSTEM_PATH
@@ -30,6 +30,10 @@ END_SECONDS = 1.9  # for the keeper to be done; then it is killed, and the progr
 
 class LimitReached(Exception):
     """The program took longer, was silent for longer, or said more than it may. The message is for people."""
+
+    def __init__(self, message: str, limit: Literal["time", "silence", "output"]) -> None:
+        super().__init__(message)
+        self.limit = limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +99,13 @@ class Program:
         while piece := await self._next():
             self._said_bytes += len(piece)
             if self._said_bytes > self.limits.output_bytes:
-                raise LimitReached(f"wrote more than the limit of {self.limits.output_bytes:,} bytes")
+                raise LimitReached(f"wrote more than the limit of {self.limits.output_bytes:,} bytes", "output")
             yield piece
         try:
             async with asyncio.timeout_at(min(self._loop.time() + self.limits.linger_seconds, self._deadline)):
                 self.exit_status = await asyncio.shield(self._gone)
         except TimeoutError:
-            raise LimitReached("closed its output but did not end") from None
+            raise LimitReached("closed its output but did not end", "time") from None
         await asyncio.wait({self._drain}, timeout=GRACE_SECONDS)
 
     @property
@@ -129,8 +133,8 @@ class Program:
 
     def _limit(self) -> LimitReached:
         if self._loop.time() >= self._deadline:
-            return LimitReached(f"ran longer than the limit of {self.limits.seconds:g} seconds")
-        return LimitReached(f"was silent for the limit of {self.limits.idle_seconds:g} seconds")
+            return LimitReached(f"ran longer than the limit of {self.limits.seconds:g} seconds", "time")
+        return LimitReached(f"was silent for the limit of {self.limits.idle_seconds:g} seconds", "silence")
 
     async def say(self, line: bytes) -> None:
         """Give it another line in a dialogue, without the line's end; an empty one is the end of its input."""

@@ -73,6 +73,7 @@ class Outcome:
     cause: EndCause | None = None
 
 
+CAUSE_OF_LIMIT = {"time": EndCause.TIMEOUT, "silence": EndCause.IDLE, "output": EndCause.OUTPUT_LIMIT}
 DATABASE_LOST = Outcome(Status.ERROR, cause=EndCause.DATABASE_LOST)
 
 
@@ -142,7 +143,7 @@ def failure(error: BaseException, *, of_agent: bool = True) -> Outcome:
     if isinstance(error, OutputTooLong):
         return Outcome(Status.ERROR, message, EndCause.OUTPUT_LIMIT)
     if isinstance(error, BackendError):
-        return Outcome(Status.ERROR, message)
+        return Outcome(Status.ERROR, message, CAUSE_OF_LIMIT.get(error.limit))
     if isinstance(error, OperationalError | InterfaceError):
         logger.error("the database was lost (%s)", type(error).__name__)
         return DATABASE_LOST

@@ -15,6 +15,7 @@ class Followed:
     session: str = ""
     answer: str | None = None
     error: str = ""
+    limit: str = ""
 
     def text(self, kind: EventType = EventType.MESSAGE) -> str:
         return "".join(event.content for event in self.events if event.type == kind)
@@ -34,5 +35,5 @@ async def follow(backend: Backend, prompt: str, options: Mapping[str, Any], work
             else:
                 seen.events.append(item)
     except BackendError as error:
-        seen.error = str(error)
+        seen.error, seen.limit = str(error), error.limit
     return seen

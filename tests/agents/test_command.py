@@ -294,22 +294,24 @@ async def test_output_that_ends_before_the_program_is_waited_for_a_while(allow, 
 
 
 @pytest.mark.parametrize(
-    ("limits", "reason"),
+    ("limits", "reason", "limit"),
     [
-        ({"seconds": 0.5}, "ran longer than the limit of 0.5 seconds"),
-        ({"idle_seconds": 0.5}, "was silent for the limit of 0.5 seconds"),
+        ({"seconds": 0.5}, "ran longer than the limit of 0.5 seconds", "time"),
+        ({"idle_seconds": 0.5}, "was silent for the limit of 0.5 seconds", "silence"),
     ],
 )
-async def test_a_program_that_takes_too_long_or_falls_silent_is_stopped(allow, tmp_path, limits, reason):
+async def test_a_program_that_takes_too_long_or_falls_silent_is_stopped(allow, tmp_path, limits, reason, limit):
     allow(mine=player("silent", limits=limits))
     seen = await heard(tmp_path, command="mine")
     assert (seen.text(), seen.error) == ("one word\n", f"`mine` {reason}, and was stopped")
+    assert seen.limit == limit
 
 
 async def test_a_flood_is_cut_at_the_limit(allow, tmp_path):
     allow(mine=player("flood", "1000000000", limits={"output_bytes": 1_000_000}))
     seen = await heard(tmp_path, command="mine")
     assert seen.error == "`mine` wrote more than the limit of 1,000,000 bytes, and was stopped"
+    assert seen.limit == "output"
     assert len(seen.text()) <= 1_000_000
 
 

@@ -2,12 +2,13 @@
 
 import pytest
 
+from agents.backends.base import AgentOverLimit, BackendError
 from mission_control import jobs, team
 from mission_control.models import Deliverable, Project, Run, Task
 from mission_control.planning import start
 from mission_control.runs.admission import admit
 from mission_control.runs.errors import Invalid
-from mission_control.runs.execution import execute
+from mission_control.runs.execution import execute, failure
 from mission_control.runs.limits import Limits
 from mission_control.runs.preparation import workdir_of
 from tests import backends, make
@@ -157,6 +158,14 @@ def test_an_agents_own_limit_of_output_ends_its_run(task):
 
     assert (run.error, len(run.output)) == ("The output is longer than the limit of 25 characters", 25)
     assert run.end_cause == "output_limit"
+
+
+@pytest.mark.parametrize(
+    ("limit", "cause"), [("time", "timeout"), ("silence", "idle"), ("output", "output_limit")]
+)
+def test_a_limit_of_a_backends_own_is_an_end_cause_too(limit, cause):
+    assert failure(AgentOverLimit("`mine` took too much", limit)).cause == cause
+    assert failure(BackendError("No key")).cause is None
 
 
 def test_all_calls_of_a_planning_count_together(settings):

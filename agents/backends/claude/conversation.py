@@ -29,7 +29,16 @@ from claude_agent_sdk import (
     UserMessage,
 )
 
-from agents.backends.base import BackendError, BackendEvent, BackendItem, EventType, Session, TransientError, Usage
+from agents.backends.base import (
+    AgentOverLimit,
+    BackendError,
+    BackendEvent,
+    BackendItem,
+    EventType,
+    Session,
+    TransientError,
+    Usage,
+)
 from agents.backends.processes import LINE_BYTES, LimitReached, Limits, Order, Program, lines_of, started
 from agents.backends.programs.formats import (
     Claude,
@@ -75,7 +84,7 @@ async def conversation(
                     for item in reader.hear(message):
                         yield item
         except LimitReached as limit:
-            raise BackendError(f"Claude {limit}, and was stopped") from None
+            raise AgentOverLimit(f"Claude {limit}, and was stopped", limit.limit) from None
         except ClaudeSDKError as error:
             raise _failure(error, reader, program) from None
         except Exception as error:  # noqa: BLE001 - what the CLI answers to a control request is a bare one
