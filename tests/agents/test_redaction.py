@@ -1,4 +1,5 @@
 import time
+from typing import Any
 
 import pytest
 
@@ -195,7 +196,8 @@ LEFT_OUT = {
 def test_what_detect_secrets_finds_by_its_form_is_taken_out():
     from detect_secrets.core.plugins.util import get_mapping_from_secret_type_to_class
 
-    plugins: dict = {plugin.__name__: plugin for plugin in get_mapping_from_secret_type_to_class().values()}
+    known: dict[str, Any] = get_mapping_from_secret_type_to_class()
+    plugins = {plugin.__name__: plugin for plugin in known.values()}
     assert plugins.keys() == EXAMPLES.keys() | LEFT_OUT, "another version knows other secrets: see what they are"
     for name, example in EXAMPLES.items():
         [secret, *_] = plugins[name]().analyze_string(example)
