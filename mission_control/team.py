@@ -113,7 +113,7 @@ def check_backend(agent: Agent) -> None:
     if agent.backend not in registry.names():
         raise Invalid("backend", f"There is no such backend; there are: {', '.join(registry.names())}.")
     try:
-        registry.check_options(agent.backend, agent.backend_options)
+        registry.check_choices(agent.backend, agent.backend_options)
     except registry.OptionsError as error:
         raise Invalid("backend_options", f"{error}.") from None
 

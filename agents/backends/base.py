@@ -140,6 +140,14 @@ class Backend(ABC):
         """Return what is missing for an agent with these options, None when it could run."""
         return cls.missing()
 
+    @classmethod
+    def wrong_choice(cls, options: Mapping[str, Any]) -> tuple[str, str] | None:
+        """Return an option that names what is not allowed here, and why; None when there is none.
+
+        Asked when an agent is saved, so that a typing error is seen at once. What is allowed may change later.
+        """
+        return None
+
     @abstractmethod
     def stream(self, prompt: str, options: Mapping[str, Any], workdir: Path) -> AsyncGenerator[BackendItem, None]:
         """Yield what the agent says and does until it is done. Its `aclose` ends it early.

@@ -91,6 +91,17 @@ def check_options(name: str, options: Any) -> None:
         )
 
 
+def check_choices(name: str, options: Any) -> None:
+    """Refuse options of an agent that is saved: as `check_options`, and what is not allowed on this machine."""
+    check_options(name, options)
+    try:
+        backend = get(name)
+    except BrokenBackend:
+        return
+    if wrong := backend.wrong_choice(options):
+        raise OptionsError(wrong[1], option=wrong[0])
+
+
 def missing_for(name: str, options: Any) -> str | None:
     """Return what this machine lacks for an agent of that backend with these options; None when it could run."""
     return _missing(name, lambda backend: backend.missing_for(options))

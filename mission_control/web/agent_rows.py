@@ -12,7 +12,6 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from agents.backends import registry
-from agents.backends.base import BackendError
 from agents.models import Agent
 from mission_control.formats import clock, dollars, duration, full_count, percent, short_count
 from mission_control.models import Run, RunEvent, Task
@@ -124,12 +123,7 @@ def rows(agents: Iterable[Agent]) -> list[AgentRow]:
 
 def missing_for(backend: str, options: dict[str, Any]) -> str:
     """Return what is missing before an agent with these options can run; empty when nothing is."""
-    try:
-        found = registry.get(backend)
-        with_options = getattr(found, "missing_for", None)
-        return (with_options(options) if with_options else found.missing()) or ""
-    except BackendError as error:
-        return str(error)
+    return registry.missing_for(backend, options) or ""
 
 
 def quoted(text: str) -> list[tuple[str, bool]]:

@@ -130,7 +130,7 @@ def read(backend: str, posted: "MultiValueDict[str, str]") -> tuple[dict[str, An
 
 def _check(backend: str, options: dict[str, Any], fields: list[OptionField]) -> None:
     try:
-        registry.check_options(backend, options)
+        registry.check_choices(backend, options)
     except UnknownBackend:
         return  # the agent's own field says so
     except OptionsError as error:

@@ -138,12 +138,11 @@ class TaskPage:
     # ------------------------------------------------------------ who may run it, and what stands in the way
     @cached_property
     def choices(self) -> list[AgentChoice]:
-        reasons = {backend["name"]: backend["reason"] or "" for backend in registry.describe()}
         found = [
             AgentChoice(
                 agent,
                 running=agent.__dict__["running_count"],  # annotated
-                missing=reasons.get(agent.backend, f"There is no backend {agent.backend}"),
+                missing=registry.missing_for(agent.backend, agent.backend_options) or "",
             )
             for agent in with_runs()[:SHOWN_CHOICES]
         ]

@@ -29,10 +29,15 @@ def test_an_unknown_name_is_refused_with_the_known_ones():
         registry.get("gpt")
 
 
-def test_demo_and_pydantic_ai_can_run_on_a_fresh_installation(monkeypatch, tmp_path):
+def test_demo_alone_can_run_on_a_fresh_installation_and_pydantic_ai_with_the_first_key(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))  # no login of whoever runs the tests
     available = {entry["name"] for entry in registry.describe() if entry["available"]}
-    assert available == {"demo", "pydantic_ai"}
+    assert available == {"demo"}
+    assert described("pydantic_ai")["reason"].startswith("Set the key of a provider")
+    local = {"model": "llama3.2", "base_url": "http://127.0.0.1:11434/v1"}
+    assert registry.missing_for("pydantic_ai", local) is None
+    monkeypatch.setenv("MISTRAL_API_KEY", "mistral-key")
+    assert described("pydantic_ai")["available"]
 
 
 @pytest.mark.parametrize("name", LOGINS)
@@ -123,3 +128,9 @@ def test_listing_the_backends_imports_no_sdk():
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert (result.stdout.strip(), result.stderr) == ("[]", "")
+
+
+def test_a_third_party_that_cannot_say_what_it_misses_breaks_no_page(settings):
+    settings.MISSION_CONTROL_BACKENDS = {"forgetful": "tests.agents.third_party.Forgetful"}
+    assert "cannot say what it misses: RuntimeError" in registry.missing_for("forgetful", {})
+    assert registry.missing_for("nobody", {}).startswith("There is no backend named `nobody`")

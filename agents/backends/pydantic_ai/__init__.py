@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 from agents.backends.base import Backend, BackendError, BackendItem
 from agents.backends.pydantic_ai.answer import answer
-from agents.backends.pydantic_ai.endpoints import PROVIDERS, Endpoint
+from agents.backends.pydantic_ai.endpoints import PROVIDERS, Endpoint, any_key
 from agents.backends.pydantic_ai.failures import explained
 from agents.backends.pydantic_ai.tools import TOOLS_SCHEMA
 from agents.redaction import redact
@@ -54,6 +54,16 @@ class PydanticAI(Backend):
 
     @classmethod
     def missing(cls) -> str | None:
+        """Return what is missing before any agent could run without an address of its own."""
+        if not any_key():
+            return cls._not_installed() or (
+                "Set the key of a provider in the environment of the worker, such as OPENAI_API_KEY; "
+                "an agent with a `base_url` of its own needs none"
+            )
+        return cls._not_installed()
+
+    @classmethod
+    def _not_installed(cls) -> str | None:
         if importlib.util.find_spec("pydantic_ai") is None:
             return "Install it with: pip install 'pydantic-ai-slim[openai,anthropic]'"
         return None
@@ -65,13 +75,13 @@ class PydanticAI(Backend):
             Endpoint.of(options)
         except BackendError as error:
             return str(error)
-        return cls.missing()
+        return cls._not_installed()
 
     async def stream(
         self, prompt: str, options: Mapping[str, Any], workdir: Path
     ) -> AsyncGenerator[BackendItem, None]:
         """Yield what arrives as it arrives, then usage and answer. Raises BackendError, and never tries again."""
-        if reason := self.missing():
+        if reason := self._not_installed():
             raise BackendError(reason)
         endpoint = Endpoint.of(options)
         os.environ.setdefault("PYDANTIC_AI_NO_BANNER", "1")  # it would print one among our log lines
@@ -111,7 +121,7 @@ class _OneProvider(PydanticAI):
             Endpoint.of({"model": f"{cls.provider}:any"})
         except BackendError as error:
             return str(error)
-        return super().missing()
+        return cls._not_installed()
 
     @classmethod
     def missing_for(cls, options: Mapping[str, Any]) -> str | None:

@@ -175,6 +175,12 @@ async def _keep_plain_headers(request: Any) -> None:
     request.headers["authorization"] = f"Bearer {NO_KEY}"
 
 
+def any_key() -> bool:
+    """Return whether the environment has the key or the address of any provider."""
+    names = {"OPENAI_BASE_URL", *(name for provider in PROVIDERS.values() for name in provider.variables)}
+    return any(os.environ.get(name, "").strip() for name in names)
+
+
 def _require(provider: Provider) -> None:
     if not any(os.environ.get(variable, "").strip() for variable in provider.variables):
         raise BackendError(f"{provider.title} needs {' or '.join(provider.variables)} in the environment")

@@ -9,7 +9,6 @@ from django.db import DatabaseError
 from agents import isolation
 from agents.backends import registry
 from agents.backends.base import BackendError
-from agents.backends.command import Command as CommandBackend
 from agents.models import Agent
 from mission_control.terminal import terminal_text
 
@@ -73,9 +72,6 @@ def missing_for(agent: Agent) -> str | None:
     """Return why a run of the agent would fail before it began, None when it would not."""
     try:
         registry.check_options(agent.backend, agent.backend_options)
-        backend = registry.get(agent.backend)
-        reasons = {entry["name"]: entry["reason"] for entry in registry.describe()}
-        general: str | None = None if issubclass(backend, CommandBackend) else reasons[agent.backend]
-        return general or backend.missing_for(agent.backend_options)
     except BackendError as error:
         return str(error)
+    return registry.missing_for(agent.backend, agent.backend_options)
