@@ -48,6 +48,7 @@ done
 exit 0
 """
 PROBE_FOUND_IT_OPEN = 3
+COPIES = "/run/copies"  # in the sandbox
 
 
 class IsolationError(Exception):
@@ -59,10 +60,13 @@ class Sight:
     """What a program may see besides the system: its own folder, what it may read, what it may write."""
 
     workdir: Path
+    scratch: Sequence[Path] = ()  # folders of its own that begin empty, where the machine has them
     readable: Sequence[Path] = ()
+    copied: Sequence[Path] = ()  # its own copies, which go with the run
     writable: Sequence[Path] = ()
     closed: Sequence[Path] = ()  # never, though it may lie below something else
     network: bool = True
+    threads: int = 0  # how many there may be at once; 0 is no limit, and root has none
     scratch_bytes: int = 0  # the size of each folder that lies in memory, such as /tmp; 0 is no limit
 
 
@@ -201,9 +205,31 @@ def apart_by_bubblewrap(argv: Sequence[str], sight: Sight, environment: Mapping[
     for words in sorted(_mounts(sight, home), key=lambda words: len(Path(words[-1]).parts)):
         options += words
     options += ["--bind", str(sight.workdir), str(sight.workdir), "--chdir", str(sight.workdir)]
+    copies = [path for path in sight.copied if path.exists() and not _is_closed(path, sight)]
+    for number, path in enumerate(copies):
+        options += ["--ro-bind", str(path), f"{COPIES}/{number}"]
     # Both lie in memory, without a size.
     options += ["--remount-ro", "/dev", "--remount-ro", "/"]
-    return Apart([_bubblewrap(), *options, "--", *argv], wrapped=True)
+    return Apart([_bubblewrap(), *options, "--", *_bounded(sight), *_copying(copies), *argv], wrapped=True)
+
+
+def _bounded(sight: Sight) -> list[str]:
+    """Return what bounds the threads of the program that follows; within the sandbox its user has no others."""
+    prlimit = shutil.which("prlimit", path="/usr/bin:/bin")
+    return [prlimit, f"--nproc={sight.threads}:{sight.threads}", "--"] if prlimit and sight.threads else []
+
+
+def _copying(paths: Sequence[Path]) -> list[str]:
+    """Return what copies the files to their places before it becomes the program that follows."""
+    if not paths:
+        return []
+    lines = [f'cp -R {COPIES}/{number} "${number + 1}"' for number in range(len(paths))]
+    script = "; ".join([*lines, f"shift {len(paths)}", 'exec "$@"'])
+    return ["/bin/sh", "-c", script, "sh", *map(str, paths)]
+
+
+def _is_closed(path: Path, sight: Sight) -> bool:
+    return any(path.resolve().is_relative_to(closed.resolve()) for closed in sight.closed)
 
 
 def _bubblewrap() -> str:
@@ -239,7 +265,8 @@ def _mounts(sight: Sight, home: Path) -> Iterable[list[str]]:
     closed = [path.resolve() for path in sight.closed]
     yield from _system()
     size = ["--size", str(sight.scratch_bytes)] if sight.scratch_bytes and _sizes_are_known() else []
-    for place in {"/tmp", "/run", "/var/tmp", "/dev/shm", str(home)} - {"/"}:  # noqa: S108 - empty ones of its own
+    own = {"/tmp", "/run", "/var/tmp", "/dev/shm", str(home)} - {"/"}  # noqa: S108 - empty ones of its own
+    for place in own | {str(path) for path in sight.scratch if path.is_dir() and path.resolve() not in closed}:
         yield [*size, "--tmpfs", place]
     if resolver := _resolver():
         yield ["--ro-bind", str(resolver), str(resolver)]
@@ -249,7 +276,7 @@ def _mounts(sight: Sight, home: Path) -> Iterable[list[str]]:
                 yield [kind, str(path), str(path)]
     for path in (*closed, *(Path(name) for name in PRIVATE if Path(name).is_dir())):
         if any(path.is_relative_to(shown) for shown in (*_shown(), *sight.readable, *sight.writable)):
-            yield ["--tmpfs", str(path)] if path.is_dir() else ["--ro-bind", os.devnull, str(path)]
+            yield [*size, "--tmpfs", str(path)] if path.is_dir() else ["--ro-bind", os.devnull, str(path)]
 
 
 def _shown() -> Iterable[Path]:

@@ -89,7 +89,7 @@ class BackendError(Exception):
 class AgentOverLimit(BackendError):
     """A backend ended its agent at a limit of its own."""
 
-    def __init__(self, message: str, limit: Literal["time", "silence", "output"]) -> None:
+    def __init__(self, message: str, limit: Literal["", "time", "silence", "output"]) -> None:
         super().__init__(message)
         self.limit = limit
 

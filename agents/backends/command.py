@@ -8,20 +8,33 @@ nothing of the server's (agents/isolation.py).
 import asyncio
 import codecs
 import json
+import os
 import secrets
 import shutil
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar
 
 from agents import isolation
-from agents.backends.base import AgentOverLimit, Backend, BackendError, BackendEvent, EventType, Usage
+from agents.backends.base import (
+    AgentOverLimit,
+    Answer,
+    Backend,
+    BackendError,
+    BackendEvent,
+    BackendItem,
+    EventType,
+    Usage,
+)
 from agents.backends.processes import LINE_BYTES, LimitReached, Order, Program, lines_of, started
 from agents.backends.programs.allowed import PROMPT_FILE, Definition, allowed
-from agents.backends.programs.formats import READERS, Reader
-from agents.backends.programs.orders import Prompt, order_of
+from agents.backends.programs.failures import not_logged_in, with_reason
+from agents.backends.programs.formats import READERS
+from agents.backends.programs.formats.reader import Reader
+from agents.backends.programs.logins import missing_login
+from agents.backends.programs.orders import Prompt, environment_of, how_apart, order_of
 from agents.backends.programs.presets import PRESETS
 from agents.redaction import shown_error
 
@@ -65,10 +78,30 @@ class Command(Backend):
         """Return what is missing for an agent with these options, None when it could run."""
         try:
             definition = cls._definition(options)
-            _argv(definition, options)
-            isolation.method(allowed().isolation)
+            how = isolation.method(allowed().isolation)
+            _argv(definition, options, how)
         except (BackendError, isolation.IsolationError) as error:
             return str(error)
+        if definition.login is None:
+            return None
+        return missing_login(definition.login, environment_of(definition), how)
+
+    @classmethod
+    def wrong_choice(cls, options: Mapping[str, Any]) -> tuple[str, str] | None:
+        """Return the program or model that the operator has not allowed, and which ones there are.
+
+        Where this machine allows none at all, others may: it is said when one is asked to run.
+        """
+        name = cls.program or options.get("command", "")
+        definition = allowed().definition(name)
+        if definition is None:
+            why = f"There is no program `{name}`; allowed are: {', '.join(allowed().commands)}"
+            return ("command", why) if options.get("command") and allowed().commands else None
+        try:
+            if model := options.get("model"):
+                _check_model(definition, model)
+        except BackendError as error:
+            return "model", str(error)
         return None
 
     @classmethod
@@ -83,7 +116,7 @@ class Command(Backend):
 
     async def stream(
         self, prompt: str, options: Mapping[str, Any], workdir: Path
-    ) -> AsyncGenerator[BackendEvent | Usage, None]:
+    ) -> AsyncGenerator[BackendItem, None]:
         """Yield what the program says. It has ended, with all its children, when the stream has."""
         definition = self._definition(options)
         order = await asyncio.to_thread(_order, definition, options, prompt, workdir)
@@ -96,6 +129,8 @@ class Command(Backend):
             except LimitReached as limit:
                 raise AgentOverLimit(f"`{definition.name}` {limit}, and was stopped", limit.limit) from None
         _check_end(definition, program, reader)
+        if reader is not None:
+            yield Answer((reader.answer or "").strip())
 
 
 class CodexCLI(Command):
@@ -123,7 +158,7 @@ class Copilot(Command):
 def _order(definition: Definition, options: Mapping[str, Any], prompt: str, workdir: Path) -> Order:
     """Put together what to start, how, and what it sees. Raises BackendError."""
     workdir = workdir.absolute()
-    argv = _argv(definition, options)
+    argv = _argv(definition, options, how_apart())
     prompt_file = None
     if definition.prompt == "file":
         prompt_file = workdir / f".prompt-{secrets.token_hex(8)}.md"
@@ -131,19 +166,41 @@ def _order(definition: Definition, options: Mapping[str, Any], prompt: str, work
     return order_of(definition, argv, workdir, Prompt(prompt.encode(errors="replace"), prompt_file))
 
 
-def _argv(definition: Definition, options: Mapping[str, Any]) -> list[str]:
+def _argv(definition: Definition, options: Mapping[str, Any], how: str) -> list[str]:
     """Return the command line, the program by its path. Raises BackendError that says what to do."""
-    program = shutil.which(definition.argv[0])
+    words = definition.argv_sandboxed if definition.argv_sandboxed and how == "bubblewrap" else definition.argv
+    program = shutil.which(words[0])
     if program is None:
-        how = f"Install it with: {definition.install}" if definition.install else "Install it"
-        raise BackendError(f"`{definition.name}` is not in the PATH of the worker. {how}")
-    argv = [program, *definition.argv[1:]]
+        advice = f"Install it with: {definition.install}" if definition.install else "Install it"
+        raise BackendError(f"`{definition.name}` is not in the PATH of the worker. {advice}")
+    _check_own_sandbox(definition, words, how)
+    argv = [program, *words[1:]]
     if model := options.get("model"):
-        if model not in definition.models:
-            choice = ", ".join(definition.models) or "none"
-            raise BackendError(f"The operator lets agents of `{definition.name}` choose no such model; {choice}")
+        _check_model(definition, model)
         argv += [definition.model_option, model]
     return argv
+
+
+def _check_model(definition: Definition, model: str) -> None:
+    if not definition.models:
+        raise BackendError(
+            f"Agents of `{definition.name}` cannot choose a model: leave `model` out, "
+            "or list models in MISSION_CONTROL_COMMANDS"
+        )
+    if model not in definition.models:
+        choice = ", ".join(definition.models)
+        raise BackendError(f"Agents of `{definition.name}` can choose these models only: {choice}")
+
+
+def _check_own_sandbox(definition: Definition, words: Sequence[str], how: str) -> None:
+    """Refuse a command line with which Codex would run nothing and say nothing of it."""
+    if definition.format != "codex" or how != "bubblewrap" or os.getuid() != 0:
+        return
+    if {"workspace-write", "read-only"} & {word.removeprefix("--sandbox=") for word in words}:
+        raise BackendError(
+            f"`{definition.name}`: Codex' own sandbox does not start within bubblewrap when the server runs "
+            "as root; leave `argv` out, or let it say `--sandbox danger-full-access`"
+        )
 
 
 def _model(definition: Definition, options: Mapping[str, Any]) -> str | None:
@@ -157,49 +214,72 @@ def _model(definition: Definition, options: Mapping[str, Any]) -> str | None:
 # ---------------------------------------------------------------- what it says
 async def _heard(program: Program, reader: Reader | None) -> AsyncGenerator[BackendEvent | Usage, None]:
     async with aclosing(program.output()) as output:
-        items = _text(output) if reader is None else _lines(output, reader)
+        items = _text(program, output) if reader is None else _lines(program, output, reader)
         async for item in items:
             yield item
 
 
-async def _text(output: AsyncIterator[bytes]) -> AsyncIterator[BackendEvent]:
+async def _text(program: Program, output: AsyncIterator[bytes]) -> AsyncIterator[BackendEvent]:
     """Yield plain text as it comes; what is no UTF-8 is replaced."""
     decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
     async for piece in output:
+        program.note_progress()
         if text := decoder.decode(piece):
             yield BackendEvent(EventType.MESSAGE, text)
     if text := decoder.decode(b"", final=True):
         yield BackendEvent(EventType.MESSAGE, text)
 
 
-async def _lines(output: AsyncIterator[bytes], reader: Reader) -> AsyncIterator[BackendEvent | Usage]:
-    """Yield what the lines mean."""
+async def _lines(
+    program: Program, output: AsyncIterator[bytes], reader: Reader
+) -> AsyncIterator[BackendEvent | Usage]:
+    """Yield what the lines mean, those of standard error too."""
     async for line, size in lines_of(output):
-        for item in _meaning(line, size, reader):
+        for error in program.error_lines():
+            notices = list(reader.read_error(error))
+            if not notices:
+                program.note_progress()
+            for notice in notices:
+                yield notice
+        if not line and size <= LINE_BYTES:
+            continue
+        value = _object(line)
+        if value is None or reader.is_progress(value):
+            program.note_progress()
+        for item in _notice(line, size) if value is None else reader.read(value):
             yield item
+        if reader.is_hopeless:
+            return
 
 
-def _meaning(line: bytes, size: int, reader: Reader) -> Iterator[BackendEvent | Usage]:
-    """Yield what one line means. What is no JSON object is a notice: a banner, a warning."""
-    if size > LINE_BYTES:
-        yield BackendEvent(EventType.STATUS, f"A line of {size:,} bytes was left out")
-        return
-    if not line:
-        return
+def _object(line: bytes) -> dict[str, Any] | None:
     try:
         value = json.loads(line)
     except (ValueError, RecursionError):
-        value = None
-    if isinstance(value, dict):
-        yield from reader.read(value)
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _notice(line: bytes, size: int) -> Iterator[BackendEvent]:
+    """Yield a line that is no JSON object as a notice: a banner, a warning."""
+    if size > LINE_BYTES:
+        yield BackendEvent(EventType.STATUS, f"A line of {size:,} bytes was left out")
     else:
         yield BackendEvent(EventType.STATUS, line.decode(errors="replace")[:NOTICE_CHARS])
 
 
 def _check_end(definition: Definition, program: Program, reader: Reader | None) -> None:
-    """Raise BackendError when the program says that it failed, in its output or by its exit status."""
-    if reader is not None and reader.failure:
-        raise BackendError(shown_error(f"`{definition.name}` failed: {reader.failure}"))
+    """Raise BackendError when the program failed: by its output, by its exit status, or without its last line."""
+    name, said = definition.name, program.last_words()
+    failure = reader.failure if reader is not None else ""
+    has_failed = program.exit_status or failure
+    if has_failed and (advice := not_logged_in(name, definition.login, f"{said} {failure}")):
+        raise BackendError(advice)
+    if failure:
+        raise BackendError(shown_error(f"`{name}` failed: {failure}"))
     if program.exit_status:
-        words = f": {said}" if (said := program.last_words()) else ""
-        raise BackendError(shown_error(f"`{definition.name}` ended with exit status {program.exit_status}{words}"))
+        raise BackendError(with_reason(f"`{name}` ended with exit status {program.exit_status}", said))
+    if reader is not None and reader.says_its_end and not reader.has_ended:
+        raise BackendError(
+            with_reason(f"`{name}` ended in the middle: its last line, the result, did not come", said)
+        )

@@ -11,6 +11,7 @@ import ctypes
 import json
 import os
 import queue
+import resource
 import select
 import signal
 import subprocess
@@ -24,6 +25,9 @@ from typing import Any
 
 KILL_SECONDS = 5.0  # what is still there then belongs to somebody whom we may not signal
 CANNOT_START = 127
+LOOK_SECONDS = 0.5  # between two looks at how many processes there are and how much of the disk is left
+LIMIT_STATUS = 122  # the program was ended for one of these; standard error ends with the reason
+LIMIT_MARK = "limit reached: "
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 # Looked up here: between fork and exec nothing may be imported.
 _prctl = ctypes.CDLL(None).prctl if sys.platform.startswith("linux") else None
@@ -39,6 +43,10 @@ class Keeper:
         self.is_dialogue: bool = order["is_dialogue"]
         self._input: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._line = b""  # the begun one of a dialogue
+        self.max_processes: int = order["max_processes"]
+        self.min_free_bytes: int = order["min_free_bytes"]
+        self.folder: str = order["cwd"]
+        self._looked = time.monotonic()
         self.status: int | None = None  # of the program, as a shell gives it
         self._wake, wake = os.pipe()
         for end in (self._wake, wake):
@@ -64,9 +72,10 @@ class Keeper:
             env=order["env"],
             stdin=subprocess.DEVNULL if self.prompt_file else subprocess.PIPE,
             start_new_session=True,
-            preexec_fn=_die_with(os.getpid()),  # noqa: PLW1509 - there is one thread as yet
+            preexec_fn=_bound(os.getpid(), order["max_file_bytes"]),  # noqa: PLW1509 - there is one thread as yet
         )
         self.pid = process.pid  # `_process` is kept: when it went it would take the status along
+        self._errors = os.dup(2)
         for descriptor in (1, 2):  # theirs alone: their end is to be seen
             os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
         if process.stdin is not None:
@@ -77,15 +86,33 @@ class Keeper:
 
     def keep(self) -> int:
         """Wait for the program's end, or for the order to end it; return its status when nothing is left."""
-        while self.status is None and not self.told_to_stop:
-            readable, _, _ = select.select([0, self._wake], [], [])
+        excess = ""
+        while self.status is None and not self.told_to_stop and not excess:
+            readable, _, _ = select.select([0, self._wake], [], [], LOOK_SECONDS)
             self.reap()
             if 0 in readable and not self._hear():
                 break
+            excess = self._excess()
         self.end()
         if self.prompt_file:
             Path(self.prompt_file).unlink(missing_ok=True)
+        if excess:
+            os.write(self._errors, f"\n{LIMIT_MARK}{excess}\n".encode())
+            return LIMIT_STATUS
         return 128 + signal.SIGKILL if self.status is None else self.status
+
+    def _excess(self) -> str:
+        """Return what the program takes too much of, empty when nothing; looks twice a second."""
+        if time.monotonic() - self._looked < LOOK_SECONDS:
+            return ""
+        self._looked = time.monotonic()
+        if len(descendants()) > self.max_processes:
+            return f"had more than the limit of {self.max_processes:,} processes at once"
+        with suppress(OSError):
+            disk = os.statvfs(self.folder)
+            if disk.f_bavail * disk.f_frsize < self.min_free_bytes:
+                return f"ran while less than {self.min_free_bytes // 1_000_000:,} MB of the disk were free"
+        return ""
 
     def _hear(self) -> bool:
         """Pass on what is said to the program; return False at the order to end it."""
@@ -132,14 +159,18 @@ class Keeper:
             select.select([self._wake], [], [], 0.02)
 
 
-def _die_with(keeper: int) -> Callable[[], None]:
-    def die_with() -> None:
+def _bound(keeper: int, max_file_bytes: int) -> Callable[[], None]:
+    """Return what binds the program to us and its files to their size, between fork and exec."""
+
+    def bound() -> None:
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (max_file_bytes, max_file_bytes))
         if _prctl is not None:
             _prctl(_PR_SET_PDEATHSIG, ctypes.c_ulong(signal.SIGKILL), 0, 0, 0)
             if os.getppid() != keeper:
                 os._exit(CANNOT_START)
 
-    return die_with
+    return bound
 
 
 def _write(stdin: Any, pieces: "queue.SimpleQueue[bytes | None]") -> None:

@@ -8,8 +8,10 @@ import asyncio
 import inspect
 import json
 import os
+import re
 import signal
 import sys
+from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -17,13 +19,22 @@ from pathlib import Path
 from typing import BinaryIO, Literal
 
 from agents.backends import keeper
+from agents.backends.cgroups import Cgroup
 from agents.isolation import PYTHON, SYSTEM_PATH
 
 KEEPERS_ENVIRONMENT = {"PATH": SYSTEM_PATH, "LC_ALL": "C.UTF-8"}  # nothing of ours
+MB = 1_000_000
 READ_BYTES = 65_536
 LINE_BYTES = 8_000_000  # a longer line is left out: one that never ends would fill the memory
 STDERR_BYTES = 8_192  # of the end, for the error
-LAST_LINES = 3
+ERROR_LINES = 100  # that nobody has read yet
+LAST_LINES = 8
+# What programs write to standard error whatever happens; the reason of a failure stands between it.
+NOISE = re.compile(
+    r"A backup file exists at|You can manually restore it by running|Claude configuration file not found"
+    r"|Warning: (?:Basic terminal|256-color)|Ripgrep is not available|\(Use `node --trace|\(node:\d+\) "
+    r"|Package extraction took|WARNING: proceeding, even though we could not|Reading prompt from stdin"
+)
 GRACE_SECONDS = 1.0  # from TERM to KILL: a stop has two seconds, the look for it included
 END_SECONDS = 1.9  # for the keeper to be done; then it is killed, and the program with it
 
@@ -31,7 +42,7 @@ END_SECONDS = 1.9  # for the keeper to be done; then it is killed, and the progr
 class LimitReached(Exception):
     """The program took longer, was silent for longer, or said more than it may. The message is for people."""
 
-    def __init__(self, message: str, limit: Literal["time", "silence", "output"]) -> None:
+    def __init__(self, message: str, limit: Literal["", "time", "silence", "output"]) -> None:
         super().__init__(message)
         self.limit = limit
 
@@ -44,6 +55,10 @@ class Limits:
     idle_seconds: float = 900.0
     output_bytes: int = 100_000_000
     linger_seconds: float = 10.0  # between the end of its output and its own
+    processes: int = 500  # at once
+    file_mb: int = 10_000  # of one file
+    free_mb: int = 200  # that stay free on the disk of its folder
+    tmp_mb: int = 1_000  # of each folder in the sandbox that lies in memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +74,11 @@ class Order:
     spares_first: bool = False  # the first process is a wrapper, whose end would be KILL for the program
     is_dialogue: bool = False  # its input goes on: see `Program.say`
 
-    def line(self) -> bytes:
+    def line(self, limits: Limits) -> bytes:
         order = {
+            "max_processes": int(limits.processes),
+            "max_file_bytes": int(limits.file_mb * MB),
+            "min_free_bytes": int(limits.free_mb * MB),
             "argv": list(self.argv),
             "env": dict(self.environment),
             "cwd": str(self.workdir),
@@ -83,53 +101,82 @@ class Program:
         *,
         stdout: asyncio.StreamReader,
         stderr: asyncio.StreamReader,
+        cgroup: Cgroup | None = None,
     ) -> None:
         self.limits = limits
+        self._cgroup = cgroup
         self.exit_status: int | None = None
         self._process, self._stdout = process, stdout
         self._loop = asyncio.get_running_loop()
-        self._started = self._heard = self._loop.time()
+        self._started = self._loop.time()
+        self._silent_seconds = 0.0  # that it was waited for since it last got on
         self._said_bytes = 0
         self._stderr = b""
+        self._error_line = b""  # the begun one
+        self._error_lines: deque[str] = deque(maxlen=ERROR_LINES)
+        self._error_came = asyncio.Event()
         self._gone = asyncio.create_task(process.wait())
         self._drain = asyncio.create_task(self._drain_stderr(stderr))
 
     async def output(self) -> AsyncGenerator[bytes, None]:
-        """Yield its output as it comes, and return when it has ended. Raises LimitReached."""
-        while piece := await self._next():
+        """Yield its output as it comes, and return when it has ended. Raises LimitReached.
+
+        An empty piece says that it wrote an error instead: see `error_lines`. Whoever listens says by
+        `note_progress` that what came was no mere sign of waiting; the limit of silence begins again then.
+        """
+        while (piece := await self._next()) is not None:
             self._said_bytes += len(piece)
             if self._said_bytes > self.limits.output_bytes:
                 raise LimitReached(f"wrote more than the limit of {self.limits.output_bytes:,} bytes", "output")
             yield piece
         try:
             async with asyncio.timeout_at(min(self._loop.time() + self.limits.linger_seconds, self._deadline)):
-                self.exit_status = await asyncio.shield(self._gone)
+                code = await asyncio.shield(self._gone)
+                self.exit_status = code if code >= 0 else 128 - code
         except TimeoutError:
             raise LimitReached("closed its output but did not end", "time") from None
         await asyncio.wait({self._drain}, timeout=GRACE_SECONDS)
+        if self.exit_status == keeper.LIMIT_STATUS and keeper.LIMIT_MARK in (words := self.last_words()):
+            raise LimitReached(words.rpartition(keeper.LIMIT_MARK)[2], "")
 
     @property
     def _deadline(self) -> float:
         return self._started + self.limits.seconds
 
-    async def _next(self) -> bytes:
-        """Wait for a piece of output. Only the wait is silence, not the time that the piece is dealt with."""
-        self._heard = self._loop.time()
+    async def _next(self) -> bytes | None:
+        """Wait for a piece of output, None at its end. Only the wait is silence, not what is done with it."""
+        began = self._loop.time()
         waiting = asyncio.ensure_future(self._stdout.read(READ_BYTES))
+        error = asyncio.ensure_future(self._error_came.wait())
         try:
-            while not (waiting.done() or self._gone.done()):
-                until = min(self._heard + self.limits.idle_seconds, self._deadline)
+            while not (waiting.done() or self._gone.done() or error.done()):
+                until = min(began + self.limits.idle_seconds - self._silent_seconds, self._deadline)
                 if until <= self._loop.time():
                     raise self._limit()
                 await asyncio.wait(
-                    {waiting, self._gone},
+                    {waiting, self._gone, error},
                     timeout=until - self._loop.time(),
                     return_when=asyncio.FIRST_COMPLETED,
                 )
+            if error.done() and not (waiting.done() or self._gone.done()):
+                self._error_came.clear()
+                return b""
             await asyncio.wait({waiting}, timeout=GRACE_SECONDS)  # for what it left in the pipe
-            return waiting.result() if waiting.done() else b""
+            return (waiting.result() if waiting.done() else b"") or None
         finally:
+            self._silent_seconds += self._loop.time() - began
             waiting.cancel()
+            error.cancel()
+
+    def note_progress(self) -> None:
+        """Begin to count its silence from now."""
+        self._silent_seconds = 0.0
+
+    def error_lines(self) -> list[str]:
+        """Return the lines that it wrote to standard error since the last call, those of the last moments."""
+        lines = [line for line in self._error_lines if line and not NOISE.match(line)]
+        self._error_lines.clear()
+        return lines
 
     def _limit(self) -> LimitReached:
         if self._loop.time() >= self._deadline:
@@ -144,14 +191,16 @@ class Program:
             await self._process.stdin.drain()
 
     def last_words(self) -> str:
-        """Return the last lines that it wrote to standard error, in one; empty when it wrote none."""
-        lines = [line for line in self._stderr.decode(errors="replace").splitlines() if line.strip()]
-        return " / ".join(lines[-LAST_LINES:])
+        """Return the last lines that it wrote to standard error, in one, without noise."""
+        lines = [line.strip() for line in self._stderr.decode(errors="replace").splitlines()]
+        return " / ".join([line for line in lines if line and not NOISE.match(line)][-LAST_LINES:])
 
     async def _drain_stderr(self, stderr: asyncio.StreamReader) -> None:
         while piece := await stderr.read(READ_BYTES):
             self._stderr = (self._stderr + piece)[-STDERR_BYTES:]
-            self._heard = self._loop.time()
+            *lines, self._error_line = (self._error_line + piece)[-STDERR_BYTES:].split(b"\n")
+            self._error_lines.extend(line.decode(errors="replace").strip() for line in lines)
+            self._error_came.set()
 
     async def end(self) -> None:
         """End it with all that came of it, and wait until nothing is left."""
@@ -166,14 +215,21 @@ class Program:
             await self._gone
         finally:
             self._drain.cancel()
+            if self._cgroup is not None:
+                await self._cgroup.end()
 
 
 async def lines_of(output: AsyncIterator[bytes]) -> AsyncIterator[tuple[bytes, int]]:
-    """Yield each line, without the blanks around it, and its size in bytes; empty when that is over LINE_BYTES."""
+    """Yield each line, without the blanks around it, and its size in bytes; empty when that is over LINE_BYTES.
+
+    An empty piece is an empty line of its own, so that nobody waits for the next whole one.
+    """
     begun: list[bytes] = []
     size = 0
     async for piece in output:
         *ended, rest = piece.split(b"\n")
+        if not piece:
+            yield b"", 0
         for line in ended:
             size += len(line)
             yield b"".join([*begun, line]).strip() if size <= LINE_BYTES else b"", size
@@ -199,13 +255,14 @@ async def started(order: Order, limits: Limits) -> AsyncIterator[Program]:
             env=KEEPERS_ENVIRONMENT,
             start_new_session=True,
         )
-        program = Program(process, limits, stdout=stdout, stderr=stderr)
+        cgroup = Cgroup.around(process.pid)  # before it has the order, and so any child
+        program = Program(process, limits, stdout=stdout, stderr=stderr, cgroup=cgroup)
         try:
             its_stdout.close()
             its_stderr.close()
             assert process.stdin is not None, "it was asked for"
             with suppress(ConnectionError):  # its last words say why it has gone
-                process.stdin.write(order.line() + order.prompt)
+                process.stdin.write(order.line(limits) + order.prompt)
                 await process.stdin.drain()
             yield program
         finally:

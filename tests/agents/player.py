@@ -32,6 +32,85 @@ def play(transcript: str, status: str = "0", *_model: str) -> None:
     sys.exit(int(status))
 
 
+def play_on(transcript: str, *_model: str) -> None:
+    """Say the transcript's lines, and then nothing for ten minutes."""
+    for line in Path(transcript).read_text().splitlines(keepends=True):
+        say(line)
+    time.sleep(600)
+
+
+def repeat(line: str, *_more: str) -> None:
+    """Say the same line again and again, as a program does that waits for the network."""
+    while True:
+        say(f"{line}\n")
+        time.sleep(0.05)
+
+
+def complain(transcript: str, errors: str, status: str) -> None:
+    """Say the transcript's lines on standard output and those of another file on standard error."""
+    for line in Path(errors).read_text().splitlines(keepends=True):
+        os.write(2, line.encode())
+    for line in Path(transcript).read_text().splitlines(keepends=True):
+        say(line)
+    sys.exit(int(status))
+
+
+def crowd(processes: str) -> None:
+    """Have many children."""
+    say("busy\n")
+    for _ in range(int(processes)):
+        subprocess.Popen(["sleep", "600"])
+    time.sleep(600)
+
+
+def fill(path: str, bytes: str) -> None:
+    """Write a file of that size, and tell how far it came."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    written = 0
+    try:
+        with open(path, "wb", buffering=0) as file:
+            while written < int(bytes):
+                written += file.write(b"x" * 65_536)
+    except OSError as error:
+        say(json.dumps({"written": written, "error": error.strerror}))
+    else:
+        say(json.dumps({"written": written, "error": ""}))
+
+
+def settle(*folders: str) -> None:
+    """Leave in each folder what a later run might obey, and tell what was there before."""
+    before = {}
+    for folder in folders:
+        found = Path(folder)
+        before[folder] = sorted(str(path.relative_to(found)) for path in found.rglob("*") if path.is_file())
+        for name in ("settings.json", "CLAUDE.md", ".credentials.json", "new.json", "projects/other/talk.jsonl"):
+            try:
+                (found / name).parent.mkdir(parents=True, exist_ok=True)
+                (found / name).write_text("by the agent")
+            except OSError:
+                continue
+    say(json.dumps(before))
+
+
+def meet(port: str) -> None:
+    """Tell whether a port of this machine can be reached."""
+    import socket
+
+    with socket.socket() as ours:
+        say(json.dumps({"reached": ours.connect_ex(("127.0.0.1", int(port))) == 0}))
+
+
+def outlive() -> None:
+    """Kill the keeper, and stay with a child in a session of its own."""
+    pid = child("os.setsid()")
+    say(f"{os.getpid()} {pid}\n")
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    libc = __import__("ctypes").CDLL(None)
+    libc.prctl(1, 0)  # not with the keeper
+    os.kill(os.getppid(), signal.SIGKILL)
+    time.sleep(600)
+
+
 def echo(*names: str) -> None:
     """Tell the prompt, the arguments, the folder and the environment."""
     say(json.dumps({"prompt": sys.stdin.read(), "argv": names, "cwd": os.getcwd(), "env": dict(os.environ)}))

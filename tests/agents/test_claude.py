@@ -13,6 +13,7 @@ from agents import isolation
 from agents.backends import claude, registry
 from agents.backends.base import BackendError, BackendEvent, EventType
 from agents.backends.claude import ClaudeAgentSDK
+from agents.backends.programs.presets import CLAUDES_LOGIN
 from agents.redaction import shown_error
 from tests.agents.follow import Followed, follow
 from tests.agents.test_command_apart import folder_of, pids
@@ -31,7 +32,7 @@ def home(monkeypatch, tmp_path, settings) -> Path:
     home = tmp_path / "home"
     home.mkdir()
     monkeypatch.setenv("HOME", str(home))
-    for name in (*claude.LOGINS, "CLAUDE_CONFIG_DIR"):
+    for name in (*CLAUDES_LOGIN.variables, "CLAUDE_CONFIG_DIR"):
         monkeypatch.delenv(name, raising=False)
     return home
 
@@ -106,7 +107,7 @@ async def test_a_tool_that_it_does_not_get_is_not_offered_to_the_model(workdir, 
 
 async def test_the_limit_of_turns_ends_the_run_with_a_reason(workdir):
     seen = await ask(workdir, "claude-writes", max_turns=1)
-    assert "reached the limit of" in seen.error and "`max_turns`" in seen.error
+    assert seen.error == "Claude reached the limit of 1 turns; raise `max_turns`"
     assert (workdir / "note.txt").exists()
 
 

@@ -63,7 +63,13 @@ async def test_a_model_is_taken_from_the_operators_list_only(allow, tmp_path):
     seen = await heard(tmp_path, command="mine", model="small")
     assert json.loads(seen.text())["argv"] == ["--model", "small"]
     for model in ("large", "--dangerously-skip-permissions", "small --yolo"):
-        assert "choose no such model" in (await heard(tmp_path, command="mine", model=model)).error
+        seen = await heard(tmp_path, command="mine", model=model)
+        assert seen.error == "Agents of `mine` can choose these models only: small"
+    allow(mine=player("echo"))
+    assert (
+        "`mine` cannot choose a model: leave `model` out"
+        in (await heard(tmp_path, command="mine", model="small")).error
+    )
 
 
 async def test_a_program_that_is_not_installed_is_named_with_what_installs_it(allow, tmp_path, monkeypatch):
@@ -138,7 +144,7 @@ async def test_plain_text_passes_as_it_comes_and_what_is_no_utf8_is_replaced(all
 SAID = "I will read the file.\n\nBuy milk."
 # By transcript: what the programs really printed, and what was written by hand besides.
 USAGE = {
-    "claude": Usage("claude-sonnet-4-5-20250929", 2000, 40, 0.009899999999999999),
+    "claude": Usage("claude-sonnet-4-5-20250929", 3000, 60, 0.009899999999999999),  # a small model chose the title
     "claude-more": Usage("claude-sonnet-4-5-20250929", 3009, 42, 0.0123),
     "codex": Usage(None, 2000, 40, None),
     "codex-more": Usage(None, 23552, 41, None),
@@ -188,6 +194,7 @@ async def test_a_known_agents_transcript_becomes_text_tools_and_usage(allow, tmp
     assert " ".join(seen.text().split()) == " ".join(SAID.split())
     assert tools_of(seen.events) == TOOLS[name]
     assert seen.usage == USAGE[name]
+    assert seen.answer == "Buy milk."
     assert (tmp_path / "heard").read_text() == PROMPT
     if name in THINKING:
         assert seen.text(EventType.THINKING).strip() == "Look first."

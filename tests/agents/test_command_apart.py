@@ -4,6 +4,7 @@ import json
 import os
 import pwd
 import shutil
+import socket
 import sys
 import tempfile
 from io import StringIO
@@ -110,6 +111,94 @@ async def test_a_program_that_lies_in_the_home_opens_nothing_else_of_it(apart, s
     program.chmod(0o700)
     settings.MISSION_CONTROL_COMMANDS = {"mine": {"argv": [str(program)]}}
     assert await seen_by(workdir) == {"netrc": False}
+
+
+async def test_codex_runs_without_its_own_sandbox_within_ours_only(apart, settings, tmp_path, monkeypatch):
+    """Its own does not start within ours where the server is root: then it runs nothing and says nothing."""
+    workdir = apart("look")
+    fake_program(tmp_path / "tools/codex", monkeypatch)
+    settings.MISSION_CONTROL_COMMANDS = {"codex": {"format": "text"}}
+    assert "--sandbox danger-full-access" in (await heard(workdir, command="codex")).text()
+    settings.AGENT_ISOLATION = "none"
+    assert "--sandbox workspace-write" in (await heard(workdir, command="codex")).text()
+
+
+async def test_a_sandbox_of_codex_that_could_not_start_is_refused_before_anything_runs(
+    apart, settings, tmp_path, monkeypatch
+):
+    if os.getuid() != 0:
+        lack("it starts where the server is not root")
+    workdir = apart("look")
+    fake_program(tmp_path / "tools/codex", monkeypatch)
+    careful = {"preset": "codex", "argv": ["codex", "exec", "--sandbox", "read-only", "-"]}
+    settings.MISSION_CONTROL_COMMANDS = {"careful": careful}
+    seen = await heard(workdir, command="careful")
+    assert seen.error.startswith("`careful`: Codex' own sandbox does not start within bubblewrap")
+    assert Command.missing_for({"command": "careful"}) == seen.error
+
+
+def fake_program(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make a program of a known name that tells its arguments, and let it be found."""
+    path.write_text('#!/bin/sh\necho "$@"\n')
+    path.chmod(0o700)
+    monkeypatch.setenv("PATH", f"{path.parent}:{os.environ['PATH']}")
+
+
+async def test_what_a_run_leaves_in_a_programs_configuration_is_gone_but_for_its_login(
+    apart, tmp_path, monkeypatch
+):
+    """Else a hook that one project's agent left would run in every other's."""
+    own, elsewhere = tmp_path / "home/.claude", tmp_path / "elsewhere"
+    for folder in (own, elsewhere):
+        for name in (
+            "settings.json",
+            "CLAUDE.md",
+            ".credentials.json",
+            "projects/other/talk.jsonl",
+            "history.jsonl",
+        ):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text("the operator's")
+    (tmp_path / "home/.claude.json").write_text("{}")
+    monkeypatch.setenv("CLAUDE_CONFIG_DIR", str(elsewhere))
+    workdir = apart("settle", str(own), str(elsewhere), preset="claude", format="text")
+    before = json.loads((await heard(workdir, command="mine")).text())
+    for folder in (own, elsewhere):
+        assert before[str(folder)] == [".credentials.json", "CLAUDE.md", "settings.json"]
+        assert (folder / ".credentials.json").read_text() == "by the agent"
+        left = {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
+        assert {name for name, text in left.items() if text == "by the agent"} == {".credentials.json"}
+        assert "new.json" not in left
+
+
+async def test_a_program_gets_a_copy_of_what_it_wants_to_write(apart, settings, tmp_path):
+    file = tmp_path / "home/.claude.json"
+    file.write_text('{"mine": 1}')
+    argv = ["/bin/sh", "-c", "cat ~/.claude.json; echo changed > ~/.claude.json; cat ~/.claude.json"]
+    workdir = apart("look", preset="claude", format="text")
+    settings.MISSION_CONTROL_COMMANDS = {"mine": {"argv": argv, "preset": "claude", "format": "text"}}
+    assert (await heard(workdir, command="mine")).text() == '{"mine": 1}changed\n'
+    assert file.read_text() == '{"mine": 1}'
+
+
+async def test_a_program_may_have_no_network(apart, settings):
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        port = str(server.getsockname()[1])
+        assert (await seen_by(apart("meet", port)))["reached"]
+        workdir = apart("meet", port, network=False)
+        assert not (await seen_by(workdir))["reached"]
+    settings.AGENT_ISOLATION = "none"
+    seen = await heard(workdir, command="mine")
+    assert seen.error.startswith("`mine` is to have no network, which needs bubblewrap")
+
+
+async def test_what_lies_in_memory_has_a_size(apart):
+    told = await seen_by(apart("open_kernel", limits={"tmp_mb": 5}))
+    assert told["memory"] == []
+    told = await seen_by(apart("fill", "/tmp/big", "20000000", limits={"tmp_mb": 5}))
+    assert 4_000_000 < told["written"] < 6_000_000 and told["error"] == "No space left on device"
 
 
 async def test_a_program_sees_no_process_but_its_own(apart):

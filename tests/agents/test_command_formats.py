@@ -3,7 +3,8 @@
 import pytest
 
 from agents.backends.base import BackendEvent, EventType, Usage
-from agents.backends.programs.formats import Claude, Gemini
+from agents.backends.programs.formats.claude import Claude
+from agents.backends.programs.formats.gemini import Gemini
 
 
 def said(reader: Claude, *lines: dict) -> str:

@@ -1,6 +1,7 @@
 """Nothing of a program outlives its run, however it and its children are made, and however the run ends."""
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -11,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from agents.backends.base import BackendEvent, Usage
+from agents.backends import cgroups
+from agents.backends.base import BackendEvent, BackendItem
 from agents.backends.command import Command
 from tests.agents.test_command import PLAYER, allow, heard, player
+from tests.needs import lack
 from tests.servers import wait_until
 from tests.supervisor.processes import is_alive
 
@@ -119,10 +122,39 @@ async def test_a_program_dies_with_its_keeper(allow, tmp_path):
     await stream.aclose()
 
 
-def text_of(item: BackendEvent | Usage) -> str:
+def text_of(item: BackendItem) -> str:
     assert isinstance(item, BackendEvent)
     return item.content
 
 
 def children_of(parent: int) -> list[int]:
     return [int(pid) for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()]
+
+
+# ---------------------------------------------------------------- what it may take
+async def test_a_program_with_too_many_processes_is_stopped_with_all_of_them(allow, tmp_path):
+    allow(mine=player("crowd", "60", limits={"processes": 40}))
+    seen = await heard(tmp_path, command="mine")
+    assert seen.error == "`mine` had more than the limit of 40 processes at once, and was stopped"
+
+
+async def test_a_file_has_a_size_that_it_cannot_grow_beyond(allow, tmp_path):
+    allow(mine=player("fill", str(tmp_path / "big"), "20000000", limits={"file_mb": 2}))
+    told = json.loads((await heard(tmp_path, command="mine")).text())
+    assert (told["error"], (tmp_path / "big").stat().st_size) == ("File too large", 2_000_000)
+
+
+async def test_a_program_is_stopped_before_the_disk_is_full(allow, tmp_path):
+    allow(mine=player("silent", limits={"free_mb": 900_000_000}))
+    seen = await heard(tmp_path, command="mine")
+    assert seen.error == "`mine` ran while less than 900,000,000 MB of the disk were free, and was stopped"
+
+
+async def test_a_program_that_kills_its_keeper_is_ended_by_its_control_group(allow, tmp_path):
+    parent = cgroups._own_group()
+    if parent is None or not os.access(parent, os.W_OK):
+        lack("there is no control group to write in")
+    allow(mine=player("outlive"))
+    seen = await heard(tmp_path, command="mine")
+    pids = [int(pid) for pid in seen.text().split()]
+    assert len(pids) == 2 and not [pid for pid in pids if is_alive(pid)]

@@ -53,7 +53,7 @@ def test_a_name_of_ones_own_may_change_a_preset():
         ('{"x": {"argv": ["x"], "models": ["m"]}}', "needs `model_option`"),
         ('{"x": {"argv": ["x"], "model_option": 1}}', "`model_option` must be a string"),
         ('{"x": {"argv": ["x"], "writable": ["data"]}}', "begins neither with / nor ~/"),
-        ('{"x": {"argv": ["x"], "writable": ["$HOME/data"]}}', "and is no $VARIABLE"),
+        ('{"x": {"argv": ["x"], "writable": ["data"]}}', "and is no $VARIABLE"),
         ('{"x": {"argv": ["x"], "limits": {"hours": 1}}}', "`limits` must be an object of seconds"),
         ('{"x": {"argv": ["x"], "limits": {"seconds": true}}}', "`limits.seconds` must be a number above 0"),
         ('{"x": {"argv": ["x"], "limits": {"seconds": 0}}}', "`limits.seconds` must be a number above 0"),

@@ -10,27 +10,23 @@ import importlib.util
 import os
 import re
 import shutil
-import sys
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from agents.backends.base import Backend, BackendError, BackendEvent, BackendItem, EventType
 from agents.backends.processes import Order
 from agents.backends.programs.allowed import Definition, allowed
+from agents.backends.programs.logins import missing_login
 from agents.backends.programs.orders import Prompt, environment_of, how_apart, order_of
+from agents.backends.programs.presets import CLAUDES_LOGIN
 
 REQUIREMENTS = "pip install -r requirements-claude.txt"
-# Any one of them is a login, or says that another service's is used.
-LOGINS = (
-    *("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN"),
-    *("CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX", "CLAUDE_CODE_USE_FOUNDRY"),
-)
 OWN_ENV = (
     *("CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX", "CLAUDE_CODE_USE_FOUNDRY"),
-    # A refused key is tried again too, ten times if it were not said.
-    *("CLAUDE_CODE_ENTRYPOINT=sdk-py", "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1", "CLAUDE_CODE_MAX_RETRIES=3"),
+    *("CLAUDE_CODE_ENTRYPOINT=sdk-py", "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1"),
 )
 # What may be allowed though agents do not run apart: none of these reads, writes or runs anything on this machine.
 HARMLESS_TOOLS = frozenset({"Task", "TodoWrite", "WebFetch", "WebSearch"})
@@ -78,9 +74,7 @@ class ClaudeAgentSDK(Backend):
             how = how_apart()
         except BackendError as error:
             return str(error)
-        if how.startswith("user:") or sys.platform == "darwin" or _has_login(environment_of(_definition())):
-            return None  # what another user's home, or a keychain, has in it is not for us to see
-        return "Set ANTHROPIC_API_KEY in the environment of the worker, or log in there with `claude`"
+        return missing_login(CLAUDES_LOGIN, environment_of(_definition()), how)
 
     @classmethod
     def missing_for(cls, options: Mapping[str, Any]) -> str | None:
@@ -136,20 +130,21 @@ def _configuration(environment: Mapping[str, str]) -> Path:
     return Path(environment.get("CLAUDE_CONFIG_DIR") or home / ".claude")
 
 
-def _has_login(environment: Mapping[str, str]) -> bool:
-    is_set = any(environment.get(name, "").strip() for name in LOGINS)
-    return is_set or (_configuration(environment) / ".credentials.json").exists()
+def _conversations(configuration: Path, workdir: Path) -> Path:
+    """Return the folder in which the CLI keeps the conversations of a working folder, and of no other."""
+    return configuration / "projects" / re.sub(r"[^A-Za-z0-9]", "-", str(workdir))
 
 
 def _order(options: Mapping[str, Any], workdir: Path, session: str) -> Order:
-    """Put together what to start. Makes the configuration's folder, else no conversation would outlive its run."""
-    definition = _definition()
-    configuration = _configuration(environment_of(definition))
+    """Put together what to start. Makes the folder of its conversations, else none would outlive its run."""
+    definition, workdir = _definition(), workdir.absolute()
+    conversations = _conversations(_configuration(environment_of(definition)), workdir)
     if not how_apart().startswith("user:"):
         with suppress(OSError):
-            configuration.mkdir(mode=0o700, parents=True, exist_ok=True)
+            conversations.mkdir(mode=0o700, parents=True, exist_ok=True)
+    definition = replace(definition, writable=(*definition.writable, str(conversations)))
     argv = [_program(), *_arguments(options, session)]
-    return order_of(definition, argv, workdir.absolute(), Prompt(is_dialogue=True))
+    return order_of(definition, argv, workdir, Prompt(is_dialogue=True))
 
 
 def _arguments(options: Mapping[str, Any], session: str) -> Iterator[str]:

@@ -31,6 +31,7 @@ from claude_agent_sdk import (
 
 from agents.backends.base import (
     AgentOverLimit,
+    Answer,
     BackendError,
     BackendEvent,
     BackendItem,
@@ -40,16 +41,16 @@ from agents.backends.base import (
     Usage,
 )
 from agents.backends.processes import LINE_BYTES, LimitReached, Limits, Order, Program, lines_of, started
-from agents.backends.programs.formats import (
+from agents.backends.programs.failures import with_reason
+from agents.backends.programs.formats.claude import (
+    LOGIN_ADVICE,
     Claude,
-    claudes_cost,
-    listed,
-    part,
-    text_of,
-    tool_result,
-    tool_use,
-    total,
+    claudes_refusals,
+    claudes_result,
+    claudes_total,
+    read_tokens,
 )
+from agents.backends.programs.formats.reader import part, text_of, tool_use, total
 from agents.prices import price_of
 from agents.redaction import redact, shown_error
 
@@ -90,8 +91,15 @@ async def conversation(
         except Exception as error:  # noqa: BLE001 - what the CLI answers to a control request is a bare one
             logger.info("the conversation failed: %s", redact(f"{type(error).__name__}: {error}")[:2000])
             raise BackendError(shown_error(f"Claude failed: {error}")) from None
+    if reader.is_hopeless:
+        raise BackendError(shown_error(reader.failure))
     if reader.reason:
         raise reader.reason
+    if not reader.has_ended:
+        raise BackendError(
+            with_reason("Claude ended in the middle: its result did not come", program.last_words())
+        )
+    yield Answer((reader.answer or "").strip())
 
 
 def _failure(error: ClaudeSDKError, reader: "Reader", program: Program) -> Exception:
@@ -103,8 +111,9 @@ def _failure(error: ClaudeSDKError, reader: "Reader", program: Program) -> Excep
     if reader.reason:
         return reader.reason
     status = f" (exit status {program.exit_status})" if program.exit_status else ""
-    words = errors or program.last_words() or "it did not say why"
-    return BackendError(shown_error(f"Claude ended early{status}: {words}"))
+    return BackendError(
+        with_reason(f"Claude ended early{status}", errors or program.last_words() or "it did not say why")
+    )
 
 
 class _Pipe(Transport):
@@ -134,6 +143,8 @@ class _Pipe(Transport):
         """Yield the lines that are objects. Raises ProcessError, without which the SDK would wait for answers."""
         async with aclosing(self._program.output()) as output:
             async for line, size in lines_of(output):
+                if b'"api_retry"' not in line:  # else it only waits
+                    self._program.note_progress()
                 if size > LINE_BYTES:
                     yield {"type": "system", "subtype": "left_out", "size": size}
                 elif line.startswith(b"{"):
@@ -149,25 +160,24 @@ class Reader(Claude):
         super().__init__()
         self.has_begun = False
         self.reason: BackendError | None = None
-        self.counts_earlier = counts_earlier  # its cost is that of the whole conversation
-        self._streamed = ""  # the message whose text came in pieces, by its name
-        self._read_tokens, self._written_before, self._written_tokens = 0, 0, 0
+        self.counts_earlier = counts_earlier  # what it tells at the end is that of the whole conversation
+        self._main_message = ""  # the one of the main thread whose text came in pieces
 
     def hear(self, message: Message) -> Iterator[Item]:
         """Yield what the message says."""
         match message:
             case SystemMessage():
                 yield from self._system(message.data)
-            case StreamEvent(event=event, parent_tool_use_id=None):
-                yield from self._piece(event)
-                yield from self._used_so_far(event)
+            case StreamEvent():
+                yield from self._stream_event(message)
             case AssistantMessage():
                 yield from self._said(message)
             case UserMessage(content=list(blocks)):
-                results = (block for block in blocks if isinstance(block, ToolResultBlock))
-                yield from (tool_result(block.tool_use_id, block.content) for block in results)
+                for block in blocks:
+                    if isinstance(block, ToolResultBlock):
+                        yield claudes_result(block.tool_use_id, block.content, block.is_error)
             case ResultMessage():
-                yield from self._result(message)
+                yield from self._ended(message)
 
     def _system(self, data: dict[str, Any]) -> Iterator[Item]:
         yield from self.read(data)
@@ -179,12 +189,18 @@ class Reader(Claude):
             case "left_out":
                 yield BackendEvent(EventType.STATUS, f"A line of {data['size']:,} bytes was left out")
 
+    def _stream_event(self, message: StreamEvent) -> Iterator[Item]:
+        event, parent = message.event, message.parent_tool_use_id
+        if parent is None and event.get("type") == "message_start":
+            self._main_message = text_of(part(event, "message").get("id"))
+        yield from self._streamed({"event": event, "parent_tool_use_id": parent})
+
     def _said(self, message: AssistantMessage) -> Iterator[Item]:
         """Yield what is not told otherwise: what came in pieces, by a sub-agent's tool, as the result's error.
 
         After connections that broke, the CLI asks for a message that comes whole.
         """
-        came_in_pieces = message.message_id is None or message.message_id == self._streamed
+        came_in_pieces = message.message_id is None or message.message_id == self._main_message
         silent = came_in_pieces or message.parent_tool_use_id is not None or message.error is not None
         for block in message.content:
             match block:
@@ -194,42 +210,32 @@ class Reader(Claude):
                     yield from self.whole(block.text)
                 case ThinkingBlock() if not silent:
                     yield from self.thought(block.thinking)
+        if self.spent.add_message({"id": message.message_id, "usage": message.usage}):
+            yield self.spent.usage(self.model)
 
-    def _used_so_far(self, event: dict[str, Any]) -> Iterator[Usage]:
-        """Yield what was used up to here: a run that is stopped is billed too."""
-        if event.get("type") == "message_start":
-            self._read_tokens += _read(part(event, "message", "usage")) or 0
-            self._written_before = self._written_tokens
-            self._streamed = text_of(part(event, "message").get("id"))
-        elif event.get("type") == "message_delta":
-            self._written_tokens = self._written_before + (total(part(event, "usage"), "output_tokens") or 0)
-            yield Usage(self.model, self._read_tokens or None, self._written_tokens or None)
+    def _ended(self, message: ResultMessage) -> Iterator[Item]:
+        self.has_ended = True
+        yield self._total(message)
+        yield from claudes_refusals(message.permission_denials)
+        self.answer = message.result
+        self.reason = _explain(message) if message.is_error or message.subtype != "success" else None
 
-    def _result(self, message: ResultMessage) -> Iterator[Item]:
+    def _total(self, message: ResultMessage) -> Usage:
+        """Return what this run used, all models and sub-agents together."""
+        if not self.counts_earlier:
+            return claudes_total(
+                message.model_usage, message.usage, message.total_cost_usd, self.spent.usage(self.model)
+            )
         counts = message.usage or {}
-        told = claudes_cost(message.total_cost_usd, message.model_usage)
-        cost = self._price(counts) if self.counts_earlier else told
-        yield Usage(self.model, _read(counts) or None, total(counts, "output_tokens") or None, cost)
-        for denied in listed(message.permission_denials):
-            name = text_of(denied.get("tool_name"))
-            yield BackendEvent(EventType.STATUS, f"It was not allowed to use {name}")
-        if message.is_error or message.subtype != "success":
-            self.reason = _explain(message)
-
-    def _price(self, counts: dict[str, Any]) -> float | None:
-        """Return what the tokens of this run alone cost; None when nobody knows the price."""
-        return price_of(
+        cost = price_of(
             self.model,
             provider="anthropic",
-            read=_read(counts),
+            read=read_tokens(counts),
             written=total(counts, "output_tokens"),
             from_cache=total(counts, "cache_read_input_tokens"),
             to_cache=total(counts, "cache_creation_input_tokens"),
         )
-
-
-def _read(counts: Any) -> int | None:
-    return total(counts, "input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
+        return Usage(self.model, read_tokens(counts), total(counts, "output_tokens"), cost)
 
 
 def _explain(message: ResultMessage) -> BackendError:
@@ -237,10 +243,10 @@ def _explain(message: ResultMessage) -> BackendError:
     words = shown_error(message.result or " / ".join(message.errors or []) or "it did not say why")
     match message.subtype, message.api_error_status:
         case "error_max_turns", _:
-            return BackendError(f"Claude reached the limit of {message.num_turns} turns; raise `max_turns`")
+            # The CLI counts the turn that it did not begin any more.
+            return BackendError(f"Claude reached the limit of {message.num_turns - 1} turns; raise `max_turns`")
         case _, 401 | 403 as status:
-            advice = "Check ANTHROPIC_API_KEY in the environment"
-            return BackendError(f"Anthropic refused the key or login (HTTP {status}). {advice}")
+            return BackendError(f"Anthropic refused the key or login (HTTP {status}). {LOGIN_ADVICE}")
         case _, 404:
             return BackendError(shown_error(f"Anthropic does not know the model (HTTP 404): {words}"))
         case _, 429:

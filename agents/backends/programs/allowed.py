@@ -15,14 +15,15 @@ from environs import ValidationError
 
 from agents.backends.processes import Limits
 from agents.backends.programs.formats import FORMATS
-from agents.backends.programs.presets import PRESETS, Preset
+from agents.backends.programs.presets import PRESETS, Login, Preset
 
 NAME = re.compile(r"[A-Za-z0-9_.-]{1,50}\Z")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:=.*)?\Z", re.DOTALL)
-_PLACE = re.compile(r"/|~/|\$[A-Za-z_][A-Za-z0-9_]*\Z")
+_PLACE = re.compile(r"/|~/|\$[A-Za-z_][A-Za-z0-9_]*(?:/|\Z)")
 # No agent gets these, whatever a list says: they open the server itself.
 OWN_VARIABLES = re.compile(r"MISSION_CONTROL_|(?:SECRET_KEY|DATABASE_URL|REDIS_URL)\Z")
 PROMPT_FILE = "{prompt_file}"
+NOT_TO_BE_SET = {"name", "argv_sandboxed", "login", "scratch", "copied", "install"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,13 @@ class Definition:
     model_option: str = ""  # what stands before the model
     readable: tuple[str, ...] = ()
     writable: tuple[str, ...] = ()
+    network: bool = True
     limits: Limits = field(default_factory=Limits)
+    # Only a preset has these.
+    argv_sandboxed: tuple[str, ...] = ()
+    login: Login | None = None
+    scratch: tuple[str, ...] = ()
+    copied: tuple[str, ...] = ()
     install: str = ""
 
     @classmethod
@@ -47,12 +54,14 @@ class Definition:
         if not NAME.match(name):
             raise ValueError(f"`{name[:50]}` is no name: letters, digits, `_`, `.` and `-`, at most 50")
         preset = _preset(name, given)
-        known = {"preset", *(each.name for each in fields(cls))} - {"name", "install"}
+        known = {"preset", *(each.name for each in fields(cls))} - NOT_TO_BE_SET
         if unknown := sorted(set(given) - known):
             raise ValueError(f"`{name}` has `{unknown[0]}`; there are: {', '.join(sorted(known))}")
+        argv = _words(name, "argv", given.get("argv", preset.argv))
+        is_presets_program = bool(argv) and argv[:1] == preset.argv[:1]
         definition = cls(
             name=name,
-            argv=_words(name, "argv", given.get("argv", preset.argv)),
+            argv=argv,
             format=_choice(name, "format", given.get("format", preset.format), FORMATS),
             prompt=_choice(name, "prompt", given.get("prompt", "stdin"), ("stdin", "file")),
             env=(*preset.env, *_words(name, "env", given.get("env", ()))),
@@ -60,7 +69,12 @@ class Definition:
             model_option=_text(name, "model_option", given.get("model_option", preset.model_option)),
             readable=(*preset.readable, *_words(name, "readable", given.get("readable", ()))),
             writable=(*preset.writable, *_words(name, "writable", given.get("writable", ()))),
+            network=_yes_or_no(name, "network", given.get("network", True)),
             limits=_limits(name, given.get("limits", {})),
+            argv_sandboxed=() if "argv" in given else preset.argv_sandboxed,
+            login=preset.login if is_presets_program else None,
+            scratch=preset.scratch,
+            copied=preset.copied,
             install=preset.install,
         )
         definition.check()
@@ -108,6 +122,12 @@ def _is_word(value: Any) -> bool:
 def _text(name: str, key: str, value: Any) -> str:
     if not isinstance(value, str):
         raise ValueError(f"`{name}`: `{key}` must be a string")  # noqa: TRY004 - as above
+    return value
+
+
+def _yes_or_no(name: str, key: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"`{name}`: `{key}` must be true or false")  # noqa: TRY004 - as above
     return value
 
 

@@ -1,15 +1,19 @@
 """What starting a defined program comes to: its variables, what it sees of the machine, how it runs apart."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from agents import isolation
 from agents.backends.base import BackendError
-from agents.backends.processes import Order
+from agents.backends.processes import MB, Order
 from agents.backends.programs.allowed import Definition, allowed
+from agents.backends.programs.places import home_of, places
 from agents.backends.programs.presets import COMMON_ENV, COMMON_READABLE
+
+# The kernel counts threads where it bounds processes; the exact number is for the keeper to see.
+THREADS_PER_PROCESS = 10
 
 
 def environment_of(definition: Definition) -> dict[str, str]:
@@ -32,6 +36,10 @@ def how_apart() -> str:
         raise BackendError(f"Agents are to run apart, and cannot: {error}") from None
 
 
+def _why_not(how: str) -> str:
+    return isolation.bubblewrap_problem() or f"agents' programs are isolated by {how} here"
+
+
 @dataclass(frozen=True, slots=True)
 class Prompt:
     """What the program is given to read: at once, in a file, or as lines that follow."""
@@ -46,6 +54,8 @@ def order_of(definition: Definition, argv: Sequence[str], workdir: Path, prompt:
     how, environment = how_apart(), environment_of(definition)
     if problem := isolation.folder_problem(how, workdir):
         raise BackendError(f"Agents are to run apart, and cannot: {problem}")
+    if not definition.network and how != "bubblewrap":
+        raise BackendError(f"`{definition.name}` is to have no network, which needs bubblewrap: {_why_not(how)}")
     sight = _sight(definition, argv[0], workdir, environment)
     start = isolation.apart(how, argv, sight, environment)
     return Order(
@@ -61,20 +71,17 @@ def order_of(definition: Definition, argv: Sequence[str], workdir: Path, prompt:
 
 
 def _sight(definition: Definition, program: str, workdir: Path, environment: Mapping[str, str]) -> isolation.Sight:
-    home = Path(environment.get("HOME", "/nonexistent"))
-
-    def places(*paths: str) -> Iterator[Path]:
-        for path in paths:
-            named = environment.get(path[1:], "") if path.startswith("$") else path
-            if named:
-                yield home / named.removeprefix("~/") if named.startswith("~/") else Path(named)
-
     return isolation.Sight(
         workdir=workdir,
+        scratch=[*places(environment, *definition.scratch)],
         readable=[
-            *isolation.files_of(program, home=home),
-            *places(*COMMON_READABLE, *definition.readable),
+            *isolation.files_of(program, home=home_of(environment)),
+            *places(environment, *COMMON_READABLE, *definition.readable),
         ],
-        writable=[*places(*definition.writable)],
+        copied=[*places(environment, *definition.copied)],
+        writable=[*places(environment, *definition.writable)],
         closed=allowed().closed,
+        network=definition.network,
+        scratch_bytes=int(definition.limits.tmp_mb * MB),
+        threads=int(definition.limits.processes * THREADS_PER_PROCESS),
     )

@@ -4,22 +4,66 @@ Versions that these were made from: docs/backends/command.md. A preset says noth
 otherwise in the settings.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """What shows that a program is logged in: a variable that is set, or a file, with `words` in it if given."""
+
+    variables: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    words: dict[str, str] = field(default_factory=dict)  # of a file: a pattern, without which it is no login
+    advice: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """A program that is known. A path may be `$NAME`: what the program's environment has there, if anything."""
+    """A program that is known.
+
+    A path may begin with `$NAME`: what the program's environment has there, if anything. In a sandbox the program
+    sees of its own files: `scratch`, folders that begin empty in each run; in them `readable`, its configuration,
+    `copied`, what it wants to write and must not change for others, and `writable`, its login. So a run leaves
+    nothing behind that the next one obeys.
+    """
 
     title: str = ""
     argv: tuple[str, ...] = ()
+    argv_sandboxed: tuple[str, ...] = ()  # where our sandbox is around it, if that makes a difference
     format: str = "text"
     model_option: str = ""
     env: tuple[str, ...] = ()
+    login: Login | None = None
+    scratch: tuple[str, ...] = ()
     readable: tuple[str, ...] = ()
+    copied: tuple[str, ...] = ()
     writable: tuple[str, ...] = ()
     install: str = ""
 
+
+def _within(folders: tuple[str, ...], *names: str) -> tuple[str, ...]:
+    return tuple(f"{folder}/{name}" for folder in folders for name in names)
+
+
+_CLAUDE = ("~/.claude", "$CLAUDE_CONFIG_DIR")
+_CODEX = ("~/.codex", "$CODEX_HOME")
+_GEMINI = ("~/.gemini",)
+_OPENCODE = ("~/.local/share/opencode", "~/.local/state/opencode", "~/.cache/opencode")
+_COPILOT = ("~/.copilot", "$COPILOT_HOME")
+_CODEX_EXEC = ("codex", "exec", "--json", "--skip-git-repo-check", "--color", "never", "--sandbox")
+_OPENCODE_KEYS = (
+    *("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GEMINI_API_KEY", "GOOGLE_GENERATIVE_AI_API_KEY"),
+    *("OPENROUTER_API_KEY", "GROQ_API_KEY", "MISTRAL_API_KEY", "OPENCODE_API_KEY"),
+)
+CLAUDES_LOGIN = Login(
+    variables=(
+        *("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN"),
+        *("CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX", "CLAUDE_CODE_USE_FOUNDRY"),
+    ),
+    files=_within(_CLAUDE, ".credentials.json", "settings.json"),
+    words={"settings.json": "apiKeyHelper"},
+    advice="Set ANTHROPIC_API_KEY in the environment of the worker, or log in there with `claude`",
+)
 
 PRESETS = {
     # Edits of files in the working folder are accepted, what else would need a person's consent is refused.
@@ -33,21 +77,39 @@ PRESETS = {
         model_option="--model",
         env=(
             *("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_BASE_URL", "CLAUDE_CODE_OAUTH_TOKEN"),
-            *("CLAUDE_CONFIG_DIR", "DISABLE_AUTOUPDATER=1"),
+            *("CLAUDE_CONFIG_DIR", "DISABLE_AUTOUPDATER=1", "CLAUDE_CODE_MAX_RETRIES=3"),
         ),
-        writable=("~/.claude", "~/.claude.json", "$CLAUDE_CONFIG_DIR"),
+        login=CLAUDES_LOGIN,
+        scratch=_CLAUDE,
+        readable=_within(
+            _CLAUDE,
+            *("settings.json", "CLAUDE.md", "agents", "commands", "skills", "plugins", "hooks"),
+            *("output-styles", "rules", "keybindings.json"),
+        ),
+        copied=("~/.claude.json", *_within(_CLAUDE[1:], ".claude.json")),
+        writable=_within(_CLAUDE, ".credentials.json"),
         install="npm install -g @anthropic-ai/claude-code",
     ),
     "codex": Preset(
         title="Codex CLI",
-        argv=(
-            *("codex", "exec", "--json", "--skip-git-repo-check", "--color", "never"),
-            *("--sandbox", "workspace-write", "-"),
-        ),
+        argv=(*_CODEX_EXEC, "workspace-write", "-"),
+        # Its own sandbox does not start within ours, at least as root; then it runs nothing, without a word.
+        argv_sandboxed=(*_CODEX_EXEC, "danger-full-access", "-"),
         format="codex",
         model_option="--model",
         env=("CODEX_API_KEY", "OPENAI_API_KEY", "OPENAI_BASE_URL", "CODEX_HOME"),
-        writable=("~/.codex", "$CODEX_HOME"),
+        login=Login(
+            variables=("CODEX_API_KEY",),
+            files=_within(_CODEX, "auth.json", "config.toml"),
+            words={"config.toml": r"(?m)^\s*(?:model_provider|oss_provider|cli_auth_credentials_store)\s*="},
+            advice="Set CODEX_API_KEY in the environment of the worker, or log in there with `codex login`",
+        ),
+        scratch=_CODEX,
+        readable=_within(
+            _CODEX, "config.toml", "AGENTS.md", "AGENTS.override.md", "prompts", "rules", "hooks.json"
+        ),
+        copied=_within(_CODEX, "skills", "installation_id"),
+        writable=_within(_CODEX, "auth.json", ".credentials.json"),
         install="npm install -g @openai/codex",
     ),
     "gemini": Preset(
@@ -59,7 +121,16 @@ PRESETS = {
             *("GEMINI_API_KEY", "GOOGLE_API_KEY", "GOOGLE_CLOUD_PROJECT", "GOOGLE_CLOUD_LOCATION"),
             *("GOOGLE_GENAI_USE_VERTEXAI", "GOOGLE_GEMINI_BASE_URL", "GEMINI_CLI_TRUST_WORKSPACE=true"),
         ),
-        writable=("~/.gemini",),
+        login=Login(
+            variables=("GEMINI_API_KEY", "GOOGLE_API_KEY", "GOOGLE_GENAI_USE_VERTEXAI"),
+            files=_within(_GEMINI, "oauth_creds.json", "gemini-credentials.json", ".env"),
+            words={".env": "GEMINI_API_KEY|GOOGLE_API_KEY|GOOGLE_GENAI_USE_VERTEXAI"},
+            advice="Set GEMINI_API_KEY in the environment of the worker, or log in there with `gemini`",
+        ),
+        scratch=_GEMINI,
+        readable=_within(_GEMINI, "GEMINI.md", ".env", "extensions", "commands", "skills", "agents", "policies"),
+        copied=_within(_GEMINI, "settings.json", "trustedFolders.json", "installation_id"),
+        writable=_within(_GEMINI, "oauth_creds.json", "gemini-credentials.json", "google_accounts.json"),
         install="npm install -g @google/gemini-cli",
     ),
     "opencode": Preset(
@@ -67,13 +138,22 @@ PRESETS = {
         argv=("opencode", "run", "--format", "json"),
         format="opencode",
         model_option="--model",
-        env=(
-            *("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GEMINI_API_KEY", "GOOGLE_GENERATIVE_AI_API_KEY"),
-            *("OPENROUTER_API_KEY", "GROQ_API_KEY", "MISTRAL_API_KEY", "OPENCODE_API_KEY", "OPENCODE_CONFIG"),
-            "OPENCODE_DISABLE_AUTOUPDATE=1",
+        env=(*_OPENCODE_KEYS, "OPENCODE_CONFIG", "OPENCODE_DISABLE_AUTOUPDATE=1"),
+        login=Login(
+            variables=(*_OPENCODE_KEYS, "OPENCODE_CONFIG"),
+            files=(
+                *_within(_OPENCODE[:1], "auth.json"),
+                *_within(("~/.config/opencode",), "opencode.json", "opencode.jsonc", "config.json"),
+            ),
+            advice="Set a provider's key in the worker's environment, or log in there with `opencode auth login`",
         ),
-        readable=("~/.config/opencode", "$OPENCODE_CONFIG"),
-        writable=("~/.local/share/opencode", "~/.local/state/opencode", "~/.cache/opencode"),
+        scratch=_OPENCODE,
+        readable=(
+            *("~/.config/opencode", "$OPENCODE_CONFIG", "~/.local/share/opencode/bin"),
+            *_within(_OPENCODE[2:], "bin", "node_modules", "package.json", "bun.lock", "packages"),
+        ),
+        copied=_within(_OPENCODE[2:], "models.json", "version"),
+        writable=_within(_OPENCODE[:1], "auth.json", "mcp-auth.json"),
         install="npm install -g opencode-ai",
     ),
     "copilot": Preset(
@@ -85,17 +165,23 @@ PRESETS = {
         format="copilot",
         model_option="--model",
         env=(
-            *(
-                "COPILOT_GITHUB_TOKEN",
-                "GH_TOKEN",
-                "GITHUB_TOKEN",
-                "COPILOT_HOME",
-                "COPILOT_MODEL",
-                "COPILOT_OFFLINE",
-            ),
+            *("COPILOT_GITHUB_TOKEN", "GH_TOKEN", "GITHUB_TOKEN"),
+            *("COPILOT_HOME", "COPILOT_MODEL", "COPILOT_OFFLINE"),
             *("COPILOT_PROVIDER_BASE_URL", "COPILOT_PROVIDER_TYPE", "COPILOT_PROVIDER_API_KEY"),
         ),
-        writable=("~/.copilot", "~/.cache/copilot", "$COPILOT_HOME"),
+        login=Login(
+            variables=("COPILOT_GITHUB_TOKEN", "GH_TOKEN", "GITHUB_TOKEN", "COPILOT_PROVIDER_BASE_URL"),
+            files=_within(_COPILOT, "config.json"),
+            words={"config.json": r"(?i)\"logged_?in_?users\"\s*:\s*\[\s*[^\]\s]"},
+            advice="Set COPILOT_GITHUB_TOKEN in the environment of the worker, or log in there with `copilot`",
+        ),
+        scratch=(*_COPILOT, "~/.cache/copilot"),
+        readable=(
+            *_within(_COPILOT, "mcp-config.json", "agents", "skills", "hooks", "copilot-instructions.md"),
+            *_within(_COPILOT, "installed-plugins", "settings.json", "pkg"),
+            "~/.cache/copilot/pkg",
+        ),
+        copied=_within(_COPILOT, "config.json", "permissions-config.json"),
         install="npm install -g @github/copilot",
     ),
 }

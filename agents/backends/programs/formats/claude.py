@@ -1,0 +1,202 @@
+"""The lines of Claude Code, which the Claude Agent SDK passes on too."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from agents.backends.base import BackendEvent, EventType, Usage
+from agents.backends.programs.formats.reader import (
+    Item,
+    Line,
+    Reader,
+    listed,
+    money,
+    part,
+    status,
+    text_of,
+    tool_result,
+    tool_use,
+    total,
+)
+
+LOGIN_ADVICE = "Check ANTHROPIC_API_KEY in the environment of the worker, or log in there with `claude`"
+MOST_DELAY_MS = 1e9
+REFUSED_STATUSES = (401, 403)
+# The first retry may come with a login that was renewed meanwhile; the second cannot help a wrong key.
+HOPELESS_ATTEMPT = 2
+_DENIED = re.compile(
+    r"requested permissions? to|[Pp]ermission to (?:use|read|edit|write)\b.* denied|requires? approval"
+)
+
+
+class Claude(Reader):
+    """`claude -p --output-format stream-json --verbose`, with or without partial messages."""
+
+    says_its_end = True
+
+    def __init__(self, model: str | None = None) -> None:
+        super().__init__(model)
+        self.spent = Spent()
+        self._message = ""  # the one that streams
+        self._in_pieces: set[str] = set()  # the messages that came so
+
+    def read(self, line: Line) -> Iterator[Item]:
+        match line.get("type"):
+            case "system" if line.get("subtype") == "init":
+                self.model = text_of(line.get("model")) or self.model
+                yield self.spent.usage(self.model)
+            case "system" if line.get("subtype") == "api_retry":
+                yield from self.retry(line)
+            case "stream_event":
+                yield from self._streamed(line)
+            case "assistant":
+                yield from self._assistant(line)
+            case "user":
+                for block in listed(part(line, "message").get("content")):
+                    if block.get("type") == "tool_result":
+                        yield claudes_result(block.get("tool_use_id"), block.get("content"), block.get("is_error"))
+            case "result":
+                yield from self._result(line)
+
+    def is_progress(self, line: Line) -> bool:
+        return line.get("subtype") != "api_retry"
+
+    def retry(self, line: Line) -> Iterator[BackendEvent]:
+        """Yield why a request is tried again, how often it was and when. A refused key is not tried for long."""
+        status_code, attempt, most = line.get("error_status"), line.get("attempt"), line.get("max_retries")
+        why = [f"HTTP {status_code}"] if type(status_code) is int else []
+        why += [text] if (text := text_of(line.get("error"))) else []
+        told = f"The request to the model failed ({', '.join(why) or 'no reason given'}) and is tried again"
+        if type(attempt) is int and type(most) is int:
+            told += f", attempt {attempt} of {most}"
+        delay = line.get("retry_delay_ms")
+        if isinstance(delay, int | float) and 0 <= delay < MOST_DELAY_MS:
+            told += f", in {delay / 1000:.1f} s"
+        if status_code in REFUSED_STATUSES and type(attempt) is int and attempt >= HOPELESS_ATTEMPT:
+            self.fail(f"Anthropic refused the key or login (HTTP {status_code}). {LOGIN_ADVICE}")
+            self.is_hopeless = True
+            return
+        yield BackendEvent(EventType.STATUS, told)
+
+    def _streamed(self, line: Line) -> Iterator[Item]:
+        """A sub-agent's pieces are counted; what it says is told by its tool's result."""
+        event = part(line, "event")
+        if line.get("parent_tool_use_id") is None:
+            yield from self._piece(event)
+        if self.spent.add_piece(event, of=text_of(line.get("parent_tool_use_id"))):
+            yield self.spent.usage(self.model)
+
+    def _piece(self, event: Mapping[str, Any]) -> Iterator[Item]:
+        if event.get("type") == "message_start":
+            self._message = text_of(part(event, "message").get("id"))
+        if event.get("type") == "content_block_start" and part(event, "content_block").get("type") == "text":
+            yield from self.begin()
+        if event.get("type") == "content_block_delta":
+            self._in_pieces.add(self._message)
+            delta = part(event, "delta")
+            yield from self.piece(delta.get("text") if delta.get("type") == "text_delta" else None)
+            yield from self.thought(delta.get("thinking"))
+
+    def _assistant(self, line: Line) -> Iterator[Item]:
+        """What came in pieces comes here once more; after a dropped connection a message comes here alone."""
+        message = part(line, "message")
+        came = text_of(message.get("id")) in self._in_pieces
+        silent = came or line.get("parent_tool_use_id") is not None
+        for block in listed(message.get("content")):
+            match block.get("type"):
+                case "tool_use":
+                    yield tool_use(block.get("name"), block.get("id"), block.get("input"))
+                case "text" if not silent:
+                    yield from self.whole(block.get("text"))
+                case "thinking" if not silent:
+                    yield from self.thought(block.get("thinking"))
+        if self.spent.add_message(message):
+            yield self.spent.usage(self.model)
+
+    def _result(self, line: Line) -> Iterator[Item]:
+        self.has_ended = True
+        so_far = self.spent.usage(self.model)
+        yield claudes_total(line.get("modelUsage"), line.get("usage"), line.get("total_cost_usd"), so_far)
+        yield from claudes_refusals(line.get("permission_denials"))
+        if line.get("is_error") or line.get("subtype") != "success":
+            self.fail(line.get("result"), line.get("errors"), line.get("subtype"))
+        self.answer = text_of(line.get("result"))
+
+
+class Spent:
+    """What was used so far, counted message by message: a run that is stopped is billed too."""
+
+    def __init__(self) -> None:
+        self._messages: dict[str, tuple[int, int]] = {}  # read and written, by the message's name
+        self._open: dict[str, str] = {}  # the message that streams, by whose it is
+
+    def add_piece(self, event: Mapping[str, Any], *, of: str) -> bool:
+        """Count what a piece of a message says it used; return whether it said anything."""
+        if event.get("type") == "message_start":
+            self._open[of] = text_of(part(event, "message").get("id"))
+            return self.add_message(part(event, "message"))
+        if event.get("type") == "message_delta":
+            return self.add_message({"id": self._open.get(of, ""), "usage": event.get("usage")})
+        return False
+
+    def add_message(self, message: Mapping[str, Any]) -> bool:
+        """Count what a message says it used. Each says it several times, ever more of it."""
+        name, counts = text_of(message.get("id")), part(message, "usage")
+        read, written = read_tokens(counts) or 0, total(counts, "output_tokens") or 0
+        known = self._messages.get(name, (0, 0))
+        self._messages[name] = (max(read, known[0]), max(written, known[1]))
+        return self._messages[name] != known
+
+    def usage(self, model: str | None) -> Usage:
+        """Return the sum; the cost is told at the end only."""
+        read = sum(read for read, _ in self._messages.values())
+        written = sum(written for _, written in self._messages.values())
+        return Usage(model, read or None, written or None)
+
+
+def read_tokens(counts: Any) -> int | None:
+    """Return the tokens of a request, those that came from a cache or went into one included."""
+    return total(counts, "input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
+
+
+def claudes_total(by_model: Any, of_main_thread: Any, cost: Any, so_far: Usage) -> Usage:
+    """Return what all models and sub-agents used, as it is billed; `usage` alone leaves most of that out.
+
+    After a dropped connection the CLI may tell less than the messages did.
+    """
+    entries = [part(entry) for entry in by_model.values()] if isinstance(by_model, Mapping) else []
+    names = ("inputTokens", "cacheReadInputTokens", "cacheCreationInputTokens")
+    read = [count for entry in entries if (count := total(entry, *names)) is not None]
+    written = [count for entry in entries if (count := total(entry, "outputTokens")) is not None]
+    main = part({"usage": of_main_thread}, "usage")
+    return Usage(
+        so_far.model,
+        _most(sum(read), read_tokens(main), so_far.input_tokens),
+        _most(sum(written), total(main, "output_tokens"), so_far.output_tokens),
+        claudes_cost(cost, by_model),
+    )
+
+
+def _most(*counts: int | None) -> int | None:
+    """Return the highest count; 0 is what the CLI says too when it does not know."""
+    return max(count or 0 for count in counts) or None
+
+
+def claudes_cost(cost: Any, by_model: Any) -> float | None:
+    """Return the cost that Claude Code tells, unless it says that of some model it does not know the price."""
+    entries = by_model.values() if isinstance(by_model, Mapping) else ()
+    return None if any(part(entry).get("costBasis") == "unknown" for entry in entries) else money(cost)
+
+
+def claudes_result(key: Any, content: Any, is_error: Any) -> BackendEvent:
+    """Return the event of a tool's result; a refusal is an error whose words say so."""
+    said = text_of(content)
+    is_refused = bool(is_error) and not said.startswith("Exit code") and _DENIED.search(said) is not None
+    return tool_result(key, content, is_refused=is_refused)
+
+
+def claudes_refusals(denials: Any) -> Iterator[BackendEvent]:
+    """Yield a notice for each tool that was refused, once."""
+    names = dict.fromkeys(text_of(denied.get("tool_name")) for denied in listed(denials))
+    for name in filter(None, names):
+        yield from status(f"It was not allowed to use {name}")

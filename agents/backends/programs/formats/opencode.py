@@ -1,0 +1,79 @@
+"""The lines of OpenCode."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from agents.backends.base import Usage
+from agents.backends.programs.formats.reader import (
+    Item,
+    Line,
+    Reader,
+    money,
+    part,
+    text_of,
+    tool_result,
+    tool_use,
+    total,
+)
+from agents.prices import price_of
+
+
+class OpenCode(Reader):
+    """`opencode run --format json`: a tool's call and its result are one line; usage is told step by step."""
+
+    def __init__(self, model: str | None = None) -> None:
+        super().__init__(model)
+        self._read = self._written = self._from_cache = self._to_cache = 0
+        self._cost = 0.0
+
+    def read(self, line: Line) -> Iterator[Item]:
+        told = part(line, "part")
+        match line.get("type"):
+            case "step_start":
+                yield self._usage()
+            case "text":
+                yield from self.whole(told.get("text"))
+            case "reasoning":
+                yield from self.thought(f"{text_of(told.get('text'))}\n")
+            case "tool_use":
+                state = part(told, "state")
+                yield tool_use(told.get("tool"), told.get("callID"), state.get("input"))
+                self.answer = None  # it ends here without one where the call is refused
+                said = text_of(state.get("output")) or text_of(state.get("error"))
+                yield tool_result(told.get("callID"), said, is_refused=_is_refused(state))
+            case "step_finish":
+                yield self._step(told)
+            case "error":
+                error = part(line, "error")
+                self.fail(error.get("data"), error, error.get("name"), line.get("message"))
+
+    def _step(self, told: Mapping[str, Any]) -> Usage:
+        counts = part(told, "tokens")
+        from_cache, to_cache = (total(part(counts, "cache"), way) or 0 for way in ("read", "write"))
+        self._read += (total(counts, "input") or 0) + from_cache + to_cache
+        self._from_cache += from_cache
+        self._to_cache += to_cache
+        self._written += total(counts, "output", "reasoning") or 0
+        self._cost += money(told.get("cost")) or 0.0
+        return self._usage()
+
+    def _usage(self) -> Usage:
+        return Usage(self.model, self._read or None, self._written or None, self._cost or self._price())
+
+    def _price(self) -> float | None:
+        """Return the price where OpenCode knows none: its models are named `provider/model`."""
+        provider, _, model = (self.model or "").partition("/")
+        return price_of(
+            model,
+            provider=provider,
+            read=self._read,
+            written=self._written,
+            from_cache=self._from_cache,
+            to_cache=self._to_cache,
+        )
+
+
+def _is_refused(state: Mapping[str, Any]) -> bool:
+    """Return whether nobody allowed the call: OpenCode has no other mark of it than these words."""
+    said = text_of(state.get("error")).lower()
+    return state.get("status") == "error" and any(word in said for word in ("rejected permission", "prevents you"))

@@ -1,0 +1,36 @@
+"""Whether a known program is logged in, as far as its files and variables say; the network is not asked."""
+
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from agents.backends.programs.places import places
+from agents.backends.programs.presets import Login
+
+MOST_BYTES = 1_000_000
+
+
+def missing_login(login: Login, environment: Mapping[str, str], how: str) -> str | None:
+    """Return what to do about a login that is missing, None when there is one, or nobody can see whether.
+
+    `how` it is isolated: another user's home is not ours to see, and on a Mac logins are in the keychain.
+    """
+    if any(environment.get(name, "").strip() for name in login.variables):
+        return None
+    if how.startswith("user:") or sys.platform == "darwin":
+        return None
+    if any(_is_login(path, login) for path in places(environment, *login.files)):
+        return None
+    return login.advice
+
+
+def _is_login(path: Path, login: Login) -> bool:
+    words = login.words.get(path.name)
+    try:
+        if words is None:
+            return path.stat().st_size > 0
+        with path.open(errors="replace") as file:
+            return re.search(words, file.read(MOST_BYTES)) is not None
+    except OSError:
+        return False

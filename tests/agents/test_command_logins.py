@@ -1,0 +1,87 @@
+"""A program that is not logged in is not ready, as far as its files and variables say."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from agents.backends import registry
+from agents.backends.command import Command
+from agents.backends.programs.presets import PRESETS
+from tests.agents.test_command import allow
+
+__all__ = ["allow"]  # a fixture, used by its name
+LOGINS = {
+    "claude": (".claude/.credentials.json", "{}"),
+    "codex": (".codex/auth.json", "{}"),
+    "gemini": (".gemini/oauth_creds.json", "{}"),
+    "opencode": (".local/share/opencode/auth.json", "{}"),
+    "copilot": (".copilot/config.json", json.dumps({"loggedInUsers": [{"login": "ada"}]})),
+}
+KEYS = {
+    "claude": "ANTHROPIC_API_KEY",
+    "codex": "CODEX_API_KEY",
+    "gemini": "GEMINI_API_KEY",
+    "opencode": "OPENROUTER_API_KEY",
+    "copilot": "GH_TOKEN",
+}
+# Files that are there without any login.
+NO_LOGINS = {
+    "claude": (".claude/settings.json", '{"model": "opus"}'),
+    "codex": (".codex/config.toml", 'model = "gpt-5"\n'),
+    "gemini": (".gemini/.env", "OTHER=1\n"),
+    "opencode": (".local/share/opencode/auth.json", ""),
+    "copilot": (".copilot/config.json", '{"loggedInUsers": []}'),
+}
+
+
+@pytest.fixture
+def home(allow, tmp_path, monkeypatch) -> Path:
+    """A home without any login, and the known programs in the path."""
+    for name, preset in PRESETS.items():
+        (tmp_path / "bin").mkdir(exist_ok=True)
+        (tmp_path / "bin" / name).write_text("#!/bin/sh\n")
+        (tmp_path / "bin" / name).chmod(0o700)
+        for variable in preset.login.variables:
+            monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("CLAUDE_CONFIG_DIR", "CODEX_HOME", "COPILOT_HOME", "OPENCODE_CONFIG"):
+        monkeypatch.delenv(name, raising=False)
+    allow(**{name: {} for name in PRESETS})
+    return tmp_path
+
+
+def write(home: Path, path: str, text: str) -> None:
+    (home / path).parent.mkdir(parents=True, exist_ok=True)
+    (home / path).write_text(text)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_known_program_without_login_and_key_is_not_ready_and_says_what_to_do(home, name):
+    assert Command.missing_for({"command": name}) == PRESETS[name].login.advice
+    write(home, *NO_LOGINS[name])
+    assert Command.missing_for({"command": name}) == PRESETS[name].login.advice
+    write(home, *LOGINS[name])
+    assert Command.missing_for({"command": name}) is None
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_key_or_one_in_the_definition_is_a_login_too(home, allow, monkeypatch, name):
+    allow(mine={"preset": name, "env": [f"{KEYS[name]}=x"]}, **{name: {}})
+    assert Command.missing_for({"command": "mine"}) is None
+    monkeypatch.setenv(KEYS[name], "a key")
+    assert Command.missing_for({"command": name}) is None
+
+
+def test_backends_that_are_one_program_and_all_of_them_together_say_so(home):
+    for name, program in (("codex_cli", "codex"), ("opencode", "opencode"), ("copilot_sdk", "copilot")):
+        assert registry.get(name).missing() == PRESETS[program].login.advice
+    assert PRESETS["gemini"].login.advice in (Command.missing() or "")
+    write(home, *LOGINS["gemini"])
+    assert Command.missing() is None
+
+
+def test_a_program_of_ones_own_under_a_presets_name_needs_no_login(home, allow):
+    allow(claude={"argv": ["sh"]})
+    assert Command.missing_for({"command": "claude"}) is None
