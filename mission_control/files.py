@@ -2,10 +2,11 @@
 
 import os
 import stat
+from collections.abc import Generator
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from django.conf import settings
 
@@ -16,6 +17,12 @@ from mission_control.runs.errors import Invalid, NotFound
 MOST_ENTRIES = 10_000  # of a folder; an agent may unpack half a million
 CONTENT_BYTES = 10 * 1024 * 1024
 PATH_CHARS = folders.PATH_CHARS
+SHOWN = ("name", "isDir", "size")
+PIECE_BYTES = 256 * 1024
+
+
+class TooLarge(Invalid):
+    """The file is larger than what is shown, or sent at once."""
 
 
 def browse(path: str, *, most: int = 1_000) -> dict[str, Any]:
@@ -66,9 +73,15 @@ def _size_text(size: int) -> str:
 
 
 def files_in(project: Project, path: str) -> list[dict[str, Any]]:
-    """List a folder inside a project's, as `browse` does. The project's own is empty until an agent needs it.
+    """List a folder inside a project's, as `browse` does. Raises as `listing` does."""
+    return [_shown(entry) for entry in listing(project, path)]
 
-    Raises Invalid for a path that leads out of it, NotFound where no folder is.
+
+def listing(project: Project, path: str) -> list[dict[str, Any]]:
+    """List a folder inside a project's: name, isDir, size, and `kind` where the entry cannot be opened.
+
+    The project's own folder is empty until an agent needs it. Raises Invalid for a path that leads out of it,
+    NotFound where no folder is.
     """
     descriptor = None
     try:
@@ -99,20 +112,35 @@ def content_of(project: Project, path: str) -> bytes:
 
     Raises Invalid for a path that leads out of it or a file that is too large, NotFound where no file is.
     """
+    with opened_file(project, path) as file:
+        content = file.read(CONTENT_BYTES + 1)
+    if len(content) > CONTENT_BYTES:
+        raise TooLarge("path", f"The file is larger than {CONTENT_BYTES // 2**20} MB.")
+    return content
+
+
+def opened_file(project: Project, path: str) -> BinaryIO:
+    """Open a file inside a project's folder, for reading; the caller closes it.
+
+    Raises Invalid for a path that leads out of the folder, NotFound where no regular file is.
+    """
     try:
         descriptor = _open(project, path)
     except OSError:
         raise NotFound("File") from None
-    try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise NotFound("File")
-        with open(descriptor, "rb", closefd=False) as file:
-            content = file.read(CONTENT_BYTES + 1)
-    finally:
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-    if len(content) > CONTENT_BYTES:
-        raise Invalid("path", f"The file is larger than {CONTENT_BYTES // 2**20} MB.")
-    return content
+        raise NotFound("File")
+    return os.fdopen(descriptor, "rb")
+
+
+def pieces_of(file: BinaryIO, start: int, length: int) -> Generator[bytes, None, None]:
+    """Yield a part of a file piece by piece, and close it. One that has become shorter ends earlier."""
+    with file:
+        file.seek(start)
+        while length > 0 and (piece := file.read(min(PIECE_BYTES, length))):
+            length -= len(piece)
+            yield piece
 
 
 def opened_root(project: Project) -> int:
@@ -145,9 +173,19 @@ def _entries(folder: Path | int) -> list[dict[str, Any]]:
     return sorted(found, key=lambda file: (not file["isDir"], file["name"].lower()))
 
 
+def _shown(entry: dict[str, Any]) -> dict[str, Any]:
+    return {key: entry[key] for key in SHOWN}
+
+
 def _described(entry: os.DirEntry[str]) -> dict[str, Any]:
-    name, size = os.fsencode(entry.name).decode("utf-8", "replace"), 0
-    if entry.is_file(follow_symlinks=False):
-        with suppress(FileNotFoundError):  # an agent just removed it
+    """Describe an entry; `kind` says why it cannot be opened, "" where it can."""
+    name, size, kind = os.fsencode(entry.name).decode("utf-8", "replace"), 0, ""
+    is_folder = entry.is_dir(follow_symlinks=False)
+    with suppress(FileNotFoundError):  # an agent just removed it
+        if entry.is_file(follow_symlinks=False):
             size = entry.stat(follow_symlinks=False).st_size
-    return {"name": name, "isDir": entry.is_dir(follow_symlinks=False), "size": size}
+        elif not is_folder and not entry.is_symlink():
+            kind = "No regular file"  # a named pipe, a socket, a device
+    if name.encode() != os.fsencode(entry.name):
+        kind = "The name is not UTF-8"
+    return {"name": name, "isDir": is_folder, "size": size, "kind": kind}

@@ -1,13 +1,16 @@
 """What the pages of projects show, and what can be done there."""
 
+import os
 import re
 from html import unescape
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.contrib.auth import get_user_model
 from django.db.models import Q
 from django.test import Client
 
+from mission_control import files
 from mission_control.models import Project, Run, RunEvent, Task
 from mission_control.runs import events
 from mission_control.runs.events import Draft
@@ -299,7 +302,7 @@ def test_requirements_are_written_and_the_next_version_keeps_the_first(browser):
     browser.post(at, {"content": "# One\r\n\r\n- a"})
     document = now(project).prd_document
     assert document.content == "# One\n\n- a"
-    assert "<h3>One</h3>" in page_of(browser, f"/projects/{project.pk}")
+    assert '<h3 class="major">One</h3>' in page_of(browser, f"/projects/{project.pk}")
     browser.post(at, {"content": "# Two"})
     document = now(project).prd_document
     assert document.version == 2
@@ -372,9 +375,65 @@ def test_files_are_listed_shown_as_text_and_downloaded(browser):
     assert "# Hello red" in page_of(browser, f"{at}/file?path=notes/a b.md")
     assert "This is not text" in page_of(browser, f"{at}/file?path=photo.bin")
     answer = browser.get(f"{at}/download?path=notes/a b.md")
-    assert answer.content.startswith(b"# Hello")
+    assert sent(answer).startswith(b"# Hello")
     assert answer["Content-Disposition"] == 'attachment; filename="a b.md"'
     assert answer["Content-Type"] == "application/octet-stream"
+
+
+def sent(answer) -> bytes:
+    """Return all that a streamed answer sends."""
+    return b"".join(async_to_sync(_pieces)(answer))
+
+
+async def _pieces(answer) -> list[bytes]:
+    return [piece async for piece in answer.streaming_content]
+
+
+def test_a_file_of_any_size_is_downloaded_also_in_parts(browser):
+    project = make.project()
+    project.folder.mkdir(parents=True)
+    large = bytes(range(256)) * 4096 * 11
+    (project.folder / "large.bin").write_bytes(large)
+    at = f"/projects/{project.pk}"
+    assert 'download?path=large.bin" download' in page_of(browser, f"{at}/file?path=large.bin")
+    whole = browser.get(f"{at}/download?path=large.bin")
+    assert (whole.status_code, whole["Content-Length"], whole["Accept-Ranges"]) == (200, str(len(large)), "bytes")
+    assert sent(whole) == large
+    for asked, first, end in (
+        ("5-9", 5, 10),
+        ("11534330-", 11534330, len(large)),
+        ("-3", len(large) - 3, len(large)),
+    ):
+        part = browser.get(f"{at}/download?path=large.bin", headers={"Range": f"bytes={asked}"})
+        assert part.status_code == 206
+        assert part["Content-Range"] == f"bytes {first}-{end - 1}/{len(large)}"
+        assert sent(part) == large[first:end]
+    beyond = browser.get(f"{at}/download?path=large.bin", headers={"Range": "bytes=99999999-"})
+    assert (beyond.status_code, beyond["Content-Range"]) == (416, f"bytes */{len(large)}")
+    odd = browser.get(f"{at}/download?path=large.bin", headers={"Range": "bytes=5-2, 7-9"})
+    assert odd.status_code == 200
+    odd.close()
+
+
+def test_what_cannot_be_opened_by_its_name_is_listed_without_a_link(browser):
+    project = make.project()
+    project.folder.mkdir(parents=True)
+    (project.folder / "fine.md").write_text("x")
+    os.mkfifo(project.folder / "pipe")
+    (project.folder / "folder").mkdir()
+    with open(os.fsencode(project.folder) + b"/caf\xe9.md", "wb") as file:
+        file.write(b"x")
+    os.mkdir(os.fsencode(project.folder) + b"/\xff")
+    page = page_of(browser, f"/projects/{project.pk}/files")
+    for name in ("fine.md", "folder"):
+        assert f"?path={name}" in page
+    for name in ("pipe", "caf"):
+        assert name in page
+        assert f"?path={name}" not in page
+    assert page.count("The name is not UTF-8") == 2
+    assert page.count("No regular file") == 1
+    listed = files.files_in(project, "")
+    assert {key for entry in listed for key in entry} == {"name", "isDir", "size"}
 
 
 @pytest.mark.parametrize("path", ["../..", "/etc/passwd", "nothing", "a\x00b", "link"])

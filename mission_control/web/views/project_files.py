@@ -1,5 +1,6 @@
 """The files of a project's working folder: folders, a file as text, a file to be saved."""
 
+import os
 import re
 import uuid
 from collections.abc import AsyncIterator, Generator
@@ -22,6 +23,7 @@ from mission_control.web.plain import plain
 from mission_control.web.views import by_script, sees, show
 
 SHOWN_FILE_CHARS = 300_000
+_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)  # one part; several are sent as the whole
 
 
 @require_safe
@@ -39,7 +41,7 @@ def folder_of(found: Project, path: str) -> dict[str, Any]:
     """Return what a folder holds. Raises Http404 for one that there is not, or that is not the project's."""
     path = path.strip("/")
     try:
-        entries = files.files_in(found, path)
+        entries = files.listing(found, path)
     except Refusal:
         raise Http404("Folder not found") from None
     inside = [{**entry, "path": str(PurePosixPath(path, entry["name"]))} for entry in entries]
@@ -65,11 +67,13 @@ def _crumbs(path: str) -> list[tuple[str, str]]:
 def file(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
     """Show a file as text; one that is none says so."""
     found, path = get_object_or_404(Project, pk=project_id), request.GET.get("path", "")
-    content, refused = b"", ""
+    content, refused, is_large = b"", "", False
     try:
         content = files.content_of(found, path)
     except NotFound:
         raise Http404("File not found") from None
+    except files.TooLarge as refusal:
+        refused, is_large = f"{refusal.detail} Download it to read it.", True
     except Refusal as refusal:
         refused = refusal.detail
     text = _text(content)
@@ -82,28 +86,63 @@ def file(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
         "text": None if text is None else plain(text[:SHOWN_FILE_CHARS]),
         "is_cut": text is not None and len(text) > SHOWN_FILE_CHARS,
         "refused": refused,
+        "can_download": not refused or is_large,
     }
-    return show(request, "project_file.html", context, at="projects", status=400 if refused else 200)
+    return show(
+        request, "project_file.html", context, at="projects", status=400 if refused and not is_large else 200
+    )
 
 
 @require_safe
 @sees("view_project")
-def download(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
-    """Send a file, to be saved: never as what a browser would run."""
+def download(request: HttpRequest, project_id: uuid.UUID) -> HttpResponseBase:
+    """Send a file of any size in pieces, or the requested range of it: to be saved, never to be run."""
     found, path = get_object_or_404(Project, pk=project_id), request.GET.get("path", "")
     try:
-        content = files.content_of(found, path)
+        content = files.opened_file(found, path)
     except Refusal:
         raise Http404("File not found") from None
-    name = "".join(character if character.isprintable() else "_" for character in PurePosixPath(path).name)
-    return HttpResponse(
-        content,
+    size = os.fstat(content.fileno()).st_size
+    part = _range(request.headers.get("Range", ""), size)
+    headers = {
+        "Content-Disposition": content_disposition_header(as_attachment=True, filename=_printable(path)),
+        "X-Content-Type-Options": "nosniff",
+        "Accept-Ranges": "bytes",
+        "Content-Encoding": "identity",  # packed it would have another length, and no ranges
+    }
+    if part is None:
+        content.close()
+        return HttpResponse(status=416, headers={"Content-Range": f"bytes */{size}"})
+    first, end = part
+    headers["Content-Length"] = str(end - first)
+    if (first, end) != (0, size):
+        headers["Content-Range"] = f"bytes {first}-{end - 1}/{size}"
+    pieces = files.pieces_of(content, first, end - first)
+    return StreamingHttpResponse(
+        _in_threads(pieces),
+        status=206 if "Content-Range" in headers else 200,
         content_type="application/octet-stream",
-        headers={
-            "Content-Disposition": content_disposition_header(as_attachment=True, filename=name),
-            "X-Content-Type-Options": "nosniff",
-        },
+        headers=headers,
     )
+
+
+def _printable(path: str) -> str:
+    return "".join(character if character.isprintable() else "_" for character in PurePosixPath(path).name)
+
+
+def _range(header: str, size: int) -> tuple[int, int] | None:
+    """Return where a requested range begins and ends (exclusive), None where the file has nothing of it.
+
+    A header that is something else means the whole file.
+    """
+    asked = _RANGE.fullmatch(header.strip())
+    if asked is None or asked.groups() == ("", ""):
+        return 0, size
+    first, last = asked.groups()
+    if not first:
+        first, last = str(max(size - int(last), 0)), ""
+    end = min(int(last) + 1, size) if last else size
+    return (int(first), end) if int(first) < end else None
 
 
 @require_safe
