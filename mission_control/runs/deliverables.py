@@ -10,13 +10,16 @@ from django.utils import timezone
 from agents.models import Agent
 from mission_control.feed import note
 from mission_control.models import Activity, Deliverable, DeliverableVersion, Run, Task
+from mission_control.settled import settled
 
 
 def hand_in(run: Run, output: str) -> Deliverable:
     """Save a run's output in the caller's transaction: the first of a task is a document, each later a version.
 
-    A task has one active run at most, so no other run hands in for it meanwhile.
+    A task has one active run at most, so no other run hands in for it meanwhile. What a terminal would have
+    overwritten, such as the earlier states of a progress bar, is left out.
     """
+    output = settled(output)
     kept = Deliverable.objects.filter(task=run.task, run__isnull=False).order_by("created_at").first()
     if kept is not None:
         return revise(kept, output, editor_id=run.agent_id, agent=run.agent, run=run)

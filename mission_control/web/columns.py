@@ -18,6 +18,7 @@ from mission_control.models.search import has_text
 from mission_control.models.tags import TaggedAny
 from mission_control.models.task import TaskQuerySet
 from mission_control.runs.slots import capacity
+from mission_control.web.one_line import last_line
 from mission_control.web.plain import plain
 from mission_control.web.rows import seconds_since
 
@@ -298,13 +299,7 @@ def latest_lines(runs: list[UUID]) -> dict[UUID, str]:
             said.append(content[-2_000:])
         elif kind == RunEvent.Type.TOOL_USE:
             said.append(f"\nUsing {content[:LINE_CHARS]}\n")
-    return {run: last_line("".join(said)) for run, said in pieces.items()}
-
-
-def last_line(text: str) -> str:
-    """Return the last line that says something, cut to what a card holds."""
-    lines = [line.strip() for line in plain(text).splitlines() if line.strip()]
-    return lines[-1][-LINE_CHARS:] if lines else ""
+    return {run: last_line("".join(said), LINE_CHARS) for run, said in pieces.items()}
 
 
 # ---------------------------------------------------------------- the slots

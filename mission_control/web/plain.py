@@ -2,11 +2,8 @@
 
 import re
 
-# CSI, OSC, then DCS and its like, then the short ones. Each ends at the next escape at the latest: never slow.
-_ESCAPES = re.compile(
-    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[PX^_][^\x1b]*\x1b\\|[ -/]*[0-~])"
-)
-_LINE_ENDS = re.compile(r"\r\n?")
+from mission_control.settled import settled
+
 _OVERRIDES = (*range(0x202A, 0x202F), *range(0x2066, 0x206A))  # they turn the text that follows round
 _SHOWN_AS = {
     **{code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\n\t"},
@@ -17,8 +14,8 @@ TRICKS = re.compile("[" + "".join(map(chr, _SHOWN_AS.keys() - {ord("\r")})) + "]
 
 
 def plain(text: str) -> str:
-    """Return the text without terminal escapes, and with other control characters made visible."""
-    return visible(_LINE_ENDS.sub("\n", _ESCAPES.sub("", text)))
+    """Return the text as a terminal shows it in the end, with other control characters made visible."""
+    return visible(settled(text))
 
 
 def visible(text: str) -> str:

@@ -1,6 +1,8 @@
 """How a run's log is cut into what a page shows, and what becomes of hostile text on the way."""
 
 import re
+import time
+from html import unescape
 
 import pytest
 from django.db.models import Q
@@ -8,14 +10,28 @@ from django.db.models import Q
 from mission_control.models import Run, RunEvent
 from mission_control.runs.events import Draft
 from mission_control.runs.lifecycle import finish
+from mission_control.settled import settled
 from mission_control.web import transcript
 from mission_control.web.differences import difference
+from mission_control.web.highlight import LEXERS, LONGEST_CODE, highlighted
 from mission_control.web.markdown import rendered
+from mission_control.web.one_line import first_line, last_line, words_of
 from mission_control.web.plain import plain
 from tests import make
 from tests.web.pages import say, started_run
 
 Type = RunEvent.Type
+ONE_LINE = [
+    ("### Next", "Next"),
+    ("| Module | ~~struck~~ | 5 |", "Module, struck, 5"),
+    ("**Bold**, `code` and [a link](https://a.example)", "Bold, code and a link"),
+    ("- [x] done", "done"),
+    ("> 1. *first* snake_case _it_", "first snake_case it"),
+    ("2 * 3 * 4", "2 * 3 * 4"),
+    ("---", ""),
+    ("```python", ""),
+    ("|---|:-:|", ""),
+]
 
 
 @pytest.fixture
@@ -177,8 +193,8 @@ def test_what_turns_the_direction_of_text_is_made_visible(text):
         ("\x1b]0;title\x1b\\after", "after"),
         ("\x1bPq#0\x1b\\sixel", "sixel"),
         ("\x1bcreset", "reset"),
-        ("a\x08\x08b", "a\u2408\u2408b"),
-        ("10%\r20%\r\n30%", "10%\n20%\n30%"),
+        ("a\x08\x08b", "b"),
+        ("10%\r20%\r\n30%", "20%\n30%"),
         ("\x9b31m", "[U+009B]31m"),
         ("\x00", "\u2400"),
     ],
@@ -193,9 +209,132 @@ def test_a_mention_is_marked_only_where_it_is_asked_for():
     assert "mention" not in rendered("@ada")
 
 
+# ---------------------------------------------------------------- what Markdown becomes
+def test_code_has_its_language_a_button_to_copy_it_and_colours_as_classes():
+    html = rendered('```python\ndef f():\n    return "<b>"  # why\n```')
+    assert "<span>python</span>" in html
+    assert "data-copy" in html
+    assert '<span class="hk">def</span>' in html
+    assert "&lt;b&gt;" in html
+    assert "<b>" not in html
+    assert re.sub(r"<[^>]*>", "", html).startswith("pythonCopydef f():")
+    assert '<pre class="code" tabindex="0">x &lt; y' in rendered("```no-such-language\nx < y\n```")
+
+
+def test_a_difference_has_its_lines_coloured_and_keeps_its_signs():
+    html = rendered("```diff\n--- a\n+++ b\n-old <b>\n+new\n same\n```")
+    assert "<del>-old &lt;b&gt;\n</del><ins>+new\n</ins> same" in html
+    assert "--- a\n+++ b\n<del>" in html
+
+
+def test_a_task_list_has_boxes_that_say_whether_it_is_done():
+    html = rendered("- [x] one\n- [ ] two\n- [y] three")
+    assert 'checked aria-label="Done"> one' in html
+    assert 'disabled aria-label="Not done"> two' in html
+    assert html.count("<input") == 2
+
+
+def test_a_bare_address_is_a_link_and_says_where_it_leads_if_its_text_could_mislead():
+    html = rendered("See https://example.org/a?b=1. ftp://a.example www.b.example c@d.example")
+    assert html.count("<a ") == 1
+    assert 'href="https://example.org/a?b=1" rel="noopener noreferrer nofollow ugc" target="_blank"' in html
+    assert "host" not in html
+    assert "(evil.example)" in rendered("https://bank.example@evil.example/")
+    assert "<a" not in rendered("`https://a.example` javascript://a.example")
+
+
+def test_columns_of_numbers_and_columns_that_say_so_are_aligned_by_class():
+    html = rendered("|a|n|c|\n|-|-|:-:|\n|x|1.5|z|\n|y|**20 %**|-|")
+    assert '<th class="end">n</th>' in html
+    assert '<td class="end">1.5</td>' in html
+    assert html.count('class="mid"') == 3
+    assert "<td>x</td>" in html
+    assert "style" not in html
+
+
+def test_headings_of_the_three_highest_levels_differ():
+    assert len(set(re.findall(r"<h3[^>]*>", rendered("# a\n## b\n### c\n#### d")))) == 3
+
+
+# ---------------------------------------------------------------- bounds
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a\n" * 49_000 + "===",
+        "|a|b|\n|-|-|\n" + "|1|2|\n" * 14_000,
+        "".join("https://" + "-" * 290 + " " for _ in range(290)),
+        "https://" + "a:" * 45_000 + "@b",
+        ("```python\n" + "x = f(1, 'a')\n" * 20 + "```\n") * 300,
+        "http:" * 20_000,
+        ">" * 99_000,
+    ],
+)
+def test_no_text_takes_more_than_a_part_of_a_second(text):
+    before = time.thread_time()
+    rendered(text)
+    assert time.thread_time() - before < 1
+
+
+@pytest.mark.parametrize("name", sorted(set(LEXERS.values())))
+@pytest.mark.parametrize("piece", ['"', "'\\", "(", "{", "<a ", "/*", "${", "`", "a.", "<!--", "\\\n", "a: "])
+def test_no_code_takes_more_than_a_part_of_a_second(name, piece):
+    before = time.thread_time()
+    highlighted((piece * LONGEST_CODE)[:LONGEST_CODE], name, ends_at=before + 0.25)
+    assert time.thread_time() - before < 1
+
+
+@pytest.mark.parametrize("code", ["", "a", "\n\n", "x = 'a'\r\n\ty\n", "<&>\"'", "\ufeffx", "é\u2028z"])
+@pytest.mark.parametrize("name", sorted(set(LEXERS.values())))
+def test_colours_change_no_character_of_code(name, code):
+    html = highlighted(code, name, ends_at=time.thread_time() + 1)
+    assert unescape(re.sub(r"<[^>]*>", "", html)) == code
+
+
+# ---------------------------------------------------------------- terminals
+def test_a_progress_bar_shows_its_last_state():
+    bar = "".join(f"\r{percent:3}%" for percent in range(101))
+    assert plain(f"Loading{bar}\nDone\n") == "100%ing\nDone\n"
+    assert plain(f"{bar}\x1b[K\n") == "100%\n"
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("abc\rX", "Xbc"),
+        ("long line\r\x1b[Kshort", "short"),
+        ("gone\x1b[2K\rhere", "here"),
+        ("50%\r", "50%"),
+        ("ab\x1b[1Dc", "ac"),
+        ("\x1b[3Gx", "  x"),
+        ("\x1b[32mok\x1b[0m\r\n", "ok\n"),
+    ],
+)
+def test_what_a_terminal_overwrites_is_not_shown(written, shown):
+    assert settled(written) == shown
+
+
+@pytest.mark.parametrize("text", ["x" * 50_000 + "\rx" * 25_000, "\x1b[9999Gx\n" * 10_000, "x\x1b[1K" * 15_000])
+def test_no_text_of_a_terminal_takes_long_or_grows_without_limit(text):
+    before = time.thread_time()
+    assert len(settled(text)) < 12 * len(text)
+    assert time.thread_time() - before < 1
+
+
+# ---------------------------------------------------------------- one line of it
+@pytest.mark.parametrize(("line", "words"), ONE_LINE)
+def test_one_line_of_markdown_is_plain_words(line, words):
+    assert words_of(line) == words
+
+
+def test_a_preview_is_the_last_line_that_says_something():
+    assert last_line("# Done\n| Module | State |\n|---|:-:|\n| **a** | ~~b~~ |\n```\n---\n", 100) == "a, b"
+    assert first_line("---\n## A *title*\nmore", 100) == "A title"
+    assert last_line("1%\r2%\r3%", 100) == "3%"
+
+
 def test_text_of_nothing_but_beginnings_is_shown_as_it_stands():
-    assert rendered("[" * 50_000).startswith('<pre class="code"')
-    assert rendered("x" * 150_000).startswith('<pre class="code"')
+    assert rendered("[" * 50_000).startswith('<pre class="code wraps"')
+    assert rendered("x" * 150_000).startswith('<pre class="code wraps"')
 
 
 def test_a_difference_has_its_context_and_counts():

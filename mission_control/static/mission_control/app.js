@@ -4,6 +4,7 @@
    And, gathered for a quarter of a second, `mc:task`, `mc:task:ID`, `mc:project`, `mc:project:ID`, `mc:run`,
    `mc:capacity`, `mc:activity` on the body wake the fragments that name them in `hx-trigger`. `mc:anew` does after
    the connection was lost, when what happened meanwhile was told to nobody here. */
+import "./copy.js";
 import "./keys.js";
 import { isDirty, leaveToLogin, taken } from "./drafts.js";
 import { ROOT, byId, fetchFragment, isLoggedOut, localise, openDialog, parse, reasonOf, say, showLoggedOut, tick, tickSlowly, toast } from "./page.js";

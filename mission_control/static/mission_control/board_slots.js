@@ -1,6 +1,7 @@
 /* The slots above the board, and the latest line of what each run says. */
 import { byId, fetchFragment, localise, parse, swap } from "./page.js";
 import { area } from "./board_cards.js";
+import { lastLine } from "./one_line.js";
 
 // ── Slots ────────────────────────────────────────────────────────────
 let slotsAgain = false;
@@ -51,14 +52,14 @@ export function hear({ run_id: run, output_type: kind, content }) {
 }
 
 // What a terminal or a reader's eye would be tricked by.
-const TRICKS = /\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.)|[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]/g;
+const TRICKS = /\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.)|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]/g;
 
 function drawLines() {
   drawingLines = false;
   for (const place of document.querySelectorAll("[data-line-of]")) {
     const tail = tails.get(place.dataset.lineOf);
     if (!tail) continue;
-    const line = tail.replace(TRICKS, "").split("\n").map((part) => part.trim()).filter(Boolean).at(-1);
+    const line = lastLine(tail.replace(TRICKS, ""));
     if (line) place.textContent = line.slice(-160);
   }
 }

@@ -1,0 +1,22 @@
+/* The button of a block of code: copies what is in it, word for word. */
+import { say, toast } from "./page.js";
+
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-copy]");
+  const code = button?.parentElement.querySelector("pre");
+  if (!code) return;
+  try {
+    await write(code);
+    button.textContent = "Copied";
+    say("Copied");
+    setTimeout(() => { button.textContent = "Copy"; }, 1500);
+  } catch {
+    toast("The browser did not copy it. Select the code and copy it with the keyboard.", { status: "error" });
+  }
+});
+
+async function write(code) {
+  if (navigator.clipboard) return navigator.clipboard.writeText(code.textContent);
+  getSelection().selectAllChildren(code); // without HTTPS there is only the older way
+  if (!document.execCommand("copy")) throw new Error("refused");
+}
