@@ -31,11 +31,13 @@ from mission_control.web.conflicts import Conflict, basis_of
 from mission_control.web.markdown import rendered
 from mission_control.web.plain import plain
 from mission_control.web.task_rows import AgentChoice, DocumentRow, MessageRow, RunRow, author_of, document_rows
+from mission_control.web.under_review import Part, parts_of
 
 SHOWN_RUNS, SHOWN_MESSAGES = 10, 30  # until more are asked for
 MORE, MOST = 100, 2_000  # by so many, and never more than that
 SHOWN_DOCUMENTS = 50
 SHOWN_CHOICES = 200  # of agents, people and tasks to choose from
+FOLDED_CHARS = 160  # a description of no more than two lines stays as it is
 TEXTS = ("title", "description")  # what is edited together, and by two people at once
 RELATED = Task.objects.select_related("last_run").only("id", "title", "status", "project_id", "last_run__status")
 
@@ -271,6 +273,18 @@ class TaskPage:
         names = [choice.agent.name for choice in self.choices] + list(people)
         return ["all", *dict.fromkeys(re.sub(r"\W+", "-", name.lower()).strip("-") for name in names)]
 
+    @cached_property
+    def under_review(self) -> list[Part]:
+        """Return what a review task is about; without the documents for who may not see them."""
+        if not self.may("view_deliverable"):
+            return [Part(task) for task in self.needs]
+        return parts_of(self.needs, self.reviews)
+
+    @property
+    def hides_output(self) -> bool:
+        """Return whether there is no output to show, and none to come: no agent runs the task."""
+        return self.task.task_type != Task.Type.AGENT and self.shown is None
+
     # ------------------------------------------------------------ properties
     @property
     def assignees(self) -> list[Agent]:
@@ -283,6 +297,12 @@ class TaskPage:
     @property
     def description_html(self) -> SafeString:
         return rendered(self.task.description)
+
+    @property
+    def folds_text(self) -> bool:
+        """Return whether the description is cut to two lines: the output of an active run needs the room."""
+        text = self.task.description.strip()
+        return self.active and (len(text) > FOLDED_CHARS or text.count("\n") > 1)
 
     @property
     def edited(self) -> dict[str, str]:

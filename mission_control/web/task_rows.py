@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from django.db.models import Prefetch, QuerySet
+from django.urls import reverse
 from django.utils.safestring import SafeString
 
 from agents.models import Agent
@@ -102,6 +103,18 @@ class DocumentRow:
     document: Deliverable
     author: str
     at: DeliverableVersion | None
+    since: int | None = None  # the version that was reviewed last
+    html: SafeString | None = None  # its content, where the page shows that at once
+    is_cut: bool = False
+
+    @property
+    def raw(self) -> str:
+        """Return the path of the file that has all of a content that is cut."""
+        return reverse("document-file", args=[self.document.pk, self.at.version if self.at else 1])
+
+    @property
+    def is_since_review(self) -> bool:
+        return bool(self.since and self.at and self.since < self.at.version)
 
     @property
     def versions(self) -> list[DeliverableVersion]:
@@ -109,9 +122,11 @@ class DocumentRow:
 
     @property
     def before(self) -> int | None:
-        """Return the number of the version before the one that is shown."""
+        """Return the number of the version to compare the shown one with: the one reviewed, or the one before."""
         if self.at is None:
             return None
+        if self.is_since_review:
+            return self.since
         return max((one.version for one in self.versions if one.version < self.at.version), default=None)
 
 

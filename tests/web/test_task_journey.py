@@ -6,6 +6,7 @@ import pytest
 
 from tests.servers import wait_until
 from tests.web.browsing import log_in
+from tests.web.test_transcript import ONE_LINE
 
 pytestmark = pytest.mark.system
 
@@ -111,6 +112,76 @@ def test_output_that_comes_while_the_reader_scrolled_up_moves_nothing(page, prod
     newest.wait_for(state="hidden")
     assert product.ended(run)["status"] == "completed"
     page.locator("#events [data-kind=completed]").wait_for()
+
+
+@pytest.mark.parametrize(("width", "height"), [(1440, 900), (1366, 768), (390, 844)])
+def test_the_newest_line_is_in_sight_while_a_run_writes(page, product, width, height):
+    page.set_viewport_size({"width": width, "height": height})
+    text = "What to write about swifts. " * 20 + "\n\n- one\n- two\n- three\n- four"
+    agent = product.new_rehearser(400, delay=0.02)
+    task = product.new_task(title="Write chapter two about swifts", description=text, assignee_ids=[agent])
+    opened(page, task)
+    page.locator("#run-bar").get_by_role("button", name="Run").click()
+    counted_to(page, 60)
+    edges = page.evaluate(
+        """() => {
+          const tabs = document.querySelector(".tabbar").getBoundingClientRect();
+          const bottom = (id) => document.getElementById(id).getBoundingClientRect().bottom;
+          const end = tabs.height ? tabs.top : innerHeight;
+          return { window: end, line: bottom("events"), output: bottom("output"), scroll: scrollY };
+        }"""
+    )
+    assert edges["line"] < edges["output"] <= edges["window"]
+    assert edges["scroll"] == 0 or width < 768
+    page.locator("#stream").evaluate("stream => { stream.scrollTop = 0; }")
+    newest = page.get_by_role("button", name="Jump to newest")
+    newest.wait_for()
+    assert newest.bounding_box()["y"] + newest.bounding_box()["height"] < edges["window"]
+    page.locator("#run-bar").get_by_role("button", name="Stop").click()
+    page.wait_for_selector("#events [data-kind=stopped]", state="attached")
+
+
+def test_a_task_that_is_deleted_elsewhere_says_so_and_keeps_what_is_written(page, product, complaints):
+    task = product.new_task(title="Soon gone")
+    opened(page, task)
+    page.get_by_label("Write to people").fill("Half a thought")
+    product.call("DELETE", f"/tasks/{task}")
+    page.locator("#task-notice").get_by_text("This task was deleted").wait_for()
+    assert page.get_by_label("Write to people").input_value() == "Half a thought"
+    assert page.get_by_role("button", name="Send").is_disabled()
+    complaints.clear()  # the browser's own, of a 404
+
+
+def test_sending_to_a_task_that_is_gone_says_that_it_was_deleted(page, product, complaints):
+    task = product.new_task(title="Gone")
+    page.route_web_socket(re.compile("/ws/"), lambda socket: None)  # nothing is heard of it
+    page.goto(f"/tasks/{task}")
+    product.call("DELETE", f"/tasks/{task}")
+    page.get_by_label("Write to people").fill("Half a thought")
+    page.get_by_role("button", name="Send").click()
+    page.locator("#task-notice").get_by_text("This task was deleted").wait_for()
+    complaints.clear()
+
+
+def test_code_is_copied_word_for_word(page, product):
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    code = 'def f(x):\n    return "<b>" + x\n'
+    task = product.new_task(title="Code", description=f"```python\n{code}```")
+    opened(page, task)
+    page.get_by_role("button", name="Copy").click()
+    page.get_by_role("button", name="Copied").wait_for()
+    assert page.evaluate("navigator.clipboard.readText()") == code
+
+
+def test_live_previews_lose_the_same_marks_as_those_of_the_server(page):
+    found = page.evaluate(
+        """async (lines) => {
+          const { wordsOf } = await import("/static/mission_control/one_line.js");
+          return lines.map(wordsOf);
+        }""",
+        [line for line, _ in ONE_LINE],
+    )
+    assert found == [words for _, words in ONE_LINE]
 
 
 NUMBERS = (

@@ -7,7 +7,8 @@ from asgiref.sync import async_to_sync
 from django.db.models import Q
 
 from mission_control import documents, tasks, threads
-from mission_control.models import Deliverable, Message, Run, RunEvent
+from mission_control.models import Deliverable, Message, Run, RunEvent, Task
+from mission_control.projects import reviews
 from mission_control.runs.deliverables import hand_in
 from mission_control.runs.events import Draft
 from mission_control.runs.lifecycle import finish, stop
@@ -264,7 +265,7 @@ def test_a_persons_task_a_review_and_a_board_without_agents_say_why_nothing_runs
     assert "There is no agent yet" in page_of(browser, make.task())
     make.agent()
     assert "For a person" in page_of(browser, make.task(task_type="human"))
-    assert "decided by a person" in page_of(browser, make.task(task_type="review"))
+    assert "This review needs no other task" in page_of(browser, make.task(task_type="review"))
 
 
 # ---------------------------------------------------------------- the page itself
@@ -319,3 +320,80 @@ def test_unknown_things_are_not_found_and_odd_queries_harmless(browser):
         assert browser.get(f"/tasks/{task.pk}?{query}").status_code == 200, query
     for query in ("after=x", "after=99999999999999999999", "after=²", "after=-1", "upto=%00"):
         assert browser.get(f"/runs/{run.pk}/output?{query}").status_code == 200, query
+
+
+# ---------------------------------------------------------------- tasks that no agent runs
+def reviewed_work(*versions: str):
+    """Return a task whose runs handed in these versions, and a review of it that is open."""
+    work = make.task(title="Write chapter two")
+    review = make.task(title="Review chapter two", task_type="review", blocked_by=[work])
+    for version in versions:
+        finished_run(work, said=version)
+    tasks.change(work, status=Task.Status.DONE)
+    tasks.change(review, status=Task.Status.REVIEW)
+    return work, review
+
+
+def test_a_review_shows_the_newest_document_of_each_task_it_is_about_above_the_decision(browser):
+    work, review = reviewed_work("first **version**", "second **version**")
+    page = page_of(browser, review)
+    under = part(page, "under-review")
+    assert "Write chapter two" in page
+    assert "second <strong>version</strong>" in page
+    assert "first <strong>version" not in page
+    assert 'name="version"' in page
+    assert page.index("second <strong>") < page.index('value="approve"')
+    for missing in ('id="output"', 'id="run-bar"', "Not run yet", "0 events"):
+        assert missing not in page
+    assert f"/tasks/{work.pk}" in under
+
+
+def test_a_review_offers_what_changed_since_it_was_decided_last(browser):
+    work, review = reviewed_work("one", "two")
+    assert "v1-v2" in page_of(browser, review)
+    reviews.request_changes(Task.objects.get(pk=review.pk), "Shorter", by=make.user(username="editor"))
+    for text in ("three", "four"):
+        finished_run(work, said=text)
+    page = page_of(browser, review)
+    document = Deliverable.objects.get(task=work)
+    assert f"/documents/{document.pk}/v2-v4" in page
+    assert "since the last review" in page
+    row = (
+        html(browser, f"/documents/{document.pk}?version=3&since=2")
+        and browser.get(f"/documents/{document.pk}?version=3&since=2", **SCRIPT).content.decode()
+    )
+    assert f"/documents/{document.pk}/v2-v3" in row
+
+
+def test_a_review_tells_who_may_not_read_documents_so(database):
+    _, review = reviewed_work("secret **text**")
+    page = page_of(client_of(make.user(may=["mission_control.view_task"])), review)
+    assert "secret" not in page
+    assert "Can view deliverable" in page
+
+
+def test_a_task_for_a_person_has_a_large_button_and_no_output(browser):
+    task = make.task(title="Ask the printer", task_type="human")
+    page = page_of(browser, task)
+    for missing in ('id="output"', "Not run yet", " events", "Review</h2>0"):
+        assert missing not in page
+    assert "Mark done" in part(page, "run-bar")
+    answer = post(browser, task, "edit", status="done")
+    assert answer.status_code == 200
+    assert Task.objects.get(pk=task.pk).status == "done"
+    assert "Mark done" not in answer.content.decode()
+
+
+def test_a_task_that_an_agent_ran_before_keeps_its_output_when_a_person_takes_it(browser):
+    task = make.task()
+    finished_run(task, said="from the agent")
+    tasks.change(task, task_type="human")
+    assert "from the agent" in page_of(browser, task)
+
+
+def test_a_long_description_is_folded_while_a_run_is_active(browser):
+    task = make.task(description="word " * 200)
+    assert "Show all" not in page_of(browser, task)
+    started_run(task)
+    assert "Show all" in page_of(browser, task)
+    assert "Show all" not in page_of(browser, make.task(description="short"))

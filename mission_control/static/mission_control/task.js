@@ -1,5 +1,6 @@
 /* The page of one task: its parts as the server now shows them, forms that act without leaving, the thread. */
 import "./attach.js";
+import { fitOutput, showOutput } from "./fit.js";
 import { attachMentions } from "./mentions.js";
 import { adopt, catchUp, more, run, showCount } from "./output.js";
 import { taken } from "./drafts.js";
@@ -13,12 +14,22 @@ const FRAGMENT = { headers: { "X-Fragment": "task" } };
 
 // ── Parts ────────────────────────────────────────────────────────────
 let asked = 0;
+let isGone = false;
+
+/** The task was deleted elsewhere: say so, and leave what is written here to be copied. */
+function showGone() {
+  isGone = true;
+  byId("task-notice").replaceChildren(byId("task-gone").content.cloneNode(true));
+  byId("task-notice").scrollIntoView({ block: "nearest" });
+  for (const button of page.querySelectorAll("form[data-part] button[type=submit]")) button.disabled = true;
+}
 
 async function refresh() {
+  if (isGone) return;
   const mine = ++asked;
   try {
     const response = await fetchFragment(`${page.dataset.partsUrl}${location.search}`, FRAGMENT);
-    if (response.status === 404) return location.reload(); // deleted meanwhile: the server's page says so
+    if (response.status === 404) return showGone();
     if (response.ok && mine === asked) take(parse(await response.text()), { keepNotice: true });
   } catch {
     // Fetched anew when the connection is back.
@@ -37,6 +48,7 @@ function refreshSoon() {
 function take(fresh, { keepNotice = false } = {}) {
   const parts = fresh.querySelector("[data-parts]");
   if (!parts) return false;
+  if (parts.dataset.kind !== page.dataset.kind) return location.reload(); // each kind of task has a page of its own
   localise(parts);
   const newest = parts.dataset.newest;
   for (const part of [...parts.children]) {
@@ -68,7 +80,7 @@ function replace(old, part) {
 
 /** Somebody has opened a menu or writes in it: what is under the hand stays. */
 function isBusy(part) {
-  if (part.querySelector("details.menu[open], details.edit-text[open], details.fold[open]")) return true;
+  if (part.querySelector("details.menu[open], details.edit-text[open], details.fold[open]:not([data-opened])")) return true;
   const field = part.contains(document.activeElement) && document.activeElement;
   if (field && field.matches("textarea, input:not([type=checkbox]):not([type=radio]), select")) return true;
   return [...part.querySelectorAll("textarea")].some((area) => area.value !== area.defaultValue);
@@ -120,6 +132,7 @@ async function submitForm(form, button) {
   try {
     const body = new FormData(form, button);
     const response = await fetchFragment(`${form.action}${location.search}`, { method: "POST", body, ...FRAGMENT });
+    if (response.status === 404) return showGone();
     const fresh = parse(await response.text());
     const parts = fresh.querySelector("[data-parts]");
     if (response.status === 413) throw new Error("This is more than the server takes at once: 10 MB.");
@@ -132,6 +145,7 @@ async function submitForm(form, button) {
     take(fresh);
     if (conflict) conflict.querySelector("[data-conflict]").scrollIntoView({ block: "center" });
     else keepFocus(place);
+    if (response.ok && form.dataset.part === "run") showOutput();
     if (response.ok || conflict) say(parts.dataset.said);
     else byId("task-notice").scrollIntoView({ block: "nearest" });
   } catch (error) {
@@ -262,6 +276,7 @@ document.addEventListener("mc:frame", ({ detail: { event_type: name, data } }) =
   if (!data || !page) return; // this is the page of a document, or of a run
   if (name === "mc_task_updated" && data.task.id === task) return refreshSoon();
   if (name === "mc_capacity") return refreshSoon();
+  if (data.activity?.type === "task_updated" && !data.activity.task_id) return refreshSoon(); // a task was deleted
   if (data.task_id !== task && data.activity?.task_id !== task) return;
   if (name === "mc_activity_created") return refreshSoon();
   if (data.run_id === run()) more(data.seq);
@@ -281,6 +296,7 @@ function watchConnection() {
 }
 
 if (page) {
+  fitOutput(page);
   for (const part of page.querySelectorAll("[id]")) part.said = undefined;
   if (location.hash === "#edit-text" && byId("edit-text")) byId("edit-text").open = true;
   if (byId("composer")) attachMentions(byId("say-it"), byId("mentions"), byId("composer").dataset.handles.split(" "));

@@ -80,6 +80,7 @@ def document_page(request: HttpRequest, document_id: uuid.UUID) -> HttpResponse:
     found = Deliverable.objects.filter(pk=document_id).defer("content").select_related("task")
     get_object_or_404(found)
     [row] = document_rows(found, version=number_in(request, "version"))
+    row.since = number_in(request, "since")
     if by_script(request):
         return render(request, "_deliverable.html", {"row": row})
     number = row.at.version if row.at else row.document.version

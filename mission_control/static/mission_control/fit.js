@@ -1,0 +1,30 @@
+/* The output takes the rest of the window, so that its newest line is in sight without scrolling the page. */
+import { byId } from "./page.js";
+
+const GAP_PX = 1; // what rounding makes of a height is no change
+
+let isWanted = false; // somebody has just started a run, and has not scrolled since
+
+/** Measure where the output begins whenever the page changes; the style sheet makes a height of it. */
+export function fitOutput(page) {
+  let known = -2 * GAP_PX;
+  const measure = () => {
+    const output = byId("output");
+    if (!output) return;
+    const top = output.getBoundingClientRect().top + window.scrollY;
+    if (Math.abs(top - known) > GAP_PX) page.style.setProperty("--output-top", `${Math.ceil(top)}px`);
+    known = top;
+    if (isWanted) output.scrollIntoView({ block: "nearest" });
+  };
+  new ResizeObserver(measure).observe(page);
+  for (const name of ["wheel", "touchmove", "keydown"]) {
+    document.addEventListener(name, () => { isWanted = false; }, { passive: true });
+  }
+  measure();
+}
+
+/** Keep the output in view from now on, also while it grows, until the reader scrolls. */
+export function showOutput() {
+  isWanted = true;
+  byId("output")?.scrollIntoView({ block: "nearest" });
+}
