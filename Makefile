@@ -3,39 +3,38 @@
 PYTHON ?= python3
 VENV := .venv
 IN_VENV := $(VENV)/bin/python
-PYTEST := $(IN_VENV) $(if $(MEASURE),-m coverage run) -m pytest -n 4 --dist worksteal \
-  $(if $(EVERYTHING),,-m "not exhaustive") $(if $(RERUNS),--reruns $(RERUNS) -r fEsxXR)
+PYTEST := -m pytest -n 4 --dist worksteal --durations 10 $(if $(EVERYTHING),,-m "not exhaustive")
 
 .DEFAULT_GOAL := help
 # In the order in which they say the most in the least time.
 CHECKS := lint imports templates types migrations audit coverage
 ROUNDS ?= 20
 MEASURED := $(shell find agents mission_control pocketpaw_site templates tests -name '*.py' -o -name '*.html' -o -name '*.js')
-RACES := $(shell grep -rl --include='test_*.py' rivals tests)
-.PHONY: help run dev test check $(CHECKS) bench chaos fuzz screenshots clean
+.PHONY: help run dev test check $(CHECKS) lock bench chaos fuzz screenshots clean
 
 help:
 	@echo "make run    serve Mission Control on http://127.0.0.1:8000 (PORT=… HOST=… choose another address)"
 	@echo "make test   run the tests, on SQLite and, where they are installed, on PostgreSQL and Redis"
 	@echo "make check  lint, types, imports, templates, migrations, known vulnerabilities, and what the tests cover"
+	@echo "make lock   resolve the requirements again and write the lock files, after a requirements file changed"
 	@echo "make bench  measure how fast it is (ARGS='--quick' for a short try)"
 	@echo "make chaos  break the running product on purpose (ROUNDS=… SEED=…)"
 	@echo "make fuzz   send the running product what the API's schema allows, and what it does not (ARGS=…)"
 	@echo "make screenshots  take the pictures of the pages anew, into docs/images"
 	@echo "make clean  remove the virtual environment (the data stays)"
 
-# Make the virtual environment hold what the requirements file $(1) lists. The stamp keeps what was installed and
-# is written last: without one, a virtual environment is half made and is made anew.
+# Make the virtual environment hold what the lock file $(1) lists: every package, direct or not, in one version whose
+# hash is known. The stamp keeps what was installed and is written last: without one, a virtual environment is
+# incomplete and is made again.
 define set_up
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	  echo "mission-control: Python 3.11 or newer is needed, and $(PYTHON) is not;" \
 	    "name one with PYTHON=…" >&2; exit 1; }
 	@set -e; stamp=$(VENV)/$(1).installed; \
-	wanted="$$(cat $(sort requirements.txt $(1) $(if $(findstring dev,$(1)),requirements-claude.txt)))"; \
 	whole() { $(IN_VENV) -c 'import importlib.util as u, sys; \
 	  sys.exit(sys.version_info < (3, 11) or not all(map(u.find_spec, ["pip", "django", "daphne", "django_q"])))' \
 	  2>/dev/null; }; \
-	if [ "$$wanted" = "$$(cat $$stamp 2>/dev/null)" ] && whole; then exit 0; fi; \
+	if cmp -s $(1) $$stamp && whole; then exit 0; fi; \
 	if ! ls $(VENV)/*.installed >/dev/null 2>&1 || ! whole; then \
 	  echo "Making the virtual environment in $(VENV)."; \
 	  rm -rf $(VENV); \
@@ -45,30 +44,31 @@ define set_up
 	fi; \
 	echo "Installing the requirements; the first time this takes a minute or two."; \
 	rm -f $(VENV)/*.installed; \
-	$(IN_VENV) -m pip install -qq --disable-pip-version-check -r $(1); \
-	cat requirements.txt > $(VENV)/requirements.txt.installed; \
-	printf '%s\n' "$$wanted" > $$stamp
+	$(IN_VENV) -m pip install -qq --disable-pip-version-check --require-hashes -r $(1); \
+	cp requirements.lock $(VENV)/requirements.lock.installed; \
+	cp $(1) $$stamp
 endef
 
 run:
-	$(call set_up,requirements.txt)
+	$(call set_up,requirements.lock)
 	@exec $(IN_VENV) manage.py up
 
 dev:
-	$(call set_up,requirements-dev.txt)
+	$(call set_up,requirements-dev.lock)
 
-# Some minutes on two cores: all that people use on SQLite, and on PostgreSQL what two processes could do to each
-# other. With EVERYTHING=yes, as .ci/run has it, also what tries out every input of every endpoint and looks at every
-# page, what breaks the product on purpose, and all of the API and of the whole product on both.
-# RERUNS=1 tries what failed once more, and names it: .ci/run's machines are shared, and some of what waits there
-# waits too long.
-# With MEASURE=yes every process that the tests start is measured, which costs a third of the time; the parts become
-# the one file `.coverage`. What a killed process left half written is no part: combining says so and goes on.
+# Some minutes on two cores: everything on SQLite, and on PostgreSQL and Redis what can differ there (tests/profile.py).
+# The second half runs also where the first failed. With EVERYTHING=yes, as .ci/run has it, also what tries out every
+# input of every endpoint, looks at every page, and breaks the product on purpose.
+# With MEASURE=yes every process that the tests of the first half start is measured, which costs a third of its time;
+# the parts become the one file `.coverage`. A killed process leaves half a part, which is passed over.
+# REPORTS=… names a folder for a JUnit report of each half.
 test: dev
 	@$(if $(MEASURE),$(IN_VENV) -m coverage erase)
-	$(PYTEST)
-	$(PYTEST) --profile server $(if $(EVERYTHING),tests/runs tests/sockets tests/projects tests/system tests/api,$(RACES))
-	@$(if $(MEASURE),$(IN_VENV) -m coverage combine --quiet 2>/dev/null; status=$$?; rm -f .coverage.*; exit $$status)
+	@status=0; \
+	$(IN_VENV) $(if $(MEASURE),-m coverage run) $(PYTEST) $(if $(REPORTS),--junitxml $(REPORTS)/embedded.xml) || status=1; \
+	$(if $(MEASURE),$(IN_VENV) -m coverage combine --quiet 2>/dev/null || status=1; rm -f .coverage.*;) \
+	$(IN_VENV) $(PYTEST) --profile server --differing $(if $(REPORTS),--junitxml $(REPORTS)/server.xml) || status=1; \
+	exit $$status
 
 .coverage: $(MEASURED)
 	@$(MAKE) test EVERYTHING=yes MEASURE=yes
@@ -79,6 +79,13 @@ check: $(CHECKS)
 $(CHECKS): export MISSION_CONTROL_DATA_DIR = $(CURDIR)/$(VENV)/data
 $(CHECKS): export MISSION_CONTROL_ENV_FILE =
 $(CHECKS): dev
+
+# One resolution for every Python and system; each file takes the versions of the one before.
+LOCK := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
+lock: dev
+	$(LOCK) requirements.txt -o requirements.lock
+	$(LOCK) requirements-dev.txt -c requirements.lock -o requirements-dev.lock
+	$(LOCK) requirements-claude.txt -c requirements-dev.lock -o requirements-claude.lock
 
 lint:
 	$(IN_VENV) -m ruff check .

@@ -27,7 +27,7 @@ def test_signal_ends_every_process(up, number):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_make_run_serves_and_ends_with_everything_it_started(folder, number):
-    if not (CHECKOUT / ".venv" / "requirements.txt.installed").exists():
+    if not (CHECKOUT / ".venv" / "requirements.lock.installed").exists():
         lack("the virtual environment of `make run` is not made; `make test` makes it")
     product = MakeRun(folder)
     try:
