@@ -6,11 +6,18 @@ from pathlib import Path
 import pytest
 
 from tests.product import Product, server_environment
+from tests.profile import can_differ
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config, items):
-    """Leave out what does not hold in this profile."""
+    """Leave out what does not hold in this profile, and begin with the longest tests, so that no core idles."""
     server = config.getoption("--profile") == "server"
+    if config.getoption("--differing"):
+        left_out = [item for item in items if not can_differ(item)]
+        items[:] = [item for item in items if can_differ(item)]
+        config.hook.pytest_deselected(items=left_out)
+    items.sort(key=lambda item: not item.get_closest_marker("system"))
     for item in items:
         if server and item.get_closest_marker("embedded"):
             item.add_marker(pytest.mark.skip(reason="holds in the embedded profile only"))

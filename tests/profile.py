@@ -10,9 +10,29 @@ from pathlib import Path
 
 import pytest
 
+# What can differ between SQLite and PostgreSQL, or between one process' memory and Redis: transactions and locks,
+# queries, values at the limits of a column, what is published. `--differing` runs only these.
+DIFFERING = [
+    "runs",
+    "sockets",
+    *[f"projects/test_{name}" for name in ("reviews", "scheduler", "waiting", "planning_stops", "planning_whole")],
+    *[f"system/test_{name}" for name in ("faults", "main_job", "outage", "schema_fuzz")],
+    *[f"api/test_{name}" for name in ("api_races", "bad_everywhere", "bad_fields", "dependencies", "feed")],
+    *[f"api/test_{name}" for name in ("lists", "metrics", "notifications", "objects", "operations", "running")],
+    *["api/test_usage.py", "web/test_board_order.py"],
+]
+_TESTS = Path(__file__).parent
+
 
 def pytest_addoption(parser):
     parser.addoption("--profile", choices=["embedded", "server"], default="embedded", help=__doc__.split("\n")[0])
+    parser.addoption("--differing", action="store_true", help="run what can differ between the profiles")
+
+
+def can_differ(item: pytest.Item) -> bool:
+    """Return whether a test is worth running in the server profile too."""
+    name = item.path.relative_to(_TESTS).as_posix()
+    return bool(item.get_closest_marker("server")) or any(name.startswith(start) for start in DIFFERING)
 
 
 def _asked_for_server() -> bool:
