@@ -4,11 +4,10 @@ from django import forms
 
 from agents.backends import registry
 from agents.models import Agent, default_backend
+from agents.rules import SPECIALTY_CHARS
 from mission_control.web.conflicts import Contested
-from mission_control.web.fields import VisibleText
-from mission_control.web.project_forms import DESCRIPTION_CHARS, CommaList, LongText
-
-SPECIALTY_CHARS = 100
+from mission_control.web.fields import TagsField, VisibleText, tags_text
+from mission_control.web.project_forms import DESCRIPTION_CHARS, LongText
 
 
 class AgentForm(Contested, forms.Form):
@@ -17,7 +16,7 @@ class AgentForm(Contested, forms.Form):
     name = VisibleText(max_length=50, error_messages={"required": "Give it a name."})
     role = VisibleText(max_length=100, error_messages={"required": "Say what it does, such as Writer."})
     level = forms.ChoiceField(choices=Agent.Level.choices, initial=Agent.Level.SPECIALIST)
-    specialties = CommaList(most_chars=SPECIALTY_CHARS)
+    specialties = TagsField(noun="specialties", most_chars=SPECIALTY_CHARS)
     description = LongText(max_length=DESCRIPTION_CHARS)
     backend = forms.ChoiceField(
         choices=lambda: [(name, name) for name in registry.names()],
@@ -29,4 +28,4 @@ class AgentForm(Contested, forms.Form):
     def of(cls, agent: Agent) -> "AgentForm":
         names = ("name", "role", "level", "description", "backend")
         initial = {name: getattr(agent, name) for name in names}
-        return cls(initial={**initial, "specialties": ", ".join(map(str, agent.specialties))})
+        return cls(initial={**initial, "specialties": tags_text(agent.specialties)})

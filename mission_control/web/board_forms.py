@@ -6,22 +6,12 @@ from django import forms
 
 from agents.backends import registry
 from agents.models import Agent
+from agents.rules import is_blank
 from mission_control.models import Project, Task
-from mission_control.web.fields import DueField, VisibleText
+from mission_control.web.fields import DueField, TagsField, VisibleText
 
-TITLE_CHARS, DESCRIPTION_CHARS, TAGS, TAG_CHARS = 200, 50_000, 50, 50
+TITLE_CHARS, DESCRIPTION_CHARS = 200, 50_000
 GONE = "This is not there any more: choose another."
-
-
-class TagsField(forms.CharField):
-    """Tags with commas between."""
-
-    def clean(self, value: Any) -> list[str]:
-        tags = [tag.strip().lstrip("#") for tag in super().clean(value).split(",")]
-        found = list(dict.fromkeys(tag for tag in tags if tag))
-        if len(found) > TAGS or any(len(tag) > TAG_CHARS for tag in found):
-            raise forms.ValidationError(f"At most {TAGS} tags of {TAG_CHARS} characters.")
-        return found
 
 
 class NewTaskForm(forms.Form):
@@ -35,8 +25,14 @@ class NewTaskForm(forms.Form):
     agent = forms.ModelChoiceField(Agent.objects.all(), required=False, error_messages={"invalid_choice": GONE})
     priority = forms.ChoiceField(choices=Task.Priority.choices, required=False)
     task_type = forms.ChoiceField(choices=Task.Type.choices, required=False)
-    tags = TagsField(required=False)
+    tags = TagsField()
     due_date = DueField(required=False)
+
+    def clean_tags(self) -> list[str]:
+        """Take tags as they are shown, too: with a # before each."""
+        return list(
+            dict.fromkeys(tag.lstrip("#") for tag in self.cleaned_data["tags"] if not is_blank(tag.lstrip("#")))
+        )
 
     def clean_priority(self) -> str:
         return self.cleaned_data["priority"] or Task.Priority.MEDIUM

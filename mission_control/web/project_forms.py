@@ -8,12 +8,11 @@ from agents.models import Agent
 from agents.rules import is_blank
 from mission_control.models import Deliverable, Project, Task
 from mission_control.web.conflicts import Contested
-from mission_control.web.fields import VisibleText
+from mission_control.web.fields import TagsField, VisibleText, tags_text
 
 TITLE_CHARS, DESCRIPTION_CHARS, CONTENT_BYTES = 200, 50_000, 5 * 1024 * 1024
 DOCUMENT_TITLE_CHARS = 250  # a deliverable is called after its task
 GOAL_CHARS = (10, 5_000)
-TAGS, TAG_CHARS = 50, 50
 DEPTHS = [
     ("auto", "As the goal needs"),
     ("none", "None"),
@@ -21,23 +20,6 @@ DEPTHS = [
     ("standard", "Standard"),
     ("deep", "Deep"),
 ]
-
-
-class CommaList(forms.CharField):
-    """Short texts with commas between them; validated to a list, each once."""
-
-    def __init__(self, *, most: int = TAGS, most_chars: int = TAG_CHARS, **kwargs: Any) -> None:
-        super().__init__(required=False, **kwargs)
-        self.most, self.most_chars = most, most_chars
-
-    def clean(self, value: Any) -> list[str]:
-        text = super().clean(value)
-        found = list(dict.fromkeys(part for part in (part.strip() for part in text.split(",")) if part))
-        if len(found) > self.most:
-            raise forms.ValidationError(f"At most {self.most}, please.")
-        if any(len(part) > self.most_chars for part in found):
-            raise forms.ValidationError(f"Each may have {self.most_chars} characters at most.")
-        return found
 
 
 class LongText(forms.CharField):
@@ -85,7 +67,7 @@ class ProjectForm(forms.Form):
 
     title = VisibleText(max_length=TITLE_CHARS, error_messages={"required": "Give it a title."})
     description = LongText(max_length=DESCRIPTION_CHARS)
-    tags = CommaList()
+    tags = TagsField()
 
 
 class ProjectEdit(Contested, ProjectForm):
@@ -100,7 +82,7 @@ class ProjectEdit(Contested, ProjectForm):
             initial={
                 "title": project.title,
                 "description": project.description,
-                "tags": ", ".join(map(str, project.tags)),
+                "tags": tags_text(project.tags),
                 "team_agents": team,
             }
         )
@@ -123,12 +105,12 @@ class DocumentForm(RequirementsForm):
 
     title = VisibleText(max_length=DOCUMENT_TITLE_CHARS, error_messages={"required": "Give it a title."})
     type = forms.ChoiceField(choices=Deliverable.Type.choices)
-    tags = CommaList()
+    tags = TagsField()
 
     @classmethod
     def of(cls, document: Deliverable) -> "DocumentForm":
         texts = {name: getattr(document, name) for name in ("title", "type", "content")}
-        return cls(initial={**texts, "tags": ", ".join(map(str, document.tags))})
+        return cls(initial={**texts, "tags": tags_text(document.tags)})
 
 
 class PlanTaskForm(Contested, forms.Form):

@@ -8,9 +8,8 @@ from django import forms
 from agents.models import Agent
 from mission_control.models import Project, Task
 from mission_control.runs.errors import Invalid
-from mission_control.web.fields import DueField, VisibleText
+from mission_control.web.fields import DueField, TagsField, VisibleText
 
-TAGS, TAG_CHARS = 50, 50
 LONGEST_TEXT = 50_000
 LARGEST = 2**31 - 1
 BY_HAND = [choice for choice in Task.Status.choices if choice[0] != Task.Status.SKIPPED]
@@ -37,7 +36,7 @@ class EditForm(Told):
     priority = forms.ChoiceField(choices=Task.Priority.choices)
     task_type = forms.ChoiceField(choices=Task.Type.choices, label="Kind")
     project = forms.ModelChoiceField(Project.objects.all(), required=False)
-    tags = forms.CharField(required=False)
+    tags = TagsField()
     due_date = DueField(required=False, label="Due")
     estimated_minutes = forms.IntegerField(required=False, min_value=0, max_value=LARGEST, label="Estimate")
 
@@ -48,12 +47,6 @@ class EditForm(Told):
 
     def clean_description(self) -> str:
         return str(self.cleaned_data["description"]).replace("\r\n", "\n")
-
-    def clean_tags(self) -> list[str]:
-        tags = list(dict.fromkeys(filter(None, map(str.strip, self.cleaned_data["tags"].split(",")))))
-        if len(tags) > TAGS or any(len(tag) > TAG_CHARS for tag in tags):
-            raise forms.ValidationError(f"at most {TAGS} tags of at most {TAG_CHARS} characters.")
-        return tags
 
 
 class AssignForm(Told):

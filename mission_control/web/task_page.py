@@ -28,6 +28,7 @@ from mission_control.runs.errors import LimitReached, Refusal, TaskBlocked
 from mission_control.runs.slots import capacity
 from mission_control.web.attachments import FILE_BYTES, attachable, attached_to
 from mission_control.web.conflicts import Conflict, basis_of
+from mission_control.web.fields import tags_text
 from mission_control.web.markdown import rendered
 from mission_control.web.plain import plain
 from mission_control.web.task_rows import AgentChoice, DocumentRow, MessageRow, RunRow, author_of, document_rows
@@ -293,6 +294,11 @@ class TaskPage:
     @property
     def tags(self) -> list[str]:
         return [plain(str(tag)) for tag in self.task.tags] if isinstance(self.task.tags, list) else []
+
+    @property
+    def tags_text(self) -> str:
+        """The tags as a person edits them."""
+        return tags_text(self.task.tags) if isinstance(self.task.tags, list) else ""
 
     @property
     def description_html(self) -> SafeString:

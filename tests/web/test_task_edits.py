@@ -31,6 +31,7 @@ Type = RunEvent.Type
         ("priority", "urgent", "urgent"),
         ("task_type", "human", "human"),
         ("tags", "a, b,,a , c d", ["a", "b", "c d"]),
+        ("tags", 'a, "b, c" ,\u200b, d"e', ["a", "b, c", 'd"e']),
         ("tags", "", []),
         ("due_date", "2026-12-24", datetime(2026, 12, 24, 12, tzinfo=UTC)),
         ("due_date", "", None),
