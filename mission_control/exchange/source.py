@@ -85,7 +85,10 @@ class _Splitter:
         """Start the next element."""
         self.parts: list[bytes] = []
         self.size = self.values = 0
-        self.open: list[int] = []  # the brackets that are open within the element
+        self.open: list[
+            int
+        ] = []  # the brackets that are open within the element, down to the deepest level allowed
+        self.deeper = 0  # how many more are open below that
         self.in_text = self.is_escaped = False
         self.fault = ""
 
@@ -131,11 +134,17 @@ class _Splitter:
         elif byte == ord('"'):
             self.in_text = True
         elif byte in b"{[":
-            self.open.append(byte)
             self._count()
+            if len(self.open) < MOST_LEVELS:
+                self.open.append(byte)
+            else:
+                self.deeper += 1
+                self._reject(f"Must not have more than {MOST_LEVELS} levels.")
         elif byte == ord(","):
             self._count()
             return not self.open
+        elif self.deeper:
+            self.deeper -= 1
         elif self.open:
             if self.open.pop() != (ord("{") if byte == ord("}") else ord("[")):
                 raise Unreadable(MISMATCH)
@@ -148,9 +157,7 @@ class _Splitter:
 
     def _count(self) -> None:
         self.values += 1
-        if len(self.open) > MOST_LEVELS:
-            self._reject(f"Must not have more than {MOST_LEVELS} levels.")
-        elif self.values > MOST_VALUES:
+        if self.values > MOST_VALUES:
             self._reject(f"Must not hold more than {MOST_VALUES:,} values.")
 
     def _take(self, piece: bytes) -> None:
