@@ -45,6 +45,8 @@ admin.site.unregister([User, Group])
 class Users(WithinOwnRights, UserAdmin):
     """Users; only superusers make superusers, change them, or set their password."""
 
+    search_fields = [f"{name}__has_text" for name in ("username", "first_name", "last_name", "email")]
+
     def may_manage(self, by: User, obj: User) -> bool:
         return rights.may_manage(by, obj)
 

@@ -56,6 +56,7 @@ def test_every_search_of_pages_api_and_admin_ignores_case_beyond_ascii(api):
         "agent": make.agent(name="ÜBUNG"),
         "deliverable": make.document(title="ÜBUNG", task=task),
         "run": make.run(make.task(title="ÜBUNG"), make.agent()),
+        "user": make.user(username="ÜBUNG"),
     }
     assert [one["id"] for one in api.get("tasks", search="übung привет").json()["tasks"]] == [str(task.pk)]
 
@@ -70,9 +71,11 @@ def test_every_search_of_pages_api_and_admin_ignores_case_beyond_ascii(api):
         ("/documents?q=übung", "deliverable"),
         ("/agents?q=übung", "agent"),
         ("/admin/agents/agent/?q=übung", "agent"),
+        ("/admin/auth/user/?q=übung", "user"),
         *((f"/admin/mission_control/{kind}/?q=übung", kind) for kind in ("task", "project", "deliverable", "run")),
     ):
-        assert str(made[kind].pk) in browser.get(path).content.decode(), path
+        shown = f"/{made[kind].pk}/change/" if "/admin/" in path else str(made[kind].pk)
+        assert shown in browser.get(path).content.decode(), path
 
 
 @pytest.mark.embedded
