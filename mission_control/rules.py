@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from django.core.exceptions import ValidationError
-from django.db.models import Field, Model
+from django.db.models import Field, JSONField, Model
 
 from mission_control.runs.errors import Invalid
 
@@ -14,8 +14,11 @@ def check(instance: Model, names: Iterable[str]) -> None:
         field = instance._meta.get_field(name)
         if not isinstance(field, Field) or field.is_relation:
             continue
+        value = getattr(instance, field.attname)
         try:
-            field.clean(getattr(instance, field.attname), instance)
+            field.clean(value, instance)
+            for validate in field.validators if isinstance(field, JSONField) else ():
+                validate(value)  # `clean` takes an empty list for an empty object
         except ValidationError as error:
             label = name.replace("_", " ")
             message = error.messages[0].replace("This field", label.capitalize())

@@ -14,6 +14,7 @@ from mission_control.planning.answers import BadAnswer, Team, title_in
 from mission_control.runs.errors import Invalid
 from tests import make
 from tests.api.answers import assert_names, stored
+from tests.api.test_admin import form_of
 from tests.exchange import conftest as entries
 from tests.exchange.conftest import Folder
 
@@ -81,7 +82,7 @@ def test_pages_refuse_names_that_cannot_be_seen():
         ("/projects/new", {"kind": "empty", "title": "\u3164"}),
         ("/documents/new", {"title": "\u2800", "type": "draft", "content": "x"}),
         ("/agents/new", {"name": "\u200b", "role": "r", "level": "lead", "backend": "demo"}),
-        ("/account", {"name": "\u200b"}),
+        ("/account/tokens", {"name": "\u200b"}),
     ):
         assert browser.post(path, body).status_code in (200, 400), path
     assert stored() == before
@@ -92,17 +93,17 @@ def test_the_admin_refuses_what_the_api_refuses():
     browser = Client()
     browser.force_login(make.user())
     before = stored()
-    task = {"title": "t", "priority": "low", "task_type": "agent", "tags": "[]", "metadata": "{}"}
+    path = "/admin/mission_control/task/add/"
+    task = {**form_of(browser.get(path)), "title": "t", "tags": "[]", "metadata": "{}"}
     for field, wrong in (
         ("title", "\u200b"),
         ("tags", '["\u200b"]'),
         ("tags", '{"a": 1}'),
         ("metadata", '{"retry": {"attempts": 99}}'),
         ("metadata", '{"a": NaN}'),
-        ("metadata", "[]"),
         ("metadata", json.dumps({"a": "x" * 70_000})),
     ):
-        answer = browser.post("/admin/mission_control/task/add/", {**task, field: wrong})
+        answer = browser.post(path, {**task, field: wrong})
         assert answer.status_code == 200
         assert field in answer.context["adminform"].form.errors, wrong
     assert stored() == before
@@ -116,6 +117,8 @@ WRONG: list[tuple[Any, dict[str, Any], str]] = [
     (make.task, {"estimated_minutes": -1}, "estimated_minutes"),
     (make.task, {"metadata": {"retry": {"attempts": 0}}}, "metadata"),
     (make.task, {"metadata": {"a": float("nan")}}, "metadata"),
+    (make.task, {"metadata": []}, "metadata"),
+    (make.task, {"tags": {}}, "tags"),
     (make.project, {"title": "\u200b"}, "title"),
     (make.project, {"metadata": {"a": "x" * 70_000}}, "metadata"),
     (make.agent, {"name": "\u3164"}, "name"),
