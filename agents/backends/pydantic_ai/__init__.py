@@ -14,7 +14,6 @@ from typing import Any, ClassVar
 from agents.backends.base import Backend, BackendError, BackendItem
 from agents.backends.pydantic_ai.answer import answer
 from agents.backends.pydantic_ai.endpoints import PROVIDERS, Endpoint, any_key
-from agents.backends.pydantic_ai.failures import explained
 from agents.backends.pydantic_ai.tools import TOOLS_SCHEMA
 from agents.redaction import redact
 
@@ -92,6 +91,8 @@ class PydanticAI(Backend):
         except BackendError:
             raise
         except Exception as error:  # noqa: BLE001 - each provider's SDK has errors of its own
+            from agents.backends.pydantic_ai.failures import explained  # with the client that is needed by then
+
             failure = explained(error, endpoint)
             logger.info("the model failed: %s", redact(f"{type(error).__name__}: {error}")[:2000])
             raise failure from None
