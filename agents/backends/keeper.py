@@ -161,10 +161,12 @@ class Keeper:
 
 def _bound(keeper: int, max_file_bytes: int) -> Callable[[], None]:
     """Return what binds the program to us and its files to their size, between fork and exec."""
+    most = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+    size = max_file_bytes if most == resource.RLIM_INFINITY else min(max_file_bytes, most)
 
     def bound() -> None:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        resource.setrlimit(resource.RLIMIT_FSIZE, (max_file_bytes, max_file_bytes))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
         if _prctl is not None:
             _prctl(_PR_SET_PDEATHSIG, ctypes.c_ulong(signal.SIGKILL), 0, 0, 0)
             if os.getppid() != keeper:

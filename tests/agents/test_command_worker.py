@@ -42,8 +42,8 @@ def test_a_run_of_a_program_is_streamed_counted_and_kept(workshop):
     assert "Buy milk." in run["output"]
     assert run["usage"] == {
         "model": "claude-sonnet-4-5-20250929",
-        "input_tokens": 2000,
-        "output_tokens": 40,
+        "input_tokens": 3000,
+        "output_tokens": 60,
         "cost_usd": 0.0099,
     }
     kinds = {event["type"] for event in workshop.events(run["id"])}

@@ -84,6 +84,8 @@ async def conversation(
                 async for message in client.receive_messages():
                     for item in reader.hear(message):
                         yield item
+                    if reader.is_hopeless:
+                        break
         except LimitReached as limit:
             raise AgentOverLimit(f"Claude {limit}, and was stopped", limit.limit) from None
         except ClaudeSDKError as error:

@@ -1,0 +1,80 @@
+"""What the Claude Agent SDK's backend makes of a conversation, played from transcripts of the real CLI."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from agents.backends import claude
+from agents.backends.base import EventType, Usage
+from agents.backends.claude import ClaudeAgentSDK
+from tests.agents.follow import Followed, follow
+from tests.agents.test_command import TRANSCRIPTS
+
+PLAYS = """#!{python}
+import json, sys, time
+for line in sys.stdin:
+    heard = json.loads(line)
+    if heard["type"] == "user":
+        break
+    answer = {{"subtype": "success", "request_id": heard["request_id"], "response": {{}}}}
+    print(json.dumps({{"type": "control_response", "response": answer}}), flush=True)
+sys.stdout.write(open({transcript!r}).read())
+sys.stdout.flush()
+time.sleep({seconds})
+"""
+
+
+@pytest.fixture
+def play(settings, monkeypatch, tmp_path):
+    """A CLI that answers the SDK's questions, says the lines of a transcript, and stays for so many seconds."""
+    pytest.importorskip("claude_agent_sdk")
+    settings.AGENT_ISOLATION = "none"
+    settings.MISSION_CONTROL_COMMANDS = {}
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "a key")
+
+    async def play(lines: list[str], *, seconds: int = 0) -> Followed:
+        (tmp_path / "transcript").write_text("".join(lines))
+        program = tmp_path / "claude"
+        program.write_text(
+            PLAYS.format(python=sys.executable, transcript=str(tmp_path / "transcript"), seconds=seconds)
+        )
+        program.chmod(0o700)
+        monkeypatch.setattr(claude, "_program", lambda: str(program))
+        return await follow(ClaudeAgentSDK(), "What is in the notes?", {}, tmp_path)
+
+    return play
+
+
+def lines_of(name: str) -> list[str]:
+    return Path(TRANSCRIPTS, f"{name}.jsonl").read_text().splitlines(keepends=True)
+
+
+async def test_the_answer_is_the_result_and_the_tokens_are_those_of_all_models(play):
+    seen = await play(lines_of("claude"))
+    assert (seen.error, seen.answer) == ("", "Buy milk.")
+    assert seen.usage == Usage("claude-sonnet-4-5-20250929", 3000, 60, 0.009899999999999999)
+
+
+async def test_a_conversation_without_its_result_is_an_error(play):
+    seen = await play(lines_of("claude")[:-1])
+    assert seen.error == "Claude ended in the middle: its result did not come"
+    assert seen.answer is None
+    assert seen.usage.input_tokens == 2000  # what is known so far
+
+
+async def test_a_refused_tool_is_marked_and_named(play):
+    seen = await play(lines_of("claude-refused"))
+    [result] = [event for event in seen.events if event.type == EventType.TOOL_RESULT]
+    assert result.metadata["refused"] is True
+    assert "It was not allowed to use Bash" in [event.content for event in seen.events]
+    assert seen.answer == "Claude is done."
+
+
+async def test_a_wrong_key_ends_the_conversation_at_once_though_the_cli_would_go_on(play):
+    retries = [line for line in lines_of("claude-wrong-key") if '"result"' not in line]
+    seen = await play(retries, seconds=600)
+    assert seen.error.startswith("Anthropic refused the key or login (HTTP 401). Check ANTHROPIC_API_KEY")
+    told = [event.content for event in seen.events if "tried again" in event.content]
+    assert len(told) == 1 and "(HTTP 401, authentication_failed)" in told[0]
