@@ -66,9 +66,9 @@ class Model:
 
     def refusal_of(self, task, when_full: str) -> str | None:
         """Return why a run of the task is refused now, if it is. Looks at the waiting first, as admission does."""
+        self.promote()
         if any(run.active and run.task == task for run in self.runs.values()):
             return "AlreadyRunning"
-        self.promote()
         full = bool(self.having("waiting")) or not self.free()
         if full and when_full == "reject":
             return "LimitReached"
@@ -83,11 +83,13 @@ class Model:
     def finish(self, key, outcome: str, error: str = "") -> None:
         run = self.runs[key]
         was_waiting, run.status, run.error = run.status == "waiting", outcome, error
+        is_silent = outcome == "completed" and not "".join(run.log[1:]).strip()
+        run.log += ["Needs a review: The agent said nothing"] if is_silent else []
         run.log.append(outcome)
         task = self.tasks[run.task]
         if outcome == "completed":
-            task.status = "review" if run.reviewed else "done"
-            task.documents += 1
+            task.status = "review" if run.reviewed or is_silent else "done"
+            task.documents += not is_silent
         elif not was_waiting:
             task.status = "blocked"
         self.promote()
