@@ -34,7 +34,7 @@ class Scripted(Backend):
         return None
 
     async def stream(self, prompt, options, workdir):
-        for type, text, *metadata in options.get("events", [["message", "."]]):
+        for type, text, *metadata in options.get("events", [] if "odd" in options else [["message", "."]]):
             yield says(text, EventType(type), **(metadata[0] if metadata else {}))
             await asyncio.sleep(options.get("delay", 0))
         if options.get("odd"):

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from agents.backends.base import EventType, TransientError
+from agents.backends.base import BackendError, EventType, TransientError
 from agents.backends.pydantic_ai import PydanticAI, wire
+from agents.backends.pydantic_ai.answer import _Translation
 from agents.backends.pydantic_ai.thoughts import Thoughts, without_thoughts
 from tests.agents.follow import Followed, follow
 from tests.agents.wire import STREAM_HEAD, chunk, raw_server, saying
@@ -201,3 +202,32 @@ def test_what_only_looks_like_a_tag_is_said(text):
     thoughts = Thoughts()
     said = [words for piece in text for kind, words in thoughts.feed(piece) if not kind]
     assert "".join(said + [words for _, words in thoughts.end()]) == text == without_thoughts(text)
+
+
+def test_the_thoughts_of_two_turns_are_two_paragraphs():
+    from pydantic_ai.messages import PartStartEvent, TextPart, ThinkingPart
+
+    translation = _Translation()
+    parts = [ThinkingPart("Hm."), TextPart("One."), ThinkingPart("Let me see."), TextPart("Two.")]
+    starts = [PartStartEvent(index=index, part=part) for index, part in enumerate(parts)]
+    events = [event for start in starts for event in translation.of(start)]
+    assert [event.content for event in events] == ["Hm.", "One.", "\n\nLet me see.", "\n\nTwo."]
+
+
+# ---------------------------------------------------------------- what is worth another try
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        ("401 No", {"error": {"message": "Incorrect key", "code": "invalid_api_key"}}),
+        ("403 No", {"error": {"message": "Not for you"}}),
+        ("402 Pay", {"error": {"message": "No credit"}}),
+        ("429 Slow", {"error": {"message": "You exceeded your current quota", "code": "insufficient_quota"}}),
+    ],
+)
+async def test_a_wrong_key_and_an_exhausted_quota_are_asked_once_and_said_at_once(status, body):
+    async with raw_server(saying(head(status), json.dumps(body).encode())) as server:
+        stream = PydanticAI().stream("Go.", {"model": "m", "base_url": server.base_url}, Path())
+        with pytest.raises(BackendError) as refused:
+            async for _ in stream:
+                pass
+    assert len(server.requests) == 1 and not isinstance(refused.value, TransientError)

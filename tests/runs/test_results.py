@@ -48,10 +48,10 @@ def test_what_a_dependent_task_gets_is_the_answer(tasks):
 
 def test_an_answer_is_redacted_and_bounded_as_the_output_is(task, settings):
     settings.MAX_OUTPUT_CHARS = 1_000
-    carried_out(task, events=[["message", "ok"]], answer="sk-abcdefghijklmnopqrstuvwx \x00" + "x" * 2_000)
+    carried_out(task, events=[["message", "ok"]], answer="sk-abcdefghijklmnopqrstuvwx " + "x" * 2_000)
 
     content = Deliverable.objects.get(task=task).content
-    assert content.startswith("[redacted] \ufffdxxx") and len(content) == 1_000
+    assert content.startswith("[redacted] xxx") and len(content) == 1_000
 
 
 # ---------------------------------------------------------------- what is not silently done
