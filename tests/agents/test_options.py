@@ -1,6 +1,11 @@
+from importlib import import_module
+
 import pytest
+from django.apps import apps
+from django.db import connection
 
 from agents.backends import registry
+from agents.models import Agent
 
 REFUSED = [
     ("demo", {"chunks": "200"}, "chunks", "must be an integer"),
@@ -87,3 +92,20 @@ def test_a_key_given_as_the_model_is_refused_and_not_repeated(backend, model, mo
     with pytest.raises(registry.OptionsError) as refused:
         registry.check_options(backend, {"model": model})
     assert refused.value.option == "model" and model not in str(refused.value)
+
+
+@pytest.mark.django_db
+def test_a_key_that_was_stored_as_a_model_before_is_taken_out():
+    made = [Agent.objects.create(name="A", role="B", backend_options=options) for options in OPTIONS_BEFORE]
+    migration = import_module("agents.migrations.0003_no_keys_as_models")
+    migration.remove_keys(apps, connection.schema_editor())
+    assert [Agent.objects.get(pk=agent.pk).backend_options for agent in made] == [
+        {"model": "[redacted]", "max_tokens": 5}, {"model": "openai:gpt-5.2"}, {},
+    ]  # fmt: skip
+
+
+OPTIONS_BEFORE: list[dict] = [
+    {"model": "sk-abcdefghijklmnopqrstuvwx", "max_tokens": 5},
+    {"model": "openai:gpt-5.2"},
+    {},
+]
