@@ -5,10 +5,10 @@ import re
 MOST_HELD_CHARS = 8_192
 _ESCAPE = r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"  # colours, cursor
 _STRING = r"(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)"  # title, clipboard, links
-_SEQUENCE = re.compile(rf"{_STRING}|{_ESCAPE}|\x1b[ -/]*[0-Z\\^-~]")
+_SEQUENCE = re.compile(rf"{_STRING}|{_ESCAPE}|\x1b[ -/]*[0-OQ-WYZ\\`-~]")
 # What may be the beginning of one, at the end of a text that goes on.
 _BEGUN = re.compile(
-    r"(?:(?:\x1b\[|\x9b)[0-?]*[ -/]*|(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c]*\x1b?|\x1b[ -/]*)\Z"
+    r"(?:(?:\x1b\[|\x9b)[0-?]*[ -/]*|(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c]*\x1b?|\x1b[ -/]*|\r)\Z"
 )
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
