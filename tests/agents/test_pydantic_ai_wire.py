@@ -208,7 +208,7 @@ def test_the_thoughts_of_two_turns_are_two_paragraphs():
     from pydantic_ai.messages import PartStartEvent, TextPart, ThinkingPart
 
     translation = _Translation()
-    parts = [ThinkingPart("Hm."), TextPart("One."), ThinkingPart("Let me see."), TextPart("Two.")]
+    parts: list = [ThinkingPart("Hm."), TextPart("One."), ThinkingPart("Let me see."), TextPart("Two.")]
     starts = [PartStartEvent(index=index, part=part) for index, part in enumerate(parts)]
     events = [event for start in starts for event in translation.of(start)]
     assert [event.content for event in events] == ["Hm.", "One.", "\n\nLet me see.", "\n\nTwo."]

@@ -64,7 +64,8 @@ def test_what_the_output_cannot_show_is_replaced_and_closed_error_output_is_no_f
 
     assert done.returncode in {0, 1} and "?" in done.stdout and agent
     done = shell(product, "manage create_token admin --name kept 2>&-")
-    assert done.returncode == 0 and re.fullmatch(r"mct_[0-9a-f]+\n", done.stdout)
+    assert done.returncode == 0, shell(product, "manage create_token admin --name again").stderr
+    assert re.fullmatch(r"mct_[0-9a-f]+\n", done.stdout)
 
 
 def test_what_an_agent_says_steers_no_terminal(product):
