@@ -5,7 +5,7 @@ long is shown as it was written.
 """
 
 import time
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Iterable, MutableMapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -26,12 +26,13 @@ LONGEST = 100_000
 MOST_MARKS = 4_000  # of the characters that may begin something: a text of nothing else takes ever longer to read
 MOST_ADDRESSES = 300  # bare ones that become links
 SECONDS = 0.25  # of processor time; ordinary text of the greatest length takes less than half of it
+SECONDS_TOGETHER = 1  # for all messages of a page
 LANGUAGE_CHARS = 20
 Env = MutableMapping[str, Any]
 
 
-def rendered(text: str, *, mentions: bool = False) -> SafeString:
-    """Return the text as HTML; one that is very long, or takes too long, as it was written.
+def rendered(text: str, *, mentions: bool = False, seconds: float = SECONDS) -> SafeString:
+    """Return the text as HTML; one that is very long, or takes longer than `seconds`, as it was written.
 
     With `mentions` each @name is marked.
     """
@@ -40,10 +41,18 @@ def rendered(text: str, *, mentions: bool = False) -> SafeString:
         return _as_written(text)
     markdown = _MARKDOWN if text.count("://") <= MOST_ADDRESSES else _WITHOUT_ADDRESSES
     try:
-        made = markdown.render(text, {"mentions": mentions, "ends_at": time.thread_time() + SECONDS})
+        made = markdown.render(text, {"mentions": mentions, "ends_at": time.thread_time() + seconds})
     except TooLong:
         return _as_written(text)
     return mark_safe(visible(made))  # noqa: S308 - html is off, everything else is escaped
+
+
+def all_rendered(texts: Iterable[str], *, mentions: bool = False) -> list[SafeString]:
+    """Return each of the texts as HTML: those of one page, which have a limit of time together, too."""
+    ends_at = time.thread_time() + SECONDS_TOGETHER
+    return [
+        rendered(text, mentions=mentions, seconds=min(SECONDS, ends_at - time.thread_time())) for text in texts
+    ]
 
 
 def host_of(address: str) -> str:

@@ -20,12 +20,6 @@ def last_line(text: str, chars: int) -> str:
     return found[-chars:]
 
 
-def first_line(text: str, chars: int) -> str:
-    """Return the first line that says something, without markup, cut to its first characters."""
-    lines = plain(text[:READ_CHARS]).splitlines()
-    return next(filter(None, map(words_of, lines)), "")[:chars]
-
-
 def words_of(line: str) -> str:
     """Return one line of Markdown without its marks; "" where it has nothing else, such as a rule or a fence."""
     if _FENCE.match(line):

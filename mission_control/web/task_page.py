@@ -29,7 +29,7 @@ from mission_control.runs.slots import capacity
 from mission_control.web.attachments import FILE_BYTES, attachable, attached_to
 from mission_control.web.conflicts import Conflict, basis_of
 from mission_control.web.fields import tags_text
-from mission_control.web.markdown import rendered
+from mission_control.web.markdown import all_rendered, rendered
 from mission_control.web.plain import plain
 from mission_control.web.task_rows import AgentChoice, DocumentRow, MessageRow, RunRow, author_of, document_rows
 from mission_control.web.under_review import Part, parts_of
@@ -176,9 +176,7 @@ class TaskPage:
 
     @property
     def obstacle(self) -> str:
-        """Name what would have a run refused with slots free: person, review, blocked, no_agent, or nothing."""
-        if self.task.task_type != Task.Type.AGENT:
-            return "person" if self.task.task_type == Task.Type.HUMAN else "review"
+        """Name what would have a run refused with slots free: blocked, no_agent, or nothing."""
         if self.blockers:
             return "blocked"
         return "" if self.choices else "no_agent"
@@ -232,7 +230,9 @@ class TaskPage:
         newest = Message.objects.filter(task=self.task).select_related("author", "from_agent")
         found = newest.order_by("-created_at", "-id")[: _shown(self.asked_messages, SHOWN_MESSAGES)][::-1]
         attached = attached_to(found) if self.may("view_deliverable") else {}
-        return [MessageRow(message, attached.get(message.pk, [])) for message in found]
+        texts = all_rendered((message.content for message in found), mentions=True)
+        rows = zip(found, texts, strict=True)
+        return [MessageRow(message, text, attached.get(message.pk, [])) for message, text in rows]
 
     @cached_property
     def earlier_messages(self) -> int:

@@ -11,7 +11,6 @@ from agents.models import Agent
 from mission_control.formats import clock, dollars, full_count, short_count
 from mission_control.ids import as_uuid
 from mission_control.models import Deliverable, DeliverableVersion, Message, Run
-from mission_control.web.markdown import rendered
 from mission_control.web.rows import seconds_since
 
 
@@ -135,6 +134,7 @@ class MessageRow:
     """A message, who wrote it, and what is attached; None stands for a document that is gone."""
 
     message: Message
+    html: SafeString
     attachments: list[Deliverable | None] = field(default_factory=list)
 
     @property
@@ -147,10 +147,6 @@ class MessageRow:
         if message.from_agent:
             return message.from_agent.name
         return (message.author.get_full_name() or message.author.get_username()) if message.author else "Somebody"
-
-    @property
-    def html(self) -> SafeString:
-        return rendered(self.message.content, mentions=True)
 
 
 def document_rows(found: QuerySet[Deliverable], *, version: int | None = None) -> list[DocumentRow]:

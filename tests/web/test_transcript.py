@@ -14,8 +14,8 @@ from mission_control.settled import settled
 from mission_control.web import transcript
 from mission_control.web.differences import difference
 from mission_control.web.highlight import LEXERS, LONGEST_CODE, highlighted
-from mission_control.web.markdown import rendered
-from mission_control.web.one_line import first_line, last_line, words_of
+from mission_control.web.markdown import all_rendered, rendered
+from mission_control.web.one_line import last_line, words_of
 from mission_control.web.plain import plain
 from tests import make
 from tests.web.pages import say, started_run
@@ -275,6 +275,12 @@ def test_no_text_takes_more_than_a_part_of_a_second(text):
     assert time.thread_time() - before < 1
 
 
+def test_the_messages_of_a_page_have_a_limit_together():
+    before = time.thread_time()
+    assert len(all_rendered(["a\n" * 24_000 + "==="] * 30)) == 30
+    assert time.thread_time() - before < 3
+
+
 @pytest.mark.parametrize("name", sorted(set(LEXERS.values())))
 @pytest.mark.parametrize("piece", ['"', "'\\", "(", "{", "<a ", "/*", "${", "`", "a.", "<!--", "\\\n", "a: "])
 def test_no_code_takes_more_than_a_part_of_a_second(name, piece):
@@ -328,7 +334,6 @@ def test_one_line_of_markdown_is_plain_words(line, words):
 
 def test_a_preview_is_the_last_line_that_says_something():
     assert last_line("# Done\n| Module | State |\n|---|:-:|\n| **a** | ~~b~~ |\n```\n---\n", 100) == "a, b"
-    assert first_line("---\n## A *title*\nmore", 100) == "A title"
     assert last_line("1%\r2%\r3%", 100) == "3%"
 
 
