@@ -33,8 +33,8 @@ def test_files_become_documents_of_the_task(browser):
     ("given", "says"),
     [
         (lambda: file("big.txt", b"x" * (5 * 2**20 + 1)), "big.txt is larger than 5 MB."),
-        (lambda: file("picture.png", b"\x89PNG\r\n\x00"), "picture.png is no text."),
-        (lambda: file("zeros.txt", b"a\x00b"), "zeros.txt is no text."),
+        (lambda: file("picture.png", b"\x89PNG\r\n\x00"), "picture.png is not text."),
+        (lambda: file("zeros.txt", b"a\x00b"), "zeros.txt is not text."),
         (lambda: file("empty.txt", b" "), "empty.txt is empty."),
         (lambda: [file(f"{number}.txt") for number in range(11)], "At most 10 files at once."),
         (list, "Choose a file, or one of the documents."),
