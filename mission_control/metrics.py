@@ -6,6 +6,7 @@ at all.
 
 import platform
 from collections.abc import Iterator
+from contextlib import suppress
 
 import django
 from django.conf import settings
@@ -39,7 +40,7 @@ class ProductCollector(Collector):
         yield from _slots()
         yield _events()
         yield from _workers()
-        yield _disk()
+        yield from _disk()
 
 
 def _build() -> Metric:
@@ -110,12 +111,10 @@ def _workers() -> Iterator[Metric]:
     yield GaugeMetricFamily(PREFIX + "workers_alive", "Groups of workers that gave a sign of life lately.", living)
 
 
-def _disk() -> Metric:
-    name, text = (
-        PREFIX + "disk_free_bytes",
-        "Room for the data of this web process: its folder, and a SQLite database.",
-    )
-    return GaugeMetricFamily(name, text, disk.free_bytes())
+def _disk() -> Iterator[Metric]:
+    text = "Room for the data of this web process: its folder, and a SQLite database."
+    with suppress(OSError):  # a file system that is gone has no figure
+        yield GaugeMetricFamily(PREFIX + "disk_free_bytes", text, disk.free_bytes())
 
 
 REGISTRY = CollectorRegistry(auto_describe=False)  # to describe it would be to read the database at import

@@ -211,9 +211,6 @@ class WebProcess:
     def said(self) -> str:
         return self.log.read_text(errors="replace")[-4000:]
 
-    def size_of_log(self) -> int:
-        return self.log.stat().st_size
-
     def web_pid(self) -> int:
         return self.process.pid
 

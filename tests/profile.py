@@ -42,6 +42,9 @@ def _asked_for_server() -> bool:
     )
 
 
+PROXY = ("BEHIND_TLS", "HSTS_SECONDS", "HTTPS_REDIRECT", "NUM_PROXIES", "ROOT_PATH")
+
+
 def _prepare() -> None:
     """Give the tests an environment of their own, once: xdist's workers inherit it.
 
@@ -55,7 +58,16 @@ def _prepare() -> None:
     for name in list(os.environ):
         if name.startswith("MISSION_CONTROL_") and not name.startswith("MISSION_CONTROL_TEST_"):
             del os.environ[name]
-    for name in ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "ALLOWED_HOSTS", "HOST", "PORT", "DJANGO_DEBUG"):
+    for name in (
+        "DATABASE_URL",
+        "REDIS_URL",
+        "SECRET_KEY",
+        "ALLOWED_HOSTS",
+        "HOST",
+        "PORT",
+        "DJANGO_DEBUG",
+        *PROXY,
+    ):
         os.environ.pop(name, None)
     folder = Path(tempfile.mkdtemp(prefix="mission-control-tests-"))
     os.environ["MISSION_CONTROL_TEST_ENVIRONMENT"] = str(folder)

@@ -10,6 +10,7 @@ from django.db import Error, connection
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
+from mission_control.disk import trouble
 from mission_control.versions import check_schema
 
 SHORT_WAIT_MS = 2000
@@ -77,7 +78,7 @@ class Outage:
             yield
         except Error as error:
             if not self.lasts:
-                logger.warning("the database does not answer (%s); carrying on", first_line(error))
+                logger.warning("%s (%s); carrying on", trouble(error), first_line(error))
             self.lasts = True
             connection.close()
         else:
