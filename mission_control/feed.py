@@ -2,9 +2,7 @@
 
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -16,6 +14,7 @@ from mission_control.broadcast import publish_news
 from mission_control.frames import Frame, changed_frame
 from mission_control.ids import as_uuid
 from mission_control.models import Activity, Deliverable, Project, Task
+from mission_control.rights import acting_user
 
 MESSAGE_CHARS = 500
 # Upwards, and so by name: a frame holds an object as the API shows it.
@@ -23,19 +22,6 @@ SHOWN_TASKS = "mission_control.api.serializers.tasks.shown_tasks"
 SHOWN_PROJECTS = "mission_control.api.serializers.projects.shown_projects"
 CHANGES = {kind for kind in Activity.Type if kind.startswith("task_")}
 OBJECTS_AT_ONCE = 500
-
-
-_person: ContextVar[Callable[[], str]] = ContextVar("person", default=str)
-
-
-@contextmanager
-def acting(name: Callable[[], str]) -> Iterator[None]:
-    """Have the lines that are noted within name the person who acts; asked for only where one is noted."""
-    token = _person.set(name)
-    try:
-        yield
-    finally:
-        _person.reset(token)
 
 
 def note(
@@ -54,8 +40,8 @@ def note(
     Its metadata names the person who acts, where one does; `metadata` says with `touching` what else shows the
     change.
     """
-    if person := _person.get()():
-        metadata = {**metadata, "person": person}
+    if person := acting_user():
+        metadata = {**metadata, "person": person.get_username()}
     activity = Activity.objects.create(
         type=type,
         message=message if len(message) <= MESSAGE_CHARS else message[: MESSAGE_CHARS - 1] + "…",

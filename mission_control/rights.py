@@ -2,10 +2,37 @@
 
 Nobody gives more than they have: a password or token of another user lets its maker do what that user may, and so
 does a group. Superusers have everything.
+
+Actions that start or stop agents ask who acts (`acting_user`), because many ways lead to them.
 """
 
-from django.contrib.auth.models import Group, Permission, User
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.models import AnonymousUser, Group, Permission, User
 from django.db.models import Exists, OuterRef, Q, QuerySet
+
+Someone = User | AnonymousUser | AbstractBaseUser | None
+
+_acting: ContextVar[Callable[[], Someone]] = ContextVar("acting", default=lambda: None)
+
+
+@contextmanager
+def acting(user: Callable[[], Someone]) -> Iterator[None]:
+    """Name the user on whose behalf everything within is done; asked for only where it matters."""
+    token = _acting.set(user)
+    try:
+        yield
+    finally:
+        _acting.reset(token)
+
+
+def acting_user() -> User | None:
+    """Return the user who acts; None where the product itself does, as in a worker or a command."""
+    user = _acting.get()()
+    return user if isinstance(user, User) else None
 
 
 def permissions_of(user: User) -> QuerySet[Permission]:

@@ -17,6 +17,7 @@ from mission_control.runs.completion import advance_on_commit, complete_if_resol
 from mission_control.runs.deliverables import retitle
 from mission_control.runs.errors import HasActiveRuns, Invalid, NotFound, WrongState
 from mission_control.runs.lifecycle import finish
+from mission_control.runs.permission import may_start, require_start, require_stop
 from mission_control.runs.reviews import open_review, withdraw_review
 
 ACTIVE_RUN = "Task has an active run"
@@ -44,6 +45,8 @@ def create(*, assignees: Sequence[Agent] = (), blocked_by: Sequence[Task] = (), 
         if assignees:
             _assign(task, assignees)
         reopen_if_unresolved(task.project_id)
+        if assignees:
+            _refuse_unpermitted_start(task)
         advance_on_commit(task.project_id)
     task.assignee_ids = [agent.pk for agent in assignees]
     oldest_first = sorted(blocked_by, key=lambda blocker: (blocker.created_at, blocker.pk))
@@ -62,10 +65,12 @@ def change(
     """Change what is given and return the task; `assignees` and `blocked_by` replace. Locks the task's row.
 
     `by` is the agent that changes it.
-    An assignment moves inbox to assigned; `started_at` and `completed_at` are set once. Raises HasActiveRuns when
-    the status would change under an active run, Invalid for a cycle or a dependency on another project's task,
-    NotFound when the task was deleted meanwhile. Writes an activity for each kind of change, none for none. With
-    its last task an executing project is completed.
+    An assignment moves inbox to assigned; `started_at` and `completed_at` are set once. Writes an activity for
+    each kind of change, none for none. With its last task an executing project is completed.
+
+    Raises NotAllowed when an executing project would start the task for a user who may not start agents,
+    HasActiveRuns when the status would change under an active run, Invalid for a cycle or a dependency on another
+    project's task, NotFound when the task was deleted meanwhile.
     """
     with transaction.atomic():
         if blocked_by is not None or "project" in fields:
@@ -89,18 +94,22 @@ def change(
             complete_if_resolved(task.project_id)
             complete_if_resolved(left)
             reopen_if_unresolved(task.project_id)
+        if assignees or blocked_by is not None or {"status", "project", "task_type"} & changes.keys():
+            _refuse_unpermitted_start(task)
         for project_id in {task.project_id, left}:
             advance_on_commit(project_id)
     return task
 
 
 def skip(task: Task) -> Task:
-    """Set a task aside for good, and return it. Raises WrongState when it is done, skipped or in progress.
+    """Set a task aside for good, and return it. Raises WrongState when it is done, skipped or in progress,
+    NotAllowed when a run of it waits and the user who acts may not stop runs.
 
     A run of it that only waits is stopped in the same transaction, and before the task is locked, as any end is.
     """
     with transaction.atomic():
         for run in Run.objects.waiting().filter(task=task):
+            require_stop()
             waits = Q(status=Run.Status.WAITING)
             finish(run.pk, Run.Status.STOPPED, cause=Run.EndCause.CANCELLED, guard=waits)
         task = _locked(task)
@@ -144,6 +153,15 @@ def delete(task: Task) -> None:
         task.delete()
         complete_if_resolved(task.project_id)
         advance_on_commit(task.project_id)
+
+
+def _refuse_unpermitted_start(task: Task) -> None:
+    """Raise NotAllowed when the task's project, which is executing, would start it for a user who may not."""
+    if may_start() or task.task_type != Task.Type.AGENT or task.status not in (Status.INBOX, Status.ASSIGNED):
+        return
+    executing = Project.objects.filter(tasks=task, status=Project.Status.EXECUTING)
+    if executing.exists() and task.assignments.exists():
+        require_start()
 
 
 def _locked(task: Task) -> Task:

@@ -14,6 +14,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.text import smart_split
 
 from mission_control.ids import as_uuid
+from mission_control.rights import acting
 from mission_control.runs.errors import Refusal
 
 Rows = Sequence[Any] | QuerySet[Any]
@@ -29,6 +30,19 @@ class Lean(admin.ModelAdmin):
 
     show_full_result_count = False
     list_per_page = 50
+
+    def changelist_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        with acting(lambda: request.user):
+            return super().changelist_view(request, *args, **kwargs)
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        with acting(lambda: request.user):
+            return super().changeform_view(request, *args, **kwargs)
+
+    def delete_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        with acting(lambda: request.user):
+            return super().delete_view(request, *args, **kwargs)
+
     sortable_by: ClassVar[list[str] | tuple[str, ...] | None] = ()
 
     def get_search_results(

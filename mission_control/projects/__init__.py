@@ -13,12 +13,18 @@ from mission_control import rules
 from mission_control.feed import OBJECTS_AT_ONCE, note_project, touching
 from mission_control.models import Project, Run, Task
 from mission_control.runs.errors import HasActiveRuns, NotFound
+from mission_control.runs.permission import require_start
 
 Status = Project.Status
 
 
 def create(*, team_agents: Sequence[Agent] = (), **fields: Any) -> Project:
-    """Create a project, in draft unless another status is given. Writes an activity."""
+    """Create a project, in draft unless another status is given. Writes an activity.
+
+    Raises NotAllowed when it is to be executed and the user who acts may not start agents.
+    """
+    if fields.get("status") == Status.EXECUTING:
+        require_start()
     project = Project(**fields)
     rules.check(project, {"title", *fields})
     with transaction.atomic():
@@ -32,13 +38,16 @@ def change(project: Project, *, team_agents: Sequence[Agent] | None = None, **fi
     """Change what is given; `team_agents` replaces. Locks the row. Raises NotFound when it was deleted.
 
     `started_at` is set when it is first executing, `completed_at` when it is first completed. Writes an activity,
-    none when nothing changes.
+    none when nothing changes. Raises NotAllowed when it is to be executed and the user who acts may not start
+    agents.
     """
     with transaction.atomic():
         project = locked(project)
         before = project.status
         changes = {name: value for name, value in fields.items() if getattr(project, name) != value}
         now = timezone.now()
+        if changes.get("status") == Status.EXECUTING:
+            require_start()
         if changes.get("status") == Status.EXECUTING and project.started_at is None:
             changes["started_at"] = now
         if changes.get("status") == Status.COMPLETED and project.completed_at is None:

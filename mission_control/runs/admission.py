@@ -19,6 +19,7 @@ from mission_control.runs.errors import (
     TaskBlocked,
 )
 from mission_control.runs.lifecycle import begin, promote
+from mission_control.runs.permission import require_start
 from mission_control.runs.slots import free_slots, has_line
 
 ATTEMPTS = 200  # each lost race means that a rival was admitted; nobody loses so often
@@ -35,10 +36,11 @@ def admit(
     """Create a run of the task on a free slot, enqueue its job on commit, and return it (status queued).
 
     Without a free slot, or while others wait for one: raises LimitReached, or with `when_full="queue"` returns
-    a waiting run that starts by itself. Raises NotForAgents, AlreadyRunning, TaskBlocked, and NotFound when
-    task or agent were deleted meanwhile. Two partial unique constraints referee: (task) over active runs and
+    a waiting run that starts by itself. Raises NotAllowed, NotForAgents, AlreadyRunning, TaskBlocked, and NotFound
+    when task or agent were deleted meanwhile. Two partial unique constraints referee: (task) over active runs and
     (slot) over holding ones.
     """
+    require_start()
     if task.task_type != Task.Type.AGENT:
         raise NotForAgents(task.task_type)
     if not ignore_dependencies and (blockers := task.unresolved_blockers()):

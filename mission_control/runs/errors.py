@@ -33,6 +33,15 @@ class NotRunning(Refusal):
         super().__init__("Task is not currently running")
 
 
+class NotAllowed(Refusal):
+    """The user who acts lacks a permission."""
+
+    status = 403
+
+    def __init__(self, doing: str, permission: str) -> None:
+        super().__init__(f"{doing} you need the permission “{permission}”.")
+
+
 class NotForAgents(Refusal):
     """The task is a person's or a review; no agent runs it."""
 

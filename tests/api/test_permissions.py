@@ -49,7 +49,6 @@ WRITES = [
     ("mission_control.delete_project", "DELETE", "projects/{project}"),
     ("mission_control.change_project", "POST", "projects/{project}/approve"),
     ("mission_control.change_project", "POST", "projects/{project}/pause"),
-    ("mission_control.change_project", "POST", "projects/{project}/resume"),
     ("mission_control.change_task", "POST", "tasks/{task}/assign"),
     ("mission_control.change_task", "POST", "tasks/{task}/status"),
     ("mission_control.add_message", "POST", "tasks/{task}/messages"),

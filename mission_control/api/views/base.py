@@ -13,8 +13,8 @@ from rest_framework.serializers import BaseSerializer, Serializer
 from rest_framework.viewsets import GenericViewSet
 
 from mission_control.api.pagination import ListPagination
-from mission_control.feed import acting
 from mission_control.ids import as_uuid
+from mission_control.rights import Someone, acting
 from mission_control.runs.errors import NotFound, Refusal
 
 Found = TypeVar("Found", bound=Model)
@@ -45,10 +45,10 @@ class ObjectViews(GenericViewSet[Any]):
     found: Model | None = None
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        def name() -> str:
-            return self.request.user.get_username()  # known when the view has begun
+        def user() -> Someone:
+            return self.request.user  # known when the view has begun
 
-        with acting(name):
+        with acting(user):
             return super().dispatch(request, *args, **kwargs)
 
     def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:

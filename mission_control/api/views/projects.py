@@ -48,7 +48,10 @@ class ProjectViews(ObjectViews):
     writers = {"create": ProjectCreate, "partial_update": ProjectChange}
     lists = {"files": FileReader}
     answers = {"retrieve": ProjectDetail} | dict.fromkeys(PLAIN, one_of("project", ProjectReader))
-    action_permissions = {name: ["mission_control.change_project"] for name in PLAIN}
+    action_permissions = {
+        **{name: ["mission_control.change_project"] for name in PLAIN},
+        "resume": ["mission_control.change_project", "mission_control.add_run"],
+    }
 
     def create(self, request: Request) -> Response:
         return self.now(projects.create(**self.given()))

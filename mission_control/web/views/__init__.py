@@ -20,8 +20,8 @@ from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 
-from mission_control.feed import acting
 from mission_control.models import Notification
+from mission_control.rights import acting
 from mission_control.runs.slots import capacity
 
 ZONE_COOKIE = "mc_zone"
@@ -73,7 +73,7 @@ def sees(*permissions: str) -> Callable[[View[Given]], View[Given]]:
         @needs_login
         @permission_required(needed, raise_exception=True)
         def guarded(*args: Given.args, **kwargs: Given.kwargs) -> HttpResponseBase:
-            with acting(args[0].user.get_username):  # type: ignore[attr-defined]
+            with acting(lambda: args[0].user):  # type: ignore[attr-defined]
                 return view(*args, **kwargs)
 
         return guarded
