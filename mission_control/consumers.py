@@ -40,6 +40,8 @@ PERMISSIONS = {
     "mc_project_updated": "mission_control.view_project",
 }
 
+BROWSE = "mission_control.view_project"  # what looking into the projects' folders asks for
+
 logger = logging.getLogger(__name__)
 
 
@@ -314,11 +316,12 @@ class PocketPawConsumer(BoardConsumer):
                 self.deadline.cancel()
             token = await token_of(str(content.get("token", "")))
             await self.log_in(token.user if token else AnonymousUser(), token)
-        elif self.follower is None:
+        elif self.follower is None or self.watched is None:
             await self.close(self.unauthenticated_code)
         elif action == "browse":
             path, context = content.get("path"), content.get("context")
-            found = await self.follower.read(browse, path if isinstance(path, str) else "")
+            path = path if isinstance(path, str) else ""
+            found = await self.follower.read(_browse_for, self.watched.login.user_id, path)
             # No more than a text comes back: what json takes, such as 1e999 or a hundred levels, it may not give.
             shown = context if isinstance(context, str) else None
             await self.send(json.dumps({"type": "files", **found, "context": shown}))
@@ -340,6 +343,14 @@ def _refuse(constant: str) -> None:
 def _hidden_from(user: User | AnonymousUser) -> set[str]:
     """Return the events that the user may not see."""
     return {event for event, permission in PERMISSIONS.items() if not user.has_perm(permission)}
+
+
+def _browse_for(user_id: int, path: str) -> dict[str, Any]:
+    """Look into a folder for a user who may see projects now; say to another why not."""
+    user = User.objects.filter(pk=user_id).first()
+    if user is None or not user.has_perm(BROWSE):
+        return {"path": path, "files": [], "error": "Access denied: you need the permission “Can view project”"}
+    return browse(path)
 
 
 def _is_run_of(run: uuid.UUID | None, task: str) -> bool:

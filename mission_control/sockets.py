@@ -9,11 +9,11 @@ from asgiref.typing import ASGIReceiveCallable, ASGISendCallable
 from autobahn.exception import Disconnected
 from channels.auth import AuthMiddlewareStack
 from channels.db import database_sync_to_async
-from channels.security.websocket import AllowedHostsOriginValidator
+from channels.security.websocket import WebsocketDenier
 from django.contrib.auth.models import AnonymousUser
 from django.db import InterfaceError, OperationalError
 
-from mission_control import access
+from mission_control import access, origins
 from mission_control.disk import trouble
 
 Scope = dict[str, Any]  # ASGI's, and what channels and we add to it
@@ -34,7 +34,7 @@ class SocketLogin:
 
     def __init__(self, app: Any) -> None:
         self.app = app
-        self.by_session: Any = AllowedHostsOriginValidator(AuthMiddlewareStack(app))
+        self.by_session: Any = AuthMiddlewareStack(app)
 
     async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         accepted = False
@@ -60,7 +60,7 @@ class SocketLogin:
             user = found.user if found else AnonymousUser()
             await self.app({**scope, "user": user, "access_token": found}, receive, send)
         elif b"cookie" in dict(scope["headers"]):
-            await self.by_session(scope, receive, send)
+            await (self.by_session if origins.is_own(scope) else WebsocketDenier())(scope, receive, send)
         else:
             await self.app({**scope, "user": AnonymousUser()}, receive, send)
 

@@ -6,6 +6,7 @@ import shutil
 import threading
 
 import pytest
+from asgiref.sync import sync_to_async
 from channels.testing import WebsocketCommunicator
 from django.conf import settings
 
@@ -128,3 +129,39 @@ def test_the_folder_of_all_projects_is_listed_under_each_of_its_names(folder, pa
 )
 def test_what_cannot_be_listed_says_why(folder, path, error):
     assert browse(path) == {"path": path, "files": [], "error": error}
+
+
+async def test_folders_are_listed_only_for_those_who_may_see_projects(folder):
+    may_not = await sync_to_async(make.user)(may=["mission_control.view_run"])
+    client = socket("/ws", await sync_to_async(make.token)(may_not))
+    assert (await client.connect(timeout=10))[0]
+    await client.receive_from(timeout=10)
+    await client.send_to(text_data=json.dumps({"action": "browse", "path": "browsed", "context": "sidebar"}))
+    answered = json.loads(await client.receive_from(timeout=10))
+    assert (answered["files"], answered["context"]) == ([], "sidebar")
+    assert "Can view project" in answered["error"]
+    await leave(client)
+
+
+def test_a_link_that_takes_the_place_of_a_folder_lists_nothing_outside(tmp_path, folder):
+    (tmp_path / "secret").touch()
+    place, done = folder / "flickering", threading.Event()
+    (folder / "real").mkdir()
+    (folder / "real" / "own").touch()
+    link = folder / "link"
+    link.symlink_to(tmp_path)
+
+    def flicker() -> None:  # by two renames each, as an agent would
+        while not done.is_set():
+            for taken in (folder / "real", link):
+                os.rename(taken, place)
+                os.rename(place, taken)
+
+    agent = threading.Thread(target=flicker)
+    agent.start()
+    try:
+        found = {each["name"] for _ in range(1_000) for each in browse("browsed/flickering")["files"]}
+    finally:
+        done.set()
+        agent.join()
+    assert found <= {"own"}
