@@ -19,15 +19,20 @@ def create_token(
 ) -> tuple[AccessToken, str]:
     """Make a token that expires after so many days (None: never); return it and its text, which is kept nowhere.
 
-    Raises Invalid when it would outlive the token that it is asked for with: who found that one would keep his
-    access for ever.
+    It ends with the token that it is asked for with, when that one is revoked, and may not be made to expire later
+    (raises Invalid): who found that one would keep access for ever.
     """
     lasts = None if days is None else timedelta(days=days)
     latest = asked_with.expiry if asked_with else None
     if latest is not None and (lasts is None or timezone.now() + lasts > latest):
         raise Invalid("expires_in_days", "A token cannot make one that expires later than itself.")
-    token, text = AccessToken.objects.create(user=user, expiry=lasts, name=name)
+    token, text = AccessToken.objects.create(user=user, expiry=lasts, name=name, parent=asked_with)
     return token, text
+
+
+def revoke_all(user: User) -> int:
+    """Revoke all tokens of the user; return how many there were."""
+    return AccessToken.objects.filter(user=user).delete()[1].get(AccessToken._meta.label, 0)
 
 
 def valid_tokens() -> Q:

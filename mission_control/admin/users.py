@@ -2,13 +2,16 @@
 
 from typing import Any
 
+from django import forms
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
+from django.contrib.auth.forms import AdminPasswordChangeForm
 from django.contrib.auth.models import Group, Permission, User
 from django.db.models import ManyToManyField, Model
 from django.http import HttpRequest
 
 from mission_control import rights
+from mission_control.access import revoke_all
 
 
 class WithinOwnRights(admin.ModelAdmin):
@@ -38,6 +41,18 @@ class WithinOwnRights(admin.ModelAdmin):
         return super().formfield_for_manytomany(db_field, request, **kwargs)
 
 
+class NewPassword(AdminPasswordChangeForm):
+    """A new password for a user, and whether whoever has a token of theirs is to lose it too."""
+
+    revoke_tokens = forms.BooleanField(required=False, label="Revoke the user's access tokens too")
+
+    def save(self, commit: bool = True) -> User:
+        user: User = super().save(commit=commit)
+        if self.cleaned_data["revoke_tokens"]:
+            revoke_all(user)
+        return user
+
+
 admin.site.unregister([User, Group])
 
 
@@ -46,6 +61,7 @@ class Users(WithinOwnRights, UserAdmin):
     """Users; only superusers make superusers, change them, or set their password."""
 
     search_fields = [f"{name}__has_text" for name in ("username", "first_name", "last_name", "email")]
+    change_password_form = NewPassword
 
     def may_manage(self, by: User, obj: User) -> bool:
         return rights.may_manage(by, obj)

@@ -13,6 +13,10 @@ class AccessToken(AbstractAuthToken):
 
     uid = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
     name = models.CharField(max_length=100, blank=True, validators=[rules.not_blank])
+    # The token that it was made with, whose end is its end too.
+    parent = models.ForeignKey(
+        "self", null=True, editable=False, on_delete=models.CASCADE, related_name="children"
+    )
 
     class Meta:
         ordering = ["-created"]

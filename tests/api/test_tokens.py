@@ -98,6 +98,37 @@ def test_a_token_that_expires_makes_none_that_outlives_it(api):
     assert short.post("tokens", {"name": "x", "expires_in_days": 9}).status_code == 200
 
 
+def test_a_token_ends_with_the_one_that_it_was_made_with(api):
+    parent = api.made("tokens", name="parent")
+    child = Api(api.user, token=parent["value"]).made("tokens", name="child")
+    grandchild = Api(api.user, token=child["value"]).made("tokens", name="grandchild")
+    assert Api(api.user, token=grandchild["value"]).get("tasks").status_code == 200
+    api.delete(f"tokens/{parent['id']}")
+    for token in (parent, child, grandchild):
+        assert Api(api.user, token=token["value"]).get("tasks").status_code == 401
+    assert api.get("tasks").status_code == 200
+
+
+@pytest.mark.parametrize("where", ["account", "admin"])
+@pytest.mark.parametrize("revokes", [True, False])
+def test_a_change_of_the_password_revokes_the_tokens_when_asked_to(api, where, revokes):
+    password = "a-new-password-7"
+    api.user.set_password("the-old-password-7")
+    api.user.save()
+    client = Client()
+    client.force_login(api.user)
+    if where == "account":
+        path, form = reverse("account-password"), {"old_password": "the-old-password-7"}
+        form |= {"new_password1": password, "new_password2": password}
+    else:
+        path = reverse("admin:auth_user_password_change", args=[api.user.pk])
+        form = {"usable_password": "true", "password1": password, "password2": password}
+    assert client.post(path, form | ({"revoke_tokens": "on"} if revokes else {})).status_code == 302
+    api.user.refresh_from_db()
+    assert api.user.check_password(password)
+    assert api.get("tasks").status_code == (401 if revokes else 200)
+
+
 def test_a_browser_may_revoke_and_make_tokens():
     client, user = Client(), make.user()
     client.force_login(user)

@@ -17,7 +17,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST, require_safe
 
 from mission_control import __version__
-from mission_control.access import MOST_DAYS, NAME_CHARS, create_token
+from mission_control.access import MOST_DAYS, NAME_CHARS, create_token, revoke_all
 from mission_control.models import AccessToken
 from mission_control.web.fields import VisibleText
 from mission_control.web.views import needs_login, person_of, show
@@ -30,6 +30,12 @@ class TokenForm(forms.Form):
 
     name = VisibleText(max_length=NAME_CHARS, error_messages={"required": "Give it a name."})
     days = forms.IntegerField(min_value=1, max_value=MOST_DAYS, required=False)
+
+
+class PasswordForm(PasswordChangeForm):
+    """The passwords, and whether whoever has a token is to lose it too."""
+
+    revoke_tokens = forms.BooleanField(required=False)
 
 
 @require_safe
@@ -46,11 +52,14 @@ def account(request: HttpRequest) -> HttpResponse:
 @sensitive_post_parameters()
 def change_password(request: HttpRequest) -> HttpResponse:
     """Change the password; this session stays, all others of the user end."""
-    form = PasswordChangeForm(person_of(request), request.POST)
+    form = PasswordForm(person_of(request), request.POST)
     if not form.is_valid():
         return _page(request, password_form=form, status=400)
     update_session_auth_hash(request, form.save())
-    messages.success(request, "The password is changed. Other browsers are logged out.", extra_tags="ok")
+    said = "The password is changed. Other browsers are logged out."
+    if form.cleaned_data["revoke_tokens"]:
+        said += f" Tokens revoked: {revoke_all(person_of(request))}."
+    messages.success(request, said, extra_tags="ok")
     return HttpResponseRedirect(reverse("account"))
 
 
@@ -80,7 +89,7 @@ def revoke_token(request: HttpRequest, token_id: uuid.UUID) -> HttpResponse:
 def _page(request: HttpRequest, *, status: int = 200, **context: Any) -> HttpResponse:
     now = timezone.now()
     shown = {
-        "password_form": PasswordChangeForm(person_of(request)),
+        "password_form": PasswordForm(person_of(request)),
         "token_form": TokenForm(),
         "tokens": AccessToken.objects.filter(user=person_of(request)).order_by("-created", "uid")[:200],
         "now": now,
