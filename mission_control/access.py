@@ -32,7 +32,8 @@ def create_token(
 
 def revoke_all(user: User) -> int:
     """Revoke all tokens of the user; return how many there were."""
-    return AccessToken.objects.filter(user=user).delete()[1].get(AccessToken._meta.label, 0)
+    number: int = AccessToken.objects.filter(user=user).delete()[1].get(AccessToken._meta.label, 0)
+    return number
 
 
 def valid_tokens() -> Q:

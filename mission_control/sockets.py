@@ -60,7 +60,8 @@ class SocketLogin:
             user = found.user if found else AnonymousUser()
             await self.app({**scope, "user": user, "access_token": found}, receive, send)
         elif b"cookie" in dict(scope["headers"]):
-            await (self.by_session if origins.is_own(scope) else WebsocketDenier())(scope, receive, send)
+            denier: Any = WebsocketDenier()
+            await (self.by_session if origins.is_own(scope) else denier)(scope, receive, send)
         else:
             await self.app({**scope, "user": AnonymousUser()}, receive, send)
 

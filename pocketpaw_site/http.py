@@ -8,6 +8,9 @@ from typing import Any
 
 from asgiref.sync import SyncToAsync, sync_to_async
 from django.conf import settings
+from django.contrib.messages.storage.cookie import CookieStorage
+from django.contrib.messages.storage.fallback import FallbackStorage
+from django.contrib.messages.storage.session import SessionStorage
 from django.core.exceptions import MiddlewareNotUsed
 from django.core.handlers.asgi import ASGIHandler, ASGIRequest
 from django.db import InterfaceError, OperationalError, close_old_connections
@@ -85,6 +88,18 @@ class Compression(GZipMiddleware):
         if response.headers.get("Content-Type", "").startswith("text/event-stream"):
             return response
         return super().process_response(request, response)
+
+
+class MessagesCookie(CookieStorage):
+    """Django's own, under another name."""
+
+    cookie_name = settings.MESSAGES_COOKIE_NAME
+
+
+class Messages(FallbackStorage):
+    """Messages that the next page shows, in a cookie of this installation's own, or in the session."""
+
+    storage_classes = (MessagesCookie, SessionStorage)
 
 
 class Outage:

@@ -7,10 +7,12 @@ Two profiles, one code. Embedded: no `REDIS_URL`, SQLite, nothing to install. Se
 import hashlib
 import os
 import socket
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from csp.constants import NONE, SELF
+from django.conf import global_settings
 from environs import validate
 
 from agents.backends.programs.allowed import commands
@@ -61,6 +63,15 @@ ROOT_PATH = env.str(
 )
 FORCE_SCRIPT_NAME = ROOT_PATH or None
 SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = f"{ROOT_PATH}/"
+# A browser sends the cookies of a host to all its ports: each installation has names of its own.
+_INSTALLATION = hashlib.sha256(f"cookies of {SECRET_KEY}".encode()).hexdigest()[:8]
+SESSION_COOKIE_NAME = f"mc_session_{_INSTALLATION}"
+CSRF_COOKIE_NAME = f"mc_csrf_{_INSTALLATION}"
+MESSAGES_COOKIE_NAME = f"mc_messages_{_INSTALLATION}"
+MESSAGE_STORAGE = "pocketpaw_site.http.Messages"
+# Who failed so often to log in waits so long (pocketpaw_site/authentication.py).
+LOGIN_FAILURES = env.int("MISSION_CONTROL_LOGIN_FAILURES", 10, validate=validate.Range(1, 1000))
+LOGIN_LOCK_SECONDS = env.int("MISSION_CONTROL_LOGIN_LOCK_SECONDS", 300, validate=validate.Range(1, 86400))
 # How many proxies add to X-Forwarded-For: the client is that many from its end; what stands before is hearsay.
 NUM_PROXIES = env.int("NUM_PROXIES", 1 if BEHIND_TLS else 0, validate=validate.Range(0, 20))
 # Who may read /metrics without a login: addresses and networks.
@@ -145,6 +156,7 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "csp",
+    "axes",
     "django_q",
     "agents",
     "mission_control",
@@ -166,6 +178,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "mission_control.web.middleware.VisibleTricks",
     "pocketpaw_site.http.Outage",
+    "pocketpaw_site.authentication.LoginLimits",
 ]
 
 ROOT_URLCONF = "pocketpaw_site.urls"
@@ -192,6 +205,19 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
+AUTHENTICATION_BACKENDS = ["pocketpaw_site.authentication.Backend"]
+PASSWORD_HASHERS = ["pocketpaw_site.authentication.Hasher", *global_settings.PASSWORD_HASHERS[1:]]
+AXES_HANDLER = "pocketpaw_site.authentication.Failures"
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"], "ip_address", "username"]
+AXES_FAILURE_LIMIT = LOGIN_FAILURES
+AXES_COOLOFF_TIME = timedelta(seconds=LOGIN_LOCK_SECONDS)
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False  # else a guesser could keep the user out for ever
+AXES_CLIENT_IP_CALLABLE = "pocketpaw_site.authentication.address_of"
+AXES_LOCKOUT_CALLABLE = "pocketpaw_site.authentication.refuse"
+AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "csrfmiddlewaretoken"]
+AXES_DISABLE_ACCESS_LOG = True  # no row for each login: the log has a line
+AXES_ENABLE_ADMIN = AXES_VERBOSE = False
+SILENCED_SYSTEM_CHECKS = ["axes.W002"]  # its middleware is here, as the base of LoginLimits
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "board"
 LOGOUT_REDIRECT_URL = "login"
@@ -388,6 +414,7 @@ LOGGING = {
     "root": {"handlers": ["console", "file"], "level": LOG_LEVEL},
     "loggers": {
         "django-q": {"level": "WARNING", "handlers": [], "propagate": True, "filters": ["outage"]},
+        "axes": {"level": "ERROR"},  # what it would say of logins, pocketpaw_site.authentication says
         "daphne": {"level": "WARNING"},
         # During an outage: one line of each kind in half a minute, not one a request or attempt.
         "pocketpaw_site.http": {"filters": ["seldom"]},

@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.test import Client
 
 from mission_control.models import Run
@@ -132,5 +133,5 @@ def test_a_session_needs_the_csrf_token_to_write():
     assert (refused.status_code, refused.json().keys()) == (403, {"detail"})
 
     page = client.get(f"{BASE}tasks", headers={"Accept": "text/html"})
-    token = page.cookies["csrftoken"].value
+    token = page.cookies[settings.CSRF_COOKIE_NAME].value
     assert client.post(f"{BASE}tasks", **body, headers={"X-CSRFToken": token}).status_code == 200

@@ -14,7 +14,8 @@ from tests.sockets.test_consumers import leave
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-PLAIN, BEHIND_TLS = {}, {"BEHIND_TLS": True, "ALLOWED_HOSTS": ["mission.example"]}
+PLAIN: dict[str, object] = {}
+BEHIND_TLS = {"BEHIND_TLS": True, "ALLOWED_HOSTS": ["mission.example"]}
 PROXIED = {"host": "mission.example", "x-forwarded-proto": "https"}
 TRUSTING = {"CSRF_TRUSTED_ORIGINS": ["https://front.example", "https://*.friends.example"]}
 
