@@ -32,7 +32,7 @@ PROJECT = _names(
 )
 RUN = _names(
     "id kind project_id task_id task_title agent_id agent_name status error attempt requested_by queued_at"
-    " started_at finished_at duration_seconds last_seq usage document_id"
+    " started_at finished_at duration_seconds last_seq usage document_id end_cause host"
 )
 
 OBJECTS = [
