@@ -391,3 +391,15 @@ def test_pages_about_runs_and_documents_take_news_of_other_things_without_compla
         )
         product.ended(product.run(task, agent))
         page.locator("body.mc_task_output.mc_task_completed").wait_for()
+
+
+def test_the_page_shows_what_becomes_of_the_tasks_that_it_waits_for_and_that_wait_for_it(page, product):
+    blocker = product.new_task(title="Comes first")
+    task = product.new_task(title="In the middle", blocked_by=[blocker])
+    last = product.new_task(title="Comes last", blocked_by=[task])
+    page.goto(f"/tasks/{task}")
+    page.locator("#conn[data-conn=live]").wait_for()
+    product.post(f"/tasks/{blocker}/status", status="review")
+    page.locator("#deps .state[data-status=review]").wait_for()
+    product.post(f"/tasks/{last}/status", status="skipped")
+    page.locator("#deps .state[data-status=skipped]").wait_for()

@@ -152,6 +152,7 @@ function showNote(form) {
   place.prepend(note);
   note.querySelector("button").addEventListener("click", () => {
     form.reset(); // the note goes with the draft
+    for (const select of form.querySelectorAll("select:not([data-submits])")) select.dispatchEvent(new Event("change", { bubbles: true }));
     form.querySelector("input:not([type=hidden]), textarea")?.focus();
   });
 }

@@ -274,7 +274,7 @@ document.addEventListener("focusout", (event) => {
 // ── What happens ─────────────────────────────────────────────────────
 document.addEventListener("mc:frame", ({ detail: { event_type: name, data } }) => {
   if (!data || !page) return; // this is the page of a document, or of a run
-  if (name === "mc_task_updated" && data.task.id === task) return refreshSoon();
+  if (name === "mc_task_updated" && isShown(data.task)) return refreshSoon();
   if (name === "mc_capacity") return refreshSoon();
   if (data.activity?.type === "task_updated" && !data.activity.task_id) return refreshSoon(); // a task was deleted
   if (data.task_id !== task && data.activity?.task_id !== task) return;
@@ -282,6 +282,9 @@ document.addEventListener("mc:frame", ({ detail: { event_type: name, data } }) =
   if (data.run_id === run()) more(data.seq);
   if (name !== "mc_task_output" || (data.run_id !== run() && data.run_id !== page.dataset.newest)) refreshSoon();
 });
+
+/** The page shows its own task, and the states of those that it waits for and that wait for it. */
+const isShown = ({ id, blocks, blocked_by: needs }) => id === task || blocks.includes(task) || needs.includes(task);
 
 /** The connection is there, or there again: nobody told what happened until now. */
 function watchConnection() {
