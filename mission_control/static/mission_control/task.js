@@ -276,7 +276,8 @@ document.addEventListener("mc:frame", ({ detail: { event_type: name, data } }) =
   if (!data || !page) return; // this is the page of a document, or of a run
   if (name === "mc_task_updated" && isShown(data.task)) return refreshSoon();
   if (name === "mc_capacity") return refreshSoon();
-  if (data.activity?.type === "task_updated" && !data.activity.task_id) return refreshSoon(); // a task was deleted
+  const { deleted_task: deleted, deleted_project: project } = data.activity?.metadata ?? {};
+  if (deleted === task || project) return refreshSoon(); // this task is gone, or may be gone with its project
   if (data.task_id !== task && data.activity?.task_id !== task) return;
   if (name === "mc_activity_created") return refreshSoon();
   if (data.run_id === run()) more(data.seq);
