@@ -85,8 +85,9 @@ function keepNow() {
 }
 
 function keep(form, key) {
-  const old = read(key);
-  const changes = changesOf(form, form.dataset.draft === "restored" ? old : null);
+  const old = form.dataset.draft === "restored" ? read(key) : null;
+  const absent = Object.entries(old?.fields ?? {}).filter(([name]) => !form.elements.namedItem(name)); // on their way, as options are
+  const changes = { ...Object.fromEntries(absent), ...changesOf(form, old) };
   if (!Object.keys(changes).length) return remove(key);
   write(key, { fields: changes, basis: form.elements.namedItem("basis")?.value, page: location.pathname });
 }
