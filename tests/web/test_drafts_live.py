@@ -219,43 +219,6 @@ def test_two_tabs_keep_their_own_drafts_and_log_out_leaves_the_text_of_the_other
     beside.close()
 
 
-def test_a_form_of_a_page_from_before_the_login_keeps_its_text(page, product, questions, complaints):
-    page.goto("/documents/new")
-    page.locator("#conn[data-conn=live]").wait_for()
-    page.get_by_label("Title").fill("From before")
-    beside = page.context.new_page()
-    beside.goto("/")
-    beside.locator("#account summary").click()
-    beside.get_by_role("button", name="Log out").click()
-    beside.wait_for_url("**/login")
-    log_in(beside, product)
-    page.get_by_role("button", name="Save").click()  # with the token of the login before
-    page.get_by_role("heading", name="This page is out of date").wait_for()
-    page.get_by_role("link", name="Back to the form").click()
-    expect(page.get_by_label("Title")).to_have_value("From before")
-    page.get_by_role("button", name="Save").click()
-    page.get_by_role("heading", name="From before").wait_for()
-    beside.close()
-    without(complaints, "403", "401")
-
-
-def test_what_is_typed_into_an_agents_options_comes_back_with_the_backend_that_has_them(page, product, questions):
-    page.goto("/agents/new")
-    page.locator("#conn[data-conn=live]").wait_for()
-    page.locator("#an").fill("Drafted")
-    page.locator("#ab").select_option("pydantic_ai")
-    page.locator("#o-model").fill("some-model")
-    page.reload()
-    expect(page.locator("#o-model")).to_have_value("some-model")
-    assert page.locator("#ab").input_value() == "pydantic_ai"
-    page.locator("#agent-form").get_by_role("button", name="Discard it").click()
-    assert page.locator("#an").input_value() == ""
-    page.locator("#an").fill("Again")
-    page.get_by_role("link", name="Discard", exact=True).click()
-    page.wait_for_url("**/agents")
-    assert "Again" not in page.evaluate(STORED)
-
-
 def test_an_edit_of_an_agent_is_discarded_by_its_own_link(page, product, questions):
     agent = product.new_agent(name="Kept", role="As it was")
     page.goto(f"/agents/{agent}#form")
