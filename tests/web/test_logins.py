@@ -13,6 +13,7 @@ from django.urls import reverse
 
 from pocketpaw_site import authentication
 from tests import make
+from tests.servers import wait_until
 
 PASSWORD, WRONG = "the-right-password-7", "a-wrong-password-7"
 FAILURES = 3
@@ -133,8 +134,7 @@ def test_passwords_are_checked_one_at_a_time_and_few_wait(mara, settings):
         waiting = [threading.Thread(target=make_password, args=["x"]) for _ in range(authentication.MOST_WAITING)]
         for thread in waiting:
             thread.start()
-        while checks._places.acquire(blocking=False):  # until all have a place
-            checks._places.release()
+        wait_until(lambda: checks._places._value == 0, what="all to have a place")
         answer = Client().post(reverse("login"), {"username": "mara", "password": PASSWORD})
     for thread in waiting:
         thread.join()
