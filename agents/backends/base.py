@@ -12,6 +12,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+# A limit at which a backend ends its agent; empty where it was none.
+LimitName = Literal["", "time", "silence", "output", "processes", "disk"]
+
 
 class EventType(StrEnum):
     MESSAGE = "message"
@@ -83,13 +86,13 @@ class BackendError(Exception):
     `limit` names the limit of its own at which a backend ended the agent; empty for every other failure.
     """
 
-    limit: Literal["", "time", "silence", "output"] = ""
+    limit: LimitName = ""
 
 
 class AgentOverLimit(BackendError):
     """A backend ended its agent at a limit of its own."""
 
-    def __init__(self, message: str, limit: Literal["", "time", "silence", "output"]) -> None:
+    def __init__(self, message: str, limit: LimitName) -> None:
         super().__init__(message)
         self.limit = limit
 

@@ -26,7 +26,7 @@ from typing import Any
 KILL_SECONDS = 5.0  # what is still there then belongs to somebody whom we may not signal
 CANNOT_START = 127
 LOOK_SECONDS = 0.5  # between two looks at how many processes there are and how much of the disk is left
-LIMIT_STATUS = 122  # the program was ended for one of these; standard error ends with the reason
+LIMIT_STATUS = 122  # the program was ended at a limit; standard error ends with its name
 LIMIT_MARK = "limit reached: "
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 # Looked up here: between fork and exec nothing may be imported.
@@ -102,16 +102,16 @@ class Keeper:
         return 128 + signal.SIGKILL if self.status is None else self.status
 
     def _excess(self) -> str:
-        """Return what the program takes too much of, empty when nothing; looks twice a second."""
+        """Return the name of the limit that the program has reached, empty when none; looks twice a second."""
         if time.monotonic() - self._looked < LOOK_SECONDS:
             return ""
         self._looked = time.monotonic()
         if len(descendants()) > self.max_processes:
-            return f"had more than the limit of {self.max_processes:,} processes at once"
+            return "processes"
         with suppress(OSError):
             disk = os.statvfs(self.folder)
             if disk.f_bavail * disk.f_frsize < self.min_free_bytes:
-                return f"ran while less than {self.min_free_bytes // 1_000_000:,} MB of the disk were free"
+                return "disk"
         return ""
 
     def _hear(self) -> bool:

@@ -16,9 +16,10 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import BinaryIO
 
 from agents.backends import keeper
+from agents.backends.base import LimitName
 from agents.backends.cgroups import Cgroup
 from agents.isolation import PYTHON, SYSTEM_PATH
 
@@ -40,9 +41,9 @@ END_SECONDS = 1.9  # for the keeper to be done; then it is killed, and the progr
 
 
 class LimitReached(Exception):
-    """The program took longer, was silent for longer, or said more than it may. The message is for people."""
+    """The program took more of something than it may. The message is for people."""
 
-    def __init__(self, message: str, limit: Literal["", "time", "silence", "output"]) -> None:
+    def __init__(self, message: str, limit: LimitName) -> None:
         super().__init__(message)
         self.limit = limit
 
@@ -136,8 +137,18 @@ class Program:
         except TimeoutError:
             raise LimitReached("closed its output but did not end", "time") from None
         await asyncio.wait({self._drain}, timeout=GRACE_SECONDS)
-        if self.exit_status == keeper.LIMIT_STATUS and keeper.LIMIT_MARK in (words := self.last_words()):
-            raise LimitReached(words.rpartition(keeper.LIMIT_MARK)[2], "")
+        if self.exit_status == keeper.LIMIT_STATUS:
+            self._raise_keepers_limit()
+
+    def _raise_keepers_limit(self) -> None:
+        """Raise LimitReached for the limit that the keeper names; any other words are the program's own."""
+        match self.last_words().rpartition(keeper.LIMIT_MARK)[2]:
+            case "processes":
+                raise LimitReached(
+                    f"had more than the limit of {self.limits.processes:,} processes at once", "processes"
+                )
+            case "disk":
+                raise LimitReached(f"ran while less than {self.limits.free_mb:,} MB of the disk were free", "disk")
 
     @property
     def _deadline(self) -> float:

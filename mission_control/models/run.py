@@ -46,6 +46,8 @@ class EndCause(models.TextChoices):
     TIMEOUT = "timeout"
     IDLE = "idle"
     OUTPUT_LIMIT = "output_limit"
+    PROCESS_LIMIT = "process_limit"  # its program had more processes than it may
+    DISK_LIMIT = "disk_limit"  # too little of the disk was free
     TOKEN_LIMIT = "token_limit"  # noqa: S105 - no password
     COST_LIMIT = "cost_limit"
     CANCELLED = "cancelled"  # its task was skipped while it waited

@@ -73,7 +73,13 @@ class Outcome:
     cause: EndCause | None = None
 
 
-CAUSE_OF_LIMIT = {"time": EndCause.TIMEOUT, "silence": EndCause.IDLE, "output": EndCause.OUTPUT_LIMIT}
+CAUSE_OF_LIMIT = {
+    "time": EndCause.TIMEOUT,
+    "silence": EndCause.IDLE,
+    "output": EndCause.OUTPUT_LIMIT,
+    "processes": EndCause.PROCESS_LIMIT,
+    "disk": EndCause.DISK_LIMIT,
+}
 DATABASE_LOST = Outcome(Status.ERROR, cause=EndCause.DATABASE_LOST)
 
 

@@ -136,6 +136,7 @@ async def test_a_program_with_too_many_processes_is_stopped_with_all_of_them(all
     allow(mine=player("crowd", "60", limits={"processes": 40}))
     seen = await heard(tmp_path, command="mine")
     assert seen.error == "`mine` had more than the limit of 40 processes at once, and was stopped"
+    assert seen.limit == "processes"
 
 
 async def test_a_file_has_a_size_that_it_cannot_grow_beyond(allow, tmp_path):
@@ -148,6 +149,15 @@ async def test_a_program_is_stopped_before_the_disk_is_full(allow, tmp_path):
     allow(mine=player("silent", limits={"free_mb": 900_000_000}))
     seen = await heard(tmp_path, command="mine")
     assert seen.error == "`mine` ran while less than 900,000,000 MB of the disk were free, and was stopped"
+    assert seen.limit == "disk"
+
+
+async def test_a_program_that_only_says_it_reached_a_limit_has_failed_and_shows_no_secret(allow, tmp_path):
+    words = "echo 'limit reached: key sk-abcdefghijklmnopqrstuvwx of /srv/secret/file' >&2; exit 122"
+    allow(mine={"argv": ["sh", "-c", words]})
+    seen = await heard(tmp_path, command="mine")
+    assert seen.error == "`mine` ended with exit status 122: limit reached: key [redacted] of [path]"
+    assert seen.limit == ""
 
 
 async def test_a_program_that_kills_its_keeper_is_ended_by_its_control_group(allow, tmp_path):

@@ -161,7 +161,14 @@ def test_an_agents_own_limit_of_output_ends_its_run(task):
 
 
 @pytest.mark.parametrize(
-    ("limit", "cause"), [("time", "timeout"), ("silence", "idle"), ("output", "output_limit")]
+    ("limit", "cause"),
+    [
+        ("time", "timeout"),
+        ("silence", "idle"),
+        ("output", "output_limit"),
+        ("processes", "process_limit"),
+        ("disk", "disk_limit"),
+    ],
 )
 def test_a_limit_of_a_backends_own_is_an_end_cause_too(limit, cause):
     assert failure(AgentOverLimit("`mine` took too much", limit)).cause == cause
