@@ -233,13 +233,13 @@ async def _text(program: Program, output: AsyncIterator[bytes]) -> AsyncIterator
 async def _lines(
     program: Program, output: AsyncIterator[bytes], reader: Reader
 ) -> AsyncIterator[BackendEvent | Usage]:
-    """Yield what the lines mean, those of standard error too."""
+    """Yield what the lines mean, those of standard error too.
+
+    Standard error is no progress: the known programs go on to write there while they wait for the network.
+    """
     async for line, size in lines_of(output):
         for error in program.error_lines():
-            notices = list(reader.read_error(error))
-            if not notices:
-                program.note_progress()
-            for notice in notices:
+            for notice in reader.read_error(error):
                 yield notice
         if not line and size <= LINE_BYTES:
             continue

@@ -174,6 +174,20 @@ async def test_waiting_for_the_network_is_silence(allow, tmp_path):
     assert statuses(seen) == ["Reconnecting... waiting for network"]
 
 
+async def test_a_known_program_that_writes_to_standard_error_alone_is_silent(allow, tmp_path):
+    """Without a network Codex logs an error every five seconds, for ever."""
+    line = "2026-11-30T11:59:56Z ERROR codex_api: failed to connect to Responses WebSocket stage=Unknown"
+    limits = {"idle_seconds": 1, "seconds": 20}
+    allow(mine=player("grumble", line, preset="codex", limits=limits))
+    seen = await heard(tmp_path, command="mine")
+    assert (seen.error, seen.limit) == ("`mine` was silent for the limit of 1 seconds, and was stopped", "silence")
+
+
+async def test_a_program_of_plain_text_may_show_its_progress_on_standard_error(allow, tmp_path):
+    allow(mine=player("grumble", "12 %", limits={"idle_seconds": 1, "seconds": 2.5}))
+    assert (await heard(tmp_path, command="mine")).limit == "time"
+
+
 # ---------------------------------------------------------------- usage
 MODELS = {
     "claude-haiku": {"inputTokens": 1000, "outputTokens": 20, "cacheReadInputTokens": 5},

@@ -145,7 +145,7 @@ class _Pipe(Transport):
         """Yield the lines that are objects. Raises ProcessError, without which the SDK would wait for answers."""
         async with aclosing(self._program.output()) as output:
             async for line, size in lines_of(output):
-                if b'"api_retry"' not in line:  # else it only waits
+                if size and b'"api_retry"' not in line:  # else it only waits, or wrote to standard error
                     self._program.note_progress()
                 if size > LINE_BYTES:
                     yield {"type": "system", "subtype": "left_out", "size": size}
