@@ -34,7 +34,7 @@ from agents.backends.programs.failures import not_logged_in, with_reason
 from agents.backends.programs.formats import READERS
 from agents.backends.programs.formats.reader import Reader
 from agents.backends.programs.logins import missing_login
-from agents.backends.programs.orders import Prompt, environment_of, how_apart, order_of
+from agents.backends.programs.orders import Prompt, check_network, environment_of, how_apart, order_of
 from agents.backends.programs.presets import PRESETS
 from agents.redaction import shown_error
 
@@ -79,6 +79,7 @@ class Command(Backend):
         try:
             definition = cls._definition(options)
             how = isolation.method(allowed().isolation)
+            check_network(definition, how)
             _argv(definition, options, how)
         except (BackendError, isolation.IsolationError) as error:
             return str(error)

@@ -53,13 +53,6 @@ def grumble(line: str, *_more: str) -> None:
         time.sleep(0.05)
 
 
-def grumble(line: str, *_more: str) -> None:
-    """Write the same line to standard error again and again, and nothing to standard output."""
-    while True:
-        os.write(2, f"{line}\n".encode())
-        time.sleep(0.05)
-
-
 def complain(transcript: str, errors: str, status: str) -> None:
     """Say the transcript's lines on standard output and those of another file on standard error."""
     for line in Path(errors).read_text().splitlines(keepends=True):

@@ -171,6 +171,22 @@ async def test_what_a_run_leaves_in_a_programs_configuration_is_gone_but_for_its
         assert "new.json" not in left
 
 
+async def test_a_run_of_opencode_cannot_change_the_login_of_others(apart, settings, tmp_path):
+    """An entry of its type `wellknown` names a server, whose configuration every later run would obey."""
+    login = tmp_path / "home/.local/share/opencode/auth.json"
+    login.parent.mkdir(parents=True)
+    login.write_text("{}")
+    argv = [
+        "/bin/sh",
+        "-c",
+        "echo changed > ~/.local/share/opencode/auth.json; cat ~/.local/share/opencode/*.json",
+    ]
+    workdir = apart("look")
+    settings.MISSION_CONTROL_COMMANDS = {"mine": {"argv": argv, "preset": "opencode", "format": "text"}}
+    assert (await heard(workdir, command="mine")).text() == "changed\n"
+    assert login.read_text() == "{}"
+
+
 async def test_a_program_gets_a_copy_of_what_it_wants_to_write(apart, settings, tmp_path):
     file = tmp_path / "home/.claude.json"
     file.write_text('{"mine": 1}')
@@ -192,6 +208,7 @@ async def test_a_program_may_have_no_network(apart, settings):
     settings.AGENT_ISOLATION = "none"
     seen = await heard(workdir, command="mine")
     assert seen.error.startswith("`mine` is to have no network, which needs bubblewrap")
+    assert Command.missing_for({"command": "mine"}) == seen.error
 
 
 async def test_what_lies_in_memory_has_a_size(apart):

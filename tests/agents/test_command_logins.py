@@ -12,10 +12,10 @@ from tests.agents.test_command import allow
 
 __all__ = ["allow"]  # a fixture, used by its name
 LOGINS = {
-    "claude": (".claude/.credentials.json", "{}"),
-    "codex": (".codex/auth.json", "{}"),
-    "gemini": (".gemini/oauth_creds.json", "{}"),
-    "opencode": (".local/share/opencode/auth.json", "{}"),
+    "claude": (".claude/.credentials.json", json.dumps({"claudeAiOauth": {"accessToken": "x"}})),
+    "codex": (".codex/auth.json", json.dumps({"OPENAI_API_KEY": None, "tokens": {"access_token": "x"}})),
+    "gemini": (".gemini/oauth_creds.json", json.dumps({"access_token": "x"})),
+    "opencode": (".local/share/opencode/auth.json", json.dumps({"openai": {"type": "api", "key": "x"}})),
     "copilot": (".copilot/config.json", json.dumps({"loggedInUsers": [{"login": "ada"}]})),
 }
 KEYS = {
@@ -25,14 +25,18 @@ KEYS = {
     "opencode": "OPENROUTER_API_KEY",
     "copilot": "GH_TOKEN",
 }
-# Files that are there without any login.
-NO_LOGINS = {
-    "claude": (".claude/settings.json", '{"model": "opus"}'),
-    "codex": (".codex/config.toml", 'model = "gpt-5"\n'),
-    "gemini": (".gemini/.env", "OTHER=1\n"),
-    "opencode": (".local/share/opencode/auth.json", ""),
-    "copilot": (".copilot/config.json", '{"loggedInUsers": []}'),
-}
+# Files that are there without any login, or after a logout.
+NO_LOGINS = [
+    ("claude", ".claude/settings.json", '{"model": "opus"}'),
+    ("claude", ".claude/.credentials.json", "{}"),
+    ("codex", ".codex/config.toml", 'model = "gpt-5"\n'),
+    ("codex", ".codex/auth.json", '{"OPENAI_API_KEY": null, "tokens": null}'),
+    ("gemini", ".gemini/.env", "OTHER=1\n# GEMINI_API_KEY=x\n"),
+    ("gemini", ".gemini/oauth_creds.json", "{}"),
+    ("opencode", ".local/share/opencode/auth.json", ""),
+    ("opencode", ".local/share/opencode/auth.json", "{}"),
+    ("copilot", ".copilot/config.json", '{"loggedInUsers": []}'),
+]
 
 
 @pytest.fixture
@@ -60,10 +64,14 @@ def write(home: Path, path: str, text: str) -> None:
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_known_program_without_login_and_key_is_not_ready_and_says_what_to_do(home, name):
     assert Command.missing_for({"command": name}) == PRESETS[name].login.advice
-    write(home, *NO_LOGINS[name])
-    assert Command.missing_for({"command": name}) == PRESETS[name].login.advice
     write(home, *LOGINS[name])
     assert Command.missing_for({"command": name}) is None
+
+
+@pytest.mark.parametrize(("name", "path", "text"), NO_LOGINS)
+def test_a_file_without_a_login_in_it_is_none(home, name, path, text):
+    write(home, path, text)
+    assert Command.missing_for({"command": name}) == PRESETS[name].login.advice
 
 
 @pytest.mark.parametrize("name", PRESETS)

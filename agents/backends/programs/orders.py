@@ -36,8 +36,12 @@ def how_apart() -> str:
         raise BackendError(f"Agents are to run apart, and cannot: {error}") from None
 
 
-def _why_not(how: str) -> str:
-    return isolation.bubblewrap_problem() or f"agents' programs are isolated by {how} here"
+def check_network(definition: Definition, how: str) -> None:
+    """Raise BackendError where the program is to have no network and would have one."""
+    if definition.network or how == "bubblewrap":
+        return
+    why = isolation.bubblewrap_problem() or f"MISSION_CONTROL_AGENT_ISOLATION is {allowed().isolation}"
+    raise BackendError(f"`{definition.name}` is to have no network, which needs bubblewrap: {why}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +58,7 @@ def order_of(definition: Definition, argv: Sequence[str], workdir: Path, prompt:
     how, environment = how_apart(), environment_of(definition)
     if problem := isolation.folder_problem(how, workdir):
         raise BackendError(f"Agents are to run apart, and cannot: {problem}")
-    if not definition.network and how != "bubblewrap":
-        raise BackendError(f"`{definition.name}` is to have no network, which needs bubblewrap: {_why_not(how)}")
+    check_network(definition, how)
     sight = _sight(definition, argv[0], workdir, environment)
     start = isolation.apart(how, argv, sight, environment)
     return Order(

@@ -61,7 +61,7 @@ CLAUDES_LOGIN = Login(
         *("CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX", "CLAUDE_CODE_USE_FOUNDRY"),
     ),
     files=_within(_CLAUDE, ".credentials.json", "settings.json"),
-    words={"settings.json": "apiKeyHelper"},
+    words={".credentials.json": r'"(?:access|refresh)Token"\s*:\s*"[^"]', "settings.json": "apiKeyHelper"},
     advice="Set ANTHROPIC_API_KEY in the environment of the worker, or log in there with `claude`",
 )
 
@@ -101,7 +101,10 @@ PRESETS = {
         login=Login(
             variables=("CODEX_API_KEY",),
             files=_within(_CODEX, "auth.json", "config.toml"),
-            words={"config.toml": r"(?m)^\s*(?:model_provider|oss_provider|cli_auth_credentials_store)\s*="},
+            words={
+                "auth.json": r'"(?:OPENAI_API_KEY|\w+_token)"\s*:\s*"[^"]',
+                "config.toml": r"(?m)^\s*(?:model_provider|oss_provider|cli_auth_credentials_store)\s*=",
+            },
             advice="Set CODEX_API_KEY in the environment of the worker, or log in there with `codex login`",
         ),
         scratch=_CODEX,
@@ -124,7 +127,10 @@ PRESETS = {
         login=Login(
             variables=("GEMINI_API_KEY", "GOOGLE_API_KEY", "GOOGLE_GENAI_USE_VERTEXAI"),
             files=_within(_GEMINI, "oauth_creds.json", "gemini-credentials.json", ".env"),
-            words={".env": "GEMINI_API_KEY|GOOGLE_API_KEY|GOOGLE_GENAI_USE_VERTEXAI"},
+            words={
+                "oauth_creds.json": r'"(?:access|refresh)_token"\s*:\s*"[^"]',
+                ".env": r"(?m)^\s*(?:export\s+)?(?:GEMINI_API_KEY|GOOGLE_API_KEY|GOOGLE_GENAI_USE\w+)\s*=\s*\S",
+            },
             advice="Set GEMINI_API_KEY in the environment of the worker, or log in there with `gemini`",
         ),
         scratch=_GEMINI,
@@ -145,6 +151,7 @@ PRESETS = {
                 *_within(_OPENCODE[:1], "auth.json"),
                 *_within(("~/.config/opencode",), "opencode.json", "opencode.jsonc", "config.json"),
             ),
+            words={"auth.json": r'"type"\s*:\s*"[^"]'},
             advice="Set a provider's key in the worker's environment, or log in there with `opencode auth login`",
         ),
         scratch=_OPENCODE,
@@ -152,8 +159,9 @@ PRESETS = {
             *("~/.config/opencode", "$OPENCODE_CONFIG", "~/.local/share/opencode/bin"),
             *_within(_OPENCODE[2:], "bin", "node_modules", "package.json", "bun.lock", "packages"),
         ),
-        copied=_within(_OPENCODE[2:], "models.json", "version"),
-        writable=_within(_OPENCODE[:1], "auth.json", "mcp-auth.json"),
+        # An entry of type `wellknown` in auth.json names a server whose configuration every run would obey.
+        copied=(*_within(_OPENCODE[:1], "auth.json"), *_within(_OPENCODE[2:], "models.json", "version")),
+        writable=_within(_OPENCODE[:1], "mcp-auth.json"),
         install="npm install -g opencode-ai",
     ),
     "copilot": Preset(
