@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("mission_control", "0018_review_reasons"),
+        ("mission_control", "0019_token_parents"),
     ]
 
     operations = [
