@@ -1,5 +1,6 @@
 """What the Claude Agent SDK's backend makes of a conversation, played from transcripts of the real CLI."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -34,7 +35,7 @@ def play(settings, monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("ANTHROPIC_API_KEY", "a key")
 
-    async def play(lines: list[str], *, seconds: int = 0) -> Followed:
+    async def play(lines: list[str], *, seconds: int = 0, earlier: str = "") -> Followed:
         (tmp_path / "transcript").write_text("".join(lines))
         program = tmp_path / "claude"
         program.write_text(
@@ -42,7 +43,9 @@ def play(settings, monkeypatch, tmp_path):
         )
         program.chmod(0o700)
         monkeypatch.setattr(claude, "_program", lambda: str(program))
-        return await follow(ClaudeAgentSDK(), "What is in the notes?", {}, tmp_path)
+        backend = ClaudeAgentSDK()
+        backend.earlier_session = earlier
+        return await follow(backend, "What is in the notes?", {}, tmp_path)
 
     return play
 
@@ -55,6 +58,22 @@ async def test_the_answer_is_the_result_and_the_tokens_are_those_of_all_models(p
     seen = await play(lines_of("claude"))
     assert (seen.error, seen.answer) == ("", "Buy milk.")
     assert seen.usage == Usage("claude-sonnet-4-5-20250929", 3000, 60, 0.009899999999999999)
+
+
+async def test_sub_agents_count_too_in_a_conversation_that_goes_on(play):
+    """There the result tells the costs of the whole conversation, and the tokens of the main thread alone."""
+    first, *_, result = map(json.loads, lines_of("claude"))
+    main = {"id": "a", "model": "claude-sonnet-4-5", "usage": {"input_tokens": 1000, "output_tokens": 20}}
+    small = {"id": "b", "model": "claude-haiku-4-5", "usage": {"input_tokens": 5000, "output_tokens": 100}}
+    said = [
+        {"type": "assistant", "message": {"content": [], "role": "assistant", **message}, **more}
+        for message, more in ((main, {}), (small, {"parent_tool_use_id": "toolu_1"}))
+    ]
+    result["usage"] = main["usage"]
+    lines = [f"{json.dumps({'session_id': first['session_id'], **line})}\n" for line in (first, *said, result)]
+    seen = await play(lines, earlier="0f0f0f0f-1111-4222-8333-444444444444")
+    assert (seen.error, seen.usage.input_tokens, seen.usage.output_tokens) == ("", 6000, 120)
+    assert seen.usage.cost_usd == pytest.approx(0.0033 + 0.0055)
 
 
 async def test_a_conversation_without_its_result_is_an_error(play):

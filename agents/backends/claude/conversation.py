@@ -9,6 +9,7 @@ import json
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
 
 from claude_agent_sdk import (
@@ -212,7 +213,7 @@ class Reader(Claude):
                     yield from self.whole(block.text)
                 case ThinkingBlock() if not silent:
                     yield from self.thought(block.thinking)
-        if self.spent.add_message({"id": message.message_id, "usage": message.usage}):
+        if self.spent.add_message({"id": message.message_id, "usage": message.usage, "model": message.model}):
             yield self.spent.usage(self.model)
 
     def _ended(self, message: ResultMessage) -> Iterator[Item]:
@@ -237,7 +238,14 @@ class Reader(Claude):
             from_cache=total(counts, "cache_read_input_tokens"),
             to_cache=total(counts, "cache_creation_input_tokens"),
         )
-        return Usage(self.model, read_tokens(counts), total(counts, "output_tokens"), cost)
+        told = Usage(self.model, read_tokens(counts), total(counts, "output_tokens"), cost)
+        # It tells of the main thread only; the messages of sub-agents were counted as they came.
+        spent = replace(self.spent.usage(self.model), cost_usd=self.spent.cost(self.model))
+        return max(told, spent, key=_tokens)
+
+
+def _tokens(usage: Usage) -> int:
+    return (usage.input_tokens or 0) + (usage.output_tokens or 0)
 
 
 def _explain(message: ResultMessage) -> BackendError:

@@ -18,6 +18,7 @@ from agents.backends.programs.formats.reader import (
     tool_use,
     total,
 )
+from agents.prices import price_of
 
 LOGIN_ADVICE = "Check ANTHROPIC_API_KEY in the environment of the worker, or log in there with `claude`"
 MOST_DELAY_MS = 1e9
@@ -127,7 +128,9 @@ class Spent:
     """What was used so far, counted message by message: a run that is stopped is billed too."""
 
     def __init__(self) -> None:
-        self._messages: dict[str, tuple[int, int]] = {}  # read and written, by the message's name
+        # Read, written, read from a cache and written to one, by the message's name.
+        self._messages: dict[str, tuple[int, ...]] = {}
+        self._models: dict[str, str] = {}
         self._open: dict[str, str] = {}  # the message that streams, by whose it is
 
     def add_piece(self, event: Mapping[str, Any], *, of: str) -> bool:
@@ -142,16 +145,40 @@ class Spent:
     def add_message(self, message: Mapping[str, Any]) -> bool:
         """Count what a message says it used. Each says it several times, ever more of it."""
         name, counts = text_of(message.get("id")), part(message, "usage")
-        read, written = read_tokens(counts) or 0, total(counts, "output_tokens") or 0
-        known = self._messages.get(name, (0, 0))
-        self._messages[name] = (max(read, known[0]), max(written, known[1]))
+        now = (
+            read_tokens(counts) or 0,
+            total(counts, "output_tokens") or 0,
+            total(counts, "cache_read_input_tokens") or 0,
+            total(counts, "cache_creation_input_tokens") or 0,
+        )
+        known = self._messages.get(name, (0, 0, 0, 0))
+        self._messages[name] = tuple(map(max, now, known))
+        if model := text_of(message.get("model")):
+            self._models[name] = model
         return self._messages[name] != known
 
     def usage(self, model: str | None) -> Usage:
         """Return the sum; the cost is told at the end only."""
-        read = sum(read for read, _ in self._messages.values())
-        written = sum(written for _, written in self._messages.values())
+        read = sum(counts[0] for counts in self._messages.values())
+        written = sum(counts[1] for counts in self._messages.values())
         return Usage(model, read or None, written or None)
+
+    def cost(self, model: str | None) -> float | None:
+        """Return what the messages cost by the list, `model` where one names none; None unless all are known."""
+        costs = [
+            price_of(
+                self._models.get(name) or model,
+                provider="anthropic",
+                read=read,
+                written=written,
+                from_cache=from_cache,
+                to_cache=to_cache,
+            )
+            for name, (read, written, from_cache, to_cache) in self._messages.items()
+            if read or written
+        ]
+        known = [cost for cost in costs if cost is not None]
+        return sum(known) if known and len(known) == len(costs) else None
 
 
 def read_tokens(counts: Any) -> int | None:
