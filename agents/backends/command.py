@@ -9,6 +9,7 @@ import asyncio
 import codecs
 import json
 import os
+import re
 import secrets
 import shutil
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
@@ -39,6 +40,8 @@ from agents.backends.programs.presets import PRESETS
 from agents.redaction import shown_error
 
 NOTICE_CHARS = 500
+_OWN_SANDBOX = re.compile(r"\b(?:workspace-write|read-only)\b|--full-auto\b")  # of Codex
+_NO_SANDBOX = re.compile(r"\bdanger-full-access\b|--dangerously-bypass-approvals-and-sandbox\b|--yolo\b")
 
 _NAME = {
     "type": "string",
@@ -194,10 +197,15 @@ def _check_model(definition: Definition, model: str) -> None:
 
 
 def _check_own_sandbox(definition: Definition, words: Sequence[str], how: str) -> None:
-    """Refuse a command line with which Codex would run nothing and say nothing of it."""
+    """Refuse a command line with which Codex would run nothing and say nothing of it.
+
+    Without a word of its sandbox `codex exec` makes one.
+    """
     if definition.format != "codex" or how != "bubblewrap" or os.getuid() != 0:
         return
-    if {"workspace-write", "read-only"} & {word.removeprefix("--sandbox=") for word in words}:
+    said = " ".join(words)
+    is_codex = Path(words[0]).name == "codex"
+    if _OWN_SANDBOX.search(said) or (is_codex and not _NO_SANDBOX.search(said)):
         raise BackendError(
             f"`{definition.name}`: Codex' own sandbox does not start within bubblewrap when the server runs "
             "as root; leave `argv` out, or let it say `--sandbox danger-full-access`"

@@ -123,14 +123,24 @@ async def test_codex_runs_without_its_own_sandbox_within_ours_only(apart, settin
     assert "--sandbox workspace-write" in (await heard(workdir, command="codex")).text()
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--sandbox", "read-only"],
+        ["--sandbox=workspace-write"],
+        ["--full-auto"],
+        ["-c", 'sandbox_mode="read-only"'],
+        [],  # its own default
+    ],
+)
 async def test_a_sandbox_of_codex_that_could_not_start_is_refused_before_anything_runs(
-    apart, settings, tmp_path, monkeypatch
+    apart, settings, tmp_path, monkeypatch, words
 ):
     if os.getuid() != 0:
         lack("it starts where the server is not root")
     workdir = apart("look")
     fake_program(tmp_path / "tools/codex", monkeypatch)
-    careful = {"preset": "codex", "argv": ["codex", "exec", "--sandbox", "read-only", "-"]}
+    careful = {"preset": "codex", "argv": ["codex", "exec", *words, "-"]}
     settings.MISSION_CONTROL_COMMANDS = {"careful": careful}
     seen = await heard(workdir, command="careful")
     assert seen.error.startswith("`careful`: Codex' own sandbox does not start within bubblewrap")
