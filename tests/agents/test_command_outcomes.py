@@ -166,6 +166,11 @@ async def test_output_that_breaks_off_is_an_error_though_the_exit_status_is_0(al
     assert seen.answer is None and "milk" in seen.text()
 
 
+async def test_a_result_that_tells_of_a_failure_is_one_though_the_exit_status_is_0(allow, tmp_path):
+    allow(copilot=player("play", written(tmp_path, {"type": "result", "exitCode": 1})))
+    assert (await heard(tmp_path, command="copilot")).error == "`copilot` failed: it did not say why"
+
+
 async def test_waiting_for_the_network_is_silence(allow, tmp_path):
     line = json.dumps({"type": "error", "message": "Reconnecting... waiting for network"})
     allow(codex=player("repeat", line, limits={"idle_seconds": 0.7}))

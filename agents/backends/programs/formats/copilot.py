@@ -53,6 +53,8 @@ class Copilot(Reader):
                 self.has_ended = True
                 if line.get("exitCode") == 0:
                     self.failure = ""  # what went wrong on the way was made good
+                elif not self.failure:
+                    self.fail()
 
     def _usage(self) -> Usage:
         return Usage(self.model, self._read or None, self._written or self._written_in_messages or None)

@@ -19,7 +19,7 @@ from agents.backends.programs.formats.reader import (
 )
 from agents.prices import price_of
 
-REFUSALS = {"policy_violation", "tool_not_registered", "permission_denied", "execution_denied"}
+REFUSALS = {"policy_violation", "tool_not_registered", "permission_denied"}
 _API_ERROR = re.compile(r"\[API Error: (\{.*\})\]", re.DOTALL)
 _RETRY = re.compile(r"Attempt (\d+) failed(?: with status (\w+))?")
 
@@ -104,11 +104,7 @@ def _main_of(models: Mapping[str, Any]) -> str | None:
 def _is_refused(line: Line) -> bool:
     """Return whether a tool was refused: by the rules, or for it is not there in this mode."""
     kind = text_of(part(line, "error").get("type"))
-    return line.get("status") == "error" and kind in {
-        "policy_violation",
-        "tool_not_registered",
-        "permission_denied",
-    }
+    return line.get("status") == "error" and kind in REFUSALS
 
 
 def _written_by_gemini(counts: Mapping[str, Any]) -> int | None:

@@ -19,7 +19,12 @@ from agents.prices import price_of
 
 
 class OpenCode(Reader):
-    """`opencode run --format json`: a tool's call and its result are one line; usage is told step by step."""
+    """`opencode run --format json`: a tool's call and its result are one line; usage is told step by step.
+
+    The line that ends a step is the only mark of its end; it may be the last step whatever its reason is.
+    """
+
+    says_its_end = True
 
     def __init__(self, model: str | None = None) -> None:
         super().__init__(model)
@@ -30,6 +35,7 @@ class OpenCode(Reader):
         told = part(line, "part")
         match line.get("type"):
             case "step_start":
+                self.has_ended = False
                 yield self._usage()
             case "text":
                 yield from self.whole(told.get("text"))
@@ -42,6 +48,7 @@ class OpenCode(Reader):
                 said = text_of(state.get("output")) or text_of(state.get("error"))
                 yield tool_result(told.get("callID"), said, is_refused=_is_refused(state))
             case "step_finish":
+                self.has_ended = True
                 yield self._step(told)
             case "error":
                 error = part(line, "error")
