@@ -30,7 +30,7 @@ def browse(path: str, *, most: int = 1_000) -> dict[str, Any]:
 
     `path` is relative to the folder of all projects (`""`, `~` and `/` name itself), or absolute and inside it.
     Returns `{"path", "files": [{"name", "isDir", "size"}]}`: `path` relative to that folder, `~` for itself, and
-    `size` as a text for files only; with `error` and no files when the folder cannot be listed.
+    `size` as a text, empty for a folder; with `error` and no files when the folder cannot be listed.
     """
     root = settings.PROJECTS_DIR.resolve()
     descriptor = None
@@ -59,9 +59,9 @@ def _not_browsed(path: str, error: str) -> dict[str, Any]:
 
 
 def _as_browsed(entry: dict[str, Any]) -> dict[str, Any]:
-    """Return an entry as PocketPaw's page shows it: a folder has no size, a file's is a text such as `2.9 KB`."""
-    shown = {"name": entry["name"], "isDir": entry["isDir"]}
-    return shown if entry["isDir"] else {**shown, "size": _size_text(entry["size"])}
+    """Return an entry as PocketPaw's page shows it: `size` is a text such as `2.9 KB`, empty for a folder."""
+    size = "" if entry["isDir"] else _size_text(entry["size"])
+    return {"name": entry["name"], "isDir": entry["isDir"], "size": size}
 
 
 def _size_text(size: int) -> str:

@@ -99,7 +99,7 @@ async def test_a_folder_is_listed_as_pocketpaws_page_expects_it(token, folder):
         "path": "browsed",
         "context": "sidebar",
         "files": [
-            {"name": "notes", "isDir": True},
+            {"name": "notes", "isDir": True, "size": ""},
             {"name": "big.txt", "isDir": False, "size": "2.9 KB"},
             links[0],
             links[1],
@@ -112,7 +112,7 @@ async def test_a_folder_is_listed_as_pocketpaws_page_expects_it(token, folder):
 def test_the_folder_of_all_projects_is_listed_under_each_of_its_names(folder, path):
     listed = browse(path)
     assert listed["path"] == "~"
-    assert {"name": "browsed", "isDir": True} in listed["files"]
+    assert {"name": "browsed", "isDir": True, "size": ""} in listed["files"]
 
 
 @pytest.mark.parametrize(
