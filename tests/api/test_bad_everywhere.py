@@ -263,6 +263,8 @@ def test_a_bad_value_is_400_and_its_field_is_named(api, ids, name, field):
     path = BY_NAME[name].path(ids)
     required = {"agent_id": str(ids["agents"])} if name.endswith("/run") else REQUIRED.get(name, {})
     for bad in KINDS[BODIES[name][field]]:
+        if bad is None and name.startswith("PATCH"):  # that means "not given", see test_nulls.py
+            continue
         answer = api.call(BY_NAME[name].method, path, {**required, field: bad})
         assert_names(answer, field)
         assert_leaks_nothing(answer)
