@@ -13,7 +13,7 @@ from mission_control import notifications, rules
 from mission_control.feed import note, touching
 from mission_control.models import Activity, Assignment, Project, Run, Task
 from mission_control.models.task import UNPLACED
-from mission_control.runs.completion import advance_on_commit, complete_if_resolved, reopen_if_unresolved
+from mission_control.runs.completion import advance_on_commit, complete_if_resolved, reopen
 from mission_control.runs.deliverables import retitle
 from mission_control.runs.errors import HasActiveRuns, Invalid, NotFound, WrongState
 from mission_control.runs.lifecycle import finish
@@ -24,6 +24,7 @@ ACTIVE_RUN = "Task has an active run"
 ONE_AT_A_TIME = 0x6D635F74  # PostgreSQL's advisory lock round every change of dependencies
 
 Status = Task.Status
+OPEN = (Status.INBOX, Status.ASSIGNED)  # nobody has begun it
 
 
 def create(*, assignees: Sequence[Agent] = (), blocked_by: Sequence[Task] = (), **fields: Any) -> Task:
@@ -44,7 +45,7 @@ def create(*, assignees: Sequence[Agent] = (), blocked_by: Sequence[Task] = (), 
         note(Activity.Type.TASK_CREATED, f"Task created: {task.title}", task=task, **touches)
         if assignees:
             _assign(task, assignees)
-        reopen_if_unresolved(task.project_id)
+        _let_project_go_on(task)
         if assignees:
             _refuse_unpermitted_start(task)
         advance_on_commit(task.project_id)
@@ -93,7 +94,7 @@ def change(
         if {"status", "project"} & changes.keys():
             complete_if_resolved(task.project_id)
             complete_if_resolved(left)
-            reopen_if_unresolved(task.project_id)
+            _let_project_go_on(task)
         if assignees or blocked_by is not None or {"status", "project", "task_type"} & changes.keys():
             _refuse_unpermitted_start(task)
         for project_id in {task.project_id, left}:
@@ -155,9 +156,15 @@ def delete(task: Task) -> None:
         advance_on_commit(task.project_id)
 
 
+def _let_project_go_on(task: Task) -> None:
+    """Reopen the task's project, where it is completed, the task is to be begun, and the user may start agents."""
+    if task.status in OPEN and may_start():
+        reopen(task.project_id)
+
+
 def _refuse_unpermitted_start(task: Task) -> None:
     """Raise NotAllowed when the task's project, which is executing, would start it for a user who may not."""
-    if may_start() or task.task_type != Task.Type.AGENT or task.status not in (Status.INBOX, Status.ASSIGNED):
+    if may_start() or task.task_type != Task.Type.AGENT or task.status not in OPEN:
         return
     executing = Project.objects.filter(tasks=task, status=Project.Status.EXECUTING)
     if executing.exists() and task.assignments.exists():

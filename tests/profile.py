@@ -15,7 +15,8 @@ import pytest
 DIFFERING = [
     "runs",
     "sockets",
-    *[f"projects/test_{name}" for name in ("reviews", "scheduler", "waiting", "planning_stops", "planning_whole")],
+    *[f"projects/test_{name}" for name in ("completion", "reviews", "scheduler", "waiting")],
+    *[f"projects/test_{name}" for name in ("planning_stops", "planning_whole")],
     *[f"system/test_{name}" for name in ("faults", "main_job", "outage", "schema_fuzz")],
     *[f"api/test_{name}" for name in ("api_races", "bad_everywhere", "bad_fields", "dependencies", "feed")],
     *[f"api/test_{name}" for name in ("lists", "metrics", "notifications", "objects", "operations", "running")],

@@ -63,16 +63,18 @@ def complete_if_resolved(project_id: uuid.UUID | None, *, also_empty: bool = Fal
     return True
 
 
-def reopen_if_unresolved(project_id: uuid.UUID | None) -> None:
-    """Let a project that was executed and completed go on when it has an open task again.
+def reopen(project_id: uuid.UUID | None) -> None:
+    """Let a project that was executed and completed go on, in the transaction that gives it a task to begin.
 
-    In the caller's transaction. A project that was never executed and was set to completed by hand stays as it is.
+    A project that was never executed and was set to completed by hand stays as it is. Locks the project's row as
+    `complete_if_resolved` does, so that a project that is just being completed is seen.
     """
-    if project_id is None or not Task.objects.unresolved().filter(project_id=project_id).exists():
+    if project_id is None:
         return
-    completed = Project.objects.filter(pk=project_id, status=Project.Status.COMPLETED, started_at__isnull=False)
-    if completed.update(status=Project.Status.EXECUTING, updated_at=timezone.now()):
-        project = Project.objects.get(pk=project_id)
-        note_project(
-            project, f"Project goes on with a new task: {project.title}", before="completed", status=project.status
-        )
+    project = Project.objects.select_for_update(no_key=True).filter(pk=project_id).first()
+    if project is None or project.status != Project.Status.COMPLETED or project.started_at is None:
+        return
+    project.status = Project.Status.EXECUTING
+    project.save(update_fields=["status", "updated_at"])
+    message = f"Project goes on with a new task: {project.title}"
+    note_project(project, message, before="completed", status=project.status)

@@ -1,12 +1,16 @@
 """When a project is completed, and when it goes on."""
 
 import pytest
+from django.db import connection
 
 from mission_control import projects, tasks
-from mission_control.models import Activity, Deliverable, Project, Run
+from mission_control.models import Activity, Deliverable, Project, Run, Task
 from mission_control.projects import scheduler, steering
+from mission_control.rights import acting
 from mission_control.runs.execution import execute
 from tests import make
+from tests.runs.test_between_two_looks import rival
+from tests.servers import wait_until
 
 
 def status(project: Project) -> str:
@@ -54,6 +58,51 @@ def test_a_done_task_added_to_nothing_reopens_nothing(project):
     projects.change(project, status="completed")
     tasks.change(make.task(), status="done")
     assert status(project) == "completed"
+
+
+def completed(*open_tasks: str) -> Project:
+    """Return a project that was executed and completed, by hand where tasks are still open."""
+    project = make.project()
+    for title in open_tasks:
+        make.task(project=project, title=title)
+    projects.change(project, status="executing")
+    return projects.change(project, status="completed")
+
+
+def test_closing_the_open_tasks_of_a_project_that_was_completed_by_hand_leaves_it_completed():
+    project = completed("First", "Second", "Third")
+    first, second, third = Task.objects.filter(project=project)
+    tasks.skip(first)
+    tasks.change(second, status="done")
+    tasks.change(third, status="blocked")
+    assert status(project) == "completed"
+
+
+def test_without_the_permission_to_start_agents_nobody_lets_a_completed_project_go_on(agent):
+    project = completed()
+    done = tasks.change(make.task(), status="done")
+    user = make.user(may=["mission_control.add_task", "mission_control.change_task"])
+    with acting(lambda: user):
+        added = make.task(project=project, assignees=[agent])
+        tasks.change(make.task(), project=project)
+        tasks.change(done, project=project, status="assigned")
+    assert status(project) == "completed"
+    assert not Run.objects.exists()
+
+    tasks.change(added, status="inbox")
+    assert status(project) == "executing"
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite lets one transaction write at a time")
+def test_a_task_that_is_added_while_the_project_is_being_completed_is_not_left_behind():
+    project = make.project()
+    last = make.task(project=project)
+    projects.change(project, status="executing")
+    look_for_open_tasks = 'SELECT %s AS "a" FROM "mission_control_task"'
+    Task.objects.filter(pk=last.pk).update(status="done")
+    with rival(lambda: make.task(project=project), after=look_for_open_tasks, wait_seconds=1):
+        scheduler.complete_resolved()
+    assert wait_until(lambda: Task.objects.filter(project=project).count() == 2) and status(project) == "executing"
 
 
 @pytest.mark.parametrize("when", ["after", "during"])

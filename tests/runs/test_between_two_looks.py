@@ -29,8 +29,11 @@ Status = Run.Status
 
 
 @contextmanager
-def rival(act: Callable[[], Any], *, after: str) -> Iterator[None]:
-    """Let somebody else act, on a connection of their own, right after our first query that begins like this."""
+def rival(act: Callable[[], Any], *, after: str, wait_seconds: float = 30) -> Iterator[None]:
+    """Let somebody else act, on a connection of their own, right after our first query that begins like this.
+
+    We go on when they have acted, or after `wait_seconds`: they may have to wait for a lock of ours.
+    """
     pending = [act]
 
     def acting() -> None:
@@ -44,7 +47,7 @@ def rival(act: Callable[[], Any], *, after: str) -> Iterator[None]:
         if pending and sql.startswith(after):
             thread = threading.Thread(target=acting)
             thread.start()
-            thread.join(30)
+            thread.join(wait_seconds)
         return answer
 
     with connection.execute_wrapper(watch):
