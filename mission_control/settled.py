@@ -51,7 +51,7 @@ def _moved(cells: list[str], at: int, move: re.Match[str]) -> int:
     number = int(digits or 0)
     if kind == "K":  # erase to the line's end, or all of it (2); to its beginning (1) is hardly ever used
         del cells[{0: at, 2: 0}.get(number, len(cells)) :]
-        return at
+        return min(at, max(len(cells), MOST_COLUMNS))
     if kind == "G":
         return min(max(number, 1) - 1, MOST_COLUMNS)
     step = max(number, 1)

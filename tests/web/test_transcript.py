@@ -319,7 +319,10 @@ def test_what_a_terminal_overwrites_is_not_shown(written, shown):
     assert settled(written) == shown
 
 
-@pytest.mark.parametrize("text", ["x" * 50_000 + "\rx" * 25_000, "\x1b[9999Gx\n" * 10_000, "x\x1b[1K" * 15_000])
+@pytest.mark.parametrize(
+    "text",
+    ["x" * 50_000 + "\rx" * 25_000, "\x1b[9999Gx\n" * 10_000, "x\x1b[1K" * 15_000, "abc\x1b[2K" * 30_000],
+)
 def test_no_text_of_a_terminal_takes_long_or_grows_without_limit(text):
     before = time.thread_time()
     assert len(settled(text)) < 12 * len(text)
