@@ -11,7 +11,7 @@ from mission_control.runs.materials import Source
 MOST_MESSAGES = 1_000  # that are read for one prompt
 MOST_DOCUMENTS = 100
 ROWS_AT_ONCE = 20
-MESSAGE, NEW_MESSAGE = "message", "new message"  # new: written since the last attempt began
+MESSAGE, NEW_MESSAGE = "message", "new message"  # new: since the last completed attempt began
 
 
 @dataclass
@@ -29,10 +29,10 @@ def correspondence_of(run: Run, task: Task, feedback: list[str], *, budget_chars
     """Return what was written in the task's thread and attached to it, the newest first as far as the budget goes.
 
     `feedback` of reviews is in the thread too; it has a section of its own in the prompt. What the task itself
-    handed in last is part of it where somebody wrote about it: feedback, or a message since the last attempt.
+    handed in last is part of it where somebody wrote about it: feedback, or a message since that attempt began.
     """
     found = Correspondence()
-    since = _last_start(run, task)
+    since = _last_start(task)
     attached = _read_thread(found, task, since, set(feedback), budget_chars)
     _read_documents(found, run, task, attached, budget_chars)
     if feedback or any(source.kind == NEW_MESSAGE for source in found.thread):
@@ -40,12 +40,13 @@ def correspondence_of(run: Run, task: Task, feedback: list[str], *, budget_chars
     return found
 
 
-def _last_start(run: Run, task: Task) -> datetime | None:
-    """Return when the attempt before this one began: it cannot have known what was written later."""
-    earlier = (
-        Run.objects.filter(task=task, started_at__isnull=False).exclude(pk=run.pk).order_by("-queued_at", "id")
-    )
-    return earlier.values_list("started_at", flat=True).first()
+def _last_start(task: Task) -> datetime | None:
+    """Return when the last attempt that was completed began: it cannot have known what was written later.
+
+    One that failed or was stopped does not count: what was asked for before it is still to be done.
+    """
+    completed = Run.objects.filter(task=task, status=Run.Status.COMPLETED).order_by("-queued_at", "id")
+    return completed.values_list("started_at", flat=True).first()
 
 
 def _read_thread(
