@@ -73,6 +73,12 @@ async def test_the_message_of_a_json_error_is_shown_whatever_the_status(pieces, 
     assert seen.error.endswith(error) and seen.error.startswith("The server at 127.0.0.1:")
 
 
+@pytest.mark.parametrize("error", [MEMORY, {"message": MEMORY}])
+async def test_the_message_of_an_error_amid_the_stream_is_shown(error):
+    seen = await ask(STREAM_HEAD, chunk("one "), b"data: " + json.dumps({"error": error}).encode() + b"\n\n")
+    assert seen.text() == "one " and seen.error.endswith(f": {MEMORY}")
+
+
 @pytest.mark.parametrize("status", ["200 OK", "400 Bad Request", "404 Not Found", "500 Oh", "502 Bad Gateway"])
 @pytest.mark.parametrize(
     ("kind", "body"),
@@ -154,6 +160,12 @@ async def test_no_compressed_answer_is_asked_for_and_none_is_unpacked():
         "[::ffff:169.254.169.254]",
         "100.100.100.200",
         "[fd00:ec2::254]",
+        "[64:ff9b::a9fe:a9fe]",
+        "[64:ff9b:1::a9fe:a9fe]",
+        "[2002:a9fe:a9fe::1]",
+        "[::a9fe:a9fe]",
+        "[fd20:ce::254]",
+        "168.63.129.16",
     ],
 )
 async def test_an_address_that_gives_away_a_machines_credentials_is_refused(host):

@@ -118,6 +118,8 @@ def _said(error: Any) -> str:
     body = getattr(error, "body", None)
     with suppress(Exception):  # not read, or no response of this kind
         body = response.content if response is not None else body
+    if response is None and isinstance(body, str):  # the `error` of an event amid the stream
+        body = {"error": body}
     words = _shortened(words_of(body))
     return f": {words}" if words else ""
 

@@ -23,7 +23,15 @@ ANSWER_BYTES = 512_000_000  # of a stream: a piece of four characters takes some
 BODY_BYTES = 1_000_000  # of an answer that is no stream
 RESOLVE_SECONDS = 10
 
-_METADATA = {ipaddress.ip_address(one) for one in ("100.100.100.200", "192.0.0.192", "fd00:ec2::254")}
+_METADATA = {
+    ipaddress.ip_address(one)
+    for one in (
+        *("100.100.100.200", "192.0.0.192", "168.63.129.16"),  # Alibaba, Oracle, Azure
+        *("fd00:ec2::254", "fd20:ce::254", "fd00:c1::a9fe:a9fe"),  # Amazon, Google, Oracle
+    )
+}
+# Networks of IPv6 whose last 32 bits are an address of IPv4, to which a gateway (NAT64) or the system passes on.
+_IPV4_INSIDE = [ipaddress.IPv6Network(one) for one in ("::/96", "::ffff:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48")]
 _FINISHED = re.compile(rb'"finish_reason"\s*:\s*"|^data:\s*\[DONE\]', re.MULTILINE)
 _BLANK_LINE = re.compile(rb"\r\n\r\n|\n\n|\r\r")
 _CARRIED_BYTES = 64  # of a piece, so that what two pieces share is found
@@ -61,8 +69,16 @@ def is_forbidden(address: str) -> bool:
         ip = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
         return False
-    mapped = getattr(ip, "ipv4_mapped", None)
-    return any(one.is_link_local or one in _METADATA for one in (ip, mapped) if one is not None)
+    return any(one.is_link_local or one in _METADATA for one in (ip, _ipv4_in(ip)) if one is not None)
+
+
+def _ipv4_in(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """Return the address of IPv4 that one of IPv6 stands for."""
+    if isinstance(ip, ipaddress.IPv4Address):
+        return None
+    if any(ip in network for network in _IPV4_INSIDE):
+        return ipaddress.IPv4Address(int(ip) & 0xFFFF_FFFF)
+    return ip.sixtofour
 
 
 async def guard(response: "Response") -> None:
