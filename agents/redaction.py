@@ -42,6 +42,10 @@ _KNOWN_KEY = re.compile(
       | sq0[a-z]{3}-[A-Za-z0-9_-]{20,} | AKC[a-zA-Z0-9]{20,}               # Square, Artifactory
       | A[KS]IA[A-Z0-9]{16}(?![A-Za-z0-9])            # AWS
       | (?:gsk|hf|pypi|npm|xai|pplx)[_-][A-Za-z0-9_-]{24,}
+      | (?:nvapi|tvly)-[A-Za-z0-9_-]{24,} | (?:lin_api|dckr_pat|figd|ntn)_[A-Za-z0-9_-]{24,}
+      | ya29\.[A-Za-z0-9_-]{20,} | hv[bsr]\.[A-Za-z0-9_-]{24,}            # Google's logins, Vault
+      | do[opr]_v1_[a-f0-9]{32,} | shp(?:at|ca|pa|ss)_[A-Fa-f0-9]{32}      # DigitalOcean, Shopify
+      | AGE-SECRET-KEY-1[A-Z0-9]{40,}
       | (?<![_-])eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{4,}\.[A-Za-z0-9_-]*   # JSON Web Token
     )""",
     re.VERBOSE,
@@ -72,6 +76,8 @@ _KEY_HINTS = (
         "akia",
         "asia",
         "eyj",
+        *("nvapi-", "tvly-", "lin_api_", "dckr_pat_", "figd_", "ntn_", "ya29.", "hvb.", "hvs.", "hvr."),
+        *("_v1_", "shpat_", "shpca_", "shppa_", "shpss_", "age-secret-key-1"),
     ),
     *(f"{name}{mark}" for name in ("gsk", "hf", "pypi", "npm", "xai", "pplx") for mark in "_-"),
 )
@@ -85,15 +91,20 @@ _BEARER = re.compile(
 )
 # The address is the secret: whoever knows it may post there.
 _WEBHOOK = re.compile(
-    r"(?P<scheme>hooks\.slack\.com/[a-z]{1,20}/|discord(?:app)?\.com/api/webhooks/)[A-Za-z0-9_/-]{8,}",
+    r"(?P<scheme>hooks\.slack\.com/[a-z]{1,20}/|discord(?:app)?\.com/api/(?:v[0-9]{1,2}/)?webhooks/)[A-Za-z0-9_/-]{8,}",
     re.IGNORECASE,
 )
+# Cookies are separated by `;`. What stands behind other white space is none, nor is it taken with them: without
+# its name a password there would look harmless.
+_ONE_COOKIE = r"""[^\s=;'",]{1,100}=(?:"[^"\r\n]{0,4096}"|'[^'\r\n]{0,4096}'|[^\s;'"]*)"""
 _COOKIE = re.compile(
-    r"(?P<scheme>(?i:cookie)['\"]?[ \t]{0,4}[:=][ \t]{0,4}['\"]?)[^\s=;'\",]{1,100}=[^\r\n'\"]{4,}"
+    r"(?P<scheme>(?i:cookie)['\"]?[ \t]{0,4}[:=][ \t]{0,4}['\"]?)"
+    rf"{_ONE_COOKIE}(?:;[ \t]{{0,4}}(?:{_ONE_COOKIE}|[^\s;'\"]{{1,100}})?)*+"
 )
 _GAP = r"[ \t\r\n]{1,8}"
 _NETRC = re.compile(
-    rf"(?P<scheme>\b(?:machine{_GAP}[^\s]{{1,256}}|default){_GAP}login{_GAP}[^\s]{{1,256}}{_GAP}password{_GAP})"
+    rf"(?P<scheme>\b(?:machine{_GAP}[^\s]{{1,256}}|default)(?:{_GAP}(?:login|account){_GAP}[^\s]{{1,256}}){{1,2}}"
+    rf"{_GAP}password{_GAP})"
     r"[^\s]{1,512}",
     re.IGNORECASE,
 )
@@ -128,7 +139,13 @@ _ANY_PATH = re.compile(
     re.VERBOSE,
 )
 # Zero-width space, non-joiner and joiner, word joiner, byte order mark, soft hyphen.
-_UNSEEN = re.compile("[\u200b-\u200d\u2060\ufeff\u00ad]+")
+_NO_WIDTH = r"\u200b-\u200d\u2060\ufeff\u00ad"
+# These have a use too, such as the direction of writing or an emoji's form, but not between two ASCII characters.
+_SELDOM_SEEN = (
+    r"\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200e\u200f\u202a-\u202e\u2061-\u206f\u3164"
+    r"\ufe00-\ufe0f\uffa0\U000e0000-\U000e01ef"
+)
+_UNSEEN = re.compile(rf"[{_NO_WIDTH}{_SELDOM_SEEN}]+(?=[!-~])|[{_NO_WIDTH}]+")
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0e-\x1f\x7f]")
 
 

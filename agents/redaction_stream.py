@@ -19,15 +19,17 @@ _KEY_CHARS = re.compile(r"[A-Za-z0-9_.-]*")
 _KEY_BEGINS = re.compile(
     r"(?<![A-Za-z0-9])(?:sk-|AIza|gh[pousr]_|github_pat_|xox[a-z]-|xapp-|A[KS]IA|AKC|[rs]k_(?:live|test)_|whsec_"
     r"|mct_|SG\.|sq0[a-z]{3}-|GR1348941|(?:glpat|gldt|glft|glsoat|glrt|glcbt|glimt|glptt|glagent|gloas)-"
-    r"|(?:gsk|hf|pypi|npm|xai|pplx)[_-]|(?<![_-])eyJ)"
+    r"|(?:gsk|hf|pypi|npm|xai|pplx)[_-]|(?<![_-])eyJ"
+    r"|(?:nvapi|tvly)-|(?:lin_api|dckr_pat|figd|ntn)_|ya29\.|hv[bsr]\.|do[opr]_v1_|shp(?:at|ca|pa|ss)_"
+    r"|AGE-SECRET-KEY-1)"
 )
 _VALUE_FOLLOWS = re.compile(
     r"(?:key|token|secret|passwd|password|passphrase|pwd)[\"']?[ \t]{0,3}[:=][ \t]{0,3}[\"']?|\bbearer[ \t]{1,4}"
-    r"|\bpassword[ \t\r\n]{1,4}|hooks\.slack\.com/[a-z]{1,20}/|/api/webhooks/|AccountKey=",
+    r"|\bpassword[ \t\r\n]{1,4}|hooks\.slack\.com/[a-z]{1,20}/|/api/(?:v[0-9]{1,2}/)?webhooks/|AccountKey=",
     re.IGNORECASE,
 )
-# A cookie's value goes on to the end of its line.
-_COOKIE_FOLLOWS = re.compile(r"cookie['\"]?[ \t]{0,4}[:=][ \t]{0,4}['\"]?[^\r\n'\"]*\Z", re.IGNORECASE)
+# Cookies may go on to the end of their line.
+_COOKIE_FOLLOWS = re.compile(r"cookie['\"]?[ \t]{0,4}[:=][^\r\n]*\Z", re.IGNORECASE)
 _LOGIN_FOLLOWS = re.compile(r"authorization['\"]?[ \t]{0,4}[:=][ \t]{0,4}['\"]?", re.IGNORECASE)
 _LOGIN = re.compile(r"(?:[A-Za-z]{1,20}[ \t]{0,4})?[^\s'\",;]*")
 _URL_LOGIN = re.compile(r"[^\s/?#\"'<>]{0,512}")

@@ -40,9 +40,24 @@ SECRETS = [
     ("xapp-1-A0123-4567-abcdef", "[redacted]"),
     (f"https://hooks.slack.com/services/T01/B02/{KEY[:24]}", "https://hooks.slack.com/services/[redacted]"),
     (f"https://discord.com/api/webhooks/123/{KEY}", "https://discord.com/api/webhooks/[redacted]"),
+    (f"https://discord.com/api/v10/webhooks/123/{KEY}", "https://discord.com/api/v10/webhooks/[redacted]"),
+    *(
+        (f"{prefix}{KEY}", "[redacted]")
+        for prefix in ("nvapi-", "tvly-", "lin_api_", "dckr_pat_", "ya29.", "hvs.")
+    ),
+    *((f"{prefix}{'0a' * 16}", "[redacted]") for prefix in ("dop_v1_", "shpat_")),
+    (f"AGE-SECRET-KEY-1{'Q' * 58}", "[redacted]"),
+    ("machine h login me account it password hunter2", "machine h login me account it password [redacted]"),
+    *(
+        (f"sk-{KEY[:10]}{unseen}{KEY[10:]}", "[redacted]")
+        for unseen in "\u200e\u202e\u2063\u180e\u034f\u3164\ufe0f\U000e0041\U000e0100"
+    ),
     ("machine h login me password hunter2", "machine h login me password [redacted]"),
     ("machine h\n  login me\n  password hunter2\n", "machine h\n  login me\n  password [redacted]\n"),
     ("Cookie: sessionid=abc123; csrftoken=def456", "Cookie: [redacted]"),
+    ("Cookie: a=1; password='hunter2'; b=2 x", "Cookie: [redacted] x"),
+    ('{"Cookie": "a=b; c=d", "n": "x"}', '{"Cookie": "[redacted]", "n": "x"}'),
+    ("Cookie: sid=abc  password='hunter2'", "Cookie: [redacted]  password='[redacted]'"),
     ("Set-Cookie: sessionid=abc123; Path=/", "Set-Cookie: [redacted]"),
     (f"mct_{'0a' * 30}", "[redacted]"),
     (f"sk-{KEY[:10]}\u200b{KEY[10:]}", "[redacted]"),
@@ -84,6 +99,7 @@ ORDINARY = [
     "Unexpected token: found instead of value",
     "A login form: login and password fields; cookie = biscuit, cookie: none; risk_live_x; password is needed",
     "یک نیم\u200cفاصله, 👨\u200d👩\u200d👧, co\u200boperate".replace("\u200bo", "o"),
+    "1\ufe0f\u20e3 first, C++\u200f \u05e9, ABC\u200e",
     "</div> // comment  s/foo/bar/ ~/notes  a//b",
     "risk-assessment-of-everything-we-do, task-12, disk-usage",
     "at 12:30, ratio 16:9, see chapter 3: /",
