@@ -13,8 +13,16 @@ from concurrent_log_handler import ConcurrentRotatingFileHandler  # noqa: E402
 from django.db.utils import InterfaceError, OperationalError  # noqa: E402
 
 from mission_control.disk import trouble  # noqa: E402
+from mission_control.terminal import terminal_text  # noqa: E402
 
 current_run: ContextVar[str | None] = ContextVar("current_run", default=None)
+
+
+class Line(logging.Formatter):
+    """A record as text in which nothing steers a terminal: agents and servers wrote parts of it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return terminal_text(super().format(record))
 
 
 class RunFilter(logging.Filter):

@@ -399,7 +399,12 @@ LOGGING = {
         "seldom": {"()": "mission_control.logs.Seldom"},
         "strangers": {"()": "mission_control.logs.Strangers"},
     },
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)-7s %(process)d %(name)s%(run)s %(message)s"}},
+    "formatters": {
+        "line": {
+            "()": "mission_control.logs.Line",
+            "format": "%(asctime)s %(levelname)-7s %(process)d %(name)s%(run)s %(message)s",
+        }
+    },
     "handlers": {
         "console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["run"]},
         "file": {

@@ -5,7 +5,7 @@ import logging
 import pytest
 from django.db.utils import OperationalError
 
-from mission_control.logs import LogFile, Seldom
+from mission_control.logs import Line, LogFile, Seldom
 
 
 class FullDisk(LogFile):
@@ -69,3 +69,14 @@ def test_an_outage_of_the_database_is_one_line_where_the_queue_meets_it(caplog):
     assert record.getMessage() == (
         "Could not create task from schedule: the database does not answer (OperationalError)"
     )
+
+
+def test_nothing_that_others_wrote_steers_the_terminal_that_shows_the_log():
+    said = "failed: \x1b]52;c;aGk=\x07\x1b[2J\x9b2Jmessage\r\x08"
+    record = logging.LogRecord("agents", logging.INFO, "", 1, "the model %s", (said,), None)
+    assert Line("%(message)s").format(record) == "the model failed: message\n"
+
+
+def test_every_handler_writes_such_lines(settings):
+    formatters = {handler["formatter"] for handler in settings.LOGGING["handlers"].values()}
+    assert {settings.LOGGING["formatters"][name]["()"] for name in formatters} == {"mission_control.logs.Line"}
