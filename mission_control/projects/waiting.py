@@ -6,7 +6,7 @@ from datetime import UTC
 
 from django.utils import timezone
 
-from mission_control.models import Project, Run, Task
+from mission_control.models import Project, Review, Run, Task
 
 NAMED = 3  # blockers that a reason names
 RESOLVED = (Task.Status.DONE, Task.Status.SKIPPED)
@@ -17,15 +17,24 @@ OPEN = (Task.Status.INBOX, Task.Status.ASSIGNED)
 def waiting_for(project: Project, tasks: Iterable[Task]) -> dict[str, str]:
     """Return by id what each of the project's tasks waits for; what is done, skipped or at work is left out.
 
-    `tasks` are all of the project's, with their newest run, assignees and dependencies read: no query.
+    `tasks` are all of the project's, with their newest run, assignees and dependencies read: at most one query.
     """
     tasks = list(tasks)
     titles = {task.pk: task.title for task in tasks if task.status not in RESOLVED}
-    reasons = ((str(task.pk), _reason(project, task, titles)) for task in tasks if task.pk in titles)
+    concerns = _concerns([task.pk for task in tasks if task.status == Task.Status.REVIEW])
+    reasons = ((str(task.pk), _reason(project, task, titles, concerns)) for task in tasks if task.pk in titles)
     return {key: reason for key, reason in reasons if reason}
 
 
-def _reason(project: Project, task: Task, unresolved: dict[uuid.UUID, str]) -> str:
+def _concerns(in_review: list[uuid.UUID]) -> dict[uuid.UUID, str]:
+    """Return by task why a review is needed that nobody asked for."""
+    if not in_review:
+        return {}
+    reviews = Review.objects.filter(task__in=in_review, status=Review.Status.OPEN).exclude(reason="")
+    return dict(reviews.values_list("task_id", "reason"))
+
+
+def _reason(project: Project, task: Task, unresolved: dict[uuid.UUID, str], concerns: dict[uuid.UUID, str]) -> str:
     """Return what holds the task back, empty when nothing does: what it is in before what it is behind."""
     run = task.last_run
     is_in_line = run is not None and run.status == Run.Status.WAITING
@@ -34,7 +43,8 @@ def _reason(project: Project, task: Task, unresolved: dict[uuid.UUID, str]) -> s
     if task.status in OPEN or is_in_line:
         return _hindrance(project, task, unresolved)
     if task.status == Task.Status.REVIEW:
-        return "waits for a review"
+        concern = concerns.get(task.pk)
+        return f"waits for a review: {concern}" if concern else "waits for a review"
     return _failure(run)
 
 

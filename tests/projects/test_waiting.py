@@ -8,6 +8,7 @@ from mission_control.models import Project, Task
 from mission_control.projects import steering
 from mission_control.projects.waiting import waiting_for
 from mission_control.runs.lifecycle import stop
+from mission_control.runs.reviews import open_review
 from tests import make
 from tests.projects.work import a_task, active, end, set_status
 
@@ -115,3 +116,10 @@ def test_a_retry_policy_is_checked_when_it_is_given(client, retry, answer):
     if answer == 400:
         assert given.json()["metadata"] == [given.json()["detail"]]
         assert not Task.objects.exists()
+
+
+def test_a_task_that_was_sent_to_review_says_why(project):
+    task = set_status(a_task(project), "review")
+    assert reason(task) == "waits for a review"
+    open_review(task, reason="The agent said nothing")
+    assert reason(task) == "waits for a review: The agent said nothing"
