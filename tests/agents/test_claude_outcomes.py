@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from agents.backends import claude
-from agents.backends.base import EventType, Usage
+from agents.backends.base import EventType, TransientError, Usage
 from agents.backends.claude import ClaudeAgentSDK
 from tests.agents.follow import Followed, follow
 from tests.agents.test_command import TRANSCRIPTS
@@ -97,3 +97,16 @@ async def test_a_wrong_key_ends_the_conversation_at_once_though_the_cli_would_go
     assert seen.error.startswith("Anthropic refused the key or login (HTTP 401). Check ANTHROPIC_API_KEY")
     told = [event.content for event in seen.events if "tried again" in event.content]
     assert len(told) == 1 and "(HTTP 401, authentication_failed)" in told[0]
+
+
+@pytest.mark.parametrize("status", [429, 500, 529])
+def test_what_the_cli_has_tried_again_is_not_tried_again_by_the_run(status):
+    pytest.importorskip("claude_agent_sdk")
+    from claude_agent_sdk._internal.message_parser import parse_message
+
+    from agents.backends.claude.conversation import Reader
+
+    result = json.loads(lines_of("claude-wrong-key")[-1]) | {"api_error_status": status}
+    reader = Reader()
+    list(reader.hear(parse_message(result)))
+    assert f"(HTTP {status})" in str(reader.reason) and not isinstance(reader.reason, TransientError)

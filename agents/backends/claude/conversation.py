@@ -38,7 +38,6 @@ from agents.backends.base import (
     BackendItem,
     EventType,
     Session,
-    TransientError,
     Usage,
 )
 from agents.backends.processes import LINE_BYTES, LimitReached, Limits, Order, Program, lines_of, started
@@ -249,7 +248,7 @@ def _tokens(usage: Usage) -> int:
 
 
 def _explain(message: ResultMessage) -> BackendError:
-    """Return why it failed, in words for people. What passes is told apart; the CLI has tried again itself."""
+    """Return why it failed, in words for people. Nothing is tried again here: the CLI has done so itself."""
     words = shown_error(message.result or " / ".join(message.errors or []) or "it did not say why")
     match message.subtype, message.api_error_status:
         case "error_max_turns", _:
@@ -260,7 +259,7 @@ def _explain(message: ResultMessage) -> BackendError:
         case _, 404:
             return BackendError(shown_error(f"Anthropic does not know the model (HTTP 404): {words}"))
         case _, 429:
-            return TransientError(shown_error(f"Anthropic limits the number of requests (HTTP 429): {words}"))
+            return BackendError(shown_error(f"Anthropic limits the number of requests (HTTP 429): {words}"))
         case _, int(status) if status >= 500:
-            return TransientError(shown_error(f"Anthropic failed (HTTP {status}); try again later: {words}"))
+            return BackendError(shown_error(f"Anthropic failed (HTTP {status}); try again later: {words}"))
     return BackendError(shown_error(f"Claude failed: {words}"))
