@@ -46,9 +46,9 @@ class HasText(Lookup):
         if connection.vendor == "sqlite":
             ascii_match, has_others, folded = _sqlite(column)
             folded_param = words
-        else:
+        else:  # folds the words itself: what it leaves as it is in a row it must leave in them, too
             ascii_match, has_others, folded = _postgresql(column)
-            folded_param = _pattern(words)
+            folded_param = _pattern(unicodedata.normalize("NFKC", str(self.rhs)))
         others = f"({has_others} AND {folded})"
         others_params = [*column_params * 3, folded_param]
         if not words.isascii():  # no text of ASCII alone contains it
@@ -66,10 +66,15 @@ def _sqlite(column: str) -> tuple[str, str, str]:
 
 
 def _postgresql(column: str) -> tuple[str, str, str]:
+    has_others = f"octet_length({column}) <> char_length({column})"
+    return f"{column} ILIKE %s", has_others, f"{_folded(column)} LIKE {_folded('%s::text')}"
+
+
+def _folded(text: str) -> str:
+    """Return the expression in which PostgreSQL folds a text, nearly as `fold` does."""
     collation = f' COLLATE "{ICU}"' if _has_icu() else ""
-    lower = f"lower(normalize({column}, NFKC){collation})"
-    folded = f"normalize(replace(replace({lower}, 'ß', 'ss'), 'ς', 'σ'), NFKC)"
-    return f"{column} ILIKE %s", f"octet_length({column}) <> char_length({column})", f"{folded} LIKE %s"
+    lower = f"lower(normalize({text}, NFKC){collation})"
+    return f"normalize(replace(replace({lower}, 'ß', 'ss'), 'ς', 'σ'), NFKC)"
 
 
 _icu: list[bool] = []  # asked once in a process

@@ -20,6 +20,8 @@ ALIKE = [
     ("ﬁnal", "FINAL"),
     ("Ångström", "a\u030angstro\u0308m"),
     ("日本語", "日本"),
+    ("τῷ λόγῳ", "τῷ λόγῳ"),  # PostgreSQL does not write the iota out as Python does
+    ("ᏣᎳᎩ", "ᏣᎳᎩ"),  # Cherokee, which Unicode folds to capitals
     ("50% off_now", "% OFF_N"),
     ("back\\slash", "K\\S"),
 ]
