@@ -49,9 +49,10 @@ def test_fields_beside_the_file_are_used(api):
         ({"file": [a_file(b"x"), a_file(b"y")]}, "file", "one file"),
         ({"file": a_file(b"x"), "content": "y"}, "file", "without content"),
         ({"other": a_file(b"x"), "title": "t"}, "file", "as `file`"),
+        ({"file": "notes.md", "title": "t"}, "file", "not its name alone"),  # curl -F file=notes.md, without the @
         ({"file": a_file(b"x"), "type": "poem"}, "type", "Must be one of"),
     ],
-    ids=range(8),
+    ids=range(9),
 )
 def test_what_makes_no_document_is_refused_and_says_why(api, fields, field, told):
     answer = posted(api, **fields)

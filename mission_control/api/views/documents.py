@@ -1,7 +1,8 @@
 """Documents, also under the name of their model."""
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
+from django.http import QueryDict
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -11,9 +12,6 @@ from mission_control.api.filters import DocumentFilter
 from mission_control.api.serializers.documents import DocumentChange, DocumentCreate, DocumentReader, VersionReader
 from mission_control.api.views.base import ObjectViews
 from mission_control.runs.errors import Invalid
-
-if TYPE_CHECKING:
-    from django.http import QueryDict
 
 FILE = "file"  # as multipart/form-data names it
 
@@ -29,15 +27,18 @@ class DocumentViews(ObjectViews):
 
     def create(self, request: Request) -> Response:
         """Make a document of the fields, or, as multipart, of a file of text: its name is the title by default."""
-        given = self.given(self._with_file(request) if request.FILES else None)
+        is_form = isinstance(request.data, QueryDict)
+        given = self.given(
+            self._with_file(request) if request.FILES or (is_form and FILE in request.data) else None
+        )
         return self.now(documents.create(**given))
 
     def _with_file(self, request: Request) -> Any:
         """Return the body with what is in its file. Raises Invalid."""
         if set(request.FILES) != {FILE} or len(request.FILES.getlist(FILE)) > 1 or "content" in request.data:
-            raise Invalid(FILE, f"Send one file as `{FILE}`, without content.")
+            raise Invalid(FILE, f"Send one file as `{FILE}`, not its name alone, and without content.")
         title, content = documents.text_in(request.FILES[FILE])
-        body = cast("QueryDict", request.data).copy()
+        body = cast(QueryDict, request.data).copy()
         del body[FILE]
         body.setdefault("title", title)
         body["content"] = content
