@@ -54,7 +54,7 @@ BEYOND_SCHEMA = re.compile(
     r"There is no \w+ with th(is|e) id|Must be null, human, or the id of an agent"
     r"|There is no option|The options? |The task belongs to another project|Task does not belong to this project"
     r"|depend on(ly on)? |would wait for each other in a circle|is not a part of itself|is not run by an agent"
-    r"|Project status is not |it cannot be skipped|one that expires later than itself"
+    r"|Project status is not |has nothing to start|it cannot be skipped|one that expires later than itself"
 )
 
 
