@@ -41,7 +41,6 @@ KINDS = {
         "{}",
         [],
         DEEP,
-        {},
         {"goal": NUL},
         {"goal": "g", "domain": "sea"},
         {"goal": ["g"]},
