@@ -3,17 +3,17 @@
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import DatabaseError
+from django.core.management.base import CommandError, CommandParser
 
 from agents import isolation
 from agents.backends import registry
 from agents.backends.base import BackendError
 from agents.models import Agent
+from mission_control.management.base import DatabaseCommand
 from mission_control.terminal import terminal_text
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     help = (
         "Tell of each backend and each agent whether it could run now, on this machine and in this environment, "
         "what is missing, and how agents' programs are isolated. Exit status: 0, 1 when an agent could not run, "
@@ -32,13 +32,10 @@ class Command(BaseCommand):
         self.title("Isolation")
         self.tell_isolation()
         self.title("Agents")
-        try:
-            for agent in Agent.objects.order_by("name", "id"):
-                reason = missing_for(agent)
-                self.lacking += reason is not None
-                self.tell(f"{agent.name} ({agent.backend})", reason)
-        except DatabaseError:
-            raise CommandError("the database does not answer, or has no tables yet: manage.py migrate") from None
+        for agent in Agent.objects.order_by("name", "id"):
+            reason = missing_for(agent)
+            self.lacking += reason is not None
+            self.tell(f"{agent.name} ({agent.backend})", reason)
         if self.lacking:
             raise CommandError(f"{self.lacking} of the agents could not run", returncode=1)
 

@@ -3,14 +3,14 @@
 from typing import Any
 
 from django.contrib.auth.models import User
-from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import DatabaseError
+from django.core.management.base import CommandError, CommandParser
 
 from mission_control.access import MOST_DAYS, NAME_CHARS, create_token
+from mission_control.management.base import DatabaseCommand
 from mission_control.models import AccessToken
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     help = (
         "Make an access token for a user and print it to standard output. It is stored nowhere: keep it. "
         "Exit status: 0, 1 refused, 74 or 141 when it cannot be written (then it is deleted)."
@@ -25,10 +25,7 @@ class Command(BaseCommand):
         if not name.strip() or len(name) > NAME_CHARS:
             raise CommandError(f"--name: 1 to {NAME_CHARS} characters are expected")
         lasts = None if days is None else number_of_days(days)
-        try:
-            token, text = create_token(active_user(user), name=name.strip(), days=lasts)
-        except DatabaseError:
-            raise CommandError("the database does not answer, or has no tables yet: manage.py migrate") from None
+        token, text = create_token(active_user(user), name=name.strip(), days=lasts)
         self.stderr.write(told(token), style_func=str)
         try:
             self.stdout.write(text, style_func=str)

@@ -3,13 +3,13 @@
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import DatabaseError
+from django.core.management.base import CommandError, CommandParser
 
 from mission_control.exchange.writer import write_folder
+from mission_control.management.base import DatabaseCommand
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     help = "Export agents, projects, tasks, documents, messages, the feed and notifications as PocketPaw's files."
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -20,7 +20,5 @@ class Command(BaseCommand):
             counts = write_folder(Path(folder).absolute())
         except OSError as error:
             raise CommandError(f"'{folder}' cannot be written: {error.strerror}") from None
-        except DatabaseError:
-            raise CommandError("the database does not answer, or has no tables yet: manage.py migrate") from None
         for file, number in counts.items():
             self.stdout.write(f"{file}: {number}")

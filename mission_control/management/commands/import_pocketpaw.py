@@ -3,16 +3,17 @@
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import DatabaseError, IntegrityError
+from django.core.management.base import CommandError, CommandParser
+from django.db import IntegrityError
 
 from mission_control.exchange.reader import FILES, read_folder
 from mission_control.exchange.report import Report
+from mission_control.management.base import DatabaseCommand
 
 NOT_ALL = 2
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     help = (
         "Import PocketPaw's JSON files from a folder. Ids and times are kept; it can be repeated. Each thing that "
         "cannot be taken is a line. Exit status: 0 all taken, 2 not all, 1 it did not start."
@@ -32,8 +33,6 @@ class Command(BaseCommand):
             read_folder(path, report)
         except IntegrityError:
             raise CommandError("what is imported was changed here at the same moment: import again") from None
-        except DatabaseError:
-            raise CommandError("the database does not answer, or has no tables yet: manage.py migrate") from None
         for line in report.summary():
             self.stdout.write(line)
         if report.losses:

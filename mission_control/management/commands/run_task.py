@@ -6,14 +6,14 @@ import time
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import DatabaseError
+from django.core.management.base import CommandError, CommandParser
 from django.db.models import Q, QuerySet
 
 from agents.models import Agent
 from mission_control.formats import duration
 from mission_control.frames import shown_content
 from mission_control.ids import as_uuid
+from mission_control.management.base import DatabaseCommand
 from mission_control.models import Run, RunEvent, Task
 from mission_control.runs import events
 from mission_control.runs.admission import admit
@@ -25,16 +25,16 @@ from mission_control.terminal import TerminalText, terminal_text
 EXIT_STATUS: dict[str, int] = {Run.Status.COMPLETED: 0, Run.Status.ERROR: 1, Run.Status.STOPPED: 3}
 Row = TypeVar("Row", Agent, Task)
 REFUSED = 4
-NO_DATABASE = 69
 LOOK_SECONDS = 0.1
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     help = (
         "Run a task with an agent and follow its output until it ends. Ctrl-C stops the run. "
-        "Exit status: 0 completed, 1 error, 3 stopped, 4 refused (it did not start), 69 the database does "
-        "not answer, 141 the reader of the output left, 74 it cannot be written (in all three the run goes on)."
+        "Exit status: 0 completed, 1 error, 3 stopped, 4 refused (it did not start), 69 the database cannot "
+        "be used, 141 the reader of the output left, 74 it cannot be written (in all three the run goes on)."
     )
+    no_database_status = 69
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("task", help="the task's id, or its title where only one task has it")
@@ -49,13 +49,8 @@ class Command(BaseCommand):
     def handle(
         self, *, task: str, agent: str | None, queue: bool, ignore_dependencies: bool, **options: Any
     ) -> None:
-        try:
-            run = self.admitted(task, agent, queue=queue, ignore_dependencies=ignore_dependencies)
-            raise SystemExit(EXIT_STATUS[self.follow(run)])
-        except DatabaseError:
-            raise CommandError(
-                "the database does not answer, or has no tables yet", returncode=NO_DATABASE
-            ) from None
+        run = self.admitted(task, agent, queue=queue, ignore_dependencies=ignore_dependencies)
+        raise SystemExit(EXIT_STATUS[self.follow(run)])
 
     def admitted(self, task: str, agent: str | None, *, queue: bool, ignore_dependencies: bool) -> Run:
         """Start the run, or queue it, and say so. Raises CommandError."""

@@ -1,0 +1,27 @@
+"""What the commands that work on the database have in common."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.db import Error
+
+from mission_control.disk import trouble
+from mission_control.versions import WrongSchema, check_schema
+
+
+class DatabaseCommand(BaseCommand):
+    """A command that is refused in one line where the database cannot be used.
+
+    That is: it has the schema of another version, it does not answer, or the disk is full.
+    """
+
+    no_database_status = 1  # the exit status then
+
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        try:
+            check_schema()
+            return super().execute(*args, **options)
+        except WrongSchema as wrong:
+            raise CommandError(str(wrong), returncode=self.no_database_status) from None
+        except Error as error:
+            raise CommandError(trouble(error), returncode=self.no_database_status) from None
