@@ -39,6 +39,8 @@ ALL_BODIES_BYTES = 100 * 1024 * 1024  # of all requests that are not answered ye
 # A client that was refused while it sends is listened to for so long, so that it reads the answer.
 LINGER_SECONDS, LINGER_BYTES = 3.0, 32 * 1024 * 1024
 RETRY_AFTER_SECONDS = 5
+# What proxies say of a client. Daphne decodes it, and a client may have sent bytes that end in a traceback.
+FORWARDED = ("X-Forwarded-For", "X-Forwarded-Port", "X-Forwarded-Proto")
 _M_ARENA_MAX = -8  # malloc.h
 
 
@@ -130,6 +132,11 @@ class LimitedRequest(WebRequest):
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:  # noqa: N802
         if self.channel.is_refused:
             return
+        self.requestHeaders.removeHeader("Daphne-Root-Path")  # no client chooses below which path the product is
+        for name in FORWARDED:
+            if not all(value.isascii() for value in self.requestHeaders.getRawHeaders(name.encode(), [])):
+                self.channel.refuse(HTTPStatus.BAD_REQUEST, f"The header {name} is not ASCII text")
+                return
         super().requestReceived(command, path, version)
         if self.transport is None:  # a WebSocket took the connection over: nobody tells this request of its end
             self._forget_body()
@@ -189,6 +196,14 @@ class LimitedChannel(HTTPChannel):
             HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
             f"The address and the headers are larger than {self.totalHeadersSize} bytes together",
         )
+
+    def headerReceived(self, line: bytes) -> bool:  # noqa: N802
+        try:
+            is_read: bool = super().headerReceived(line)
+        except ValueError:  # a Content-Length with more digits than Python makes a number of
+            self._respondToBadRequestAndDisconnect()
+            return False
+        return is_read
 
     def allHeadersReceived(self) -> None:  # noqa: N802
         if self.is_refused:

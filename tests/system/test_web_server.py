@@ -19,6 +19,7 @@ from daphne import server as daphne_server
 from daphne.http_protocol import HTTPFactory
 from twisted.web.http import HTTPChannel, Request
 
+from pocketpaw_site.web_server import FORWARDED
 from tests.product import WebProcess
 from tests.servers import wait_until
 
@@ -105,6 +106,12 @@ def test_body_is_refused_by_its_declared_length_before_it_is_sent(product):
         stranger.sendall(head(Content_Length="90000000000", Expect="100-continue"))
         status, body = answer_on(stranger)
     assert (status, body) == (413, {"detail": f"The body is larger than {LIMIT} bytes"})
+
+
+def test_length_of_thousands_of_digits_is_answered(product):
+    with connection_to(product) as stranger:
+        stranger.sendall(head(Content_Length="9" * 5000))
+        assert answer_on(stranger) == (400, {"detail": "The request cannot be read"})
 
 
 def test_chunked_body_is_refused_while_it_comes(product):
@@ -302,6 +309,21 @@ def test_plain_http_is_sent_to_https_where_the_proxy_says_that_it_was_plain(behi
     assert httpx.get(f"{web.url}/healthz", headers=plain).status_code == 200
     assert httpx.get(f"{web.url}/login").status_code == 200  # not by the proxy, or the proxy is set up wrongly
     wait_until(lambda: "X-Forwarded-Proto" in web.log.read_text(), what="the warning")
+
+
+@pytest.mark.parametrize("name", FORWARDED)
+def test_what_a_proxy_says_of_a_client_is_refused_unless_it_is_ascii(behind_tls, name):
+    headers = {b"X-Forwarded-For": b"192.0.2.1", name.encode(): b"\xff"}
+    refused = httpx.get(f"{behind_tls.url}/login", headers=headers)
+    assert (refused.status_code, refused.json()) == (400, {"detail": f"The header {name} is not ASCII text"})
+    assert "Traceback" not in behind_tls.said()
+
+
+@pytest.mark.parametrize("path", [b"/elsewhere", b"/\xff"])
+def test_client_cannot_choose_below_which_path_the_product_is(product, path):
+    page = httpx.get(f"{product.url}/login", headers={"Daphne-Root-Path": path})
+    assert page.status_code == 200
+    assert "elsewhere" not in page.text
 
 
 def test_without_a_proxy_nothing_is_said_of_https(product):
