@@ -13,14 +13,19 @@ from tests.web.pages import html, text_of
 pytestmark = pytest.mark.usefixtures("database")
 
 
-def test_the_backends_documentation_is_a_page_whose_links_lead_to_pages(browser):
-    page = html(browser, "/help/backends.md")
-    assert "Agent backends" in text_of(page)
-    article = page[page.index("<article") : page.index("</article>")]
-    links = [link.partition("#")[0] for link in re.findall(r'href="(?!http)([^"#]+)', article)]
-    assert links
-    for link in links:
-        html(browser, urljoin("/help/backends.md", link))
+def test_links_of_the_documentation_lead_to_pages(browser):
+    to_visit = {"/help/backends.md", "/help/settings.md", "/help/operations.md"}
+    visited: set[str] = set()
+    while to_visit:
+        path = to_visit.pop()
+        visited.add(path)
+        page = html(browser, path)
+        article = page[page.index("<article") : page.index("</article>")]
+        links = [urljoin(path, link) for link in re.findall(r'href="(?!http)([^"#]+)', article)]
+        to_visit |= set(links) - visited
+    assert len(visited) > 5
+    assert "Agent backends" in text_of(html(browser, "/help/backends.md"))
+    assert ".env.example" in text_of(html(browser, "/help/settings.md"))
 
 
 def test_only_pages_of_the_documentation_are_shown_and_only_after_a_login():
