@@ -267,7 +267,7 @@ async def test_the_servers_own_variables_do_not_reach_it(workdir, monkeypatch):
 # ---------------------------------------------------------------- what is missing
 def test_without_the_sdk_it_says_how_to_install_it(home, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert ClaudeAgentSDK.missing() == "Install it with: pip install -r requirements-claude.txt"
+    assert ClaudeAgentSDK.missing() == "Install it with: .venv/bin/pip install -r requirements-claude.lock"
 
 
 def test_without_key_and_login_it_says_so(home):

@@ -23,7 +23,7 @@ from agents.backends.programs.logins import missing_login
 from agents.backends.programs.orders import Prompt, environment_of, how_apart, order_of
 from agents.backends.programs.presets import CLAUDES_LOGIN
 
-REQUIREMENTS = "pip install -r requirements-claude.txt"
+REQUIREMENTS = ".venv/bin/pip install -r requirements-claude.lock"
 OWN_ENV = (
     *("CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX", "CLAUDE_CODE_USE_FOUNDRY"),
     *("CLAUDE_CODE_ENTRYPOINT=sdk-py", "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1"),
