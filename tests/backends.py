@@ -23,7 +23,7 @@ def says(text: str, type: EventType = EventType.MESSAGE, **metadata) -> BackendE
 
 
 class Scripted(Backend):
-    """Says what its options hold, a word without any, and then fails or answers if they say so."""
+    """Says what its options hold, a word where they hold nothing, and then fails or answers if they say so."""
 
     name = "scripted"
     display_name = "Scripted"
@@ -34,7 +34,8 @@ class Scripted(Backend):
         return None
 
     async def stream(self, prompt, options, workdir):
-        for type, text, *metadata in options.get("events", [] if "odd" in options else [["message", "."]]):
+        usual = [] if options.keys() & {"odd", "fails"} else [["message", "."]]
+        for type, text, *metadata in options.get("events", usual):
             yield says(text, EventType(type), **(metadata[0] if metadata else {}))
             await asyncio.sleep(options.get("delay", 0))
         if options.get("odd"):

@@ -17,12 +17,24 @@ def pytest_collection_modifyitems(config, items):
         left_out = [item for item in items if not can_differ(item)]
         items[:] = [item for item in items if can_differ(item)]
         config.hook.pytest_deselected(items=left_out)
-    items.sort(key=lambda item: not item.get_closest_marker("system"))
+    items[:] = longest_first(items, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
     for item in items:
         if server and item.get_closest_marker("embedded"):
             item.add_marker(pytest.mark.skip(reason="holds in the embedded profile only"))
         if not server and item.get_closest_marker("server"):
             item.add_marker(pytest.mark.skip(reason="holds in the server profile only"))
+
+
+def longest_first(items: list[pytest.Item], workers: int) -> list[pytest.Item]:
+    """Order tests so that the slice of the list that each of the workers gets begins with its longest ones."""
+    slow = [item for item in items if item.get_closest_marker("system")]
+    quick = [item for item in items if not item.get_closest_marker("system")]
+    return [
+        item
+        for worker in range(workers)
+        for part in (slow, quick)
+        for item in part[worker * len(part) // workers : (worker + 1) * len(part) // workers]
+    ]
 
 
 @pytest.fixture(scope="session")

@@ -56,7 +56,7 @@ def test_what_each_request_would_say_again_during_an_outage_is_said_once_and_cou
 
 @pytest.mark.parametrize("name", ["pocketpaw_site.http", "psycopg.pool"])
 def test_the_web_process_uses_it_for_what_an_outage_repeats(name):
-    assert [type(one) for one in logging.getLogger(name).filters] == [Seldom]
+    assert {type(one) for one in logging.getLogger(name).filters} == {Seldom}
 
 
 def test_an_outage_of_the_database_is_one_line_where_the_queue_meets_it(caplog):

@@ -255,6 +255,7 @@ def test_pocketpaws_page_logs_in_by_message_browses_project_folders_and_is_spare
         socket.send(json.dumps({"action": "browse", "path": "../../etc", "context": "c"}))
         assert json.loads(socket.recv(timeout=10)) == {
             "type": "files", "path": "../../etc", "files": [], "context": "c",
+            "error": "Access denied: path outside the project folders",
         }  # fmt: skip
         run = product.run(product.new_task(), agent)
         kinds = {frame.get("output_type") for frame in frames_of(socket, run)} - {None}

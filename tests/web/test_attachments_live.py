@@ -38,6 +38,6 @@ def test_a_file_that_is_too_large_is_refused_before_it_is_sent(page, product, co
     page.locator("#files-message").set_input_files([chosen("odd.bin", b"\x00\x01")])
     page.locator("#say-it").fill("Kept")
     page.get_by_role("button", name="Send").click()
-    page.locator("#task-notice").get_by_text("odd.bin is no text", exact=False).wait_for()
+    page.locator("#task-notice").get_by_text("odd.bin is not text", exact=False).wait_for()
     assert page.locator("#say-it").input_value() == "Kept"
     complaints[:] = [complaint for complaint in complaints if "400" not in complaint]
