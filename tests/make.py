@@ -1,9 +1,13 @@
 """Builders: each makes one thing that is valid, by the product's own verbs, and takes what should differ."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import count
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
+from django.db import connection
+from django.db.migrations.recorder import MigrationRecorder
 
 from agents.models import Agent
 from mission_control import documents, projects, tasks, team
@@ -11,6 +15,17 @@ from mission_control.models import AccessToken, Capacity, Deliverable, Project, 
 from mission_control.runs.admission import admit
 
 _numbers = count(1)
+
+
+@contextmanager
+def migrated_by_a_newer_version() -> Iterator[None]:
+    """Let the database look as if a newer version had migrated it; no clean-up between tests touches that."""
+    recorder = MigrationRecorder(connection)
+    recorder.record_applied("mission_control", "9999_from_the_future")
+    try:
+        yield
+    finally:
+        recorder.record_unapplied("mission_control", "9999_from_the_future")
 
 
 def user(*, may: list[str] | None = None, **fields):

@@ -67,7 +67,9 @@ def complete_one(run: uuid.UUID) -> str:
     claimed = claim(run, worker="test")
     if claimed is None:
         return "not claimed"
-    Execution(claimed).end_once(Outcome(Run.Status.COMPLETED), {})
+    execution = Execution(claimed)
+    execution.answer = "done at once"
+    execution.end_once(Outcome(Run.Status.COMPLETED), {})
     return Run.objects.get(pk=run).status
 
 

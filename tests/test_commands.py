@@ -5,9 +5,9 @@ import json
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
-from django.db.migrations.recorder import MigrationRecorder
 
 from mission_control import __version__
+from tests import make
 
 pytestmark = pytest.mark.django_db
 COMMANDS = (
@@ -21,8 +21,10 @@ COMMANDS = (
 
 @pytest.mark.parametrize("words", COMMANDS, ids=lambda words: words[0])
 def test_command_is_refused_on_the_database_of_a_newer_version(words):
-    MigrationRecorder(connection).record_applied("mission_control", "9999_from_the_future")
-    with pytest.raises(CommandError, match=r"update this installation$") as refused:
+    with (
+        make.migrated_by_a_newer_version(),
+        pytest.raises(CommandError, match=r"update this installation$") as refused,
+    ):
         call_command(*words)
     assert f"this is version {__version__} (schema " in str(refused.value)
     assert "(schema 9999_from_the_future)" in str(refused.value)

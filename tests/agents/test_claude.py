@@ -275,7 +275,7 @@ def test_without_key_and_login_it_says_so(home):
     if reason := unavailable():
         lack(reason)
     assert ClaudeAgentSDK.missing().startswith("Set ANTHROPIC_API_KEY in the environment of the worker, or log in")
-    (home / ".claude/.credentials.json").write_text("{}")
+    (home / ".claude/.credentials.json").write_text('{"claudeAiOauth": {"accessToken": "x"}}')
     assert ClaudeAgentSDK.missing() is None
 
 

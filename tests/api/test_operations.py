@@ -4,12 +4,12 @@ import threading
 import time
 
 import pytest
-from django.db import OperationalError, connection
-from django.db.migrations.recorder import MigrationRecorder
+from django.db import OperationalError
 from django.test import Client
 
 from mission_control import __version__, disk, readiness
 from mission_control.runs.workers import beat, leave
+from tests import make
 
 
 @pytest.fixture(autouse=True)
@@ -53,8 +53,8 @@ def test_readyz_is_ready_with_a_live_worker_only(client, path):
 
 def test_readyz_names_both_versions_when_another_version_has_migrated_the_database(client):
     beat()
-    MigrationRecorder(connection).record_applied("mission_control", "9999_from_the_future")
-    answer = client.get("/readyz")
+    with make.migrated_by_a_newer_version():
+        answer = client.get("/readyz")
     assert answer.status_code == 503
     assert answer.json()["migrations"].startswith(f"this is version {__version__} (schema ")
     assert "(schema 9999_from_the_future): update this installation" in answer.json()["migrations"]

@@ -37,7 +37,7 @@ def test_a_goal_becomes_a_plan_that_can_be_watched_changed_and_approved(product,
     analysis = deep_work("POST", "parse-goal", description=GOAL)["goal_analysis"]
     assert analysis["goal"].startswith("Sample")
 
-    with product.socket("/ws") as page, product.socket() as board:
+    with product.socket() as page, product.socket() as board:
         project = deep_work("POST", "start", description=GOAL, research_depth="auto")["project"]
         key = project["id"]
         assert project["status"] == "planning"
