@@ -15,7 +15,7 @@ from django.db.models import Count, F, Model, QuerySet, Sum, UUIDField, Value
 from django.db.models.functions import Coalesce, NullIf, TruncDate
 
 from agents.models import Agent
-from mission_control.formats import dollars
+from mission_control.formatting import dollars
 from mission_control.models import Project, Task, UsageRecord
 
 

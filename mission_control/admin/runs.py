@@ -17,7 +17,7 @@ from django.utils.safestring import SafeString
 from mission_control.admin.badges import badge
 from mission_control.admin.base import ReadOnly
 from mission_control.admin.live import Live
-from mission_control.formats import dollars
+from mission_control.formatting import dollars
 from mission_control.models import Run, RunEvent
 from mission_control.runs import events
 

@@ -11,7 +11,7 @@ from django.conf import settings
 
 from agents.backends.base import Usage
 from agents.models import Agent
-from mission_control.formats import dollars
+from mission_control.formatting import dollars
 from mission_control.models.run import EndCause
 
 CHARS_A_TOKEN = 4  # about, whatever the model; nobody counts a prompt's tokens before it is sent

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from django.http import HttpRequest
 from django.http.response import HttpResponse, HttpResponseBase
 
-from mission_control.web.plain import TRICKS, visible
+from mission_control.web.shared.plain_text import TRICKS, visible
 
 # What a person edits goes back as it was stored.
 _EDITED = re.compile(r'(<textarea\b.*?</textarea>|\bvalue="[^"]*")', re.DOTALL)

@@ -3,23 +3,19 @@
 from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import path
 
-from mission_control.web.views import (
-    account,
-    agents,
-    board,
-    documents,
-    feed,
-    help,
-    overview,
-    project_edits,
-    project_files,
-    project_plan,
-    projects,
-    runs,
-    search,
-    tasks,
-    usage,
-)
+from mission_control.web.account import views as account
+from mission_control.web.activity import views as activity
+from mission_control.web.agents import views as agents
+from mission_control.web.board import views as board
+from mission_control.web.documents import views as documents
+from mission_control.web.help import views as help
+from mission_control.web.overview import usage_views
+from mission_control.web.overview import views as overview
+from mission_control.web.project import edit_views, file_views, plan_views
+from mission_control.web.project import views as projects
+from mission_control.web.run import views as runs
+from mission_control.web.search import views as search
+from mission_control.web.task import views as tasks
 
 urlpatterns = [
     path("", board.board, name="board"),
@@ -28,13 +24,13 @@ urlpatterns = [
     path("capacity", board.capacity_pips, name="capacity"),
     path("overview", overview.overview, name="overview"),
     path("overview/standup", overview.standup, name="standup"),
-    path("overview/usage", usage.usage_page, name="usage"),
+    path("overview/usage", usage_views.usage_page, name="usage"),
     path("overview/<slug:part>", overview.overview_part, name="overview-part"),
-    path("activity", feed.activity, name="activity"),
-    path("notifications", feed.notification_list, name="notifications"),
-    path("notifications/bell", feed.bell, name="bell"),
-    path("notifications/read", feed.read_all, name="notifications-read"),
-    path("notifications/<uuid:notification_id>/read", feed.read_one, name="notification-read"),
+    path("activity", activity.activity, name="activity"),
+    path("notifications", activity.notification_list, name="notifications"),
+    path("notifications/bell", activity.bell, name="bell"),
+    path("notifications/read", activity.read_all, name="notifications-read"),
+    path("notifications/<uuid:notification_id>/read", activity.read_one, name="notification-read"),
     path("search", search.search, name="search"),
     path("keys", search.keys, name="keys"),
     path("account", account.account, name="account"),
@@ -77,10 +73,10 @@ urlpatterns = [
     path("projects", projects.project_list, name="projects"),
     path("projects/new", projects.new_project, name="project-new"),
     path("projects/<uuid:project_id>", projects.project, name="project"),
-    path("projects/<uuid:project_id>/edit", project_edits.edit_project, name="project-edit"),
+    path("projects/<uuid:project_id>/edit", edit_views.edit_project, name="project-edit"),
     path("projects/<uuid:project_id>/delete", projects.delete_project, name="project-delete"),
-    path("projects/<uuid:project_id>/requirements", project_edits.requirements, name="project-requirements"),
-    path("projects/<uuid:project_id>/plan", project_plan.plan, name="project-plan"),
+    path("projects/<uuid:project_id>/requirements", edit_views.requirements, name="project-requirements"),
+    path("projects/<uuid:project_id>/plan", plan_views.plan, name="project-plan"),
     path("projects/<uuid:project_id>/approve", projects.approve, name="project-approve"),
     path("projects/<uuid:project_id>/assign", projects.assign_agentless, name="project-assign"),
     path("projects/<uuid:project_id>/start", projects.start, name="project-start"),
@@ -92,13 +88,13 @@ urlpatterns = [
     path("projects/<uuid:project_id>/tasks/<uuid:task_id>/done", projects.finish_task, name="project-finish-task"),
     path(
         "projects/<uuid:project_id>/tasks/<uuid:task_id>/delete",
-        project_plan.delete_task,
+        plan_views.delete_task,
         name="project-delete-task",
     ),
-    path("projects/<uuid:project_id>/files", project_files.folder, name="project-files"),
-    path("projects/<uuid:project_id>/file", project_files.file, name="project-file"),
-    path("projects/<uuid:project_id>/archive", project_files.archive, name="project-archive"),
-    path("projects/<uuid:project_id>/download", project_files.download, name="project-download"),
+    path("projects/<uuid:project_id>/files", file_views.folder, name="project-files"),
+    path("projects/<uuid:project_id>/file", file_views.file, name="project-file"),
+    path("projects/<uuid:project_id>/archive", file_views.archive, name="project-archive"),
+    path("projects/<uuid:project_id>/download", file_views.download, name="project-download"),
     path("help/<path:name>", help.help_page, name="help"),
     path("agents", agents.agent_list, name="agents"),
     path("agents/new", agents.new_agent, name="agent-new"),

@@ -11,7 +11,7 @@ from django.db.models import Q
 from django.test import Client
 
 from mission_control import usage
-from mission_control.formats import dollars
+from mission_control.formatting import dollars
 from mission_control.models import Run, UsageRecord
 from mission_control.runs.lifecycle import finish
 from tests import make

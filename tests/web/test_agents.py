@@ -13,7 +13,7 @@ from mission_control.models import Run, RunEvent, Task
 from mission_control.runs import events
 from mission_control.runs.events import Draft
 from mission_control.runs.lifecycle import claim, finish
-from mission_control.web.options import fields_of
+from mission_control.web.agents.options import fields_of
 from tests import make
 from tests.web.conftest import client_of
 

@@ -11,7 +11,7 @@ from mission_control.models import Run, RunEvent, Task
 from mission_control.runs import events
 from mission_control.runs.events import Draft
 from mission_control.runs.lifecycle import claim, finish
-from mission_control.web.columns import FIRST_CARDS, MORE_CARDS
+from mission_control.web.board.page import FIRST_CARDS, MORE_CARDS
 from tests import make
 from tests.web.conftest import SEES, client_of
 

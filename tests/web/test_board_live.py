@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from mission_control.web.columns import FIRST_CARDS
+from mission_control.web.board.page import FIRST_CARDS
 
 pytestmark = pytest.mark.system
 

@@ -12,7 +12,7 @@ from mission_control import tasks
 from mission_control.models import Activity, Task
 from mission_control.placing import place
 from mission_control.runs.errors import Invalid, NotFound, WrongState
-from mission_control.web.columns import FIRST_CARDS
+from mission_control.web.board.page import FIRST_CARDS
 from tests import make
 from tests.web.conftest import SEES, client_of
 from tests.web.test_board import SCRIPT, card_of, html, put, titles_in

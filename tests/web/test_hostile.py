@@ -11,7 +11,7 @@ from mission_control.models import Deliverable, Notification, Project, Run, RunE
 from mission_control.runs.deliverables import hand_in
 from mission_control.runs.events import Draft
 from mission_control.runs.lifecycle import finish
-from mission_control.web.plain import TRICKS
+from mission_control.web.shared.plain_text import TRICKS
 from tests import make
 from tests.web.pages import finished_run, html, say, started_run
 

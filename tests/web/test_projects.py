@@ -15,7 +15,7 @@ from mission_control.models import Project, Run, RunEvent, Task
 from mission_control.runs import events
 from mission_control.runs.events import Draft
 from mission_control.runs.lifecycle import claim, finish
-from mission_control.web.timeline import timeline
+from mission_control.web.project.timeline import timeline
 from tests import make
 from tests.web.conftest import client_of
 

@@ -3,7 +3,7 @@
 import pytest
 from django.core.exceptions import ValidationError
 
-from mission_control.web.fields import TagsField, tags_text
+from mission_control.web.shared.fields import TagsField, tags_text
 
 
 @pytest.mark.parametrize("tags", [[], ["a"], ["a,b", "c"], ['"', 'x"y', '"a,b"'], ["ü b", "#1"], [",", "a, b"]])

@@ -12,7 +12,7 @@ from mission_control.projects import reviews
 from mission_control.runs.deliverables import hand_in
 from mission_control.runs.events import Draft
 from mission_control.runs.lifecycle import finish, stop
-from mission_control.web.transcript import STRETCH_EVENTS
+from mission_control.web.run.transcript import STRETCH_EVENTS
 from tests import make
 from tests.web.conftest import client_of
 from tests.web.pages import SCRIPT, finished_run, html, page_of, part, post, say, started_run, text_of

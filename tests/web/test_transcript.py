@@ -11,12 +11,12 @@ from mission_control.models import Run, RunEvent
 from mission_control.runs.events import Draft
 from mission_control.runs.lifecycle import finish
 from mission_control.settled import settled
-from mission_control.web import transcript
-from mission_control.web.differences import difference
-from mission_control.web.highlight import LEXERS, LONGEST_CODE, highlighted
-from mission_control.web.markdown import all_rendered, rendered
-from mission_control.web.one_line import last_line, words_of
-from mission_control.web.plain import plain
+from mission_control.web.run import transcript
+from mission_control.web.shared.differences import difference
+from mission_control.web.shared.highlight import LEXERS, LONGEST_CODE, highlighted
+from mission_control.web.shared.markdown import all_rendered, rendered
+from mission_control.web.shared.one_line import last_line, words_of
+from mission_control.web.shared.plain_text import plain
 from tests import make
 from tests.web.pages import say, started_run
 

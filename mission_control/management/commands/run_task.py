@@ -10,7 +10,7 @@ from django.core.management.base import CommandError, CommandParser
 from django.db.models import Q, QuerySet
 
 from agents.models import Agent
-from mission_control.formats import duration
+from mission_control.formatting import duration
 from mission_control.frames import shown_content
 from mission_control.ids import as_uuid
 from mission_control.management.base import DatabaseCommand

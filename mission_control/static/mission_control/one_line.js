@@ -1,4 +1,4 @@
-/* Markdown as one line of plain words. The server does the same for a page that it renders (web/one_line.py). */
+/* Markdown as one line of plain words. The server does the same for a page that it renders (web/shared/one_line.py). */
 const FENCE = /^\s*(?:`{3,}|~{3,})/;
 const LINE_MARKS = /^(?:\s|>|#{1,6}\s|[-*+]\s(?:\[[ xX]\]\s)?|\d{1,9}[.)]\s)+/;
 const LINK = /!?\[([^[\]]{0,300})\]\([^()\s]{0,500}\)/g;

@@ -1,0 +1,99 @@
+"""The user's own account: the password, and the access tokens, each shown once."""
+
+import uuid
+from datetime import timedelta
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.contrib.auth import update_session_auth_hash
+from django.contrib.auth.forms import PasswordChangeForm
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_POST, require_safe
+
+from mission_control import __version__
+from mission_control.access import MOST_DAYS, NAME_CHARS, create_token, revoke_all
+from mission_control.models import AccessToken
+from mission_control.web.shared.fields import VisibleText
+from mission_control.web.shared.views import needs_login, person_of, show
+
+SOON = timedelta(days=7)
+
+
+class TokenForm(forms.Form):
+    """What a new token is called, and how long it lasts."""
+
+    name = VisibleText(max_length=NAME_CHARS, error_messages={"required": "Give it a name."})
+    days = forms.IntegerField(min_value=1, max_value=MOST_DAYS, required=False)
+
+
+class PasswordForm(PasswordChangeForm):
+    """The passwords, and whether whoever has a token is to lose it too."""
+
+    revoke_tokens = forms.BooleanField(required=False)
+
+
+@require_safe
+@never_cache
+@needs_login
+def account(request: HttpRequest) -> HttpResponse:
+    """Show the account."""
+    return _page(request)
+
+
+@require_POST
+@never_cache
+@needs_login
+@sensitive_post_parameters()
+def change_password(request: HttpRequest) -> HttpResponse:
+    """Change the password; this session stays, all others of the user end."""
+    form = PasswordForm(person_of(request), request.POST)
+    if not form.is_valid():
+        return _page(request, password_form=form, status=400)
+    update_session_auth_hash(request, form.save())
+    said = "The password is changed. Other browsers are logged out."
+    if form.cleaned_data["revoke_tokens"]:
+        said += f" Tokens revoked: {revoke_all(person_of(request))}."
+    messages.success(request, said, extra_tags="ok")
+    return HttpResponseRedirect(reverse("account"))
+
+
+@require_POST
+@never_cache
+@needs_login
+def make_token(request: HttpRequest) -> HttpResponse:
+    """Make a token and show it in the answer, the only one that ever has it."""
+    form = TokenForm(request.POST)
+    if not form.is_valid():
+        return _page(request, token_form=form, status=400)
+    token, text = create_token(person_of(request), name=form.cleaned_data["name"], days=form.cleaned_data["days"])
+    return _page(request, made=token, text=text)
+
+
+@require_POST
+@never_cache
+@needs_login
+def revoke_token(request: HttpRequest, token_id: uuid.UUID) -> HttpResponse:
+    """Revoke one of the user's own tokens."""
+    token = get_object_or_404(AccessToken, uid=token_id, user=person_of(request))
+    token.delete()
+    messages.success(request, f"The token “{token.name or 'unnamed'}” is revoked.", extra_tags="ok")
+    return HttpResponseRedirect(reverse("account"))
+
+
+def _page(request: HttpRequest, *, status: int = 200, **context: Any) -> HttpResponse:
+    now = timezone.now()
+    shown = {
+        "password_form": PasswordForm(person_of(request)),
+        "token_form": TokenForm(),
+        "tokens": AccessToken.objects.filter(user=person_of(request)).order_by("-created", "uid")[:200],
+        "now": now,
+        "soon": now + SOON,
+        "version": __version__,
+    }
+    return show(request, "account.html", {**shown, **context}, at="account", status=status)

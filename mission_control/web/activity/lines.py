@@ -1,0 +1,143 @@
+"""What pages show of the activity feed and of notifications: sentences with links, narrowed by kind."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from django.db.models import QuerySet
+
+from mission_control.ids import as_uuid
+from mission_control.models import Activity, Notification, Project
+from mission_control.web.shared.plain_text import plain
+
+SHOWN_LINES = 50
+Type, Told = Activity.Type, Notification.Type
+
+# What can be chosen of the feed: its name in the address, its words, the types that belong to it.
+KINDS: dict[str, tuple[str, list[str]]] = {
+    "runs": ("Runs", [Type.AGENT_STATUS_CHANGED, Type.TASK_COMPLETED]),
+    "tasks": ("Tasks", [Type.TASK_CREATED, Type.TASK_UPDATED, Type.TASK_ASSIGNED, Type.TASK_COMPLETED]),
+    "messages": ("Messages", [Type.MESSAGE_SENT, Type.MENTION]),
+    "documents": ("Documents", [Type.DOCUMENT_CREATED, Type.DOCUMENT_UPDATED]),
+    "agents": ("Agents", [Type.AGENT_STATUS_CHANGED, Type.AGENT_HEARTBEAT]),
+}
+# Shape and word of a notification, as the tokens name them.
+SHAPES: dict[str, tuple[str, str]] = {
+    Told.RUN_FAILED: ("error", "Failed"),
+    Told.RUN_COMPLETED: ("completed", "Completed"),
+    Told.REVIEW_NEEDED: ("review", "Review"),
+    Told.HUMAN_TASK: ("inbox", "For a person"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the feed: `before`, the linked title, `after`."""
+
+    number: int
+    at: datetime
+    before: str
+    title: str
+    after: str
+    task_id: UUID | None
+    document_id: UUID | None
+    project_id: UUID | None = None
+    person: str = ""  # who did it, where the sentence does not say so
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What the feed is narrowed by, read from an address; what is unknown there narrows nothing."""
+
+    kind: str
+    agent: UUID | None
+    before: int | None
+    task: UUID | None = None
+
+    @classmethod
+    def read(cls, given: "dict[str, str]") -> "Choice":
+        kind, before = given.get("kind", ""), given.get("before", "")
+        number = int(before) if before.isascii() and before.isdigit() and len(before) < 19 else None
+        return cls(kind if kind in KINDS else "", as_uuid(given.get("agent")), number, as_uuid(given.get("task")))
+
+    def of(self, rows: QuerySet[Activity]) -> QuerySet[Activity]:
+        if self.kind:
+            rows = rows.filter(type__in=KINDS[self.kind][1])
+        if self.agent:
+            rows = rows.filter(agent=self.agent)
+        if self.task:
+            rows = rows.filter(task=self.task)
+        return rows if self.before is None else rows.filter(number__lt=self.before)
+
+
+def lines(choice: Choice, *, shown: int = SHOWN_LINES) -> list[Line]:
+    """Return the newest lines of the feed, one more than `shown` where there are more: two queries."""
+    found = Activity.objects.select_related("task", "document").only(
+        "number", "message", "created_at", "metadata", "project_id", "task__title", "document__title"
+    )
+    told = list(choice.of(found).order_by("-number")[: shown + 1])
+    about = {one.number: one.project_id for one in told if one.project_id and "project" in one.metadata}
+    projects = Project.objects.only("title").in_bulk(set(about.values()))
+    return [_line(one, projects.get(about.get(one.number))) for one in told]
+
+
+def _line(activity: Activity, project: Project | None) -> Line:
+    """Cut the sentence round the title that it names, so that the title can lead to what it is about."""
+    message = _in_words(activity)
+    for named in (activity.document, activity.task, project):
+        title = plain(named.title) if named else ""
+        if title and title in message:
+            before, _, after = message.partition(title)
+            if before.endswith("'") and after.startswith("'"):
+                before, after = before[:-1], after[1:]
+            break
+    else:
+        before, title, after = message, "", ""
+    is_document = bool(title) and activity.document is not None and title == plain(activity.document.title)
+    return Line(
+        activity.number,
+        activity.created_at,
+        before,
+        title,
+        after,
+        None if is_document or not title else activity.task_id,
+        activity.document_id if is_document else None,
+        project.pk if project and title and not is_document else None,
+        _person(activity, message),
+    )
+
+
+def _in_words(activity: Activity) -> str:
+    """Return the sentence with statuses as pages say them."""
+    message = plain(activity.message)
+    told = activity.metadata if isinstance(activity.metadata, dict) else {}
+    change = f" went from {told.get('before')} to {told.get('status')}"
+    if not message.endswith(change):
+        return message
+    return message.removesuffix(change) + change.replace("_", " ")
+
+
+def _person(activity: Activity, message: str) -> str:
+    named = activity.metadata.get("person") if isinstance(activity.metadata, dict) else None
+    person = plain(str(named)) if named else ""
+    return "" if message.startswith(f"{person} ") else person
+
+
+@dataclass(frozen=True, slots=True)
+class Bell:
+    """One notification for the people, with the shape and the word of what it is."""
+
+    notification: Notification
+    shape: str
+    word: str
+
+
+def bells(found: Iterable[Notification]) -> list[Bell]:
+    """Return notifications as they are shown."""
+    return [Bell(one, *SHAPES.get(one.type, ("draft", one.get_type_display().capitalize()))) for one in found]
+
+
+def for_people() -> QuerySet[Notification]:
+    """Return the notifications of the people, newest first."""
+    return Notification.objects.filter(agent=None).select_related("source_task").order_by("-created_at", "id")

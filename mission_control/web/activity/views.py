@@ -1,0 +1,90 @@
+"""The feed of activities, and the notifications of the people."""
+
+import uuid
+from typing import Any
+
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.http import require_POST, require_safe
+
+from agents.models import Agent
+from mission_control import notifications
+from mission_control.models import Notification, Task
+from mission_control.web.activity.lines import KINDS, SHOWN_LINES, Choice, bells, for_people, lines
+from mission_control.web.shared.views import bell_count, by_script, sees, show, zone_of
+
+NOTIFICATIONS_A_PAGE = 50
+
+
+@require_safe
+@sees("view_activity", "view_task")
+def activity(request: HttpRequest) -> HttpResponse:
+    """Show what happened, newest first; to the script the lines alone."""
+    choice = Choice.read(request.GET.dict())
+    found = lines(choice)
+    shown = found[:SHOWN_LINES]
+    older = request.GET.copy()
+    if len(found) > SHOWN_LINES:
+        older["before"] = str(shown[-1].number)
+    context: dict[str, Any] = {
+        "lines": shown,
+        "choice": choice,
+        "here": request.get_full_path(),
+        "older": f"{reverse('activity')}?{older.urlencode()}" if len(found) > SHOWN_LINES else "",
+    }
+    if by_script(request):
+        with timezone.override(zone_of(request)):
+            return render(request, "_feed.html", context)
+    context["kinds"] = [(name, words) for name, (words, _) in KINDS.items()]
+    context["agents"] = Agent.objects.only("name")[:200]
+    if choice.task:
+        context["task"] = Task.objects.only("title").filter(pk=choice.task).first()
+    return show(request, "activity.html", context, at="activity")
+
+
+@require_safe
+@sees("view_notification", "view_task")
+def notification_list(request: HttpRequest) -> HttpResponse:
+    """Show what people should know, the unread that ask somebody to act first of all by default."""
+    every = request.GET.get("show") == "all"
+    found = for_people()
+    if not every:
+        found = found.filter(read_at=None)
+    page = Paginator(found, NOTIFICATIONS_A_PAGE).get_page(request.GET.get("page"))
+    context = {"page": page, "bells": bells(page.object_list), "every": every, "here": request.get_full_path()}
+    if by_script(request):
+        with timezone.override(zone_of(request)):
+            return render(request, "_notifications.html", context)
+    return show(request, "notifications.html", context, at="notifications")
+
+
+@require_safe
+@sees("view_notification")
+def bell(request: HttpRequest) -> HttpResponse:
+    """Show how many notifications ask somebody to act."""
+    return render(request, "_bell.html", {"bell": bell_count(request)})
+
+
+@require_POST
+@sees("change_notification")
+def read_one(request: HttpRequest, notification_id: uuid.UUID) -> HttpResponse:
+    """Mark one as read, and go on to its task where the form asks for that."""
+    found = get_object_or_404(Notification, pk=notification_id, agent=None)
+    notifications.mark_read(found)
+    if request.POST.get("go") and found.source_task_id:
+        return HttpResponseRedirect(reverse("task", args=[found.source_task_id]))
+    return HttpResponseRedirect(reverse("notifications"))
+
+
+@require_POST
+@sees("change_notification")
+def read_all(request: HttpRequest) -> HttpResponse:
+    """Mark all as read that were there when the page was shown."""
+    for found in Notification.objects.filter(agent=None, read_at=None):
+        notifications.mark_read(found)
+    messages.success(request, "All notifications are marked as read.", extra_tags="ok")
+    return HttpResponseRedirect(reverse("notifications"))

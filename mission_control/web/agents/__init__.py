@@ -1,0 +1,1 @@
+"""The pages of agents and of their backends."""

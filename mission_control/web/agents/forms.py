@@ -1,0 +1,30 @@
+"""The form of an agent, but for the options of its backend."""
+
+from django import forms
+
+from agents.backends import registry
+from agents.models import Agent, default_backend
+from agents.rules import SPECIALTY_CHARS
+from mission_control.web.shared.conflicts import Contested
+from mission_control.web.shared.fields import DESCRIPTION_CHARS, LongText, TagsField, VisibleText, tags_text
+
+
+class AgentForm(Contested, forms.Form):
+    """Who it is, and what runs it."""
+
+    name = VisibleText(max_length=50, error_messages={"required": "Give it a name."})
+    role = VisibleText(max_length=100, error_messages={"required": "Say what it does, such as Writer."})
+    level = forms.ChoiceField(choices=Agent.Level.choices, initial=Agent.Level.SPECIALIST)
+    specialties = TagsField(noun="specialties", most_chars=SPECIALTY_CHARS)
+    description = LongText(max_length=DESCRIPTION_CHARS)
+    backend = forms.ChoiceField(
+        choices=lambda: [(name, name) for name in registry.names()],
+        initial=default_backend,
+        error_messages={"invalid_choice": "There is no such backend any more. Choose one of those there are."},
+    )
+
+    @classmethod
+    def of(cls, agent: Agent) -> "AgentForm":
+        names = ("name", "role", "level", "description", "backend")
+        initial = {name: getattr(agent, name) for name in names}
+        return cls(initial={**initial, "specialties": tags_text(agent.specialties)})

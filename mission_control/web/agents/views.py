@@ -1,0 +1,270 @@
+"""Agents: the list with what each does, the form of one, its test, and the health of the backends."""
+
+import uuid
+from typing import Any
+
+from django.conf import settings
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.db import IntegrityError, transaction
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from agents import isolation
+from agents.backends import registry
+from agents.models import Agent
+from mission_control import tasks, team
+from mission_control.models import Activity, Run, Task
+from mission_control.models.agents import with_runs
+from mission_control.runs.admission import admit
+from mission_control.runs.errors import LimitReached, NotFound, Refusal
+from mission_control.web.agents import options
+from mission_control.web.agents import page as agents_page
+from mission_control.web.agents.forms import AgentForm
+from mission_control.web.project.page import ProjectRights
+from mission_control.web.shared import conflicts
+from mission_control.web.shared.conflicts import Conflict, changed_only
+from mission_control.web.shared.views import by_script, person_of, sees, show
+
+AGENTS_A_PAGE = 50
+EDITED = ("name", "role", "level", "specialties", "description", "backend", "backend_options")
+SEES_AGENT = "agents.view_agent"
+
+
+# ---------------------------------------------------------------- pages
+@require_safe
+@sees(SEES_AGENT)
+def agent_list(request: HttpRequest) -> HttpResponse:
+    """Show the agents and the backends; to the script the agents alone."""
+    if by_script(request):
+        return render(request, "_agent_list.html", _listed(request))
+    return show(request, "agents.html", {**_listed(request), **_beside()}, at="agents")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@sees(SEES_AGENT, "agents.add_agent")
+def new_agent(request: HttpRequest) -> HttpResponse:
+    """Show an empty form, or create an agent."""
+    beside = _beside()
+    first = {"backend": agents_page.preselected(beside["backends"])}
+    form = AgentForm(request.POST if request.method == "POST" else None, initial=first)
+    fields = options.fields_of(_backend(form), {})
+    if form.is_bound:
+        given, fields = options.read(_backend(form), request.POST)
+        if form.is_valid() and not _wrong(fields):
+            made = _written(form, lambda: team.create(**form.cleaned_data, backend_options=given))
+            if made is not None:
+                messages.success(request, f"{made.name} is ready. Test it, or give it a task.", extra_tags="ok")
+                return redirect("agent", made.pk)
+    context = {**_listed(request), **beside, **_form(form, fields, None, beside["backends"])}
+    return show(request, "agents.html", context, at="agents", status=400 if form.is_bound else 200)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@sees(SEES_AGENT)
+def agent(request: HttpRequest, agent_id: uuid.UUID) -> HttpResponse:
+    """Show one agent below the list, with its form, its last test and its runs; or change it."""
+    found = _agent(agent_id)
+    if request.method == "POST" and not request.user.has_perm("agents.change_agent"):
+        return render(request, "403.html", status=403)
+    form = AgentForm(request.POST) if request.method == "POST" else AgentForm.of(found)
+    fields = options.fields_of(found.backend, found.backend_options)
+    if form.is_bound:
+        given, fields = options.read(_backend(form), request.POST)
+        if form.is_valid() and not _wrong(fields):
+            changed = _written(
+                form, lambda: _change(request, found, {**form.cleaned_data, "backend_options": given})
+            )
+            if changed is not None:
+                messages.success(request, f"Saved: {changed.name}", extra_tags="ok")
+                return redirect("agent", changed.pk)
+    beside = _beside()
+    context = {**_listed(request), **beside, **_history(request, found)}
+    context |= _form(form, fields, found, beside["backends"])
+    context["basis"] = form.basis(_values(found))
+    return show(request, "agents.html", context, at="agents", status=form.status)
+
+
+def _values(found: Agent) -> dict[str, Any]:
+    return {name: getattr(found, name) for name in EDITED}
+
+
+def _change(request: HttpRequest, found: Agent, given: dict[str, Any]) -> Agent:
+    """Write what was changed in the form. Raises Conflict where another changed the same meanwhile."""
+    if "basis" not in request.POST:
+        return team.change(found, **given)
+    told_by = Activity.objects.filter(agent=found, task=None, is_edit=True)
+    with transaction.atomic():
+        now = _values(conflicts.locked(found, "Agent"))
+        return team.change(
+            found, **changed_only(given, now, request.POST["basis"], told_by=told_by, user=person_of(request))
+        )
+
+
+def _listed(request: HttpRequest) -> dict[str, Any]:
+    words = request.GET.get("q", "").strip()[:100]
+    page = Paginator(agents_page.listed(words).order_by("name", "id"), AGENTS_A_PAGE).get_page(
+        request.GET.get("page")
+    )
+    opened = request.GET.get("opened", "")
+    return {
+        "page": page,
+        "rows": agents_page.rows(page.object_list),
+        "words": words,
+        "opened_id": opened,
+        "may": ProjectRights.of(request.user),
+    }
+
+
+def _beside() -> dict[str, Any]:
+    backends = agents_page.backends(settings.DEFAULT_BACKEND)
+    return {
+        "backends": backends,
+        "quiet_backends": sum(one.is_quiet for one in backends),
+        "isolation_warnings": isolation.warnings(settings.AGENT_ISOLATION),
+    }
+
+
+def _backend(form: AgentForm) -> str:
+    return str(form["backend"].value() or "")
+
+
+def _wrong(fields: list[options.OptionField]) -> bool:
+    return any(one.error for one in fields)
+
+
+def _written(form: AgentForm, verb: Any) -> Agent | None:
+    """Do it; what the verb refuses becomes the form's error."""
+    try:
+        made: Agent = verb()
+    except Conflict as conflict:
+        form.conflict = conflict
+        return None
+    except Refusal as refusal:
+        field = next((name for name in refusal.body if name in form.fields), None)
+        form.add_error(field, refusal.detail)
+        return None
+    return made
+
+
+def _form(
+    form: AgentForm, fields: list[options.OptionField], found: Any, backends: list[agents_page.BackendRow]
+) -> dict[str, Any]:
+    chosen = _backend(form)
+    return {
+        "form": form,
+        "fields": fields,
+        "backend_groups": agents_page.grouped(backends),
+        "gone_backend": chosen if chosen not in [one.name for one in backends] else "",
+        "chosen_backend": chosen,
+        "missing": agents_page.quoted(agents_page.missing_for(chosen, found.backend_options if found else {})),
+        "opened": found and agents_page.rows([found])[0],
+        "opened_id": str(found.pk) if found else "",
+        "is_new": found is None,
+    }
+
+
+def _history(request: HttpRequest, found: Agent) -> dict[str, Any]:
+    if not request.user.has_perm("mission_control.view_run"):
+        return {}
+    return {
+        "history": agents_page.history(found),
+        "test": agents_page.last_test(found),
+        "test_prompt": agents_page.TEST_PROMPT,
+        "can_test": request.user.has_perms(["mission_control.add_run", "mission_control.add_task"]),
+    }
+
+
+# ---------------------------------------------------------------- fragments
+@require_safe
+@sees(SEES_AGENT)
+def option_fields(request: HttpRequest) -> HttpResponse:
+    """Show the fields that the chosen backend's options need; those of the agent are kept where it is the same."""
+    backend = request.GET.get("backend", "")
+    if backend not in registry.names():
+        return HttpResponse(status=404)
+    fields = options.fields_of(backend, {})
+    for one in fields:
+        one.value = request.GET.get(one.key, "")[: options.MOST_CHARS]
+    context = {"fields": fields, "missing": agents_page.quoted(agents_page.missing_for(backend, {}))}
+    return render(request, "_agent_options_form.html", context)
+
+
+@require_safe
+@sees(SEES_AGENT, "view_run")
+def agent_test(request: HttpRequest, agent_id: uuid.UUID) -> HttpResponse:
+    """Show the agent's last test as it now stands, with its runs."""
+    found = _agent(agent_id)
+    return render(
+        request, "_agent_history.html", {"opened": agents_page.rows([found])[0], **_history(request, found)}
+    )
+
+
+@require_safe
+@sees(SEES_AGENT)
+def backend_list(request: HttpRequest) -> HttpResponse:
+    """Look at the backends anew."""
+    if not by_script(request):
+        return redirect("agents")
+    return render(request, "_backends.html", _beside())
+
+
+# ---------------------------------------------------------------- actions
+@require_POST
+@sees(SEES_AGENT, "add_run", "add_task", "view_run")
+def test_agent(request: HttpRequest, agent_id: uuid.UUID) -> HttpResponse:
+    """Have the agent answer one short prompt: a run of the task that is there for its tests."""
+    found = _agent(agent_id)
+    try:
+        run = admit(_test_task(found), found, by=person_of(request), when_full="queue")
+    except LimitReached as refusal:
+        messages.warning(request, refusal.detail, extra_tags="warn")
+    except Refusal as refusal:
+        messages.warning(request, f"{refusal.detail}.", extra_tags="warn")
+    else:
+        if run.status == Run.Status.WAITING:
+            messages.success(request, "No slot is free: the test waits, and starts by itself.", extra_tags="ok")
+    return redirect("agent", found.pk)
+
+
+def _test_task(found: Agent) -> Task:
+    """Return the task that is there for the agent's tests; it is made for the first."""
+    key = agents_page.test_id(found)
+    task = Task.objects.filter(pk=key).first()
+    if task is not None:
+        return task
+    try:
+        return tasks.create(
+            id=key,
+            title=f"Test of {found.name}",
+            description=agents_page.TEST_PROMPT,
+            priority=Task.Priority.HIGH,
+            assignees=[found],
+            tags=["agent-test"],
+            creator_id="human",
+        )
+    except IntegrityError:  # somebody else tests it in this moment
+        return Task.objects.get(pk=key)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@sees(SEES_AGENT, "agents.delete_agent")
+def delete_agent(request: HttpRequest, agent_id: uuid.UUID) -> HttpResponse:
+    """Ask whether an agent is to be deleted, or delete it."""
+    found = _agent(agent_id)
+    if request.method != "POST":
+        return show(request, "agent_delete.html", {"agent": found}, at="agents")
+    try:
+        team.delete(found)
+    except NotFound:
+        pass
+    except Refusal as refusal:
+        messages.warning(request, f"{refusal.detail}. It can be deleted when that has ended.", extra_tags="warn")
+        return redirect("agent", found.pk)
+    messages.success(request, f"Deleted: {found.name}. Its runs stay.", extra_tags="ok")
+    return redirect("agents")
+
+
+def _agent(agent_id: uuid.UUID) -> Any:
+    return get_object_or_404(with_runs(), pk=agent_id)

@@ -1,0 +1,376 @@
+"""The board: tasks in columns by status, narrowed by an address, and the slots above them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC
+from typing import Any, Self
+from urllib.parse import urlencode
+from uuid import UUID
+
+from django.contrib.auth.models import AnonymousUser, User
+from django.db.models import Count, F, Prefetch
+
+from agents.models import Agent
+from mission_control.formatting import clock, dollars, seconds_since
+from mission_control.ids import as_uuid
+from mission_control.models import Assignment, Run, RunEvent, Task
+from mission_control.models.search import has_text
+from mission_control.models.tags import TaggedAny
+from mission_control.models.task import TaskQuerySet
+from mission_control.runs.slots import capacity
+from mission_control.web.shared.one_line import last_line
+from mission_control.web.shared.plain_text import plain
+
+FIRST_CARDS, MORE_CARDS = 16, 50  # a screen of 4K shows fifteen; more come when one gets there
+MOST_CARDS = 500
+SHOWN_NEEDS = 3
+SHOWN_WAITING = 2
+LONG_STRIP = 10  # slots that are shown without scrolling
+SHOWN_SLOTS, MOST_SLOTS = 20, 100  # free slots are shown up to the first number, busy ones up to the second
+LINE_EVENTS, LINE_CHARS = 40, 160
+SEARCH_CHARS = 200
+Status = Task.Status
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A column: the status that a card gets there, all that it shows, and what an empty one says."""
+
+    status: str
+    name: str
+    empty: str
+    shows: tuple[str, ...]
+
+
+COLUMNS = (
+    Kind(Status.INBOX, "Inbox", "New tasks, nobody assigned", (Status.INBOX,)),
+    Kind(Status.ASSIGNED, "Assigned", "Ready to run", (Status.ASSIGNED,)),
+    Kind(Status.IN_PROGRESS, "In progress", "Nothing runs", (Status.IN_PROGRESS,)),
+    Kind(Status.REVIEW, "Review", "Nothing waits for your yes", (Status.REVIEW,)),
+    Kind(Status.BLOCKED, "Blocked", "Nothing failed or is held up", (Status.BLOCKED,)),
+    Kind(Status.DONE, "Done", "Approved and kept", (Status.DONE, Status.SKIPPED)),
+)
+COLUMN_OF = {status: kind for kind in COLUMNS for status in kind.shows}
+
+
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """What the user may do with cards."""
+
+    read: bool
+    run: bool
+    stop: bool
+    change: bool
+    add: bool
+
+    @classmethod
+    def of(cls, user: User | AnonymousUser) -> Self:
+        return cls(
+            read=user.has_perm("mission_control.view_run"),
+            run=user.has_perm("mission_control.add_run"),
+            stop=user.has_perm("mission_control.change_run"),
+            change=user.has_perm("mission_control.change_task"),
+            add=user.has_perm("mission_control.add_task"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What the board is narrowed by, read from an address; what is unknown there narrows nothing."""
+
+    q: str = ""
+    project: UUID | None = None
+    agent: UUID | None = None
+    tag: str = ""
+    priority: str = ""
+
+    @classmethod
+    def read(cls, given: dict[str, str]) -> Self:
+        priority = given.get("priority", "")
+        return cls(
+            given.get("q", "").strip()[:SEARCH_CHARS].replace("\x00", ""),
+            as_uuid(given.get("project")),
+            as_uuid(given.get("agent")),
+            given.get("tag", "").strip()[:50].replace("\x00", ""),
+            priority if priority in Task.Priority.values else "",
+        )
+
+    def of(self, tasks: TaskQuerySet) -> TaskQuerySet:
+        if self.q:
+            tasks = tasks.filter(has_text(self.q, "title", "description"))
+        if self.project:
+            tasks = tasks.filter(project=self.project)
+        if self.agent:
+            tasks = tasks.filter(assignments__agent=self.agent)
+        if self.tag:
+            tasks = tasks.filter(TaggedAny([self.tag]))
+        return tasks.filter(priority=self.priority) if self.priority else tasks
+
+    @property
+    def query(self) -> str:
+        """Return them as the query of an address, without a question mark."""
+        named = {name: getattr(self, name) for name in ("q", "project", "agent", "tag", "priority")}
+        return urlencode({name: value for name, value in named.items() if value})
+
+    def __bool__(self) -> bool:
+        return bool(self.query)
+
+
+@dataclass(slots=True)
+class Card:
+    """One task as the board shows it: `place` is that in the line for a slot, `line` the agent's latest."""
+
+    task: Task
+    rights: Rights
+    place: int = 0
+    waiting: int = 0
+    line: str = ""
+
+    @property
+    def run(self) -> Run | None:
+        """Return the newest run, None also for a user who may not read runs."""
+        return self.task.last_run if self.rights.read else None
+
+    @property
+    def active(self) -> bool:
+        return self.task.last_run is not None and self.task.last_run.is_active
+
+    @property
+    def column(self) -> str:
+        return COLUMN_OF[self.task.status].status
+
+    @property
+    def stands(self) -> str:
+        """Return where it stands in its column, for the script to compare: the moment, and its place in that."""
+        at, tie = self.task.stands_at, self.task.stands_as
+        return f"{at.astimezone(UTC).isoformat(timespec='microseconds')} {tie.hex}"
+
+    @property
+    def is_placed(self) -> bool:
+        return self.task.placed_at is not None
+
+    @property
+    def title(self) -> str:
+        return plain(self.task.title)
+
+    @property
+    def error(self) -> str:
+        return plain(self.task.last_run.error) if self.task.last_run else ""
+
+    @property
+    def needs(self) -> list[str]:
+        return [plain(blocker.title) for blocker in self.task.unfinished[:SHOWN_NEEDS]]
+
+    @property
+    def assignee(self) -> Agent | None:
+        return next((assignment.agent for assignment in self.task.assignments.all()), None)
+
+    @property
+    def more_assignees(self) -> int:
+        return max(len(self.task.assignments.all()) - 1, 0)
+
+    @property
+    def tags(self) -> list[str]:
+        return [plain(str(tag)) for tag in self.task.tags]
+
+    @property
+    def movable(self) -> bool:
+        return self.rights.change and not self.active
+
+    @property
+    def elapsed_seconds(self) -> float | None:
+        run = self.task.last_run
+        return None if run is None or not run.is_active else seconds_since(run.started_at or run.queued_at)
+
+    @property
+    def elapsed(self) -> str:
+        return clock(self.elapsed_seconds)
+
+    @property
+    def duration(self) -> str:
+        return clock(self.task.last_run.duration_seconds) if self.task.last_run else ""
+
+    @property
+    def cost(self) -> str:
+        value = self.task.last_run.cost_usd if self.task.last_run else None
+        return dollars(value) if value else ""
+
+    @property
+    def runnable(self) -> bool:
+        """Tell whether one press runs it: an agent's task, of somebody, that waits for nothing."""
+        is_agents = self.task.task_type == Task.Type.AGENT
+        return self.rights.run and is_agents and not self.active and not self.task.unfinished
+
+    @property
+    def moves(self) -> list[Kind]:
+        """Return where a person may put it. In progress is where a run puts it, or a person his own task."""
+        if not self.movable:
+            return []
+        by_hand = self.task.task_type != Task.Type.AGENT
+        return [
+            kind
+            for kind in COLUMNS
+            if self.task.status not in kind.shows and (by_hand or kind.status != Status.IN_PROGRESS)
+        ]
+
+
+@dataclass(slots=True)
+class Column:
+    """A column with its first cards, and how many there are in all."""
+
+    kind: Kind
+    count: int
+    cards: list[Card] = field(default_factory=list)
+
+    @property
+    def more(self) -> int:
+        return max(self.count - len(self.cards), 0)
+
+
+def board(filters: Filters, rights: Rights, *, shown: int = FIRST_CARDS) -> list[Column]:
+    """Return the columns with their first cards, in a constant number of queries, each limited."""
+    counted = counts(filters)
+    keys = {kind.status: _keys(kind, filters, 0, shown) for kind in COLUMNS if counted[kind.status]}
+    made = {card.task.pk: card for card in cards([key for some in keys.values() for key in some], rights)}
+    return [
+        Column(kind, counted[kind.status], [made[key] for key in keys.get(kind.status, []) if key in made])
+        for kind in COLUMNS
+    ]
+
+
+def counts(filters: Filters) -> dict[str, int]:
+    """Count the cards of each column: one query."""
+    found = filters.of(Task.objects.all()).order_by().values_list("status").annotate(number=Count("*"))
+    by_status: dict[str, int] = dict(found)
+    return {kind.status: sum(by_status.get(status, 0) for status in kind.shows) for kind in COLUMNS}
+
+
+def more(kind: Kind, filters: Filters, rights: Rights, *, offset: int) -> Column:
+    """Return the next cards of one column."""
+    return Column(kind, counts(filters)[kind.status], cards(_keys(kind, filters, offset, MORE_CARDS), rights))
+
+
+def _keys(kind: Kind, filters: Filters, offset: int, shown: int) -> list[UUID]:
+    found = filters.of(Task.objects.filter(status__in=kind.shows))
+    return list(found.as_placed().values_list("pk", flat=True)[offset : offset + shown])
+
+
+def cards(keys: list[UUID], rights: Rights) -> list[Card]:
+    """Return the cards of these tasks in this order: six queries at most, however many they are."""
+    unfinished = Task.objects.unresolved().order_by("created_at", "id").only("id", "title")
+    waits_for: Prefetch[Any] = Prefetch("blocked_by", unfinished, to_attr="unfinished")
+    found = (
+        Task.objects.filter(pk__in=keys)
+        .as_placed()
+        .select_related("last_run")
+        .defer("last_run__output", "last_run__prompt", "description")
+        .prefetch_related(Prefetch("assignments", Assignment.objects.select_related("agent")), waits_for)
+    )
+    made = {task.pk: Card(task, rights) for task in found}
+    _tell_what_runs(made.values())
+    return [made[key] for key in keys if key in made]
+
+
+def _tell_what_runs(made: Iterable[Card]) -> None:
+    """Note on the cards the place in the line, and the latest line of output."""
+    runs = [card.run for card in made if card.active and card.run]
+    if any(run.status == Run.Status.WAITING for run in runs):
+        line = list(Run.objects.waiting().values_list("pk", flat=True))
+        places = {key: place for place, key in enumerate(line, 1)}
+        for card in made:
+            if card.run:
+                card.place, card.waiting = places.get(card.run.pk, 0), len(line)
+    spoken = latest_lines([run.pk for run in runs if run.status == Run.Status.RUNNING])
+    for card in made:
+        if card.run:
+            card.line = spoken.get(card.run.pk, "")
+
+
+def latest_lines(runs: list[UUID]) -> dict[UUID, str]:
+    """Return the latest line of output of each of these runs: one query, of their last few events."""
+    if not runs:
+        return {}
+    last = RunEvent.objects.filter(run__in=runs, seq__gt=F("run__last_seq") - LINE_EVENTS)
+    pieces: dict[UUID, list[str]] = {}
+    for run, kind, content in last.order_by("seq").values_list("run_id", "type", "content"):
+        said = pieces.setdefault(run, [])
+        if kind == RunEvent.Type.MESSAGE:
+            said.append(content[-2_000:])
+        elif kind == RunEvent.Type.TOOL_USE:
+            said.append(f"\nUsing {content[:LINE_CHARS]}\n")
+    return {run: last_line("".join(said), LINE_CHARS) for run, said in pieces.items()}
+
+
+# ---------------------------------------------------------------- the slots
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One slot: its number, and who runs in it."""
+
+    number: int
+    run: Run | None = None
+    line: str = ""
+
+    @property
+    def title(self) -> str:
+        return plain(self.run.task_title) if self.run else ""
+
+    @property
+    def elapsed_seconds(self) -> float | None:
+        return seconds_since(self.run.started_at or self.run.queued_at) if self.run else None
+
+    @property
+    def elapsed(self) -> str:
+        return clock(self.elapsed_seconds)
+
+    @property
+    def key(self) -> str:
+        """Return what changes when the slot is to be drawn anew."""
+        run = self.run
+        return f"{run.pk} {run.status} {run.stop_requested_at or ''}" if run else "free"
+
+
+@dataclass(frozen=True, slots=True)
+class Strip:
+    """The slots, in their order, and who waits for one, the next first."""
+
+    slots: list[Slot]
+    waiting: list[Run]
+    capacity: dict[str, int]
+
+    @property
+    def more_waiting(self) -> int:
+        return max(self.capacity["waiting"] - len(self.waiting), 0)
+
+    @property
+    def waiting_key(self) -> str:
+        return " ".join([*(str(run.pk) for run in self.waiting), str(self.capacity["waiting"])])
+
+    @property
+    def held(self) -> int:
+        return self.capacity["running"] + self.capacity["queued"]
+
+    @property
+    def more_busy(self) -> int:
+        return max(self.held - sum(slot.run is not None for slot in self.slots), 0)
+
+    @property
+    def more_free(self) -> int:
+        return max(self.capacity["available"] - sum(slot.run is None for slot in self.slots), 0)
+
+    @property
+    def is_long(self) -> bool:
+        return len(self.slots) > LONG_STRIP
+
+
+def strip() -> Strip:
+    """Return the slots as they are now, all busy ones among them: five queries."""
+    now = capacity()
+    held = {run.slot: run for run in Run.objects.holding().light().select_related("project") if run.slot}
+    spoken = latest_lines([run.pk for run in held.values()])
+    busy = sorted(held)[:MOST_SLOTS]
+    free = [number for number in range(1, now["limit"] + 1) if number not in held]
+    slots = [
+        Slot(number, held.get(number), spoken.get(held[number].pk, "") if number in held else "")
+        for number in sorted([*busy, *free[: max(SHOWN_SLOTS - len(busy), 0)]])
+    ]
+    return Strip(slots, list(Run.objects.waiting().light()[:SHOWN_WAITING]), now)

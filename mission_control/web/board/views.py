@@ -1,0 +1,259 @@
+"""The board: tasks in columns by status, the slots above them, what can be done with a card, the first steps."""
+
+import uuid
+from typing import Any
+from urllib.parse import quote
+
+from django.conf import settings
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from agents.models import Agent
+from mission_control import placing, sample, tasks, team
+from mission_control.ids import as_uuid
+from mission_control.models import Project, Run, Task
+from mission_control.runs.admission import admit
+from mission_control.runs.errors import LimitReached, NotRunning, Refusal
+from mission_control.runs.lifecycle import stop
+from mission_control.web.agents import page as agents_page
+from mission_control.web.board import page as board_page
+from mission_control.web.board.forms import FirstAgentForm, MoveForm, NewTaskForm
+from mission_control.web.board.page import COLUMNS, FIRST_CARDS, MOST_CARDS, Filters, Rights
+from mission_control.web.shared.views import by_script, person_of, sees, sees_tasks, show, slots_taken
+
+MOST_CHANGED = 100  # cards that one request refreshes
+MOST_CHOICES = 200
+TAGS_FROM = 500  # tags to choose from are those of the newest tasks
+
+
+# ---------------------------------------------------------------- page and fragments
+@require_safe
+@sees_tasks
+def board(request: HttpRequest) -> HttpResponse:
+    """Show the board; to the script only its columns. Without any task, show the first steps."""
+    filters, rights = Filters.read(request.GET.dict()), Rights.of(request.user)
+    shown = _number(request.GET.get("shown"), FIRST_CARDS, MOST_CARDS)
+    drawn = board_page.board(filters, rights, shown=shown)
+    context: dict[str, Any] = {"columns": drawn, "filters": filters, "rights": rights}
+    if by_script(request):
+        return render(request, "_board.html", context)
+    context["strip"] = board_page.strip() if rights.read else None
+    if not filters and not any(column.count for column in drawn):
+        return show(request, "welcome.html", {**context, **_first_steps()}, at="board")
+    first = drawn[1].cards or drawn[0].cards
+    if rights.run and first and rights.read and not Run.objects.exists():
+        context["first"] = next((card for card in reversed(first) if card.runnable and card.assignee), None)
+    return show(request, "board.html", {**context, **_choices()}, at="board")
+
+
+@require_safe
+@sees_tasks
+def changed_cards(request: HttpRequest) -> HttpResponse:
+    """Show those of the named cards that the filters let through, and how many each column has."""
+    named = filter(None, map(as_uuid, request.GET.get("ids", "").split(",")[:MOST_CHANGED]))
+    filters, rights = Filters.read(request.GET.dict()), Rights.of(request.user)
+    matching = filters.of(Task.objects.filter(pk__in=list(named)))
+    found = board_page.cards(list(matching.order_by("updated_at", "id").values_list("pk", flat=True)), rights)
+    counted = board_page.counts(filters)
+    context = {"cards": found, "rights": rights, "counts": [(kind, counted[kind.status]) for kind in COLUMNS]}
+    return render(request, "_cards_changed.html", context)
+
+
+@require_safe
+@sees_tasks
+def more_cards(request: HttpRequest, status: str) -> HttpResponse:
+    """Show the next cards of one column."""
+    kind = next((kind for kind in COLUMNS if kind.status == status), None)
+    if kind is None:
+        raise Http404("Column not found")
+    filters, rights = Filters.read(request.GET.dict()), Rights.of(request.user)
+    offset = _number(request.GET.get("offset"), 0, 1_000_000)
+    column = board_page.more(kind, filters, rights, offset=offset)
+    left = max(column.count - offset - len(column.cards), 0)
+    context = {"column": column, "left": left, "offset": offset + len(column.cards), "filters": filters}
+    return render(request, "_more.html", {**context, "rights": rights})
+
+
+@require_safe
+@sees("view_task", "view_run")
+def slots(request: HttpRequest) -> HttpResponse:
+    """Show the slots."""
+    return render(request, "_strip.html", {"strip": board_page.strip(), "rights": Rights.of(request.user)})
+
+
+@require_safe
+@sees_tasks
+def card_menu(request: HttpRequest, task_id: uuid.UUID) -> HttpResponse:
+    """Show what can be done with one card."""
+    found = board_page.cards([task_id], Rights.of(request.user))
+    if not found:
+        raise Http404("Task not found")
+    return render(request, "_card_menu.html", {"card": found[0]})
+
+
+@require_safe
+@sees_tasks
+def capacity_pips(request: HttpRequest) -> HttpResponse:
+    """Show how many slots are taken."""
+    return render(request, "_capacity.html", {"capacity": slots_taken()})
+
+
+# ---------------------------------------------------------------- what is done with a card
+@require_POST
+@sees_tasks
+def move(request: HttpRequest, task_id: uuid.UUID) -> HttpResponse:
+    """Put a card in another column, or elsewhere in its own. An agent's task is put in progress by running it."""
+    task = get_object_or_404(Task, pk=task_id)
+    form = MoveForm(request.POST)
+    if not form.is_valid():
+        return _answer(request, task, "Choose a column.", status=400)
+    to = form.cleaned_data["to"]
+    stays = to == board_page.COLUMN_OF[task.status].status
+    if not stays and to == Task.Status.IN_PROGRESS and task.task_type == Task.Type.AGENT:
+        return _run(request, task)
+    if not request.user.has_perm("mission_control.change_task"):
+        return _answer(request, task, "You can look, not move tasks.", status=403)
+    below, above = form.cleaned_data["below"], form.cleaned_data["above"]
+    try:
+        placing.place(task, status=None if stays else to, below=below, above=above)
+    except Refusal as refusal:
+        return _answer(request, task, refusal.detail, status=refusal.status)
+    if stays:
+        return _answer(request, task, f"Moved: {task.title}")
+    name = board_page.COLUMN_OF[to].name if to != Task.Status.SKIPPED else "Skipped"
+    return _answer(request, task, f"Moved to {name}: {task.title}")
+
+
+def _run(request: HttpRequest, task: Task) -> HttpResponse:
+    """Run the task with its first assignee, in the line when no slot is free."""
+    if not request.user.has_perm("mission_control.add_run"):
+        return _answer(request, task, "You can look, not run.", status=403)
+    first = task.assignments.select_related("agent").first()
+    if first is None:
+        return _answer(request, task, f"Assign an agent first: {task.title}", status=400)
+    try:
+        run = admit(task, first.agent, by=person_of(request), when_full="queue")
+    except LimitReached as refusal:
+        return _answer(request, task, refusal.detail, status=refusal.status)
+    except Refusal as refusal:
+        return _answer(request, task, f"{refusal.detail}: {task.title}", status=refusal.status)
+    waits = run.status == Run.Status.WAITING
+    said = f"Waiting for a slot: {task.title}" if waits else f"Started with {first.agent.name}: {task.title}"
+    return _answer(request, task, said)
+
+
+@require_POST
+@sees("view_task", "change_run")
+def stop_run(request: HttpRequest, run_id: uuid.UUID) -> HttpResponse:
+    """Stop a run from its slot, or from the line."""
+    run = get_object_or_404(Run.objects.light().select_related("task"), pk=run_id)
+    name = run.task_title or "The planning"
+    try:
+        if not run.is_active:
+            raise NotRunning
+        run = stop(run)
+    except Refusal as refusal:
+        return _answer(request, run.task, refusal.detail, status=refusal.status)
+    return _answer(request, run.task, f"{'Stopping' if run.is_active else 'Stopped'}: {name}")
+
+
+def _answer(request: HttpRequest, task: Task | None, said: str, *, status: int = 200) -> HttpResponse:
+    """Answer an action: to the script with what is to be said, to a form with a message."""
+    if by_script(request):
+        headers = {"X-Said": quote(said[:200])}
+        return HttpResponse(status=204 if status == 200 else status, headers=headers)
+    tag = "ok" if status == 200 else "warn"
+    messages.add_message(request, messages.INFO, said, extra_tags=tag)
+    if request.POST.get("back") == "overview":
+        return redirect("overview")
+    return redirect("board") if status == 200 or task is None else redirect("task", task.pk)
+
+
+# ---------------------------------------------------------------- a new task
+@require_http_methods(["GET", "HEAD", "POST"])
+@sees("view_task", "add_task")
+def new_task(request: HttpRequest) -> HttpResponse:
+    """Show the form of a new task and take it, as a page or in a dialog; and run it at once where asked for."""
+    given = request.POST if request.method == "POST" else None
+    form = NewTaskForm(given, initial={"project": request.GET.get("project"), "priority": "medium"})
+    if given is None or not form.is_valid():
+        context = {"form": form, "may_run": request.user.has_perm("mission_control.add_run"), **_choices()}
+        context["status"] = request.GET.get("status", "")
+        template = "_task_form.html" if by_script(request) else "task_new.html"
+        if by_script(request):
+            return render(request, template, context)
+        return show(request, template, context, at="board", status=200 if given is None else 400)
+    task = _create(form.cleaned_data)
+    if request.POST.get("then") == "run" and form.cleaned_data["agent"]:
+        return _run(request, task)
+    if by_script(request):
+        return HttpResponse(status=204, headers={"X-Said": quote(f"Created: {task.title}")})
+    messages.success(request, f"Created: {task.title}", extra_tags="ok")
+    return redirect("task", task.pk)
+
+
+def _create(given: dict[str, Any]) -> Task:
+    return tasks.create(
+        title=given["title"],
+        description=given["description"],
+        project=given["project"],
+        assignees=[given["agent"]] if given["agent"] else [],
+        priority=given["priority"],
+        task_type=given["task_type"],
+        tags=given["tags"],
+        due_date=given["due_date"],
+        creator_id="human",
+    )
+
+
+# ---------------------------------------------------------------- the first steps
+@require_POST
+@sees("view_task")
+def first_agent(request: HttpRequest) -> HttpResponse:
+    """Create the first agent."""
+    if not request.user.has_perm("agents.add_agent"):
+        return _answer(request, None, "Creating agents needs the permission “Can add agent”.", status=403)
+    form = FirstAgentForm(request.POST)
+    if form.is_valid():
+        made = team.create(name=form.cleaned_data["name"], role="Writer", backend=form.cleaned_data["backend"])
+        messages.success(request, f"{made.name} is ready. Now write a task.", extra_tags="ok")
+    else:
+        messages.warning(request, "Give the agent a name of at most 50 characters.", extra_tags="warn")
+    return redirect("board")
+
+
+@require_POST
+@sees("view_task", "add_task", "add_project")
+def make_sample(request: HttpRequest) -> HttpResponse:
+    """Make the sample project."""
+    if not request.user.has_perm("agents.add_agent"):
+        return _answer(request, None, "The sample needs the permission “Can add agent”.", status=403)
+    made = sample.make()
+    messages.success(request, f"{made.title}: run its first task, then its second.", extra_tags="ok")
+    return redirect("board")
+
+
+def _first_steps() -> dict[str, Any]:
+    """Return what the first steps need: the agents there are, and the backends that can be chosen."""
+    backends = agents_page.grouped(agents_page.backends(settings.DEFAULT_BACKEND))
+    return {"agents": list(Agent.objects.only("name")[:MOST_CHOICES]), "backend_groups": backends}
+
+
+# ---------------------------------------------------------------- what several of them need
+def _choices() -> dict[str, Any]:
+    """Return what filters and forms offer to choose from."""
+    newest = Task.objects.order_by("-updated_at", "id").values_list("tags", flat=True)[:TAGS_FROM]
+    return {
+        "projects": Project.objects.only("title").order_by("title", "id")[:MOST_CHOICES],
+        "agents": Agent.objects.only("name")[:MOST_CHOICES],
+        "tags": sorted({str(tag) for tags in newest for tag in tags})[:MOST_CHOICES],
+        "priorities": Task.Priority.choices[::-1],
+        "task_types": Task.Type.choices,
+    }
+
+
+def _number(text: str | None, default: int, most: int) -> int:
+    """Return the number that an address names, within reason."""
+    return min(int(text), most) if text and text.isascii() and text.isdigit() and len(text) < 9 else default

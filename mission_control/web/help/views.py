@@ -1,0 +1,59 @@
+"""The documentation that comes with the product, as pages; links between its files lead to each other."""
+
+import posixpath
+from functools import cache
+from pathlib import Path
+
+from django.conf import settings
+from django.http import Http404, HttpRequest, HttpResponse
+from django.utils.safestring import mark_safe
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+from markdown_it import MarkdownIt
+from markdown_it.rules_core import StateCore
+
+from mission_control.web.shared.views import needs_login, show
+
+
+@require_safe
+@never_cache
+@needs_login
+def help_page(request: HttpRequest, name: str) -> HttpResponse:
+    """Show one page of the documentation, by its path below `docs/`."""
+    path = _files().get(name)
+    if path is None:
+        raise Http404("Page not found")
+    text = path.read_text(encoding="utf-8")
+    title = text.partition("\n")[0].lstrip("# ")
+    page = mark_safe(_MARKDOWN.render(text, {"page": name}))  # noqa: S308 - our own files, and without HTML
+    return show(request, "help.html", {"title": title, "page": page})
+
+
+@cache
+def _files() -> dict[str, Path]:
+    """Return the pages by their paths; no path that a user gives is opened."""
+    docs = Path(settings.BASE_DIR) / "docs"
+    return {path.relative_to(docs).as_posix(): path for path in docs.rglob("*.md")}
+
+
+def _drop_links_elsewhere(state: StateCore) -> None:
+    """Show a link to a file of the source that is no page here, such as the README, as its words alone."""
+    for block in state.tokens:
+        kept, is_dropped = [], False
+        for token in block.children or []:
+            if token.type == "link_open":
+                is_dropped = not _leads_somewhere(state.env["page"], str(token.attrGet("href")))
+            if not (is_dropped and token.type in ("link_open", "link_close")):
+                kept.append(token)
+        if block.children:
+            block.children = kept
+
+
+def _leads_somewhere(page: str, address: str) -> bool:
+    if address.startswith(("http:", "https:", "#")):
+        return True
+    return posixpath.normpath(posixpath.join(posixpath.dirname(page), address.partition("#")[0])) in _files()
+
+
+_MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable(["table"])
+_MARKDOWN.core.ruler.push("links", _drop_links_elsewhere)

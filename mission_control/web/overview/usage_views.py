@@ -1,0 +1,79 @@
+"""What runs took: the sums of the API's `usage` as a table."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from typing import Any
+
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.urls import reverse
+from django.utils.dateparse import parse_date
+from django.views.decorators.http import require_safe
+
+from mission_control import usage
+from mission_control.formatting import dollars
+from mission_control.web.shared.plain_text import plain
+from mission_control.web.shared.views import sees, show
+
+ROWS_A_PAGE = 50
+BY = {"day": "Day", "agent": "Agent", "project": "Project", "task": "Task", "model": "Model"}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table; `href` leads to what it is about, while that is there and may be seen."""
+
+    name: str
+    href: str
+    sums: Mapping[str, Any]
+
+    @property
+    def cost(self) -> str:
+        return dollars(self.sums["cost_usd"])
+
+
+@require_safe
+@sees("view_run", "view_task")
+def usage_page(request: HttpRequest) -> HttpResponse:
+    """Show what the runs took that ended between two days (`from`, `to`), summed up by what `by` says."""
+    by = request.GET.get("by", "day")
+    by = by if by in BY else "day"
+    first, last = _day(request.GET, "from"), _day(request.GET, "to")
+    found = usage.worked()
+    if first:
+        found = found.filter(finished_at__gte=datetime.combine(first, time.min, UTC))
+    if last:
+        found = found.filter(finished_at__lte=datetime.combine(last, time.max, UTC))
+    page = Paginator(usage.sums(found, by=[by]), ROWS_A_PAGE).get_page(request.GET.get("page"))
+    context = {
+        "page": page,
+        "rows": [_row(request, by, sums) for sums in usage.named(page.object_list)],
+        "by": by,
+        "word": BY[by],
+        "choices": BY.items(),
+        "first": first,
+        "last": last,
+    }
+    return show(request, "usage.html", context, at="overview")
+
+
+def _day(given: QueryDict, name: str) -> date | None:
+    try:
+        return parse_date(given.get(name, ""))
+    except ValueError:  # such as the 31st of February
+        return None
+
+
+def _row(request: HttpRequest, by: str, sums: dict[str, Any]) -> Row:
+    key = sums[usage.GROUPS[by][0]]
+    if by == "day":
+        return Row(f"{key}", "", sums)
+    if by == "model":
+        return Row(plain(key) if key else "Not known", "", sums)
+    model, field = usage.NAMES[by]
+    name = sums[f"{by}_{field}"]
+    if name is None:
+        return Row("None, or one that was deleted", "", sums)
+    permission = f"{model._meta.app_label}.view_{model._meta.model_name}"
+    return Row(plain(name), reverse(by, args=[key]) if request.user.has_perm(permission) else "", sums)

@@ -1,0 +1,65 @@
+"""How things stand: a period in figures, what needs somebody, charts, what happened."""
+
+from typing import Any
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+
+from mission_control import reports
+from mission_control.web.activity.lines import Choice, lines
+from mission_control.web.board.page import Rights
+from mission_control.web.overview.figures import PERIODS, Period, charts, ended_since, figures, spent_since
+from mission_control.web.overview.needs import needs
+from mission_control.web.shared.markdown import rendered
+from mission_control.web.shared.views import sees, show, slots_taken, zone_of
+
+PARTS = ("figures", "needs", "charts")
+WEEK = 7  # days that charts show at least
+FEED_LINES = 20
+
+
+@require_safe
+@sees("view_run", "view_task")
+def overview(request: HttpRequest) -> HttpResponse:
+    """Show how things stand."""
+    context = {**_figures(request, *PARTS), "periods": PERIODS.items()}
+    if request.user.has_perm("mission_control.view_activity"):
+        context |= {"lines": lines(Choice("", None, None), shown=FEED_LINES)[:FEED_LINES], "feed": True}
+        context["here"] = f"{request.path}/feed"
+    return show(request, "overview.html", context, at="overview")
+
+
+@require_safe
+@sees("view_run", "view_task", "agents.view_agent")
+def standup(request: HttpRequest) -> HttpResponse:
+    """Show what was completed lately, and how the rest stands."""
+    return show(request, "standup.html", {"html": rendered(reports.standup())}, at="overview")
+
+
+@require_safe
+@sees("view_run", "view_task")
+def overview_part(request: HttpRequest, part: str) -> HttpResponse:
+    """Show one part of the overview anew."""
+    with timezone.override(zone_of(request)):
+        if part == "feed" and request.user.has_perm("mission_control.view_activity"):
+            shown = lines(Choice("", None, None), shown=FEED_LINES)[:FEED_LINES]
+            return render(request, "_feed.html", {"lines": shown, "here": request.path})
+        if part not in PARTS:
+            raise Http404("Part not found")
+        return render(request, f"_{part}.html", _figures(request, part))
+
+
+def _figures(request: HttpRequest, *parts: str) -> dict[str, Any]:
+    zone = zone_of(request)
+    period = Period.of(request.GET.get("period", "1"), zone)
+    context: dict[str, Any] = {"period": period, "rights": Rights.of(request.user)}
+    if "needs" in parts:
+        context["needs"] = needs(request.user)
+    if {"figures", "charts"} & set(parts):
+        since = period.day_start(max(period.days, WEEK))
+        ended, spent = ended_since(since, zone), spent_since(since, zone)
+        context |= {"figures": figures(ended, spent, period), "charts": charts(ended, spent, period)}
+        context["slots"] = slots_taken()
+    return context

@@ -1,0 +1,113 @@
+"""What of a project is edited as a text: its own fields, and its requirements."""
+
+import uuid
+from collections.abc import Iterable
+from typing import Any
+
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_http_methods
+
+from agents.models import Agent
+from mission_control import documents, projects
+from mission_control.models import Activity, Deliverable, Project
+from mission_control.web.project.forms import ProjectEdit, RequirementsForm
+from mission_control.web.project.page import ProjectRights
+from mission_control.web.project.views import SEES_PROJECT, done, project_of
+from mission_control.web.shared import conflicts
+from mission_control.web.shared.conflicts import Conflict, changed_only
+from mission_control.web.shared.views import person_of, sees, show
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@sees(*SEES_PROJECT, "change_project")
+def edit_project(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
+    """Show the form of a project's own fields and its team, or change them."""
+    found = project_of(project_id)
+    form = ProjectEdit(request.POST) if request.method == "POST" else ProjectEdit.of(found)
+    if form.is_bound and form.is_valid():
+        try:
+            return done(request, found, lambda: _change(request, found, form.cleaned_data), "Saved.")
+        except Conflict as conflict:
+            form.conflict = conflict
+    chosen = {
+        str(key) for key in (request.POST.getlist("team_agents") if form.is_bound else form.initial["team_agents"])
+    }
+    agents = [(agent, str(agent.pk) in chosen) for agent in Agent.objects.only("name", "role")]
+    context = {"project": found, "form": form, "agents": agents, "basis": form.basis(_values(found))}
+    return show(request, "project_edit.html", context, at="projects", status=form.status)
+
+
+def _values(found: Project) -> dict[str, Any]:
+    """Return what the form of a project edits; its team by names, as people read it."""
+    texts = {name: getattr(found, name) for name in ("title", "description", "tags")}
+    return {**texts, "team_agents": _names(found.team_agents.all())}
+
+
+def _names(agents: Iterable[Agent]) -> list[str]:
+    return conflicts.named((agent.name, agent.pk) for agent in agents)
+
+
+def _change(request: HttpRequest, found: Project, given: dict[str, Any]) -> None:
+    """Write what was changed in the form. Raises Conflict where another changed the same meanwhile."""
+    if "basis" not in request.POST:
+        projects.change(found, **given)
+        return
+    team, told_by = given["team_agents"], Activity.objects.filter(project_id=found.pk, task=None)
+    with transaction.atomic():
+        now = _values(conflicts.locked(found, "Project"))
+        compared = {**given, "team_agents": _names(team)}
+        changed = changed_only(compared, now, request.POST["basis"], told_by=told_by, user=person_of(request))
+        if "team_agents" in changed:
+            changed["team_agents"] = team
+        projects.change(found, **changed)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@sees(*SEES_PROJECT, "view_deliverable")
+def requirements(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
+    """Show the form of the requirements, or write their next version, or their first."""
+    found = project_of(project_id)
+    document, may = found.prd_document, ProjectRights.of(request.user)
+    if not (may.change_documents if document else may.add_documents):
+        return render(request, "403.html", status=403)
+    form = RequirementsForm(request.POST or None, initial={"content": document.content if document else ""})
+    if form.is_bound and form.is_valid():
+        content = form.cleaned_data["content"]
+        try:
+            return done(request, found, lambda: _write_requirements(request, found, content), "Saved.", at="prd")
+        except Conflict as conflict:
+            form.conflict = conflict
+    shown = {"content": document.content if document else ""}
+    context = {"project": found, "form": form, "document": document, "basis": form.basis(shown)}
+    return show(request, "project_requirements.html", context, at="projects", status=form.status)
+
+
+def _write_requirements(request: HttpRequest, found: Project, content: str) -> None:
+    """Write the next version, or the first. Raises Conflict where another wrote one meanwhile."""
+    with transaction.atomic():
+        document = found.prd_document
+        if document is not None:
+            document = conflicts.locked(document, "Document")
+        elif conflicts.locked(found, "Project").prd_document_id is not None:  # somebody wrote the first meanwhile
+            document = conflicts.locked(project_of(found.pk).prd_document, "Document")
+        now = {"content": document.content if document else ""}
+        told_by = Activity.objects.filter(document=document) if document else Activity.objects.none()
+        basis = request.POST.get("basis", "")
+        if "content" in changed_only({"content": content}, now, basis, told_by=told_by, user=person_of(request)):
+            _keep_requirements(found, document, content)
+
+
+def _keep_requirements(found: Project, document: Deliverable | None, content: str) -> None:
+    if document is not None:
+        documents.change(document, content=content, editor_id="human")
+        return
+    made = documents.create(
+        title=f"PRD: {found.title}",
+        content=content,
+        type=Deliverable.Type.PROTOCOL,
+        project=found,
+        author_id="human",
+    )
+    projects.change(found, prd_document=made)

@@ -1,0 +1,137 @@
+"""The forms of projects and their plans."""
+
+from typing import Any
+
+from django import forms
+
+from agents.models import Agent
+from agents.rules import is_blank
+from mission_control.models import Deliverable, Project, Task
+from mission_control.web.shared.conflicts import Contested
+from mission_control.web.shared.fields import DESCRIPTION_CHARS, LongText, TagsField, VisibleText, tags_text
+
+TITLE_CHARS, CONTENT_BYTES = 200, 5 * 1024 * 1024
+DOCUMENT_TITLE_CHARS = 250  # a deliverable is called after its task
+GOAL_CHARS = (10, 5_000)
+DEPTHS = [
+    ("auto", "As the goal needs"),
+    ("none", "None"),
+    ("quick", "Quick"),
+    ("standard", "Standard"),
+    ("deep", "Deep"),
+]
+
+
+class GoalForm(forms.Form):
+    """What is wanted, and how deep the planner is to look into it."""
+
+    description = LongText(
+        required=True,
+        min_length=GOAL_CHARS[0],
+        max_length=GOAL_CHARS[1],
+        error_messages={
+            "required": "Say what you want done.",
+            "min_length": "A few words more: at least 10 characters.",
+        },
+    )
+    research_depth = forms.ChoiceField(choices=DEPTHS, required=False)
+
+    def clean_description(self) -> str:
+        text: str = self.cleaned_data["description"]
+        if is_blank(text):
+            raise forms.ValidationError("Say what you want done.")
+        return text
+
+    def clean_research_depth(self) -> str:
+        return self.cleaned_data["research_depth"] or "auto"
+
+
+class AgentlessForm(forms.Form):
+    """Who does the tasks that nobody is assigned to."""
+
+    agent = forms.ModelChoiceField(Agent.objects.all())
+
+
+class ProjectForm(forms.Form):
+    """A project's own fields."""
+
+    title = VisibleText(max_length=TITLE_CHARS, error_messages={"required": "Give it a title."})
+    description = LongText(max_length=DESCRIPTION_CHARS)
+    tags = TagsField()
+
+
+class ProjectEdit(Contested, ProjectForm):
+    """The same, and who is in the team."""
+
+    team_agents = forms.ModelMultipleChoiceField(Agent.objects.all(), required=False)
+
+    @classmethod
+    def of(cls, project: Project) -> "ProjectEdit":
+        team = [str(agent.pk) for agent in project.team_agents.all()]
+        return cls(
+            initial={
+                "title": project.title,
+                "description": project.description,
+                "tags": tags_text(project.tags),
+                "team_agents": team,
+            }
+        )
+
+
+class RequirementsForm(Contested, forms.Form):
+    """The requirements document, in Markdown."""
+
+    content = LongText()
+
+    def clean_content(self) -> str:
+        text: str = self.cleaned_data["content"]
+        if len(text.encode("utf-8", "replace")) > CONTENT_BYTES:
+            raise forms.ValidationError("This text is larger than 5 MB.")
+        return text
+
+
+class DocumentForm(RequirementsForm):
+    """A document: what it is called, what it is, its text."""
+
+    title = VisibleText(max_length=DOCUMENT_TITLE_CHARS, error_messages={"required": "Give it a title."})
+    type = forms.ChoiceField(choices=Deliverable.Type.choices)
+    tags = TagsField()
+
+    @classmethod
+    def of(cls, document: Deliverable) -> "DocumentForm":
+        texts = {name: getattr(document, name) for name in ("title", "type", "content")}
+        return cls(initial={**texts, "tags": tags_text(document.tags)})
+
+
+class PlanTaskForm(Contested, forms.Form):
+    """A task of a plan: what, who, and behind what."""
+
+    title = VisibleText(max_length=TITLE_CHARS, error_messages={"required": "Give it a title."})
+    description = LongText(max_length=DESCRIPTION_CHARS)
+    task_type = forms.ChoiceField(
+        choices=[("agent", "Agent"), ("human", "Person"), ("review", "Review")], initial="agent"
+    )
+    priority = forms.ChoiceField(choices=Task.Priority.choices, initial="medium")
+    assignee = forms.ModelChoiceField(Agent.objects.all(), required=False)
+    blocked_by = forms.ModelMultipleChoiceField(Task.objects.none(), required=False)
+
+    def __init__(self, *args: Any, project: Project, task: Task | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        others = Task.objects.filter(project=project).only("pk", "title").order_by("created_at", "id")
+        self.fields["blocked_by"].queryset = others.exclude(pk=task.pk) if task else others  # type: ignore[attr-defined]
+
+    @classmethod
+    def of(cls, task: Task, project: Project) -> "PlanTaskForm":
+        first = next(iter(task.assignments.all()), None)
+        return cls(
+            project=project,
+            task=task,
+            initial={
+                "title": task.title,
+                "description": task.description,
+                "task_type": task.task_type,
+                "priority": task.priority,
+                "assignee": first and str(first.agent_id),
+                "blocked_by": [str(key) for key in task.blocker_ids],
+            },
+        )

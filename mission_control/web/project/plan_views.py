@@ -1,0 +1,155 @@
+"""The plan of a project as a list, with one task of it opened as a form."""
+
+import uuid
+from collections.abc import Iterable
+from typing import Any
+
+from django.contrib import messages
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_http_methods, require_POST
+
+from agents.models import Agent
+from mission_control import tasks
+from mission_control.models import Activity, Project, Task
+from mission_control.runs.errors import Refusal
+from mission_control.web.project.forms import PlanTaskForm
+from mission_control.web.project.graph import plan_tasks
+from mission_control.web.project.page import EDITABLE, ProjectRights
+from mission_control.web.project.views import SEES_PROJECT, project_of
+from mission_control.web.shared import conflicts
+from mission_control.web.shared.conflicts import Conflict, changed_only
+from mission_control.web.shared.states import project_state, state_of
+from mission_control.web.shared.views import person_of, sees, show
+
+NEW = "new"
+GONE = "This task was removed from the plan meanwhile. What you wrote can be added as a new one."
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@sees(*SEES_PROJECT)
+def plan(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
+    """Show the plan as a list, one task of it opened as a form (`?task=`, `new` for one more), or save that."""
+    found = project_of(project_id)
+    listed = list(plan_tasks(found))
+    asked, posted = request.GET.get("task", ""), request.POST if request.method == "POST" else None
+    opened = next((task for task in listed if str(task.pk) == asked), None)
+    may = ProjectRights.of(request.user)
+    is_one_more = asked == NEW or (posted is not None and opened is None)
+    form = None
+    if may.add_tasks if is_one_more else opened and may.change_tasks:
+        form = _task_form(posted, found, opened)
+    elif posted is not None:
+        return render(request, "403.html", status=403)
+    if form is not None and form.is_bound:
+        if opened is None and asked != NEW:
+            form.add_error(None, GONE)
+        if _is_written(request, form, found, opened):
+            return redirect("project-plan", found.pk)
+    context = {
+        "project": found,
+        "state": project_state(found),
+        "rows": [(task, state_of(task)) for task in listed],
+        "opened": opened,
+        "form": form,
+        "basis": form.basis(_values(opened)) if form and opened else "",
+        "theirs": f"{request.path}?task={asked}",  # without a fragment, for the browser to fetch it anew
+        "chosen": _chosen(request, form),
+        "agents": Agent.objects.only("name", "role"),
+        "may": may,
+        "is_editable": found.status in EDITABLE,
+    }
+    return show(request, "project_plan.html", context, at="projects", status=form.status if form else 200)
+
+
+def _task_form(posted: Any, found: Project, opened: Task | None) -> PlanTaskForm:
+    if posted is None and opened is not None:
+        return PlanTaskForm.of(opened, found)
+    return PlanTaskForm(posted, project=found, task=opened)
+
+
+def _chosen(request: HttpRequest, form: PlanTaskForm | None) -> list[str]:
+    if form is None:
+        return []
+    return request.POST.getlist("blocked_by") if form.is_bound else list(form.initial.get("blocked_by", []))
+
+
+def _is_written(request: HttpRequest, form: PlanTaskForm, found: Project, opened: Task | None) -> bool:
+    """Store what the form says; what is refused becomes its error, or its conflict."""
+    if not form.is_valid():
+        return False
+    try:
+        if opened is None:
+            _create(found, **form.cleaned_data)
+        else:
+            _change(request, opened, form.cleaned_data)
+    except Conflict as conflict:
+        form.conflict = conflict
+    except Refusal as refusal:
+        form.add_error(next((name for name in refusal.body if name in form.fields), None), refusal.detail)
+    else:
+        return True
+    return False
+
+
+def _create(found: Project, *, assignee: Agent | None, blocked_by: Iterable[Task], **given: Any) -> None:
+    assignees = [assignee] if assignee else []
+    tasks.create(project=found, creator_id="human", assignees=assignees, blocked_by=list(blocked_by), **given)
+
+
+def _change(request: HttpRequest, opened: Task, given: dict[str, Any]) -> None:
+    """Write what was changed in the form. Raises Conflict where another changed the same meanwhile."""
+    compared = {
+        **given,
+        "assignee": _named([given["assignee"]] if given["assignee"] else []),
+        "blocked_by": _named(given["blocked_by"]),
+    }
+    basis = request.POST.get("basis", "")
+    with transaction.atomic():
+        tasks.change_dependencies_alone()  # before the row is locked, as in `tasks.change`
+        task = conflicts.locked(opened, "Task")
+        names = changed_only(
+            compared,
+            _values(task),
+            basis,
+            told_by=Activity.objects.filter(task=task, is_edit=True),
+            user=person_of(request),
+        )
+        changed = {name: given[name] for name in names}
+        if "blocked_by" in changed:
+            changed["blocked_by"] = list(changed["blocked_by"])
+        if "assignee" in changed:
+            changed["assignees"] = _behind(changed.pop("assignee"), task)
+        tasks.change(task, **changed)
+
+
+def _values(task: Task) -> dict[str, Any]:
+    """Return what the form of a task edits; agents and tasks by names, as people read them."""
+    texts = {name: getattr(task, name) for name in ("title", "description", "task_type", "priority")}
+    first = [assignment.agent for assignment in task.assignments.all()][:1]
+    return {**texts, "assignee": _named(first), "blocked_by": _named(task.blocked_by.all())}
+
+
+def _named(rows: Iterable[Agent | Task]) -> list[str]:
+    return conflicts.named((row.name if isinstance(row, Agent) else row.title, row.pk) for row in rows)
+
+
+def _behind(first: Agent | None, task: Task) -> list[Agent]:
+    """Return who is assigned when this one is the first: the others keep their places behind it."""
+    if first is None:
+        return []
+    return [first, *(one.agent for one in list(task.assignments.all())[1:] if one.agent != first)]
+
+
+@require_POST
+@sees(*SEES_PROJECT, "delete_task")
+def delete_task(request: HttpRequest, project_id: uuid.UUID, task_id: uuid.UUID) -> HttpResponse:
+    """Take a task out of the plan."""
+    found = project_of(project_id)
+    task = get_object_or_404(Task, pk=task_id, project=found)
+    try:
+        tasks.delete(task)
+    except Refusal as refusal:
+        messages.warning(request, f"{refusal.detail}.", extra_tags="warn")
+    return redirect("project-plan", found.pk)

@@ -1,0 +1,219 @@
+"""Projects: the list, the page of one, and what begins, pauses and ends it."""
+
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from django.conf import settings
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http.response import HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from agents.models import Agent
+from mission_control import planning, projects, tasks
+from mission_control.models import Project, Run, Task
+from mission_control.projects import steering
+from mission_control.projects.waiting import OPEN
+from mission_control.runs.errors import NotFound, NotRunning, Refusal
+from mission_control.runs.lifecycle import stop
+from mission_control.web.agents.page import missing_for, quoted
+from mission_control.web.project import page as project_page
+from mission_control.web.project.file_views import folder_of
+from mission_control.web.project.forms import DEPTHS, AgentlessForm, GoalForm, ProjectForm
+from mission_control.web.project.page import ProjectRights, page_of
+from mission_control.web.shared.conflicts import Conflict
+from mission_control.web.shared.views import by_script, person_of, sees, show
+
+PROJECTS_A_PAGE = 50
+SEES_PROJECT = ("view_project", "view_task")
+
+
+# ---------------------------------------------------------------- pages
+@require_safe
+@sees(*SEES_PROJECT)
+def project_list(request: HttpRequest) -> HttpResponse:
+    """Show the projects."""
+    found = project_page.listed().order_by("-updated_at", "id")
+    page = Paginator(found, PROJECTS_A_PAGE).get_page(request.GET.get("page"))
+    context = {"page": page, "rows": project_page.rows(page.object_list), "may": ProjectRights.of(request.user)}
+    template = "_project_list.html" if by_script(request) else "projects.html"
+    return show(request, template, context, at="projects")
+
+
+@require_safe
+@sees(*SEES_PROJECT)
+def project(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
+    """Show one project; to the script only what of it may have changed."""
+    found = project_of(project_id)
+    context = page_of(found, request.user, span=request.GET.get("span", ""))
+    if by_script(request):
+        return render(request, "_project_live.html", context)
+    return show(request, "project.html", {**context, **folder_of(found, "")}, at="projects")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@sees("view_project", "add_project")
+def new_project(request: HttpRequest) -> HttpResponse:
+    """Show the two ways to begin, or begin: `kind` says which of the forms was sent."""
+    may, kind = ProjectRights.of(request.user), request.POST.get("kind", "")
+    goal = GoalForm(request.POST if kind == "goal" else None)
+    empty = ProjectForm(request.POST if kind == "empty" else None)
+    status = 200
+    if kind == "goal" and may.plan and goal.is_valid():
+        try:
+            return redirect("project", planning.start(**goal.cleaned_data, by=person_of(request)).pk)
+        except Refusal as refusal:
+            goal.add_error(None, refusal.detail)
+            status = refusal.status
+    elif kind == "empty" and empty.is_valid():
+        return redirect("project", projects.create(**empty.cleaned_data).pk)
+    elif kind:
+        status = 400
+    context = {"goal": goal, "empty": empty, "may": may, "planner": _planner(), "depths": DEPTHS}
+    return show(request, "project_new.html", context, at="projects", status=status)
+
+
+def _planner() -> dict[str, Any]:
+    """Return who would plan, and what is missing before it can; none is made for this."""
+    found = Agent.objects.filter(name=planning.PLANNER).order_by("created_at", "pk")
+    if settings.PLANNER_BACKEND:
+        found = found.filter(backend=settings.PLANNER_BACKEND)
+    agent = found.first()
+    backend = agent.backend if agent else settings.PLANNER_BACKEND or settings.DEFAULT_BACKEND
+    return {
+        "agent": agent,
+        "backend": backend,
+        "missing": quoted(missing_for(backend, agent.backend_options if agent else {})),
+    }
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@sees(*SEES_PROJECT, "delete_project")
+def delete_project(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
+    """Ask whether a project is to be deleted, or delete it."""
+    found = project_of(project_id)
+    if request.method != "POST":
+        context = {"project": found, "number": found.tasks.count()}
+        return show(request, "project_delete.html", context, at="projects")
+    try:
+        projects.delete(found)
+    except NotFound:
+        pass
+    except Refusal as refusal:
+        messages.warning(request, f"{refusal.detail}. Stop it first.", extra_tags="warn")
+        return redirect("project", found.pk)
+    messages.success(request, f"Deleted: {found.title}", extra_tags="ok")
+    return redirect("projects")
+
+
+# ---------------------------------------------------------------- actions
+def _action(
+    verb: Callable[[HttpRequest, Project], Any], said: str, *permissions: str
+) -> Callable[[HttpRequest, uuid.UUID], HttpResponseBase]:
+    """Make the view of a verb: it answers with the project's page, and says there what was refused."""
+
+    @require_POST
+    @sees(*SEES_PROJECT, *permissions)
+    def act(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
+        found = project_of(project_id)
+        return done(request, found, lambda: verb(request, found), said)
+
+    return act
+
+
+def _stop_planning(found: Project) -> None:
+    run = Run.objects.active().light().filter(project=found, kind=Run.Kind.PLANNING).first()
+    if run is None:
+        raise NotRunning
+    stop(run)
+
+
+def _replan(request: HttpRequest, found: Project) -> None:
+    planning.replan(found, by=person_of(request))
+
+
+approve = _action(
+    lambda _, found: steering.approve(found),
+    "Approved: its tasks start by themselves.",
+    "change_project",
+    "add_run",
+)
+start = _action(
+    lambda _, found: steering.start(found),
+    "Started: its tasks run by themselves, in their order.",
+    "change_project",
+    "add_run",
+)
+pause = _action(
+    lambda _, found: steering.pause(found),
+    "Paused. Tasks that were running are assigned again.",
+    "change_project",
+    "change_run",
+)
+resume = _action(lambda _, found: steering.resume(found), "It goes on.", "change_project", "add_run")
+replan = _action(_replan, "It is being planned again.", "change_project", "add_run")
+stop_planning = _action(lambda _, found: _stop_planning(found), "The planning is being stopped.", "change_run")
+
+
+@require_POST
+@sees(*SEES_PROJECT, "change_task")
+def skip_task(request: HttpRequest, project_id: uuid.UUID, task_id: uuid.UUID) -> HttpResponse:
+    """Set a task of the project aside for good."""
+    return _with_task(request, project_id, task_id, tasks.skip, "Skipped")
+
+
+@require_POST
+@sees(*SEES_PROJECT, "change_task")
+def finish_task(request: HttpRequest, project_id: uuid.UUID, task_id: uuid.UUID) -> HttpResponse:
+    """Note that a person has done a task."""
+    return _with_task(request, project_id, task_id, lambda task: tasks.set_status(task, Task.Status.DONE), "Done")
+
+
+@require_POST
+@sees(*SEES_PROJECT, "change_task")
+def assign_agentless(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
+    """Assign one agent to all tasks of the project that need an agent and have none."""
+    found = project_of(project_id)
+    form = AgentlessForm(request.POST)
+    if not form.is_valid():
+        messages.warning(request, "Choose an agent.", extra_tags="warn")
+        return redirect("project", found.pk)
+    agent = form.cleaned_data["agent"]
+    without = Task.objects.filter(
+        project=found, assignments=None, task_type=Task.Type.AGENT, status__in=OPEN
+    ).order_by("created_at", "id")
+    return done(
+        request, found, lambda: [tasks.assign(task, [agent]) for task in without], f"Assigned to {agent.name}."
+    )
+
+
+def _with_task(
+    request: HttpRequest, project_id: uuid.UUID, task_id: uuid.UUID, verb: Callable[[Task], Any], said: str
+) -> HttpResponse:
+    found = project_of(project_id)
+    task = get_object_or_404(Task, pk=task_id, project=found)
+    return done(request, found, lambda: verb(task), f"{said}: {task.title}")
+
+
+def done(
+    request: HttpRequest, found: Project, verb: Callable[[], Any], said: str, *, at: str = ""
+) -> HttpResponse:
+    """Do it, and lead to the project's page with a word on how it went."""
+    try:
+        verb()
+    except Conflict:
+        raise
+    except Refusal as refusal:
+        messages.warning(request, f"{refusal.detail.rstrip('.')}.", extra_tags="warn")
+    else:
+        messages.success(request, said, extra_tags="ok")
+    return HttpResponseRedirect(reverse("project", args=[found.pk]) + (f"#{at}" if at else ""))
+
+
+def project_of(project_id: uuid.UUID) -> Project:
+    """Return the project with its requirements, or answer that it is not found."""
+    return get_object_or_404(Project.objects.select_related("prd_document"), pk=project_id)

@@ -1,0 +1,1 @@
+"""A run's output, log and prompt."""

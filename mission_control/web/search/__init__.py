@@ -1,0 +1,1 @@
+"""The palette: find objects, pages and actions."""

@@ -1,0 +1,121 @@
+"""What the palette finds: places, things to make, and tasks, projects, agents, documents by their text."""
+
+from dataclasses import dataclass, field
+
+from django.contrib.auth.models import AnonymousUser, User
+from django.urls import reverse
+
+from agents.models import Agent
+from mission_control.models import Deliverable, Project, Task
+from mission_control.models.search import fold, has_text
+from mission_control.web.shared.plain_text import plain
+
+QUERY_CHARS = 200
+MOST_OF_A_KIND = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One line of the palette. `status` gives it the colour of what it is; a dialog opens where it may."""
+
+    words: str
+    href: str
+    shape: str
+    side: str = ""
+    status: str = ""
+    in_dialog: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Hits of one kind."""
+
+    name: str
+    hits: list[Hit] = field(default_factory=list)
+
+
+def find(text: str, user: User | AnonymousUser) -> list[Group]:
+    """Return what the text finds and the user may see, in groups; a query for each kind of object at most."""
+    wanted = text.strip()[:QUERY_CHARS].replace("\x00", "")
+    do, go = Group("Do", _named(_actions(user), wanted)), Group("Go to", _named(_places(user), wanted))
+    groups: list[Group] = []
+    if user.has_perm("mission_control.view_task"):
+        groups.append(Group("Tasks", _tasks(wanted)))
+    if wanted and user.has_perm("mission_control.view_project"):
+        groups.append(Group("Projects", _projects(wanted)))
+    if wanted and user.has_perm("agents.view_agent"):
+        groups.append(Group("Agents", _agents(wanted)))
+    if wanted and user.has_perm("mission_control.view_deliverable"):
+        groups.append(Group("Documents", _documents(wanted)))
+    by_name = any(fold(hit.words).startswith(fold(wanted)) for hit in [*do.hits, *go.hits])
+    groups = [do, go, *groups] if by_name else [*groups, do, go]
+    return [group for group in groups if group.hits]
+
+
+def _tasks(text: str) -> list[Hit]:
+    """Return tasks by their text; the newest without one."""
+    found = Task.objects.filter(has_text(text, "title", "description")) if text else Task.objects
+    shown = found.select_related("project").only("title", "status", "project__title")[:MOST_OF_A_KIND]
+    return [
+        Hit(
+            plain(task.title),
+            reverse("task", args=[task.pk]),
+            f"s-{task.status}",
+            plain(task.project.title)[:40] if task.project else "",
+            task.status,
+        )
+        for task in shown
+    ]
+
+
+def _projects(text: str) -> list[Hit]:
+    found = Project.objects.filter(has_text(text, "title", "description")).only("title", "status")
+    return [
+        Hit(plain(project.title), reverse("project", args=[project.pk]), "layers", project.get_status_display())
+        for project in found[:MOST_OF_A_KIND]
+    ]
+
+
+def _agents(text: str) -> list[Hit]:
+    found = Agent.objects.filter(has_text(text, "name", "role")).only("name", "role")
+    return [
+        Hit(plain(agent.name), reverse("agent", args=[agent.pk]), "agent", plain(agent.role)[:40])
+        for agent in found[:MOST_OF_A_KIND]
+    ]
+
+
+def _documents(text: str) -> list[Hit]:
+    found = Deliverable.objects.filter(has_text(text, "title")).only("title", "type")
+    return [
+        Hit(plain(document.title), reverse("document", args=[document.pk]), "file", document.get_type_display())
+        for document in found[:MOST_OF_A_KIND]
+    ]
+
+
+def _actions(user: User | AnonymousUser) -> list[Hit]:
+    made = [
+        ("mission_control.add_task", Hit("New task", reverse("task-new"), "plus", "N", in_dialog=True)),
+        ("mission_control.add_project", Hit("New project", reverse("project-new"), "plus")),
+        ("mission_control.add_deliverable", Hit("New document", reverse("document-new"), "plus")),
+        ("agents.add_agent", Hit("New agent", reverse("agent-new"), "plus")),
+    ]
+    return [hit for permission, hit in made if user.has_perm(permission)]
+
+
+def _places(user: User | AnonymousUser) -> list[Hit]:
+    places = [
+        ("mission_control.view_run", Hit("Overview", reverse("overview"), "chart", "G O")),
+        ("mission_control.view_task", Hit("Board", reverse("board"), "board", "G B")),
+        ("mission_control.view_project", Hit("Projects", reverse("projects"), "layers", "G P")),
+        ("mission_control.view_deliverable", Hit("Documents", reverse("documents"), "file")),
+        ("agents.view_agent", Hit("Agents", reverse("agents"), "agent", "G A")),
+        ("mission_control.view_activity", Hit("Activity", reverse("activity"), "pulse", "G Y")),
+        ("mission_control.view_notification", Hit("Notifications", reverse("notifications"), "bell", "G N")),
+        ("", Hit("Password and tokens", reverse("account"), "key")),
+        ("", Hit("Keyboard shortcuts", reverse("keys"), "keys", "?")),
+    ]
+    return [hit for permission, hit in places if not permission or user.has_perm(permission)]
+
+
+def _named(hits: list[Hit], text: str) -> list[Hit]:
+    return [hit for hit in hits if fold(text) in fold(hit.words)]

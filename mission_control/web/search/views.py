@@ -1,0 +1,29 @@
+"""The palette: what the script fetches of it, and the plain pages behind it."""
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from mission_control.web.search.hits import QUERY_CHARS, find
+from mission_control.web.shared.views import by_script, needs_login, show
+
+
+@require_safe
+@never_cache
+@needs_login
+def search(request: HttpRequest) -> HttpResponse:
+    """Show what the text finds."""
+    text = request.GET.get("q", "")[:QUERY_CHARS]
+    context = {"q": text, "groups": find(text, request.user)}
+    if by_script(request):
+        return render(request, "_hits.html", {**context, "in_palette": True})
+    return show(request, "search.html", context, at="search")
+
+
+@require_safe
+@never_cache
+@needs_login
+def keys(request: HttpRequest) -> HttpResponse:
+    """Show the keyboard shortcuts."""
+    return show(request, "keys.html")

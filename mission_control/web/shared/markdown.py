@@ -1,0 +1,183 @@
+"""Markdown of agents and people as HTML: no raw HTML, no image, no link but to http, https and mailto.
+
+All that is not markup of ours is escaped, so that the result may be put into a page as it is. What would take too
+long is shown as it was written.
+"""
+
+import time
+from collections.abc import Iterable, MutableMapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.utils.html import escape
+from django.utils.safestring import SafeString, mark_safe
+from linkify_it import LinkifyIt
+from markdown_it import MarkdownIt
+from markdown_it.renderer import RendererHTML
+from markdown_it.token import Token
+from mdit_py_plugins.tasklists import tasklists_plugin
+
+from mission_control.threads import MENTION
+from mission_control.web.shared.highlight import highlighted
+from mission_control.web.shared.markdown_rules import TooLong, add_deadline, align_numbers
+from mission_control.web.shared.plain_text import plain, visible
+
+LONGEST = 100_000
+MOST_MARKS = 4_000  # of the characters that may begin something: a text of nothing else takes ever longer to read
+MOST_ADDRESSES = 300  # bare ones that become links
+SECONDS = 0.25  # of processor time; ordinary text of the greatest length takes less than half of it
+SECONDS_TOGETHER = 1  # for all messages of a page
+LANGUAGE_CHARS = 20
+Env = MutableMapping[str, Any]
+
+
+def rendered(text: str, *, mentions: bool = False, seconds: float = SECONDS) -> SafeString:
+    """Return the text as HTML; one that is very long, or takes longer than `seconds`, as it was written.
+
+    With `mentions` each @name is marked.
+    """
+    text = plain(text)
+    if len(text) > LONGEST or sum(map(text.count, "[]*_<`~!")) > max(MOST_MARKS, len(text) // 8):
+        return _as_written(text)
+    markdown = _MARKDOWN if text.count("://") <= MOST_ADDRESSES else _WITHOUT_ADDRESSES
+    try:
+        made = markdown.render(text, {"mentions": mentions, "ends_at": time.thread_time() + seconds})
+    except TooLong:
+        return _as_written(text)
+    return mark_safe(visible(made))  # noqa: S308 - html is off, everything else is escaped
+
+
+def all_rendered(texts: Iterable[str], *, mentions: bool = False) -> list[SafeString]:
+    """Return each of the texts as HTML: those of one page, which have a limit of time together, too."""
+    ends_at = time.thread_time() + SECONDS_TOGETHER
+    return [
+        rendered(text, mentions=mentions, seconds=min(SECONDS, ends_at - time.thread_time())) for text in texts
+    ]
+
+
+def host_of(address: str) -> str:
+    """Return what a link leads to, in the words of its address: a host, or a mail address."""
+    parts = urlsplit(address)
+    return parts.path if parts.scheme == "mailto" else parts.hostname or ""
+
+
+def _as_written(text: str) -> SafeString:
+    return mark_safe(f'<pre class="code wraps" tabindex="0">{escape(text)}</pre>\n')  # noqa: S308 - escaped
+
+
+def _code_box(code: str, ends_at: float, language: str = "") -> str:
+    """Return code with its language and a button that copies it; the lines of a difference are coloured."""
+    name = language[:LANGUAGE_CHARS]
+    inner = _difference(code) if name.lower() in ("diff", "patch") else highlighted(code, name, ends_at=ends_at)
+    label = f"<span>{escape(name)}</span>" if name else ""
+    button = '<button type="button" data-copy>Copy</button>'
+    return f'<div class="code-box">{label}{button}<pre class="code" tabindex="0">{inner}</pre></div>\n'
+
+
+def _difference(code: str) -> str:
+    return "".join(map(_changed_line, code.splitlines(keepends=True)))
+
+
+def _changed_line(line: str) -> str:
+    tag = {"+": "ins", "-": "del"}.get(line[:1])
+    if tag is None or line.startswith(("+++", "---")):
+        return escape(line)
+    return f"<{tag}>{escape(line)}</{tag}>"
+
+
+class _Renderer(RendererHTML):
+    """Our markup: a link says where it leads, code scrolls by keyboard too, an image is a link, or its words."""
+
+    def link_open(self, tokens: Sequence[Token], index: int, options: Any, env: Env) -> str:
+        address = str(tokens[index].attrGet("href") or "")
+        env.setdefault("links", []).append("" if _says_where(tokens[index], address) else address)
+        return f'<a href="{escape(address)}" rel="noopener noreferrer nofollow ugc" target="_blank">'
+
+    def link_close(self, tokens: Sequence[Token], index: int, options: Any, env: Env) -> str:
+        address = env["links"].pop()
+        return f'</a> <span class="host">({escape(_host(address))})</span>' if address else "</a>"
+
+    def image(self, tokens: Sequence[Token], index: int, options: Any, env: Env) -> str:
+        token = tokens[index]
+        address = str(token.attrGet("src") or "")
+        words = escape(self.renderInlineAsText(token.children or [], options, env) or "without words")
+        if env.get("links"):
+            return f"[Image: {words}]"
+        link = f'<a href="{escape(address)}" rel="noopener noreferrer nofollow ugc" target="_blank">'
+        return f'{link}Image: {words}</a> <span class="host">({escape(_host(address))})</span>'
+
+    def text(self, tokens: Sequence[Token], index: int, options: Any, env: Env) -> str:
+        shown = escape(tokens[index].content)
+        return MENTION.sub(r'<span class="mention">\g<0></span>', shown) if env.get("mentions") else str(shown)
+
+    def html_inline(self, tokens: Sequence[Token], index: int, options: Any, env: Env) -> str:
+        """Return the box of a task list, for which the plugin has this token: markup of others is text."""
+        if 'checked="checked"' in tokens[index].content:
+            return '<input type="checkbox" disabled checked aria-label="Done">'
+        return '<input type="checkbox" disabled aria-label="Not done">'
+
+    def fence(self, tokens: Sequence[Token], index: int, options: Any, env: Env) -> str:
+        return _code_box(tokens[index].content, env["ends_at"], next(iter(tokens[index].info.split()), ""))
+
+    def code_block(self, tokens: Sequence[Token], index: int, options: Any, env: Env) -> str:
+        return _code_box(tokens[index].content, env["ends_at"])
+
+    def heading_open(self, tokens: Sequence[Token], index: int, options: Any, env: Env) -> str:
+        return {"h1": '<h3 class="major">', "h2": "<h3>"}.get(tokens[index].tag, '<h3 class="minor">')
+
+    def heading_close(self, tokens: Sequence[Token], index: int, options: Any, env: Env) -> str:
+        return "</h3>\n"
+
+    def table_open(self, tokens: Sequence[Token], index: int, options: Any, env: Env) -> str:
+        return '<div class="table-wrap" role="group" aria-label="Table" tabindex="0"><table>\n'
+
+    def table_close(self, tokens: Sequence[Token], index: int, options: Any, env: Env) -> str:
+        return "</table></div>\n"
+
+    def th_open(self, tokens: Sequence[Token], index: int, options: Any, env: Env) -> str:
+        return _cell(tokens[index])
+
+    def td_open(self, tokens: Sequence[Token], index: int, options: Any, env: Env) -> str:
+        return _cell(tokens[index])
+
+
+def _cell(token: Token) -> str:
+    """Return the beginning of a cell. Its alignment is a class: our policy forbids inline styles."""
+    align = token.meta.get("align")
+    return f'<{token.tag} class="{align}">' if align else f"<{token.tag}>"
+
+
+def _says_where(link: Token, address: str) -> bool:
+    """Tell whether the text of a link is its address, in which nothing can be mistaken for the host."""
+    return link.markup == "linkify" and address.isascii() and "@" not in address and "%" not in address
+
+
+def _host(address: str) -> str:
+    try:
+        return host_of(address) or "no address"
+    except ValueError:  # such as an unclosed bracket of an IPv6 address
+        return "no address"
+
+
+class _Markdown(MarkdownIt):
+    def validateLink(self, url: str) -> bool:  # noqa: N802 - the library's name
+        """Let absolute addresses alone be links: what an agent calls relative is not of this server."""
+        return url.lower().startswith(("http://", "https://", "mailto:"))
+
+
+def _markdown(*, addresses: bool) -> MarkdownIt:
+    options = {"html": False, "breaks": True, "linkify": addresses}
+    made = _Markdown("commonmark", options, renderer_cls=_Renderer).enable(["table", "strikethrough"])
+    if addresses:
+        finder = LinkifyIt(options={"fuzzy_link": False, "fuzzy_email": False})
+        for scheme in ("ftp:", "mailto:", "//"):
+            finder.add(scheme, None)
+        made.linkify = finder
+        made.enable("linkify")
+    made.use(tasklists_plugin)
+    align_numbers(made)
+    add_deadline(made)
+    return made
+
+
+_MARKDOWN, _WITHOUT_ADDRESSES = _markdown(addresses=True), _markdown(addresses=False)

@@ -1,0 +1,109 @@
+"""Files that people attach: each is read as the text of a document, or refused in words that say why."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django import forms
+from django.core.exceptions import PermissionDenied
+from django.core.files.uploadedfile import UploadedFile
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+
+from mission_control import documents
+from mission_control.ids import as_uuid
+from mission_control.models import Deliverable, Message, Project, Task
+from mission_control.runs.errors import Invalid
+from mission_control.web.shared.plain_text import plain
+from mission_control.web.task.forms import MessageForm, Told
+
+MOST_FILES = 10
+FILE_BYTES = 5 * 1024 * 1024  # what a document may hold
+TITLE_CHARS = 200
+SHOWN_DOCUMENTS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """What was in a file, and its name."""
+
+    title: str
+    content: str
+
+
+class SeveralFiles(forms.ClearableFileInput):
+    """A file input that takes more than one."""
+
+    allow_multiple_selected = True
+
+
+class TextFiles(forms.FileField):
+    """Files of text; cleaned to a list of `Text`."""
+
+    widget = SeveralFiles
+
+    def clean(self, data: Any, initial: Any = None) -> list[Text]:
+        given = [one for one in data or [] if one] if isinstance(data, list | tuple) else [data] if data else []
+        if len(given) > MOST_FILES:
+            raise forms.ValidationError(f"At most {MOST_FILES} files at once.")
+        return [_read(one) for one in given]
+
+
+def _read(file: "UploadedFile[bytes]") -> Text:
+    try:
+        return Text(*documents.text_in(file))
+    except Invalid as refusal:
+        raise forms.ValidationError(plain(refusal.detail)) from None
+
+
+class Attaching(Told):
+    """What of a form attaches: a document that there is, files, or both."""
+
+    attached = TextFiles(required=False, label="Attach")
+    document = forms.ModelChoiceField(
+        Deliverable.objects.all(),
+        required=False,
+        label="Attach",
+        error_messages={"invalid_choice": "This document is not there any more."},
+    )
+
+
+class AttachForm(Attaching):
+    """What is attached to a task: something."""
+
+    def clean(self) -> dict[str, Any]:
+        given: dict[str, Any] = super().clean() or {}
+        if not self.errors and not given["attached"] and not given["document"]:
+            self.add_error("attached", "Choose a file, or one of the documents.")
+        return given
+
+
+class AttachingMessageForm(MessageForm, Attaching):
+    """A message with what is attached to it, if anything is."""
+
+
+def keep_files(request: HttpRequest, task: Task, files: Iterable[Text]) -> list[Deliverable]:
+    """Make documents of the task from files. Raises PermissionDenied for who may not add documents."""
+    texts = list(files)
+    if texts and not request.user.has_perm("mission_control.add_deliverable"):
+        raise PermissionDenied
+    return [
+        documents.create(title=text.title, content=text.content, task=task, author_id="human") for text in texts
+    ]
+
+
+def attachable(task: Task) -> QuerySet[Deliverable]:
+    """Return the documents that could be attached to the task: others of its project, and those of none."""
+    ours = Q(project=None) | Q(project_id=task.project_id)
+    required = Project.objects.filter(prd_document__isnull=False).values("prd_document")
+    found = Deliverable.objects.filter(ours).exclude(task=task).exclude(pk__in=required).select_related("task")
+    return found.only("id", "title", "task__title").order_by("-updated_at", "id")[:SHOWN_DOCUMENTS]
+
+
+def attached_to(messages: Iterable[Message]) -> dict[UUID, list[Deliverable | None]]:
+    """Return what is attached to each message, None for a document that is gone: one query."""
+    named = {message.pk: [as_uuid(key) for key in message.attachment_ids] for message in messages}
+    keys = {key for some in named.values() for key in some if key}
+    there = Deliverable.objects.only("id", "title", "version").in_bulk(keys) if keys else {}
+    return {pk: [there.get(key) if key else None for key in some] for pk, some in named.items()}

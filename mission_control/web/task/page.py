@@ -1,0 +1,379 @@
+"""What the page of one task shows: its runs, what was handed in and said, what it waits for, who may run it."""
+
+import re
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+from uuid import UUID
+
+from django.conf import settings
+from django.contrib.auth.models import AnonymousUser, User
+from django.db.models import Prefetch, Q, QuerySet
+from django.urls import reverse
+from django.utils.functional import cached_property
+from django.utils.safestring import SafeString
+
+from agents.backends import registry
+from agents.models import Agent
+from mission_control.models import (
+    Assignment,
+    Deliverable,
+    Message,
+    Project,
+    Review,
+    Run,
+    Task,
+)
+from mission_control.models.agents import with_runs
+from mission_control.runs.errors import LimitReached, Refusal, TaskBlocked
+from mission_control.runs.slots import capacity
+from mission_control.web.shared.conflicts import Conflict, basis_of
+from mission_control.web.shared.fields import tags_text
+from mission_control.web.shared.markdown import all_rendered, rendered
+from mission_control.web.shared.plain_text import plain
+from mission_control.web.task.attachments import FILE_BYTES, attachable, attached_to
+from mission_control.web.task.rows import AgentChoice, DocumentRow, MessageRow, RunRow, author_of, document_rows
+from mission_control.web.task.under_review import Part, parts_of
+
+SHOWN_RUNS, SHOWN_MESSAGES = 10, 30  # until more are asked for
+MORE, MOST = 100, 2_000  # by so many, and never more than that
+SHOWN_DOCUMENTS = 50
+SHOWN_CHOICES = 200  # of agents, people and tasks to choose from
+FOLDED_CHARS = 160  # a description of no more than two lines stays as it is
+TEXTS = ("title", "description")  # what is edited together, and by two people at once
+RELATED = Task.objects.select_related("last_run").only("id", "title", "status", "project_id", "last_run__status")
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """What was refused, why, and the next step: `offer` is queue, anyway or nothing."""
+
+    title: str
+    text: str = ""
+    status: str = "warn"
+    tasks: list[Task] = field(default_factory=list)
+    offer: str = ""
+
+    @classmethod
+    def of(cls, refusal: Refusal) -> "Refused":
+        if isinstance(refusal, LimitReached):
+            now = capacity()
+            waiting = f" {now['waiting']} wait already." if now["waiting"] else ""
+            text = f"Queue it instead: it starts by itself when a slot is free.{waiting}"
+            return cls("No slot is free", f"{refusal.detail}. {text}", "waiting", offer="queue")
+        if isinstance(refusal, TaskBlocked):
+            found = list(RELATED.filter(pk__in=refusal.body["blocked_by"])[:10])
+            return cls("Other tasks have to be done first", "", "blocked", found, "anyway")
+        return cls(refusal.detail)
+
+    def __str__(self) -> str:
+        titles = ", ".join(task.title for task in self.tasks)
+        return " ".join(filter(None, [f"{self.title.rstrip('.')}.", self.text, titles]))
+
+
+def _shown(asked: int | None, least: int) -> int:
+    return min(max(asked or 0, least), MOST)
+
+
+@dataclass
+class TaskPage:
+    """One task with all that its page shows: each is read when it is asked for, in one query however much."""
+
+    task: Task
+    user: User | AnonymousUser
+    chosen_run: UUID | None = None
+    chosen_agent: UUID | None = None
+    asked_runs: int | None = None
+    asked_messages: int | None = None
+    file_bytes: ClassVar[int] = FILE_BYTES
+    file_megabytes: ClassVar[int] = FILE_BYTES // 2**20
+    conflict: Conflict | None = None
+    written: dict[str, str] = field(default_factory=dict)  # what was in the form that met a conflict
+
+    # ------------------------------------------------------------ runs
+    @cached_property
+    def rows(self) -> list[RunRow]:
+        if not self.may("view_run"):
+            return []
+        return [RunRow(run) for run in self._runs[: _shown(self.asked_runs, SHOWN_RUNS)]]
+
+    @property
+    def names_hosts(self) -> bool:
+        """Tell whether runs may have been on different machines."""
+        return not settings.EMBEDDED_DATABASE
+
+    @property
+    def _runs(self) -> QuerySet[Run]:
+        return Run.objects.light().filter(task=self.task).order_by("-queued_at", "id")
+
+    @cached_property
+    def runs_number(self) -> int:
+        return len(self.rows) if len(self.rows) < SHOWN_RUNS else self._runs.count()
+
+    @property
+    def older_runs(self) -> int:
+        return self.runs_number - len(self.rows)
+
+    @property
+    def more_runs(self) -> int:
+        """Return how many runs the page shows when older ones are asked for."""
+        return len(self.rows) + min(self.older_runs, MORE)
+
+    @cached_property
+    def newest(self) -> RunRow | None:
+        return next((row for row in self.rows if row.run.pk == self.task.last_run_id), None)
+
+    @cached_property
+    def shown(self) -> RunRow | None:
+        """Return the run whose output is shown: the one asked for, else the newest."""
+        found = next((row for row in self.rows if row.run.pk == self.chosen_run), None)
+        if found is None and self.rows and self.chosen_run:
+            found = next(map(RunRow, self._runs.filter(pk=self.chosen_run)), None)
+        return found or self.newest
+
+    @property
+    def follows(self) -> bool:
+        return self.shown is self.newest
+
+    @property
+    def active(self) -> bool:
+        return self.task.last_run is not None and self.task.last_run.is_active
+
+    # ------------------------------------------------------------ who may run it, and what stands in the way
+    @cached_property
+    def choices(self) -> list[AgentChoice]:
+        found = [
+            AgentChoice(
+                agent,
+                running=agent.__dict__["running_count"],  # annotated
+                missing=registry.missing_for(agent.backend, agent.backend_options) or "",
+            )
+            for agent in with_runs()[:SHOWN_CHOICES]
+        ]
+        found.sort(key=lambda choice: self._place_of(choice.agent))
+        for choice in found:
+            choice.is_chosen = choice.agent.pk == self._first_choice
+        return found
+
+    def _place_of(self, agent: Agent) -> int:
+        return self.task.assignee_ids.index(agent.pk) if agent.pk in self.task.assignee_ids else SHOWN_CHOICES
+
+    @cached_property
+    def _first_choice(self) -> UUID | None:
+        last = self.task.last_run.agent_id if self.task.last_run else None
+        return self.chosen_agent or next(iter(self.task.assignee_ids), last)
+
+    @property
+    def chosen(self) -> AgentChoice | None:
+        return next((choice for choice in self.choices if choice.is_chosen), None)
+
+    @cached_property
+    def capacity(self) -> dict[str, int]:
+        return capacity()
+
+    @property
+    def is_full(self) -> bool:
+        return not self.capacity["available"] or bool(self.capacity["waiting"])
+
+    @property
+    def obstacle(self) -> str:
+        """Name what would have a run refused with slots free: blocked, no_agent, or nothing."""
+        if self.blockers:
+            return "blocked"
+        return "" if self.choices else "no_agent"
+
+    @property
+    def held(self) -> str:
+        """Say why it cannot be run by another agent while a run is active."""
+        run = self.task.last_run
+        if run is None or not run.is_active:
+            return ""
+        if run.stop_requested_at:
+            return "It stops. Then an agent can be chosen again."
+        if run.status == Run.Status.WAITING:
+            limit, is_full = self.capacity["limit"], not self.capacity["available"]
+            reason = f"All {limit} slots are taken" if is_full else "Others wait for a slot"
+            return f"{reason}: it starts by itself. To give it to another agent, stop waiting."
+        return "One run at a time: another agent can be chosen when this one has ended or was stopped."
+
+    # ------------------------------------------------------------ what it waits for
+    @cached_property
+    def needs(self) -> list[Task]:
+        return list(self.task.blocked_by.all())
+
+    @cached_property
+    def needed_by(self) -> list[Task]:
+        return list(self.task.blocks.all())
+
+    @property
+    def blockers(self) -> list[Task]:
+        return [task for task in self.needs if task.status not in (Task.Status.DONE, Task.Status.SKIPPED)]
+
+    @cached_property
+    def possible_needs(self) -> list[Task]:
+        """Return tasks that it could wait for: of its project or of none, without those that there are."""
+        same = Q(project__isnull=True) | Q(project_id=self.task.project_id)
+        others = Task.objects.filter(same).exclude(pk__in=[self.task.pk, *self.task.blocker_ids])
+        return list(others.only("id", "title")[:SHOWN_CHOICES])
+
+    # ------------------------------------------------------------ what was handed in, said and decided
+    @cached_property
+    def documents(self) -> list[DocumentRow]:
+        if not self.may("view_deliverable"):
+            return []
+        found = Deliverable.objects.filter(task=self.task).defer("content").order_by("created_at", "id")
+        return document_rows(found[:SHOWN_DOCUMENTS])
+
+    @cached_property
+    def messages(self) -> list[MessageRow]:
+        if not self.may("view_message"):
+            return []
+        newest = Message.objects.filter(task=self.task).select_related("author", "from_agent")
+        found = newest.order_by("-created_at", "-id")[: _shown(self.asked_messages, SHOWN_MESSAGES)][::-1]
+        attached = attached_to(found) if self.may("view_deliverable") else {}
+        texts = all_rendered((message.content for message in found), mentions=True)
+        rows = zip(found, texts, strict=True)
+        return [MessageRow(message, text, attached.get(message.pk, [])) for message, text in rows]
+
+    @cached_property
+    def earlier_messages(self) -> int:
+        shown = len(self.messages)
+        return 0 if shown < SHOWN_MESSAGES else Message.objects.filter(task=self.task).count() - shown
+
+    @property
+    def more_messages(self) -> int:
+        """Return how many messages the page shows when earlier ones are asked for."""
+        return len(self.messages) + min(self.earlier_messages, MORE)
+
+    @cached_property
+    def attachable(self) -> list[Deliverable]:
+        """Return the documents that can be attached to the task, for who may."""
+        can = self.may("view_deliverable") and self.may("change_deliverable")
+        return list(attachable(self.task)) if can else []
+
+    @cached_property
+    def reviews(self) -> list[Review]:
+        if not self.may("view_review"):
+            return []
+        decided = Review.objects.filter(task=self.task).exclude(status=Review.Status.OPEN)
+        return list(decided.select_related("decided_by", "run").defer("run__output", "run__prompt")[:10])
+
+    @property
+    def in_review(self) -> bool:
+        return self.task.status == Task.Status.REVIEW
+
+    @cached_property
+    def review_reason(self) -> str:
+        """Return why the task was sent to review though nobody asked for one."""
+        reviews = Review.objects.filter(task=self.task, status=Review.Status.OPEN)
+        return reviews.values_list("reason", flat=True).first() or ""
+
+    @cached_property
+    def handles(self) -> list[str]:
+        """Return what agents and people are mentioned by."""
+        people = User.objects.filter(is_active=True).values_list("username", flat=True)[:SHOWN_CHOICES]
+        names = [choice.agent.name for choice in self.choices] + list(people)
+        return ["all", *dict.fromkeys(re.sub(r"\W+", "-", name.lower()).strip("-") for name in names)]
+
+    @cached_property
+    def under_review(self) -> list[Part]:
+        """Return what a review task is about; without the documents for who may not see them."""
+        if not self.may("view_deliverable"):
+            return [Part(task) for task in self.needs]
+        return parts_of(self.needs, self.reviews)
+
+    @property
+    def hides_output(self) -> bool:
+        """Return whether there is no output to show, and none to come: no agent runs the task."""
+        return self.task.task_type != Task.Type.AGENT and self.shown is None
+
+    # ------------------------------------------------------------ properties
+    @property
+    def assignees(self) -> list[Agent]:
+        return [assignment.agent for assignment in self.task.assignments.all()]
+
+    @property
+    def tags(self) -> list[str]:
+        return [plain(str(tag)) for tag in self.task.tags] if isinstance(self.task.tags, list) else []
+
+    @property
+    def tags_text(self) -> str:
+        """The tags as a person edits them."""
+        return tags_text(self.task.tags) if isinstance(self.task.tags, list) else ""
+
+    @property
+    def description_html(self) -> SafeString:
+        return rendered(self.task.description)
+
+    @property
+    def folds_text(self) -> bool:
+        """Return whether the description is cut to two lines: the output of an active run needs the room."""
+        text = self.task.description.strip()
+        return self.active and (len(text) > FOLDED_CHARS or text.count("\n") > 1)
+
+    @property
+    def edited(self) -> dict[str, str]:
+        """Return what the form of the texts shows."""
+        return self.written or {name: getattr(self.task, name) for name in TEXTS}
+
+    @property
+    def basis(self) -> str:
+        return (
+            self.conflict.basis if self.conflict else basis_of({name: getattr(self.task, name) for name in TEXTS})
+        )
+
+    @property
+    def edit_url(self) -> str:
+        return reverse("task-edit", args=[self.task.pk])
+
+    @cached_property
+    def projects(self) -> list[Project]:
+        return list(Project.objects.only("id", "title").order_by("title", "id")[:SHOWN_CHOICES])
+
+    @cached_property
+    def creator(self) -> str:
+        return author_of(self.task.creator_id, self._names)
+
+    @cached_property
+    def _names(self) -> dict[str, str]:
+        return {str(choice.agent.pk): choice.agent.name for choice in self.choices}
+
+    @property
+    def is_skippable(self) -> bool:
+        closed = (Task.Status.DONE, Task.Status.SKIPPED, Task.Status.IN_PROGRESS)
+        return self.task.status not in closed
+
+    @property
+    def priorities(self) -> list[tuple[str, str]]:
+        return [(str(value), str(label)) for value, label in reversed(Task.Priority.choices)]
+
+    @property
+    def kinds(self) -> list[tuple[str, str]]:
+        return list(KINDS.items())
+
+    @property
+    def kind(self) -> str:
+        return KINDS[self.task.task_type]
+
+    @property
+    def statuses(self) -> list[tuple[str, str]]:
+        """Return the statuses that a person sets by hand; skipping is an action of its own."""
+        return [(str(value), str(label)) for value, label in Task.Status.choices if value != Task.Status.SKIPPED]
+
+    def may(self, permission: str) -> bool:
+        return self.user.has_perm(f"mission_control.{permission}")
+
+
+KINDS = {"agent": "Agent task", "human": "For a person", "review": "Review"}
+
+
+def shown_task() -> QuerySet[Task]:
+    """Return tasks with what the page shows of a task itself: four queries."""
+    waits_for: Prefetch[Any] = Prefetch("blocked_by", RELATED.order_by("created_at", "id"))
+    holds_back: Prefetch[Any] = Prefetch("blocks", RELATED.order_by("created_at", "id"))
+    return (
+        Task.objects.select_related("project", "last_run")
+        .defer("last_run__output", "last_run__prompt", "project__description")
+        .prefetch_related(
+            Prefetch("assignments", Assignment.objects.select_related("agent")), waits_for, holds_back
+        )
+    )

@@ -1,0 +1,173 @@
+"""The rows of a task's page: agents to choose from, runs, documents, messages, each with what is shown of it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from django.db.models import Prefetch, QuerySet
+from django.urls import reverse
+from django.utils.safestring import SafeString
+
+from agents.models import Agent
+from mission_control.formatting import clock, dollars, full_count, seconds_since, short_count
+from mission_control.ids import as_uuid
+from mission_control.models import Deliverable, DeliverableVersion, Message, Run
+
+
+@dataclass(slots=True)
+class AgentChoice:
+    """An agent that a run can be given to, with what speaks for or against it."""
+
+    agent: Agent
+    running: int
+    missing: str
+    is_chosen: bool = False
+
+    @property
+    def why(self) -> str:
+        if self.missing:
+            return self.missing
+        told = self.agent.get_level_display()
+        if self.agent.level == Agent.Level.INTERN:
+            told += ": its work goes to review"
+        if self.running:
+            told += f", {self.running} run{'s' if self.running > 1 else ''} now"
+        return told
+
+
+@dataclass(slots=True)
+class RunRow:
+    """A run as the history shows it."""
+
+    run: Run
+
+    @property
+    def elapsed_seconds(self) -> float | None:
+        run = self.run
+        return seconds_since(run.started_at or run.queued_at) if run.is_active else None
+
+    @property
+    def time(self) -> str:
+        return clock(self.run.duration_seconds if self.elapsed_seconds is None else self.elapsed_seconds)
+
+    @property
+    def tokens_in(self) -> int | None:
+        return self.run.input_tokens
+
+    @property
+    def tokens_out(self) -> int | None:
+        return self.run.output_tokens
+
+    @property
+    def tokens(self) -> int | None:
+        known = [number for number in (self.tokens_in, self.tokens_out) if number is not None]
+        return sum(known) if known else None
+
+    @property
+    def long_in(self) -> str:
+        return full_count(self.tokens_in)
+
+    @property
+    def long_out(self) -> str:
+        return full_count(self.tokens_out)
+
+    @property
+    def long_tokens(self) -> str:
+        return full_count(self.tokens)
+
+    @property
+    def short_in(self) -> str:
+        return short_count(self.tokens_in)
+
+    @property
+    def short_out(self) -> str:
+        return short_count(self.tokens_out)
+
+    @property
+    def cost(self) -> str:
+        return "" if self.run.cost_usd is None else dollars(self.run.cost_usd)
+
+    @property
+    def word(self) -> str:
+        if self.run.status == Run.Status.RUNNING and self.run.stop_requested_at:
+            return "Stopping"
+        words = {Run.Status.WAITING: "Waiting", Run.Status.QUEUED: "Starting", Run.Status.ERROR: "Failed"}
+        return words.get(Run.Status(self.run.status), str(self.run.get_status_display()))
+
+
+@dataclass(slots=True)
+class DocumentRow:
+    """A document with its versions, newest first, and who wrote it."""
+
+    document: Deliverable
+    author: str
+    at: DeliverableVersion | None
+    since: int | None = None  # the version that was reviewed last
+    html: SafeString | None = None  # its content, where the page shows that at once
+    is_cut: bool = False
+
+    @property
+    def raw(self) -> str:
+        """Return the path of the file that has all of a content that is cut."""
+        return reverse("document-file", args=[self.document.pk, self.at.version if self.at else 1])
+
+    @property
+    def is_since_review(self) -> bool:
+        return bool(self.since and self.at and self.since < self.at.version)
+
+    @property
+    def versions(self) -> list[DeliverableVersion]:
+        return list(self.document.versions.all())
+
+    @property
+    def before(self) -> int | None:
+        """Return the number of the version to compare the shown one with: the one reviewed, or the one before."""
+        if self.at is None:
+            return None
+        if self.is_since_review:
+            return self.since
+        return max((one.version for one in self.versions if one.version < self.at.version), default=None)
+
+
+@dataclass(slots=True)
+class MessageRow:
+    """A message, who wrote it, and what is attached; None stands for a document that is gone."""
+
+    message: Message
+    html: SafeString
+    attachments: list[Deliverable | None] = field(default_factory=list)
+
+    @property
+    def is_person(self) -> bool:
+        return self.message.from_agent is None
+
+    @property
+    def name(self) -> str:
+        message = self.message
+        if message.from_agent:
+            return message.from_agent.name
+        return (message.author.get_full_name() or message.author.get_username()) if message.author else "Somebody"
+
+
+def document_rows(found: QuerySet[Deliverable], *, version: int | None = None) -> list[DocumentRow]:
+    """Return documents with their versions and authors; `version` is the one to show, by default the newest."""
+    versions = DeliverableVersion.objects.defer("content").select_related("run").order_by("-version")
+    light = versions.defer("content", "run__output", "run__prompt")
+    documents = list(found.prefetch_related(Prefetch("versions", light)))
+    keys = [key for document in documents if (key := as_uuid(document.author_id))]
+    names = {str(agent.pk): agent.name for agent in Agent.objects.filter(pk__in=keys).only("name")}
+    return [
+        DocumentRow(document, author_of(document.author_id, names), _version(document.versions.all(), version))
+        for document in documents
+    ]
+
+
+def _version(versions: Iterable[DeliverableVersion], number: int | None) -> DeliverableVersion | None:
+    there = list(versions)
+    return next((one for one in there if one.version == number), there[0] if there else None)
+
+
+def author_of(key: str | None, names: dict[str, str]) -> str:
+    """Return who an author's id means: an agent's name, a person, or nobody."""
+    if not key:
+        return ""
+    return "a person" if key == "human" else names.get(key, "an agent that is gone")

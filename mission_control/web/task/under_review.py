@@ -1,0 +1,54 @@
+"""What a review task is about: the newest documents of the tasks that it needs, opened where they stand."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from django.db.models import Q
+
+from mission_control.models import Deliverable, DeliverableVersion, Review, Task
+from mission_control.web.shared.markdown import LONGEST, rendered
+from mission_control.web.task.rows import DocumentRow, document_rows
+
+MOST_DOCUMENTS = 50
+MOST_OPENED = 8  # documents whose content is in the page; the others are read when they are opened
+
+
+@dataclass(slots=True)
+class Part:
+    """A task under review with its documents, the newest first."""
+
+    task: Task
+    rows: list[DocumentRow] = field(default_factory=list)
+
+
+def parts_of(needs: Sequence[Task], reviews: Sequence[Review]) -> list[Part]:
+    """Return each needed task with its documents; `reviews` are the decided ones, from the newest on.
+
+    The newest document of each has its content, and the number of the version that the last review was about.
+    """
+    parts = {task.pk: Part(task) for task in needs}
+    found = Deliverable.objects.filter(task__in=parts).defer("content").order_by("-updated_at", "id")
+    for row in document_rows(found[:MOST_DOCUMENTS]):
+        if row.document.task_id:
+            parts[row.document.task_id].rows.append(row)
+    opened = [part.rows[0] for part in parts.values() if part.rows][:MOST_OPENED]
+    _fill(opened)
+    if reviews and (decided_at := reviews[0].decided_at):
+        for row in opened:
+            row.since = _reviewed(row, decided_at)
+    return list(parts.values())
+
+
+def _fill(rows: Sequence[DocumentRow]) -> None:
+    """Give the rows the content of the version that each shows: one query."""
+    wanted = Q(pk__in=[row.at.pk for row in rows if row.at])
+    contents = dict(DeliverableVersion.objects.filter(wanted).values_list("pk", "content")) if rows else {}
+    for row in rows:
+        content = contents.get(row.at.pk, "") if row.at else ""
+        row.html, row.is_cut = rendered(content[:LONGEST]), len(content) > LONGEST
+
+
+def _reviewed(row: DocumentRow, decided_at: datetime) -> int | None:
+    """Return the newest version that there was when the last review was decided."""
+    return max((one.version for one in row.versions if one.created_at <= decided_at), default=None)

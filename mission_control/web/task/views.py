@@ -1,0 +1,270 @@
+"""One task: its page, and all that is done with it there."""
+
+import uuid
+from collections.abc import Callable
+from functools import wraps
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from mission_control import documents, tasks, threads
+from mission_control.ids import as_uuid
+from mission_control.models import Activity, Run, Task
+from mission_control.projects import reviews
+from mission_control.runs.admission import admit
+from mission_control.runs.errors import Invalid, NotRunning, Refusal
+from mission_control.runs.lifecycle import stop
+from mission_control.web.run import transcript
+from mission_control.web.shared import conflicts
+from mission_control.web.shared.conflicts import Conflict
+from mission_control.web.shared.views import by_script, number_in, person_of, sees, sees_tasks, show
+from mission_control.web.task.attachments import AttachForm, AttachingMessageForm, keep_files
+from mission_control.web.task.forms import AssignForm, DependForm, EditForm, ReviewForm, RunForm
+from mission_control.web.task.page import TEXTS, Refused, TaskPage, shown_task
+
+
+# ---------------------------------------------------------------- page
+@require_safe
+@sees_tasks
+def task_page(request: HttpRequest, task_id: uuid.UUID) -> HttpResponse:
+    """Show one task with the end of its newest run's output, or the stretch of the run that is asked for."""
+    return _show_page(request, _page_of(request, task_id))
+
+
+def _show_page(request: HttpRequest, page: TaskPage, *, status: int = 200) -> HttpResponse:
+    upto = number_in(request, "upto")
+    stretch = transcript.tail(page.shown.run, upto=upto) if page.shown else transcript.Stretch()
+    context = {
+        "page": page,
+        "stretch": stretch,
+        "upto": upto,
+        "follows": page.follows and upto is None,
+        "reads": page.may("view_run"),
+    }
+    return show(request, "task.html", context, at="board", status=status)
+
+
+@require_safe
+@sees_tasks
+def task_parts(request: HttpRequest, task_id: uuid.UUID) -> HttpResponse:
+    """Show all of the page that changes but the output, which the script puts in the place of what it has."""
+    return _parts(request, task_id)
+
+
+def _parts(
+    request: HttpRequest, task_id: uuid.UUID, *, refused: Refused | None = None, said: str = "", status: int = 200
+) -> HttpResponse:
+    page = _page_of(request, task_id)
+    return render(request, "_task_parts.html", {"page": page, "notice": refused, "said": said}, status=status)
+
+
+def _page_of(request: HttpRequest, task_id: uuid.UUID) -> TaskPage:
+    task = get_object_or_404(shown_task(), pk=task_id)
+    chosen_run, chosen_agent = as_uuid(request.GET.get("run")), as_uuid(request.POST.get("agent"))
+    return TaskPage(
+        task,
+        request.user,
+        chosen_run=chosen_run,
+        chosen_agent=chosen_agent,
+        asked_runs=number_in(request, "runs"),
+        asked_messages=number_in(request, "messages"),
+    )
+
+
+# ---------------------------------------------------------------- actions
+Verb = Callable[[HttpRequest, Task], str]
+View = Callable[[HttpRequest, uuid.UUID], HttpResponseBase]
+
+
+def action(permission: str) -> Callable[[Verb], View]:
+    """Make a view of a verb that does one thing to a task and returns what it did, in a sentence.
+
+    What is refused is told, with the next step: to the script with the parts of the page as they now stand, to a
+    plain form with a redirect and a message.
+    """
+
+    def decorate(verb: Verb) -> View:
+        @require_POST
+        @sees("view_task", permission)
+        @wraps(verb)
+        def view(request: HttpRequest, task_id: uuid.UUID) -> HttpResponse:
+            task = get_object_or_404(Task, pk=task_id)
+            try:
+                said = verb(request, task)
+            except Refusal as refusal:
+                return _refuse(request, task, refusal)
+            return _answer(request, task, said=said)
+
+        return view
+
+    return decorate
+
+
+@action("add_run")
+def run_task(request: HttpRequest, task: Task) -> str:
+    """Run the task with the agent of the form."""
+    form = RunForm(request.POST)
+    if not form.is_valid():
+        raise Invalid("agent", form.first_error)
+    agent = form.cleaned_data["agent"]
+    run = admit(
+        task,
+        agent,
+        by=person_of(request),
+        when_full=form.cleaned_data["when_full"],
+        ignore_dependencies=form.cleaned_data["ignore_dependencies"],
+    )
+    return "Waiting for a slot." if run.status == Run.Status.WAITING else f"Started with {agent.name}."
+
+
+@action("change_run")
+def stop_task(_request: HttpRequest, task: Task) -> str:
+    """Stop the task's active run; the answer waits two seconds at most for its end."""
+    run = Run.objects.active().light().filter(task=task).first()
+    if run is None:
+        raise NotRunning
+    return "The run is being stopped." if stop(run).is_active else "Stopped."
+
+
+@action("change_task")
+def edit_task(request: HttpRequest, task: Task) -> str:
+    """Change what was sent: title, description, or one of the properties."""
+    changes = EditForm(request.POST).told()
+    due = changes.get("due_date")
+    if due and task.due_day == due.date():
+        del changes["due_date"]  # only the day is shown: a time that the API has set stays
+    if "basis" not in request.POST:
+        tasks.change(task, **changes)
+        return "Saved."
+    told_by = Activity.objects.filter(task=task, is_edit=True)
+    with transaction.atomic():
+        now = conflicts.locked(task, "Task")
+        texts = {name: getattr(now, name) for name in TEXTS}
+        tasks.change(
+            task,
+            **conflicts.changed_only(
+                changes, texts, request.POST["basis"], told_by=told_by, user=person_of(request)
+            ),
+        )
+    return "Saved."
+
+
+@action("change_task")
+def assign_task(request: HttpRequest, task: Task) -> str:
+    """Assign these agents; who was assigned before keeps his place."""
+    chosen = list(AssignForm(request.POST).told()["agents"])
+    keys = [assignment.agent_id for assignment in task.assignments.all()]
+    chosen.sort(key=lambda agent: keys.index(agent.pk) if agent.pk in keys else len(keys))
+    tasks.change(task, assignees=chosen)
+    return "Assigned." if chosen else "Nobody is assigned."
+
+
+@action("change_task")
+def change_dependencies(request: HttpRequest, task: Task) -> str:
+    """Let the task wait for another, or no longer."""
+    given = DependForm(request.POST).told()
+    needs = [blocker for blocker in task.blocked_by.all() if blocker != given["remove"]]
+    if given["add"]:
+        needs.append(given["add"])
+    tasks.change(task, blocked_by=list(dict.fromkeys(needs)))
+    return f"Waits for {given['add'].title}." if given["add"] else "Removed."
+
+
+@action("change_task")
+def decide_review(request: HttpRequest, task: Task) -> str:
+    """Approve the result, or send it back with what should change."""
+    given = ReviewForm(request.POST).told()
+    if given["decision"] == "approve":
+        reviews.approve(task, by=person_of(request))
+        return "Approved."
+    reviews.request_changes(task, given["feedback"], by=person_of(request))
+    return "Changes requested. They are part of the next prompt."
+
+
+@action("add_message")
+def post_message(request: HttpRequest, task: Task) -> str:
+    """Write in the thread; what is attached as a file becomes a document of the task."""
+    given = AttachingMessageForm(request.POST, request.FILES).told()
+    with transaction.atomic():
+        attached = keep_files(request, task, given["attached"])
+        if given["document"]:
+            attached.append(given["document"])
+        threads.post(task, given["content"], by=person_of(request), attachments=attached)
+    return "Sent."
+
+
+@action("view_deliverable")
+def attach_to_task(request: HttpRequest, task: Task) -> str:
+    """Attach files, or a document that there is: that leaves the task that it had."""
+    given = AttachForm(request.POST, request.FILES).told()
+    if given["document"] and not request.user.has_perm("mission_control.change_deliverable"):
+        raise PermissionDenied
+    with transaction.atomic():
+        attached = keep_files(request, task, given["attached"])
+        if given["document"]:
+            attached.append(documents.attach(given["document"], task))
+    return f"Attached: {', '.join(document.title for document in attached)}"
+
+
+@action("change_task")
+def skip_task(_request: HttpRequest, task: Task) -> str:
+    """Set the task aside for good."""
+    tasks.skip(task)
+    return "Skipped."
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@sees("view_task", "delete_task")
+def delete_task(request: HttpRequest, task_id: uuid.UUID) -> HttpResponse:
+    """Ask, and delete the task when it is answered."""
+    task = get_object_or_404(Task, pk=task_id)
+    if request.method != "POST":
+        return _ask_to_delete(request, task)
+    try:
+        tasks.delete(task)
+    except Refusal as refusal:
+        return _ask_to_delete(request, task, refused=refusal)
+    messages.success(request, f"Deleted: {task.title}", extra_tags="ok")
+    if by_script(request):
+        return HttpResponse(status=204, headers={"X-Location": reverse("board")})
+    return HttpResponseRedirect(reverse("board"))
+
+
+def _ask_to_delete(request: HttpRequest, task: Task, *, refused: Refusal | None = None) -> HttpResponse:
+    context = {"task": task, "notice": refused.detail if refused else ""}
+    status = refused.status if refused else 200
+    if by_script(request):
+        return render(request, "_task_delete.html", context, status=status)
+    return show(request, "task_delete.html", context, at="board", status=status)
+
+
+def _refuse(request: HttpRequest, task: Task, refusal: Refusal) -> HttpResponse:
+    """Tell what was refused, and the next step. A task that is gone has no parts to show."""
+    if isinstance(refusal, Conflict):
+        return _show_conflict(request, task, refusal)
+    refused = Refused.of(refusal)
+    if not by_script(request):
+        messages.warning(request, str(refused), extra_tags=refused.status)
+        return HttpResponseRedirect(reverse("task", args=[task.pk]))
+    return _parts(request, task.pk, refused=refused, status=refusal.status)
+
+
+def _show_conflict(request: HttpRequest, task: Task, conflict: Conflict) -> HttpResponse:
+    """Show the form again with what was written in it, and what another wrote meanwhile."""
+    page = _page_of(request, task.pk)
+    page.conflict, page.written = conflict, {name: request.POST.get(name, "") for name in TEXTS}
+    if by_script(request):
+        return render(request, "_task_parts.html", {"page": page, "said": conflict.detail}, status=conflict.status)
+    return _show_page(request, page, status=conflict.status)
+
+
+def _answer(request: HttpRequest, task: Task, *, said: str) -> HttpResponse:
+    if by_script(request):
+        return _parts(request, task.pk, said=said)
+    messages.success(request, said, extra_tags="ok")
+    return HttpResponseRedirect(reverse("task", args=[task.pk]))
