@@ -7,8 +7,8 @@ from django.db.models import Q
 from django.utils import timezone
 from knox.crypto import hash_token
 
+from mission_control.errors import Invalid
 from mission_control.models import AccessToken
-from mission_control.runs.errors import Invalid
 
 NAME_CHARS = 100
 MOST_DAYS = 36_500

@@ -26,10 +26,10 @@ from mission_control.feed_follower import BOARD
 from mission_control.files import browse
 from mission_control.follower import Follower, recently_active, standing
 from mission_control.frames import KNOWN_TO_POCKETPAW, OF_A_TASK, OUTPUT, Frame, connection_info, error_text
-from mission_control.ids import as_uuid
 from mission_control.logins import PERMISSION, Ending, Login, Logins, Watched
 from mission_control.models import AccessToken, Project, Run, Task
 from mission_control.sockets import CLIENT_GONE, token_of
+from mission_control.text import as_uuid
 
 UNAUTHENTICATED, FORBIDDEN, UNKNOWN = 4401, 4403, 4404
 FROM_LAYER = {"run.frames", "run.positions", "hint"}

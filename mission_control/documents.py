@@ -9,12 +9,11 @@ from django.utils import timezone
 from agents.models import Agent
 from agents.rules import CONTENT_BYTES, TITLE_CHARS, is_blank
 from mission_control import rules
+from mission_control.errors import Invalid, NotFound
 from mission_control.feed import note, touching
-from mission_control.ids import as_uuid
 from mission_control.models import Activity, Deliverable, Project, Task
 from mission_control.runs.deliverables import keep, revise
-from mission_control.runs.errors import Invalid, NotFound
-from mission_control.runs.events import storable
+from mission_control.text import as_uuid, storable
 
 if TYPE_CHECKING:
     from django.core.files.uploadedfile import UploadedFile

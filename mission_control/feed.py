@@ -12,9 +12,9 @@ from django.utils.module_loading import import_string
 from agents.models import Agent
 from mission_control.broadcast import publish_news
 from mission_control.frames import Frame, changed_frame
-from mission_control.ids import as_uuid
 from mission_control.models import Activity, Deliverable, Project, Task
 from mission_control.rights import acting_user
+from mission_control.text import as_uuid
 
 MESSAGE_CHARS = 500
 # Upwards, and so by name: a frame holds an object as the API shows it.

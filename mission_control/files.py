@@ -11,8 +11,8 @@ from typing import Any, BinaryIO
 from django.conf import settings
 
 from agents import folders
+from mission_control.errors import Invalid, NotFound
 from mission_control.models import Project, Run
-from mission_control.runs.errors import Invalid, NotFound
 
 MOST_ENTRIES = 10_000  # of a folder; an agent may unpack half a million
 CONTENT_BYTES = 10 * 1024 * 1024

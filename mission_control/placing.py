@@ -13,9 +13,9 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from mission_control import tasks
+from mission_control.errors import Invalid, NotFound, WrongState
 from mission_control.feed import note
 from mission_control.models import Activity, Task
-from mission_control.runs.errors import Invalid, NotFound, WrongState
 
 ONE_AT_A_TIME = 0x6D635F70  # PostgreSQL's advisory lock round every placing
 CLOSED = (Task.Status.DONE, Task.Status.SKIPPED)  # they share a column

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from django.core.exceptions import ValidationError
 from django.db.models import Field, JSONField, Model
 
-from mission_control.runs.errors import Invalid
+from mission_control.errors import Invalid
 
 
 def check(instance: Model, names: Iterable[str]) -> None:

@@ -10,12 +10,12 @@ from django.utils import timezone
 
 from agents.models import Agent
 from mission_control import notifications, rules
+from mission_control.errors import HasActiveRuns, Invalid, NotFound, WrongState
 from mission_control.feed import note, touching
 from mission_control.models import Activity, Assignment, Project, Run, Task
 from mission_control.models.task import UNPLACED
 from mission_control.runs.completion import advance_on_commit, complete_if_resolved, reopen
 from mission_control.runs.deliverables import retitle
-from mission_control.runs.errors import HasActiveRuns, Invalid, NotFound, WrongState
 from mission_control.runs.lifecycle import finish
 from mission_control.runs.permission import may_start, require_start, require_stop
 from mission_control.runs.reviews import open_review, withdraw_review

@@ -12,9 +12,9 @@ from django.utils import timezone
 from agents.backends import registry
 from agents.models import Agent
 from mission_control import rules
+from mission_control.errors import HasActiveRuns, Invalid, NotFound
 from mission_control.feed import OBJECTS_AT_ONCE, note, touching
 from mission_control.models import Activity, Assignment, Project, Run
-from mission_control.runs.errors import HasActiveRuns, Invalid, NotFound
 from mission_control.runs.limits import read_limits
 
 

@@ -1,4 +1,4 @@
-"""Text that others wrote, as a terminal may print it: nothing in it steers the terminal."""
+"""Text that others wrote, as a terminal shows it in the end (`settled`), or may print it (`terminal_text`)."""
 
 import re
 
@@ -11,6 +11,15 @@ _BEGUN = re.compile(
     r"(?:(?:\x1b\[|\x9b)[0-?]*[ -/]*|(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c]*\x1b?|\x1b[ -/]*|\r)\Z"
 )
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+# CSI, OSC, then DCS and its like, then the short ones. Each ends at the next escape at the latest: never slow.
+_ESCAPES = re.compile(
+    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[PX^_][^\x1b]*\x1b\\|[ -/]*[0-~])"
+)
+# What moves the cursor within its line: CSI with C (right), D (left), G (to a column), K (erase), CR, backspace.
+_MOVES = re.compile(r"\x1b\[(\d{0,4})([CDGK])|([\r\b])")
+MOST_COLUMNS = 80  # the cursor goes no further right by itself: a few characters would fill a page with spaces
 
 
 class TerminalText:
@@ -34,3 +43,50 @@ def terminal_text(text: str) -> str:
 
 def _plain(text: str) -> str:
     return _CONTROLS.sub("", text.replace("\r", "\n"))
+
+
+def settled(text: str) -> str:
+    """Return what a terminal would show of the text, colours and other attributes left out.
+
+    Takes time in proportion to the length, whatever the text is.
+    """
+    if not ("\r" in text or "\b" in text or "\x1b" in text):
+        return text
+    lines = text.replace("\r\n", "\n").split("\n")
+    return "\n".join(_ESCAPES.sub("", _settled_line(line)) for line in lines)
+
+
+def _settled_line(line: str) -> str:
+    """Write the line into cells as a terminal does. A carriage return at its end erases nothing."""
+    if not _MOVES.search(line):
+        return line
+    cells: list[str] = []
+    at = done = 0
+    for move in _MOVES.finditer(line):
+        at = _write(cells, at, _ESCAPES.sub("", line[done : move.start()]))
+        at = _moved(cells, at, move)
+        done = move.end()
+    _write(cells, at, _ESCAPES.sub("", line[done:]))
+    return "".join(cells).rstrip(" ")
+
+
+def _write(cells: list[str], at: int, text: str) -> int:
+    if text:
+        cells.extend(" " * (at - len(cells)))
+        cells[at : at + len(text)] = text
+    return at + len(text)
+
+
+def _moved(cells: list[str], at: int, move: re.Match[str]) -> int:
+    """Return where the cursor is after a move, and erase what is to be erased."""
+    digits, kind, character = move.groups()
+    if character:
+        return 0 if character == "\r" else max(at - 1, 0)
+    number = int(digits or 0)
+    if kind == "K":  # erase to the line's end, or all of it (2); to its beginning (1) is hardly ever used
+        del cells[{0: at, 2: 0}.get(number, len(cells)) :]
+        return min(at, max(len(cells), MOST_COLUMNS))
+    if kind == "G":
+        return min(max(number, 1) - 1, MOST_COLUMNS)
+    step = max(number, 1)
+    return max(at - step, 0) if kind == "D" else min(at + step, max(len(cells), MOST_COLUMNS))

@@ -15,10 +15,10 @@ from django.template.response import TemplateResponse
 
 from agents.models import Agent
 from mission_control import tasks
+from mission_control.errors import NotRunning, Refusal
 from mission_control.models import Project, Run, Task
 from mission_control.projects import steering
 from mission_control.runs.admission import admit
-from mission_control.runs.errors import NotRunning, Refusal
 from mission_control.runs.lifecycle import STOP_SECONDS, stop
 
 MOST = 100  # at once: each is a decision of its own, within one request

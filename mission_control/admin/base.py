@@ -13,9 +13,9 @@ from django.forms import BaseModelForm
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.text import smart_split
 
-from mission_control.ids import as_uuid
+from mission_control.errors import Refusal
 from mission_control.rights import acting
-from mission_control.runs.errors import Refusal
+from mission_control.text import as_uuid
 
 Rows = Sequence[Any] | QuerySet[Any]
 Deleted = tuple[list[str], dict[str, int], set[str], list[str]]  # names, counts, permissions lacking, protected

@@ -10,8 +10,8 @@ from django.http import Http404, HttpRequest, JsonResponse, UnreadablePostError
 from rest_framework import exceptions
 from rest_framework.response import Response
 
-from mission_control.runs.errors import Refusal
-from mission_control.runs.events import storable
+from mission_control.errors import Refusal
+from mission_control.text import storable
 
 MESSAGES_A_FIELD = 10
 MESSAGE_CHARS = 300

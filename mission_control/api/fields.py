@@ -27,7 +27,7 @@ from agents.rules import (
 )
 from mission_control.api.pagination import LARGEST
 from mission_control.api.parsers import strict_loads
-from mission_control.ids import as_uuid
+from mission_control.text import as_uuid
 
 MOST_IDS = 500
 

@@ -18,8 +18,8 @@ from rest_framework import serializers
 
 from agents.backends import registry
 from agents.rules import INVISIBLE
+from mission_control.errors import PlannerFailed, Refusal
 from mission_control.planning.answers import GoalAnalysis
-from mission_control.runs.errors import PlannerFailed, Refusal
 
 ID = {"type": "string", "format": "uuid"}
 NO_NUL = r"^[^\x00]*$"

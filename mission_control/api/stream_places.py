@@ -6,7 +6,7 @@ from collections import Counter
 
 from django.conf import settings
 
-from mission_control.runs.errors import Refusal
+from mission_control.errors import Refusal
 
 
 class TooManyStreams(Refusal):

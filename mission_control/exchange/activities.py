@@ -16,8 +16,8 @@ from mission_control.exchange.references import Here
 from mission_control.exchange.report import Place, Report
 from mission_control.exchange.source import Unreadable, items
 from mission_control.feed import MESSAGE_CHARS
-from mission_control.ids import as_uuid
 from mission_control.models import Activity
+from mission_control.text import as_uuid
 
 
 class Activities(Kind):

@@ -24,9 +24,9 @@ from mission_control.api.fields import (
     Title,
 )
 from mission_control.api.serializers.agents import AgentWriter
+from mission_control.errors import Invalid
 from mission_control.models import Activity, Deliverable, Notification, Project, Task
-from mission_control.retry import retry_policy
-from mission_control.runs.errors import Invalid
+from mission_control.models.retry import retry_policy
 
 MOST_LINKS = 20_000
 PERSON_CHARS = 100  # what is longer is nobody's id; what is shorter is looked up

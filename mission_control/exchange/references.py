@@ -6,8 +6,8 @@ from django.contrib.auth.models import User
 
 from agents.models import Agent
 from mission_control.exchange.report import Place, Report
-from mission_control.ids import as_uuid
 from mission_control.models import Deliverable, Message, Project, Task
+from mission_control.text import as_uuid
 
 HUMAN = "human"
 NOWHERE = "There is no {noun} with the id {key}."

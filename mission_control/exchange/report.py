@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from mission_control.ids import as_uuid
+from mission_control.text import as_uuid
 
 Fate = Literal["new", "changed", "kept", "refused"]
 FATES: dict[Fate, str] = {

@@ -12,7 +12,7 @@ from django.utils.functional import cached_property
 from agents import rules
 from agents.models import Agent
 from mission_control.models.project import Project
-from mission_control.retry import retry_policy
+from mission_control.models.retry import retry_policy
 
 # A card nobody placed stands on the board by its task's last change, the newest on top. One that was placed stands
 # as if that change had been in another moment, and for that moment in another place among those of the same.

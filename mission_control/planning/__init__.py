@@ -10,12 +10,12 @@ from django.utils import timezone
 
 from agents.models import Agent
 from mission_control import projects, team
+from mission_control.errors import NotFound, NotRunning, PlannerFailed, WrongState
 from mission_control.feed import note_project
 from mission_control.models import Project, Run
 from mission_control.planning.answers import DEPTHS, GoalAnalysis
 from mission_control.planning.plan import provisional_title
 from mission_control.runs.admission import admit_planning
-from mission_control.runs.errors import NotFound, NotRunning, PlannerFailed, WrongState
 from mission_control.runs.lifecycle import stop
 
 Depth = Literal["auto", "none", "quick", "standard", "deep"]

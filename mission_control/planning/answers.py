@@ -18,7 +18,7 @@ from pydantic import Field as Limit
 from agents.models import Agent
 from agents.rules import is_blank
 from mission_control.models import Project, Task
-from mission_control.runs.events import storable
+from mission_control.text import storable
 
 ANSWER_CHARS = 500_000  # the end of a text in which its answer is looked for
 NEAR_CHARS = 1_000

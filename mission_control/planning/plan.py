@@ -7,10 +7,10 @@ from typing import Any
 
 from agents.models import Agent
 from mission_control import documents, projects, tasks, team
+from mission_control.errors import HasActiveRuns, NotFound
 from mission_control.models import Deliverable, Project, Run, Task
 from mission_control.planning.answers import GoalAnalysis, PlannedAgent, PlannedTask, TaskPlan, Team, title_in
 from mission_control.runs.deliverables import revise
-from mission_control.runs.errors import HasActiveRuns, NotFound
 
 TITLE_CHARS = 80  # of a description, until the requirements give the project its title
 PRD_TAGS = ["prd", "deep-work", "auto-generated"]

@@ -10,9 +10,9 @@ from django.utils import timezone
 
 from agents.models import Agent
 from mission_control import rules
+from mission_control.errors import HasActiveRuns, NotFound
 from mission_control.feed import OBJECTS_AT_ONCE, note_project, touching
 from mission_control.models import Project, Run, Task
-from mission_control.runs.errors import HasActiveRuns, NotFound
 from mission_control.runs.permission import require_start
 
 Status = Project.Status

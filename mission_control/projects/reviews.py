@@ -12,9 +12,9 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from mission_control import notifications, tasks, threads
+from mission_control.errors import Invalid, NotFound, Refusal
 from mission_control.feed import note
 from mission_control.models import Activity, Notification, Review, Task
-from mission_control.runs.errors import Invalid, NotFound, Refusal
 from mission_control.runs.reviews import mark_seen, next_round, opened
 
 Status = Review.Status

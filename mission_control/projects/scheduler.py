@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from agents.models import Agent
 from mission_control import notifications, projects
+from mission_control.errors import Refusal
 from mission_control.feed import note_project
 from mission_control.models import Assignment, Capacity, Notification, Project, Run, Task
 from mission_control.models.task import PRIORITY_RANK, priority_rank
@@ -21,7 +22,6 @@ from mission_control.projects import reviews
 from mission_control.projects.waiting import GIVEN_BACK, OPEN
 from mission_control.runs.admission import admit_due
 from mission_control.runs.completion import complete_if_resolved
-from mission_control.runs.errors import Refusal
 from mission_control.runs.lifecycle import promote
 from mission_control.runs.slots import line
 

@@ -8,9 +8,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from agents.models import Agent
-from mission_control.feed import note
-from mission_control.models import Activity, Capacity, Project, Run, Task
-from mission_control.runs.errors import (
+from mission_control.errors import (
     AlreadyPlanned,
     AlreadyRunning,
     LimitReached,
@@ -18,6 +16,8 @@ from mission_control.runs.errors import (
     NotFound,
     TaskBlocked,
 )
+from mission_control.feed import note
+from mission_control.models import Activity, Capacity, Project, Run, Task
 from mission_control.runs.lifecycle import begin, promote
 from mission_control.runs.permission import require_start
 from mission_control.runs.slots import free_slots, has_line

@@ -4,9 +4,9 @@ import uuid
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from mission_control.ids import as_uuid
 from mission_control.models import Deliverable, Message, Run, Task
 from mission_control.runs.materials import Source
+from mission_control.text import as_uuid
 
 MOST_MESSAGES = 1_000  # that are read for one prompt
 MOST_DOCUMENTS = 100

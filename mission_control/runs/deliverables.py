@@ -10,7 +10,7 @@ from django.utils import timezone
 from agents.models import Agent
 from mission_control.feed import note
 from mission_control.models import Activity, Deliverable, DeliverableVersion, Run, Task
-from mission_control.settled import settled
+from mission_control.terminal import settled
 
 
 def hand_in(run: Run, output: str) -> Deliverable:

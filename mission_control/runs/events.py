@@ -1,18 +1,18 @@
 """A run's log. Every RunEvent is written here; a run's numbers begin at 1 and have no gap."""
 
-import math
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, overload
+from typing import Any
 
 from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
+from mission_control.errors import ClaimLost
 from mission_control.models import Run, RunEvent
-from mission_control.runs.errors import ClaimLost
+from mission_control.text import storable
 
 Type = RunEvent.Type
 
@@ -76,36 +76,6 @@ def write(run_id: uuid.UUID, drafts: Iterable[Draft], *, after: int) -> list[Run
         )
         for seq, draft in enumerate(drafts, start=after + 1)
     )
-
-
-@overload
-def storable(value: str) -> str: ...
-@overload
-def storable(value: Any) -> Any: ...
-def storable(value: Any) -> Any:
-    """Return text, or JSON data, as every database and every reader of JSON takes it.
-
-    NUL characters and lone surrogates are replaced. Numbers that JSON does not know (NaN, infinity), integers of
-    more than 64 bits, and what is no JSON at all become text.
-    """
-    if isinstance(value, str):
-        return value.replace("\x00", "\ufffd").encode("utf-8", "replace").decode("utf-8")
-    if isinstance(value, dict):
-        return {storable(str(key)): storable(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [storable(item) for item in value]
-    if isinstance(value, int):  # a bool too
-        return value if -(2**63) <= value < 2**63 else _long_number(value)
-    if isinstance(value, float):
-        return value if math.isfinite(value) else {math.inf: "Infinity", -math.inf: "-Infinity"}.get(value, "NaN")
-    return value if value is None else storable(str(value))
-
-
-def _long_number(value: int) -> str:
-    try:
-        return str(value)
-    except ValueError:  # Python writes no more than 4,300 digits
-        return f"an integer of {value.bit_length():,} bits"
 
 
 def after(run_id: uuid.UUID | str, seq: int, *, limit: int | None = None) -> list[RunEvent]:

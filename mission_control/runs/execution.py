@@ -39,6 +39,7 @@ from agents.backends.base import (
 from agents.models import Agent
 from agents.redaction import redact, redact_secrets
 from mission_control.broadcast import publish_events
+from mission_control.errors import ClaimLost
 from mission_control.frames import RunHeader
 from mission_control.logs import current_run
 from mission_control.models import Run, RunEvent
@@ -46,7 +47,6 @@ from mission_control.models.run import EndCause
 from mission_control.runs import events
 from mission_control.runs.attempts import Patience, attempts
 from mission_control.runs.buffer import EventBuffer, OutputTooLong
-from mission_control.runs.errors import ClaimLost
 from mission_control.runs.hosts import lack_of, leave_to_others
 from mission_control.runs.lifecycle import claim, finish
 from mission_control.runs.limits import Limits, OverLimit, Watch
@@ -54,6 +54,7 @@ from mission_control.runs.persistence import in_db, persist
 from mission_control.runs.preparation import agent_of, earlier_session, note_session, prepare, workdir_of
 from mission_control.runs.results import Result, ToolUses
 from mission_control.runs.workers import current_worker, is_closing, other_hosts
+from mission_control.text import storable
 
 FLUSH_SECONDS = 0.05
 PULSE_SECONDS = 0.25
@@ -290,7 +291,7 @@ class Execution:
 
     def storable_answer(self, text: str) -> str:
         """Return the agent's answer as it is kept: without keys and passwords, and of limited length."""
-        return events.storable(redact_secrets(text))[: self.limits.output_chars]
+        return storable(redact_secrets(text))[: self.limits.output_chars]
 
     async def cancel(self, reader: asyncio.Task[None]) -> None:
         """Cancel the agent and wait until it has cleaned up."""

@@ -22,6 +22,7 @@ from agents.redaction import shown_error
 from mission_control import notifications
 from mission_control.broadcast import publish_run
 from mission_control.broker import enqueue
+from mission_control.errors import NotRunning
 from mission_control.feed import note
 from mission_control.models import Activity, Notification, Run, RunEvent, Task, UsageRecord
 from mission_control.models.run import EndCause, usage_columns
@@ -29,13 +30,13 @@ from mission_control.models.task import UNPLACED
 from mission_control.runs import events
 from mission_control.runs.completion import advance_on_commit, complete_if_resolved
 from mission_control.runs.deliverables import hand_in
-from mission_control.runs.errors import NotRunning
 from mission_control.runs.plannings import settle_project
 from mission_control.runs.results import Result
 from mission_control.runs.retries import after_failure
 from mission_control.runs.reviews import open_review, withdraw_review
 from mission_control.runs.slots import free_slots, has_line, line
 from mission_control.runs.workers import is_gone
+from mission_control.text import storable
 
 EXECUTE = "mission_control.jobs.execute_run"
 STOP_SECONDS = 2.0
@@ -276,10 +277,10 @@ def finish(
             cause, error = cause or _as_cause(before.stop_cause), error or before.stop_reason
         cause = cause or USUAL_CAUSE[outcome]
         error = error or TEXTS.get(cause, "")
-        error = shown_error(events.storable(error)) if error else ""
+        error = shown_error(storable(error)) if error else ""
         changes: dict[str, Any] = {"status": outcome, "finished_at": now, "end_cause": cause, "error": error}
         if usage is not None:
-            changes |= usage_columns(events.storable(usage))
+            changes |= usage_columns(storable(usage))
         changed = Run.objects.active().filter(guard, pk=run_id).update(**changes)
         if not changed:
             return False

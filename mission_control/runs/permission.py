@@ -1,7 +1,7 @@
 """Who may start and stop agents, whichever way leads there: a run, a status of a project or task, a skip."""
 
+from mission_control.errors import NotAllowed
 from mission_control.rights import acting_user
-from mission_control.runs.errors import NotAllowed
 
 
 def may_start() -> bool:

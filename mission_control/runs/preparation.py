@@ -7,10 +7,10 @@ from django.conf import settings
 from agents.backends.base import BackendError
 from agents.models import Agent
 from mission_control.models import Deliverable, Review, Run, Task
-from mission_control.runs import events
 from mission_control.runs.correspondence import correspondence_of
 from mission_control.runs.materials import Source, notice_of
 from mission_control.runs.prompts import Brief, build_prompt, cuts_of
+from mission_control.text import storable
 
 
 def workdir_of(run: Run) -> Path:
@@ -27,7 +27,7 @@ def prepare(run: Run, *, budget_chars: int) -> tuple[str, str]:
     Makes the working folder. Raises BackendError.
     """
     brief = brief_of(run, budget_chars=budget_chars)
-    prompt = events.storable(build_prompt(brief, budget_chars=budget_chars))
+    prompt = storable(build_prompt(brief, budget_chars=budget_chars))
     Run.objects.filter(pk=run.pk, claim_token=run.claim_token).update(prompt=prompt)
     cut = cuts_of(brief, budget_chars=budget_chars)
     return prompt, notice_of(cut, budget_chars=budget_chars) if cut else ""
@@ -47,7 +47,7 @@ def note_session(run: Run, session: str) -> None:
     most = Run._meta.get_field("session_id").max_length or 0
     if len(session) <= most:
         mine = Run.objects.filter(pk=run.pk, claim_token=run.claim_token, status=Run.Status.RUNNING)
-        mine.update(session_id=events.storable(session))
+        mine.update(session_id=storable(session))
 
 
 def agent_of(run: Run) -> Agent:

@@ -5,8 +5,8 @@ from typing import Any
 
 from mission_control.feed import note
 from mission_control.models import Activity, Project, Run, Task
+from mission_control.models.retry import Policy
 from mission_control.models.run import EndCause
-from mission_control.retry import Policy
 
 LOST = (EndCause.WORKER_LOST, EndCause.DATABASE_LOST)
 MOST_LOSSES = 3  # a task that takes its worker or database with it must not do so for ever

@@ -6,10 +6,10 @@ import uuid
 import pytest
 
 from mission_control import projects, tasks
+from mission_control.errors import WrongState
 from mission_control.models import Activity, Project, Run, Task
 from mission_control.projects import steering
 from mission_control.projects.levels import levels
-from mission_control.runs.errors import WrongState
 from tests import make
 from tests.api.answers import stored
 from tests.api.conftest import Api

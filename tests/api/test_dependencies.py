@@ -3,8 +3,8 @@
 import pytest
 
 from mission_control import tasks
+from mission_control.errors import Invalid
 from mission_control.models import Task
-from mission_control.runs.errors import Invalid
 from tests import make
 
 

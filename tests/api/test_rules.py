@@ -9,9 +9,9 @@ from django.test import Client
 from agents.models import Agent
 from agents.rules import is_blank
 from mission_control import documents, projects, tasks, team
+from mission_control.errors import Invalid
 from mission_control.models import AccessToken, Deliverable, Project, Task
 from mission_control.planning.answers import BadAnswer, Team, title_in
-from mission_control.runs.errors import Invalid
 from tests import make
 from tests.api.answers import assert_names, stored
 from tests.api.test_admin import form_of

@@ -7,9 +7,9 @@ from django.core.checks import run_checks
 
 from agents.models import Agent
 from mission_control import planning, projects, tasks
+from mission_control.errors import NotFound, WrongState
 from mission_control.models import Activity, Deliverable, Notification, Project, Run, Task
 from mission_control.planning.answers import GoalAnalysis
-from mission_control.runs.errors import NotFound, WrongState
 from tests import make
 from tests.projects.planners import (
     ANALYSIS,

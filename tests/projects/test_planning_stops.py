@@ -8,9 +8,9 @@ import pytest
 
 from agents.models import Agent
 from mission_control import jobs, planning, projects
+from mission_control.errors import HasActiveRuns
 from mission_control.models import Deliverable, Project, Run, Task
 from mission_control.planning.execution import execution_of
-from mission_control.runs.errors import HasActiveRuns
 from mission_control.runs.execution import Outcome
 from mission_control.runs.lifecycle import STOP_SECONDS, claim, stop
 from mission_control.runs.reaper import Reaper, recover

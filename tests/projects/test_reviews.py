@@ -10,11 +10,11 @@ from django.utils import timezone
 from django_q.models import Schedule
 
 from mission_control import tasks
+from mission_control.errors import HasActiveRuns, Invalid, NotFound
 from mission_control.models import Activity, Message, Notification, Project, Review, Run, Task
 from mission_control.projects import reviews, scheduler
 from mission_control.projects.reviews import NotInReview, TooManyRounds, approve, open_upstream, request_changes
 from mission_control.runs.admission import admit
-from mission_control.runs.errors import HasActiveRuns, Invalid, NotFound
 from mission_control.runs.execution import execute
 from mission_control.runs.lifecycle import stop
 from tests import make

@@ -7,8 +7,8 @@ from django.db.models import Q
 from django.utils import timezone
 
 from mission_control.models import Activity, Run, Task
+from mission_control.models.retry import Policy
 from mission_control.projects import scheduler, steering
-from mission_control.retry import Policy
 from mission_control.runs import workers
 from mission_control.runs.admission import admit
 from mission_control.runs.lifecycle import claim, end_lost, finish, interrupt, stop

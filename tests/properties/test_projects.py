@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mission_control import tasks
+from mission_control.errors import WrongState
 from mission_control.models import Project, Run, Task
 from mission_control.projects import scheduler, steering
 from mission_control.runs import workers
-from mission_control.runs.errors import WrongState
 from mission_control.runs.lifecycle import claim, finish, stop
 from mission_control.runs.reaper import Reaper
 from tests import make

@@ -14,6 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from agents.models import Agent
 from mission_control import jobs, tasks
+from mission_control.errors import ClaimLost, Refusal
 from mission_control.models import (
     Activity,
     Capacity,
@@ -27,7 +28,6 @@ from mission_control.models import (
 from mission_control.models.agents import with_runs
 from mission_control.runs import workers
 from mission_control.runs.admission import admit
-from mission_control.runs.errors import ClaimLost, Refusal
 from mission_control.runs.events import Draft, append
 from mission_control.runs.execution import Execution, Outcome
 from mission_control.runs.lifecycle import claim, end_lost, promote, stop

@@ -6,9 +6,9 @@ from django.utils import timezone
 from django_q.models import OrmQ
 
 from agents.models import Agent
+from mission_control.errors import AlreadyRunning, LimitReached, NotForAgents, NotFound, TaskBlocked
 from mission_control.models import Activity, Capacity, Run, Task
 from mission_control.runs.admission import admit
-from mission_control.runs.errors import AlreadyRunning, LimitReached, NotForAgents, NotFound, TaskBlocked
 from mission_control.runs.lifecycle import stop
 
 Status = Run.Status

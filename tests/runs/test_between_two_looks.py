@@ -14,10 +14,10 @@ from django.db.models import Q
 from django.utils import timezone
 
 from mission_control import documents
+from mission_control.errors import AlreadyRunning, LimitReached
 from mission_control.models import Run, Task
 from mission_control.runs import admission, persistence, workers
 from mission_control.runs.admission import admit
-from mission_control.runs.errors import AlreadyRunning, LimitReached
 from mission_control.runs.execution import execute
 from mission_control.runs.lifecycle import claim, finish, promote, stop
 from mission_control.runs.reaper import Reaper, enqueue_forgotten

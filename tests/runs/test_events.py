@@ -4,10 +4,10 @@ import pytest
 from django.db import DatabaseError, transaction
 from django.utils import timezone
 
+from mission_control.errors import ClaimLost
 from mission_control.models import Run, RunEvent
 from mission_control.runs import events
 from mission_control.runs.admission import admit
-from mission_control.runs.errors import ClaimLost
 from mission_control.runs.events import Draft, append
 from mission_control.runs.lifecycle import claim, end_lost
 

@@ -3,9 +3,9 @@
 import pytest
 from django.db.models import Q
 
+from mission_control.errors import NotRunning
 from mission_control.models import Activity, Run, Task
 from mission_control.runs.admission import admit
-from mission_control.runs.errors import NotRunning
 from mission_control.runs.lifecycle import claim, finish, interrupt, promote, stop
 
 Status = Run.Status

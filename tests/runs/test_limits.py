@@ -6,10 +6,10 @@ import pytest
 
 from agents.backends.base import AgentOverLimit, BackendError
 from mission_control import jobs, team
+from mission_control.errors import Invalid
 from mission_control.models import Deliverable, Project, Run, Task
 from mission_control.planning import start
 from mission_control.runs.admission import admit
-from mission_control.runs.errors import Invalid
 from mission_control.runs.execution import execute, failure
 from mission_control.runs.limits import Limits
 from mission_control.runs.preparation import workdir_of

@@ -60,7 +60,7 @@ def test_a_stop_that_races_with_the_end_is_never_recorded_as_done(agent):
 def stop_or_complete(what: str, run) -> str:
     if what == "complete":
         return "complete:" + rivals.complete_one(run)
-    from mission_control.runs.errors import NotRunning
+    from mission_control.errors import NotRunning
 
     try:
         return "stop:" + rivals.stop_one(run)

@@ -9,9 +9,9 @@ from django.db import connection
 from django.utils import timezone
 
 from mission_control import tasks
+from mission_control.errors import Invalid, NotFound, WrongState
 from mission_control.models import Activity, Task
 from mission_control.placing import place
-from mission_control.runs.errors import Invalid, NotFound, WrongState
 from mission_control.web.board.page import FIRST_CARDS
 from tests import make
 from tests.web.conftest import SEES, client_of

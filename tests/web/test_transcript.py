@@ -10,7 +10,7 @@ from django.db.models import Q
 from mission_control.models import Run, RunEvent
 from mission_control.runs.events import Draft
 from mission_control.runs.lifecycle import finish
-from mission_control.settled import settled
+from mission_control.terminal import settled
 from mission_control.web.run import transcript
 from mission_control.web.shared.differences import difference
 from mission_control.web.shared.highlight import LEXERS, LONGEST_CODE, highlighted

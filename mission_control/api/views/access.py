@@ -10,9 +10,9 @@ from rest_framework.response import Response
 from mission_control.access import create_token
 from mission_control.api.serializers.access import TokenCreate, TokenMade, TokenReader
 from mission_control.api.views.base import ObjectViews
-from mission_control.ids import as_uuid
+from mission_control.errors import NotFound
 from mission_control.models import AccessToken
-from mission_control.runs.errors import NotFound
+from mission_control.text import as_uuid
 
 
 class TokenViews(ObjectViews):

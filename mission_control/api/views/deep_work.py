@@ -12,12 +12,12 @@ from mission_control.api.serializers.projects import ProjectPlan, ProjectReader,
 from mission_control.api.serializers.tasks import TaskReader
 from mission_control.api.views.base import ObjectViews, find
 from mission_control.api.views.projects import with_tasks
+from mission_control.errors import PlannerFailed, WrongState
 from mission_control.models import Project, Task
 from mission_control.projects import steering
 from mission_control.projects.levels import execution_levels
 from mission_control.projects.progress import progress
 from mission_control.projects.waiting import waiting_for
-from mission_control.runs.errors import PlannerFailed, WrongState
 
 VIEW = [f"mission_control.view_{name}" for name in ("project", "task", "deliverable")]
 ADD, CHANGE, START, STOP = (

@@ -11,7 +11,7 @@ from mission_control.api import querysets
 from mission_control.api.filters import DocumentFilter
 from mission_control.api.serializers.documents import DocumentChange, DocumentCreate, DocumentReader, VersionReader
 from mission_control.api.views.base import ObjectViews
-from mission_control.runs.errors import Invalid
+from mission_control.errors import Invalid
 
 FILE = "file"  # as multipart/form-data names it
 

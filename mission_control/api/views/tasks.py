@@ -24,12 +24,12 @@ from mission_control.api.serializers.tasks import (
     running_task,
 )
 from mission_control.api.views.base import ObjectViews, find
-from mission_control.ids import as_uuid
+from mission_control.errors import LimitReached, NotRunning
 from mission_control.models import Review, Run, Task
 from mission_control.projects import reviews
 from mission_control.runs.admission import admit
-from mission_control.runs.errors import LimitReached, NotRunning
 from mission_control.runs.lifecycle import stop
+from mission_control.text import as_uuid
 
 
 class TaskViews(ObjectViews):

@@ -10,17 +10,17 @@ from django.core.management.base import CommandError, CommandParser
 from django.db.models import Q, QuerySet
 
 from agents.models import Agent
+from mission_control.errors import NotRunning, Refusal
 from mission_control.formatting import duration
 from mission_control.frames import shown_content
-from mission_control.ids import as_uuid
 from mission_control.management.base import DatabaseCommand
 from mission_control.models import Run, RunEvent, Task
 from mission_control.runs import events
 from mission_control.runs.admission import admit
-from mission_control.runs.errors import NotRunning, Refusal
 from mission_control.runs.lifecycle import stop
 from mission_control.runs.workers import alive
 from mission_control.terminal import TerminalText, terminal_text
+from mission_control.text import as_uuid
 
 EXIT_STATUS: dict[str, int] = {Run.Status.COMPLETED: 0, Run.Status.ERROR: 1, Run.Status.STOPPED: 3}
 Row = TypeVar("Row", Agent, Task)

@@ -7,8 +7,8 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 
-from mission_control.ids import as_uuid
 from mission_control.models import Activity, Notification, Project
+from mission_control.text import as_uuid
 from mission_control.web.shared.plain_text import plain
 
 SHOWN_LINES = 50

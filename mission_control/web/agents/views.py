@@ -15,10 +15,10 @@ from agents import isolation
 from agents.backends import registry
 from agents.models import Agent
 from mission_control import tasks, team
+from mission_control.errors import LimitReached, NotFound, Refusal
 from mission_control.models import Activity, Run, Task
 from mission_control.models.agents import with_runs
 from mission_control.runs.admission import admit
-from mission_control.runs.errors import LimitReached, NotFound, Refusal
 from mission_control.web.agents import options
 from mission_control.web.agents import page as agents_page
 from mission_control.web.agents.forms import AgentForm

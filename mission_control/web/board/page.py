@@ -12,12 +12,12 @@ from django.db.models import Count, F, Prefetch
 
 from agents.models import Agent
 from mission_control.formatting import clock, dollars, seconds_since
-from mission_control.ids import as_uuid
 from mission_control.models import Assignment, Run, RunEvent, Task
 from mission_control.models.search import has_text
 from mission_control.models.tags import TaggedAny
 from mission_control.models.task import TaskQuerySet
 from mission_control.runs.slots import capacity
+from mission_control.text import as_uuid
 from mission_control.web.shared.one_line import last_line
 from mission_control.web.shared.plain_text import plain
 

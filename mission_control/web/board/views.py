@@ -12,11 +12,11 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from agents.models import Agent
 from mission_control import placing, sample, tasks, team
-from mission_control.ids import as_uuid
+from mission_control.errors import LimitReached, NotRunning, Refusal
 from mission_control.models import Project, Run, Task
 from mission_control.runs.admission import admit
-from mission_control.runs.errors import LimitReached, NotRunning, Refusal
 from mission_control.runs.lifecycle import stop
+from mission_control.text import as_uuid
 from mission_control.web.agents import page as agents_page
 from mission_control.web.board import page as board_page
 from mission_control.web.board.forms import FirstAgentForm, MoveForm, NewTaskForm

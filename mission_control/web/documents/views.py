@@ -14,10 +14,10 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
 from mission_control import documents
+from mission_control.errors import NotFound
 from mission_control.models import Activity, Deliverable, DeliverableVersion
 from mission_control.models.search import has_text
 from mission_control.models.tags import TaggedAny
-from mission_control.runs.errors import NotFound
 from mission_control.web.project.forms import DocumentForm
 from mission_control.web.shared import conflicts
 from mission_control.web.shared.conflicts import Conflict, changed_only

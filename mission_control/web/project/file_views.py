@@ -16,9 +16,9 @@ from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_safe
 
 from mission_control import archives, files
+from mission_control.errors import NotFound, Refusal
 from mission_control.models import Project
 from mission_control.projects.progress import MOST_FILES, count_files
-from mission_control.runs.errors import NotFound, Refusal
 from mission_control.web.shared.plain_text import plain
 from mission_control.web.shared.views import by_script, sees, show
 

@@ -12,8 +12,8 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from agents.models import Agent
 from mission_control import tasks
+from mission_control.errors import Refusal
 from mission_control.models import Activity, Project, Task
-from mission_control.runs.errors import Refusal
 from mission_control.web.project.forms import PlanTaskForm
 from mission_control.web.project.graph import plan_tasks
 from mission_control.web.project.page import EDITABLE, ProjectRights

@@ -15,10 +15,10 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from agents.models import Agent
 from mission_control import planning, projects, tasks
+from mission_control.errors import NotFound, NotRunning, Refusal
 from mission_control.models import Project, Run, Task
 from mission_control.projects import steering
 from mission_control.projects.waiting import OPEN
-from mission_control.runs.errors import NotFound, NotRunning, Refusal
 from mission_control.runs.lifecycle import stop
 from mission_control.web.agents.page import missing_for, quoted
 from mission_control.web.project import page as project_page

@@ -10,9 +10,9 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
-from mission_control.ids import as_uuid
 from mission_control.models import Run
 from mission_control.models.run import RunQuerySet
+from mission_control.text import as_uuid
 from mission_control.web.run import transcript
 from mission_control.web.shared.plain_text import plain
 from mission_control.web.shared.views import number_in, sees, show

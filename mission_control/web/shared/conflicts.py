@@ -18,8 +18,8 @@ from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
+from mission_control.errors import NotFound, Refusal
 from mission_control.models import Activity
-from mission_control.runs.errors import NotFound, Refusal
 from mission_control.web.shared.differences import Difference, difference
 from mission_control.web.shared.plain_text import plain
 

@@ -2,7 +2,7 @@
 
 import re
 
-from mission_control.settled import settled
+from mission_control.terminal import settled
 
 _OVERRIDES = (*range(0x202A, 0x202F), *range(0x2066, 0x206A))  # they turn the text that follows round
 _SHOWN_AS = {

@@ -12,9 +12,9 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
 from mission_control import documents
-from mission_control.ids import as_uuid
+from mission_control.errors import Invalid
 from mission_control.models import Deliverable, Message, Project, Task
-from mission_control.runs.errors import Invalid
+from mission_control.text import as_uuid
 from mission_control.web.shared.plain_text import plain
 from mission_control.web.task.forms import MessageForm, Told
 

@@ -6,8 +6,8 @@ from typing import Any
 from django import forms
 
 from agents.models import Agent
+from mission_control.errors import Invalid
 from mission_control.models import Project, Task
-from mission_control.runs.errors import Invalid
 from mission_control.web.shared.fields import DueField, TagsField, VisibleText
 
 LONGEST_TEXT = 50_000

@@ -14,6 +14,7 @@ from django.utils.safestring import SafeString
 
 from agents.backends import registry
 from agents.models import Agent
+from mission_control.errors import LimitReached, Refusal, TaskBlocked
 from mission_control.models import (
     Assignment,
     Deliverable,
@@ -24,7 +25,6 @@ from mission_control.models import (
     Task,
 )
 from mission_control.models.agents import with_runs
-from mission_control.runs.errors import LimitReached, Refusal, TaskBlocked
 from mission_control.runs.slots import capacity
 from mission_control.web.shared.conflicts import Conflict, basis_of
 from mission_control.web.shared.fields import tags_text

@@ -9,8 +9,8 @@ from django.utils.safestring import SafeString
 
 from agents.models import Agent
 from mission_control.formatting import clock, dollars, full_count, seconds_since, short_count
-from mission_control.ids import as_uuid
 from mission_control.models import Deliverable, DeliverableVersion, Message, Run
+from mission_control.text import as_uuid
 
 
 @dataclass(slots=True)

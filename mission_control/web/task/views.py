@@ -13,12 +13,12 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from mission_control import documents, tasks, threads
-from mission_control.ids import as_uuid
+from mission_control.errors import Invalid, NotRunning, Refusal
 from mission_control.models import Activity, Run, Task
 from mission_control.projects import reviews
 from mission_control.runs.admission import admit
-from mission_control.runs.errors import Invalid, NotRunning, Refusal
 from mission_control.runs.lifecycle import stop
+from mission_control.text import as_uuid
 from mission_control.web.run import transcript
 from mission_control.web.shared import conflicts
 from mission_control.web.shared.conflicts import Conflict

@@ -1,0 +1,43 @@
+"""Text from outside: as an id, and as every database can store it."""
+
+import math
+import uuid
+from typing import Any, overload
+
+
+def as_uuid(text: object) -> uuid.UUID | None:
+    """Return the UUID that the text spells, None when it spells none."""
+    try:
+        return uuid.UUID(str(text))
+    except ValueError:
+        return None
+
+
+@overload
+def storable(value: str) -> str: ...
+@overload
+def storable(value: Any) -> Any: ...
+def storable(value: Any) -> Any:
+    """Return text, or JSON data, as every database and every reader of JSON takes it.
+
+    NUL characters and lone surrogates are replaced. Numbers that JSON does not know (NaN, infinity), integers of
+    more than 64 bits, and what is no JSON at all become text.
+    """
+    if isinstance(value, str):
+        return value.replace("\x00", "\ufffd").encode("utf-8", "replace").decode("utf-8")
+    if isinstance(value, dict):
+        return {storable(str(key)): storable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [storable(item) for item in value]
+    if isinstance(value, int):  # a bool too
+        return value if -(2**63) <= value < 2**63 else _long_number(value)
+    if isinstance(value, float):
+        return value if math.isfinite(value) else {math.inf: "Infinity", -math.inf: "-Infinity"}.get(value, "NaN")
+    return value if value is None else storable(str(value))
+
+
+def _long_number(value: int) -> str:
+    try:
+        return str(value)
+    except ValueError:  # Python writes no more than 4,300 digits
+        return f"an integer of {value.bit_length():,} bits"
