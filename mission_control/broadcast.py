@@ -16,9 +16,9 @@ from channels.layers import channel_layers
 from django.conf import settings
 from django.db import connection, transaction
 
-from mission_control.bells import NEWS, ring_pipe
 from mission_control.frames import Frame, RunHeader, run_frames
 from mission_control.models import Run, RunEvent
+from mission_control.queue.wakeup import NEWS, ring_pipe
 
 FEED = "feed"  # the one group of the "default" layer; each web process fans out to its own groups
 TIMEOUT_SECONDS = 1.0
@@ -102,7 +102,7 @@ async def _send(message: Message) -> None:
     global _silent_until  # noqa: PLW0603 - one writer
     if time.monotonic() < _silent_until:
         return
-    from mission_control.redis_server import AWAY
+    from mission_control.queue.redis import AWAY
 
     try:
         async with asyncio.timeout(TIMEOUT_SECONDS):

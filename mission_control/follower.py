@@ -24,12 +24,12 @@ from django.db import DatabaseError, connection
 from django.db.models import Q
 from django.utils import timezone
 
-from mission_control.bells import LOOK_SECONDS, NEWS, CommitCounter, Pipe, commit_counter
 from mission_control.broadcast import FEED, Message, run_message
 from mission_control.disk import trouble
 from mission_control.feed_follower import FeedFollower, groups_of
 from mission_control.frames import Frame, RunHeader, run_frames
 from mission_control.models import Run, RunEvent
+from mission_control.queue.wakeup import LOOK_SECONDS, NEWS, CommitCounter, Pipe, commit_counter
 from mission_control.runs import events
 
 POSITIONS = "positions"
@@ -236,7 +236,7 @@ class Follower:
     # ------------------------------------------------------------ the server profile
     async def _relay(self) -> None:
         """Pass on what workers and other web processes publish, in order, each once."""
-        from mission_control.redis_server import AWAY
+        from mission_control.queue.redis import AWAY
 
         layer = channel_layers["default"]
         while True:
@@ -272,7 +272,7 @@ class Follower:
                 await self._catch_up(RunHeader.of(run), unseen)
 
     async def _watch_redis(self) -> None:
-        from mission_control.redis_server import Pulse
+        from mission_control.queue.redis import Pulse
 
         pulse = Pulse()
         while True:

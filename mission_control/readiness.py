@@ -93,7 +93,7 @@ def _channel_layer() -> States:
     """Embedded it is this very process."""
     if not settings.REDIS_URL:
         return {"channel_layer": OK}
-    from mission_control.redis_server import answers
+    from mission_control.queue.redis import answers
 
     return {"channel_layer": OK if answers() else NO_ANSWER}
 

@@ -323,7 +323,7 @@ if REDIS_URL:
 Q_CLUSTER: dict[str, Any] = {
     "name": "mission_control",
     "orm": "default",
-    "broker_class": "mission_control.broker.DoorbellBroker",
+    "broker_class": "mission_control.queue.broker.DoorbellBroker",
     "workers": MAX_CONCURRENT_TASKS + 1,
     "queue_limit": 1,
     "bulk": 1,

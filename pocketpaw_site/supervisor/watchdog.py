@@ -227,7 +227,7 @@ def import_what_forks_share() -> None:
         import_module(name)
     registry.describe()  # every backend
     if settings.REDIS_URL:
-        import_module("mission_control.redis_server")
+        import_module("mission_control.queue.redis")
         import_string(str(settings.CHANNEL_LAYERS["default"]["BACKEND"]))
 
 

@@ -18,8 +18,8 @@ from django_q.worker import worker
 
 from agents.models import Agent
 from mission_control import team
-from mission_control.broker import DoorbellBroker
 from mission_control.models import Activity
+from mission_control.queue.broker import DoorbellBroker
 from tests import make
 from tests.api.answers import NOBODY
 from tests.api.conftest import Api

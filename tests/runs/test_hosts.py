@@ -9,8 +9,8 @@ from django_q.models import OrmQ
 from django_q.signing import SignedPackage
 
 from mission_control import files
-from mission_control.broker import DoorbellBroker
 from mission_control.models import Capacity, Run, WorkerGroup
+from mission_control.queue.broker import DoorbellBroker
 from mission_control.runs.admission import admit
 from mission_control.runs.execution import execute
 from mission_control.runs.workers import beat, other_hosts

@@ -11,7 +11,7 @@ from django_q.signing import SignedPackage
 from django_q.tasks import async_task
 
 from mission_control import jobs
-from mission_control.broker import JOBS, DoorbellBroker, refused
+from mission_control.queue.broker import JOBS, DoorbellBroker, refused
 from mission_control.runs.lifecycle import EXECUTE
 
 

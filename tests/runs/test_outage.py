@@ -13,8 +13,8 @@ from django.utils import timezone
 from django_q.conf import Conf
 from django_q.models import OrmQ
 
-from mission_control.broker import DoorbellBroker
 from mission_control.models import Deliverable, Run, WorkerGroup
+from mission_control.queue.broker import DoorbellBroker
 from mission_control.runs.admission import admit
 from mission_control.runs.execution import execute, failure
 from mission_control.runs.lifecycle import claim, finish

@@ -17,7 +17,7 @@ from django_q.models import OrmQ
 from django_q.signing import BadSignature, SignedPackage
 from django_q.tasks import async_task
 
-from mission_control.bells import LONGEST_WAIT_SECONDS, jobs_bell, ring_for_jobs
+from mission_control.queue.wakeup import LONGEST_WAIT_SECONDS, jobs_bell, ring_for_jobs
 
 AWAY_SECONDS = 0.5  # between two looks while the database does not answer
 

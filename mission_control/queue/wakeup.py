@@ -18,7 +18,7 @@ from django.conf import settings
 from django_q.conf import Conf
 
 if TYPE_CHECKING:
-    from mission_control.redis_server import RedisBell
+    from mission_control.queue.redis import RedisBell
 
 LOOK_SECONDS = 0.04  # how often the commit counter is looked at: 4 µs a look
 LONGEST_WAIT_SECONDS = 1.0  # after this the queue is read even if nobody rang
@@ -141,6 +141,6 @@ def _bell_of(pid: int) -> Bell:
 
 @cache
 def _redis_bell(_pid: int) -> "RedisBell":
-    from mission_control.redis_server import RedisBell  # redis takes 9 MB: only where there is one
+    from mission_control.queue.redis import RedisBell  # redis takes 9 MB: only where there is one
 
     return RedisBell(settings.REDIS_URL)
