@@ -25,7 +25,7 @@ class MissionControlConfig(AppConfig):
     def ready(self) -> None:
         from django.db.models.signals import post_migrate
 
-        from mission_control import checks, versions  # noqa: F401 - registers the system checks
+        from mission_control.health import versions
 
         _remember_own_secrets()
         post_migrate.connect(versions.record_version, sender=self)

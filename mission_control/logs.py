@@ -12,7 +12,7 @@ sys.modules.setdefault("portalocker.redis", None)  # type: ignore[arg-type]
 from concurrent_log_handler import ConcurrentRotatingFileHandler  # noqa: E402
 from django.db.utils import InterfaceError, OperationalError  # noqa: E402
 
-from mission_control.disk import trouble  # noqa: E402
+from mission_control.health.disk import trouble  # noqa: E402
 from mission_control.terminal import terminal_text  # noqa: E402
 
 current_run: ContextVar[str | None] = ContextVar("current_run", default=None)

@@ -18,7 +18,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoM
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from mission_control import __version__, disk
+from mission_control import __version__
+from mission_control.health import disk
 from mission_control.models import Run, RunEvent, WorkerGroup
 from mission_control.runs.slots import capacity
 from mission_control.runs.workers import BEAT_BELIEVED

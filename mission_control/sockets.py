@@ -14,7 +14,7 @@ from django.contrib.auth.models import AnonymousUser
 from django.db import InterfaceError, OperationalError
 
 from mission_control import access, origins
-from mission_control.disk import trouble
+from mission_control.health.disk import trouble
 
 Scope = dict[str, Any]  # ASGI's, and what channels and we add to it
 

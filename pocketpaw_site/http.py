@@ -22,7 +22,8 @@ from django.template.response import SimpleTemplateResponse
 from django.urls import resolve
 from django.utils.http import parse_header_parameters
 
-from mission_control import broadcast, disk
+from mission_control import broadcast
+from mission_control.health import disk
 
 logger = logging.getLogger(__name__)
 DISK_IS_FULL = "The disk is full."

@@ -22,7 +22,7 @@ from django.conf import settings
 from twisted.internet.interfaces import IDelayedCall
 from twisted.web.http import HTTPChannel
 
-from mission_control import disk
+from mission_control.health import disk
 from pocketpaw_site.http import DISK_IS_FULL, too_large
 
 # A WebSocket that is silent for the first is pinged, and closed when it does not answer within the second:

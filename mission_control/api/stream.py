@@ -20,9 +20,9 @@ from mission_control.api.pagination import NUMBER, number_from
 from mission_control.api.stream_places import StreamPlace, TooManyStreams
 from mission_control.api.views.base import find
 from mission_control.cursor import Cursor
-from mission_control.disk import trouble
 from mission_control.follower import Follower
 from mission_control.frames import OF_A_RUN, Frame
+from mission_control.health.disk import trouble
 from mission_control.logins import Login, Logins
 from mission_control.models import AccessToken, Run
 

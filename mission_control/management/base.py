@@ -5,8 +5,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import Error
 
-from mission_control.disk import trouble
-from mission_control.versions import WrongSchema, check_schema
+from mission_control.health.disk import trouble
+from mission_control.health.versions import WrongSchema, check_schema
 
 
 class DatabaseCommand(BaseCommand):

@@ -10,8 +10,8 @@ from django.db import Error, connection
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
-from mission_control.disk import trouble
-from mission_control.versions import check_schema
+from mission_control.health.disk import trouble
+from mission_control.health.versions import check_schema
 
 SHORT_WAIT_MS = 2000
 _PREPARATION = 7_304_193  # the key of PostgreSQL's advisory lock

@@ -6,7 +6,7 @@ import os
 import shutil
 from pathlib import Path
 
-from mission_control.disk import NEEDED_BYTES
+from mission_control.health.disk import NEEDED_BYTES
 from pocketpaw_site.environment import SetupError
 
 PROBE_BYTES = 1024 * 1024

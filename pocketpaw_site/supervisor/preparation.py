@@ -10,10 +10,10 @@ from django.core.management import call_command
 from django.db import Error, connections, transaction
 
 from mission_control import sample
+from mission_control.health.versions import OlderSchema, check_schema
 from mission_control.models import Capacity
 from mission_control.runs.reaper import recover
 from mission_control.runs.workers import folder_id
-from mission_control.versions import OlderSchema, check_schema
 from pocketpaw_site.environment import SetupError
 from pocketpaw_site.supervisor import database
 from pocketpaw_site.supervisor.access import Login, prepare_login, prepare_token

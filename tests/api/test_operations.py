@@ -7,7 +7,8 @@ import pytest
 from django.db import OperationalError
 from django.test import Client
 
-from mission_control import __version__, disk, readiness
+from mission_control import __version__
+from mission_control.health import disk, readiness
 from mission_control.runs.workers import beat, leave
 from tests import make
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mission_control import __version__
-from mission_control.versions import known, newest
+from mission_control.health.versions import known, newest
 from tests.supervisor.processes import CHECKOUT, Command
 from tests.supervisor.test_start import one_line
 

@@ -7,9 +7,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from mission_control import __version__, readiness
+from mission_control import __version__
 from mission_control.api.negotiation import IgnoreAccept
 from mission_control.api.serializers.operations import Liveness, Readiness
+from mission_control.health import readiness
 
 
 class OpenView(APIView):

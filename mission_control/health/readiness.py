@@ -9,7 +9,7 @@ from concurrent.futures import TimeoutError as NotInTime
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
 
-from mission_control import disk, versions
+from mission_control.health import disk, versions
 from mission_control.runs.workers import alive
 
 ANSWER_SECONDS = 1.5
