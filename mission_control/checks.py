@@ -7,7 +7,7 @@ from django.core.checks import Error, Warning, register
 from django.utils.module_loading import import_string
 
 from agents.backends import registry
-from mission_control.feed import SHOWN_PROJECTS, SHOWN_TASKS
+from mission_control.realtime.changed_objects import SHOWN_PROJECTS, SHOWN_TASKS
 from mission_control.runs.completion import ADVANCE, SWEEP
 from mission_control.runs.lifecycle import EXECUTE
 

@@ -16,8 +16,8 @@ with one_clear_line():
 from channels.routing import ProtocolTypeRouter, URLRouter
 from django.conf import settings
 
-from mission_control.routing import websocket_urlpatterns
-from mission_control.sockets import SocketLogin
+from mission_control.realtime.auth import SocketLogin
+from mission_control.realtime.routing import websocket_urlpatterns
 from pocketpaw_site.http import BodyLimit, Handler, SubPath
 from pocketpaw_site.supervisor.database import check_schema_at_start
 from pocketpaw_site.supervisor.parentage import follow_parent

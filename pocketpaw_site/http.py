@@ -22,8 +22,8 @@ from django.template.response import SimpleTemplateResponse
 from django.urls import resolve
 from django.utils.http import parse_header_parameters
 
-from mission_control import broadcast
 from mission_control.health import disk
+from mission_control.realtime import publisher
 
 logger = logging.getLogger(__name__)
 DISK_IS_FULL = "The disk is full."
@@ -60,7 +60,7 @@ class Handler(ASGIHandler):
         super().load_middleware(is_async=False)
 
     async def get_response_async(self, request: HttpRequest) -> HttpResponseBase:
-        broadcast.serve_in(asyncio.get_running_loop())
+        publisher.serve_in(asyncio.get_running_loop())
         response = await sync_to_async(self.respond, thread_sensitive=True)(request)
         if response.streaming:
             end_request_thread()

@@ -19,12 +19,12 @@ from mission_control.api.negotiation import IgnoreAccept
 from mission_control.api.pagination import NUMBER, number_from
 from mission_control.api.stream_places import StreamPlace, TooManyStreams
 from mission_control.api.views.base import find
-from mission_control.cursor import Cursor
-from mission_control.follower import Follower
-from mission_control.frames import OF_A_RUN, Frame
 from mission_control.health.disk import trouble
-from mission_control.logins import Login, Logins
 from mission_control.models import AccessToken, Run
+from mission_control.realtime.frames import OF_A_RUN, Frame
+from mission_control.realtime.relay import Follower
+from mission_control.realtime.replay import Cursor
+from mission_control.realtime.sessions import Login, Logins
 
 KEEP_ALIVE_SECONDS = 15.0  # so that proxies keep a silent connection
 

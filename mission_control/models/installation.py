@@ -4,7 +4,7 @@ from django.db import models
 
 
 class Installation(models.Model):
-    """The one row that says which version last changed the schema; `mission_control/health/versions.py` writes it."""
+    """The one row that says which version last changed the schema; `health/versions.py` writes it."""
 
     THE_ROW = 1
 

@@ -38,12 +38,12 @@ from agents.backends.base import (
 )
 from agents.models import Agent
 from agents.redaction import redact, redact_secrets
-from mission_control.broadcast import publish_events
 from mission_control.errors import ClaimLost
-from mission_control.frames import RunHeader
 from mission_control.logs import current_run
 from mission_control.models import Run, RunEvent
 from mission_control.models.run import EndCause
+from mission_control.realtime.frames import RunHeader
+from mission_control.realtime.publisher import publish_events
 from mission_control.runs import events
 from mission_control.runs.attempts import Patience, attempts
 from mission_control.runs.buffer import EventBuffer, OutputTooLong

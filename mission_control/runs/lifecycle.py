@@ -20,13 +20,13 @@ from django.utils import timezone
 from agents.models import Agent
 from agents.redaction import shown_error
 from mission_control import notifications
-from mission_control.broadcast import publish_run
 from mission_control.errors import NotRunning
 from mission_control.feed import note
 from mission_control.models import Activity, Notification, Run, RunEvent, Task, UsageRecord
 from mission_control.models.run import EndCause, usage_columns
 from mission_control.models.task import UNPLACED
 from mission_control.queue.broker import enqueue
+from mission_control.realtime.publisher import publish_run
 from mission_control.runs import events
 from mission_control.runs.completion import advance_on_commit, complete_if_resolved
 from mission_control.runs.deliverables import hand_in

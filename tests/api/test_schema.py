@@ -11,8 +11,8 @@ from django.utils import timezone
 
 from mission_control.api import urls
 from mission_control.api.views.tasks import TaskViews
-from mission_control.frames import RunHeader, run_frames
 from mission_control.models import RunEvent
+from mission_control.realtime.frames import RunHeader, run_frames
 from tests.api.conftest import Api
 
 FOR_PEOPLE = {"/api/docs"}

@@ -9,8 +9,8 @@ from channels.testing import WebsocketCommunicator
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mission_control.broadcast import publish_events
-from mission_control.frames import RunHeader
+from mission_control.realtime.frames import RunHeader
+from mission_control.realtime.publisher import publish_events
 from mission_control.runs import events
 from mission_control.runs.lifecycle import claim
 from pocketpaw_site.asgi import application

@@ -8,10 +8,10 @@ from django.db import connection
 from django.db.models import Q
 from django.utils import timezone
 
-from mission_control.feed import Unread
-from mission_control.follower import recently_active, standing
 from mission_control.models import Notification, Run, Task
 from mission_control.models.agents import with_runs
+from mission_control.realtime.activity_reader import Unread
+from mission_control.realtime.relay import recently_active, standing
 from mission_control.runs.preparation import upstream_of
 from mission_control.runs.slots import capacity, free_slots
 from tests import make

@@ -13,9 +13,9 @@ from django.contrib.auth.models import Permission
 from django.db import connections
 
 from agents.models import Agent
-from mission_control import follower
-from mission_control.follower import Follower
 from mission_control.models import AccessToken, Task
+from mission_control.realtime import relay
+from mission_control.realtime.relay import Follower
 from mission_control.runs.admission import admit
 from mission_control.runs.execution import execute
 
@@ -61,7 +61,7 @@ async def leave(client: WebsocketCommunicator) -> None:
 @pytest.mark.parametrize("lost", [0.5, 1.0])
 async def test_what_the_channel_layer_loses_is_made_good_from_the_database(run, token, path, lost, monkeypatch):
     """With all messages of runs lost, only the places that the follower tells now and then are left."""
-    monkeypatch.setattr(follower, "SAFETY_SECONDS", 0.3)
+    monkeypatch.setattr(relay, "SAFETY_SECONDS", 0.3)
     layer = channel_layers["process"]
     deliver, count = layer.group_send, 0
 

@@ -5,9 +5,9 @@ import random
 import pytest
 
 from agents.models import Agent
-from mission_control.cursor import Cursor, stored_frames
-from mission_control.follower import Follower
 from mission_control.models import Task
+from mission_control.realtime.relay import Follower
+from mission_control.realtime.replay import Cursor, stored_frames
 from mission_control.runs.admission import admit
 from mission_control.runs.events import Draft, append
 from mission_control.runs.lifecycle import claim

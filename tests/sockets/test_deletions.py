@@ -5,8 +5,8 @@ import json
 import pytest
 
 from mission_control import documents, projects, tasks, team
-from mission_control.feed import changes_told_by
 from mission_control.models import Activity
+from mission_control.realtime.changed_objects import changes_told_by
 from tests import make
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -8,8 +8,8 @@ from autobahn.exception import Disconnected
 from channels.testing import WebsocketCommunicator
 from django.db import connection
 
-from mission_control.follower import Follower
 from mission_control.models import AccessToken, Run
+from mission_control.realtime.relay import Follower
 from tests import make
 from tests.servers import wait_until
 from tests.sockets.test_consumers import leave

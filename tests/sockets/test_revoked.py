@@ -15,11 +15,11 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from mission_control import logins
 from mission_control.api import stream
-from mission_control.follower import Follower
-from mission_control.logins import Ending, Login, Logins, endings
 from mission_control.models import AccessToken
+from mission_control.realtime import sessions
+from mission_control.realtime.relay import Follower
+from mission_control.realtime.sessions import Ending, Login, Logins, endings
 from tests import make
 from tests.sockets.test_consumers import leave
 
@@ -29,7 +29,7 @@ MAY = ["mission_control.view_run"]
 
 @pytest.fixture(autouse=True)
 def often(monkeypatch):
-    monkeypatch.setattr(logins, "CHECK_SECONDS", 0.2)
+    monkeypatch.setattr(sessions, "CHECK_SECONDS", 0.2)
     monkeypatch.setattr(stream, "KEEP_ALIVE_SECONDS", 0.5)  # when a silent stream looks whether it may go on
 
 
@@ -159,7 +159,7 @@ async def test_an_outage_of_the_database_closes_nothing(user, monkeypatch):
         raise OperationalError("away")
 
     with monkeypatch.context() as broken:
-        broken.setattr(logins, "endings", away)
+        broken.setattr(sessions, "endings", away)
         assert await client.receive_nothing(timeout=0.7)
     assert len(looked) >= 2
     await sync_to_async(revoke)(user)

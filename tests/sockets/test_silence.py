@@ -10,10 +10,10 @@ from asgiref.sync import sync_to_async
 from django.http import StreamingHttpResponse
 from django.test import AsyncClient
 
-from mission_control import follower
 from mission_control.api import stream
-from mission_control.follower import Follower
 from mission_control.models import RunEvent
+from mission_control.realtime import relay
+from mission_control.realtime.relay import Follower
 from tests import make
 from tests.sockets.test_gone import rename
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 async def test_a_stream_of_a_silent_run_is_kept_alive_whatever_goes_by_inside(monkeypatch):
     """The follower tells every few seconds where the runs stand: more often than a comment is due."""
-    monkeypatch.setattr(follower, "SAFETY_SECONDS", 0.05)
+    monkeypatch.setattr(relay, "SAFETY_SECONDS", 0.05)
     monkeypatch.setattr(stream, "KEEP_ALIVE_SECONDS", 0.4)
     run = await sync_to_async(make.run)()
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from mission_control.feed import Unread
 from mission_control.models import Activity
+from mission_control.realtime.activity_reader import Unread
 
 pytestmark = pytest.mark.django_db
 

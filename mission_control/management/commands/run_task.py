@@ -12,9 +12,9 @@ from django.db.models import Q, QuerySet
 from agents.models import Agent
 from mission_control.errors import NotRunning, Refusal
 from mission_control.formatting import duration
-from mission_control.frames import shown_content
 from mission_control.management.base import DatabaseCommand
 from mission_control.models import Run, RunEvent, Task
+from mission_control.realtime.frames import shown_content
 from mission_control.runs import events
 from mission_control.runs.admission import admit
 from mission_control.runs.lifecycle import stop

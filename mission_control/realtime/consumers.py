@@ -20,15 +20,22 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 from django.contrib.auth.models import AnonymousUser, User
 from django.db.models import Model, Q
 
-from mission_control.broadcast import Message
-from mission_control.cursor import Cursor
-from mission_control.feed_follower import BOARD
 from mission_control.files import browse
-from mission_control.follower import Follower, recently_active, standing
-from mission_control.frames import KNOWN_TO_POCKETPAW, OF_A_TASK, OUTPUT, Frame, connection_info, error_text
-from mission_control.logins import PERMISSION, Ending, Login, Logins, Watched
 from mission_control.models import AccessToken, Project, Run, Task
-from mission_control.sockets import CLIENT_GONE, token_of
+from mission_control.realtime.activity_relay import BOARD
+from mission_control.realtime.auth import CLIENT_GONE, token_of
+from mission_control.realtime.frames import (
+    KNOWN_TO_POCKETPAW,
+    OF_A_TASK,
+    OUTPUT,
+    Frame,
+    connection_info,
+    error_text,
+)
+from mission_control.realtime.publisher import Message
+from mission_control.realtime.relay import Follower, recently_active, standing
+from mission_control.realtime.replay import Cursor
+from mission_control.realtime.sessions import PERMISSION, Ending, Login, Logins, Watched
 from mission_control.text import as_uuid
 
 UNAUTHENTICATED, FORBIDDEN, UNKNOWN = 4401, 4403, 4404

@@ -13,8 +13,9 @@ from channels.security.websocket import WebsocketDenier
 from django.contrib.auth.models import AnonymousUser
 from django.db import InterfaceError, OperationalError
 
-from mission_control import access, origins
+from mission_control import access
 from mission_control.health.disk import trouble
+from mission_control.realtime import origins
 
 Scope = dict[str, Any]  # ASGI's, and what channels and we add to it
 

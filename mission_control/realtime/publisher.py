@@ -16,9 +16,9 @@ from channels.layers import channel_layers
 from django.conf import settings
 from django.db import connection, transaction
 
-from mission_control.frames import Frame, RunHeader, run_frames
 from mission_control.models import Run, RunEvent
 from mission_control.queue.wakeup import NEWS, ring_pipe
+from mission_control.realtime.frames import Frame, RunHeader, run_frames
 
 FEED = "feed"  # the one group of the "default" layer; each web process fans out to its own groups
 TIMEOUT_SECONDS = 1.0

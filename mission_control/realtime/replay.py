@@ -2,10 +2,10 @@
 
 from collections.abc import AsyncIterator, Mapping
 
-from mission_control.broadcast import Message
-from mission_control.follower import BATCH, Follower
-from mission_control.frames import Frame, RunHeader, run_frames
 from mission_control.models import Run
+from mission_control.realtime.frames import Frame, RunHeader, run_frames
+from mission_control.realtime.publisher import Message
+from mission_control.realtime.relay import BATCH, Follower
 from mission_control.runs import events
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.urls import re_path
 
-from mission_control.consumers import (
+from mission_control.realtime.consumers import (
     UNKNOWN,
     BoardConsumer,
     PocketPawConsumer,

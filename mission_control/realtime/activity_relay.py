@@ -6,10 +6,11 @@ from uuid import UUID
 
 from channels.layers import channel_layers
 
-from mission_control.broadcast import hint_message
-from mission_control.feed import Change, Unread, changes_told_by
-from mission_control.frames import Frame, activity_frame, capacity_frame
 from mission_control.models import Activity
+from mission_control.realtime.activity_reader import Unread
+from mission_control.realtime.changed_objects import Change, changes_told_by
+from mission_control.realtime.frames import Frame, activity_frame, capacity_frame
+from mission_control.realtime.publisher import hint_message
 from mission_control.runs.slots import capacity
 
 BOARD = "board"

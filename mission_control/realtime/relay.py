@@ -24,12 +24,12 @@ from django.db import DatabaseError, connection
 from django.db.models import Q
 from django.utils import timezone
 
-from mission_control.broadcast import FEED, Message, run_message
-from mission_control.feed_follower import FeedFollower, groups_of
-from mission_control.frames import Frame, RunHeader, run_frames
 from mission_control.health.disk import trouble
 from mission_control.models import Run, RunEvent
 from mission_control.queue.wakeup import LOOK_SECONDS, NEWS, CommitCounter, Pipe, commit_counter
+from mission_control.realtime.activity_relay import FeedFollower, groups_of
+from mission_control.realtime.frames import Frame, RunHeader, run_frames
+from mission_control.realtime.publisher import FEED, Message, run_message
 from mission_control.runs import events
 
 POSITIONS = "positions"

@@ -19,8 +19,8 @@ from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
 from mission_control.access import valid_tokens
-from mission_control.follower import Follower
 from mission_control.models import AccessToken
+from mission_control.realtime.relay import Follower
 
 CHECK_SECONDS = 20.0
 PERMISSION = "mission_control.view_run"  # what sockets and streams show
