@@ -2,9 +2,8 @@
 
 import uuid
 
-from mission_control import team
+from mission_control.actions import agents, reviews
 from mission_control.planning.execution import execution_of
-from mission_control.projects import reviews
 from mission_control.runs.execution import execute
 
 
@@ -15,7 +14,7 @@ def execute_run(run_id: str) -> None:
 
 def mark_offline() -> None:
     """Set silent agents offline; a schedule in the database calls it by this dotted name."""
-    team.mark_offline()
+    agents.mark_offline()
 
 
 def remind_reviews() -> None:

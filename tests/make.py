@@ -10,7 +10,7 @@ from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 
 from agents.models import Agent
-from mission_control import documents, projects, tasks, team
+from mission_control.actions import agents, documents, projects, tasks
 from mission_control.models import AccessToken, Capacity, Deliverable, Project, Run, Task
 from mission_control.runs.admission import admit
 
@@ -44,7 +44,7 @@ def token(owner=None, **fields) -> str:
 
 
 def agent(**fields) -> Agent:
-    return team.create(**{"name": "Demo", "role": "Rehearser", "backend": "demo", **fields})
+    return agents.create(**{"name": "Demo", "role": "Rehearser", "backend": "demo", **fields})
 
 
 def task(**fields) -> Task:

@@ -9,10 +9,10 @@ from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
-from mission_control.access import MOST_DAYS, NAME_CHARS, create_token
+from mission_control.actions.permissions import may_manage
+from mission_control.actions.tokens import MOST_DAYS, NAME_CHARS, create_token
 from mission_control.admin.base import Deleted, Lean, Rows
 from mission_control.models import AccessToken
-from mission_control.rights import may_manage
 
 
 class TokenForm(forms.ModelForm):

@@ -14,10 +14,9 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
 from agents.models import Agent
-from mission_control import tasks
+from mission_control.actions import project_execution, tasks
 from mission_control.errors import NotRunning, Refusal
 from mission_control.models import Project, Run, Task
-from mission_control.projects import steering
 from mission_control.runs.admission import admit
 from mission_control.runs.lifecycle import STOP_SECONDS, stop
 
@@ -116,20 +115,22 @@ class ProjectActions(Actions):
 
     @admin.action(description="Approve", permissions=["begin"])
     def approve_selected(self, request: HttpRequest, queryset: QuerySet[Project]) -> None:
-        self.to_each(request, queryset, steering.approve, "approved")
+        self.to_each(request, queryset, project_execution.approve, "approved")
 
     @admin.action(description="Start", permissions=["begin"])
     def start_selected(self, request: HttpRequest, queryset: QuerySet[Project]) -> None:
-        self.to_each(request, queryset, steering.start, "started")
+        self.to_each(request, queryset, project_execution.start, "started")
 
     @admin.action(description="Pause", permissions=["halt"])
     def pause_selected(self, request: HttpRequest, queryset: QuerySet[Project]) -> None:
         within = _deadline()
-        self.to_each(request, queryset, lambda project: steering.pause(project, wait_seconds=within()), "paused")
+        self.to_each(
+            request, queryset, lambda project: project_execution.pause(project, wait_seconds=within()), "paused"
+        )
 
     @admin.action(description="Resume", permissions=["begin"])
     def resume_selected(self, request: HttpRequest, queryset: QuerySet[Project]) -> None:
-        self.to_each(request, queryset, steering.resume, "resumed")
+        self.to_each(request, queryset, project_execution.resume, "resumed")
 
 
 def _run(task: Task, *, by: Any, agent: Agent, **options: Any) -> str:

@@ -13,8 +13,8 @@ from django.forms import BaseModelForm
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.text import smart_split
 
+from mission_control.actions.permissions import acting
 from mission_control.errors import Refusal
-from mission_control.rights import acting
 from mission_control.text import as_uuid
 
 Rows = Sequence[Any] | QuerySet[Any]

@@ -8,10 +8,10 @@ from django.db.models import Model, QuerySet
 from django.forms.models import BaseInlineFormSet
 from django.http import HttpRequest
 
+from mission_control.actions import reviews
 from mission_control.admin.actions import Actions
 from mission_control.admin.base import ReadOnly
 from mission_control.models import Review
-from mission_control.projects import reviews
 
 SHOWN: list[Any] = ["round", "status", "feedback", "decided_by", "opened_at", "decided_at", "reminded_at", "run"]
 

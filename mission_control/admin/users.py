@@ -10,8 +10,8 @@ from django.contrib.auth.models import Group, Permission, User
 from django.db.models import ManyToManyField, Model
 from django.http import HttpRequest
 
-from mission_control import rights
-from mission_control.access import revoke_all
+from mission_control.actions import permissions
+from mission_control.actions.tokens import revoke_all
 
 
 class WithinOwnRights(admin.ModelAdmin):
@@ -35,9 +35,9 @@ class WithinOwnRights(admin.ModelAdmin):
         """Offer what the person may give. Nothing is lost at saving: what has more cannot be changed at all."""
         by = request.user if request else None
         if isinstance(by, User) and db_field.related_model is Permission:
-            kwargs["queryset"] = rights.grantable_permissions(by).select_related("content_type")
+            kwargs["queryset"] = permissions.grantable_permissions(by).select_related("content_type")
         elif isinstance(by, User) and db_field.related_model is Group:
-            kwargs["queryset"] = rights.grantable_groups(by)
+            kwargs["queryset"] = permissions.grantable_groups(by)
         return super().formfield_for_manytomany(db_field, request, **kwargs)
 
 
@@ -64,7 +64,7 @@ class Users(WithinOwnRights, UserAdmin):
     change_password_form = NewPassword
 
     def may_manage(self, by: User, obj: User) -> bool:
-        return rights.may_manage(by, obj)
+        return permissions.may_manage(by, obj)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
         own = list(super().get_readonly_fields(request, obj))
@@ -74,4 +74,4 @@ class Users(WithinOwnRights, UserAdmin):
 @admin.register(Group)
 class Groups(WithinOwnRights, GroupAdmin):
     def may_manage(self, by: User, obj: Group) -> bool:
-        return rights.may_manage_group(by, obj)
+        return permissions.may_manage_group(by, obj)

@@ -8,7 +8,8 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 from agents.models import Agent
-from mission_control import documents, projects, tasks, team, usage
+from mission_control import usage
+from mission_control.actions import agents, documents, projects, tasks
 from mission_control.admin.actions import ProjectActions, TaskActions
 from mission_control.admin.badges import badge, linked_badge
 from mission_control.admin.base import ByVerbs, ReadOnly
@@ -38,9 +39,9 @@ class DerivedStatus(admin.SimpleListFilter):
 
 @admin.register(Agent)
 class AgentAdmin(ByVerbs):
-    create_verb = staticmethod(team.create)
-    change_verb = staticmethod(team.change)
-    delete_verb = staticmethod(team.delete)
+    create_verb = staticmethod(agents.create)
+    change_verb = staticmethod(agents.change)
+    delete_verb = staticmethod(agents.delete)
     list_display = ["name", "role", "backend", "level", "state", "last_heartbeat", "updated_at"]
     list_filter = ["backend", "level", DerivedStatus]
     sortable_by = ["name", "role", "backend", "level", "last_heartbeat", "updated_at"]

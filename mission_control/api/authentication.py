@@ -4,7 +4,7 @@ from django.contrib.auth.models import User
 from knox.auth import TokenAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 
-from mission_control.access import token_of
+from mission_control.actions.tokens import token_of
 from mission_control.models import AccessToken
 
 

@@ -9,7 +9,7 @@ from rest_framework import serializers
 
 from agents.models import Agent
 from agents.rules import DESCRIPTION_CHARS
-from mission_control import team
+from mission_control.actions import agents
 from mission_control.api.fields import (
     Choice,
     Content,
@@ -103,8 +103,8 @@ class AgentEntry(AgentWriter, ChangingEntry):
         """Apply the rules of the actions that the serializer does not know."""
         told = {name: given[name] for name in ("backend", "backend_options", "metadata") if name in given}
         try:
-            team.check_backend(agent := Agent(**told))
-            team.check_limits(agent)
+            agents.check_backend(agent := Agent(**told))
+            agents.check_limits(agent)
         except Invalid as refusal:
             raise serializers.ValidationError(refusal.body) from None
         return given

@@ -9,9 +9,9 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from agents.models import Agent
-from mission_control import projects, team
+from mission_control.actions import agents, projects
+from mission_control.actions.activity import note_project
 from mission_control.errors import NotFound, NotRunning, PlannerFailed, WrongState
-from mission_control.feed import note_project
 from mission_control.models import Project, Run
 from mission_control.planning.answers import DEPTHS, GoalAnalysis
 from mission_control.planning.plan import provisional_title
@@ -36,7 +36,7 @@ def planner() -> Agent:
     planners = Agent.objects.filter(name=PLANNER).order_by("created_at", "pk")
     if settings.PLANNER_BACKEND:
         planners = planners.filter(backend=settings.PLANNER_BACKEND)
-    return planners.first() or team.create(
+    return planners.first() or agents.create(
         name=PLANNER,
         role="Project planner",
         description="Turns a goal into requirements, tasks and a team.",

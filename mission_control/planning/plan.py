@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agents.models import Agent
-from mission_control import documents, projects, tasks, team
+from mission_control.actions import agents, documents, projects, tasks
 from mission_control.errors import HasActiveRuns, NotFound
 from mission_control.models import Deliverable, Project, Run, Task
 from mission_control.planning.answers import GoalAnalysis, PlannedAgent, PlannedTask, TaskPlan, Team, title_in
@@ -115,8 +115,8 @@ class Crew:
         wanted = _folded(required)
         if not wanted and self.members:
             return self.members[0]
-        for agents in (self.members, self.known):
-            best = max(agents, key=lambda agent: len(wanted & _folded(agent.specialties)), default=None)
+        for some in (self.members, self.known):
+            best = max(some, key=lambda agent: len(wanted & _folded(agent.specialties)), default=None)
             if best is not None and wanted & _folded(best.specialties):
                 return self._join(best)
         specialties = list(required) or [ANYBODY]
@@ -132,7 +132,7 @@ class Crew:
         return next((agent for agent in self.known if wanted and wanted <= _folded(agent.specialties)), None)
 
     def _made(self, one: PlannedAgent) -> Agent:
-        made = team.create(
+        made = agents.create(
             **one.model_dump(),
             level=Agent.Level.SPECIALIST,
             backend=self.planner.backend,

@@ -13,12 +13,11 @@ from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery, UUIDField
 from django.utils import timezone
 
 from agents.models import Agent
-from mission_control import notifications, projects
+from mission_control.actions import notifications, projects, reviews
+from mission_control.actions.activity import note_project
 from mission_control.errors import Refusal
-from mission_control.feed import note_project
 from mission_control.models import Assignment, Capacity, Notification, Project, Run, Task
 from mission_control.models.task import PRIORITY_RANK, priority_rank
-from mission_control.projects import reviews
 from mission_control.projects.waiting import GIVEN_BACK, OPEN
 from mission_control.runs.admission import admit_due
 from mission_control.runs.completion import complete_if_resolved

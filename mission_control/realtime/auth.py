@@ -13,7 +13,7 @@ from channels.security.websocket import WebsocketDenier
 from django.contrib.auth.models import AnonymousUser
 from django.db import InterfaceError, OperationalError
 
-from mission_control import access
+from mission_control.actions import tokens
 from mission_control.health.disk import trouble
 from mission_control.realtime import origins
 
@@ -77,4 +77,4 @@ def token_in(scope: Scope) -> str | None:
     return parse_qs(query.decode("latin-1")).get("token", [None])[0]
 
 
-token_of = database_sync_to_async(access.token_of)
+token_of = database_sync_to_async(tokens.token_of)

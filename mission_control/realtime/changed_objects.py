@@ -7,7 +7,7 @@ from typing import Any
 
 from django.utils.module_loading import import_string
 
-from mission_control.feed import OBJECTS_AT_ONCE, touched
+from mission_control.actions.activity import OBJECTS_AT_ONCE, touched
 from mission_control.models import Activity
 from mission_control.realtime.frames import Frame, changed_frame
 

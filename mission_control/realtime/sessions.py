@@ -18,7 +18,7 @@ from django.db.models import Exists, OuterRef
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
-from mission_control.access import valid_tokens
+from mission_control.actions.tokens import valid_tokens
 from mission_control.models import AccessToken
 from mission_control.realtime.relay import Follower
 

@@ -8,6 +8,8 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from agents.models import Agent
+from mission_control.actions.activity import note
+from mission_control.actions.permissions import require_start
 from mission_control.errors import (
     AlreadyPlanned,
     AlreadyRunning,
@@ -16,10 +18,8 @@ from mission_control.errors import (
     NotFound,
     TaskBlocked,
 )
-from mission_control.feed import note
 from mission_control.models import Activity, Capacity, Project, Run, Task
 from mission_control.runs.lifecycle import begin, promote
-from mission_control.runs.permission import require_start
 from mission_control.runs.slots import free_slots, has_line
 
 ATTEMPTS = 200  # each lost race means that a rival was admitted; nobody loses so often

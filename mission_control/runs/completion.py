@@ -8,7 +8,7 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
-from mission_control.feed import note_project
+from mission_control.actions.activity import note_project
 from mission_control.models import Project, Task
 
 # The scheduler stands above the runs; their ends wake it by these dotted names, which a system check imports.

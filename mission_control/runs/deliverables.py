@@ -8,7 +8,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from agents.models import Agent
-from mission_control.feed import note
+from mission_control.actions.activity import note
 from mission_control.models import Activity, Deliverable, DeliverableVersion, Run, Task
 from mission_control.terminal import settled
 

@@ -19,9 +19,9 @@ from django.utils import timezone
 
 from agents.models import Agent
 from agents.redaction import shown_error
-from mission_control import notifications
+from mission_control.actions import notifications
+from mission_control.actions.activity import note
 from mission_control.errors import NotRunning
-from mission_control.feed import note
 from mission_control.models import Activity, Notification, Run, RunEvent, Task, UsageRecord
 from mission_control.models.run import EndCause, usage_columns
 from mission_control.models.task import UNPLACED

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from mission_control.feed import note_project
+from mission_control.actions.activity import note_project
 from mission_control.models import Project, Run, RunEvent
 from mission_control.runs import events
 

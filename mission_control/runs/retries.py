@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from mission_control.feed import note
+from mission_control.actions.activity import note
 from mission_control.models import Activity, Project, Run, Task
 from mission_control.models.retry import Policy
 from mission_control.models.run import EndCause

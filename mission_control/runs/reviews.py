@@ -1,8 +1,8 @@
-"""A task that reads `review` has one open review: opened and withdrawn here, decided in `projects/reviews.py`."""
+"""A task that reads `review` has one open review: opened and withdrawn here, decided in `actions/reviews.py`."""
 
 from django.utils import timezone
 
-from mission_control import notifications
+from mission_control.actions import notifications
 from mission_control.models import Notification, Review, Run, Task
 
 

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.db import Error, connections, transaction
 
-from mission_control import sample
+from mission_control.actions import sample
 from mission_control.health.versions import OlderSchema, check_schema
 from mission_control.models import Capacity
 from mission_control.runs.reaper import recover

@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from agents.models import Agent
-from mission_control import notifications
+from mission_control.actions import notifications
 from mission_control.models import (
     AccessToken,
     Activity,

@@ -8,7 +8,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from mission_control import tasks
+from mission_control.actions import tasks
 from mission_control.models import Activity, Project, Run, Task
 from mission_control.runs import events
 from mission_control.runs.events import Draft

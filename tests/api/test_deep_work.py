@@ -5,10 +5,9 @@ import uuid
 
 import pytest
 
-from mission_control import projects, tasks
+from mission_control.actions import project_execution, projects, tasks
 from mission_control.errors import WrongState
 from mission_control.models import Activity, Project, Run, Task
-from mission_control.projects import steering
 from mission_control.projects.levels import levels
 from tests import make
 from tests.api.answers import stored
@@ -122,7 +121,7 @@ def test_an_unknown_project_is_404(api, action):
 def test_a_project_without_tasks_is_not_started(api):
     project = make.project()
     answer = api.post(f"{DEEP_WORK}{project.pk}/start")
-    assert (answer.status_code, answer.json()) == (400, {"detail": steering.NOTHING_TO_START})
+    assert (answer.status_code, answer.json()) == (400, {"detail": project_execution.NOTHING_TO_START})
     assert Project.objects.get().status == "draft"
 
 
@@ -132,7 +131,7 @@ def test_a_start_goes_by_the_status_that_the_project_has_now():
     seen = Project.objects.get()
     projects.change(project, status="completed")
     with pytest.raises(WrongState):
-        steering.start(seen)
+        project_execution.start(seen)
     assert Project.objects.get().status == "completed"
 
 

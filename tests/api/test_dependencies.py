@@ -2,7 +2,7 @@
 
 import pytest
 
-from mission_control import tasks
+from mission_control.actions import tasks
 from mission_control.errors import Invalid
 from mission_control.models import Task
 from tests import make

@@ -8,8 +8,9 @@ from django.db.models import Q
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from mission_control import reports, tasks, threads
-from mission_control.feed import note
+from mission_control import reports
+from mission_control.actions import comments, tasks
+from mission_control.actions.activity import note
 from mission_control.models import Activity, Notification, Task
 from mission_control.runs.lifecycle import claim, finish
 from tests import make
@@ -93,7 +94,7 @@ def grow(thread: Task) -> None:
     agent, author = make.agent(), make.user()
     for status in ("done", "in_progress", "blocked"):
         tasks.set_status(make.task(assignees=[agent]), status)
-    threads.post(thread, "Hello", by=author)
+    comments.post(thread, "Hello", by=author)
 
 
 @pytest.mark.embedded
@@ -145,7 +146,7 @@ def test_stats_count_what_there_is(api):
     task = make.task(assignees=[idle, busy])
     make.project(status="paused")
     make.document()
-    threads.post(task, "Hello")
+    comments.post(task, "Hello")
     Notification.objects.filter(agent=idle).update(delivered_at=timezone.now(), read_at=timezone.now())
     Notification.objects.filter(agent=busy).update(delivered_at=timezone.now())
 

@@ -17,7 +17,7 @@ from django_q.signing import SignedPackage
 from django_q.worker import worker
 
 from agents.models import Agent
-from mission_control import team
+from mission_control.actions import agents
 from mission_control.models import Activity
 from mission_control.queue.broker import DoorbellBroker
 from tests import make
@@ -67,12 +67,12 @@ def test_who_fell_silent_is_offline_and_it_is_told_once(settings):
     gone, busy = silent(301, name="Gone"), silent(1_000, name="Busy", status="blocked")
     here, never = silent(200, name="Here"), make.agent(name="Never")
     for _ in range(2):
-        team.mark_offline()
+        agents.mark_offline()
     assert [status(agent) for agent in (gone, busy, here, never)] == ["offline", "offline", "idle", "idle"]
     assert [changes(agent) for agent in (gone, here, never)] == [["Gone is now offline"], [], []]
 
-    team.heartbeat(gone)
-    team.mark_offline()
+    agents.heartbeat(gone)
+    agents.mark_offline()
     assert status(gone) == "idle"
 
 
@@ -85,7 +85,7 @@ def test_an_agent_that_gives_a_sign_while_others_are_set_offline_stays(settings)
         return execute(sql, params, many, context)
 
     with connection.execute_wrapper(sign_of_life):
-        team.mark_offline()
+        agents.mark_offline()
     assert (status(first), status(second)) == ("offline", "idle")
     assert changes(second) == []
 

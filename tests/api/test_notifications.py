@@ -6,7 +6,7 @@ import pytest
 from django.db.models import Q
 from django.utils import timezone
 
-from mission_control import tasks, team
+from mission_control.actions import agents, tasks
 from mission_control.models import Notification
 from mission_control.runs.lifecycle import claim, finish, stop
 from tests import make
@@ -72,7 +72,7 @@ def test_a_task_that_goes_to_review_tells_the_people():
 def test_an_agent_s_notifications_go_with_it_and_do_not_become_the_people_s():
     agent = make.agent()
     make.task(assignees=[agent])
-    team.delete(agent)
+    agents.delete(agent)
     assert not Notification.objects.exists()
 
 

@@ -9,9 +9,8 @@ from django.db import connection
 from django.test import Client
 from django.urls import reverse
 
-from mission_control import tasks
+from mission_control.actions import reviews, tasks
 from mission_control.models import Message, Review, Task
-from mission_control.projects import reviews
 from tests import make
 from tests.api.answers import NOBODY, assert_names
 from tests.api.conftest import Api

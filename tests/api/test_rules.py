@@ -8,7 +8,7 @@ from django.test import Client
 
 from agents.models import Agent
 from agents.rules import is_blank
-from mission_control import documents, projects, tasks, team
+from mission_control.actions import agents, documents, projects, tasks
 from mission_control.errors import Invalid
 from mission_control.models import AccessToken, Deliverable, Project, Task
 from mission_control.planning.answers import BadAnswer, Team, title_in
@@ -130,7 +130,7 @@ WRONG: list[tuple[Any, dict[str, Any], str]] = [
 CHANGE: dict[type, Any] = {
     Task: tasks.change,
     Project: projects.change,
-    Agent: team.change,
+    Agent: agents.change,
     Deliverable: documents.change,
 }
 

@@ -4,7 +4,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from mission_control import tasks
+from mission_control.actions import tasks
 from mission_control.models import Project, Run, Task
 from tests import make
 from tests.api.conftest import Api

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 from django.db.models import Q
 
-from mission_control import threads
+from mission_control.actions import comments
+from mission_control.actions.comments import mentions_in
 from mission_control.models import Activity, Message, Notification, Task
 from mission_control.runs.lifecycle import claim, finish
-from mission_control.threads import mentions_in
 from tests import make
 from tests.api.answers import NOBODY, assert_names
 from tests.api.conftest import Api
@@ -101,7 +101,7 @@ def test_a_mention_reaches_every_agent_of_that_name_and_nobody_else(api, task):
 def test_an_agent_is_mentioned_by_its_name_with_hyphens(task, name, mention):
     make.agent(name=name)
     make.agent(name="Other")
-    threads.post(task, f"@{mention}?")
+    comments.post(task, f"@{mention}?")
     assert told() == {name}
 
 

@@ -9,7 +9,7 @@ from django.core.management import CommandError, call_command
 from django.db import connections
 
 from agents.models import Agent
-from mission_control import tasks as verbs
+from mission_control.actions import tasks as verbs
 from mission_control.exchange import writer
 from mission_control.exchange.reader import FILES
 from mission_control.models import Activity, Deliverable, Message, Notification, Project, Task

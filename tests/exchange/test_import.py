@@ -9,7 +9,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from agents.models import Agent
-from mission_control import tasks as verbs
+from mission_control.actions import tasks as verbs
 from mission_control.exchange import source
 from mission_control.models import (
     Activity,

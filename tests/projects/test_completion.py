@@ -3,10 +3,10 @@
 import pytest
 from django.db import connection
 
-from mission_control import projects, tasks
+from mission_control.actions import project_execution, projects, tasks
+from mission_control.actions.permissions import acting
 from mission_control.models import Activity, Deliverable, Project, Run, Task
-from mission_control.projects import scheduler, steering
-from mission_control.rights import acting
+from mission_control.projects import scheduler
 from mission_control.runs.execution import execute
 from tests import make
 from tests.runs.test_between_two_looks import rival
@@ -17,7 +17,9 @@ def status(project: Project) -> str:
     return Project.objects.get(pk=project.pk).status
 
 
-@pytest.mark.parametrize("start", [steering.resume, lambda project: projects.change(project, status="executing")])
+@pytest.mark.parametrize(
+    "start", [project_execution.resume, lambda project: projects.change(project, status="executing")]
+)
 def test_an_empty_project_that_was_started_is_completed_by_the_next_sweep(start):
     project = make.project(status="paused")
     start(project)

@@ -6,7 +6,8 @@ import pytest
 from django.core.checks import run_checks
 
 from agents.models import Agent
-from mission_control import planning, projects, tasks
+from mission_control import planning
+from mission_control.actions import projects, tasks
 from mission_control.errors import NotFound, WrongState
 from mission_control.models import Activity, Deliverable, Notification, Project, Run, Task
 from mission_control.planning.answers import GoalAnalysis

@@ -6,7 +6,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from mission_control import jobs, projects
+from mission_control import jobs
+from mission_control.actions import projects
 from mission_control.models import Project, Run
 from mission_control.planning.answers import GoalAnalysis
 from mission_control.runs.lifecycle import stop

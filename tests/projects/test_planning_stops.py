@@ -7,7 +7,8 @@ import threading
 import pytest
 
 from agents.models import Agent
-from mission_control import jobs, planning, projects
+from mission_control import jobs, planning
+from mission_control.actions import projects
 from mission_control.errors import HasActiveRuns
 from mission_control.models import Deliverable, Project, Run, Task
 from mission_control.planning.execution import execution_of

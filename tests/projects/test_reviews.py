@@ -9,11 +9,11 @@ from django.apps import apps
 from django.utils import timezone
 from django_q.models import Schedule
 
-from mission_control import tasks
+from mission_control.actions import reviews, tasks
+from mission_control.actions.reviews import NotInReview, TooManyRounds, approve, open_upstream, request_changes
 from mission_control.errors import HasActiveRuns, Invalid, NotFound
 from mission_control.models import Activity, Message, Notification, Project, Review, Run, Task
-from mission_control.projects import reviews, scheduler
-from mission_control.projects.reviews import NotInReview, TooManyRounds, approve, open_upstream, request_changes
+from mission_control.projects import scheduler
 from mission_control.runs.admission import admit
 from mission_control.runs.execution import execute
 from mission_control.runs.lifecycle import stop

@@ -4,9 +4,9 @@ from collections import Counter
 
 import pytest
 
-from mission_control import projects, tasks, team
+from mission_control.actions import agents, project_execution, projects, reviews, tasks
 from mission_control.models import Activity, Assignment, Notification, Project, Run, Task
-from mission_control.projects import reviews, scheduler, steering
+from mission_control.projects import scheduler
 from mission_control.runs import completion
 from mission_control.runs.admission import admit
 from mission_control.runs.lifecycle import stop
@@ -51,7 +51,7 @@ def test_nothing_starts_in_a_project_that_does_not_execute(agent, what):
 def test_an_approved_plan_begins_at_once(agent):
     project = make.project(status="awaiting_approval")
     task = a_task(project, agent)
-    steering.approve(project)
+    project_execution.approve(project)
     assert runs(task) == ["queued"]
 
 
@@ -115,8 +115,8 @@ def test_a_project_that_was_set_to_executing_with_nothing_left_to_do_is_complete
 def test_a_task_whose_agent_was_deleted_waits_for_another(agent):
     project, other = make.project(status="paused"), make.agent()
     task = a_task(project, other)
-    team.delete(other)
-    steering.resume(project)
+    agents.delete(other)
+    project_execution.resume(project)
     assert runs(task) == []
     tasks.assign(task, [agent])
     assert active(task).agent == agent
@@ -129,7 +129,7 @@ def test_they_start_by_priority_then_age(agent):
     low, old, new, urgent = (
         a_task(project, agent, priority=name) for name in ("low", "medium", "medium", "urgent")
     )
-    steering.resume(project)
+    project_execution.resume(project)
     started = []
     for _ in range(4):
         [run] = Run.objects.holding()
@@ -154,8 +154,8 @@ def test_projects_take_turns_however_many_tasks_of_one_are_due(agent):
         a_task(big, agent)
     for _ in range(3):
         a_task(small, agent)
-    steering.resume(big)
-    steering.resume(small)
+    project_execution.resume(big)
+    project_execution.resume(small)
     assert Counter(Run.objects.values_list("project", "status")) == {
         (big.pk, "queued"): 2, (big.pk, "waiting"): 2, (small.pk, "waiting"): 2,
     }  # fmt: skip
@@ -228,7 +228,7 @@ def test_a_task_that_a_rival_ran_after_our_look_is_not_run_again(project, agent)
 def test_a_pause_after_our_look_holds(project, agent):
     task = a_task(None, agent)
     Task.objects.update(project=project)
-    with rival(lambda: steering.pause(project), after=LOOKED):
+    with rival(lambda: project_execution.pause(project), after=LOOKED):
         assert scheduler.advance(project.pk) == []
     assert runs(task) == []
 
@@ -257,7 +257,7 @@ def advance_one(project) -> int:
 def advance_or_pause(project, pauses: bool) -> int:
     if not pauses:
         return advance_one(project)
-    steering.pause(Project.objects.get(pk=project), wait_seconds=0)
+    project_execution.pause(Project.objects.get(pk=project), wait_seconds=0)
     return 0
 
 
@@ -320,10 +320,10 @@ def test_a_run_that_was_stopped_while_it_waited_does_not_come_back_by_itself(pro
 def test_a_resumed_project_starts_again_what_the_pause_stopped(project, agent):
     make.limit(1)
     first, second = a_task(project, agent), a_task(project, agent)
-    steering.pause(project)
+    project_execution.pause(project)
     scheduler.sweep()
     assert (runs(first), runs(second)) == (["stopped"], ["stopped"])
-    steering.resume(project)
+    project_execution.resume(project)
     assert (runs(first), runs(second)) == (["stopped", "queued"], ["stopped", "waiting"])
 
 

@@ -6,9 +6,10 @@ import pytest
 from django.db.models import Q
 from django.utils import timezone
 
+from mission_control.actions import project_execution
 from mission_control.models import Activity, Run, Task
 from mission_control.models.retry import Policy
-from mission_control.projects import scheduler, steering
+from mission_control.projects import scheduler
 from mission_control.runs import workers
 from mission_control.runs.admission import admit
 from mission_control.runs.lifecycle import claim, end_lost, finish, interrupt, stop
@@ -103,11 +104,11 @@ def test_a_stored_policy_that_no_action_would_take_is_none(project, agent, store
 def test_a_retry_of_a_paused_project_waits_until_it_goes_on(project, agent):
     task = a_task(project, agent, metadata=THRICE)
     end(task, "error")
-    steering.pause(project)
+    project_execution.pause(project)
     let_time_pass()
     scheduler.sweep()
     assert runs(task) == ["error"]
-    steering.resume(project)
+    project_execution.resume(project)
     assert runs(task) == ["error", "queued"]
 
 

@@ -2,10 +2,9 @@
 
 import pytest
 
-from mission_control import tasks
+from mission_control.actions import project_execution, tasks
 from mission_control.api import querysets
 from mission_control.models import Project, Task
-from mission_control.projects import steering
 from mission_control.projects.waiting import waiting_for
 from mission_control.runs.lifecycle import stop
 from mission_control.runs.reviews import open_review
@@ -79,7 +78,7 @@ def test_a_result_to_be_reviewed_says_so(project):
 
 def test_a_task_of_a_project_that_does_not_execute_says_so(project, agent):
     task = a_task(project, agent)
-    steering.pause(project)
+    project_execution.pause(project)
     assert reason(task) == "the project is paused"
 
 

@@ -3,7 +3,7 @@
 from django.db.models import Q
 
 from agents.models import Agent
-from mission_control import tasks
+from mission_control.actions import tasks
 from mission_control.models import Project, Run, Task
 from mission_control.runs.lifecycle import claim, finish
 from tests import make

@@ -4,7 +4,7 @@ import random
 from collections import Counter
 from contextlib import suppress
 
-from mission_control import tasks
+from mission_control.actions import tasks
 from mission_control.api import querysets
 from mission_control.errors import Refusal
 from mission_control.models import Capacity, Project, Run, Task

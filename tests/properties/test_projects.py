@@ -9,10 +9,10 @@ from django.db.models import Q
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mission_control import tasks
+from mission_control.actions import project_execution, tasks
 from mission_control.errors import WrongState
 from mission_control.models import Project, Run, Task
-from mission_control.projects import scheduler, steering
+from mission_control.projects import scheduler
 from mission_control.runs import workers
 from mission_control.runs.lifecycle import claim, finish, stop
 from mission_control.runs.reaper import Reaper
@@ -36,7 +36,7 @@ class World:
         self.agents = [make.agent() for _ in range(3)]
         self.projects = [random_project(chance, size, self.agents) for _ in range(chance.choice([1, 1, 2]))]
         for project in self.projects:
-            steering.resume(project)
+            project_execution.resume(project)
 
     def work(self) -> bool:
         """Let a worker take a queued run, and end it somehow; tell whether there was one."""
@@ -72,9 +72,9 @@ class World:
     def pause(self) -> None:
         project = Project.objects.get(pk=self.chance.choice(self.projects).pk)
         if project.status == "executing":
-            steering.pause(project, wait_seconds=0)
+            project_execution.pause(project, wait_seconds=0)
             scheduler.sweep()
-            steering.resume(project)
+            project_execution.resume(project)
 
     def trigger(self) -> None:
         for _ in range(2):
@@ -140,7 +140,7 @@ def test_a_project_of_500_tasks_ends(seed):
     make.limit(5)
     agent = make.agent()
     project = random_project(chance, 500, [agent])
-    steering.resume(project)
+    project_execution.resume(project)
     Task.objects.filter(task_type="agent", assignees=None).update(task_type="human")
     done = 0
     while project.status != "completed":
@@ -171,7 +171,7 @@ def test_rival_workers_reapers_and_people_run_each_task_as_often_as_there_was_ca
             blockers = chance.sample(made, min(chance.choice([0, 1, 2, 3]), len(made)))
             retry = {"metadata": {"retry": {"attempts": 3}}} if chance.random() < 0.5 else {}
             made.append(make.task(project=project, assignees=[agent], blocked_by=blockers, **retry))
-        steering.resume(project)
+        project_execution.resume(project)
     calls = [("work", seed * 100 + number) for number in range(4)]
     calls += [("reap", seed), ("pause", projects[0].pk)]
     answers = race(take_part, calls, processes=len(calls))
@@ -222,8 +222,8 @@ def pause_and_resume(key) -> str:
         if project.status != "executing":
             break
         try:
-            steering.pause(project, wait_seconds=0)
-            steering.resume(project)
+            project_execution.pause(project, wait_seconds=0)
+            project_execution.resume(project)
         except WrongState:  # it was completed meanwhile
             break
     return "done"

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from agents.models import Agent
-from mission_control import jobs, tasks
+from mission_control import jobs
+from mission_control.actions import tasks
 from mission_control.errors import ClaimLost, Refusal
 from mission_control.models import (
     Activity,

@@ -13,7 +13,7 @@ from django.db import IntegrityError, OperationalError, connection
 from django.db.models import Q
 from django.utils import timezone
 
-from mission_control import documents
+from mission_control.actions import documents
 from mission_control.errors import AlreadyRunning, LimitReached
 from mission_control.models import Run, Task
 from mission_control.runs import admission, persistence, workers

@@ -4,9 +4,8 @@ import re
 
 import pytest
 
-from mission_control import documents, tasks, threads
+from mission_control.actions import comments, documents, reviews, tasks
 from mission_control.models import Run, Task
-from mission_control.projects import reviews
 from mission_control.runs import correspondence
 from mission_control.runs.admission import admit
 from mission_control.runs.execution import execute
@@ -35,9 +34,9 @@ def test_the_thread_and_what_is_attached_to_it_and_to_the_task_are_in_the_prompt
     ada, task = make.user(username="ada"), make.task()
     elsewhere = make.document(title="Elsewhere", content="of another task", task=make.task())
     named = make.document(title="Prices", content="SECRETWORD 42")
-    threads.post(task, "Use the prices.", by=ada, attachments=[named])
+    comments.post(task, "Use the prices.", by=ada, attachments=[named])
     documents.attach(make.document(title="Style", content="Short sentences."), task)
-    threads.post(task, "I know a source.", from_agent=writer)
+    comments.post(task, "I know a source.", from_agent=writer)
 
     prompt = prompt_of(task, writer)
 
@@ -50,9 +49,9 @@ def test_the_thread_and_what_is_attached_to_it_and_to_the_task_are_in_the_prompt
 
 def test_a_follow_up_run_of_a_done_task_has_what_was_written_since_and_what_was_handed_in(writer):
     ada, task = make.user(), make.task()
-    threads.post(task, "Before.", by=ada)
+    comments.post(task, "Before.", by=ada)
     first = prompt_of(task, writer)
-    threads.post(task, "Now in French.", by=ada)
+    comments.post(task, "Now in French.", by=ada)
 
     prompt = prompt_of(Task.objects.get(pk=task.pk), writer)
 
@@ -66,7 +65,7 @@ def test_a_follow_up_run_of_a_done_task_has_what_was_written_since_and_what_was_
 def test_what_was_asked_for_before_an_attempt_that_failed_is_still_new_to_the_next(writer, failures):
     ada, task = make.user(), make.task()
     prompt_of(task, writer)
-    threads.post(task, "Now in French.", by=ada)
+    comments.post(task, "Now in French.", by=ada)
     for _ in range(failures):
         failing = make.agent(backend="scripted", backend_options={"fails": "The server is away"})
         execute(admit(Task.objects.get(pk=task.pk), failing).pk)
@@ -112,9 +111,9 @@ def test_a_follow_up_run_is_sent_exactly_this():
     options = {"events": [["message", "THE ANSWER"]]}
     quill = make.agent(name="Quill", role="Writer", backend="scripted", backend_options=options)
     ada, task = make.user(username="ada"), make.task(title="Letter", description="Write it.", priority="medium")
-    threads.post(task, "Before.", by=ada)
+    comments.post(task, "Before.", by=ada)
     prompt_of(task, quill)
-    threads.post(task, "Now in French.", by=ada)
+    comments.post(task, "Now in French.", by=ada)
 
     prompt = prompt_of(Task.objects.get(pk=task.pk), quill)
 
@@ -143,7 +142,7 @@ def test_requirements_that_are_attached_to_the_task_too_are_sent_once(writer):
     prd = make.document(title="PRD", content="It must fly.")
     project = make.project(prd_document=prd)
     task = make.task(project=project)
-    threads.post(task, "See the PRD.", by=make.user(), attachments=[prd])
+    comments.post(task, "See the PRD.", by=make.user(), attachments=[prd])
 
     assert prompt_of(task, writer).count("It must fly.") == 1
 
@@ -153,7 +152,7 @@ def test_no_more_is_read_than_could_be_sent_and_the_prompt_says_so(writer, monke
     monkeypatch.setattr(correspondence, "MOST_MESSAGES", 5)
     task, ada = make.task(), make.user()
     for number in range(8):
-        threads.post(task, f"Number {number}.", by=ada)
+        comments.post(task, f"Number {number}.", by=ada)
     for number in range(3):
         make.document(title=f"Long {number}", content="x" * 4_000, task=task)
 
@@ -182,7 +181,7 @@ def test_who_may_not_read_documents_attaches_none_to_have_an_agent_read_them(cli
 def test_what_was_written_while_an_attempt_was_under_way_is_new_to_the_next(writer):
     ada, task = make.user(), make.task()
     run = admit(task, writer)
-    threads.post(task, "While it waits.", by=ada)
+    comments.post(task, "While it waits.", by=ada)
     execute(run.pk)
     assert "While it waits." in Run.objects.get(pk=run.pk).prompt
     tasks.change(Task.objects.get(pk=task.pk), status=Task.Status.ASSIGNED)

@@ -7,9 +7,9 @@ from django.apps import apps
 from django.db.models import Q
 from django.utils import timezone
 
-from mission_control import tasks as actions
+from mission_control.actions import project_execution
+from mission_control.actions import tasks as actions
 from mission_control.models import Activity, Run, Task
-from mission_control.projects import steering
 from mission_control.runs import workers
 from mission_control.runs.admission import admit
 from mission_control.runs.lifecycle import claim, finish, interrupt, stop
@@ -49,7 +49,7 @@ def stop_by_hand(run):
 
 
 def pause(run):
-    steering.pause(run.project, wait_seconds=0)
+    project_execution.pause(run.project, wait_seconds=0)
     end(run)
 
 

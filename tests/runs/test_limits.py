@@ -5,7 +5,8 @@ import re
 import pytest
 
 from agents.backends.base import AgentOverLimit, BackendError
-from mission_control import jobs, team
+from mission_control import jobs
+from mission_control.actions import agents
 from mission_control.errors import Invalid
 from mission_control.models import Deliverable, Project, Run, Task
 from mission_control.planning import start
@@ -75,7 +76,7 @@ def test_limits_that_would_not_hold_are_refused_when_an_agent_is_made_or_changed
 
     agent = an_agent(cost_usd=0.5)
     with pytest.raises(Invalid, match=f"^{re.escape(said)}"):
-        team.change(agent, metadata={"limits": limits})
+        agents.change(agent, metadata={"limits": limits})
 
 
 def test_limits_that_no_verb_let_in_are_passed_over(task):

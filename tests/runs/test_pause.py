@@ -5,9 +5,9 @@ import threading
 import pytest
 from django.db.models import Q
 
-from mission_control import tasks as verbs
+from mission_control.actions import project_execution
+from mission_control.actions import tasks as verbs
 from mission_control.models import Activity, Project, Run, Task
-from mission_control.projects import steering
 from mission_control.runs.admission import admit
 from mission_control.runs.execution import execute
 from mission_control.runs.lifecycle import claim, end_lost, finish, stop
@@ -48,7 +48,7 @@ def test_waiting_and_queued_runs_are_stopped_and_no_freed_slot_goes_to_the_pause
     waiting = begun(project, agent, when_full="queue")
     theirs = admit(other, agent, when_full="queue")
 
-    steering.pause(project)
+    project_execution.pause(project)
 
     assert statuses(*queued) == [(Status.STOPPED, Task.Status.ASSIGNED)] * 2
     assert statuses(waiting) == [(Status.STOPPED, Task.Status.INBOX)]
@@ -58,7 +58,7 @@ def test_waiting_and_queued_runs_are_stopped_and_no_freed_slot_goes_to_the_pause
 
 def test_a_running_run_is_told_to_stop_and_its_task_is_assigned_again_when_it_has_ended(project, agent):
     run = claimed(project, agent)
-    steering.pause(project, wait_seconds=0)
+    project_execution.pause(project, wait_seconds=0)
     assert Project.objects.get(pk=project.pk).status == "paused"
     assert statuses(run) == [(Status.RUNNING, Task.Status.IN_PROGRESS)]
 
@@ -70,15 +70,15 @@ def test_a_running_run_is_told_to_stop_and_its_task_is_assigned_again_when_it_ha
 
 def test_a_task_is_given_back_also_when_the_project_goes_on_before_its_run_has_ended(project, agent):
     run = claimed(project, agent)
-    steering.pause(project, wait_seconds=0)
-    steering.resume(project)
+    project_execution.pause(project, wait_seconds=0)
+    project_execution.resume(project)
     end(run)
     assert statuses(run) == [(Status.STOPPED, Task.Status.ASSIGNED)]
 
 
 def test_a_task_is_given_back_also_when_the_paused_runs_worker_died(project, agent):
     run = claimed(project, agent)
-    steering.pause(project, wait_seconds=0)
+    project_execution.pause(project, wait_seconds=0)
     assert end_lost(run)
     assert statuses(run) == [(Status.STOPPED, Task.Status.ASSIGNED)]
 
@@ -86,7 +86,7 @@ def test_a_task_is_given_back_also_when_the_paused_runs_worker_died(project, age
 def test_what_was_stopped_by_hand_before_or_after_the_pause_is_blocked(project, agent):
     before = claimed(project, agent)
     stop(before, wait_seconds=0)
-    steering.pause(project, wait_seconds=0)
+    project_execution.pause(project, wait_seconds=0)
     end(before)
     after = begun(project, agent)
     stop(after)
@@ -94,9 +94,9 @@ def test_what_was_stopped_by_hand_before_or_after_the_pause_is_blocked(project, 
 
 
 def test_a_repeated_pause_stops_what_runs_in_spite_of_the_first(project, agent):
-    steering.pause(project)
+    project_execution.pause(project)
     run = begun(project, agent)
-    steering.pause(project)
+    project_execution.pause(project)
     assert statuses(run) == [(Status.STOPPED, Task.Status.ASSIGNED)]
 
 
@@ -110,7 +110,7 @@ def test_a_pause_waits_until_the_agents_have_ended_and_keeps_what_they_said(proj
         worker.start()
     wait_until(lambda: Run.objects.filter(last_seq__gt=1).count() == 2, what="the agents to speak")
 
-    steering.pause(project, wait_seconds=20)  # on a busy machine two seconds may be too few
+    project_execution.pause(project, wait_seconds=20)  # on a busy machine two seconds may be too few
 
     assert statuses(*runs) == [(Status.STOPPED, Task.Status.ASSIGNED)] * 2
     assert all(Run.objects.get(pk=run.pk).output for run in runs)
@@ -175,7 +175,7 @@ def complete(run) -> bool:
 def complete_or_pause(key) -> bool:
     project = Project.objects.filter(pk=key).first()
     if project is not None:
-        return steering.pause(project, wait_seconds=20).status == "paused"
+        return project_execution.pause(project, wait_seconds=20).status == "paused"
     claimed_run = claim(key, worker="test")
     if claimed_run is None:
         return False

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from mission_control import documents, projects, tasks, team
+from mission_control.actions import agents, documents, projects, tasks
 from mission_control.models import Activity
 from mission_control.realtime.changed_objects import changes_told_by
 from tests import make
@@ -28,7 +28,7 @@ def test_an_agent_leaves_its_tasks_and_its_teams():
     agent, other = make.agent(), make.agent()
     task = tasks.create(title="Its task", assignees=[agent, other])
     project = projects.create(title="Its team", team_agents=[agent], planner_agent=agent)
-    shown = told(team.delete, agent)
+    shown = told(agents.delete, agent)
     assert shown[str(task.pk)]["assignee_ids"] == [str(other.pk)]
     assert (shown[str(project.pk)]["team_agent_ids"], shown[str(project.pk)]["planner_agent_id"]) == ([], None)
 

@@ -15,10 +15,9 @@ from django.db import connections, transaction
 from django.db.models import Q
 from django.test import Client
 
-from mission_control import projects, tasks
-from mission_control.feed import note
+from mission_control.actions import project_execution, projects, tasks
+from mission_control.actions.activity import note
 from mission_control.models import Activity, Run, Task
-from mission_control.projects import steering
 from mission_control.runs.execution import execute
 from mission_control.runs.lifecycle import claim, finish, stop
 from tests import make
@@ -209,7 +208,7 @@ async def test_a_new_task_and_project_a_pause_and_a_skip_are_told():
     def change() -> Task:
         project = make.project(status="executing")
         task = make.task(project=project)
-        steering.pause(project)
+        project_execution.pause(project)
         return tasks.skip(task)
 
     frames = await after(change)

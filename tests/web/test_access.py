@@ -4,7 +4,7 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.test import Client
 
-from mission_control import projects, tasks
+from mission_control.actions import projects, tasks
 from mission_control.models import Run
 from tests import make
 from tests.web.conftest import SEES, client_of

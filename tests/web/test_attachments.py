@@ -3,7 +3,7 @@
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
-from mission_control import threads
+from mission_control.actions import comments
 from mission_control.models import Deliverable, Message
 from tests import make
 from tests.web.conftest import SEES, client_of
@@ -90,7 +90,7 @@ def test_a_message_carries_files_and_a_document(browser):
 
 def test_what_an_agent_attached_by_the_api_is_shown(browser):
     task, document = make.task(), make.document(title="By an agent")
-    threads.post(task, "Done", from_agent=make.agent(), attachments=[document])
+    comments.post(task, "Done", from_agent=make.agent(), attachments=[document])
     assert "By an agent" in text_of(html(browser, f"/tasks/{task.pk}"))
 
 

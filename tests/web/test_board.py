@@ -6,7 +6,7 @@ import pytest
 from django.db.models import Q
 
 from agents.models import Agent
-from mission_control import tasks
+from mission_control.actions import tasks
 from mission_control.models import Run, RunEvent, Task
 from mission_control.runs import events
 from mission_control.runs.events import Draft

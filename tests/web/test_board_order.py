@@ -8,10 +8,10 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from mission_control import tasks
+from mission_control.actions import tasks
+from mission_control.actions.ordering import place
 from mission_control.errors import Invalid, NotFound, WrongState
 from mission_control.models import Activity, Task
-from mission_control.placing import place
 from mission_control.web.board.page import FIRST_CARDS
 from tests import make
 from tests.web.conftest import SEES, client_of

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from mission_control import documents, projects, tasks, team
+from mission_control.actions import agents, documents, projects, tasks
 from mission_control.models import Activity, Deliverable, Project, Task
 from tests import make
 from tests.web.conftest import client_of
@@ -77,7 +77,7 @@ def test_an_agents_form_meets_a_conflict(browser, ada):
     seen = basis_in(html(browser, path))
     fields = {"name": agent.name, "level": agent.level, "backend": "demo", "options-chunks": "5"}
     given = {**fields, "role": "Mine", "description": "", "basis": seen}
-    team.change(agent, role="Theirs")
+    agents.change(agent, role="Theirs")
     answer = browser.post(path, given)
     page = answer.content.decode()
     assert answer.status_code == 409

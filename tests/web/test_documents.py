@@ -5,7 +5,7 @@ import re
 import pytest
 from django.utils import timezone
 
-from mission_control import documents
+from mission_control.actions import documents
 from mission_control.models import Deliverable
 from tests import make
 from tests.web.conftest import SEES, client_of

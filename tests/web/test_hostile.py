@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 import pytest
 from django.db.models import Q
 
-from mission_control import documents, notifications, threads
+from mission_control.actions import comments, documents, notifications
 from mission_control.models import Deliverable, Notification, Project, Run, RunEvent
 from mission_control.runs.deliverables import hand_in
 from mission_control.runs.events import Draft
@@ -55,8 +55,8 @@ def paths(database) -> list[str]:
     project = make.project(title=LINE[:200], description=HOSTILE, tags=[SHORT], team_agents=[agent])
     task = make.task(title=LINE[:200], description=HOSTILE, project=project, assignees=[agent], tags=[SHORT])
     blocked = make.task(title=LINE[:200], blocked_by=[task], project=project, task_type="human")
-    threads.post(task, HOSTILE, from_agent=agent)
-    threads.post(task, HOSTILE, by=make.user(username=SHORT))
+    comments.post(task, HOSTILE, from_agent=agent)
+    comments.post(task, HOSTILE, by=make.user(username=SHORT))
     run = started_run(task, agent)
     say(run, *(Draft(kind, HOSTILE, {"input": HOSTILE, "name": SHORT}) for kind in KINDS))
     hand_in(run, HOSTILE)

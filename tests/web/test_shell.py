@@ -9,7 +9,8 @@ from django.db.models import Q
 from django.test import Client
 from django.utils import timezone
 
-from mission_control import __version__, notifications, projects, tasks, threads
+from mission_control import __version__
+from mission_control.actions import comments, notifications, projects, tasks
 from mission_control.models import AccessToken, Notification, Run, Task
 from mission_control.runs.lifecycle import claim, finish
 from tests import make
@@ -111,7 +112,7 @@ def test_the_search_shows_a_few_of_many_and_only_what_the_user_may_see(browser):
 def test_the_feed_links_what_it_tells_of_and_is_narrowed(browser):
     agent = make.agent(name="Scout")
     task = make.task(title="Collect notes", assignees=[agent])
-    threads.post(task, by=make.user(), content="Look at this")
+    comments.post(task, by=make.user(), content="Look at this")
     every = html(browser, "/activity")
     assert f'<a href="/tasks/{task.pk}">Collect notes</a>' in every
     assert "Task created: Collect notes" in text_of(every)

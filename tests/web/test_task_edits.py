@@ -7,7 +7,7 @@ import pytest
 from django.db.models import Q
 from django.test import Client
 
-from mission_control import tasks
+from mission_control.actions import tasks
 from mission_control.models import Deliverable, Message, Review, Run, RunEvent, Task
 from mission_control.runs.lifecycle import finish
 from tests import make

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from mission_control import threads
+from mission_control.actions import comments
 from tests import make
 from tests.web.pages import finished_run, html, page_of, text_of
 
@@ -41,7 +41,7 @@ def test_older_runs_are_shown_when_asked_for(browser):
 def test_older_messages_are_shown_when_asked_for(browser):
     task, person = make.task(), make.user()
     for number in range(1, 34):
-        threads.post(task, f"Message {number}.", by=person)
+        comments.post(task, f"Message {number}.", by=person)
     page = page_of(browser, task)
     assert messages(page) == list(range(4, 34))
     assert "3 earlier messages" in text_of(page)

@@ -6,9 +6,8 @@ import pytest
 from asgiref.sync import async_to_sync
 from django.db.models import Q
 
-from mission_control import documents, tasks, threads
+from mission_control.actions import comments, documents, reviews, tasks
 from mission_control.models import Deliverable, Message, Run, RunEvent, Task
-from mission_control.projects import reviews
 from mission_control.runs.deliverables import hand_in
 from mission_control.runs.events import Draft
 from mission_control.runs.lifecycle import finish, stop
@@ -83,7 +82,7 @@ def test_what_agents_and_people_write_is_never_markup(browser):
     agent = make.agent(name=HOSTILE[:50])
     project = make.project(title=HOSTILE)
     task = make.task(title=HOSTILE, description=HOSTILE, project=project, assignees=[agent], tags=[HOSTILE[:50]])
-    threads.post(task, HOSTILE, from_agent=agent)
+    comments.post(task, HOSTILE, from_agent=agent)
     run = started_run(task, agent)
     kinds = (Type.MESSAGE, Type.THINKING, Type.TOOL_USE, Type.TOOL_RESULT, Type.STATUS)
     say(run, *(Draft(kind, HOSTILE, {"input": HOSTILE}) for kind in kinds))
@@ -290,7 +289,7 @@ def test_the_number_of_queries_does_not_grow(browser, django_assert_max_num_quer
             blocker = make.task(project=project)
             tasks.change(task, assignees=[agent], blocked_by=[*task.blocked_by.all(), blocker])
             make.task(project=project, blocked_by=[task])
-            threads.post(task, "said", from_agent=agent)
+            comments.post(task, "said", from_agent=agent)
             finished_run(make.task(), agent)
             documents.create(title="One", content="1", task=task, author_id=str(agent.pk))
             run = make.run(task, agent, ignore_dependencies=True)

@@ -4,7 +4,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.utils import timezone
 from rest_framework import serializers
 
-from mission_control.access import MOST_DAYS, NAME_CHARS
+from mission_control.actions.tokens import MOST_DAYS, NAME_CHARS
 from mission_control.api.fields import Integer, Title
 from mission_control.models import AccessToken
 

@@ -7,7 +7,7 @@ from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from mission_control.access import create_token
+from mission_control.actions.tokens import create_token
 from mission_control.api.serializers.access import TokenCreate, TokenMade, TokenReader
 from mission_control.api.views.base import ObjectViews
 from mission_control.errors import NotFound

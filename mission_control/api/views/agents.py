@@ -6,7 +6,7 @@ from rest_framework.views import APIView
 
 from agents.backends import registry
 from agents.models import Agent
-from mission_control import team
+from mission_control.actions import agents
 from mission_control.api import querysets
 from mission_control.api.filters import AgentFilter
 from mission_control.api.schema import one_of
@@ -25,20 +25,20 @@ class AgentViews(ObjectViews):
     action_permissions = {"heartbeat": ["agents.change_agent"]}
 
     def create(self, request: Request) -> Response:
-        return self.now(team.create(**self.given()))
+        return self.now(agents.create(**self.given()))
 
     def retrieve(self, request: Request, pk: str) -> Response:
         return self.answer(self.find(pk))
 
     def partial_update(self, request: Request, pk: str) -> Response:
-        return self.now(team.change(self.find(pk), **self.given()))
+        return self.now(agents.change(self.find(pk), **self.given()))
 
     def destroy(self, request: Request, pk: str) -> Response:
-        team.delete(self.find(pk))
+        agents.delete(self.find(pk))
         return self.deleted(pk)
 
     def heartbeat(self, request: Request, pk: str) -> Response:
-        return self.now(team.heartbeat(self.find(pk)))
+        return self.now(agents.heartbeat(self.find(pk)))
 
 
 class BackendsView(APIView):

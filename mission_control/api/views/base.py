@@ -12,9 +12,9 @@ from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer, Serializer
 from rest_framework.viewsets import GenericViewSet
 
+from mission_control.actions.permissions import Someone, acting
 from mission_control.api.pagination import ListPagination
 from mission_control.errors import NotFound, Refusal
-from mission_control.rights import Someone, acting
 from mission_control.text import as_uuid
 
 Found = TypeVar("Found", bound=Model)

@@ -4,7 +4,8 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from mission_control import planning, tasks
+from mission_control import planning
+from mission_control.actions import project_execution, tasks
 from mission_control.api import querysets
 from mission_control.api.serializers.documents import DocumentReader
 from mission_control.api.serializers.planning import GoalParsed, GoalRequest, PlanRequest
@@ -14,7 +15,6 @@ from mission_control.api.views.base import ObjectViews, find
 from mission_control.api.views.projects import with_tasks
 from mission_control.errors import PlannerFailed, WrongState
 from mission_control.models import Project, Task
-from mission_control.projects import steering
 from mission_control.projects.levels import execution_levels
 from mission_control.projects.progress import progress
 from mission_control.projects.waiting import waiting_for
@@ -97,20 +97,20 @@ class DeepWorkViews(ObjectViews):
 
     @extend_schema(operation_id="deep_work_approve")
     def approve(self, request: Request, pk: str) -> Response:
-        return self.steered(steering.approve(self.find(pk)))
+        return self.steered(project_execution.approve(self.find(pk)))
 
     @extend_schema(operation_id="deep_work_begin")
     def begin(self, request: Request, pk: str) -> Response:
         """Start the execution of a project whose tasks were written by hand: from draft or approved."""
-        return self.steered(steering.start(self.find(pk)))
+        return self.steered(project_execution.start(self.find(pk)))
 
     @extend_schema(operation_id="deep_work_pause")
     def pause(self, request: Request, pk: str) -> Response:
-        return self.steered(steering.pause(self.find(pk)))
+        return self.steered(project_execution.pause(self.find(pk)))
 
     @extend_schema(operation_id="deep_work_resume")
     def resume(self, request: Request, pk: str) -> Response:
-        return self.steered(steering.resume(self.find(pk)))
+        return self.steered(project_execution.resume(self.find(pk)))
 
     def steered(self, project: Project) -> Response:
         return Response({"success": True, "project": self.reader(self.find(str(project.pk))).data})

@@ -6,7 +6,7 @@ from django.http import QueryDict
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from mission_control import documents
+from mission_control.actions import documents
 from mission_control.api import querysets
 from mission_control.api.filters import DocumentFilter
 from mission_control.api.serializers.documents import DocumentChange, DocumentCreate, DocumentReader, VersionReader

@@ -3,7 +3,8 @@
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from mission_control import notifications, reports
+from mission_control import reports
+from mission_control.actions import notifications
 from mission_control.api import querysets
 from mission_control.api.filters import ActivityFilter, NotificationFilter
 from mission_control.api.pagination import ListPagination

@@ -13,7 +13,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from mission_control import files, projects
+from mission_control import files
+from mission_control.actions import projects
 from mission_control.api import querysets
 from mission_control.api.filters import ProjectFilter
 from mission_control.api.negotiation import IgnoreAccept

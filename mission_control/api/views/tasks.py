@@ -5,7 +5,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from agents.models import Agent
-from mission_control import documents, tasks, threads
+from mission_control.actions import comments, documents, reviews, tasks
 from mission_control.api import querysets
 from mission_control.api.filters import TaskFilter
 from mission_control.api.schema import one_of
@@ -26,7 +26,6 @@ from mission_control.api.serializers.tasks import (
 from mission_control.api.views.base import ObjectViews, find
 from mission_control.errors import LimitReached, NotRunning
 from mission_control.models import Review, Run, Task
-from mission_control.projects import reviews
 from mission_control.runs.admission import admit
 from mission_control.runs.lifecycle import stop
 from mission_control.text import as_uuid
@@ -164,7 +163,7 @@ class TaskViews(ObjectViews):
         """Post a message from the agent that the body names, or from the user."""
         task = self.find(pk)
         assert request.user.is_authenticated, "add_message is asked for"
-        message = threads.post(task, by=request.user, **self.given())
+        message = comments.post(task, by=request.user, **self.given())
         return Response({"message": MessageReader(message).data})
 
     def attachments(self, request: Request, pk: str) -> Response:

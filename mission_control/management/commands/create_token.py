@@ -5,7 +5,7 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.core.management.base import CommandError, CommandParser
 
-from mission_control.access import MOST_DAYS, NAME_CHARS, create_token
+from mission_control.actions.tokens import MOST_DAYS, NAME_CHARS, create_token
 from mission_control.management.base import DatabaseCommand
 from mission_control.models import AccessToken
 

@@ -17,7 +17,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST, require_safe
 
 from mission_control import __version__
-from mission_control.access import MOST_DAYS, NAME_CHARS, create_token, revoke_all
+from mission_control.actions.tokens import MOST_DAYS, NAME_CHARS, create_token, revoke_all
 from mission_control.models import AccessToken
 from mission_control.web.shared.fields import VisibleText
 from mission_control.web.shared.views import needs_login, person_of, show

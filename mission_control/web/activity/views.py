@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from agents.models import Agent
-from mission_control import notifications
+from mission_control.actions import notifications
 from mission_control.models import Notification, Task
 from mission_control.web.activity.lines import KINDS, SHOWN_LINES, Choice, bells, for_people, lines
 from mission_control.web.shared.views import bell_count, by_script, sees, show, zone_of

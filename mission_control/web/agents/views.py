@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from agents import isolation
 from agents.backends import registry
 from agents.models import Agent
-from mission_control import tasks, team
+from mission_control.actions import agents, tasks
 from mission_control.errors import LimitReached, NotFound, Refusal
 from mission_control.models import Activity, Run, Task
 from mission_control.models.agents import with_runs
@@ -53,7 +53,7 @@ def new_agent(request: HttpRequest) -> HttpResponse:
     if form.is_bound:
         given, fields = options.read(_backend(form), request.POST)
         if form.is_valid() and not _wrong(fields):
-            made = _written(form, lambda: team.create(**form.cleaned_data, backend_options=given))
+            made = _written(form, lambda: agents.create(**form.cleaned_data, backend_options=given))
             if made is not None:
                 messages.success(request, f"{made.name} is ready. Test it, or give it a task.", extra_tags="ok")
                 return redirect("agent", made.pk)
@@ -93,11 +93,11 @@ def _values(found: Agent) -> dict[str, Any]:
 def _change(request: HttpRequest, found: Agent, given: dict[str, Any]) -> Agent:
     """Write what was changed in the form. Raises Conflict where another changed the same meanwhile."""
     if "basis" not in request.POST:
-        return team.change(found, **given)
+        return agents.change(found, **given)
     told_by = Activity.objects.filter(agent=found, task=None, is_edit=True)
     with transaction.atomic():
         now = _values(conflicts.locked(found, "Agent"))
-        return team.change(
+        return agents.change(
             found, **changed_only(given, now, request.POST["basis"], told_by=told_by, user=person_of(request))
         )
 
@@ -256,7 +256,7 @@ def delete_agent(request: HttpRequest, agent_id: uuid.UUID) -> HttpResponse:
     if request.method != "POST":
         return show(request, "agent_delete.html", {"agent": found}, at="agents")
     try:
-        team.delete(found)
+        agents.delete(found)
     except NotFound:
         pass
     except Refusal as refusal:

@@ -11,7 +11,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from agents.models import Agent
-from mission_control import placing, sample, tasks, team
+from mission_control.actions import agents, ordering, sample, tasks
 from mission_control.errors import LimitReached, NotRunning, Refusal
 from mission_control.models import Project, Run, Task
 from mission_control.runs.admission import admit
@@ -117,7 +117,7 @@ def move(request: HttpRequest, task_id: uuid.UUID) -> HttpResponse:
         return _answer(request, task, "You can look, not move tasks.", status=403)
     below, above = form.cleaned_data["below"], form.cleaned_data["above"]
     try:
-        placing.place(task, status=None if stays else to, below=below, above=above)
+        ordering.place(task, status=None if stays else to, below=below, above=above)
     except Refusal as refusal:
         return _answer(request, task, refusal.detail, status=refusal.status)
     if stays:
@@ -217,7 +217,7 @@ def first_agent(request: HttpRequest) -> HttpResponse:
         return _answer(request, None, "Creating agents needs the permission “Can add agent”.", status=403)
     form = FirstAgentForm(request.POST)
     if form.is_valid():
-        made = team.create(name=form.cleaned_data["name"], role="Writer", backend=form.cleaned_data["backend"])
+        made = agents.create(name=form.cleaned_data["name"], role="Writer", backend=form.cleaned_data["backend"])
         messages.success(request, f"{made.name} is ready. Now write a task.", extra_tags="ok")
     else:
         messages.warning(request, "Give the agent a name of at most 50 characters.", extra_tags="warn")

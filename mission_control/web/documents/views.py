@@ -13,7 +13,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
-from mission_control import documents
+from mission_control.actions import documents
 from mission_control.errors import NotFound
 from mission_control.models import Activity, Deliverable, DeliverableVersion
 from mission_control.models.search import has_text

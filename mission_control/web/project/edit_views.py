@@ -10,7 +10,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_http_methods
 
 from agents.models import Agent
-from mission_control import documents, projects
+from mission_control.actions import documents, projects
 from mission_control.models import Activity, Deliverable, Project
 from mission_control.web.project.forms import ProjectEdit, RequirementsForm
 from mission_control.web.project.page import ProjectRights

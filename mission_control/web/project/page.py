@@ -11,12 +11,12 @@ from django.db.models import Count, Q, QuerySet
 from django.utils.safestring import SafeString
 
 from agents.models import Agent
+from mission_control.actions.project_execution import STARTABLE
 from mission_control.formatting import dollars, percent, short_count
 from mission_control.models import Deliverable, Project, Run, RunEvent, Task
 from mission_control.models.agents import with_runs
 from mission_control.planning import REPLANNED
 from mission_control.planning.prompts import STEPS
-from mission_control.projects.steering import STARTABLE
 from mission_control.projects.waiting import OPEN, RESOLVED, waiting_for
 from mission_control.text import as_uuid
 from mission_control.web.agents.page import spoken_text

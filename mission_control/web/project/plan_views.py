@@ -11,7 +11,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
 
 from agents.models import Agent
-from mission_control import tasks
+from mission_control.actions import tasks
 from mission_control.errors import Refusal
 from mission_control.models import Activity, Project, Task
 from mission_control.web.project.forms import PlanTaskForm

@@ -14,10 +14,10 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from agents.models import Agent
-from mission_control import planning, projects, tasks
+from mission_control import planning
+from mission_control.actions import project_execution, projects, tasks
 from mission_control.errors import NotFound, NotRunning, Refusal
 from mission_control.models import Project, Run, Task
-from mission_control.projects import steering
 from mission_control.projects.waiting import OPEN
 from mission_control.runs.lifecycle import stop
 from mission_control.web.agents.page import missing_for, quoted
@@ -137,24 +137,24 @@ def _replan(request: HttpRequest, found: Project) -> None:
 
 
 approve = _action(
-    lambda _, found: steering.approve(found),
+    lambda _, found: project_execution.approve(found),
     "Approved: its tasks start by themselves.",
     "change_project",
     "add_run",
 )
 start = _action(
-    lambda _, found: steering.start(found),
+    lambda _, found: project_execution.start(found),
     "Started: its tasks run by themselves, in their order.",
     "change_project",
     "add_run",
 )
 pause = _action(
-    lambda _, found: steering.pause(found),
+    lambda _, found: project_execution.pause(found),
     "Paused. Tasks that were running are assigned again.",
     "change_project",
     "change_run",
 )
-resume = _action(lambda _, found: steering.resume(found), "It goes on.", "change_project", "add_run")
+resume = _action(lambda _, found: project_execution.resume(found), "It goes on.", "change_project", "add_run")
 replan = _action(_replan, "It is being planned again.", "change_project", "add_run")
 stop_planning = _action(lambda _, found: _stop_planning(found), "The planning is being stopped.", "change_run")
 

@@ -17,7 +17,7 @@ from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
 from mdit_py_plugins.tasklists import tasklists_plugin
 
-from mission_control.threads import MENTION
+from mission_control.actions.comments import MENTION
 from mission_control.web.shared.highlight import highlighted
 from mission_control.web.shared.markdown_rules import TooLong, add_deadline, align_numbers
 from mission_control.web.shared.plain_text import plain, visible

@@ -20,8 +20,8 @@ from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 
+from mission_control.actions.permissions import acting
 from mission_control.models import Notification
-from mission_control.rights import acting
 from mission_control.runs.slots import capacity
 
 ZONE_COOKIE = "mc_zone"

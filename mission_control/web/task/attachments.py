@@ -11,7 +11,7 @@ from django.core.files.uploadedfile import UploadedFile
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
-from mission_control import documents
+from mission_control.actions import documents
 from mission_control.errors import Invalid
 from mission_control.models import Deliverable, Message, Project, Task
 from mission_control.text import as_uuid

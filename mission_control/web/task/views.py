@@ -12,10 +12,9 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from mission_control import documents, tasks, threads
+from mission_control.actions import comments, documents, reviews, tasks
 from mission_control.errors import Invalid, NotRunning, Refusal
 from mission_control.models import Activity, Run, Task
-from mission_control.projects import reviews
 from mission_control.runs.admission import admit
 from mission_control.runs.lifecycle import stop
 from mission_control.text import as_uuid
@@ -194,7 +193,7 @@ def post_message(request: HttpRequest, task: Task) -> str:
         attached = keep_files(request, task, given["attached"])
         if given["document"]:
             attached.append(given["document"])
-        threads.post(task, given["content"], by=person_of(request), attachments=attached)
+        comments.post(task, given["content"], by=person_of(request), attachments=attached)
     return "Sent."
 
 

@@ -9,11 +9,11 @@ from django.db.models import Q
 from django.utils import timezone
 
 from agents.models import Agent
-from mission_control import rules
+from mission_control.actions import validation
+from mission_control.actions.activity import OBJECTS_AT_ONCE, note_project, touching
+from mission_control.actions.permissions import require_start
 from mission_control.errors import HasActiveRuns, NotFound
-from mission_control.feed import OBJECTS_AT_ONCE, note_project, touching
 from mission_control.models import Project, Run, Task
-from mission_control.runs.permission import require_start
 
 Status = Project.Status
 
@@ -26,7 +26,7 @@ def create(*, team_agents: Sequence[Agent] = (), **fields: Any) -> Project:
     if fields.get("status") == Status.EXECUTING:
         require_start()
     project = Project(**fields)
-    rules.check(project, {"title", *fields})
+    validation.check(project, {"title", *fields})
     with transaction.atomic():
         project.save(force_insert=True)
         project.team_agents.set(team_agents)
@@ -55,7 +55,7 @@ def change(project: Project, *, team_agents: Sequence[Agent] | None = None, **fi
         if changes or team_agents is not None:
             for name, value in changes.items():
                 setattr(project, name, value)
-            rules.check(project, changes)
+            validation.check(project, changes)
             project.save(update_fields=[*changes, "updated_at"])
             _note_change(project, before)
         if team_agents is not None:

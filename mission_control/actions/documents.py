@@ -8,9 +8,9 @@ from django.utils import timezone
 
 from agents.models import Agent
 from agents.rules import CONTENT_BYTES, TITLE_CHARS, is_blank
-from mission_control import rules
+from mission_control.actions import validation
+from mission_control.actions.activity import note, touching
 from mission_control.errors import Invalid, NotFound
-from mission_control.feed import note, touching
 from mission_control.models import Activity, Deliverable, Project, Task
 from mission_control.runs.deliverables import keep, revise
 from mission_control.text import as_uuid, storable
@@ -24,7 +24,7 @@ def create(**fields: Any) -> Deliverable:
     document = Deliverable(**fields)
     if document.project_id is None and document.task is not None:
         document.project_id = document.task.project_id
-    rules.check(document, {"title", *fields})
+    validation.check(document, {"title", *fields})
     _refuse_other_project(document)
     return keep(document, agent=_agent(document.author_id))
 
@@ -39,12 +39,12 @@ def change(
     with transaction.atomic():
         document = _locked(document)
         if content is not None and content != document.content:
-            rules.check(Deliverable(content=content), ["content"])
+            validation.check(Deliverable(content=content), ["content"])
             document = revise(document, content, editor_id=editor_id, agent=_agent(editor_id))
         changes = {name: value for name, value in fields.items() if getattr(document, name) != value}
         for name, value in changes.items():
             setattr(document, name, value)
-        rules.check(document, changes)
+        validation.check(document, changes)
         if {"task", "project"} & changes.keys():
             _refuse_other_project(document)
         if changes:

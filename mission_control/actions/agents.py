@@ -11,9 +11,9 @@ from django.utils import timezone
 
 from agents.backends import registry
 from agents.models import Agent
-from mission_control import rules
+from mission_control.actions import validation
+from mission_control.actions.activity import OBJECTS_AT_ONCE, note, touching
 from mission_control.errors import HasActiveRuns, Invalid, NotFound
-from mission_control.feed import OBJECTS_AT_ONCE, note, touching
 from mission_control.models import Activity, Assignment, Project, Run
 from mission_control.runs.limits import read_limits
 
@@ -101,7 +101,7 @@ def _locked(agent: Agent) -> Agent:
 
 def check(agent: Agent, names: Collection[str]) -> None:
     """Raise Invalid for a value that one of these fields must not have."""
-    rules.check(agent, names)
+    validation.check(agent, names)
     if {"backend", "backend_options"} & set(names):
         check_backend(agent)
     if "metadata" in names:

@@ -9,15 +9,15 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from agents.models import Agent
-from mission_control import notifications, rules
+from mission_control.actions import notifications, validation
+from mission_control.actions.activity import note, touching
+from mission_control.actions.permissions import may_start, require_start, require_stop
 from mission_control.errors import HasActiveRuns, Invalid, NotFound, WrongState
-from mission_control.feed import note, touching
 from mission_control.models import Activity, Assignment, Project, Run, Task
 from mission_control.models.task import UNPLACED
 from mission_control.runs.completion import advance_on_commit, complete_if_resolved, reopen
 from mission_control.runs.deliverables import retitle
 from mission_control.runs.lifecycle import finish
-from mission_control.runs.permission import may_start, require_start, require_stop
 from mission_control.runs.reviews import open_review, withdraw_review
 
 ACTIVE_RUN = "Task has an active run"
@@ -34,7 +34,7 @@ def create(*, assignees: Sequence[Agent] = (), blocked_by: Sequence[Task] = (), 
     The task that it returns knows its assignees and dependencies: showing it takes no query.
     """
     task = Task(status=Status.ASSIGNED if assignees else Status.INBOX, **fields)
-    rules.check(task, {"title", *fields})
+    validation.check(task, {"title", *fields})
     with transaction.atomic():
         if blocked_by:
             change_dependencies_alone()
@@ -196,7 +196,7 @@ def _save(
         changes["completed_at"] = now
     for name, value in changes.items():
         setattr(task, name, value)
-    rules.check(task, changes)
+    validation.check(task, changes)
     task.save(update_fields=[*changes, "updated_at"])
     if task.title != titled:
         retitle(task, before=titled)

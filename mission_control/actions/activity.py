@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from typing import Any, Literal
 
 from agents.models import Agent
+from mission_control.actions.permissions import acting_user
 from mission_control.models import Activity, Deliverable, Project, Task
 from mission_control.realtime.publisher import publish_news
-from mission_control.rights import acting_user
 from mission_control.text import as_uuid
 
 MESSAGE_CHARS = 500

@@ -9,8 +9,8 @@ from django.core.exceptions import PermissionDenied
 from django.db import transaction
 
 from agents.models import Agent
-from mission_control import notifications
-from mission_control.feed import note
+from mission_control.actions import notifications
+from mission_control.actions.activity import note
 from mission_control.models import Activity, Deliverable, Message, Task
 
 EVERYONE = "all"

@@ -11,9 +11,9 @@ from django.db import transaction
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from mission_control import notifications, tasks, threads
+from mission_control.actions import comments, notifications, tasks
+from mission_control.actions.activity import note
 from mission_control.errors import Invalid, NotFound, Refusal
-from mission_control.feed import note
 from mission_control.models import Activity, Notification, Review, Task
 from mission_control.runs.reviews import mark_seen, next_round, opened
 
@@ -68,7 +68,7 @@ def request_changes(task: Task, feedback: str, *, by: User | None = None, critic
         note(Activity.Type.TASK_UPDATED, told, task=task, review=str(review.pk), round=review.round)
         for other in sent_back:
             _send_back(other, review)
-        threads.post(task, feedback, by=by)
+        comments.post(task, feedback, by=by)
         return tasks.change(task, status=Task.Status.ASSIGNED, announced_at=None)
 
 
@@ -197,5 +197,5 @@ def _send_back(task: Task, review: Review) -> None:
             decided_by=review.decided_by,
             decided_at=review.decided_at,
         )
-        threads.post(task, review.feedback, by=review.decided_by)
+        comments.post(task, review.feedback, by=review.decided_by)
     tasks.change(task, status=Task.Status.ASSIGNED, announced_at=None)

@@ -14,6 +14,8 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser, Group, Permission, User
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
+from mission_control.errors import NotAllowed
+
 Someone = User | AnonymousUser | AbstractBaseUser | None
 
 _acting: ContextVar[Callable[[], Someone]] = ContextVar("acting", default=lambda: None)
@@ -33,6 +35,25 @@ def acting_user() -> User | None:
     """Return the user who acts; None where the product itself does, as in a worker or a command."""
     user = _acting.get()()
     return user if isinstance(user, User) else None
+
+
+def may_start() -> bool:
+    """Tell whether the user who acts may start agents; the product itself always may."""
+    user = acting_user()
+    return user is None or user.has_perm("mission_control.add_run")
+
+
+def require_start() -> None:
+    """Raise NotAllowed when the user who acts may not start agents."""
+    if not may_start():
+        raise NotAllowed("To start an agent", "Can add run")
+
+
+def require_stop() -> None:
+    """Raise NotAllowed when the user who acts may not stop agents; the product itself always may."""
+    user = acting_user()
+    if user is not None and not user.has_perm("mission_control.change_run"):
+        raise NotAllowed("To stop a run", "Can change run")
 
 
 def permissions_of(user: User) -> QuerySet[Permission]:

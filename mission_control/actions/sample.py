@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from django.db import transaction
 
-from mission_control import documents, projects, tasks, team
+from mission_control.actions import agents, documents, projects, tasks
 from mission_control.models import Project, Task
 
 REQUIREMENTS = """\
@@ -19,14 +19,14 @@ REQUIREMENTS = """\
 def make() -> Project:
     """Make the sample in one transaction and return its project. It needs no key and no network."""
     with transaction.atomic():
-        scout = team.create(
+        scout = agents.create(
             name="Scout",
             role="Researcher",
             description="Collects what is known before anybody writes.",
             specialties=["research"],
             backend="demo",
         )
-        quill = team.create(
+        quill = agents.create(
             name="Quill",
             role="Writer",
             description="Turns notes into short, plain text.",

@@ -12,9 +12,9 @@ from django.db import connection, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from mission_control import tasks
+from mission_control.actions import tasks
+from mission_control.actions.activity import note
 from mission_control.errors import Invalid, NotFound, WrongState
-from mission_control.feed import note
 from mission_control.models import Activity, Task
 
 ONE_AT_A_TIME = 0x6D635F70  # PostgreSQL's advisory lock round every placing

@@ -1,0 +1,1 @@
+"""Functions that change state on behalf of someone. REST, pages, admin, commands and jobs call these."""
