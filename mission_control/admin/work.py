@@ -8,7 +8,6 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 from agents.models import Agent
-from mission_control import usage
 from mission_control.actions import agents, documents, projects, tasks
 from mission_control.admin.actions import ProjectActions, TaskActions
 from mission_control.admin.badges import badge, linked_badge
@@ -17,6 +16,7 @@ from mission_control.admin.live import Live
 from mission_control.admin.reviews import ReviewInline
 from mission_control.models import Deliverable, DeliverableVersion, Project, Run, Task
 from mission_control.models.agents import with_runs
+from mission_control.queries import usage
 
 LONG = ("last_run__output", "last_run__prompt")
 

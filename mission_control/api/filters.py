@@ -11,11 +11,11 @@ from django_filters import rest_framework as filters
 
 from agents.models import Agent
 from agents.rules import TAG_CHARS
-from mission_control import usage
 from mission_control.models import Deliverable, Notification, Project, Run, Task
 from mission_control.models.search import has_text
 from mission_control.models.tags import TaggedAny
 from mission_control.models.task import priority_rank
+from mission_control.queries import usage
 
 SEARCH_CHARS = 200
 

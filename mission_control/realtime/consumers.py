@@ -20,8 +20,8 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 from django.contrib.auth.models import AnonymousUser, User
 from django.db.models import Model, Q
 
-from mission_control.files import browse
 from mission_control.models import AccessToken, Project, Run, Task
+from mission_control.queries.project_files import browse
 from mission_control.realtime.activity_relay import BOARD
 from mission_control.realtime.auth import CLIENT_GONE, token_of
 from mission_control.realtime.frames import (

@@ -8,10 +8,10 @@ from django.db.models import Q
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from mission_control import reports
 from mission_control.actions import comments, tasks
 from mission_control.actions.activity import note
 from mission_control.models import Activity, Notification, Task
+from mission_control.queries.standup import COMPLETED_WITHIN, LINES_A_SECTION
 from mission_control.runs.lifecycle import claim, finish
 from tests import make
 from tests.api.answers import NOBODY, assert_names
@@ -195,19 +195,17 @@ def test_the_standup_says_why_a_task_is_blocked(api):
 
 def test_the_standup_is_of_a_readable_length(api):
     Task.objects.bulk_create(Task(title=str(number), status="blocked") for number in range(1_000))
-    Task.objects.bulk_create(
-        Task(title=str(number), status="in_progress") for number in range(reports.LINES_A_SECTION)
-    )
+    Task.objects.bulk_create(Task(title=str(number), status="in_progress") for number in range(LINES_A_SECTION))
     standup = sections(api.get("standup").json()["standup"])
-    assert len(standup["Blocked"]) == reports.LINES_A_SECTION + 1
-    assert standup["Blocked"][-1] == f"- … and {1_000 - reports.LINES_A_SECTION} more"
-    assert len(standup["In Progress"]) == reports.LINES_A_SECTION
+    assert len(standup["Blocked"]) == LINES_A_SECTION + 1
+    assert standup["Blocked"][-1] == f"- … and {1_000 - LINES_A_SECTION} more"
+    assert len(standup["In Progress"]) == LINES_A_SECTION
     assert "more" not in standup["In Progress"][-1]
 
 
 @pytest.mark.embedded
 def test_the_standup_goes_through_no_more_than_the_tasks_that_it_is_about():
-    since = timezone.now() - reports.COMPLETED_WITHIN
+    since = timezone.now() - COMPLETED_WITHIN
     plan = (
         Task.objects.filter(status="done", completed_at__gte=since).order_by("-completed_at", "id")[:20].explain()
     )

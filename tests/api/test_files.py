@@ -5,7 +5,7 @@ import uuid
 
 import pytest
 
-from mission_control import files
+from mission_control.queries import project_files
 from mission_control.runs.lifecycle import claim
 from tests import make
 from tests.api.answers import assert_names
@@ -160,7 +160,7 @@ def test_a_link_in_place_of_the_projects_own_folder_leads_nowhere(api, secret):
 def test_a_link_that_is_put_there_after_the_check_leads_nowhere(api, project, secret, monkeypatch):
     (project.folder / "a").mkdir()
     (project.folder / "a" / secret.name).write_text("mine")
-    checked = files._inside
+    checked = project_files._inside
 
     def swapped(*arguments):
         real = checked(*arguments)
@@ -169,7 +169,7 @@ def test_a_link_that_is_put_there_after_the_check_leads_nowhere(api, project, se
             (project.folder / "a").symlink_to(secret.parent)
         return real
 
-    monkeypatch.setattr(files, "_inside", swapped)
+    monkeypatch.setattr(project_files, "_inside", swapped)
     assert content(api, project, f"a/{secret.name}").status_code == 404
 
 
@@ -198,12 +198,12 @@ def test_a_file_is_no_folder_and_a_folder_or_a_pipe_no_file(api, project):
 
 def test_a_file_over_the_limit_is_refused_with_the_limit(api, project):
     with (project.folder / "large.bin").open("wb") as large:
-        large.truncate(files.CONTENT_BYTES + 1)
+        large.truncate(project_files.CONTENT_BYTES + 1)
     answer = content(api, project, "large.bin")
     assert_names(answer, "path")
     assert "10 MB" in answer.json()["detail"]
-    os.truncate(project.folder / "large.bin", files.CONTENT_BYTES)
-    assert len(content(api, project, "large.bin").content) == files.CONTENT_BYTES
+    os.truncate(project.folder / "large.bin", project_files.CONTENT_BYTES)
+    assert len(content(api, project, "large.bin").content) == project_files.CONTENT_BYTES
 
 
 def test_projects_are_asked_for_and_their_permission(project):

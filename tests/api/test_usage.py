@@ -10,9 +10,9 @@ from django.db.migrations.executor import MigrationExecutor
 from django.db.models import Q
 from django.test import Client
 
-from mission_control import usage
 from mission_control.formatting import dollars
 from mission_control.models import Run, UsageRecord
+from mission_control.queries import usage
 from mission_control.runs.lifecycle import finish
 from tests import make
 from tests.api.answers import assert_names

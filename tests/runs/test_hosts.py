@@ -8,8 +8,8 @@ from django_q.conf import Conf
 from django_q.models import OrmQ
 from django_q.signing import SignedPackage
 
-from mission_control import files
 from mission_control.models import Capacity, Run, WorkerGroup
+from mission_control.queries import project_files
 from mission_control.queue.broker import DoorbellBroker
 from mission_control.runs.admission import admit
 from mission_control.runs.execution import execute
@@ -95,11 +95,11 @@ def test_workers_of_this_host_are_no_other_host(alpha, beta):
 def test_the_files_of_a_project_may_be_on_the_hosts_that_ran_its_agents(alpha, agent, settings):
     run = carried_out(agent)
     settings.HOST_NAME = "gamma"
-    assert files.hosts_of(run.project) == ([] if settings.EMBEDDED_DATABASE else ["alpha"])
+    assert project_files.hosts_of(run.project) == ([] if settings.EMBEDDED_DATABASE else ["alpha"])
     settings.EMBEDDED_DATABASE = False
-    assert files.hosts_of(run.project) == ["alpha"]
+    assert project_files.hosts_of(run.project) == ["alpha"]
     settings.HOST_NAME = "alpha"
-    assert files.hosts_of(run.project) == []
+    assert project_files.hosts_of(run.project) == []
 
 
 def test_a_limit_in_the_environment_is_applied_once_and_does_not_undo_the_admins_change(capsys):

@@ -10,7 +10,7 @@ from asgiref.sync import sync_to_async
 from channels.testing import WebsocketCommunicator
 from django.conf import settings
 
-from mission_control.files import browse
+from mission_control.queries.project_files import browse
 from pocketpaw_site.asgi import application
 from tests import make
 from tests.sockets.test_consumers import leave, socket

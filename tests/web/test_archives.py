@@ -9,7 +9,7 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.test import AsyncClient
 
-from mission_control import archives
+from mission_control.queries import archives
 from tests import make
 from tests.web.conftest import SEES, client_of
 from tests.web.pages import html

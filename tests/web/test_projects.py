@@ -10,8 +10,8 @@ from django.contrib.auth import get_user_model
 from django.db.models import Q
 from django.test import Client
 
-from mission_control import files
 from mission_control.models import Project, Run, RunEvent, Task
+from mission_control.queries import project_files
 from mission_control.runs import events
 from mission_control.runs.events import Draft
 from mission_control.runs.lifecycle import claim, finish
@@ -432,7 +432,7 @@ def test_what_cannot_be_opened_by_its_name_is_listed_without_a_link(browser):
         assert f"?path={name}" not in page
     assert page.count("The name is not UTF-8") == 2
     assert page.count("No regular file") == 1
-    listed = files.files_in(project, "")
+    listed = project_files.files_in(project, "")
     assert {key for entry in listed for key in entry} == {"name", "isDir", "size"}
 
 

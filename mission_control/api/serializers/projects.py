@@ -13,7 +13,7 @@ from mission_control.api.fields import Choice, Data, Description, Person, Refere
 from mission_control.api.serializers.documents import DocumentReader
 from mission_control.api.serializers.tasks import TaskReader
 from mission_control.models import Deliverable, Project, Task
-from mission_control.projects.progress import count_files
+from mission_control.queries.progress import count_files
 
 
 def task_ids(projects: Iterable[Project]) -> dict[UUID, list[UUID]]:

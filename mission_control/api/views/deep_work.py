@@ -16,8 +16,8 @@ from mission_control.api.views.projects import with_tasks
 from mission_control.errors import PlannerFailed, WrongState
 from mission_control.models import Project, Task
 from mission_control.projects.levels import execution_levels
-from mission_control.projects.progress import progress
 from mission_control.projects.waiting import waiting_for
+from mission_control.queries.progress import progress
 
 VIEW = [f"mission_control.view_{name}" for name in ("project", "task", "deliverable")]
 ADD, CHANGE, START, STOP = (

@@ -3,7 +3,6 @@
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from mission_control import reports
 from mission_control.actions import notifications
 from mission_control.api import querysets
 from mission_control.api.filters import ActivityFilter, NotificationFilter
@@ -17,6 +16,8 @@ from mission_control.api.serializers.feed import (
 )
 from mission_control.api.views.base import ObjectViews
 from mission_control.models import Notification
+from mission_control.queries.standup import standup
+from mission_control.queries.stats import stats
 
 
 class FeedPagination(ListPagination):
@@ -45,10 +46,10 @@ class ActivityViews(ObjectViews):
     }
 
     def stats(self, request: Request) -> Response:
-        return Response({"stats": reports.stats()})
+        return Response({"stats": stats()})
 
     def standup(self, request: Request) -> Response:
-        return Response({"standup": reports.standup()})
+        return Response({"standup": standup()})
 
 
 class NotificationViews(ObjectViews):

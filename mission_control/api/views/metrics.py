@@ -13,8 +13,8 @@ from rest_framework.views import APIView
 from mission_control.addresses import client_address
 from mission_control.api.negotiation import IgnoreAccept
 from mission_control.api.permissions import ModelPermissions
-from mission_control.metrics import REGISTRY
 from mission_control.models import Run
+from mission_control.queries.metrics import REGISTRY
 
 
 class FromAllowedAddress(BasePermission):

@@ -13,7 +13,6 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from mission_control import files
 from mission_control.actions import projects
 from mission_control.api import querysets
 from mission_control.api.filters import ProjectFilter
@@ -29,13 +28,14 @@ from mission_control.api.serializers.projects import (
 from mission_control.api.serializers.tasks import TaskReader
 from mission_control.api.views.base import ObjectViews, find
 from mission_control.models import Project, Task
-from mission_control.projects.progress import progress
+from mission_control.queries import project_files
+from mission_control.queries.progress import progress
 
 PLAIN = ("approve", "pause", "resume")  # mere changes of the status; what they bring about is Deep Work's
 TEXT, BINARY = "text/plain", "application/octet-stream"
 PATH = OpenApiParameter(
     "path",
-    {"type": "string", "maxLength": files.PATH_CHARS, "pattern": r"^(?!/)(?![^\x00]*\.\.)[^\x00]*$"},
+    {"type": "string", "maxLength": project_files.PATH_CHARS, "pattern": r"^(?!/)(?![^\x00]*\.\.)[^\x00]*$"},
     description="Relative to the project's folder.",
 )
 
@@ -80,9 +80,9 @@ class ProjectViews(ObjectViews):
     @extend_schema(parameters=[PATH])
     def files(self, request: Request, pk: str) -> Response:
         project, path = self.find(pk), request.query_params.get("path", "")
-        found = files.files_in(project, path)
+        found = project_files.files_in(project, path)
         answer = self.listed(found)
-        if not found and (hosts := files.hosts_of(project)):
+        if not found and (hosts := project_files.hosts_of(project)):
             answer.data["other_hosts"] = hosts  # where its agents worked, and so its files may be
         return answer
 
@@ -98,7 +98,7 @@ class FileContentView(APIView):
     @extend_schema(parameters=[PATH])
     def get(self, request: Request, pk: str) -> HttpResponse:
         path = request.query_params.get("path", "")
-        content = files.content_of(find(Project.objects.all(), "Project", pk), path)
+        content = project_files.content_of(find(Project.objects.all(), "Project", pk), path)
         return HttpResponse(
             content,
             content_type=f"{TEXT}; charset=utf-8" if _is_text(content) else BINARY,

@@ -5,10 +5,10 @@ from typing import Any
 
 from django.db.models import QuerySet
 
-from mission_control import usage
 from mission_control.api.filters import UsageFilter
 from mission_control.api.serializers.usage import UsageReader
 from mission_control.api.views.base import ObjectViews
+from mission_control.queries import usage
 
 
 class UsageViews(ObjectViews):

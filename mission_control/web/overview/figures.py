@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from mission_control.formatting import dollars, duration, percent, short_count
 from mission_control.models import Run
-from mission_control.usage import worked
+from mission_control.queries.usage import worked
 
 PERIODS = {"1": "Today", "7": "7 days", "30": "30 days"}
 MOST_RUNS = 10_000  # of the newest; figures and charts are made of these

@@ -11,8 +11,8 @@ from django.urls import reverse
 from django.utils.dateparse import parse_date
 from django.views.decorators.http import require_safe
 
-from mission_control import usage
 from mission_control.formatting import dollars
+from mission_control.queries import usage
 from mission_control.web.shared.plain_text import plain
 from mission_control.web.shared.views import sees, show
 

@@ -7,7 +7,7 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from mission_control import reports
+from mission_control.queries.standup import standup as standup_text
 from mission_control.web.activity.lines import Choice, lines
 from mission_control.web.board.page import Rights
 from mission_control.web.overview.figures import PERIODS, Period, charts, ended_since, figures, spent_since
@@ -35,7 +35,7 @@ def overview(request: HttpRequest) -> HttpResponse:
 @sees("view_run", "view_task", "agents.view_agent")
 def standup(request: HttpRequest) -> HttpResponse:
     """Show what was completed lately, and how the rest stands."""
-    return show(request, "standup.html", {"html": rendered(reports.standup())}, at="overview")
+    return show(request, "standup.html", {"html": rendered(standup_text())}, at="overview")
 
 
 @require_safe

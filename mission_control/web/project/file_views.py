@@ -15,10 +15,10 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_safe
 
-from mission_control import archives, files
 from mission_control.errors import NotFound, Refusal
 from mission_control.models import Project
-from mission_control.projects.progress import MOST_FILES, count_files
+from mission_control.queries import archives, project_files
+from mission_control.queries.progress import MOST_FILES, count_files
 from mission_control.web.shared.plain_text import plain
 from mission_control.web.shared.views import by_script, sees, show
 
@@ -41,14 +41,14 @@ def folder_of(found: Project, path: str) -> dict[str, Any]:
     """Return what a folder holds. Raises Http404 for one that there is not, or that is not the project's."""
     path = path.strip("/")
     try:
-        entries = files.listing(found, path)
+        entries = project_files.listing(found, path)
     except Refusal:
         raise Http404("Folder not found") from None
     inside = [{**entry, "path": str(PurePosixPath(path, entry["name"]))} for entry in entries]
     number = count_files(found.folder) if not path else None
     return {
         "files": inside,
-        "other_hosts": [plain(host) for host in files.hosts_of(found)] if not inside and not path else [],
+        "other_hosts": [plain(host) for host in project_files.hosts_of(found)] if not inside and not path else [],
         "file_count": number,
         "too_many_files": number == MOST_FILES,
         "crumbs": _crumbs(path),
@@ -69,10 +69,10 @@ def file(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
     found, path = get_object_or_404(Project, pk=project_id), request.GET.get("path", "")
     content, refused, is_large = b"", "", False
     try:
-        content = files.content_of(found, path)
+        content = project_files.content_of(found, path)
     except NotFound:
         raise Http404("File not found") from None
-    except files.TooLarge as refusal:
+    except project_files.TooLarge as refusal:
         refused, is_large = f"{refusal.detail} Download it to read it.", True
     except Refusal as refusal:
         refused = refusal.detail
@@ -99,7 +99,7 @@ def download(request: HttpRequest, project_id: uuid.UUID) -> HttpResponseBase:
     """Send a file of any size in pieces, or the requested range of it: to be saved, never to be run."""
     found, path = get_object_or_404(Project, pk=project_id), request.GET.get("path", "")
     try:
-        content = files.opened_file(found, path)
+        content = project_files.opened_file(found, path)
     except Refusal:
         raise Http404("File not found") from None
     size = os.fstat(content.fileno()).st_size
@@ -117,7 +117,7 @@ def download(request: HttpRequest, project_id: uuid.UUID) -> HttpResponseBase:
     headers["Content-Length"] = str(end - first)
     if (first, end) != (0, size):
         headers["Content-Range"] = f"bytes {first}-{end - 1}/{size}"
-    pieces = files.pieces_of(content, first, end - first)
+    pieces = project_files.pieces_of(content, first, end - first)
     return StreamingHttpResponse(
         _in_threads(pieces),
         status=206 if "Content-Range" in headers else 200,

@@ -9,8 +9,8 @@ from contextlib import suppress
 
 from agents import folders
 from mission_control.errors import NotFound, WrongState
-from mission_control.files import opened_root
 from mission_control.models import Project
+from mission_control.queries.project_files import opened_root
 
 MOST_BYTES = 500 * 1024 * 1024  # of all files together, before they are packed
 MOST_FILES, MOST_LEVELS = 10_000, 100  # an agent may have unpacked anything

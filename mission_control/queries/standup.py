@@ -1,45 +1,17 @@
-"""How things stand: numbers, and a page of text for the morning."""
+"""The daily standup: what was completed in the last 24 hours, and how the rest stands, as Markdown."""
 
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import Count, Prefetch, QuerySet
+from django.db.models import Prefetch, QuerySet
 from django.utils import timezone
 
-from agents.models import Agent
-from mission_control.models import Activity, Assignment, Deliverable, Message, Notification, Project, Task
+from mission_control.models import Assignment, Task
 from mission_control.models.agents import with_runs
 
 COMPLETED_WITHIN = timedelta(hours=24)
 LINES_A_SECTION = 20
-
-Counts = dict[str, Any]
-
-
-def stats() -> dict[str, Counts]:
-    """Count everything, in a constant number of queries, each answered by an index."""
-    notifications = Notification.objects.all()
-    return {
-        "agents": _by_status(with_runs(), "derived_status", Agent.Status.values),
-        "tasks": _by_status(Task.objects.all(), "status", Task.Status.values),
-        "projects": _by_status(Project.objects.all(), "status", Project.Status.values),
-        "messages": {"total": Message.objects.count()},
-        "activities": {"total": Activity.objects.count()},
-        "documents": {"total": Deliverable.objects.count()},
-        "notifications": {
-            "total": notifications.count(),
-            "undelivered": notifications.filter(delivered_at=None).count(),
-            "unread": notifications.filter(read_at=None).count(),
-        },
-    }
-
-
-def _by_status(rows: QuerySet[Any], field: str, statuses: list[str]) -> Counts:
-    """Count rows by status, those that no row has included."""
-    counted = rows.order_by().values_list(field).annotate(number=Count("*"))
-    by_status = {**dict.fromkeys(statuses, 0), **dict(counted)}
-    return {"total": sum(by_status.values()), "by_status": by_status}
 
 
 def standup() -> str:

@@ -1,0 +1,1 @@
+"""Read only: sums, statistics, metrics, and the files of projects."""
