@@ -12,8 +12,8 @@ from mission_control.actions.activity import note_project
 from mission_control.models import Project, Task
 
 # The scheduler stands above the runs; their ends wake it by these dotted names, which a system check imports.
-ADVANCE = "mission_control.projects.scheduler.advance"
-SWEEP = "mission_control.projects.scheduler.sweep"
+ADVANCE = "mission_control.scheduling.scheduler.advance"
+SWEEP = "mission_control.scheduling.scheduler.sweep"
 
 logger = logging.getLogger(__name__)
 

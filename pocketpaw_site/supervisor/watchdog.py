@@ -223,7 +223,7 @@ class Watchdog:
 
 def import_what_forks_share() -> None:
     """Import what each fork would import for itself at its first run, and would then have for itself alone."""
-    for name in ("mission_control.jobs", "mission_control.projects.scheduler", "django.db.models.sql.compiler"):
+    for name in ("mission_control.jobs", "mission_control.scheduling.scheduler", "django.db.models.sql.compiler"):
         import_module(name)
     registry.describe()  # every backend
     if settings.REDIS_URL:

@@ -8,7 +8,7 @@ import pytest
 from mission_control.actions import project_execution, projects, tasks
 from mission_control.errors import WrongState
 from mission_control.models import Activity, Project, Run, Task
-from mission_control.projects.levels import levels
+from mission_control.scheduling.dependencies import levels
 from tests import make
 from tests.api.answers import stored
 from tests.api.conftest import Api

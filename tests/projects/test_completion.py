@@ -6,8 +6,8 @@ from django.db import connection
 from mission_control.actions import project_execution, projects, tasks
 from mission_control.actions.permissions import acting
 from mission_control.models import Activity, Deliverable, Project, Run, Task
-from mission_control.projects import scheduler
 from mission_control.runs.execution import execute
+from mission_control.scheduling import scheduler
 from tests import make
 from tests.runs.test_between_two_looks import rival
 from tests.servers import wait_until

@@ -13,10 +13,10 @@ from mission_control.actions import reviews, tasks
 from mission_control.actions.reviews import NotInReview, TooManyRounds, approve, open_upstream, request_changes
 from mission_control.errors import HasActiveRuns, Invalid, NotFound
 from mission_control.models import Activity, Message, Notification, Project, Review, Run, Task
-from mission_control.projects import scheduler
 from mission_control.runs.admission import admit
 from mission_control.runs.execution import execute
 from mission_control.runs.lifecycle import stop
+from mission_control.scheduling import scheduler
 from tests import make
 from tests.projects.work import a_task, active, end, runs, set_status, status
 from tests.rivals import race

@@ -6,11 +6,11 @@ import pytest
 
 from mission_control.actions import agents, project_execution, projects, reviews, tasks
 from mission_control.models import Activity, Assignment, Notification, Project, Run, Task
-from mission_control.projects import scheduler
 from mission_control.runs import completion
 from mission_control.runs.admission import admit
 from mission_control.runs.lifecycle import stop
 from mission_control.runs.reaper import Reaper
+from mission_control.scheduling import scheduler
 from tests import make
 from tests.projects.work import a_task, active, end, runs, set_status, status
 from tests.rivals import race

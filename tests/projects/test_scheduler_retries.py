@@ -9,11 +9,11 @@ from django.utils import timezone
 from mission_control.actions import project_execution
 from mission_control.models import Activity, Run, Task
 from mission_control.models.retry import Policy
-from mission_control.projects import scheduler
 from mission_control.runs import workers
 from mission_control.runs.admission import admit
 from mission_control.runs.lifecycle import claim, end_lost, finish, interrupt, stop
 from mission_control.runs.reaper import Reaper
+from mission_control.scheduling import scheduler
 from tests import make
 from tests.projects.work import a_task, active, end, runs, set_status, status
 from tests.rivals import race

@@ -8,8 +8,8 @@ from mission_control.actions import tasks
 from mission_control.api import querysets
 from mission_control.errors import Refusal
 from mission_control.models import Capacity, Project, Run, Task
-from mission_control.projects.waiting import OPEN, waiting_for
 from mission_control.runs.admission import admit
+from mission_control.scheduling.waiting_reasons import OPEN, waiting_for
 from tests import make
 
 FAILED = "it failed"

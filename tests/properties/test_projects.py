@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from mission_control.actions import project_execution, tasks
 from mission_control.errors import WrongState
 from mission_control.models import Project, Run, Task
-from mission_control.projects import scheduler
 from mission_control.runs import workers
 from mission_control.runs.lifecycle import claim, finish, stop
 from mission_control.runs.reaper import Reaper
+from mission_control.scheduling import scheduler
 from tests import make
 from tests.properties.conftest import share
 from tests.properties.graphs import FAILED, Watch, do_what_people_do, random_project, settled_or_explained

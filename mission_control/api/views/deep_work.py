@@ -15,9 +15,9 @@ from mission_control.api.views.base import ObjectViews, find
 from mission_control.api.views.projects import with_tasks
 from mission_control.errors import PlannerFailed, WrongState
 from mission_control.models import Project, Task
-from mission_control.projects.levels import execution_levels
-from mission_control.projects.waiting import waiting_for
 from mission_control.queries.progress import progress
+from mission_control.scheduling.dependencies import execution_levels
+from mission_control.scheduling.waiting_reasons import waiting_for
 
 VIEW = [f"mission_control.view_{name}" for name in ("project", "task", "deliverable")]
 ADD, CHANGE, START, STOP = (

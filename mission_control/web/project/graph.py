@@ -9,8 +9,8 @@ from django.db.models import Prefetch, QuerySet
 
 from mission_control.formatting import clock, seconds_since
 from mission_control.models import Assignment, Project, Run, Task
-from mission_control.projects.levels import levels
-from mission_control.projects.waiting import RESOLVED
+from mission_control.scheduling.dependencies import levels
+from mission_control.scheduling.waiting_reasons import RESOLVED
 from mission_control.web.shared.states import State, state_of
 
 NODE_WIDTH, NODE_HEIGHT = 256, 72  # as the stylesheet has them, in sixteenths of an em

@@ -17,7 +17,7 @@ from mission_control.models import Deliverable, Project, Run, RunEvent, Task
 from mission_control.models.agents import with_runs
 from mission_control.planning import REPLANNED
 from mission_control.planning.prompts import STEPS
-from mission_control.projects.waiting import OPEN, RESOLVED, waiting_for
+from mission_control.scheduling.waiting_reasons import OPEN, RESOLVED, waiting_for
 from mission_control.text import as_uuid
 from mission_control.web.agents.page import spoken_text
 from mission_control.web.project.graph import graph, plan_tasks, shares

@@ -18,8 +18,8 @@ from mission_control import planning
 from mission_control.actions import project_execution, projects, tasks
 from mission_control.errors import NotFound, NotRunning, Refusal
 from mission_control.models import Project, Run, Task
-from mission_control.projects.waiting import OPEN
 from mission_control.runs.lifecycle import stop
+from mission_control.scheduling.waiting_reasons import OPEN
 from mission_control.web.agents.page import missing_for, quoted
 from mission_control.web.project import page as project_page
 from mission_control.web.project.file_views import folder_of

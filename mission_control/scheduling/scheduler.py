@@ -18,11 +18,11 @@ from mission_control.actions.activity import note_project
 from mission_control.errors import Refusal
 from mission_control.models import Assignment, Capacity, Notification, Project, Run, Task
 from mission_control.models.task import PRIORITY_RANK, priority_rank
-from mission_control.projects.waiting import GIVEN_BACK, OPEN
 from mission_control.runs.admission import admit_due
 from mission_control.runs.completion import complete_if_resolved
 from mission_control.runs.lifecycle import promote
 from mission_control.runs.slots import line
+from mission_control.scheduling.waiting_reasons import GIVEN_BACK, OPEN
 
 MOST_A_LOOK = 100  # tasks; what is left has the next trigger, at the latest the next sweep
 PLANNING_PATIENCE = timedelta(minutes=1)

@@ -1,0 +1,1 @@
+"""Which tasks of a project can be started, in which order, and why one waits."""
