@@ -8,8 +8,8 @@ from django.utils.module_loading import import_string
 
 from agents.backends import registry
 from mission_control.realtime.changed_objects import SHOWN_PROJECTS, SHOWN_TASKS
-from mission_control.runs.completion import ADVANCE, SWEEP
 from mission_control.runs.lifecycle import EXECUTE
+from mission_control.runs.project_completion import ADVANCE, SWEEP
 
 LONGEST_PULSE_SECONDS = 2.0
 

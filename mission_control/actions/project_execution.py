@@ -6,8 +6,8 @@ from django.db.models import Q
 from mission_control.actions.projects import change, locked
 from mission_control.errors import WrongState
 from mission_control.models import Project, Run
-from mission_control.runs.completion import advance_on_commit, complete_if_resolved
 from mission_control.runs.lifecycle import STOP_SECONDS, stop_all
+from mission_control.runs.project_completion import advance_on_commit, complete_if_resolved
 
 Status = Project.Status
 STARTABLE = (Status.DRAFT, Status.APPROVED)  # a plan that awaits approval is approved instead

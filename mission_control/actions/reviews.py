@@ -15,7 +15,7 @@ from mission_control.actions import comments, notifications, tasks
 from mission_control.actions.activity import note
 from mission_control.errors import Invalid, NotFound, Refusal
 from mission_control.models import Activity, Notification, Review, Task
-from mission_control.runs.reviews import mark_seen, next_round, opened
+from mission_control.runs.open_reviews import mark_seen, next_round, opened
 
 Status = Review.Status
 NOT_BEGUN = (Task.Status.INBOX, Task.Status.ASSIGNED)

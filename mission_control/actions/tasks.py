@@ -15,10 +15,10 @@ from mission_control.actions.permissions import may_start, require_start, requir
 from mission_control.errors import HasActiveRuns, Invalid, NotFound, WrongState
 from mission_control.models import Activity, Assignment, Project, Run, Task
 from mission_control.models.task import UNPLACED
-from mission_control.runs.completion import advance_on_commit, complete_if_resolved, reopen
 from mission_control.runs.deliverables import retitle
 from mission_control.runs.lifecycle import finish
-from mission_control.runs.reviews import open_review, withdraw_review
+from mission_control.runs.open_reviews import open_review, withdraw_review
+from mission_control.runs.project_completion import advance_on_commit, complete_if_resolved, reopen
 
 ACTIVE_RUN = "Task has an active run"
 ONE_AT_A_TIME = 0x6D635F74  # PostgreSQL's advisory lock round every change of dependencies

@@ -15,10 +15,10 @@ from mission_control.models import Run
 from mission_control.planning import plan
 from mission_control.planning.answers import BadAnswer, GoalAnalysis, TaskPlan, Team, markdown
 from mission_control.planning.prompts import STEPS, TITLES, Planning, build, cuts_of
+from mission_control.runs.async_database import persist
 from mission_control.runs.execution import Execution, Outcome
-from mission_control.runs.materials import notice_of, one_line
-from mission_control.runs.persistence import persist
 from mission_control.runs.preparation import agent_of, workdir_of
+from mission_control.runs.prompt_sections import notice_of, one_line
 from mission_control.text import storable
 
 TRIES = 2  # an answer that cannot be used is sent back once, with what is wrong with it

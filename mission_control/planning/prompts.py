@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 
-from mission_control.runs.materials import Cut, Fitted, Section, Source, fit, one_line
+from mission_control.runs.prompt_sections import Cut, Fitted, Section, Source, fit, one_line
 from mission_control.runs.prompts import fence_notice, new_fence
 
 # Each part of a plan, and what is said while it is made.

@@ -45,12 +45,12 @@ from mission_control.models.run import EndCause
 from mission_control.realtime.frames import RunHeader
 from mission_control.realtime.publisher import publish_events
 from mission_control.runs import events
-from mission_control.runs.attempts import Patience, attempts
+from mission_control.runs.async_database import in_db, persist
+from mission_control.runs.backend_retries import Patience, attempts
 from mission_control.runs.buffer import EventBuffer, OutputTooLong
-from mission_control.runs.hosts import lack_of, leave_to_others
 from mission_control.runs.lifecycle import claim, finish
 from mission_control.runs.limits import Limits, OverLimit, Watch
-from mission_control.runs.persistence import in_db, persist
+from mission_control.runs.placement import lack_of, leave_to_others
 from mission_control.runs.preparation import agent_of, earlier_session, note_session, prepare, workdir_of
 from mission_control.runs.results import Result, ToolUses
 from mission_control.runs.workers import current_worker, is_closing, other_hosts

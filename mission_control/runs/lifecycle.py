@@ -28,12 +28,12 @@ from mission_control.models.task import UNPLACED
 from mission_control.queue.broker import enqueue
 from mission_control.realtime.publisher import publish_run
 from mission_control.runs import events
-from mission_control.runs.completion import advance_on_commit, complete_if_resolved
 from mission_control.runs.deliverables import hand_in
-from mission_control.runs.plannings import settle_project
+from mission_control.runs.open_reviews import open_review, withdraw_review
+from mission_control.runs.planning_outcome import settle_project
+from mission_control.runs.project_completion import advance_on_commit, complete_if_resolved
 from mission_control.runs.results import Result
 from mission_control.runs.retries import after_failure
-from mission_control.runs.reviews import open_review, withdraw_review
 from mission_control.runs.slots import free_slots, has_line, line
 from mission_control.runs.workers import is_gone
 from mission_control.text import storable

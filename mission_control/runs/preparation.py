@@ -7,8 +7,8 @@ from django.conf import settings
 from agents.backends.base import BackendError
 from agents.models import Agent
 from mission_control.models import Deliverable, Review, Run, Task
-from mission_control.runs.correspondence import correspondence_of
-from mission_control.runs.materials import Source, notice_of
+from mission_control.runs.prompt_sections import Source, notice_of
+from mission_control.runs.prompt_sources import correspondence_of
 from mission_control.runs.prompts import Brief, build_prompt, cuts_of
 from mission_control.text import storable
 

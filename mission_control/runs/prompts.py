@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from mission_control.runs.materials import Cut, Fitted, Section, Source, fit, one_line
+from mission_control.runs.prompt_sections import Cut, Fitted, Section, Source, fit, one_line
 
 __all__ = ["Brief", "Source", "build_prompt", "cuts_of", "new_fence"]
 

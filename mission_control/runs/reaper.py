@@ -11,8 +11,8 @@ from django.db.models import F
 from django.utils import timezone
 
 from mission_control.models import Run
-from mission_control.runs.completion import sweep
 from mission_control.runs.lifecycle import end_lost, enqueue_run, promote
+from mission_control.runs.project_completion import sweep
 from mission_control.runs.workers import is_gone, is_of_earlier_boot, kill
 
 FIRST_PATIENCE = timedelta(seconds=10)  # how long a queued run waits for its job; doubled at each new one

@@ -20,7 +20,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from mission_control.models import WorkerGroup
-from mission_control.runs.group import group
+from mission_control.runs.worker_group import group
 
 BEAT_BELIEVED = timedelta(seconds=20)
 

@@ -19,8 +19,8 @@ from mission_control.errors import Refusal
 from mission_control.models import Assignment, Capacity, Notification, Project, Run, Task
 from mission_control.models.task import PRIORITY_RANK, priority_rank
 from mission_control.runs.admission import admit_due
-from mission_control.runs.completion import complete_if_resolved
 from mission_control.runs.lifecycle import promote
+from mission_control.runs.project_completion import complete_if_resolved
 from mission_control.runs.slots import line
 from mission_control.scheduling.waiting_reasons import GIVEN_BACK, OPEN
 

@@ -13,8 +13,8 @@ def account() -> None:
     """End what a worker that was killed could not end, and name it; name what waits for the next start."""
     from mission_control.models import Run
     from mission_control.runs import workers
-    from mission_control.runs.group import group
     from mission_control.runs.lifecycle import abandon
+    from mission_control.runs.worker_group import group
     from pocketpaw_site.supervisor.terminal import say_runs
 
     workers.leave()

@@ -9,7 +9,7 @@ import time
 import uuid
 from collections.abc import Sequence
 
-from mission_control.runs.group import GROUP_VARIABLE
+from mission_control.runs.worker_group import GROUP_VARIABLE
 from pocketpaw_site.environment import CHECKOUT
 from pocketpaw_site.supervisor import readiness
 from pocketpaw_site.supervisor.address import Address

@@ -6,7 +6,7 @@ from django.conf import settings
 from django.db import connection
 from django.db.models import Count, Sum
 
-from mission_control.runs.group import group
+from mission_control.runs.worker_group import group
 from mission_control.runs.workers import living
 
 # Of each `manage.py worker` beside its worker processes: watchdog, reaper, and what a cluster keeps for itself.

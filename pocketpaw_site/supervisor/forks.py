@@ -18,8 +18,8 @@ from django.db import close_old_connections, connections
 from django_q.cluster import Cluster
 from django_q.conf import Conf
 
-from mission_control.runs.group import GROUP_VARIABLE
 from mission_control.runs.reaper import Reaper
+from mission_control.runs.worker_group import GROUP_VARIABLE
 from mission_control.runs.workers import workers_of
 from pocketpaw_site.supervisor.children import Backoff, cause
 from pocketpaw_site.supervisor.database import Outage

@@ -19,9 +19,9 @@ from agents.backends import registry
 from mission_control.health.versions import check_schema
 from mission_control.models import Capacity, Run
 from mission_control.runs import workers
-from mission_control.runs.group import GROUP_VARIABLE
 from mission_control.runs.lifecycle import abandon, interrupt
 from mission_control.runs.reaper import enqueue_forgotten
+from mission_control.runs.worker_group import GROUP_VARIABLE
 from pocketpaw_site.environment import SetupError
 from pocketpaw_site.supervisor.connections import warn_of_few_connections
 from pocketpaw_site.supervisor.database import Outage

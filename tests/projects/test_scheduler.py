@@ -6,7 +6,7 @@ import pytest
 
 from mission_control.actions import agents, project_execution, projects, reviews, tasks
 from mission_control.models import Activity, Assignment, Notification, Project, Run, Task
-from mission_control.runs import completion
+from mission_control.runs import project_completion
 from mission_control.runs.admission import admit
 from mission_control.runs.lifecycle import stop
 from mission_control.runs.reaper import Reaper
@@ -96,7 +96,7 @@ def test_a_task_that_did_not_end_well_leaves_its_dependents_waiting(project, age
 
 
 def test_a_lost_trigger_delays_and_never_loses(project, agent, monkeypatch):
-    monkeypatch.setattr(completion, "advance_on_commit", lambda _: None)
+    monkeypatch.setattr(project_completion, "advance_on_commit", lambda _: None)
     monkeypatch.setattr(tasks, "advance_on_commit", lambda _: None)
     task = a_task(project, agent)
     assert runs(task) == []

@@ -6,7 +6,7 @@ from mission_control.actions import project_execution, tasks
 from mission_control.api import querysets
 from mission_control.models import Project, Task
 from mission_control.runs.lifecycle import stop
-from mission_control.runs.reviews import open_review
+from mission_control.runs.open_reviews import open_review
 from mission_control.scheduling.waiting_reasons import waiting_for
 from tests import make
 from tests.projects.work import a_task, active, end, set_status

@@ -6,7 +6,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mission_control.runs.materials import LEAST_CHARS, MARK_CHARS, one_line
+from mission_control.runs.prompt_sections import LEAST_CHARS, MARK_CHARS, one_line
 from mission_control.runs.prompts import Brief, Source, build_prompt
 from tests.properties.hostile import lines, texts
 

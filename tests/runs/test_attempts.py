@@ -7,7 +7,7 @@ import pytest
 from agents.backends.base import TransientError, Usage
 from mission_control.models import Run
 from mission_control.runs.admission import admit
-from mission_control.runs.attempts import LONGEST_PAUSE_SECONDS, Patience
+from mission_control.runs.backend_retries import LONGEST_PAUSE_SECONDS, Patience
 from mission_control.runs.execution import execute
 from mission_control.runs.lifecycle import stop
 from mission_control.runs.preparation import workdir_of

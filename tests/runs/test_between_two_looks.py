@@ -16,7 +16,7 @@ from django.utils import timezone
 from mission_control.actions import documents
 from mission_control.errors import AlreadyRunning, LimitReached
 from mission_control.models import Run, Task
-from mission_control.runs import admission, persistence, workers
+from mission_control.runs import admission, async_database, workers
 from mission_control.runs.admission import admit
 from mission_control.runs.execution import execute
 from mission_control.runs.lifecycle import claim, finish, promote, stop
@@ -248,7 +248,7 @@ async def test_what_the_database_refuses_is_not_offered_again():
         raise IntegrityError
 
     with pytest.raises(IntegrityError):
-        await persistence.persist(refused)
+        await async_database.persist(refused)
     assert len(offers) == 1
 
 
@@ -259,4 +259,4 @@ async def test_a_database_that_stays_away_is_not_waited_for_for_ever(settings):
         raise OperationalError
 
     with pytest.raises(OperationalError):
-        await persistence.persist(away_for_good)
+        await async_database.persist(away_for_good)

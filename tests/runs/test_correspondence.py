@@ -6,7 +6,7 @@ import pytest
 
 from mission_control.actions import comments, documents, reviews, tasks
 from mission_control.models import Run, Task
-from mission_control.runs import correspondence
+from mission_control.runs import prompt_sources
 from mission_control.runs.admission import admit
 from mission_control.runs.execution import execute
 from tests import backends, make
@@ -149,7 +149,7 @@ def test_requirements_that_are_attached_to_the_task_too_are_sent_once(writer):
 
 def test_no_more_is_read_than_could_be_sent_and_the_prompt_says_so(writer, monkeypatch, settings):
     settings.PROMPT_BUDGET_CHARS = 5_000
-    monkeypatch.setattr(correspondence, "MOST_MESSAGES", 5)
+    monkeypatch.setattr(prompt_sources, "MOST_MESSAGES", 5)
     task, ada = make.task(), make.user()
     for number in range(8):
         comments.post(task, f"Number {number}.", by=ada)

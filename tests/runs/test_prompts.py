@@ -2,7 +2,7 @@
 
 import pytest
 
-from mission_control.runs.materials import share_out
+from mission_control.runs.prompt_sections import share_out
 from mission_control.runs.prompts import Brief, Source, build_prompt, cuts_of
 
 FENCE = "f3n5e"

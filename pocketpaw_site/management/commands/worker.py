@@ -7,7 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
-from mission_control.runs.group import GROUP_VARIABLE
+from mission_control.runs.worker_group import GROUP_VARIABLE
 from pocketpaw_site.supervisor.database import wait_briefly
 from pocketpaw_site.supervisor.parentage import bind_forks, follow_parent
 from pocketpaw_site.supervisor.signals import Signals

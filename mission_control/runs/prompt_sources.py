@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from mission_control.models import Deliverable, Message, Run, Task
-from mission_control.runs.materials import Source
+from mission_control.runs.prompt_sections import Source
 from mission_control.text import as_uuid
 
 MOST_MESSAGES = 1_000  # that are read for one prompt
