@@ -10,8 +10,8 @@ from django.db import connections
 
 from agents.models import Agent
 from mission_control.actions import tasks as verbs
-from mission_control.exchange import writer
-from mission_control.exchange.reader import FILES
+from mission_control.interchange import writer
+from mission_control.interchange.reader import FILES
 from mission_control.models import Activity, Deliverable, Message, Notification, Project, Task
 from tests import make
 from tests.exchange.conftest import Folder

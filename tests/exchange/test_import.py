@@ -10,7 +10,7 @@ from django.core.management import CommandError, call_command
 
 from agents.models import Agent
 from mission_control.actions import tasks as verbs
-from mission_control.exchange import source
+from mission_control.interchange import source
 from mission_control.models import (
     Activity,
     Deliverable,

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from mission_control.exchange.writer import write_folder
+from mission_control.interchange.writer import write_folder
 from mission_control.management.base import DatabaseCommand
 
 

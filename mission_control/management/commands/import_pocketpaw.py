@@ -6,8 +6,8 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 from django.db import IntegrityError
 
-from mission_control.exchange.reader import FILES, read_folder
-from mission_control.exchange.report import Report
+from mission_control.interchange.reader import FILES, read_folder
+from mission_control.interchange.report import Report
 from mission_control.management.base import DatabaseCommand
 
 NOT_ALL = 2

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from mission_control.exchange import entries
-from mission_control.exchange.kinds import Given, Kind, given_only
-from mission_control.exchange.report import Place
+from mission_control.interchange import entries
+from mission_control.interchange.kinds import Given, Kind, given_only
+from mission_control.interchange.report import Place
 from mission_control.models import Deliverable, DeliverableVersion
 
 

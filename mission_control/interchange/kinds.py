@@ -9,9 +9,9 @@ from django.db.models import Model
 from django.utils import timezone
 
 from agents.models import Agent
-from mission_control.exchange import entries
-from mission_control.exchange.references import HUMAN, NOWHERE, Here
-from mission_control.exchange.report import Place, Report
+from mission_control.interchange import entries
+from mission_control.interchange.references import HUMAN, NOWHERE, Here
+from mission_control.interchange.report import Place, Report
 from mission_control.models import Message, Notification, Project
 
 Given = dict[str, Any]  # an object as its entry validated it

@@ -5,7 +5,7 @@ from uuid import UUID
 from django.contrib.auth.models import User
 
 from agents.models import Agent
-from mission_control.exchange.report import Place, Report
+from mission_control.interchange.report import Place, Report
 from mission_control.models import Deliverable, Message, Project, Task
 from mission_control.text import as_uuid
 

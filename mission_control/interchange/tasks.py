@@ -8,10 +8,10 @@ from django.db import connection, transaction
 
 from mission_control.actions.activity import note
 from mission_control.actions.tasks import ONE_AT_A_TIME
-from mission_control.exchange import entries
-from mission_control.exchange.kinds import Given, Kind, given_only
-from mission_control.exchange.references import Here
-from mission_control.exchange.report import Place, Report
+from mission_control.interchange import entries
+from mission_control.interchange.kinds import Given, Kind, given_only
+from mission_control.interchange.references import Here
+from mission_control.interchange.report import Place, Report
 from mission_control.models import Activity, Assignment, Run, Task
 from mission_control.scheduling.dependencies import Edge, Edges, break_circles
 

@@ -11,11 +11,11 @@ from django.db.models import Max, Min
 from rest_framework.exceptions import ValidationError
 
 from mission_control.actions.activity import MESSAGE_CHARS
-from mission_control.exchange import entries
-from mission_control.exchange.kinds import Given, Kind, given_only
-from mission_control.exchange.references import Here
-from mission_control.exchange.report import Place, Report
-from mission_control.exchange.source import Unreadable, items
+from mission_control.interchange import entries
+from mission_control.interchange.kinds import Given, Kind, given_only
+from mission_control.interchange.references import Here
+from mission_control.interchange.report import Place, Report
+from mission_control.interchange.source import Unreadable, items
 from mission_control.models import Activity
 from mission_control.text import as_uuid
 

@@ -13,13 +13,13 @@ from uuid import UUID
 from django.db import transaction
 from rest_framework.exceptions import ValidationError
 
-from mission_control.exchange.activities import Activities
-from mission_control.exchange.documents import Documents
-from mission_control.exchange.kinds import Agents, Given, Kind, Messages, Notifications, Projects
-from mission_control.exchange.references import Here
-from mission_control.exchange.report import Place, Report
-from mission_control.exchange.source import Unreadable, Unsound, items
-from mission_control.exchange.tasks import Tasks
+from mission_control.interchange.activities import Activities
+from mission_control.interchange.documents import Documents
+from mission_control.interchange.kinds import Agents, Given, Kind, Messages, Notifications, Projects
+from mission_control.interchange.references import Here
+from mission_control.interchange.report import Place, Report
+from mission_control.interchange.source import Unreadable, Unsound, items
+from mission_control.interchange.tasks import Tasks
 from mission_control.models import Project
 
 FILES = [kind.FILE for kind in (Agents, Projects, Tasks, Documents, Messages, Activities, Notifications)]
