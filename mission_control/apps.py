@@ -1,8 +1,20 @@
-"""The Django app of Mission Control; it registers the system checks."""
+"""The Django app of Mission Control; it registers the system checks and the hooks."""
 
 from contextlib import suppress
 
 from django.apps import AppConfig
+
+from mission_control import hooks
+from mission_control.hooks import Hook
+
+# The calls that point up (`hooks.py`): lower rooms know the name, this is the one place that knows the function.
+HOOKS = {
+    Hook.EXECUTE_RUN: "mission_control.jobs.execute_run",
+    Hook.ADVANCE_PROJECT: "mission_control.scheduling.scheduler.advance",
+    Hook.ADVANCE_ALL: "mission_control.scheduling.scheduler.sweep",
+    Hook.SHOW_TASKS: "mission_control.api.serializers.tasks.shown_tasks",
+    Hook.SHOW_PROJECTS: "mission_control.api.serializers.projects.shown_projects",
+}
 
 
 def _remember_own_secrets() -> None:
@@ -27,5 +39,6 @@ class MissionControlConfig(AppConfig):
 
         from mission_control.health import versions
 
+        hooks.register(HOOKS)
         _remember_own_secrets()
         post_migrate.connect(versions.record_version, sender=self)

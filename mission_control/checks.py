@@ -7,9 +7,7 @@ from django.core.checks import Error, Warning, register
 from django.utils.module_loading import import_string
 
 from agents.backends import registry
-from mission_control.realtime.changed_objects import SHOWN_PROJECTS, SHOWN_TASKS
-from mission_control.runs.lifecycle import EXECUTE
-from mission_control.runs.project_completion import ADVANCE, SWEEP
+from mission_control import hooks
 
 LONGEST_PULSE_SECONDS = 2.0
 
@@ -65,13 +63,13 @@ def profile_is_whole(**_: Any) -> list[Warning]:
 
 @register()
 def names_can_be_imported(**_: Any) -> list[Error]:
-    """The dotted names that point up, and each backend that a setting adds."""
+    """The function of each hook, and each backend that a setting adds."""
     problems = []
-    for name in (EXECUTE, ADVANCE, SWEEP, SHOWN_TASKS, SHOWN_PROJECTS):
+    for hook in hooks.Hook:
         try:
-            import_string(name)
-        except ImportError as error:
-            problems.append(Error(f"{name} cannot be imported: {error}", id="mission_control.E004"))
+            import_string(hooks.path_of(hook))
+        except (ImportError, hooks.NotRegistered) as error:
+            problems.append(Error(f"The hook {hook.value} cannot be imported: {error}", id="mission_control.E004"))
     for name in settings.MISSION_CONTROL_BACKENDS:
         try:
             registry.get(name)

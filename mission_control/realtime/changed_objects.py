@@ -5,15 +5,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from django.utils.module_loading import import_string
-
+from mission_control import hooks
 from mission_control.actions.activity import OBJECTS_AT_ONCE, touched
+from mission_control.hooks import Hook
 from mission_control.models import Activity
 from mission_control.realtime.frames import Frame, changed_frame
 
-# Upwards, and so by name: a frame holds an object as the API shows it.
-SHOWN_TASKS = "mission_control.api.serializers.tasks.shown_tasks"
-SHOWN_PROJECTS = "mission_control.api.serializers.projects.shown_projects"
 CHANGES = {kind for kind in Activity.Type if kind.startswith("task_")}
 
 
@@ -47,17 +44,17 @@ def changes_told_by(activities: list[Activity]) -> list[Change]:
         projects |= dict.fromkeys(touched_projects)
     return [
         Change(shown["id"], changed_frame("task", shown), shown["id"], shown["project_id"], frozenset(tasks[key]))
-        for key, shown in _shown_now(SHOWN_TASKS, tasks)
+        for key, shown in _shown_now(Hook.SHOW_TASKS, tasks)
     ] + [
         Change(shown["id"], changed_frame("project", shown), None, shown["id"])
-        for _, shown in _shown_now(SHOWN_PROJECTS, projects)
+        for _, shown in _shown_now(Hook.SHOW_PROJECTS, projects)
     ]
 
 
-def _shown_now(reader: str, keys: Iterable[uuid.UUID]) -> list[tuple[uuid.UUID, dict[str, Any]]]:
+def _shown_now(hook: Hook, keys: Iterable[uuid.UUID]) -> list[tuple[uuid.UUID, dict[str, Any]]]:
     """Return which of these objects there still are, as the API shows them, in the order of the keys."""
     wanted = list(keys)
     found: dict[str, dict[str, Any]] = {}
     for start in range(0, len(wanted), OBJECTS_AT_ONCE):
-        found |= {shown["id"]: shown for shown in import_string(reader)(wanted[start : start + OBJECTS_AT_ONCE])}
+        found |= {shown["id"]: shown for shown in hooks.call(hook, wanted[start : start + OBJECTS_AT_ONCE])}
     return [(key, found[str(key)]) for key in wanted if str(key) in found]

@@ -19,9 +19,11 @@ from django.utils import timezone
 
 from agents.models import Agent
 from agents.redaction import shown_error
+from mission_control import hooks
 from mission_control.actions import notifications
 from mission_control.actions.activity import note
 from mission_control.errors import NotRunning
+from mission_control.hooks import Hook
 from mission_control.models import Activity, Notification, Run, RunEvent, Task, UsageRecord
 from mission_control.models.run import EndCause, usage_columns
 from mission_control.models.task import UNPLACED
@@ -38,7 +40,6 @@ from mission_control.runs.slots import free_slots, has_line, line
 from mission_control.runs.workers import is_gone
 from mission_control.text import storable
 
-EXECUTE = "mission_control.jobs.execute_run"
 STOP_SECONDS = 2.0
 PROMOTIONS_A_LOOK = 100
 
@@ -66,7 +67,7 @@ TOLD = {
 
 def enqueue_run(run: Run, *, delay_seconds: float = 0.0) -> None:
     """Write the run's job in the caller's transaction."""
-    enqueue(EXECUTE, str(run.pk), delay_seconds=delay_seconds)
+    enqueue(hooks.path_of(Hook.EXECUTE_RUN), str(run.pk), delay_seconds=delay_seconds)
 
 
 def claim(run_id: uuid.UUID, *, worker: str, token: uuid.UUID | None = None) -> Run | None:

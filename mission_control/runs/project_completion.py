@@ -6,14 +6,11 @@ import uuid
 from django.db import DatabaseError, transaction
 from django.db.models.functions import Coalesce
 from django.utils import timezone
-from django.utils.module_loading import import_string
 
+from mission_control import hooks
 from mission_control.actions.activity import note_project
+from mission_control.hooks import Hook
 from mission_control.models import Project, Task
-
-# The scheduler stands above the runs; their ends wake it by these dotted names, which a system check imports.
-ADVANCE = "mission_control.scheduling.scheduler.advance"
-SWEEP = "mission_control.scheduling.scheduler.sweep"
 
 logger = logging.getLogger(__name__)
 
@@ -29,14 +26,14 @@ def advance_on_commit(project_id: uuid.UUID | None) -> None:
 
 def _advance(project_id: uuid.UUID) -> None:
     try:
-        import_string(ADVANCE)(project_id)
+        hooks.call(Hook.ADVANCE_PROJECT, project_id)
     except DatabaseError as error:  # what was committed stands, and its caller must hear so
         logger.warning("the project goes on with the next look (%s)", type(error).__name__)
 
 
 def sweep() -> None:
     """Let everything go on whose hint was lost, or whose time has come."""
-    import_string(SWEEP)()
+    hooks.call(Hook.ADVANCE_ALL)
 
 
 def complete_if_resolved(project_id: uuid.UUID | None, *, also_empty: bool = False) -> bool:

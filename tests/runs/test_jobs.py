@@ -10,9 +10,10 @@ from django_q.models import OrmQ, Schedule
 from django_q.signing import SignedPackage
 from django_q.tasks import async_task
 
-from mission_control import jobs
+from mission_control import hooks, jobs
 from mission_control.queue.broker import JOBS, DoorbellBroker, refused
-from mission_control.runs.lifecycle import EXECUTE
+
+EXECUTE = hooks.path_of(hooks.Hook.EXECUTE_RUN)
 
 
 def test_every_job_of_the_product_is_accepted():
