@@ -14,13 +14,15 @@ import pytest
 # queries, values at the limits of a column, what is published. `--differing` runs only these.
 DIFFERING = [
     "runs",
-    "sockets",
-    *[f"projects/test_{name}" for name in ("completion", "reviews", "scheduler", "waiting")],
-    *[f"projects/test_{name}" for name in ("planning_stops", "planning_whole")],
+    "queue",
+    "realtime",
+    "scheduling",
+    "actions/test_reviews",
+    *[f"planning/test_{name}" for name in ("stops", "whole")],
     *[f"system/test_{name}" for name in ("faults", "main_job", "outage", "schema_fuzz")],
     *[f"api/test_{name}" for name in ("api_races", "bad_everywhere", "bad_fields", "dependencies", "feed")],
     *[f"api/test_{name}" for name in ("lists", "metrics", "notifications", "objects", "operations", "running")],
-    *["api/test_usage.py", "web/test_board_order.py"],
+    *["api/test_usage.py", "web/board/test_board_order.py"],
 ]
 _TESTS = Path(__file__).parent
 

@@ -13,10 +13,10 @@ from mission_control.errors import Invalid
 from mission_control.models import AccessToken, Deliverable, Project, Task
 from mission_control.planning.answers import BadAnswer, Team, title_in
 from tests import make
+from tests.admin.test_admin import form_of
 from tests.api.answers import assert_names, stored
-from tests.api.test_admin import form_of
-from tests.exchange import conftest as entries
-from tests.exchange.conftest import Folder
+from tests.interchange import conftest as entries
+from tests.interchange.conftest import Folder
 
 INVISIBLE = [
     " \n",

@@ -179,7 +179,7 @@ def test_a_limit_of_a_backends_own_is_an_end_cause_too(limit, cause):
 
 
 def test_all_calls_of_a_planning_count_together(settings):
-    settings.MISSION_CONTROL_BACKENDS = {"planner": "tests.projects.planners.Planner"}
+    settings.MISSION_CONTROL_BACKENDS = {"planner": "tests.planning.planners.Planner"}
     make.agent(name="Planner", backend="planner", metadata={"limits": {"total_tokens": 25}})  # 11 in each call
     project = start("Write a short book about cats", research_depth="none")
     run = project.runs.get()

@@ -14,9 +14,9 @@ from mission_control.actions import comments, notifications, projects, tasks
 from mission_control.models import AccessToken, Notification, Run, Task
 from mission_control.runs.lifecycle import claim, finish
 from tests import make
-from tests.sockets.test_gone import rename
+from tests.realtime.test_gone import rename
+from tests.web.board.test_board import SCRIPT, html, text_of
 from tests.web.conftest import SEES, client_of
-from tests.web.test_board import SCRIPT, html, text_of
 
 pytestmark = pytest.mark.usefixtures("database")
 

@@ -1,0 +1,3 @@
+from tests.api.conftest import api, database
+
+__all__ = ["api", "database"]

@@ -1,0 +1,3 @@
+from tests.scheduling.conftest import agent, database, project
+
+__all__ = ["agent", "database", "project"]

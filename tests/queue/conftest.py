@@ -1,0 +1,3 @@
+from tests.runs.conftest import database
+
+__all__ = ["database"]

@@ -1,0 +1,210 @@
+"""Sockets and streams end when what they came in by no longer holds."""
+
+import json
+from datetime import timedelta
+
+import pytest
+from asgiref.sync import sync_to_async
+from asgiref.testing import ApplicationCommunicator
+from channels.testing import WebsocketCommunicator
+from django.conf import settings
+from django.contrib.auth.models import Permission, User
+from django.contrib.sessions.models import Session
+from django.db import OperationalError, connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from mission_control.api import stream
+from mission_control.models import AccessToken
+from mission_control.realtime import sessions
+from mission_control.realtime.relay import Follower
+from mission_control.realtime.sessions import Ending, Login, Logins, endings
+from tests import make
+from tests.realtime.test_consumers import leave
+
+pytestmark = pytest.mark.django_db(transaction=True)
+MAY = ["mission_control.view_run"]
+
+
+@pytest.fixture(autouse=True)
+def often(monkeypatch):
+    monkeypatch.setattr(sessions, "CHECK_SECONDS", 0.2)
+    monkeypatch.setattr(stream, "KEEP_ALIVE_SECONDS", 0.5)  # when a silent stream looks whether it may go on
+
+
+@pytest.fixture
+def user() -> User:
+    return make.user(may=MAY)
+
+
+@sync_to_async
+def by_token(user: User) -> list[tuple[bytes, bytes]]:
+    return [(b"authorization", f"Bearer {make.token(user)}".encode())]
+
+
+@sync_to_async
+def by_session(user: User) -> list[tuple[bytes, bytes]]:
+    client = Client()
+    client.force_login(user)
+    cookie = f"{settings.SESSION_COOKIE_NAME}={client.cookies[settings.SESSION_COOKIE_NAME].value}"
+    return [(b"cookie", cookie.encode()), (b"origin", b"http://localhost"), (b"host", b"localhost")]
+
+
+async def opened(path: str, headers) -> WebsocketCommunicator:
+    from pocketpaw_site.asgi import application
+
+    client = WebsocketCommunicator(application, path, headers=headers)
+    assert (await client.connect(timeout=10))[0]
+    assert json.loads(await client.receive_from(timeout=10))["type"] == "connection_info"
+    return client
+
+
+async def code_of(client: WebsocketCommunicator) -> int:
+    """Return the code with which the socket is closed; frames before it are read over."""
+    while True:
+        message = await client.receive_output(timeout=20)
+        if message["type"] == "websocket.close":
+            return message["code"]
+
+
+def revoke(user: User) -> None:
+    AccessToken.objects.filter(user=user).delete()
+
+
+def expire(user: User) -> None:
+    AccessToken.objects.filter(user=user).update(expiry=timezone.now() - timedelta(seconds=1))
+
+
+def deactivate(user: User) -> None:
+    User.objects.filter(pk=user.pk).update(is_active=False)
+
+
+def delete(user: User) -> None:
+    user.delete()
+
+
+def forbid(user: User) -> None:
+    user.user_permissions.remove(Permission.objects.get(codename="view_run"))
+
+
+def log_out(user: User) -> None:
+    Session.objects.all().delete()
+
+
+def let_session_expire(user: User) -> None:
+    Session.objects.update(expire_date=timezone.now() - timedelta(seconds=1))
+
+
+def change_password(user: User) -> None:
+    user.set_password("another")
+    user.save()
+
+
+@pytest.mark.parametrize(
+    ("path", "by", "happens", "code"),
+    [
+        ("/ws/mission-control", by_token, revoke, 4401),
+        ("/ws/mission-control", by_token, expire, 4401),
+        ("/ws/mission-control", by_token, delete, 4401),
+        ("/ws/mission-control", by_token, forbid, 4403),
+        ("/ws/mission-control", by_session, log_out, 4401),
+        ("/ws/mission-control", by_session, let_session_expire, 4401),
+        ("/ws/mission-control", by_session, change_password, 4401),
+        ("/ws/mission-control", by_session, deactivate, 4401),
+        ("/ws", by_token, revoke, 4003),
+        ("/ws", by_session, forbid, 4403),
+    ],
+)
+async def test_a_socket_is_closed_when_its_login_no_longer_holds(user, path, by, happens, code):
+    headers, other = await by(user), await opened(path, await by_token(await sync_to_async(make.user)()))
+    client = await opened(path, headers)
+    await sync_to_async(happens)(user)
+    assert await code_of(client) == code
+    await client.disconnect()
+
+    assert Follower.here().subscribers == 1  # the other one goes on
+    await sync_to_async(make.task)()
+    assert json.loads(await other.receive_from(timeout=10))["event_type"] == "mc_activity_created"
+    await leave(other)
+
+
+async def test_a_login_by_message_is_watched_too(user):
+    from pocketpaw_site.asgi import application
+
+    client = WebsocketCommunicator(application, "/ws")
+    await client.connect(timeout=10)
+    await client.send_json_to({"action": "authenticate", "token": await sync_to_async(make.token)(user)})
+    assert json.loads(await client.receive_from(timeout=10))["type"] == "connection_info"
+    await sync_to_async(revoke)(user)
+    assert await code_of(client) == 4003
+    await leave(client)
+
+
+async def test_what_holds_stays_open_and_nobody_is_watched_when_all_have_gone(user):
+    clients = [await opened("/ws/mission-control", await by(user)) for by in (by_token, by_session)]
+    await Logins.here().check()
+    assert all([await client.receive_nothing() for client in clients])
+    for client in clients:
+        await leave(client)
+    assert (Logins.here()._watched, Logins.here()._checking) == (set(), None)
+
+
+async def test_an_outage_of_the_database_closes_nothing(user, monkeypatch):
+    client = await opened("/ws/mission-control", await by_token(user))
+    looked = []
+
+    def away(_logins):
+        looked.append(True)
+        raise OperationalError("away")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(sessions, "endings", away)
+        assert await client.receive_nothing(timeout=0.7)
+    assert len(looked) >= 2
+    await sync_to_async(revoke)(user)
+    assert await code_of(client) == 4401
+    await leave(client)
+
+
+async def test_a_stream_ends(user):
+    from pocketpaw_site.asgi import application
+
+    run = await sync_to_async(make.run)()
+    path = f"/api/mission-control/runs/{run.pk}/stream"
+    scope = {"type": "http", "method": "GET", "path": path, "raw_path": path.encode(), "query_string": b""}
+    headers = [*await by_token(user), (b"host", b"localhost")]
+    client = ApplicationCommunicator(application, {**scope, "headers": headers, "http_version": "1.1"})
+    await client.send_input({"type": "http.request", "body": b"", "more_body": False})
+    assert (await client.receive_output(timeout=10))["status"] == 200
+    body = b""
+    while b"mc_task_started" not in body:
+        body += (await client.receive_output(timeout=10))["body"]
+    await sync_to_async(revoke)(user)
+    while (message := await client.receive_output(timeout=20)).get("more_body"):
+        assert b"event:" not in message["body"]
+    await client.wait(timeout=10)
+    assert Logins.here()._watched == set()
+    assert Follower.here().subscribers == 0
+
+
+def test_a_hundred_logins_are_checked_in_three_queries(user):
+    held = set()
+    for _ in range(20):
+        make.token(user)
+        Client().force_login(user)
+    held |= {Login(user.pk, token=token.digest) for token in AccessToken.objects.all()}
+    held |= {Login(user.pk, session=session.session_key) for session in Session.objects.all()}
+    gone = {Login(user.pk, token="0" * 128), Login(user.pk, session="gone"), Login(0, token="x"), Login(user.pk)}
+    with CaptureQueriesContext(connection) as queries:
+        ended = endings(held | gone)
+    assert ended == dict.fromkeys(gone, Ending.LOGIN)
+    assert (len(held), len(queries)) == (40, 3)
+
+
+def test_a_session_that_another_user_took_over_no_longer_holds(user):
+    client, other = Client(), make.user()
+    client.force_login(user)
+    [session] = Session.objects.all()
+    stolen = Login(other.pk, session=session.session_key)
+    assert endings([stolen]) == {stolen: Ending.LOGIN}
