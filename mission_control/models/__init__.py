@@ -1,4 +1,4 @@
-"""Rows, the constraints that hold them, and querysets that read as adjectives. No verbs: those are in runs/."""
+"""Rows, the constraints that hold them, and querysets that read as adjectives; changed by actions/ and runs/."""
 
 from mission_control.models import search  # noqa: F401 - registers the lookup
 from mission_control.models.access import AccessToken
