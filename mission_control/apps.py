@@ -11,7 +11,7 @@ from mission_control.hooks import Hook
 HOOKS = {
     Hook.EXECUTE_RUN: "mission_control.jobs.execute_run",
     Hook.ADVANCE_PROJECT: "mission_control.scheduling.scheduler.advance",
-    Hook.ADVANCE_ALL: "mission_control.scheduling.scheduler.sweep",
+    Hook.ADVANCE_ALL: "mission_control.scheduling.scheduler.advance_all",
     Hook.SHOW_TASKS: "mission_control.api.serializers.tasks.shown_tasks",
     Hook.SHOW_PROJECTS: "mission_control.api.serializers.projects.shown_projects",
 }

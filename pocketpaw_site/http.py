@@ -60,7 +60,7 @@ class Handler(ASGIHandler):
         super().load_middleware(is_async=False)
 
     async def get_response_async(self, request: HttpRequest) -> HttpResponseBase:
-        publisher.serve_in(asyncio.get_running_loop())
+        publisher.send_from_loop(asyncio.get_running_loop())
         response = await sync_to_async(self.respond, thread_sensitive=True)(request)
         if response.streaming:
             end_request_thread()

@@ -298,8 +298,8 @@ if env_file := os.environ.get("MISSION_CONTROL_ENV_FILE"):
     CLOSED_TO_AGENTS.append(Path(env_file))
 
 # ---------------------------------------------------------------- channel layers
-# "default" carries what workers publish to every web process; "process" is each web process's own, to which
-# its follower passes on what its sockets and streams have asked for. Embedded, the two are one.
+# "default" carries what workers publish to every web process; "process" is local to each web process: on it the
+# relay passes on what the process's sockets and streams subscribe to. In the embedded profile the two are one.
 REDIS_URL = env.str("REDIS_URL", "")
 # Two installations may share a Redis server: each has a secret key of its own, and so its own names.
 REDIS_PREFIX = "mission_control." + hashlib.sha256(SECRET_KEY.encode()).hexdigest()[:12]
@@ -323,7 +323,7 @@ if REDIS_URL:
 Q_CLUSTER: dict[str, Any] = {
     "name": "mission_control",
     "orm": "default",
-    "broker_class": "mission_control.queue.broker.DoorbellBroker",
+    "broker_class": "mission_control.queue.broker.WakeupBroker",
     "workers": MAX_CONCURRENT_TASKS + 1,
     "queue_limit": 1,
     "bulk": 1,

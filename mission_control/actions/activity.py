@@ -7,7 +7,7 @@ from typing import Any, Literal
 from agents.models import Agent
 from mission_control.actions.permissions import acting_user
 from mission_control.models import Activity, Deliverable, Project, Task
-from mission_control.realtime.publisher import publish_news
+from mission_control.realtime.publisher import publish_new_activity
 from mission_control.text import as_uuid
 
 MESSAGE_CHARS = 500
@@ -42,7 +42,7 @@ def note(
         is_edit=is_edit,
         metadata=metadata,
     )
-    publish_news()
+    publish_new_activity()
     return activity
 
 

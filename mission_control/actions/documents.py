@@ -12,7 +12,7 @@ from mission_control.actions import validation
 from mission_control.actions.activity import note, touching
 from mission_control.errors import Invalid, NotFound
 from mission_control.models import Activity, Deliverable, Project, Task
-from mission_control.runs.deliverables import keep, revise
+from mission_control.runs.deliverables import add_version, store_document
 from mission_control.text import as_uuid, storable
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def create(**fields: Any) -> Deliverable:
         document.project_id = document.task.project_id
     validation.check(document, {"title", *fields})
     _refuse_other_project(document)
-    return keep(document, agent=_agent(document.author_id))
+    return store_document(document, agent=_agent(document.author_id))
 
 
 def change(
@@ -40,7 +40,7 @@ def change(
         document = _locked(document)
         if content is not None and content != document.content:
             validation.check(Deliverable(content=content), ["content"])
-            document = revise(document, content, editor_id=editor_id, agent=_agent(editor_id))
+            document = add_version(document, content, editor_id=editor_id, agent=_agent(editor_id))
         changes = {name: value for name, value in fields.items() if getattr(document, name) != value}
         for name, value in changes.items():
             setattr(document, name, value)

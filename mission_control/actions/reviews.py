@@ -15,7 +15,7 @@ from mission_control.actions import comments, notifications, tasks
 from mission_control.actions.activity import note
 from mission_control.errors import Invalid, NotFound, Refusal
 from mission_control.models import Activity, Notification, Review, Task
-from mission_control.runs.open_reviews import mark_seen, next_round, opened
+from mission_control.runs.open_reviews import ensure_open_review, mark_review_notifications_read, next_round
 
 Status = Review.Status
 NOT_BEGUN = (Task.Status.INBOX, Task.Status.ASSIGNED)
@@ -131,14 +131,14 @@ def _in_review(keys: Iterable[UUID], task: Task) -> Task:
 
 def _decide(task: Task, status: str, *, by: User | None, feedback: str = "") -> Review:
     """Close the task's open review and return it. Raises NotInReview."""
-    review = opened(task)
+    review = ensure_open_review(task)
     changed = Review.objects.filter(pk=review.pk, status=Status.OPEN).update(
         status=status, feedback=feedback, decided_by=by, decided_at=timezone.now()
     )
     if not changed:  # pragma: no cover - the task's row is locked
         raise NotInReview(task)
     review.refresh_from_db()
-    mark_seen(task)
+    mark_review_notifications_read(task)
     return review
 
 

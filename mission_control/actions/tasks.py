@@ -15,7 +15,7 @@ from mission_control.actions.permissions import may_start, require_start, requir
 from mission_control.errors import HasActiveRuns, Invalid, NotFound, WrongState
 from mission_control.models import Activity, Assignment, Project, Run, Task
 from mission_control.models.task import UNPLACED
-from mission_control.runs.deliverables import retitle
+from mission_control.runs.deliverables import rename_output
 from mission_control.runs.lifecycle import finish
 from mission_control.runs.open_reviews import open_review, withdraw_review
 from mission_control.runs.project_completion import advance_on_commit, complete_if_resolved, reopen
@@ -199,7 +199,7 @@ def _save(
     validation.check(task, changes)
     task.save(update_fields=[*changes, "updated_at"])
     if task.title != titled:
-        retitle(task, before=titled)
+        rename_output(task, before=titled)
     touches = touching(tasks=others, projects=[left, task.project_id] if task.project_id != left else [])
     if task.status != before:
         kind = Activity.Type.TASK_COMPLETED if task.status == Status.DONE else Activity.Type.TASK_UPDATED

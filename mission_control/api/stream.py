@@ -22,9 +22,9 @@ from mission_control.api.views.base import find
 from mission_control.health.disk import trouble
 from mission_control.models import AccessToken, Run
 from mission_control.realtime.frames import OF_A_RUN, Frame
-from mission_control.realtime.relay import Follower
-from mission_control.realtime.replay import Cursor
-from mission_control.realtime.sessions import Login, Logins
+from mission_control.realtime.relay import Relay
+from mission_control.realtime.replay import ReplayPosition
+from mission_control.realtime.sessions import ConnectionLogin, LoginMonitor
 
 KEEP_ALIVE_SECONDS = 15.0  # so that proxies keep a silent connection
 
@@ -72,7 +72,7 @@ class StreamView(APIView):
         after = int(last_seen) if last_seen else after
         assert request.user.is_authenticated, "view_run is asked for"
         token = request.auth if isinstance(request.auth, AccessToken) else None
-        login = Login.of(request.user, token, None if token else request.session.session_key)
+        login = ConnectionLogin.of(request.user, token, None if token else request.session.session_key)
         return StreamingHttpResponse(
             _lines(run, after, login, StreamPlace(request.user.pk)),
             content_type="text/event-stream",
@@ -80,49 +80,51 @@ class StreamView(APIView):
         )
 
 
-async def _lines(run: Run, after: int, login: Login, place: StreamPlace) -> AsyncIterator[str]:
-    """Yield the stream; it ends early when its login no longer holds, or when the database goes.
+async def _lines(run: Run, after: int, login: ConnectionLogin, place: StreamPlace) -> AsyncIterator[str]:
+    """Yield the stream; end it early when its login is no longer valid, or when the database is unavailable.
 
-    The client comes again then. An answer that broke off half-way would be left open by daphne, for ever.
+    The client then reconnects. Daphne would leave a response that failed half-way open for ever.
     """
-    logins = Logins.here()
-    watched = logins.watch(login)
+    monitor = LoginMonitor.for_running_loop()
+    watched = monitor.watch(login)
     try:
         async with aclosing(_log(run, after)) as log:
             async for lines in log:
-                if watched.ending is not None:
+                if watched.end_reason is not None:
                     return
                 yield lines
     except (OperationalError, InterfaceError) as error:
         logger.warning("a stream is ended: %s (%s)", trouble(error), type(error).__name__)
     finally:
-        logins.release(watched)
+        monitor.release(watched)
         place.release()
 
 
 async def _log(run: Run, after: int) -> AsyncGenerator[str]:
     key = str(run.pk)
-    follower, layer = Follower.here(), channel_layers["process"]
+    relay, layer = Relay.for_running_loop(), channel_layers["process"]
     channel, groups = await layer.new_channel(), [f"run.{key}"]
-    cursor = Cursor(follower)
+    position = ReplayPosition(relay)
     try:
-        await follower.join(channel, groups)
+        await relay.join(channel, groups)
         yield "retry: 1000\n\n"
-        async for frames in cursor.replay(key, after=after):
+        async for frames in position.replay(key, after=after):
             yield "".join(frame.as_sse() for frame in frames)
-        ended = not await follower.read(Run.objects.active().filter(pk=key).exists)
+        ended = not await relay.read(Run.objects.active().filter(pk=key).exists)
         if ended:  # what came between the replay and the end
-            yield "".join(frame.as_sse() for frame in await cursor.missing(key))
+            yield "".join(frame.as_sse() for frame in await position.missing(key))
             return
-        async for frames in _live(layer, channel, cursor, key):
+        async for frames in _live(layer, channel, position, key):
             yield "".join(frame.as_sse() for frame in frames) or ": still here\n\n"
             if frames and frames[-1].is_last:
                 return
     finally:
-        await follower.leave(channel, groups)
+        await relay.leave(channel, groups)
 
 
-async def _live(layer: BaseChannelLayer, channel: str, cursor: Cursor, run: str) -> AsyncIterator[list[Frame]]:
+async def _live(
+    layer: BaseChannelLayer, channel: str, position: ReplayPosition, run: str
+) -> AsyncIterator[list[Frame]]:
     """Yield the frames that come, and an empty list after a silence, whatever came that brought no frames."""
     loop = asyncio.get_running_loop()
     spoke_at = loop.time()
@@ -135,9 +137,11 @@ async def _live(layer: BaseChannelLayer, channel: str, cursor: Cursor, run: str)
             spoke_at = loop.time()
             continue
         if message["type"] == "run.frames":
-            frames = await cursor.advance(message)
+            frames = await position.advance(message)
         elif message["type"] == "run.positions":
-            frames = await cursor.behind({key: at[0] for key, at in message["positions"].items() if key == run})
+            frames = await position.catch_up(
+                {key: at[0] for key, at in message["positions"].items() if key == run}
+            )
         else:
             continue
         if frames:

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
 
 from mission_control.health import disk, versions
-from mission_control.runs.workers import alive
+from mission_control.runs.workers import count_live_groups
 
 ANSWER_SECONDS = 1.5
 OK, NO_ANSWER = "ok", "does not answer"
@@ -74,7 +74,7 @@ def _database() -> States:
 
 def _worker() -> str:
     try:
-        return OK if alive() else "none is alive"
+        return OK if count_live_groups() else "none is alive"
     except (DatabaseError, InterfaceError):
         return "not known: the database has no such table"
 

@@ -52,10 +52,10 @@ class PlanningExecution(Execution):
     def count(self, usage: Usage) -> None:
         self.usage = self.spent + usage
 
-    async def hear(self, event: BackendEvent) -> None:
+    async def record(self, event: BackendEvent) -> None:
         if event.type == EventType.MESSAGE:
             self.said.append(event.content)
-        await super().hear(event)
+        await super().record(event)
 
     async def ask(self, step: str, check: Callable[[str], Checked]) -> Checked:
         """Return the planner's checked answer to a step, which it may mend once. Raises BackendError."""

@@ -10,7 +10,7 @@ from mission_control.actions import agents, documents, projects, tasks
 from mission_control.errors import HasActiveRuns, NotFound
 from mission_control.models import Deliverable, Project, Run, Task
 from mission_control.planning.answers import GoalAnalysis, PlannedAgent, PlannedTask, TaskPlan, Team, title_in
-from mission_control.runs.deliverables import revise
+from mission_control.runs.deliverables import add_version
 
 TITLE_CHARS = 80  # of a description, until the requirements give the project its title
 PRD_TAGS = ["prd", "deep-work", "auto-generated"]
@@ -85,7 +85,7 @@ def _write_requirements(run: Run, project: Project, title: str, content: str) ->
     """Store the requirements: a new version of those that an earlier plan wrote, else a document of their own."""
     earlier = project.prd_document
     if earlier is not None and earlier.run is not None and earlier.run.kind == Run.Kind.PLANNING:
-        return revise(earlier, content, editor_id=run.agent_id, agent=run.agent, run=run)
+        return add_version(earlier, content, editor_id=run.agent_id, agent=run.agent, run=run)
     return documents.create(
         title=f"PRD: {title}",
         content=content,

@@ -22,7 +22,7 @@ from mission_control import __version__
 from mission_control.health import disk
 from mission_control.models import Run, RunEvent, WorkerGroup
 from mission_control.runs.slots import capacity
-from mission_control.runs.workers import BEAT_BELIEVED
+from mission_control.runs.workers import HEARTBEAT_VALID_FOR
 
 PREFIX = "mission_control_"
 
@@ -108,7 +108,7 @@ def _workers() -> Iterator[Metric]:
     for group in groups:
         age.add_metric([group.group, group.host, str(group.pid)], max((now - group.beat_at).total_seconds(), 0.0))
     yield age
-    living = sum(now - group.beat_at <= BEAT_BELIEVED for group in groups)
+    living = sum(now - group.beat_at <= HEARTBEAT_VALID_FOR for group in groups)
     yield GaugeMetricFamily(PREFIX + "workers_alive", "Groups of workers that gave a sign of life lately.", living)
 
 

@@ -1,6 +1,6 @@
-"""The queue: job rows in the database, and a doorbell instead of a blind poll.
+"""The job queue: rows in the database, with a wakeup in place of frequent polling.
 
-The row is written in the transaction that needs the job, so that there is no gap between commit and enqueue.
+A job's row is written in the transaction that needs the job, so a committed change always has its job.
 """
 
 import logging
@@ -17,11 +17,12 @@ from django_q.models import OrmQ
 from django_q.signing import BadSignature, SignedPackage
 from django_q.tasks import async_task
 
-from mission_control.queue.wakeup import LONGEST_WAIT_SECONDS, jobs_bell, ring_for_jobs
+from mission_control.queue.wakeup import LONGEST_WAIT_SECONDS, jobs_wakeup, wake_clusters
 
-AWAY_SECONDS = 0.5  # between two looks while the database does not answer
+RETRY_SECONDS = 0.5  # between two attempts to read the queue while the database does not answer
 
-# What workers call. A row of the queue or of the schedules names a function; any other would be a shell.
+# The functions that workers may call. A row of the queue or of the schedules names its function: if any function
+# were allowed, whoever can write a row could run any code.
 JOBS = frozenset(f"mission_control.jobs.{name}" for name in ("execute_run", "mark_offline", "remind_reviews"))
 
 Jobs = list[tuple[int, str]]  # the row's key and the signed call
@@ -29,14 +30,14 @@ Jobs = list[tuple[int, str]]  # the row's key and the signed call
 logger = logging.getLogger(__name__)
 
 
-class DoorbellBroker(ORM):
-    """django-q2's ORM broker that waits for a bell when the queue is empty.
+class WakeupBroker(ORM):
+    """django-q2's ORM broker, which waits for a wakeup when the queue is empty.
 
-    It listens before it looks into the queue: what is committed after that look rings.
+    It starts to listen before it reads the queue, so a job that is committed after the read wakes it.
     """
 
-    is_away = False  # the database, at the last look
-    delay_seconds = 0.0  # from the writing of a job until it may be taken
+    is_database_away = False  # at the last read
+    delay_seconds = 0.0  # from writing a job until a worker may take it
 
     def enqueue(self, task: str) -> int:
         due = timezone.now() + timedelta(seconds=self.delay_seconds)
@@ -44,37 +45,37 @@ class DoorbellBroker(ORM):
         return int(row.pk)
 
     def dequeue(self) -> Jobs | None:
-        bell = jobs_bell()
-        bell.listen()
+        wakeup = jobs_wakeup()
+        wakeup.listen()
         try:
             jobs = self.take()
         except DatabaseError as error:  # django-q2 would pause for ten seconds and begin a new process
-            if not self.is_away:
-                logger.warning("the queue cannot be read (%s); looking again", type(error).__name__)
-            self.is_away = True
+            if not self.is_database_away:
+                logger.warning("the queue cannot be read (%s); trying again", type(error).__name__)
+            self.is_database_away = True
             close_old_connections()
-            time.sleep(AWAY_SECONDS)
+            time.sleep(RETRY_SECONDS)
             return None
-        self.is_away = False
+        self.is_database_away = False
         if jobs is None:
-            bell.wait(LONGEST_WAIT_SECONDS)
+            wakeup.wait(LONGEST_WAIT_SECONDS)
         return jobs
 
     def acknowledge(self, task_id: int) -> None:
-        """Remove a job that was done. One that stays comes once more, and finds nothing to claim."""
+        """Remove a finished job. If that fails the job is delivered once more, and finds nothing to claim."""
         try:
             super().acknowledge(task_id)
         except DatabaseError as error:
-            logger.warning("a job that was done stays in the queue (%s)", type(error).__name__)
+            logger.warning("a finished job stays in the queue (%s)", type(error).__name__)
 
     def take(self) -> Jobs | None:
         """Return the next job, locked for `retry` seconds, or None when there is none."""
-        # Not by `get_connection`, which asks the database before each query whether it is there.
+        # `get_connection` is not used: it sends an extra query before each one to test the connection.
         queue = OrmQ.objects.using(Conf.ORM)
         for job in queue.filter(key=self.list_key, lock__lt=timezone.now()).order_by("lock", "id")[: Conf.BULK]:
-            # Another cluster may have been faster.
+            # Another cluster may have taken it since the read.
             if queue.filter(id=job.id, lock=job.lock).update(lock=self.timeout(job)):
-                if problem := refused(job.payload):
+                if problem := refusal_reason(job.payload):
                     logger.error("a job was removed from the queue unexecuted: %s", problem)
                     queue.filter(id=job.id).delete()
                     continue
@@ -82,8 +83,8 @@ class DoorbellBroker(ORM):
         return None
 
 
-def refused(payload: str) -> str | None:
-    """Return why a worker must not carry out the job, None when it is one of the product's own."""
+def refusal_reason(payload: str) -> str | None:
+    """Return why a worker must not run the job; None for a valid job of this product."""
     try:
         job = SignedPackage.loads(payload)
         function = job["func"]
@@ -99,16 +100,16 @@ def refused(payload: str) -> str | None:
 
 
 @cache
-def _broker(delay_seconds: float) -> DoorbellBroker:
-    broker = DoorbellBroker(list_key=Conf.CLUSTER_NAME)
+def _broker(delay_seconds: float) -> WakeupBroker:
+    broker = WakeupBroker(list_key=Conf.CLUSTER_NAME)
     broker.delay_seconds = delay_seconds
     return broker
 
 
 def enqueue(function: str, *args: str, delay_seconds: float = 0.0) -> None:
-    """Write a job for the dotted `function` in the caller's transaction; ring the bell on commit.
+    """Write a job for the dotted `function` in the caller's transaction, and wake the clusters on commit.
 
-    Nobody takes it before `delay_seconds` have passed.
+    No worker takes it before `delay_seconds` have passed.
     """
     async_task(function, *args, broker=_broker(delay_seconds))
-    transaction.on_commit(ring_for_jobs)
+    transaction.on_commit(wake_clusters)

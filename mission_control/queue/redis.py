@@ -1,4 +1,4 @@
-"""What speaks to Redis. Imported where there is one alone: the package takes 9 MB of each process."""
+"""Access to Redis. Imported only where Redis is configured: the package takes 9 MB of each process."""
 
 import logging
 import time
@@ -7,15 +7,21 @@ import redis
 import redis.asyncio
 from django.conf import settings
 
-AWAY = (redis.RedisError, OSError, TimeoutError, RuntimeError)  # what a channel layer raises without its Redis
+# What a channel layer raises while its Redis is unavailable.
+REDIS_ERRORS = (
+    redis.RedisError,
+    OSError,
+    TimeoutError,
+    RuntimeError,
+)
 
 PING_SECONDS = 1.0
 
 logger = logging.getLogger(__name__)
 
 
-class RedisBell:
-    """Rings when an enqueuer on any machine pushed to the list. Without Redis it is a poll."""
+class RedisWakeup:
+    """Wakes a cluster when a process on any machine pushes to a Redis list; polls while Redis is unavailable."""
 
     POLL_SECONDS = 0.2
     KEPT_SECONDS = 20
@@ -25,9 +31,9 @@ class RedisBell:
         self.key = f"{settings.REDIS_PREFIX}.bell"
 
     def listen(self) -> None:
-        """Nothing to note: the list keeps what was rung before."""
+        """Do nothing: the list keeps earlier wakeups."""
 
-    def ring(self) -> None:
+    def wake(self) -> None:
         try:
             pipeline = self.client.pipeline()
             pipeline.lpush(self.key, 1)
@@ -35,7 +41,7 @@ class RedisBell:
             pipeline.expire(self.key, self.KEPT_SECONDS)
             pipeline.execute()
         except redis.RedisError as error:
-            logger.warning("the doorbell does not ring (%s); workers look by themselves", type(error).__name__)
+            logger.warning("workers cannot be woken (%s); they poll the queue", type(error).__name__)
 
     def wait(self, seconds: float) -> None:
         try:
@@ -45,30 +51,30 @@ class RedisBell:
 
 
 def answers() -> bool:
-    """Ask Redis once, a second at most."""
+    """Return whether Redis answers a ping within a second."""
     client = redis.Redis.from_url(
         settings.REDIS_URL, socket_connect_timeout=PING_SECONDS, socket_timeout=PING_SECONDS
     )
     try:
         client.ping()
-    except AWAY:
+    except REDIS_ERRORS:
         return False
     finally:
         client.close()
     return True
 
 
-class Pulse:
-    """Asks Redis again and again over one connection, from asynchronous code."""
+class RedisProbe:
+    """Pings Redis repeatedly over one connection, from asynchronous code."""
 
     def __init__(self) -> None:
         self.client = redis.asyncio.Redis.from_url(
             settings.REDIS_URL, socket_connect_timeout=PING_SECONDS, socket_timeout=PING_SECONDS
         )
 
-    async def beats(self) -> bool:
+    async def answers(self) -> bool:
         try:
             await self.client.ping()
-        except AWAY:
+        except REDIS_ERRORS:
             return False
         return True

@@ -1,7 +1,7 @@
-"""Bells: how a process that waits for the database's news is woken at once instead of looking blindly.
+"""Wakeups: end a process's wait for new database rows at once, so that it need not poll often.
 
-Each is a hint. What it rings for is committed before; a bell that is lost only delays, because everybody who
-waits for one also looks by themselves, less often.
+They are best effort. The rows are committed before the wakeup is sent; a lost wakeup only causes a delay, because
+every waiting process also polls the database, less often.
 """
 
 import logging
@@ -18,17 +18,17 @@ from django.conf import settings
 from django_q.conf import Conf
 
 if TYPE_CHECKING:
-    from mission_control.queue.redis import RedisBell
+    from mission_control.queue.redis import RedisWakeup
 
-LOOK_SECONDS = 0.04  # how often the commit counter is looked at: 4 µs a look
-LONGEST_WAIT_SECONDS = 1.0  # after this the queue is read even if nobody rang
-JOBS, NEWS = "jobs", "news"  # rung for whom: a cluster, the followers of web processes
+COUNTER_POLL_SECONDS = 0.04  # how often the commit counter is read: 4 µs a read
+LONGEST_WAIT_SECONDS = 1.0  # after this the queue is read even without a wakeup
+JOBS, NEW_ROWS = "jobs", "news"  # rung for whom: a cluster, the followers of web processes
 
 logger = logging.getLogger(__name__)
 
 
 class CommitCounter:
-    """Rings when any process commits to the SQLite file (`PRAGMA data_version`)."""
+    """Detects that any process has committed to the SQLite file (`PRAGMA data_version`)."""
 
     def __init__(self, path: str) -> None:
         self.connection = sqlite3.connect(f"file:{path}?mode=rw", uri=True, check_same_thread=False)
@@ -41,34 +41,34 @@ class CommitCounter:
     def listen(self) -> None:
         self.seen = self.read()
 
-    def has_rung(self) -> bool:
-        """Tell whether somebody committed since `listen`, or since the last time this said so."""
+    def has_changed(self) -> bool:
+        """Return whether any process committed since `listen` or the last call."""
         now = self.read()
-        rung, self.seen = now != self.seen, now
-        return rung
+        changed, self.seen = now != self.seen, now
+        return changed
 
 
 def commit_counter() -> CommitCounter | None:
-    """Return a new counter of the embedded database's commits; None where the database is a server."""
+    """Return a new commit counter for the embedded database; None on a database server."""
     return CommitCounter(str(settings.DATABASES["default"]["NAME"])) if settings.EMBEDDED_DATABASE else None
 
 
-class Pipe:
-    """A named pipe in the data folder: one byte a ring, heard by one listener, without a look in between."""
+class WakeupPipe:
+    """A named pipe in the data folder: one byte per wakeup, received by one listener, without polling."""
 
     def __init__(self, name: str) -> None:
-        """Make the pipe where there is none. Raises OSError where the folder cannot hold one."""
+        """Open the pipe; create it if needed. Raises OSError where the file system does not support pipes."""
         self.path = settings.DATA_DIR / f"{name}.bell"
         with suppress(FileNotFoundError):
             if not stat.S_ISFIFO(self.path.lstat().st_mode):
                 self.path.unlink()
         with suppress(FileExistsError):
             os.mkfifo(self.path, 0o600)
-        # For reading and writing: it stays open when those who ring come and go.
+        # Opened for reading and writing, so that it stays open when the last sender closes it.
         self.fileno = os.open(self.path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
 
     def wait(self, seconds: float) -> bool:
-        """Wait for a ring so long at most; tell whether there was one."""
+        """Wait for a wakeup for at most `seconds`; return whether one came."""
         poll = select.poll()  # `select` takes no descriptor above 1,023
         poll.register(self.fileno, select.POLLIN)
         ready = poll.poll(max(seconds, 0) * 1000)
@@ -77,7 +77,7 @@ class Pipe:
         return bool(ready)
 
     def clear(self) -> None:
-        """Forget the rings so far. Another listener may have heard them first."""
+        """Discard the wakeups so far. Another listener may have read them first."""
         with suppress(BlockingIOError):
             os.read(self.fileno, 65_536)
 
@@ -85,9 +85,9 @@ class Pipe:
         os.close(self.fileno)
 
 
-def ring_pipe(name: str) -> None:
-    """Ring a pipe if somebody listens; never waits, never raises."""
-    with suppress(OSError):  # nobody has it open, or it is full of rings already
+def wake_listener(name: str) -> None:
+    """Send a wakeup to the pipe's listener, if there is one; never waits, never raises."""
+    with suppress(OSError):  # no listener has it open, or it is already full
         pipe = os.open(settings.DATA_DIR / f"{name}.bell", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
             os.write(pipe, b"!")
@@ -95,19 +95,22 @@ def ring_pipe(name: str) -> None:
             os.close(pipe)
 
 
-class Bell(Protocol):
-    """What a cluster waits at. `listen` comes before the look at the queue: what is rung after it is heard."""
+class Wakeup(Protocol):
+    """What a cluster waits for.
+
+    Call `listen` before reading the queue: a wakeup that is sent after it ends the next `wait`.
+    """
 
     def listen(self) -> None: ...
 
     def wait(self, seconds: float) -> None: ...
 
 
-class LocalBell:
-    """Between the processes of one data folder: a pipe, and SQLite's commit counter for what rings none."""
+class LocalWakeup:
+    """For the processes of one data folder: a pipe, and SQLite's commit counter for commits that use no pipe."""
 
     def __init__(self) -> None:
-        self.pipe = Pipe(JOBS)
+        self.pipe = WakeupPipe(JOBS)
         self.counter = commit_counter()
 
     def listen(self) -> None:
@@ -117,30 +120,32 @@ class LocalBell:
     def wait(self, seconds: float) -> None:
         deadline = time.monotonic() + (seconds if self.counter is not None else Conf.POLL)
         while (left := deadline - time.monotonic()) > 0:
-            if self.pipe.wait(min(left, LOOK_SECONDS)) or (self.counter is not None and self.counter.has_rung()):
+            if self.pipe.wait(min(left, COUNTER_POLL_SECONDS)) or (
+                self.counter is not None and self.counter.has_changed()
+            ):
                 return
 
 
-def jobs_bell() -> Bell:
-    """Return the process's bell for jobs."""
-    return _bell_of(os.getpid())  # no connection outlives a fork
+def jobs_wakeup() -> Wakeup:
+    """Return the process's wakeup for jobs."""
+    return _wakeup_of(os.getpid())  # no connection outlives a fork
 
 
-def ring_for_jobs() -> None:
-    """Wake the clusters; never raises. Waits for Redis, where there is one, a second at most."""
+def wake_clusters() -> None:
+    """Wake the clusters; never raises. Waits for Redis, if configured, a second at most."""
     if settings.REDIS_URL:
-        _redis_bell(os.getpid()).ring()
+        _redis_wakeup(os.getpid()).wake()
     else:
-        ring_pipe(JOBS)
+        wake_listener(JOBS)
 
 
 @cache
-def _bell_of(pid: int) -> Bell:
-    return _redis_bell(pid) if settings.REDIS_URL else LocalBell()
+def _wakeup_of(pid: int) -> Wakeup:
+    return _redis_wakeup(pid) if settings.REDIS_URL else LocalWakeup()
 
 
 @cache
-def _redis_bell(_pid: int) -> "RedisBell":
-    from mission_control.queue.redis import RedisBell  # redis takes 9 MB: only where there is one
+def _redis_wakeup(_pid: int) -> "RedisWakeup":
+    from mission_control.queue.redis import RedisWakeup  # redis takes 9 MB: only where there is one
 
-    return RedisBell(settings.REDIS_URL)
+    return RedisWakeup(settings.REDIS_URL)

@@ -1,1 +1,1 @@
-"""WebSockets and streams: what is sent, and how new rows reach whoever listens."""
+"""WebSockets and event streams: the frames, and how new database rows reach connected clients."""

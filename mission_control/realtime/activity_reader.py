@@ -1,4 +1,4 @@
-"""Read the new activities, each once, also those that PostgreSQL commits after a higher number."""
+"""Read each new activity once, including those that PostgreSQL commits after one with a higher number."""
 
 import time
 from collections.abc import Iterable
@@ -8,40 +8,40 @@ from django.db.models import Q
 from mission_control.models import Activity
 
 
-class Unread:
-    """What a reader has not had of the feed, from its making on; each line once.
+class ActivityGapTracker:
+    """Finds activities that its reader has not processed, starting with those written after its creation.
 
-    On PostgreSQL a number can be committed after a higher one. One that was passed over is looked for again, until
-    it has been missing for so long that its transaction must have been rolled back.
+    On PostgreSQL an activity can be committed after one with a higher number. A missing number (gap) is queried
+    again until it has been missing for so long that its transaction must have been rolled back.
     """
 
     GAP_SECONDS = 60.0
-    MOST_GAPS = 200
+    MAX_GAPS = 200
 
     def __init__(self) -> None:
-        newest = Activity.objects.order_by("-number").values_list("number", flat=True)[: self.MOST_GAPS]
-        there = set(newest)
-        self.number = max(there | {0})  # below 1 is what an import put behind all that was there
+        newest = Activity.objects.order_by("-number").values_list("number", flat=True)[: self.MAX_GAPS]
+        stored = set(newest)
+        self.number = max(stored | {0})  # an import numbers older activities below 1
         self.gaps: dict[int, float] = {}
-        lowest = max(self.number - self.MOST_GAPS, 1)
-        self._pass_over([number for number in range(lowest, self.number) if number not in there])
+        lowest = max(self.number - self.MAX_GAPS, 1)
+        self._record_gaps([number for number in range(lowest, self.number) if number not in stored])
 
     def read(self, limit: int) -> list[Activity]:
-        """Return the lines that `had` was not told of, lowest first, at most so many."""
+        """Return up to `limit` activities that are not marked as processed, lowest number first."""
         wanted = Q(number__gt=self.number)
-        if self.gaps:  # from the first of them on: by the OR alone SQLite would go through the whole feed
+        if self.gaps:  # the lower bound keeps SQLite from scanning the whole feed, as it would for the OR alone
             wanted = Q(number__gte=min(self.gaps)) & (wanted | Q(number__in=list(self.gaps)))
         return list(Activity.objects.filter(wanted).order_by("number")[:limit])
 
-    def had(self, activity: Activity) -> None:
-        """Take note that a line was read for good."""
+    def mark_processed(self, activity: Activity) -> None:
+        """Record that the activity needs no further processing."""
         now = time.monotonic()
         self.gaps = {gap: since for gap, since in self.gaps.items() if now - since < self.GAP_SECONDS}
         if activity.number > self.number:
-            self._pass_over(range(self.number + 1, activity.number)[-self.MOST_GAPS :])
+            self._record_gaps(range(self.number + 1, activity.number)[-self.MAX_GAPS :])
             self.number = activity.number
         else:
             self.gaps.pop(activity.number, None)
 
-    def _pass_over(self, numbers: Iterable[int]) -> None:
+    def _record_gaps(self, numbers: Iterable[int]) -> None:
         self.gaps |= dict.fromkeys(numbers, time.monotonic())

@@ -1,4 +1,4 @@
-"""The web process's eye on the activity feed: its lines, the objects that they tell of, and the slots."""
+"""Pass on new activities, the tasks and projects that they change, and the use of slots, within a web process."""
 
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
@@ -7,75 +7,75 @@ from uuid import UUID
 from channels.layers import channel_layers
 
 from mission_control.models import Activity
-from mission_control.realtime.activity_reader import Unread
-from mission_control.realtime.changed_objects import Change, changes_told_by
+from mission_control.realtime.activity_reader import ActivityGapTracker
+from mission_control.realtime.changed_objects import Change, changed_objects
 from mission_control.realtime.frames import Frame, activity_frame, capacity_frame
-from mission_control.realtime.publisher import hint_message
+from mission_control.realtime.publisher import feed_frame_message
 from mission_control.runs.slots import capacity
 
 BOARD = "board"
-BATCH = 500
-MOST_REMEMBERED = 2_000
+BATCH_SIZE = 500
+MAX_REMEMBERED = 2_000
 
 
 def groups_of(run: str | None, task: str | None, project: str | None) -> list[str]:
-    """Return the groups of the process's layer that a message about these goes to."""
+    """Return the groups of the process's channel layer that receive a message about these objects."""
     return [BOARD] + [f"{kind}.{key}" for kind, key in (("run", run), ("task", task), ("project", project)) if key]
 
 
 @dataclass(frozen=True, slots=True)
-class Lines:
-    """What one look found: at most a batch of activities, what they tell of, and the slots."""
+class FeedBatch:
+    """What one poll found: up to `BATCH_SIZE` activities, the objects that they change, and the use of slots."""
 
     activities: list[Activity]
     changes: list[Change]
     capacity: dict[str, int]
 
 
-class FeedFollower:
-    """Passes on, over the process's own channel layer, each line of the feed once, and each state of an object."""
+class ActivityRelay:
+    """Passes on each new activity and each new state of an object once, over the process's own channel layer."""
 
     def __init__(self) -> None:
-        """Read where the feed stands: what comes behind it is passed on."""
+        """Note the newest activity: only later ones are passed on."""
         self.layer = channel_layers["process"]
-        self._unread = Unread()
-        self._shown: dict[str, int] = {}  # task or project → the hash of its last frame
+        self._gap_tracker = ActivityGapTracker()
+        self._frame_hashes: dict[str, int] = {}  # task or project → the hash of its last frame
         self._capacity = capacity()
 
-    async def look(self, read: Callable[[Callable[[], Lines]], Awaitable[Lines]]) -> bool:
-        """Read with `read` what is new and pass it on; tell whether there may be more. Raises DatabaseError."""
-        lines = await read(self._read)
-        for activity in lines.activities:
-            self._unread.had(activity)
-            await self._pass_on(activity_frame(activity), activity.task_id, activity.project_id)
-        for change in lines.changes:
-            await self._pass_on_change(change)
-        if lines.capacity != self._capacity:
-            self._capacity = lines.capacity
-            await self.layer.group_send(BOARD, hint_message(capacity_frame(lines.capacity), None, None))
-        return len(lines.activities) == BATCH
+    async def poll(self, read: Callable[[Callable[[], FeedBatch]], Awaitable[FeedBatch]]) -> bool:
+        """Read new rows with `read`, pass them on, and return whether there may be more. Raises DatabaseError."""
+        batch = await read(self._read)
+        for activity in batch.activities:
+            self._gap_tracker.mark_processed(activity)
+            await self._forward(activity_frame(activity), activity.task_id, activity.project_id)
+        for change in batch.changes:
+            await self._forward_change(change)
+        if batch.capacity != self._capacity:
+            self._capacity = batch.capacity
+            await self.layer.group_send(BOARD, feed_frame_message(capacity_frame(batch.capacity), None, None))
+        return len(batch.activities) == BATCH_SIZE
 
-    def _read(self) -> Lines:
-        """Read all at once: each change of threads costs as much as a query."""
-        activities = self._unread.read(BATCH)
-        return Lines(activities, changes_told_by(activities), capacity())
+    def _read(self) -> FeedBatch:
+        """Read everything in one call: each switch between threads costs as much as a query."""
+        activities = self._gap_tracker.read(BATCH_SIZE)
+        return FeedBatch(activities, changed_objects(activities), capacity())
 
-    async def _pass_on_change(self, change: Change) -> None:
-        """Pass on each state of an object once: what one look read early, the next would tell again.
+    async def _forward_change(self, change: Change) -> None:
+        """Pass on each state of an object once, although several polls may read the same state.
 
-        By all of it, not by `updated_at`: what others' changes do to what it shows does not move that.
+        States are compared by the whole frame: `updated_at` does not change when only related objects do.
         """
-        if self._shown.pop(change.key, None) != hash(change.frame):
-            await self._pass_on(change.frame, change.task, change.project, beside=change.touched_projects)
-        self._shown[change.key] = hash(change.frame)
-        if len(self._shown) > MOST_REMEMBERED:
-            del self._shown[next(iter(self._shown))]
+        if self._frame_hashes.pop(change.key, None) != hash(change.frame):
+            await self._forward(change.frame, change.task, change.project, beside=change.touched_projects)
+        self._frame_hashes[change.key] = hash(change.frame)
+        if len(self._frame_hashes) > MAX_REMEMBERED:
+            del self._frame_hashes[next(iter(self._frame_hashes))]
 
-    async def _pass_on(
+    async def _forward(
         self, frame: Frame, task: UUID | str | None, project: UUID | str | None, *, beside: Iterable[UUID] = ()
     ) -> None:
-        """Pass it on to those who follow its task, its project, or one of the projects `beside`."""
-        message = hint_message(frame, task, project)
+        """Send the frame to the subscribers of its task, its project, and the projects in `beside`."""
+        message = feed_frame_message(frame, task, project)
         groups = groups_of(None, message["task"], message["project"])
         for group in dict.fromkeys([*groups, *(f"project.{key}" for key in beside)]):
             await self.layer.group_send(group, message)

@@ -1,4 +1,4 @@
-"""Who is at the other end of a WebSocket: a token, or the browser's session with its Origin checked."""
+"""Authenticate WebSockets: by a token, or by the browser's session after a check of its Origin."""
 
 import logging
 from contextlib import suppress
@@ -17,10 +17,10 @@ from mission_control.actions import tokens
 from mission_control.health.disk import trouble
 from mission_control.realtime import origins
 
-Scope = dict[str, Any]  # ASGI's, and what channels and we add to it
+Scope = dict[str, Any]  # ASGI's, with the keys that channels and this module add
 
-TRY_AGAIN_LATER = 4503  # 1013 says the same, but daphne lets an application close with 1000 and 3000 to 4999 only
-CLIENT_GONE = (Disconnected, OSError)  # what `send` raises then: daphne's, and what ASGI says of other servers
+TRY_AGAIN_LATER = 4503  # the standard code is 1013, but daphne only allows 1000 and 3000 to 4999
+CLIENT_GONE = (Disconnected, OSError)  # what `send` raises for a closed connection: daphne's error, and ASGI's
 
 logger = logging.getLogger(__name__)
 
@@ -28,9 +28,9 @@ logger = logging.getLogger(__name__)
 class SocketLogin:
     """Put the user into the scope: from `Authorization: Bearer`, `?token=`, or the session cookie.
 
-    A browser sends the cookie by itself, so there the Origin must be ours; a token is sent on purpose. Who brings
-    neither is nobody yet, and may log in by message where the socket allows it. While the database is away a
-    socket is closed with 4503, "try again later".
+    A browser attaches the cookie to any page's request, so a session also needs a trusted Origin; a token is sent
+    on purpose. A client without either is anonymous and may log in by message where the socket allows it. While
+    the database is unavailable a socket is closed with 4503, "try again later".
     """
 
     def __init__(self, app: Any) -> None:
@@ -40,13 +40,13 @@ class SocketLogin:
     async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         accepted = False
 
-        async def noted(message: Any) -> None:
+        async def note_accept(message: Any) -> None:
             nonlocal accepted
             accepted = accepted or message["type"] == "websocket.accept"
             await send(message)
 
         try:
-            await self.serve(scope, receive, noted)
+            await self.serve(scope, receive, note_accept)
         except (OperationalError, InterfaceError) as error:
             logger.warning("a socket is closed: %s (%s)", trouble(error), type(error).__name__)
             with suppress(*CLIENT_GONE):
@@ -68,7 +68,7 @@ class SocketLogin:
 
 
 def token_in(scope: Scope) -> str | None:
-    """Return the token that the request brings, from its header or else its query."""
+    """Return the request's token: from its header, otherwise from its query string."""
     headers: dict[bytes, bytes] = dict(scope["headers"])
     header = headers.get(b"authorization", b"").decode("latin-1").split()
     if len(header) == 2 and header[0].lower() == "bearer":

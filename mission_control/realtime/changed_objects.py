@@ -1,4 +1,4 @@
-"""The tasks and projects that activities are about, as the API shows them now."""
+"""The tasks and projects that activities changed, as the API shows them now."""
 
 import uuid
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ CHANGES = {kind for kind in Activity.Type if kind.startswith("task_")}
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A changed object: its frame, its task and project, and the projects that the change touched."""
+    """A changed object: its frame, its task and project, and the projects that the change affects."""
 
     key: str
     frame: Frame
@@ -25,13 +25,14 @@ class Change:
     touched_projects: frozenset[uuid.UUID] = frozenset()
 
 
-def changes_told_by(activities: list[Activity]) -> list[Change]:
-    """Return the tasks and projects whose change these lines tell, as the API now shows them, in their order.
+def changed_objects(activities: list[Activity]) -> list[Change]:
+    """Return the tasks and projects that these activities changed, as the API now shows them, in their order.
 
-    Every change leaves a line in the same transaction, so none is missed, whoever made it. The line names what
-    else shows it: a task's blockers show whom they hold back, its project its tasks.
+    Every change writes an activity in its own transaction, so none is missed, whichever process made it. The
+    activity also names the objects that show the changed one: a task's blockers list the tasks that they block,
+    and a project lists its tasks.
     """
-    tasks: dict[uuid.UUID, set[uuid.UUID]] = {}  # with the projects that each touched
+    tasks: dict[uuid.UUID, set[uuid.UUID]] = {}  # task → the projects that its change affects
     projects: dict[uuid.UUID, None] = {}
     for activity in activities:
         touched_projects = touched(activity, "projects")
@@ -52,7 +53,7 @@ def changes_told_by(activities: list[Activity]) -> list[Change]:
 
 
 def _shown_now(hook: Hook, keys: Iterable[uuid.UUID]) -> list[tuple[uuid.UUID, dict[str, Any]]]:
-    """Return which of these objects there still are, as the API shows them, in the order of the keys."""
+    """Return those of the objects that still exist, as the API shows them, in the order of the keys."""
     wanted = list(keys)
     found: dict[str, dict[str, Any]] = {}
     for start in range(0, len(wanted), OBJECTS_AT_ONCE):

@@ -1,7 +1,7 @@
-"""The sockets: authorise, subscribe, catch up, forward. They read only.
+"""The WebSocket consumers: authorise, subscribe, replay, forward. They never write to the database.
 
-Each subscribes first and then sends what is stored, so that nothing falls between; its cursor drops what it has
-sent and reads what is missing.
+Each subscribes first and then sends stored events, so that none is missed in between; its replay position drops
+events that it has sent already and reads those that are missing.
 """
 
 import asyncio
@@ -33,27 +33,27 @@ from mission_control.realtime.frames import (
     error_text,
 )
 from mission_control.realtime.publisher import Message
-from mission_control.realtime.relay import Follower, recently_active, standing
-from mission_control.realtime.replay import Cursor
-from mission_control.realtime.sessions import PERMISSION, Ending, Login, Logins, Watched
+from mission_control.realtime.relay import Relay, read_positions, recently_active
+from mission_control.realtime.replay import ReplayPosition
+from mission_control.realtime.sessions import PERMISSION, ConnectionLogin, LoginEnd, LoginMonitor, WatchedLogin
 from mission_control.text import as_uuid
 
-UNAUTHENTICATED, FORBIDDEN, UNKNOWN = 4401, 4403, 4404
-FROM_LAYER = {"run.frames", "run.positions", "hint"}
-# What is asked for, beside the socket's own, to be told of what is no run.
+UNAUTHENTICATED, FORBIDDEN, NOT_FOUND = 4401, 4403, 4404
+LAYER_MESSAGES = {"run.frames", "run.positions", "feed.frame"}
+# The permission that each event about something other than a run needs, beside the socket's own.
 PERMISSIONS = {
     "mc_activity_created": "mission_control.view_activity",
     "mc_task_updated": "mission_control.view_task",
     "mc_project_updated": "mission_control.view_project",
 }
 
-BROWSE = "mission_control.view_project"  # what looking into the projects' folders asks for
+BROWSE = "mission_control.view_project"  # the permission to list the folders of projects
 
 logger = logging.getLogger(__name__)
 
 
 class BoardConsumer(AsyncWebsocketConsumer):
-    """All that happens. The others narrow it to one task, project or run."""
+    """All events. The subclasses narrow it to one task, project or run."""
 
     channel_layer_alias = "process"
     unauthenticated_code = UNAUTHENTICATED
@@ -61,18 +61,18 @@ class BoardConsumer(AsyncWebsocketConsumer):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.follower: Follower | None = None
+        self.relay: Relay | None = None
         self.subscribed_groups: list[str] = []
         self.hidden_events: set[str] = set()
-        self.watched: Watched | None = None
+        self.watched: WatchedLogin | None = None
         self.closing: asyncio.Task[None] | None = None
 
-    # ------------------------------------------------------------ coming and going
+    # ------------------------------------------------------------ connect and disconnect
     async def __call__(self, scope: Any, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         try:
             await super().__call__(scope, receive, send)
         finally:
-            await self.leave()  # after an error there is no `disconnect`
+            await self.leave()  # channels does not call `disconnect` after an error
 
     async def connect(self) -> None:
         await self.accept()
@@ -80,12 +80,12 @@ class BoardConsumer(AsyncWebsocketConsumer):
 
     @property
     def user(self) -> User | AnonymousUser:
-        """Return whom SocketLogin put into the scope, which channels knows only as a lazy object."""
+        """Return the user whom SocketLogin put into the scope, where channels' type is a lazy object."""
         return cast("User | AnonymousUser", self.scope["user"])
 
     @property
     def token(self) -> AccessToken | None:
-        """Return the token by which SocketLogin found the user; None where a session did."""
+        """Return the token by which SocketLogin found the user; None for a session."""
         return cast("AccessToken | None", self.scope.get("access_token"))
 
     async def log_in(self, user: User | AnonymousUser, token: AccessToken | None) -> None:
@@ -95,33 +95,35 @@ class BoardConsumer(AsyncWebsocketConsumer):
             await self.close(FORBIDDEN)
         else:
             session_key = None if token else self.scope["session"].session_key
-            self.watched = Logins.here().watch(Login.of(user, token, session_key), self.lose)
+            self.watched = LoginMonitor.for_running_loop().watch(
+                ConnectionLogin.of(user, token, session_key), self.revoke
+            )
             self.hidden_events = await database_sync_to_async(_hidden_from)(user)
-            await self.begin()
+            await self.start()
 
-    def lose(self, ending: Ending) -> None:
-        """Close: what the client came in by no longer holds. From here on nothing more is sent."""
-        code = self.unauthenticated_code if ending is Ending.LOGIN else FORBIDDEN
-        self.closing = asyncio.create_task(self._close_as_lost(code))
+    def revoke(self, end_reason: LoginEnd) -> None:
+        """Close the socket because its login is no longer valid; from now on send nothing more."""
+        code = self.unauthenticated_code if end_reason is LoginEnd.LOGIN else FORBIDDEN
+        self.closing = asyncio.create_task(self._close_revoked(code))
 
-    async def _close_as_lost(self, code: int) -> None:
+    async def _close_revoked(self, code: int) -> None:
         await self.leave()
         with suppress(*CLIENT_GONE):
             await self.close(code)
 
-    async def begin(self) -> None:
-        """Subscribe, note where each run stands, say hello, then send what the client asked for again."""
+    async def start(self) -> None:
+        """Subscribe, note the last event of each run, send the greeting, then replay what the client requests."""
         target = await self.find_target()
         if target is None:
-            await self.close(UNKNOWN)
+            await self.close(NOT_FOUND)
             return
-        self.follower = Follower.here()
-        self.cursor = Cursor(self.follower)
+        self.relay = Relay.for_running_loop()
+        self.position = ReplayPosition(self.relay)
         self.subscribed_groups = [target]
-        await self.follower.join(self.channel_name, self.subscribed_groups)
-        for header, last_seq, _ in await self.follower.read(standing, recently_active() & self.scope_of_runs):
-            self.cursor.place(header.run_id, last_seq)
-        await self.send(connection_info())  # from here on: what the client starts now, it gets from the beginning
+        await self.relay.join(self.channel_name, self.subscribed_groups)
+        for header, last_seq, _ in await self.relay.read(read_positions, recently_active() & self.scope_of_runs):
+            self.position.set(header.run_id, last_seq)
+        await self.send(connection_info())  # a client that has this receives every event of a run it starts
         await self.resume()
 
     async def find_target(self) -> str | None:
@@ -129,42 +131,42 @@ class BoardConsumer(AsyncWebsocketConsumer):
         return BOARD
 
     async def resume(self) -> None:
-        """Send what the query string asks for."""
+        """Replay the events that the query string requests."""
 
     async def disconnect(self, code: int) -> None:
         await self.leave()
 
     async def leave(self) -> None:
         if self.watched is not None:
-            Logins.here().release(self.watched)
-        if self.follower is not None:
-            follower, self.follower = self.follower, None
-            await follower.leave(self.channel_name, self.subscribed_groups)
+            LoginMonitor.for_running_loop().release(self.watched)
+        if self.relay is not None:
+            relay, self.relay = self.relay, None
+            await relay.leave(self.channel_name, self.subscribed_groups)
 
-    # ------------------------------------------------------------ what comes from the layer
+    # ------------------------------------------------------------ messages from the channel layer
     async def dispatch(self, message: Message) -> None:
         """Handle a message.
 
-        One from the layer touches no connection of a thread pool, so none is looked after: channels would change
-        threads for it, for every frame to every socket.
+        A message of ours from the layer uses no database connection of a thread pool, so it skips channels'
+        clean-up of connections, which would switch threads for every frame to every socket.
         """
-        if message["type"] in FROM_LAYER:
+        if message["type"] in LAYER_MESSAGES:
             await getattr(self, message["type"].replace(".", "_"))(message)
         else:
             await super().dispatch(message)
 
     async def run_frames(self, message: Message) -> None:
-        await self.forward(await self.cursor.advance(message))
+        await self.forward(await self.position.advance(message))
 
     async def run_positions(self, message: Message) -> None:
         mine = {run: at[0] for run, at in message["positions"].items() if self.follows(run, *at[1:])}
-        await self.forward(await self.cursor.behind(mine))
+        await self.forward(await self.position.catch_up(mine))
 
     def follows(self, run: str, task: str | None, project: str | None) -> bool:
-        """Tell whether a run is one that this socket shows."""
+        """Return whether this socket shows the run."""
         return True
 
-    async def hint(self, message: Message) -> None:
+    async def feed_frame(self, message: Message) -> None:
         frame = Frame(*message["frame"])
         if frame.event not in self.hidden_events:
             await self.forward([frame])
@@ -177,16 +179,16 @@ class BoardConsumer(AsyncWebsocketConsumer):
     def wants(self, frame: Frame) -> bool:
         return True
 
-    async def send(  # type: ignore[override]  # channels' own overrides its base class's just so
+    async def send(  # type: ignore[override]  # channels overrides its base class's in the same way
         self, text_data: str | None = None, bytes_data: bytes | None = None, close: bool = False
     ) -> None:
-        """Send, unless the client has just gone, which is no error, or its login no longer holds."""
+        """Send, unless the client has disconnected, which is no error, or its login is no longer valid."""
         if self.closing is not None:
             return
         with suppress(*CLIENT_GONE):
             await super().send(text_data, bytes_data, close)
 
-    # ------------------------------------------------------------ what comes from the client
+    # ------------------------------------------------------------ messages from the client
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         if self.closing is not None:
             return
@@ -197,36 +199,38 @@ class BoardConsumer(AsyncWebsocketConsumer):
         if not isinstance(content, dict):
             await self.send(error_text("What was sent is no JSON object"))
             return
-        await self.act(content)
+        await self.handle_action(content)
 
-    async def act(self, content: dict[str, Any]) -> None:
+    async def handle_action(self, content: dict[str, Any]) -> None:
         await self.send(error_text("Unknown action"))
 
     def number_in_query(self, name: str) -> int | None:
-        """Return a number from the query string; None when it is not there. Raises ValueError."""
-        given = self.in_query(name)
-        if given is None:
+        """Return a number from the query string; None when it is missing. Raises ValueError."""
+        text = self.in_query(name)
+        if text is None:
             return None
-        if not re.fullmatch(r"[0-9]{1,10}", given) or int(given) >= 2**31:  # Python's int also takes 1_0 and ٣
+        if not re.fullmatch(r"[0-9]{1,10}", text) or int(text) >= 2**31:  # int() also accepts 1_0 and ٣
             raise ValueError(name)
-        return int(given)
+        return int(text)
 
     def in_query(self, name: str) -> str | None:
         return parse_qs(self.scope["query_string"].decode("latin-1")).get(name, [None])[0]
 
     async def exists(self, model: type[Model]) -> bool:
-        """Tell whether what the path names exists."""
+        """Return whether the object that the path names exists."""
         key = as_uuid(self.scope["url_route"]["kwargs"]["key"])
         self.key = str(key)
-        return key is not None and await Follower.here().read(model._default_manager.filter(pk=key).exists)
+        return key is not None and await Relay.for_running_loop().read(
+            model._default_manager.filter(pk=key).exists
+        )
 
     async def replay(self, run: str, *, after: int) -> None:
-        async for frames in self.cursor.replay(run, after=after):
+        async for frames in self.position.replay(run, after=after):
             await self.forward(frames)
 
 
 class RunConsumer(BoardConsumer):
-    """One run; `?after=SEQ` first replays what is stored behind that number."""
+    """One run; `?after=SEQ` first replays the events stored after that number."""
 
     async def find_target(self) -> str | None:
         if not await self.exists(Run):
@@ -245,9 +249,9 @@ class RunConsumer(BoardConsumer):
             return
         if after is not None:
             await self.replay(self.key, after=after)
-        elif self.key not in self.cursor.at:
-            [(header, last_seq, _)] = await self.cursor.follower.read(standing, self.scope_of_runs)
-            self.cursor.place(header.run_id, last_seq)
+        elif self.key not in self.position.seqs:
+            [(header, last_seq, _)] = await self.position.relay.read(read_positions, self.scope_of_runs)
+            self.position.set(header.run_id, last_seq)
 
 
 class TaskConsumer(BoardConsumer):
@@ -258,7 +262,7 @@ class TaskConsumer(BoardConsumer):
             return None
         self.scope_of_runs = Q(task=self.key)
         run = self.in_query("run")
-        if run is not None and not await Follower.here().read(_is_run_of, as_uuid(run), self.key):
+        if run is not None and not await Relay.for_running_loop().read(_is_run_of, as_uuid(run), self.key):
             return None
         return f"task.{self.key}"
 
@@ -276,7 +280,7 @@ class TaskConsumer(BoardConsumer):
             return
         run = str(as_uuid(run))
         await self.replay(run, after=after)
-        for newer in await self.cursor.follower.read(_newer_runs, run, self.key):
+        for newer in await self.position.relay.read(_newer_runs, run, self.key):
             await self.replay(str(newer), after=0)
 
 
@@ -294,7 +298,7 @@ class ProjectConsumer(BoardConsumer):
 
 
 class PocketPawConsumer(BoardConsumer):
-    """`/ws`: the board as PocketPaw's own page expects it, with its login by message and its silences."""
+    """`/ws`: the board as PocketPaw's own page expects it: with login by message, and only the events it knows."""
 
     unauthenticated_code = 4003
     LOGIN_SECONDS = 10
@@ -316,34 +320,35 @@ class PocketPawConsumer(BoardConsumer):
             self.deadline.cancel()
         await super().disconnect(code)
 
-    async def act(self, content: dict[str, Any]) -> None:
+    async def handle_action(self, content: dict[str, Any]) -> None:
         action = content.get("action")
-        if action == "authenticate" and self.follower is None:
+        if action == "authenticate" and self.relay is None:
             if self.deadline is not None:
                 self.deadline.cancel()
             token = await token_of(str(content.get("token", "")))
             await self.log_in(token.user if token else AnonymousUser(), token)
-        elif self.follower is None or self.watched is None:
+        elif self.relay is None or self.watched is None:
             await self.close(self.unauthenticated_code)
         elif action == "browse":
             path, context = content.get("path"), content.get("context")
             path = path if isinstance(path, str) else ""
-            found = await self.follower.read(_browse_for, self.watched.login.user_id, path)
-            # No more than a text comes back: what json takes, such as 1e999 or a hundred levels, it may not give.
+            found = await self.relay.read(_browse_for, self.watched.login.user_id, path)
+            # Only a string is returned: json accepts values that it may fail to write, such as 1e999 or deep
+            # nesting.
             shown = context if isinstance(context, str) else None
             await self.send(json.dumps({"type": "files", **found, "context": shown}))
         elif not isinstance(action, str):
-            await super().act(content)
+            await super().handle_action(content)
 
     def wants(self, frame: Frame) -> bool:
-        """Leave out output that PocketPaw's page does not know, and the run of a planning, which has no task."""
+        """Leave out types of output that PocketPaw's page does not know, and planning runs, which have no task."""
         if frame.event in OF_A_TASK and not frame.has_task:
             return False
         return frame.event != OUTPUT or frame.output_type in KNOWN_TO_POCKETPAW
 
 
 def _refuse(constant: str) -> None:
-    """Raise ValueError for `NaN` and `Infinity`, which Python's json takes and JSON does not have."""
+    """Raise ValueError for `NaN` and `Infinity`, which Python's json accepts and JSON does not have."""
     raise ValueError(constant)
 
 
@@ -353,7 +358,7 @@ def _hidden_from(user: User | AnonymousUser) -> set[str]:
 
 
 def _browse_for(user_id: int, path: str) -> dict[str, Any]:
-    """Look into a folder for a user who may see projects now; say to another why not."""
+    """List a folder for a user who may currently view projects; return an error for any other."""
     user = User.objects.filter(pk=user_id).first()
     if user is None or not user.has_perm(BROWSE):
         return {"path": path, "files": [], "error": "Access denied: you need the permission “Can view project”"}

@@ -1,4 +1,4 @@
-"""What a socket or a stream sends: every frame is built here, as the contract's "WebSocket" says."""
+"""The frames that sockets and streams send. Each is built here, as "WebSocket" in the API contract defines."""
 
 import json
 import uuid
@@ -14,7 +14,7 @@ from mission_control.models import Activity, Run, RunEvent
 
 STARTED, OUTPUT, COMPLETED = "mc_task_started", "mc_task_output", "mc_task_completed"
 PLANNING_PHASE, PLANNING_COMPLETE = "dw_planning_phase", "dw_planning_complete"
-OF_A_TASK = {STARTED, OUTPUT, COMPLETED}  # their `task_id` is null for a planning
+OF_A_TASK = {STARTED, OUTPUT, COMPLETED}  # in a planning run their `task_id` is null
 OF_A_RUN = [STARTED, OUTPUT, PLANNING_PHASE, PLANNING_COMPLETE, COMPLETED]
 RESULT_CHARS = 200
 # PocketPaw's own page knows three kinds of output.
@@ -22,9 +22,9 @@ KNOWN_TO_POCKETPAW = {"message", "tool_use", "tool_result"}
 
 
 class Frame(NamedTuple):
-    """One frame, ready to send: `data` is JSON text. `seq` is 0 for a hint that belongs to no run's log.
+    """One frame, ready to send: `data` is JSON text. `seq` is 0 for a frame that belongs to no run's log.
 
-    `has_task` is False for the frames of a run that has no task: a planning.
+    `has_task` is False for the frames of a planning run, which has no task.
     """
 
     seq: int
@@ -46,7 +46,7 @@ class Frame(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RunHeader:
-    """What the frames of a run say about it, and where they go."""
+    """The fields of a run that its frames contain, or that decide which sockets receive them."""
 
     run_id: str
     task_id: str | None
@@ -71,18 +71,18 @@ def _text(value: uuid.UUID | None) -> str | None:
     return None if value is None else str(value)
 
 
-def instant(value: datetime) -> str:
-    """Return a time as the contract writes it: ISO 8601, UTC as `Z`."""
+def iso_time(value: datetime) -> str:
+    """Return a time as the API contract writes it: ISO 8601, UTC as `Z`."""
     return value.isoformat().replace("+00:00", "Z")
 
 
 def run_frames(header: RunHeader, events: Iterable[RunEvent]) -> list[Frame]:
-    """Return the frames of a run's events, in their order."""
+    """Return the frames of a run's events, in the same order."""
     return [run_frame(header, event) for event in events]
 
 
 def run_frame(header: RunHeader, event: RunEvent) -> Frame:
-    """Return the frame of one event: its first, its last and the steps of a plan have names of their own."""
+    """Return the frame of one event. The first and last event and the phases of planning have their own types."""
     phase = event.metadata.get("phase") if event.type == RunEvent.Type.STATUS else None
     data: dict[str, Any] = {"task_id": header.task_id, "run_id": header.run_id, "seq": event.seq}
     if phase == "started":
@@ -105,12 +105,12 @@ def run_frame(header: RunHeader, event: RunEvent) -> Frame:
     else:
         name = OUTPUT
         data |= {"content": shown_content(event), "output_type": event.type}
-    data["timestamp"] = instant(event.timestamp)
+    data["timestamp"] = iso_time(event.timestamp)
     return Frame(event.seq, name, event.type, json.dumps(data), header.task_id is not None)
 
 
 def shown_content(event: RunEvent) -> str:
-    """Return an event's content as frames and terminals show it; a tool's result is cut."""
+    """Return an event's content as frames and terminals show it; a tool's result is truncated."""
     if event.type == RunEvent.Type.TOOL_USE:
         return f"Using tool: {event.content}"
     if event.type == RunEvent.Type.TOOL_RESULT:
@@ -127,14 +127,14 @@ def activity_data(activity: Activity) -> dict[str, Any]:
         "message": activity.message,
         "task_id": _text(activity.task_id),
         "document_id": _text(activity.document_id),
-        "created_at": instant(activity.created_at),
+        "created_at": iso_time(activity.created_at),
         "metadata": activity.metadata,
     }
 
 
 def activity_frame(activity: Activity) -> Frame:
-    """Return the frame of a new line of the feed."""
-    data = {"activity": activity_data(activity), "timestamp": instant(activity.created_at)}
+    """Return the frame of a new activity."""
+    data = {"activity": activity_data(activity), "timestamp": iso_time(activity.created_at)}
     return Frame(0, "mc_activity_created", "", json.dumps(data))
 
 
@@ -145,12 +145,12 @@ def changed_frame(kind: Literal["task", "project"], shown: Mapping[str, Any]) ->
 
 
 def capacity_frame(capacity: dict[str, int]) -> Frame:
-    """Return the frame that says how many slots are taken."""
-    return Frame(0, "mc_capacity", "", json.dumps({**capacity, "timestamp": instant(timezone.now())}))
+    """Return the frame with the number of slots and how many are taken."""
+    return Frame(0, "mc_capacity", "", json.dumps({**capacity, "timestamp": iso_time(timezone.now())}))
 
 
 def connection_info() -> str:
-    """Return the greeting of a socket."""
+    """Return the message that a socket sends first."""
     return json.dumps(
         {
             "type": "connection_info",
@@ -161,5 +161,5 @@ def connection_info() -> str:
 
 
 def error_text(message: str) -> str:
-    """Return what a socket answers to what it does not understand."""
+    """Return a socket's answer to an invalid message."""
     return json.dumps({"type": "error", "message": message, "content": message})

@@ -1,4 +1,4 @@
-"""Which pages may open a socket with the session of the browser that shows them."""
+"""Decide which origins may open a socket with a browser's session."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -14,10 +14,10 @@ Origin = tuple[str, str, int]  # scheme, host, port
 
 
 def is_own(scope: dict[str, Any]) -> bool:
-    """Tell whether the page that opens the socket is this server's, or of an origin that the operator trusts.
+    """Return whether the page that opens the socket comes from this server or from an origin the operator trusts.
 
-    Scheme, host and port must all be the server's own, as for a form: another port of the same host is another
-    server, to which the browser sends the same cookies. Without an Origin it is no page.
+    Scheme, host and port must all match, as for a form: another port of the same host is another server, to which
+    the browser sends the same cookies. A request without an Origin does not come from a page and is refused.
     """
     headers: dict[bytes, bytes] = dict(scope["headers"])
     origin = origin_of(headers.get(b"origin", b"").decode("latin-1"))
@@ -25,17 +25,17 @@ def is_own(scope: dict[str, Any]) -> bool:
 
 
 def origin_of(text: str) -> Origin | None:
-    """Return the parts of an origin as browsers send it, with its scheme's port filled in; None for no origin."""
+    """Parse an Origin header, with the scheme's default port filled in; return None for an invalid origin."""
     try:
         parts = urlsplit(text)
         port = parts.port or DEFAULT_PORTS[parts.scheme]
-    except (ValueError, KeyError):  # `null`, for one
+    except (ValueError, KeyError):  # for example `null`
         return None
     return (parts.scheme, parts.hostname, port) if parts.hostname else None
 
 
 def _own(scope: dict[str, Any], headers: dict[bytes, bytes]) -> Origin | None:
-    """Return the origin that the request was sent to, None when its Host is not allowed."""
+    """Return the origin that the request was sent to; None when its Host is not allowed."""
     host = headers.get(b"host", b"").decode("latin-1")
     domain, _ = split_domain_port(host)
     if not domain or not validate_host(domain, settings.ALLOWED_HOSTS):
@@ -60,6 +60,6 @@ def _trusted(origins: Iterable[str]) -> Iterable[Origin]:
 
 
 def _matches(origin: Origin, trusted: Origin) -> bool:
-    """Compare, with `*.example.org` standing for every host below it, as Django has it for forms."""
+    """Compare two origins; `*.example.org` matches every subdomain, as in Django's check of forms."""
     host = trusted[1].removeprefix("*")
     return (origin[0], origin[2]) == (trusted[0], trusted[2]) and is_same_domain(origin[1], host)

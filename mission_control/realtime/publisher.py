@@ -1,6 +1,6 @@
-"""Publish what was committed to every web process, over the channel layer. A hint: it may be lost.
+"""Publish committed changes to every web process over the channel layer. Best effort: a message may be lost.
 
-Without Redis there is no layer between processes: a bell tells the web process's follower to read.
+Without Redis no channel layer connects the processes: a wakeup makes the web process's relay read the database.
 """
 
 import asyncio
@@ -17,62 +17,64 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from mission_control.models import Run, RunEvent
-from mission_control.queue.wakeup import NEWS, ring_pipe
+from mission_control.queue.wakeup import NEW_ROWS, wake_listener
 from mission_control.realtime.frames import Frame, RunHeader, run_frames
 
-FEED = "feed"  # the one group of the "default" layer; each web process fans out to its own groups
+FEED = "feed"  # the only group of the "default" layer; each web process distributes to its own groups
 TIMEOUT_SECONDS = 1.0
-PAUSE_SECONDS = 5.0  # after a failure the followers carry on alone for so long, and no run waits for a dead layer
+PAUSE_SECONDS = (
+    5.0  # after a failure nothing is published for so long, so that no run waits for an unavailable layer
+)
 
-Message = dict[str, Any]  # what goes over a channel layer
+Message = dict[str, Any]  # sent over a channel layer
 logger = logging.getLogger(__name__)
-_silent_until = 0.0
-_serving: ContextVar[asyncio.AbstractEventLoop | None] = ContextVar("serving", default=None)
-_under_way: set[Future[None]] = set()  # the loop itself does not keep what it carries out
+_paused_until = 0.0
+_sending_loop: ContextVar[asyncio.AbstractEventLoop | None] = ContextVar("serving", default=None)
+_pending: set[Future[None]] = set()  # the event loop keeps no strong reference to them
 
 
 async def publish_events(header: RunHeader, events: list[RunEvent]) -> None:
-    """Publish events of one run. Never raises, waits a second at most."""
+    """Publish events of one run. Never raises; waits a second at most."""
     if settings.REDIS_URL:
         await _send(run_message(header, run_frames(header, events)))
     else:
-        ring_pipe(NEWS)
+        wake_listener(NEW_ROWS)
 
 
 def publish_run(run: Run, events: list[RunEvent]) -> None:
-    """Publish events of a run from synchronous code, after the commit; a request is not held up by it."""
+    """Publish events of a run from synchronous code, after the commit, without delaying a request."""
     header = RunHeader.of(run)
     _publish(run_message(header, run_frames(header, events)))
 
 
-def publish_news() -> None:
-    """Have every web process read the activity feed after the commit, once for all that the transaction noted."""
-    if not any(call is _tell_of_news for _, call, *_ in connection.run_on_commit):
-        transaction.on_commit(_tell_of_news)
+def publish_new_activity() -> None:
+    """Make every web process read new activities after the commit, once for all activities of the transaction."""
+    if not any(call is _publish_new_activity for _, call, *_ in connection.run_on_commit):
+        transaction.on_commit(_publish_new_activity)
 
 
-def _tell_of_news() -> None:
+def _publish_new_activity() -> None:
     _publish({"type": "news"})
 
 
-def serve_in(loop: asyncio.AbstractEventLoop) -> None:
-    """Have what this context publishes be sent by the loop, which lasts, without waiting for it."""
-    _serving.set(loop)
+def send_from_loop(loop: asyncio.AbstractEventLoop) -> None:
+    """Send what this context publishes from the given long-lived loop, without waiting for it."""
+    _sending_loop.set(loop)
 
 
 def _publish(message: Message) -> None:
     if not settings.REDIS_URL:
-        ring_pipe(NEWS)
-    elif (loop := _serving.get()) is None:
+        wake_listener(NEW_ROWS)
+    elif (loop := _sending_loop.get()) is None:
         async_to_sync(_send)(message)
-    else:  # in the order of the calls: the layer sends one after the other
+    else:  # in the order of the calls: the layer sends one message after the other
         sending = asyncio.run_coroutine_threadsafe(_send(message), loop)
-        _under_way.add(sending)
-        sending.add_done_callback(_sent)
+        _pending.add(sending)
+        sending.add_done_callback(_on_sent)
 
 
-def _sent(sending: Future[None]) -> None:
-    _under_way.discard(sending)
+def _on_sent(sending: Future[None]) -> None:
+    _pending.discard(sending)
     if not sending.cancelled() and (error := sending.exception()):
         logger.error("a message to the web processes was not sent", exc_info=error)
 
@@ -88,10 +90,12 @@ def run_message(header: RunHeader, frames: list[Frame]) -> Message:
     }
 
 
-def hint_message(frame: Frame, task_id: uuid.UUID | str | None, project_id: uuid.UUID | str | None) -> Message:
-    """Return the message that carries a frame of no run's log."""
+def feed_frame_message(
+    frame: Frame, task_id: uuid.UUID | str | None, project_id: uuid.UUID | str | None
+) -> Message:
+    """Return the message that carries a frame that belongs to no run's log."""
     return {
-        "type": "hint",
+        "type": "feed.frame",
         "task": task_id and str(task_id),
         "project": project_id and str(project_id),
         "frame": list(frame),
@@ -99,16 +103,16 @@ def hint_message(frame: Frame, task_id: uuid.UUID | str | None, project_id: uuid
 
 
 async def _send(message: Message) -> None:
-    global _silent_until  # noqa: PLW0603 - one writer
-    if time.monotonic() < _silent_until:
+    global _paused_until  # noqa: PLW0603 - one writer
+    if time.monotonic() < _paused_until:
         return
-    from mission_control.queue.redis import AWAY
+    from mission_control.queue.redis import REDIS_ERRORS
 
     try:
         async with asyncio.timeout(TIMEOUT_SECONDS):
             await channel_layers["default"].group_send(FEED, message)
-    except AWAY as error:
-        _silent_until = time.monotonic() + PAUSE_SECONDS
+    except REDIS_ERRORS as error:
+        _paused_until = time.monotonic() + PAUSE_SECONDS
         logger.warning(
-            "the channel layer does not answer (%s); output arrives by the database", type(error).__name__
+            "the channel layer does not answer (%s); output is read from the database", type(error).__name__
         )

@@ -1,12 +1,12 @@
-"""The web process's own eye on the database: one for all its sockets and streams.
+"""Pass new database rows on to the sockets and streams of a web process: one relay for all of them.
 
-It passes on, over the process's own channel layer, every event of every run in order, each once. Embedded it is
-the transport: it wakes when a bell rings, or when any process commits to the SQLite file. In the server profile it
-relays what workers publish over Redis, and looks into the database on a gap, every few seconds, and often while
-Redis is away.
+The relay sends every event of every run, in order and once, over the process's own channel layer. In the embedded
+profile it is the transport: it reads the database on a wakeup, or when any process commits to the SQLite file. In
+the server profile it passes on what workers publish over Redis, and reads the database on a gap, every few
+seconds, and often while Redis is unavailable.
 
-The runs' output goes first. The activity feed takes longer to read, and tells what people can wait a twentieth of
-a second for: it is read behind the output, once for all that a change brings.
+The runs' output comes first. The activity feed takes longer to read and may be late by a twentieth of a second: it
+is read after the output, once for all activities of a change.
 """
 
 import asyncio
@@ -26,35 +26,35 @@ from django.utils import timezone
 
 from mission_control.health.disk import trouble
 from mission_control.models import Run, RunEvent
-from mission_control.queue.wakeup import LOOK_SECONDS, NEWS, CommitCounter, Pipe, commit_counter
-from mission_control.realtime.activity_relay import FeedFollower, groups_of
+from mission_control.queue.wakeup import COUNTER_POLL_SECONDS, NEW_ROWS, CommitCounter, WakeupPipe, commit_counter
+from mission_control.realtime.activity_relay import ActivityRelay, groups_of
 from mission_control.realtime.frames import Frame, RunHeader, run_frames
 from mission_control.realtime.publisher import FEED, Message, run_message
 from mission_control.runs import events
 
 POSITIONS = "positions"
-SAFETY_SECONDS = 3.0  # between two looks at the database when nothing called for one
-BLIND_SECONDS = 0.15  # the same without a bell: PostgreSQL while Redis is away
-GATHER_SECONDS = 0.05  # from the first news for the feed to its reading
-BATCH = 500
-# A run that began and ended between two looks is still found; machines' clocks may differ by that much.
+SAFETY_POLL_SECONDS = 3.0  # between two polls of the database without a wakeup
+POLL_SECONDS = 0.15  # the same where no wakeup can come: on PostgreSQL while Redis is unavailable
+GATHER_SECONDS = 0.05  # from the first wakeup for activities until they are read
+BATCH_SIZE = 500
+# Lets a poll find a run that started and ended since the last one; machines' clocks may differ by that much.
 NEW_RUN_MARGIN = timedelta(seconds=5)
 RECENT = timedelta(seconds=60)
 ANNOUNCED_SECONDS = 10.0
 
 logger = logging.getLogger(__name__)
-Given = ParamSpec("Given")
-Answer = TypeVar("Answer")
+Params = ParamSpec("Params")
+Result = TypeVar("Result")
 
 
-class Follower:
-    """Follows while somebody is subscribed. All methods belong to one event loop."""
+class Relay:
+    """Passes on new rows while there are subscribers. All methods belong to one event loop."""
 
-    _by_loop: dict[asyncio.AbstractEventLoop, "Follower"] = {}
+    _by_loop: dict[asyncio.AbstractEventLoop, "Relay"] = {}
 
     @classmethod
-    def here(cls) -> "Follower":
-        """Return the running loop's follower."""
+    def for_running_loop(cls) -> "Relay":
+        """Return the running loop's relay."""
         loop = asyncio.get_running_loop()
         for old in [known for known in cls._by_loop if known.is_closed()]:
             del cls._by_loop[old]
@@ -63,22 +63,23 @@ class Follower:
     def __init__(self) -> None:
         self.layer = channel_layers["process"]
         self.subscribers = 0
-        self._seen: dict[str, int] = {}  # run → the last number passed on
-        self._moved: dict[str, tuple[float, str | None, str | None]] = {}  # run → when, its task and project
+        self._relayed: dict[str, int] = {}  # run → the number of the last event passed on
+        # run → when its last event was passed on, its task and project
+        self._recently_moved: dict[str, tuple[float, str | None, str | None]] = {}
         self._unfinished: set[str] = set()
-        self._feed: FeedFollower
-        self._looked_at = timezone.now()
+        self._activity_relay: ActivityRelay
+        self._polled_at = timezone.now()
         self._tasks: list[asyncio.Task[None]] = []
         self._lock = asyncio.Lock()
         self._wake = asyncio.Event()
-        self._wake_feed = asyncio.Event()
+        self._wake_activities = asyncio.Event()
         self._redis_answers = bool(settings.REDIS_URL)
         self._database_answers = True
-        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="follower")
+        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="relay")
 
     # ------------------------------------------------------------ subscribers
     async def join(self, channel: str, groups: list[str]) -> None:
-        """Subscribe a channel of the process's layer to groups, and follow from now on at the latest."""
+        """Subscribe a channel of the process's layer to groups, and start to relay for the first subscriber."""
         for group in [*groups, POSITIONS]:
             await self.layer.group_add(group, channel)
         self.subscribers += 1
@@ -92,12 +93,14 @@ class Follower:
         self.subscribers -= 1
         if self.subscribers == 0:
             tasks, self._tasks = self._tasks, []
-            await _end(tasks)
+            await _cancel(tasks)
 
-    async def read(self, function: Callable[Given, Answer], *args: Given.args, **kwargs: Given.kwargs) -> Answer:
-        """Call database code in the follower's one thread, which keeps its connection."""
+    async def read(
+        self, function: Callable[Params, Result], *args: Params.args, **kwargs: Params.kwargs
+    ) -> Result:
+        """Call database code in the relay's only thread, which keeps its connection."""
 
-        def call() -> Answer:
+        def call() -> Result:
             try:
                 return function(*args, **kwargs)
             except DatabaseError:
@@ -107,136 +110,140 @@ class Follower:
         return await asyncio.get_running_loop().run_in_executor(self._executor, call)
 
     async def _start(self) -> None:
-        rows, self._feed = await self.read(_baseline)
-        self._seen = {header.run_id: last_seq for header, last_seq, _ in rows}
+        rows, self._activity_relay = await self.read(_baseline)
+        self._relayed = {header.run_id: last_seq for header, last_seq, _ in rows}
         self._unfinished = {header.run_id for header, _, is_active in rows if is_active}
-        self._looked_at = timezone.now()
-        parts = [self._follow, self._follow_feed]
+        self._polled_at = timezone.now()
+        parts = [self._relay_runs, self._relay_activities]
         if settings.REDIS_URL:
-            parts += [self._relay, self._watch_redis]
-        self._tasks = [asyncio.create_task(_for_ever(part)) for part in parts]
+            parts += [self._relay_published, self._watch_redis]
+        self._tasks = [asyncio.create_task(_keep_running(part)) for part in parts]
 
     # ------------------------------------------------------------ the database
-    async def _follow(self) -> None:
+    async def _relay_runs(self) -> None:
         counter = commit_counter()
-        pipe = None if settings.REDIS_URL else Pipe(NEWS)
+        pipe = None if settings.REDIS_URL else WakeupPipe(NEW_ROWS)
         if pipe is not None:
-            asyncio.get_running_loop().add_reader(pipe.fileno, self._hear, pipe)
+            asyncio.get_running_loop().add_reader(pipe.fileno, self._on_wakeup, pipe)
         try:
-            await self._look_again_and_again(counter)
+            await self._poll_forever(counter)
         finally:
             if pipe is not None:
                 asyncio.get_running_loop().remove_reader(pipe.fileno)
                 pipe.close()
 
-    def _hear(self, pipe: Pipe) -> None:
+    def _on_wakeup(self, pipe: WakeupPipe) -> None:
         pipe.clear()
         self._wake.set()
 
-    async def _look_again_and_again(self, counter: CommitCounter | None) -> None:
-        announced = looked = time.monotonic()
+    async def _poll_forever(self, counter: CommitCounter | None) -> None:
+        announced = polled = time.monotonic()
         while True:
             now = time.monotonic()
-            if (counter is not None and counter.has_rung()) or self._wake.is_set():
+            if (counter is not None and counter.has_changed()) or self._wake.is_set():
                 self._wake.set()
-                self._wake_feed.set()
-            if self._wake.is_set() or now - looked >= self._pause:
+                self._wake_activities.set()
+            if self._wake.is_set() or now - polled >= self._pause:
                 self._wake.clear()
-                looked = now
-                if not await self._safely(self.look):
+                polled = now
+                if not await self._poll_safely(self.poll):
                     self._wake.set()
-            if now - announced >= SAFETY_SECONDS:
+            if now - announced >= SAFETY_POLL_SECONDS:
                 announced = now
                 await self.layer.group_send(POSITIONS, {"type": "run.positions", "positions": self.positions(now)})
-            pause = LOOK_SECONDS if counter is not None else self._pause
+            pause = COUNTER_POLL_SECONDS if counter is not None else self._pause
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), min(pause, 1.0))
 
-    async def _follow_feed(self) -> None:
+    async def _relay_activities(self) -> None:
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake_feed.wait(), self._pause)
+                await asyncio.wait_for(self._wake_activities.wait(), self._pause)
             await asyncio.sleep(GATHER_SECONDS)
-            self._wake_feed.clear()
-            if not await self._safely(self._look_at_feed):
-                self._wake_feed.set()
+            self._wake_activities.clear()
+            if not await self._poll_safely(self._poll_activities):
+                self._wake_activities.set()
 
-    async def _look_at_feed(self) -> None:
-        if await self._feed.look(self.read):
-            self._wake_feed.set()
+    async def _poll_activities(self) -> None:
+        if await self._activity_relay.poll(self.read):
+            self._wake_activities.set()
 
     @property
     def _pause(self) -> float:
-        """Seconds between two looks when nothing called for one."""
-        has_bell = settings.EMBEDDED_DATABASE or self._redis_answers
-        return SAFETY_SECONDS if has_bell else BLIND_SECONDS
+        """Seconds between two polls without a wakeup."""
+        has_wakeup = settings.EMBEDDED_DATABASE or self._redis_answers
+        return SAFETY_POLL_SECONDS if has_wakeup else POLL_SECONDS
 
     def positions(self, now: float) -> dict[str, tuple[int, str | None, str | None]]:
-        """Return where the runs stand that moved lately: run → (last number, task, project).
+        """Return the positions of runs with recent events: run → (number of the last event, task, project).
 
-        By this a subscriber sees that the last messages of a run, or all, did not reach it.
+        They tell a subscriber that the last messages of a run, or all of them, did not reach it.
         """
-        self._moved = {run: moved for run, moved in self._moved.items() if now - moved[0] < ANNOUNCED_SECONDS}
-        return {run: (self._seen[run], task, project) for run, (_, task, project) in self._moved.items()}
+        self._recently_moved = {
+            run: moved for run, moved in self._recently_moved.items() if now - moved[0] < ANNOUNCED_SECONDS
+        }
+        return {
+            run: (self._relayed[run], task, project) for run, (_, task, project) in self._recently_moved.items()
+        }
 
-    async def _safely(self, look: Callable[[], Awaitable[None]]) -> bool:
-        """Look, and tell whether the database answered; after a while where it did not."""
+    async def _poll_safely(self, poll: Callable[[], Awaitable[None]]) -> bool:
+        """Call `poll` and return whether the database answered; wait half a second where it did not."""
         try:
-            await look()
+            await poll()
         except DatabaseError as error:
             if self._database_answers:
-                logger.warning("%s (%s); looking again", trouble(error), type(error).__name__)
+                logger.warning("%s (%s); trying again", trouble(error), type(error).__name__)
             self._database_answers = False
             await asyncio.sleep(0.5)
             return False
         self._database_answers = True
         return True
 
-    async def look(self) -> None:
-        """Compare what the database has of runs with what was passed on, and pass on the rest."""
-        now, since = timezone.now(), self._looked_at - NEW_RUN_MARGIN
-        news = await self.read(_news, dict(self._seen), set(self._unfinished), since)
-        self._looked_at = now
-        for header, is_active, unseen in news:
+    async def poll(self) -> None:
+        """Read the events of runs that were not passed on yet, and pass them on."""
+        now, since = timezone.now(), self._polled_at - NEW_RUN_MARGIN
+        unrelayed = await self.read(_unrelayed_events, dict(self._relayed), set(self._unfinished), since)
+        self._polled_at = now
+        for header, is_active, unseen in unrelayed:
             async with self._lock:
                 await self._catch_up(header, unseen)
                 if is_active:
                     self._unfinished.add(header.run_id)
                 else:
                     self._unfinished.discard(header.run_id)
-        self._forget()
+        self._forget_ended_runs()
 
     async def _catch_up(self, header: RunHeader, unseen: list[RunEvent]) -> None:
-        """Pass on these events, and where they are a whole batch what is behind them.
+        """Pass on these events, and the later ones where these fill a batch.
 
-        Some may have been passed on since they were read: a look holds up nothing that is relayed.
+        Some may have been passed on since they were read: a poll does not block what comes over Redis.
         """
         while unseen:
-            at, last = self._seen.get(header.run_id, 0), unseen[-1].seq
+            at, last = self._relayed.get(header.run_id, 0), unseen[-1].seq
             if last > at:
-                news = [event for event in unseen if event.seq > at]
-                await self._pass_on(run_message(header, run_frames(header, news)), last)
-            if len(unseen) < BATCH:
+                new = [event for event in unseen if event.seq > at]
+                await self._forward(run_message(header, run_frames(header, new)), last)
+            if len(unseen) < BATCH_SIZE:
                 return
-            unseen = await self.read(events.after, header.run_id, last, limit=BATCH)
+            unseen = await self.read(events.after, header.run_id, last, limit=BATCH_SIZE)
 
-    async def _pass_on(self, message: Message, last_seq: int) -> None:
-        self._seen[message["run"]] = last_seq
-        self._moved[message["run"]] = (time.monotonic(), message["task"], message["project"])
+    async def _forward(self, message: Message, last_seq: int) -> None:
+        self._relayed[message["run"]] = last_seq
+        self._recently_moved[message["run"]] = (time.monotonic(), message["task"], message["project"])
         for group in groups_of(message["run"], message["task"], message["project"]):
             await self.layer.group_send(group, message)
 
-    def _forget(self) -> None:
-        """Keep the places of runs that have ended for a while, not for ever: the oldest go first."""
-        ended = [run for run in self._seen if run not in self._unfinished]
+    def _forget_ended_runs(self) -> None:
+        """Drop the oldest positions of ended runs beyond 2,000."""
+        ended = [run for run in self._relayed if run not in self._unfinished]
         for run in ended[: max(len(ended) - 2_000, 0)]:
-            del self._seen[run]
-            self._moved.pop(run, None)
+            del self._relayed[run]
+            self._recently_moved.pop(run, None)
 
     # ------------------------------------------------------------ the server profile
-    async def _relay(self) -> None:
-        """Pass on what workers and other web processes publish, in order, each once."""
-        from mission_control.queue.redis import AWAY
+    async def _relay_published(self) -> None:
+        """Pass on what workers and other web processes publish, in order and once."""
+        from mission_control.queue.redis import REDIS_ERRORS
 
         layer = channel_layers["default"]
         while True:
@@ -244,39 +251,39 @@ class Follower:
                 channel = await layer.new_channel()
                 await layer.group_add(FEED, channel)
                 while True:
-                    await self._take_in(await layer.receive(channel))
-            except AWAY as error:
+                    await self._receive(await layer.receive(channel))
+            except REDIS_ERRORS as error:
                 logger.warning("the relay has no channel layer (%s); trying again", type(error).__name__)
                 await asyncio.sleep(1)
 
-    async def _take_in(self, message: Message) -> None:
+    async def _receive(self, message: Message) -> None:
         try:
             async with self._lock:
                 if message["type"] == "run.frames":
-                    await self._take_in_frames(message)
+                    await self._receive_frames(message)
         except DatabaseError as error:
-            logger.warning("%s (%s); looking again", trouble(error), type(error).__name__)
+            logger.warning("%s (%s); trying again", trouble(error), type(error).__name__)
         if message["type"] == "news" or _changes_status(message):
-            self._wake_feed.set()  # activities and capacity are read, so that they come in order and once
+            self._wake_activities.set()  # activities and capacity are read, so that they arrive in order and once
 
-    async def _take_in_frames(self, message: Message) -> None:
-        seen = self._seen.get(message["run"], 0)
+    async def _receive_frames(self, message: Message) -> None:
+        seen = self._relayed.get(message["run"], 0)
         first, last = message["frames"][0][0], message["frames"][-1][0]
         self._unfinished.add(message["run"])
         if first == seen + 1:
-            await self._pass_on(message, last)
-        elif last > seen:  # some were lost, or overtaken: the database has them
+            await self._forward(message, last)
+        elif last > seen:  # some were lost or arrived out of order: the database has them
             run = await self.read(_run, message["run"])
             if run is not None:
-                unseen = await self.read(events.after, run.pk, seen, limit=BATCH)
+                unseen = await self.read(events.after, run.pk, seen, limit=BATCH_SIZE)
                 await self._catch_up(RunHeader.of(run), unseen)
 
     async def _watch_redis(self) -> None:
-        from mission_control.queue.redis import Pulse
+        from mission_control.queue.redis import RedisProbe
 
-        pulse = Pulse()
+        probe = RedisProbe()
         while True:
-            answers = await pulse.beats()
+            answers = await probe.answers()
             if answers != self._redis_answers:
                 logger.warning("Redis %s", "answers again" if answers else "does not answer; reading the database")
                 self._redis_answers = answers
@@ -284,18 +291,18 @@ class Follower:
             await asyncio.sleep(1)
 
 
-async def _for_ever(part: Callable[[], Awaitable[None]]) -> None:
-    """Keep a part of the follower going: without it every socket would fall silent and nobody would know."""
+async def _keep_running(part: Callable[[], Awaitable[None]]) -> None:
+    """Restart a part of the relay when it fails: without it every socket would silently receive nothing."""
     while True:
         try:
             await part()
         except Exception:
-            logger.exception("the follower broke; it begins again")
+            logger.exception("the relay failed; it is restarted")
             await asyncio.sleep(1)
 
 
-async def _end(tasks: list[asyncio.Task[None]]) -> None:
-    """Cancel tasks until they have ended: redis-py swallows a cancellation that meets it while it connects."""
+async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
+    """Cancel tasks until they have ended: redis-py swallows a cancellation that arrives while it connects."""
     pending = set(tasks)
     while pending:
         for task in pending:
@@ -308,36 +315,38 @@ def _changes_status(message: Message) -> bool:
     return bool(frames) and (frames[0].seq == 1 or frames[-1].is_last)
 
 
-# ---------------------------------------------------------------- what it reads
+# ---------------------------------------------------------------- queries
 def _run(run_id: str) -> Run | None:
     return Run.objects.light().filter(pk=run_id).first()
 
 
-def standing(which: Q) -> list[tuple[RunHeader, int, bool]]:
-    """Return (header, last_seq, is it active) of runs."""
-    rows = Run.objects.light().filter(which).order_by()  # by an order SQLite would go through all the runs
+def read_positions(which: Q) -> list[tuple[RunHeader, int, bool]]:
+    """Return (header, last_seq, is_active) of runs."""
+    rows = Run.objects.light().filter(which).order_by()  # with an order SQLite would scan all runs
     return [(RunHeader.of(run), run.last_seq, run.is_active) for run in rows]
 
 
-def _news(
+def _unrelayed_events(
     seen: dict[str, int], unfinished: set[str], since: datetime
 ) -> list[tuple[RunHeader, bool, list[RunEvent]]]:
-    """Return (header, is it active, what of its log was not passed on: at most a batch) of each moving run."""
-    news = []
-    for header, last_seq, is_active in _moving(unfinished, since):
+    """Return (header, is_active, up to a batch of events not passed on) of each run that may have new ones."""
+    found = []
+    for header, last_seq, is_active in _unsettled_runs(unfinished, since):
         at = seen.get(header.run_id, 0)
-        news.append((header, is_active, events.after(header.run_id, at, limit=BATCH) if last_seq > at else []))
-    return news
+        found.append(
+            (header, is_active, events.after(header.run_id, at, limit=BATCH_SIZE) if last_seq > at else [])
+        )
+    return found
 
 
-def _moving(unfinished: set[str], since: datetime) -> list[tuple[RunHeader, int, bool]]:
-    return standing(Q(status__in=Run.ACTIVE) | Q(pk__in=unfinished) | Q(queued_at__gte=since))
+def _unsettled_runs(unfinished: set[str], since: datetime) -> list[tuple[RunHeader, int, bool]]:
+    return read_positions(Q(status__in=Run.ACTIVE) | Q(pk__in=unfinished) | Q(queued_at__gte=since))
 
 
 def recently_active() -> Q:
-    """Runs that are active or ended lately: whose frames may still be under way."""
+    """Match runs that are active or ended recently: their frames may still be on their way."""
     return Q(status__in=Run.ACTIVE) | Q(finished_at__gte=timezone.now() - RECENT)
 
 
-def _baseline() -> tuple[list[tuple[RunHeader, int, bool]], FeedFollower]:
-    return standing(recently_active()), FeedFollower()
+def _baseline() -> tuple[list[tuple[RunHeader, int, bool]], ActivityRelay]:
+    return read_positions(recently_active()), ActivityRelay()

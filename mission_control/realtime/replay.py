@@ -1,68 +1,68 @@
-"""Where a client stands in each run's log: what it gets next, whatever the channel layer loses or repeats."""
+"""A client's replay position in each run's log: it misses nothing that the channel layer loses or repeats."""
 
 from collections.abc import AsyncIterator, Mapping
 
 from mission_control.models import Run
 from mission_control.realtime.frames import Frame, RunHeader, run_frames
 from mission_control.realtime.publisher import Message
-from mission_control.realtime.relay import BATCH, Follower
+from mission_control.realtime.relay import BATCH_SIZE, Relay
 from mission_control.runs import events
 
 
-class Cursor:
-    """The numbers that one socket or stream has been given, run by run. A run that is not known begins at 1."""
+class ReplayPosition:
+    """The number of the last event that one socket or stream has received, by run; 0 for an unknown run."""
 
-    MOST_RUNS = 5_000
+    MAX_RUNS = 5_000
 
-    def __init__(self, follower: Follower) -> None:
-        self.follower = follower
-        self.at: dict[str, int] = {}
+    def __init__(self, relay: Relay) -> None:
+        self.relay = relay
+        self.seqs: dict[str, int] = {}
 
-    def place(self, run: str, seq: int) -> None:
-        """Say that the client has everything of a run up to number `seq`."""
-        self.at[run] = seq
-        if len(self.at) > self.MOST_RUNS:
-            del self.at[next(iter(self.at))]
+    def set(self, run: str, seq: int) -> None:
+        """Record that the client has all events of a run up to number `seq`."""
+        self.seqs[run] = seq
+        if len(self.seqs) > self.MAX_RUNS:
+            del self.seqs[next(iter(self.seqs))]
 
     async def advance(self, message: Message) -> list[Frame]:
-        """Return what the client lacks, given frames of a run that just came: the next, or all up to them."""
+        """Return the frames of a message that the client lacks; read missing earlier ones from the database."""
         run = message["run"]
-        at = self.at.get(run, 0)
-        frames = [Frame(*frame) for frame in message["frames"] if frame[0] > at]
-        if frames and frames[0].seq > at + 1:
+        last = self.seqs.get(run, 0)
+        frames = [Frame(*frame) for frame in message["frames"] if frame[0] > last]
+        if frames and frames[0].seq > last + 1:
             frames = await self.missing(run, upto=frames[-1].seq)
         if frames:
-            self.place(run, frames[-1].seq)
+            self.set(run, frames[-1].seq)
         return frames
 
-    async def behind(self, positions: Mapping[str, int]) -> list[Frame]:
-        """Return what the client lacks of the runs that it follows, given where they stand."""
+    async def catch_up(self, positions: Mapping[str, int]) -> list[Frame]:
+        """Return the frames that the client lacks, given the last event number of each run that it follows."""
         frames: list[Frame] = []
         for run, seq in positions.items():
-            if seq > self.at.get(run, 0):
-                lacking = await self.missing(run, upto=seq)
-                if lacking:
-                    self.place(run, lacking[-1].seq)
-                frames += lacking
+            if seq > self.seqs.get(run, 0):
+                missing = await self.missing(run, upto=seq)
+                if missing:
+                    self.set(run, missing[-1].seq)
+                frames += missing
         return frames
 
     async def missing(self, run: str, *, upto: int | None = None) -> list[Frame]:
-        return await self.follower.read(stored_frames, run, self.at.get(run, 0), upto=upto)
+        return await self.relay.read(stored_frames, run, self.seqs.get(run, 0), upto=upto)
 
     async def replay(self, run: str, *, after: int) -> AsyncIterator[list[Frame]]:
-        """Yield batches of what is stored of a run behind number `after`, moving along."""
-        self.place(run, after)
+        """Yield batches of a run's stored frames after number `after`, and advance the position."""
+        self.set(run, after)
         while True:
-            frames = await self.follower.read(stored_frames, run, self.at[run], upto=None, limit=BATCH)
+            frames = await self.relay.read(stored_frames, run, self.seqs[run], upto=None, limit=BATCH_SIZE)
             if frames:
-                self.place(run, frames[-1].seq)
+                self.set(run, frames[-1].seq)
                 yield frames
-            if len(frames) < BATCH:
+            if len(frames) < BATCH_SIZE:
                 return
 
 
 def stored_frames(run_id: str, after: int, *, upto: int | None, limit: int | None = None) -> list[Frame]:
-    """Read frames of a run from the database: those behind number `after`, in order."""
+    """Read a run's frames after number `after` from the database, in order."""
     run = Run.objects.light().filter(pk=run_id).first()
     if run is None:
         return []

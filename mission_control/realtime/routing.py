@@ -1,4 +1,4 @@
-"""Where the sockets are; each path with or without a trailing slash."""
+"""The paths of the WebSockets, each with or without a trailing slash."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 from django.urls import re_path
 
 from mission_control.realtime.consumers import (
-    UNKNOWN,
+    NOT_FOUND,
     BoardConsumer,
     PocketPawConsumer,
     ProjectConsumer,
@@ -20,11 +20,11 @@ class NoSuchSocket(AsyncWebsocketConsumer):
 
     async def connect(self) -> None:
         await self.accept()
-        await self.close(UNKNOWN)
+        await self.close(NOT_FOUND)
 
 
 def socket(pattern: str, consumer: type[AsyncWebsocketConsumer]) -> Any:
-    """Return a route. Of Django's a route leads to a view; channels' router takes an application instead."""
+    """Return a route. Django's type names a view as its target; channels' router takes an application instead."""
     application: Any = consumer.as_asgi()
     return re_path(pattern, application)
 

@@ -1,7 +1,7 @@
-"""What open sockets and streams stand on: a token or a session, its user, his permission. When one goes, they end.
+"""End open sockets and streams when their token or session, their user or the user's permission is revoked.
 
-A request is let in once and is over; a socket may stay for days. One check a process looks at all of them
-together: three queries, however many there are.
+A request is authorised once and is over soon; a socket may stay open for days. Each process checks all of its
+connections together: three queries, however many there are.
 """
 
 import asyncio
@@ -20,80 +20,80 @@ from django.utils.crypto import constant_time_compare
 
 from mission_control.actions.tokens import valid_tokens
 from mission_control.models import AccessToken
-from mission_control.realtime.relay import Follower
+from mission_control.realtime.relay import Relay
 
 CHECK_SECONDS = 20.0
-PERMISSION = "mission_control.view_run"  # what sockets and streams show
+PERMISSION = "mission_control.view_run"  # required for sockets and streams
 
 logger = logging.getLogger(__name__)
 
 
-class Ending(Enum):
-    """Why a login no longer holds."""
+class LoginEnd(Enum):
+    """Why a login is no longer valid."""
 
     LOGIN = "the token or session was revoked or has expired, or the user is gone or not active"
     PERMISSION = "the user lacks the permission"
 
 
 @dataclass(frozen=True, slots=True)
-class Login:
-    """Who came in, and by what: the digest of his token, or the key of his session."""
+class ConnectionLogin:
+    """The user of a connection and the credential used: the digest of a token, or the key of a session."""
 
     user_id: int
     token: str | None = None
     session: str | None = None
 
     @classmethod
-    def of(cls, user: User, token: AccessToken | None, session_key: str | None) -> "Login":
+    def of(cls, user: User, token: AccessToken | None, session_key: str | None) -> "ConnectionLogin":
         return cls(user.pk, token=token.digest) if token is not None else cls(user.pk, session=session_key)
 
 
-class Watched:
-    """One socket's or stream's login while it is open. `ending` is None as long as it holds."""
+class WatchedLogin:
+    """One socket's or stream's login while it is open. `end_reason` is None as long as it is valid."""
 
-    def __init__(self, login: Login, tell: Callable[[Ending], None] | None) -> None:
+    def __init__(self, login: ConnectionLogin, on_end: Callable[[LoginEnd], None] | None) -> None:
         self.login = login
-        self.ending: Ending | None = None
-        self._tell = tell
+        self.end_reason: LoginEnd | None = None
+        self._on_end = on_end
 
-    def end(self, ending: Ending) -> None:
-        self.ending = ending
-        if self._tell is not None:
-            self._tell(ending)
+    def end(self, end_reason: LoginEnd) -> None:
+        self.end_reason = end_reason
+        if self._on_end is not None:
+            self._on_end(end_reason)
 
 
-class Logins:
-    """The logins of one event loop's sockets and streams, and their check; it rests while there are none."""
+class LoginMonitor:
+    """Checks the logins of one event loop's sockets and streams, while there are any."""
 
-    _by_loop: dict[asyncio.AbstractEventLoop, "Logins"] = {}
+    _by_loop: dict[asyncio.AbstractEventLoop, "LoginMonitor"] = {}
 
     @classmethod
-    def here(cls) -> "Logins":
-        """Return the running loop's logins."""
+    def for_running_loop(cls) -> "LoginMonitor":
+        """Return the running loop's monitor."""
         loop = asyncio.get_running_loop()
         for old in [known for known in cls._by_loop if known.is_closed()]:
             del cls._by_loop[old]
         return cls._by_loop.setdefault(loop, cls())
 
     def __init__(self) -> None:
-        self._watched: set[Watched] = set()
+        self._watched: set[WatchedLogin] = set()
         self._checking: asyncio.Task[None] | None = None
 
-    def watch(self, login: Login, tell: Callable[[Ending], None] | None = None) -> Watched:
-        """Check a login from now on, until `release`; `tell` is called once, when it no longer holds."""
-        watched = Watched(login, tell)
+    def watch(self, login: ConnectionLogin, on_end: Callable[[LoginEnd], None] | None = None) -> WatchedLogin:
+        """Check a login regularly until `release`; call `on_end` once when it is no longer valid."""
+        watched = WatchedLogin(login, on_end)
         self._watched.add(watched)
         if self._checking is None:
-            self._checking = asyncio.create_task(self._check_again_and_again())
+            self._checking = asyncio.create_task(self._check_forever())
         return watched
 
-    def release(self, watched: Watched) -> None:
+    def release(self, watched: WatchedLogin) -> None:
         self._watched.discard(watched)
         if not self._watched and self._checking is not None:
             self._checking.cancel()
             self._checking = None
 
-    async def _check_again_and_again(self) -> None:
+    async def _check_forever(self) -> None:
         while True:
             await asyncio.sleep(CHECK_SECONDS)
             try:
@@ -104,54 +104,54 @@ class Logins:
                 logger.exception("logins could not be checked; they are soon checked again")
 
     async def check(self) -> None:
-        """Look at all logins at once, and end those that no longer hold."""
+        """Check all logins at once, and end those that are no longer valid."""
         watched = list(self._watched)
-        ended = await Follower.here().read(endings, {one.login for one in watched})
+        ended = await Relay.for_running_loop().read(ended_logins, {one.login for one in watched})
         for one in watched:
-            if one.ending is None and one.login in ended:
-                self._watched.discard(one)  # before it is told: it will release itself
+            if one.end_reason is None and one.login in ended:
+                self._watched.discard(one)  # before `end`, in which it releases itself
                 one.end(ended[one.login])
 
 
-def endings(logins: Iterable[Login]) -> dict[Login, Ending]:
-    """Return why which of these logins no longer hold."""
+def ended_logins(logins: Iterable[ConnectionLogin]) -> dict[ConnectionLogin, LoginEnd]:
+    """Return those of the logins that are no longer valid, with the reason."""
     logins = set(logins)
     users = _active_users({login.user_id for login in logins})
-    tokens = _living_tokens({login.token for login in logins if login.token})
-    sessions = _living_sessions({login.session for login in logins if login.session}, users)
+    tokens = _valid_tokens({login.token for login in logins if login.token})
+    sessions = _valid_sessions({login.session for login in logins if login.session}, users)
     ended = {}
     for login in logins:
         user_id = tokens.get(login.token) if login.token else sessions.get(login.session or "")
         if user_id != login.user_id or user_id not in users:
-            ended[login] = Ending.LOGIN
+            ended[login] = LoginEnd.LOGIN
         elif not users[user_id][1]:
-            ended[login] = Ending.PERMISSION
+            ended[login] = LoginEnd.PERMISSION
     return ended
 
 
 def _active_users(keys: set[int]) -> dict[int, tuple[User, bool]]:
-    """Return the users who may log in: key → the user, whether he has the permission."""
+    """Return the users who may log in: key → the user, and whether the user has the permission."""
     holders = User.objects.with_perm(PERMISSION).filter(pk=OuterRef("pk"))
     users = User.objects.filter(pk__in=keys, is_active=True).annotate(may=Exists(holders))
     return {user.pk: (user, user.may) for user in users}
 
 
-def _living_tokens(digests: set[str]) -> dict[str, int]:
+def _valid_tokens(digests: set[str]) -> dict[str, int]:
     found = AccessToken.objects.filter(valid_tokens(), digest__in=digests)
     return dict(found.values_list("digest", "user_id")) if digests else {}
 
 
-def _living_sessions(keys: set[str], users: dict[int, tuple[User, bool]]) -> dict[str, int]:
-    """Return the sessions that still log their user in: key → his. A change of his password ends them."""
+def _valid_sessions(keys: set[str], users: dict[int, tuple[User, bool]]) -> dict[str, int]:
+    """Return the valid sessions: session key → user key. A change of the user's password ends them."""
     if not keys:
         return {}
-    living = {}
+    found = {}
     for session in Session.objects.filter(session_key__in=keys, expire_date__gt=timezone.now()):
         data = session.get_decoded()
         user_id = int(data.get(SESSION_KEY, 0))
         if user_id in users and BACKEND_SESSION_KEY in data:
-            user, given = users[user_id][0], data.get(HASH_SESSION_KEY, "")
+            user, stored_hash = users[user_id][0], data.get(HASH_SESSION_KEY, "")
             hashes = [user.get_session_auth_hash(), *user.get_session_auth_fallback_hash()]
-            if any(constant_time_compare(given, right) for right in hashes):
-                living[session.session_key] = user_id
-    return living
+            if any(constant_time_compare(stored_hash, valid) for valid in hashes):
+                found[session.session_key] = user_id
+    return found

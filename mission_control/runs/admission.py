@@ -1,4 +1,4 @@
-"""Who may run: the decision is the database's, in one transaction with the creation of the run and its job."""
+"""Admission: the database decides which runs start, in the transaction that creates the run and its job."""
 
 from collections.abc import Callable
 from typing import Any, Literal
@@ -19,10 +19,10 @@ from mission_control.errors import (
     TaskBlocked,
 )
 from mission_control.models import Activity, Capacity, Project, Run, Task
-from mission_control.runs.lifecycle import begin, promote
-from mission_control.runs.slots import free_slots, has_line
+from mission_control.runs.lifecycle import promote, start_on_slot
+from mission_control.runs.slots import free_slots, has_waiting_runs
 
-ATTEMPTS = 200  # each lost race means that a rival was admitted; nobody loses so often
+ATTEMPTS = 200  # each lost race means that another run was admitted; so many in a row do not occur
 
 
 def admit(
@@ -35,45 +35,46 @@ def admit(
 ) -> Run:
     """Create a run of the task on a free slot, enqueue its job on commit, and return it (status queued).
 
-    Without a free slot, or while others wait for one: raises LimitReached, or with `when_full="queue"` returns
-    a waiting run that starts by itself. Raises NotAllowed, NotForAgents, AlreadyRunning, TaskBlocked, and NotFound
-    when task or agent were deleted meanwhile. Two partial unique constraints referee: (task) over active runs and
-    (slot) over holding ones.
+    If no slot is free or other runs wait for one, raises LimitReached; with `when_full="queue"` it returns a
+    waiting run that starts later without further calls. Raises NotAllowed, NotForAgents, AlreadyRunning,
+    TaskBlocked, and NotFound if the task or agent has been deleted. Two partial unique constraints decide between
+    rivals: (task) over active runs and (slot) over holding runs.
     """
     require_start()
     if task.task_type != Task.Type.AGENT:
         raise NotForAgents(task.task_type)
     if not ignore_dependencies and (blockers := task.unresolved_blockers()):
-        _refuse_if_active(task)  # that says more
+        _refuse_if_active(task)  # the more useful answer
         raise TaskBlocked(blockers)
     request = {"ignore_dependencies": True} if ignore_dependencies else {}
     for _ in range(ATTEMPTS):
-        slot = _slot_for_newcomer()
+        slot = _slot_for_new_run()
         if slot is None and when_full == "reject":
             _refuse_if_active(task)
             raise LimitReached(Capacity.current().limit)
         try:
             run = _insert(
-                task, agent, slot, check=lambda _: _forget_failures(task), requested_by=by, request=request
+                task, agent, slot, check=lambda _: _reset_retry_counter(task), requested_by=by, request=request
             )
         except IntegrityError as error:
             _explain(error, task, agent)
             continue  # a rival took the slot
-        return _placed(run)
+        return _after_commit(run)
     raise LimitReached(Capacity.current().limit)
 
 
 def admit_due(
     task: Task, agent: Agent, *, check: Callable[[Run], None], request: dict[str, Any] | None = None
 ) -> Run:
-    """Create a run that nobody asked for, on a free slot, else a waiting one, and return it; then call `promote`.
+    """Create an automatic run on a free slot, otherwise a waiting one, and return it.
 
-    `check` is called in the run's own transaction, behind its INSERT and before anything else is locked: it claims
-    the task by a conditional update, and raises when it is not due any more; that goes on to the caller. It may be
-    called again when a rival took the slot. Raises AlreadyRunning and NotFound as `admit` does.
+    The caller then calls `promote`. `check` is called in the run's own transaction, after its INSERT and before
+    any lock: it claims the task by a conditional update, and raises if the task is no longer due; that exception
+    reaches the caller. It is called again if a rival took the slot. Raises AlreadyRunning and NotFound as `admit`
+    does.
     """
     for _ in range(ATTEMPTS):
-        slot = None if has_line() else next(iter(free_slots()), None)
+        slot = None if has_waiting_runs() else next(iter(free_slots()), None)
         try:
             return _insert(task, agent, slot, check=check, request=request or {})
         except IntegrityError as error:
@@ -81,16 +82,16 @@ def admit_due(
     raise LimitReached(Capacity.current().limit)
 
 
-def _placed(run: Run) -> Run:
-    """Return a committed run as it stands: one that waits may have got a slot that came free before the commit."""
+def _after_commit(run: Run) -> Run:
+    """Return a committed run. If it waits, promote first: a slot may have become free before the commit."""
     if run.slot is not None:
         return run
     promote()
     return Run.objects.get(pk=run.pk)
 
 
-def _forget_failures(task: Task) -> None:
-    """Begin to count anew: a person takes it in hand. Most tasks never failed."""
+def _reset_retry_counter(task: Task) -> None:
+    """Reset the retry counter, on manual runs. Skips the query for the many tasks that never failed."""
     if task.failed_attempts or task.retry_at is not None:
         Task.objects.filter(pk=task.pk).update(failed_attempts=0, retry_at=None)
 
@@ -103,14 +104,16 @@ def admit_planning(
     project: Callable[[], Project | None] = lambda: None,
     by: User | None = None,
 ) -> Run:
-    """Create a planning on a free slot, else a waiting one, and return it; `title` is shown as a task's would be.
+    """Create a planning run on a free slot, otherwise a waiting one, and return it.
 
-    `project` makes or changes the project to plan, in the run's own transaction, so that none is in planning
-    without a run; it is called again when a rival took the slot. Raises what it raises, AlreadyPlanned, and
-    NotFound when the planner was deleted meanwhile.
+    `title` is shown in place of a task's title.
+
+    `project` creates or changes the project to plan, in the run's own transaction, so that no project is in
+    planning without a run; it is called again if a rival took the slot. Raises what `project` raises,
+    AlreadyPlanned, and NotFound if the planner has been deleted.
     """
     for _ in range(ATTEMPTS):
-        slot = _slot_for_newcomer()
+        slot = _slot_for_new_run()
         run = _new(planner, slot, kind=Run.Kind.PLANNING, task_title=title, request=request, requested_by=by)
         try:
             with transaction.atomic():
@@ -120,7 +123,7 @@ def admit_planning(
         except IntegrityError as error:
             _explain_planning(error, planner)
             continue
-        return _placed(run)
+        return _after_commit(run)
     raise LimitReached(Capacity.current().limit)
 
 
@@ -129,18 +132,18 @@ def _refuse_if_active(task: Task) -> None:
         raise AlreadyRunning
 
 
-def _slot_for_newcomer() -> int | None:
-    """Return a free slot, None when there is none or somebody waits for it: they go first."""
-    if has_line():
+def _slot_for_new_run() -> int | None:
+    """Return a free slot; None if there is none, or if it belongs to a waiting run."""
+    if has_waiting_runs():
         promote()
-        if has_line():
+        if has_waiting_runs():
             return None
     free = free_slots()
     return free[0] if free else None
 
 
 def _insert(task: Task, agent: Agent, slot: int | None, *, check: Callable[[Run], None], **fields: Any) -> Run:
-    """Insert the run, waiting when it has no slot. Foreign keys are checked at the commit: call it inside try."""
+    """Insert the run; it waits if it has no slot. Raises IntegrityError, for foreign keys only at the commit."""
     run = _new(agent, slot, project_id=task.project_id, task=task, task_title=task.title, **fields)
     with transaction.atomic():
         run.attempt = Run.objects.filter(task_id=task.pk).count() + 1
@@ -151,7 +154,7 @@ def _insert(task: Task, agent: Agent, slot: int | None, *, check: Callable[[Run]
 
 
 def _new(agent: Agent, slot: int | None, **fields: Any) -> Run:
-    """Return a run that is not stored yet: queued on its slot, waiting without one."""
+    """Return an unsaved run: queued with a slot, waiting without one."""
     now = timezone.now()
     run = Run(agent=agent, agent_name=agent.name, status=Run.Status.WAITING, queued_at=now, **fields)
     if slot is not None:
@@ -161,9 +164,9 @@ def _new(agent: Agent, slot: int | None, **fields: Any) -> Run:
 
 
 def _store(run: Run) -> None:
-    """Write what follows from a run that was just inserted, in the caller's transaction."""
+    """Start a run that was just inserted, or record that it waits, in the caller's transaction."""
     if run.slot is not None:
-        begin(run)
+        start_on_slot(run)
         return
     if run.task_id is not None:
         Task.objects.filter(pk=run.task_id).update(last_run=run, updated_at=run.queued_at)

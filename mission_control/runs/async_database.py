@@ -1,4 +1,4 @@
-"""Database code called from a run's event loop, patiently where it must not be lost."""
+"""Call database code from a run's event loop, with retries where a result must not be lost."""
 
 import asyncio
 import logging
@@ -14,25 +14,26 @@ from django.conf import settings
 from django.db import DataError, Error, IntegrityError, close_old_connections
 
 logger = logging.getLogger(__name__)
-Given = ParamSpec("Given")
+Params = ParamSpec("Params")
 Returned = TypeVar("Returned")
 
 
-async def in_db(function: Callable[Given, Returned], *args: Given.args, **kwargs: Given.kwargs) -> Returned:
-    """Call synchronous database code in the process's one database thread, which keeps its connection."""
+async def in_db(function: Callable[Params, Returned], *args: Params.args, **kwargs: Params.kwargs) -> Returned:
+    """Call synchronous database code in the process's only database thread, which keeps its connection."""
     call = sync_to_async(function, thread_sensitive=False, executor=_database_thread(os.getpid()))
     return await call(*args, **kwargs)
 
 
 @cache
 def _database_thread(_pid: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(max_workers=1, thread_name_prefix="database")  # one a process: none survives a fork
+    # One per process: threads do not survive a fork.
+    return ThreadPoolExecutor(max_workers=1, thread_name_prefix="database")
 
 
-async def persist(function: Callable[Given, Returned], *args: Given.args, **kwargs: Given.kwargs) -> Returned:
-    """Call a database function again and again while the database does not answer, as long as the setting says.
+async def persist(function: Callable[Params, Returned], *args: Params.args, **kwargs: Params.kwargs) -> Returned:
+    """Call a database function, and repeat it for DATABASE_PATIENCE_SECONDS while the database does not answer.
 
-    The function must bear being called again after a commit whose answer was lost.
+    The function must be idempotent: it may be repeated after a commit whose answer was lost.
     """
     deadline, is_away = time.monotonic() + settings.DATABASE_PATIENCE_SECONDS, False
     while True:
@@ -43,12 +44,12 @@ async def persist(function: Callable[Given, Returned], *args: Given.args, **kwar
         except Error as error:
             if time.monotonic() > deadline:
                 raise
-            if not is_away:  # once an outage: it may last for minutes, and many runs wait
-                logger.warning("the database does not take it (%s); trying again", type(error).__name__)
+            if not is_away:  # logged once per outage: it may last for minutes, and many runs wait
+                logger.warning("the database does not answer (%s); trying again", type(error).__name__)
             is_away = True
             await in_db(close_old_connections)
             await asyncio.sleep(0.5)
         else:
             if is_away:
-                logger.warning("the database takes it now")
+                logger.warning("the database answers again")
             return answer

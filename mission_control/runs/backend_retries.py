@@ -1,4 +1,4 @@
-"""Call an agent again when it failed for a reason that passes, as long as nothing would be done or paid twice."""
+"""Retry an agent's call after a temporary failure, unless that could do or charge something twice."""
 
 import asyncio
 import random
@@ -11,24 +11,24 @@ from typing import Any
 from agents.backends.base import BackendError, BackendEvent, EventType, TransientError, Usage
 from agents.redaction import shown_error
 
-GROWTH = 3.0  # from one pause to the next
-LONGEST_PAUSE_SECONDS = 300.0  # who is told to wait longer gives up, and says so
-JITTER = 0.2  # runs that were refused together do not come back together
+GROWTH = 3.0  # factor from one pause to the next
+LONGEST_PAUSE_SECONDS = 300.0  # if the provider requests a longer pause the call fails, with that reason
+JITTER = 0.2  # spreads the retries of runs that were refused together
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
-    """How often a call is made again, and how long the first pause is."""
+class CallRetryPolicy:
+    """How often a call is retried, and how long the first pause is."""
 
     retries: int
     pause_seconds: float
 
     def retries_of(self, failure: TransientError) -> int:
-        """Return how often a call that failed so is made again."""
+        """Return how often a call with this failure is retried."""
         return self.retries if failure.most_retries is None else min(self.retries, failure.most_retries)
 
     def pause(self, failure: TransientError, *, failures: int, begun: bool) -> float | None:
-        """Return how many seconds to wait after so many failures; None when it is not tried again."""
+        """Return the pause in seconds before the next retry; None if the call is not retried."""
         asked = failure.retry_after_seconds or 0.0
         if (
             failures > self.retries_of(failure)
@@ -40,10 +40,12 @@ class Patience:
         return pause * (1 + random.uniform(0, JITTER))  # noqa: S311 - no secret
 
 
-async def attempts(call: Callable[[], AsyncGenerator[Any, None]], patience: Patience) -> AsyncGenerator[Any, None]:
-    """Yield what a call of the agent yields, then that of the next call if there must be one.
+async def call_with_retries(
+    call: Callable[[], AsyncGenerator[Any, None]], policy: CallRetryPolicy
+) -> AsyncGenerator[Any, None]:
+    """Yield the items of a call of the agent, then those of its retries.
 
-    Before each pause a status event says why. What the calls used is added up. Raises BackendError.
+    A status event before each pause gives the reason. The usage of all calls is added up. Raises BackendError.
     """
     used = Usage()
     for failures in count(1):
@@ -59,12 +61,12 @@ async def attempts(call: Callable[[], AsyncGenerator[Any, None]], patience: Pati
                         yield item
             return
         except TransientError as failure:
-            pause = patience.pause(failure, failures=failures, begun=begun)
+            pause = policy.pause(failure, failures=failures, begun=begun)
             if pause is None and failures > 1:
                 raise BackendError(f"Tried {failures} times. {failure}") from failure
             if pause is None:
                 raise
-            notice = _notice(failure, pause, attempt=failures + 1, most=patience.retries_of(failure) + 1)
+            notice = _notice(failure, pause, attempt=failures + 1, most=policy.retries_of(failure) + 1)
         yield notice
         await asyncio.sleep(pause)
 

@@ -1,4 +1,4 @@
-"""Keep what agents and people hand in: a document, and every version of its content."""
+"""Store the documents that agents and people write, with every version of their content."""
 
 import uuid
 from typing import Any
@@ -13,16 +13,16 @@ from mission_control.models import Activity, Deliverable, DeliverableVersion, Ru
 from mission_control.terminal import settled
 
 
-def hand_in(run: Run, output: str) -> Deliverable:
-    """Save a run's output in the caller's transaction: the first of a task is a document, each later a version.
+def save_output(run: Run, output: str) -> Deliverable:
+    """Save a run's output in the caller's transaction: the task's first as a document, later ones as new versions.
 
-    A task has one active run at most, so no other run hands in for it meanwhile. What a terminal would have
-    overwritten, such as the earlier states of a progress bar, is left out.
+    A task has at most one active run, so no other run saves output for it at the same time. Text that a terminal
+    would have overwritten, such as earlier states of a progress bar, is left out.
     """
     output = settled(output)
     kept = Deliverable.objects.filter(task=run.task, run__isnull=False).order_by("created_at").first()
     if kept is not None:
-        return revise(kept, output, editor_id=run.agent_id, agent=run.agent, run=run)
+        return add_version(kept, output, editor_id=run.agent_id, agent=run.agent, run=run)
     document = Deliverable(
         title=_title(run.task.title if run.task else run.task_title),
         content=output,
@@ -33,13 +33,13 @@ def hand_in(run: Run, output: str) -> Deliverable:
         author_id=_text(run.agent_id),
         tags=["auto-generated", "task-output"],
     )
-    return keep(document, agent=run.agent)
+    return store_document(document, agent=run.agent)
 
 
-def retitle(task: Task, *, before: str) -> None:
-    """Rename what the task's runs handed in after the task, in the caller's transaction.
+def rename_output(task: Task, *, before: str) -> None:
+    """Rename the documents that the task's runs wrote to match its new title, in the caller's transaction.
 
-    A document that a person gave another title keeps it.
+    A document that a person has renamed keeps its title.
     """
     named_after = Deliverable.objects.filter(task=task, run__isnull=False, title=_title(before))
     for document in named_after.select_for_update():
@@ -52,16 +52,16 @@ def _title(task_title: str) -> str:
     return f"Deliverable: {task_title}"
 
 
-def keep(document: Deliverable, *, agent: Agent | None = None) -> Deliverable:
+def store_document(document: Deliverable, *, agent: Agent | None = None) -> Deliverable:
     """Store a new document with its first version and an activity."""
     with transaction.atomic():
         document.save(force_insert=True)
-        _keep_version(document, editor_id=document.author_id, run=document.run)
+        _store_version(document, editor_id=document.author_id, run=document.run)
         _note(Activity.Type.DOCUMENT_CREATED, f"Document created: {document.title}", document, agent)
     return document
 
 
-def revise(
+def add_version(
     document: Deliverable,
     content: str,
     *,
@@ -69,20 +69,23 @@ def revise(
     agent: Agent | None = None,
     run: Run | None = None,
 ) -> Deliverable:
-    """Store a new content as the next version, with an activity. Locks the row: two editors get two numbers."""
+    """Store new content as the next version, with an activity.
+
+    Locks the row: concurrent editors get two numbers.
+    """
     with transaction.atomic():
         changes: dict[str, Any] = {"content": content, "version": F("version") + 1, "updated_at": timezone.now()}
         if run is not None:
             changes["run"] = run
         Deliverable.objects.filter(pk=document.pk).update(**changes)
         document.refresh_from_db()
-        _keep_version(document, editor_id=editor_id, run=run)
+        _store_version(document, editor_id=editor_id, run=run)
         message = f"Document updated: {document.title} (version {document.version})"
         _note(Activity.Type.DOCUMENT_UPDATED, message, document, agent)
     return document
 
 
-def _keep_version(document: Deliverable, *, editor_id: uuid.UUID | str | None, run: Run | None = None) -> None:
+def _store_version(document: Deliverable, *, editor_id: uuid.UUID | str | None, run: Run | None = None) -> None:
     DeliverableVersion.objects.create(
         deliverable=document,
         version=document.version,

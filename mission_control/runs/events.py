@@ -1,4 +1,4 @@
-"""A run's log. Every RunEvent is written here; a run's numbers begin at 1 and have no gap."""
+"""A run's log. Every RunEvent is written here; the numbers of a run's events start at 1 without gaps."""
 
 import uuid
 from collections.abc import Iterable
@@ -40,11 +40,11 @@ def ended(outcome: str, error: str) -> Draft:
 
 
 def append(run_id: uuid.UUID, claim: uuid.UUID, drafts: list[Draft], *, after: int) -> list[RunEvent]:
-    """Store events of a running run behind number `after` and return them.
+    """Store events of a running run with the numbers after `after`, and return them.
 
-    One transaction: the UPDATE is fence (status and claim), numbering and sign of life in one. Raises ClaimLost
-    when the run is no longer the caller's. Told twice to store the same after a commit whose answer was lost, it
-    finds them stored and returns them.
+    One transaction: a single UPDATE checks status and claim (the fence), assigns the numbers and renews the lease.
+    Raises ClaimLost if the caller no longer holds the claim. Idempotent: repeated after a commit whose answer was
+    lost, it finds the events and returns them.
     """
     last = after + len(drafts)
     with transaction.atomic():
@@ -57,14 +57,14 @@ def append(run_id: uuid.UUID, claim: uuid.UUID, drafts: list[Draft], *, after: i
 
 
 def append_unfenced(run_id: uuid.UUID, draft: Draft) -> RunEvent:
-    """Store one event as part of a change of status, in the caller's transaction, which has the run's row."""
+    """Store one event with a change of status, in the caller's transaction, which holds the run's row lock."""
     Run.objects.filter(pk=run_id).update(last_seq=F("last_seq") + 1)
     last = Run.objects.values_list("last_seq", flat=True).get(pk=run_id)
     return write(run_id, [draft], after=last - 1)[0]
 
 
 def write(run_id: uuid.UUID, drafts: Iterable[Draft], *, after: int) -> list[RunEvent]:
-    """Store events with the numbers behind `after`, in the caller's transaction, which has the run's row."""
+    """Store events with the numbers after `after`, in the caller's transaction, which holds the run's row lock."""
     return RunEvent.objects.bulk_create(
         RunEvent(
             run_id=run_id,
@@ -79,12 +79,12 @@ def write(run_id: uuid.UUID, drafts: Iterable[Draft], *, after: int) -> list[Run
 
 
 def after(run_id: uuid.UUID | str, seq: int, *, limit: int | None = None) -> list[RunEvent]:
-    """Return the stored events of a run behind number `seq`, in order."""
+    """Return a run's stored events after number `seq`, in order."""
     rows = RunEvent.objects.filter(run_id=run_id, seq__gt=seq).order_by("seq")
     return list(rows[:limit] if limit is not None else rows)
 
 
 def output_of(run_id: uuid.UUID) -> str:
-    """Return all that the agent said, joined: the run's output."""
-    said = RunEvent.objects.filter(run_id=run_id, type=Type.MESSAGE).order_by("seq")
-    return "".join(said.values_list("content", flat=True))
+    """Return the run's output: all messages of the agent, joined."""
+    messages = RunEvent.objects.filter(run_id=run_id, type=Type.MESSAGE).order_by("seq")
+    return "".join(messages.values_list("content", flat=True))

@@ -1,7 +1,7 @@
-"""One run in a worker, from its claim to its end.
+"""Execute one run in a worker, from its claim to its end.
 
-One event loop for the whole run. A reader puts what the agent says into a buffer, a writer stores it in
-batches, a pulse shows that the worker lives and sees a stop. Only then is the run ended, by `finish`.
+One event loop serves the whole run. A reader puts the agent's output into a buffer, a writer stores it in batches,
+and a pulse renews the lease and notices a stop request. After all of them have ended, `finish` ends the run.
 """
 
 import asyncio
@@ -46,12 +46,12 @@ from mission_control.realtime.frames import RunHeader
 from mission_control.realtime.publisher import publish_events
 from mission_control.runs import events
 from mission_control.runs.async_database import in_db, persist
-from mission_control.runs.backend_retries import Patience, attempts
+from mission_control.runs.backend_retries import CallRetryPolicy, call_with_retries
 from mission_control.runs.buffer import EventBuffer, OutputTooLong
 from mission_control.runs.lifecycle import claim, finish
-from mission_control.runs.limits import Limits, OverLimit, Watch
-from mission_control.runs.placement import lack_of, leave_to_others
-from mission_control.runs.preparation import agent_of, earlier_session, note_session, prepare, workdir_of
+from mission_control.runs.limits import LimitWatch, RunLimitExceeded, RunLimits
+from mission_control.runs.placement import decline_if_unable, missing_requirement
+from mission_control.runs.preparation import agent_of, earlier_session, prepare, save_session, workdir_of
 from mission_control.runs.results import Result, ToolUses
 from mission_control.runs.workers import current_worker, is_closing, other_hosts
 from mission_control.text import storable
@@ -59,7 +59,7 @@ from mission_control.text import storable
 FLUSH_SECONDS = 0.05
 PULSE_SECONDS = 0.25
 RENEW_SECONDS = 2.0
-CANCEL_PATIENCE_SECONDS = 10.0  # an agent that ignores its cancellation so long is ended with its process
+CANCEL_PATIENCE_SECONDS = 10.0  # if an agent ignores its cancellation for longer, the worker process ends
 
 logger = logging.getLogger(__name__)
 Status = Run.Status
@@ -67,7 +67,7 @@ Status = Run.Status
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a run ends: completed, error or stopped; the error for people, and the cause unless it is the usual."""
+    """How a run ends: status, error text for users, and the cause, None for the status's default."""
 
     status: str
     error: str = ""
@@ -85,16 +85,16 @@ DATABASE_LOST = Outcome(Status.ERROR, cause=EndCause.DATABASE_LOST)
 
 
 def execute(run_id: uuid.UUID, execution_of: "Callable[[Run], Execution] | None" = None) -> None:
-    """Claim the run and carry it out; return when it has ended, or at once when it is not to be claimed.
+    """Claim the run and execute it; return when it has ended, or at once if it cannot be claimed.
 
-    `execution_of` says how to carry out a run that is none of a task.
-    Raises nothing: an exception that left the job would kill the worker, and a job that failed comes back.
+    `execution_of` returns the execution of a run that has no task.
+    Raises nothing: an exception would end the worker, and the failed job would be delivered again.
     """
     token = current_run.set(str(run_id))
     try:
         asyncio.run(_execute(run_id, execution_of or Execution))
     except (Exception, SystemExit, asyncio.CancelledError):  # noqa: BLE001 - see above
-        logger.error("the run broke off, the reaper ends it: %s", redact(traceback.format_exc()))
+        logger.error("the run failed unexpectedly, the reaper ends it: %s", redact(traceback.format_exc()))
     finally:
         current_run.reset(token)
 
@@ -103,7 +103,7 @@ async def _execute(run_id: uuid.UUID, execution_of: "Callable[[Run], Execution]"
     if is_closing():
         logger.info("not claimed: this worker is shutting down; the run stays queued")
         return
-    if await persist(_leave_to_others, run_id):
+    if await persist(_decline_if_unable, run_id):
         logger.info("not claimed: the host %s cannot run its agent, another may", settings.HOST_NAME)
         return
     run = await persist(_claim, run_id, uuid.uuid4())
@@ -115,9 +115,9 @@ async def _execute(run_id: uuid.UUID, execution_of: "Callable[[Run], Execution]"
     try:
         outcome = await execution.carry_out()
     except ClaimLost:
-        logger.warning("the claim is lost; leaving the run to whoever ended it")
+        logger.warning("the claim is lost: another process has ended the run")
         outcome = None
-    except Exception as error:  # noqa: BLE001 - whatever it is, the run ends and says so
+    except Exception as error:  # noqa: BLE001 - any error must end the run with its reason
         outcome = failure(error, of_agent=False)
     finally:
         if outcome is not None:
@@ -128,10 +128,10 @@ async def _execute(run_id: uuid.UUID, execution_of: "Callable[[Run], Execution]"
         os._exit(1)
 
 
-def _leave_to_others(run_id: uuid.UUID) -> bool:
-    close_old_connections()  # of this thread: it may have been idle for long
+def _decline_if_unable(run_id: uuid.UUID) -> bool:
+    close_old_connections()  # this thread may have been idle for a long time
     run = Run.objects.light().select_related("agent").filter(pk=run_id, status=Status.QUEUED).first()
-    return run is not None and leave_to_others(run)
+    return run is not None and decline_if_unable(run)
 
 
 def _claim(run_id: uuid.UUID, token: uuid.UUID) -> Run | None:
@@ -139,13 +139,13 @@ def _claim(run_id: uuid.UUID, token: uuid.UUID) -> Run | None:
 
 
 def failure(error: BaseException, *, of_agent: bool = True) -> Outcome:
-    """Return the outcome of a failure: its own words where they are for people, else that it was unexpected.
+    """Return the outcome of a failure: the error's own text where it is meant for users, otherwise "unexpected".
 
-    Of a failure that is not the agent's, or that the system reported, only the kind is shown: the words may name
-    an internal address. The log has them.
+    For an error that is not the agent's, or that comes from the system, only its class is shown, because the text
+    may contain an internal address. The log has the whole text.
     """
     message = str(error) or "The agent failed without saying why"
-    if isinstance(error, OverLimit):
+    if isinstance(error, RunLimitExceeded):
         return Outcome(Status.ERROR, message, error.cause)
     if isinstance(error, OutputTooLong):
         return Outcome(Status.ERROR, message, EndCause.OUTPUT_LIMIT)
@@ -161,35 +161,35 @@ def failure(error: BaseException, *, of_agent: bool = True) -> Outcome:
 
 
 class Execution:
-    """A claimed run while it is carried out."""
+    """A claimed run during its execution."""
 
     def __init__(self, run: Run) -> None:
         self.run = run
         self.header = RunHeader.of(run)
-        assert run.claim_token is not None, "only a claimed run is carried out"
+        assert run.claim_token is not None, "only a claimed run is executed"
         self.claim = run.claim_token
         self.seq = run.last_seq
-        self.limits = Limits.of(run.agent)
-        self.watch = Watch(self.limits)
+        self.limits = RunLimits.of(run.agent)
+        self.watch = LimitWatch(self.limits)
         self.buffer = EventBuffer(max_output_chars=self.limits.output_chars)
         self.usage = Usage()
         self.stop_seen = asyncio.Event()
-        self.renewed_at = time.monotonic()  # the lease; just now, by the claim
-        self.is_alone = True  # no worker of another machine lived when the lease was renewed last
+        self.renewed_at = time.monotonic()  # when the lease was renewed: first by the claim
+        self.is_alone = True  # no worker of another machine was alive at the last renewal of the lease
         self.agent_still_works = False
         self.earlier_session = ""
-        self.answer: str | None = None  # the agent's final answer, where its backend can tell it
+        self.answer: str | None = None  # the agent's final answer, if its backend reports one
         self.tools = ToolUses()
 
     async def carry_out(self) -> Outcome:
-        """Run the agent until it is done, fails, is stopped, or reaches a limit. Raises ClaimLost."""
+        """Run the agent until it completes, fails, is stopped or reaches a limit. Raises ClaimLost."""
         prompt = await self.prepare()
         writer = asyncio.create_task(self.write())
         pulse = asyncio.create_task(self.pulse())
         reader = asyncio.create_task(self.work(prompt))
         stop = asyncio.create_task(self.stop_seen.wait())
-        limit = asyncio.create_task(self.watch.time_is_up())
-        lease = asyncio.create_task(self.lease_ends())
+        limit = asyncio.create_task(self.watch.wait_for_limit())
+        lease = asyncio.create_task(self.wait_for_lease_end())
         try:
             await asyncio.wait({reader, stop, limit, lease, writer, pulse}, return_when=asyncio.FIRST_COMPLETED)
             return self.outcome_of(reader, limit, lease, writer, pulse)
@@ -200,27 +200,27 @@ class Execution:
             limit.cancel()
             lease.cancel()
             try:
-                await writer  # never cancelled in mid-write; what is buffered at a stop is stored
+                await writer  # never cancelled during a write; output that is buffered at a stop is stored
             finally:
                 pulse.cancel()
                 with suppress(asyncio.CancelledError, ClaimLost):
                     await pulse
 
     async def prepare(self) -> str:
-        """Return the prompt to begin with, kept on the run. Raises BackendError."""
+        """Build the prompt, store it on the run and return it. Raises BackendError."""
         prompt, notice = await persist(prepare, self.run, budget_chars=self.limits.prompt_chars)
         if notice:
             await self.buffer.put(BackendEvent(EventType.STATUS, notice))
         return prompt
 
     async def work(self, prompt: str) -> None:
-        """Do what the run is for: one call of the agent."""
+        """Do the run's work: one call of the agent."""
         await self.read(prompt)
 
     def outcome_of(
         self,
         reader: asyncio.Task[None],
-        limit: asyncio.Task[OverLimit],
+        limit: asyncio.Task[RunLimitExceeded],
         lease: asyncio.Task[None],
         writer: asyncio.Task[None],
         pulse: asyncio.Task[None],
@@ -239,58 +239,58 @@ class Execution:
         return Outcome(Status.COMPLETED) if error is None else failure(error)
 
     async def read(self, prompt: str) -> None:
-        """Call the agent with the prompt and hear it out; again, where it fails for a reason that passes."""
+        """Call the agent with the prompt and process its output; retry temporary failures."""
         agent = agent_of(self.run)
         await self.refuse_if_only_others_can()
         registry.check_options(agent.backend, agent.backend_options)
         if "sessions" in registry.get(agent.backend).capabilities:
             self.earlier_session = await persist(earlier_session, self.run)
-        patience = Patience(settings.RETRIES, settings.RETRY_SECONDS)
-        stream = attempts(lambda: self.watch.listen(self.call(agent, prompt)), patience)
+        policy = CallRetryPolicy(settings.RETRIES, settings.RETRY_SECONDS)
+        stream = call_with_retries(lambda: self.watch.listen(self.call(agent, prompt)), policy)
         try:
             async for item in stream:
                 if isinstance(item, Usage):
                     self.count(item)
                     self.watch.check(self.usage)
                 elif isinstance(item, Session):
-                    await persist(note_session, self.run, item.id)
+                    await persist(save_session, self.run, item.id)
                 elif isinstance(item, Answer):
                     self.answer = self.storable_answer(item.text)
                 else:
-                    await self.hear(item)
+                    await self.record(item)
         finally:
             with suppress(RuntimeError):
                 await stream.aclose()
 
     async def refuse_if_only_others_can(self) -> None:
-        """Raise BackendError when this machine lacks what the agent needs while workers of other machines live.
+        """Raise BackendError if this machine lacks what the agent needs while workers of other machines are alive.
 
-        Where there is one machine only, the backend's own words say it as well.
+        With a single machine the backend's own error is enough: it needs no name of the host.
         """
         self.is_alone = not await persist(other_hosts)
         if self.is_alone:
             return
-        if reason := await asyncio.to_thread(lack_of, self.run):
+        if reason := await asyncio.to_thread(missing_requirement, self.run):
             raise BackendError(f"The host {settings.HOST_NAME} cannot run this agent. {reason}")
 
     def call(self, agent: Agent, prompt: str) -> AsyncGenerator[BackendItem, None]:
-        """Return what the agent says and does when it is called once. Raises BackendError."""
+        """Call the agent once and return the stream of its items. Raises BackendError."""
         backend: Backend = registry.get(agent.backend)()
         if self.earlier_session:
             backend.earlier_session = self.earlier_session
         return backend.stream(prompt, agent.backend_options, workdir_of(self.run))
 
     def count(self, usage: Usage) -> None:
-        """Note what the call of the agent has consumed so far."""
+        """Record the usage of the agent's calls so far."""
         self.usage = usage
 
-    async def hear(self, event: BackendEvent) -> None:
-        """Put what the agent says into the buffer, held back while it is full."""
-        self.tools.hear(event)
+    async def record(self, event: BackendEvent) -> None:
+        """Add the agent's event to the buffer; wait while it is full."""
+        self.tools.record(event)
         await self.buffer.put(event)
 
     def storable_answer(self, text: str) -> str:
-        """Return the agent's answer as it is kept: without keys and passwords, and of limited length."""
+        """Return the agent's answer as it is stored: without keys and passwords, and limited in length."""
         return storable(redact_secrets(text))[: self.limits.output_chars]
 
     async def cancel(self, reader: asyncio.Task[None]) -> None:
@@ -304,20 +304,20 @@ class Execution:
             logger.warning("the agent failed while it was cancelled: %s", type(reader.exception()).__name__)
 
     async def write(self) -> None:
-        """Store what is buffered, the first at once, then in batches, until the buffer is closed and empty."""
-        while await self.buffer.filled():
-            if drafts := self.buffer.take():  # none when all of it may be the beginning of a secret
+        """Store buffered events, the first at once, then in batches, until the buffer is closed and empty."""
+        while await self.buffer.wait_for_events():
+            if drafts := self.buffer.take():  # none if all of it may be the start of a secret
                 stored = await self.store(drafts)
                 self.seq += len(stored)
                 await publish_events(self.header, stored)
-            await self.buffer.gather(FLUSH_SECONDS)
+            await self.buffer.wait_for_batch(FLUSH_SECONDS)
 
     async def store(self, drafts: list[events.Draft]) -> list[RunEvent]:
-        """Store a batch behind what is stored. Raises ClaimLost, DatabaseError."""
+        """Store the next batch of events. Raises ClaimLost, DatabaseError."""
         return await persist(events.append, self.run.pk, self.claim, drafts, after=self.seq)
 
     async def pulse(self) -> None:
-        """Renew the lease, and see a stop within a quarter of a second. Raises ClaimLost."""
+        """Renew the lease, and notice a stop request within a quarter of a second. Raises ClaimLost."""
         answers = True
         while True:
             await asyncio.sleep(PULSE_SECONDS)
@@ -335,11 +335,12 @@ class Execution:
                 answers = False
                 await in_db(close_old_connections)
 
-    async def lease_ends(self) -> None:
-        """Return when the lease has ended without being renewed while workers of other machines live.
+    async def wait_for_lease_end(self) -> None:
+        """Return when the lease has expired while workers of other machines are alive.
 
-        From then on one of them may take up the task, so this agent must not go on. What it said is stored if the
-        database answers again before the run is ended elsewhere. Where this machine is alone nobody else can.
+        From then on one of them may take over the task, so this agent must not continue. Its output is stored if
+        the database answers before another process ends the run. On a single machine there is no other worker, and
+        the agent continues.
         """
         left: float = settings.LEASE_SECONDS
         while left > 0:
@@ -362,12 +363,15 @@ class Execution:
         return row is not None
 
     async def end(self, outcome: Outcome) -> None:
-        """End the run. A stop that was asked for in the last moment wins over what the agent made of it."""
+        """End the run.
+
+        A stop that was requested at the last moment takes precedence over the agent's own result.
+        """
         usage = {} if self.usage == Usage() else asdict(self.usage)
         await persist(self.end_once, outcome, usage)
 
     def write_result(self, run: Run) -> None:
-        """Write what the completed run leaves beside its output, in the transaction that ends it."""
+        """Write a completed run's results beside its output, in the transaction that ends it."""
 
     def end_once(self, outcome: Outcome, usage: dict[str, Any]) -> None:
         mine = Q(status=Status.RUNNING, claim_token=self.claim)

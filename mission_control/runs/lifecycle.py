@@ -1,7 +1,7 @@
-"""Every change of a Run's status after its creation: claim, promote, stop, finish.
+"""Every change of a run's status after its creation: claim, promote, stop, finish.
 
-Each is a conditional UPDATE that names the status it expects; whoever changes no row was too late and does
-nothing. `finish` is the only exit, whatever ended the run.
+Each is a conditional UPDATE that names the expected status; a caller whose update matches no row was too late and
+does nothing. `finish` is the only way to end a run, whatever the reason.
 """
 
 import logging
@@ -30,22 +30,22 @@ from mission_control.models.task import UNPLACED
 from mission_control.queue.broker import enqueue
 from mission_control.realtime.publisher import publish_run
 from mission_control.runs import events
-from mission_control.runs.deliverables import hand_in
+from mission_control.runs.deliverables import save_output
 from mission_control.runs.open_reviews import open_review, withdraw_review
 from mission_control.runs.planning_outcome import settle_project
 from mission_control.runs.project_completion import advance_on_commit, complete_if_resolved
 from mission_control.runs.results import Result
 from mission_control.runs.retries import after_failure
-from mission_control.runs.slots import free_slots, has_line, line
-from mission_control.runs.workers import is_gone
+from mission_control.runs.slots import free_slots, has_waiting_runs, waiting_queue
+from mission_control.runs.workers import is_dead
 from mission_control.text import storable
 
 STOP_SECONDS = 2.0
-PROMOTIONS_A_LOOK = 100
+MAX_PROMOTIONS = 100
 
 logger = logging.getLogger(__name__)
 Status = Run.Status
-# What people read of an end that Mission Control itself caused.
+# The error text, for users, of runs that Mission Control itself ended.
 TEXTS = {
     EndCause.PAUSED: "The project was paused",
     EndCause.INTERRUPTED: "Mission Control was shut down",
@@ -53,13 +53,13 @@ TEXTS = {
     EndCause.DATABASE_LOST: "The worker lost its database",
     EndCause.CANCELLED: "The task was skipped",
 }
-USUAL_CAUSE = {
+DEFAULT_CAUSE = {
     Status.COMPLETED.value: EndCause.COMPLETED,
     Status.ERROR.value: EndCause.FAILED,
     Status.STOPPED.value: EndCause.STOPPED,
 }
-# Of which ends the people are told: who stopped a run knows it.
-TOLD = {
+# The ends that notify users. A stop does not: the user who stopped the run knows.
+NOTIFICATIONS = {
     Status.COMPLETED.value: Notification.Type.RUN_COMPLETED,
     Status.ERROR.value: Notification.Type.RUN_FAILED,
 }
@@ -71,9 +71,10 @@ def enqueue_run(run: Run, *, delay_seconds: float = 0.0) -> None:
 
 
 def claim(run_id: uuid.UUID, *, worker: str, token: uuid.UUID | None = None) -> Run | None:
-    """Make the caller the one who runs it. None when it is not queued: run by another, stopped, or gone.
+    """Claim a queued run for the caller.
 
-    Called again with the same `token` after a commit whose answer was lost, it finds the claim made.
+    Returns None if it is not queued: claimed by another, stopped, or deleted. Idempotent: called again with the
+    same `token` after a commit whose answer was lost, it finds its claim.
     """
     now, token = timezone.now(), token or uuid.uuid4()
     Run.objects.filter(pk=run_id, status=Status.QUEUED).update(
@@ -88,12 +89,13 @@ def claim(run_id: uuid.UUID, *, worker: str, token: uuid.UUID | None = None) -> 
     return claimed.select_related("task", "agent", "project").first()
 
 
-def begin(run: Run) -> None:
-    """Start what just got its slot: first event, task, job and activity, in the caller's transaction.
+def start_on_slot(run: Run) -> None:
+    """Start a run that was just given a slot.
 
-    The caller has written `last_seq` 1 with the slot.
+    Write its job, first event, task and activity in the caller's transaction. The caller has written `last_seq` 1
+    with the slot.
     """
-    enqueue_run(run)  # before all else: its bell rings first, and a worker is under way while the frame goes out
+    enqueue_run(run)  # first, so that its wakeup is sent first: a worker starts while the frame is published
     [first] = events.write(run.pk, [events.started(run)], after=0)
     now = timezone.now()
     if run.task_id is not None:
@@ -104,8 +106,8 @@ def begin(run: Run) -> None:
             updated_at=now,
             **UNPLACED,
         )
-    if run.task is not None and run.task.status == Task.Status.REVIEW:  # as it was read before
-        withdraw_review(run.task)  # behind the lock of the task's row, as a decision does it
+    if run.task is not None and run.task.status == Task.Status.REVIEW:  # its status before the update above
+        withdraw_review(run.task)  # after the lock on the task's row, in the same order as a decision
     note(
         Activity.Type.TASK_UPDATED,
         f"{run.agent_name} started working on '{run.task_title}'",
@@ -119,25 +121,28 @@ def begin(run: Run) -> None:
 
 
 def promote() -> list[Run]:
-    """Give free slots to waiting runs, by task priority, then age; return those runs. Many may call at once."""
+    """Give free slots to waiting runs, by task priority, then age; return these runs.
+
+    Concurrent calls are safe.
+    """
     promoted = []
-    for _ in range(PROMOTIONS_A_LOOK):  # pragma: no branch - a bound that nothing reaches
-        if not has_line() or not (free := free_slots()):
+    for _ in range(MAX_PROMOTIONS):  # pragma: no branch - a bound that nothing reaches
+        if not has_waiting_runs() or not (free := free_slots()):
             break
         try:
             with transaction.atomic():
-                run = _hand_on(free[0])
+                run = _promote_next(free[0])
         except IntegrityError:
-            continue  # a rival took the slot, or the task went: look again
+            continue  # a rival took the slot, or the task was deleted: try again
         if run is None:
             break
         promoted.append(run)
     return promoted
 
 
-def _hand_on(slot: int) -> Run | None:
-    """Give the slot to the waiting run whose turn it is. Locks its row, passing by those that rivals hold."""
-    waiting = line()
+def _promote_next(slot: int) -> Run | None:
+    """Give the slot to the next waiting run. Locks the run's row; skips rows that rivals have locked."""
+    waiting = waiting_queue()
     if connection.features.has_select_for_update_skip_locked:
         waiting = waiting.select_for_update(skip_locked=True, of=("self",))
     run = waiting.first()
@@ -146,22 +151,22 @@ def _hand_on(slot: int) -> Run | None:
     changed = Run.objects.filter(pk=run.pk, status=Status.WAITING).update(
         status=Status.QUEUED, slot=slot, enqueued_at=timezone.now(), enqueue_count=1, last_seq=1
     )
-    if not changed:  # pragma: no cover - its row is locked, or on SQLite the file
+    if not changed:  # pragma: no cover - impossible while its row, or on SQLite the file, is locked
         return None
     run = Run.objects.select_related("task", "agent").get(pk=run.pk)
-    begin(run)
+    start_on_slot(run)
     return run
 
 
 def stop(
     run: Run, *, reason: str = "", cause: EndCause = EndCause.STOPPED, wait_seconds: float = STOP_SECONDS
 ) -> Run:
-    """Stop a run and return it. A waiting or queued run has ended at return; a running one is told to, and
-    waited for `wait_seconds` at most. Raises NotRunning when it had ended before.
+    """Stop a run and return it. Raises NotRunning if it has ended already.
 
-    A status that moves under our hands is looked at again.
+    A waiting or queued run ends at once. A running one is requested to stop, and awaited for up to `wait_seconds`.
+    If the status changes at the same time, the function tries again with the new one.
     """
-    for _ in range(100):  # pragma: no branch - a status only moves on, twice at most
+    for _ in range(100):  # pragma: no branch - a status only moves forward, twice at most
         if request_stop(Q(pk=run.pk), reason=reason, cause=cause):
             return await_end(run, seconds=wait_seconds)
         early = Q(status__in=[Status.WAITING, Status.QUEUED])
@@ -173,11 +178,11 @@ def stop(
 
 
 def stop_all(which: Q, *, cause: EndCause, wait_seconds: float = STOP_SECONDS) -> None:
-    """Stop these runs: the waiting and queued have ended at return, the running were told to, and waited for
-    together, `wait_seconds` at most.
+    """Stop these runs.
 
-    First the waiting, so that none of them gets a slot that comes free. A status only moves on: what moved under
-    our hands is met at the next step.
+    End the waiting and queued ones, request the running ones to stop, and await those together. Waits up to
+    `wait_seconds`. Waiting runs end first, so that none of them gets a slot that becomes free. A status only moves
+    forward, so a run whose status changes during one step is handled in the next.
     """
     early = Q(status__in=[Status.WAITING, Status.QUEUED])
     for status in (Status.WAITING, Status.QUEUED):
@@ -191,20 +196,20 @@ def stop_all(which: Q, *, cause: EndCause, wait_seconds: float = STOP_SECONDS) -
 
 
 def request_stop(which: Q, *, cause: EndCause, reason: str = "") -> int:
-    """Ask running runs to stop, and count those that now are asked; the pulse of each sees it.
+    """Request running runs to stop, and return how many now have a request; the pulse of each run notices it.
 
-    The first cause given stays, with its reason.
+    A run keeps the cause and reason of its first request.
     """
     running = Run.objects.filter(which, status=Status.RUNNING)
     asked = running.filter(stop_requested_at__isnull=True).update(
         stop_requested_at=timezone.now(), stop_cause=cause, stop_reason=reason or TEXTS.get(cause, "")
     )
-    # Not all that run: one may have been claimed since the update, and has not been asked.
+    # Only runs with a request: another may have been claimed since the update, without one.
     return asked or running.filter(stop_requested_at__isnull=False).count()
 
 
 def await_end(run: Run, *, seconds: float) -> Run:
-    """Return the run as soon as it has ended, or as it stands after so many seconds."""
+    """Return the run as soon as it has ended, or in its current state after `seconds`."""
     deadline = time.monotonic() + seconds
     while True:
         current = Run.objects.light().get(pk=run.pk)
@@ -214,7 +219,7 @@ def await_end(run: Run, *, seconds: float) -> Run:
 
 
 def interrupt(worker_prefix: str) -> list[Run]:
-    """Ask every run of these workers to stop for a shutdown; return those that had not been asked before."""
+    """Request every run of these workers to stop for a shutdown; return the runs that had no request before."""
     asked = list(
         Run.objects.light().filter(
             status=Status.RUNNING, worker__startswith=worker_prefix, stop_requested_at__isnull=True
@@ -226,19 +231,19 @@ def interrupt(worker_prefix: str) -> list[Run]:
 
 
 def abandon(worker_prefix: str) -> list[Run]:
-    """End at once those runs of these workers whose worker did not survive a shutdown; return them."""
+    """End the runs of those of these workers that are dead after a shutdown; return them."""
     lost = [
         run
         for run in Run.objects.light().filter(status=Status.RUNNING, worker__startswith=worker_prefix)
-        if is_gone(run.worker)
+        if is_dead(run.worker)
     ]
     return [run for run in lost if end_lost(run, EndCause.INTERRUPTED)]
 
 
 def end_lost(run: Run, cause: EndCause = EndCause.WORKER_LOST) -> bool:
-    """End a run whose worker is gone, unless it gave a sign of life since `run` was read.
+    """End a run whose worker is dead, unless its lease was renewed since `run` was read.
 
-    A stop that was asked for is kept: it ends as stopped.
+    If a stop was requested the run ends as stopped.
     """
     asleep = Q(status=Status.RUNNING, claim_token=run.claim_token, lease_renewed_at=run.lease_renewed_at)
     wanted = asleep & Q(stop_requested_at__isnull=False)
@@ -258,14 +263,14 @@ def finish(
     write: Callable[[Run], None] | None = None,
     result: Result | None = None,
 ) -> bool:
-    """End a run: the only exit, for success, error, stop and loss. False when `guard` finds it no more.
+    """End a run: the only way, for success, error, stop and loss. Returns False if `guard` does not match it.
 
-    One transaction: the run's row (which is locked first), deliverable, task, activity, last event; the slot is
-    handed to a waiting run. `write` adds what else a completed run leaves; what it raises undoes all of it. A
-    completed run hands in what its `result` says, all its output without one, and nothing where it said nothing.
-    On commit: frames, and another look at the waiting. `completed` never overtakes a stop: it is refused when one
-    was asked for. Without a `cause` a stop has that of its request, another end the usual one. Without
-    an `error` the text is the cause's.
+    One transaction, which locks the run's row first, writes deliverable, task, activity and last event, and gives
+    the slot to a waiting run. `write` adds further results of a completed run; if it raises, everything is rolled
+    back. A completed run's deliverable is the text of `result`, or the whole output without one; empty text is not
+    saved. On commit: publish frames and promote waiting runs. `completed` is refused if a stop was requested.
+    Without `cause`, a stop has the cause of its request, and any other end its default. Without `error`, the text
+    is that of the cause.
     """
     if outcome == Status.COMPLETED:
         guard &= Q(stop_requested_at__isnull=True)
@@ -274,9 +279,9 @@ def finish(
         before = Run.objects.light().select_for_update().filter(guard, pk=run_id).first()
         if before is None:
             return False
-        if outcome == Status.STOPPED:  # whoever ends it may have read the row before the stop
-            cause, error = cause or _as_cause(before.stop_cause), error or before.stop_reason
-        cause = cause or USUAL_CAUSE[outcome]
+        if outcome == Status.STOPPED:  # the caller may have read the row before the stop request
+            cause, error = cause or _stored_cause(before.stop_cause), error or before.stop_reason
+        cause = cause or DEFAULT_CAUSE[outcome]
         error = error or TEXTS.get(cause, "")
         error = shown_error(storable(error)) if error else ""
         changes: dict[str, Any] = {"status": outcome, "finished_at": now, "end_cause": cause, "error": error}
@@ -287,12 +292,12 @@ def finish(
             return False
         was_waiting = before.status == Status.WAITING
         _settle(run_id, outcome, error, was_waiting=was_waiting, now=now, write=write, result=result)
-        _hand_slot_on()
+        _reuse_freed_slot()
     promote()
     return True
 
 
-def _as_cause(stored: str) -> EndCause | None:
+def _stored_cause(stored: str) -> EndCause | None:
     return EndCause(stored) if stored else None
 
 
@@ -306,53 +311,55 @@ def _settle(
     write: Callable[[Run], None] | None = None,
     result: Result | None = None,
 ) -> None:
-    """Write what follows from the end, in the transaction that ended the run."""
+    """Write the consequences of a run's end, in the transaction that ended it."""
     output = events.output_of(run_id)
     Run.objects.filter(pk=run_id).update(output=output)
     run = Run.objects.select_related("task", "agent").get(pk=run_id)
     if run.started_at is not None:
         UsageRecord.of(run).save(force_insert=True)
-    concern = ""
+    review_reason = ""
     if outcome == Status.COMPLETED and run.task is not None:
-        concern = result.concern(output) if result else ""
+        review_reason = result.review_reason(output) if result else ""
         text = result.text(output) if result else output
         if text.strip() or result is None:
-            hand_in(run, text)
+            save_output(run, text)
     if outcome == Status.COMPLETED and write is not None:
         write(run)
     if run.task is not None:
-        concern = _settle_task(run.task, run, was_waiting=was_waiting, now=now, concern=concern)
-    last = [*settle_project(run, outcome, error), *_warning(run_id, concern)]
+        review_reason = _settle_task(run.task, run, was_waiting=was_waiting, now=now, review_reason=review_reason)
+    last = [*settle_project(run, outcome, error), *_warning(run_id, review_reason)]
     last.append(events.append_unfenced(run_id, events.ended(outcome, error)))
-    kind, said = _sentence(run, outcome, error or concern)
+    kind, said = _activity_of(run, outcome, error or review_reason)
     note(kind, said, task=run.task, agent=run.agent, project_id=run.project_id, run_id=str(run_id))
-    if outcome in TOLD and (run.task_id or run.project_id):  # for a goal's analysis a request waits, and tells
-        notifications.make(TOLD[outcome], said, task=run.task, run_id=str(run_id))
+    # No notification about the analysis of a goal, which has neither: a request waits for it.
+    if outcome in NOTIFICATIONS and (run.task_id or run.project_id):
+        notifications.make(NOTIFICATIONS[outcome], said, task=run.task, run_id=str(run_id))
     if outcome == Status.COMPLETED and run.task is not None:
         complete_if_resolved(run.task.project_id)
     transaction.on_commit(lambda: publish_run(run, last))
-    advance_on_commit(run.task.project_id if run.task else run.project_id)  # behind the frame
+    advance_on_commit(run.task.project_id if run.task else run.project_id)  # after the frame
     how = f"{outcome} ({error})" if error else outcome
     transaction.on_commit(lambda: logger.info("ended: %s", how, extra={"run_id": run_id}))
 
 
-def _settle_task(task: Task, run: Run, *, was_waiting: bool, now: datetime, concern: str) -> str:
-    """Write what the end of its run makes of a task. Where that only waited the task's own status stays.
+def _settle_task(task: Task, run: Run, *, was_waiting: bool, now: datetime, review_reason: str) -> str:
+    """Write the consequences of a run's end for its task.
 
-    Returns the `concern` that sent the task to review; empty where there is none, or the task asks for no review.
+    A run that only waited does not change the task's status. Returns the reason that sent the task to review;
+    empty where there is none, or the task asks for no review.
     """
     agent, changes = run.agent, dict[str, Any](updated_at=now)
     if was_waiting:
         Task.objects.filter(pk=task.pk).update(**changes)
         return ""
     wish = task.metadata.get("requires_review")
-    concern = "" if wish is False else concern
+    review_reason = "" if wish is False else review_reason
     changes |= UNPLACED
     if run.end_cause == EndCause.PAUSED:
         changes["status"] = Task.Status.ASSIGNED
     elif run.status != Status.COMPLETED:
         changes |= after_failure(task, run, now=now)
-    elif concern or wish is True or (agent and agent.level == Agent.Level.INTERN):
+    elif review_reason or wish is True or (agent and agent.level == Agent.Level.INTERN):
         changes["status"] = Task.Status.REVIEW
     else:
         changes |= {"status": Task.Status.DONE, "completed_at": Coalesce("completed_at", now)}
@@ -360,20 +367,20 @@ def _settle_task(task: Task, run: Run, *, was_waiting: bool, now: datetime, conc
         changes |= {"failed_attempts": 0, "retry_at": None}
     Task.objects.filter(pk=task.pk).update(**changes)
     if changes["status"] == Task.Status.REVIEW:
-        open_review(task, run, reason=concern)
-    return concern
+        open_review(task, run, reason=review_reason)
+    return review_reason
 
 
-def _warning(run_id: uuid.UUID, concern: str) -> list[RunEvent]:
-    """Store the event that says why a completed run does not make its task done."""
-    if not concern:
+def _warning(run_id: uuid.UUID, review_reason: str) -> list[RunEvent]:
+    """Store the event with the reason why a completed run does not complete its task."""
+    if not review_reason:
         return []
-    metadata = {"needs_review": concern}
-    draft = events.Draft(RunEvent.Type.STATUS, f"Needs a review: {concern}", metadata)
+    metadata = {"needs_review": review_reason}
+    draft = events.Draft(RunEvent.Type.STATUS, f"Needs a review: {review_reason}", metadata)
     return [events.append_unfenced(run_id, draft)]
 
 
-def _sentence(run: Run, outcome: str, why: str) -> tuple[Activity.Type, str]:
+def _activity_of(run: Run, outcome: str, why: str) -> tuple[Activity.Type, str]:
     if outcome == Status.COMPLETED:
         done = Activity.Type.TASK_COMPLETED if run.task_id else Activity.Type.TASK_UPDATED
         but = f", which needs a review: {why}" if why else ""
@@ -384,13 +391,13 @@ def _sentence(run: Run, outcome: str, why: str) -> tuple[Activity.Type, str]:
     return Activity.Type.TASK_UPDATED, f"{run.agent_name} failed on '{run.task_title}': {why}"
 
 
-def _hand_slot_on() -> None:
-    """Give the slot that just came free to a waiting run within the transaction that freed it."""
+def _reuse_freed_slot() -> None:
+    """Give a free slot to a waiting run within the transaction that freed it."""
     free = free_slots()
-    if not free or not line().exists():
+    if not free or not waiting_queue().exists():
         return
     try:
         with transaction.atomic():
-            _hand_on(free[0])
+            _promote_next(free[0])
     except IntegrityError:
-        logger.debug("a rival was faster; the look after the commit settles it")
+        logger.debug("a rival was faster; promotion is tried again after the commit")

@@ -1,4 +1,4 @@
-"""How much a run may take: time, silence, output, tokens, cost. Agent and settings say it."""
+"""A run's limits on time, silence, output, tokens and cost, from its agent and the settings."""
 
 import asyncio
 import math
@@ -14,9 +14,10 @@ from agents.models import Agent
 from mission_control.formatting import dollars
 from mission_control.models.run import EndCause
 
-CHARS_A_TOKEN = 4  # about, whatever the model; nobody counts a prompt's tokens before it is sent
+CHARS_A_TOKEN = 4  # an estimate for any model: a prompt's tokens cannot be counted before it is sent
 LONGEST_SECONDS = 7 * 86_400
-# What an agent's `metadata.limits` may hold: the least, the most. Money is any number, the others are whole.
+# The minimum and maximum of each entry of an agent's `metadata.limits`. Costs may be fractions, the others are
+# whole.
 RANGES: dict[str, tuple[float, float]] = {
     "run_seconds": (1, LONGEST_SECONDS),
     "idle_seconds": (1, LONGEST_SECONDS),
@@ -29,8 +30,8 @@ RANGES: dict[str, tuple[float, float]] = {
 Item = TypeVar("Item")
 
 
-class OverLimit(Exception):
-    """The run took more than it may; the message says of what, for people."""
+class RunLimitExceeded(Exception):
+    """The run exceeded a limit; the message names it, for users."""
 
     def __init__(self, cause: EndCause, message: str) -> None:
         super().__init__(message)
@@ -38,7 +39,7 @@ class OverLimit(Exception):
 
 
 def read_limits(value: Any) -> dict[str, Any]:
-    """Return the limits that a JSON value describes. Raises ValueError, whose text is for people."""
+    """Return the limits in a JSON value. Raises ValueError with a text for users."""
     if not isinstance(value, Mapping) or set(value) - set(RANGES):
         raise ValueError(f"limits must be an object of {', '.join(RANGES)}.")
     for name, number in value.items():
@@ -51,8 +52,8 @@ def read_limits(value: Any) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """What a run may take. None: as much as it likes."""
+class RunLimits:
+    """A run's limits. None: unlimited."""
 
     run_seconds: int
     idle_seconds: int | None
@@ -62,10 +63,10 @@ class Limits:
     prompt_chars: int
 
     @classmethod
-    def of(cls, agent: Agent | None) -> "Limits":
-        """Return the stricter of the agent's and the settings', one by one.
+    def of(cls, agent: Agent | None) -> "RunLimits":
+        """Return the stricter of the agent's and the settings' limits, one by one.
 
-        Limits of an agent that no verb let in are none.
+        Invalid limits of an agent, which no action would have stored, are ignored.
         """
         try:
             own = read_limits(agent.metadata["limits"]) if agent else {}
@@ -83,18 +84,18 @@ class Limits:
 
 
 def _stricter(own: Any, of_all: Any) -> Any:
-    return min((limit for limit in (own, of_all) if limit), default=None)  # a setting of 0 is none
+    return min((limit for limit in (own, of_all) if limit), default=None)  # a setting of 0 means unlimited
 
 
-class Watch:
-    """Sees that one run stays within its limits."""
+class LimitWatch:
+    """Checks that one run stays within its limits."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: RunLimits) -> None:
         self.limits = limits
-        self._silent_since: float | None = None  # None while nobody waits for the agent
+        self._silent_since: float | None = None  # None while the run does not wait for the agent
 
     async def listen(self, stream: AsyncGenerator[Item, None]) -> AsyncGenerator[Item, None]:
-        """Yield what the stream yields. Only the time in which it is waited for counts as the agent's silence."""
+        """Yield the items of the stream. Only the time spent waiting for it counts as the agent's silence."""
         clock = asyncio.get_running_loop().time
         async with aclosing(stream):
             while True:
@@ -107,34 +108,34 @@ class Watch:
                     self._silent_since = None
                 yield item
 
-    async def time_is_up(self) -> OverLimit:
-        """Wait until a limit of time is reached, and return which."""
+    async def wait_for_limit(self) -> RunLimitExceeded:
+        """Wait until a time limit is reached, and return which one."""
         clock, seconds = asyncio.get_running_loop().time, self.limits.run_seconds
         end = clock() + seconds
         while (left := end - clock()) > 0:
             patience = self._patience(clock())
             if patience <= 0:
                 silence = f"The agent gave no sign for {self.limits.idle_seconds} seconds, which is the limit"
-                return OverLimit(EndCause.IDLE, silence)
+                return RunLimitExceeded(EndCause.IDLE, silence)
             await asyncio.sleep(min(left, patience))
-        return OverLimit(EndCause.TIMEOUT, f"Ran longer than the limit of {seconds} seconds")
+        return RunLimitExceeded(EndCause.TIMEOUT, f"Ran longer than the limit of {seconds} seconds")
 
     def _patience(self, now: float) -> float:
-        """Return for how many seconds more the agent may be silent."""
+        """Return how many more seconds the agent may be silent."""
         if self.limits.idle_seconds is None:
             return math.inf
         since = now if self._silent_since is None else self._silent_since
         return since + self.limits.idle_seconds - now
 
     def check(self, usage: Usage) -> None:
-        """Raise OverLimit when that is more than the run may take. What is unknown is not counted."""
+        """Raise RunLimitExceeded if the usage exceeds a limit. Unknown amounts count as zero."""
         tokens = (usage.input_tokens or 0) + (usage.output_tokens or 0)
         most_tokens, most_usd = self.limits.total_tokens, self.limits.cost_usd
         if most_tokens is not None and tokens > most_tokens:
             message = f"Used {tokens:,} tokens, more than the limit of {most_tokens:,}"
-            raise OverLimit(EndCause.TOKEN_LIMIT, message)
+            raise RunLimitExceeded(EndCause.TOKEN_LIMIT, message)
         if most_usd is not None and (usage.cost_usd or 0) > most_usd:
             cost, limit = dollars(usage.cost_usd), dollars(most_usd)
             spent = f"Cost {cost}, more" if cost != limit else "Cost more"  # by less than is written
             message = f"{spent} than the limit of {limit}"
-            raise OverLimit(EndCause.COST_LIMIT, message)
+            raise RunLimitExceeded(EndCause.COST_LIMIT, message)

@@ -1,4 +1,4 @@
-"""A task that reads `review` has one open review: opened and withdrawn here, decided in `actions/reviews.py`."""
+"""The open review of a task with status `review`: opened and withdrawn here, decided in `actions/reviews.py`."""
 
 from django.utils import timezone
 
@@ -7,19 +7,23 @@ from mission_control.models import Notification, Review, Run, Task
 
 
 def open_review(task: Task, run: Run | None = None, *, reason: str = "") -> Review:
-    """Open the review of what the run handed in, by default the newest, and tell the people; return the review.
+    """Open the review of a run's output, by default of the task's last run, notify users, and return the review.
 
-    `reason` says why one is needed that nobody asked for.
+    `reason` is set if the review was not requested by the task or its agent's level.
 
-    In the caller's transaction, which has locked the task's row. One that is open goes on, as that of this run.
+    Runs in the caller's transaction, which has locked the task's row. A review that is open already is kept and
+    assigned to this run.
     """
-    review = opened(task, run, reason=reason)
+    review = ensure_open_review(task, run, reason=reason)
     notifications.make_review_needed(task, reason)
     return review
 
 
-def opened(task: Task, run: Run | None = None, *, reason: str = "") -> Review:
-    """Return the task's open review; open it, without a word, where an import or an older version left none."""
+def ensure_open_review(task: Task, run: Run | None = None, *, reason: str = "") -> Review:
+    """Return the task's open review.
+
+    Create a missing one, after an import or an upgrade, without notifications.
+    """
     run_id = run.pk if run else task.last_run_id
     review, _ = Review.objects.update_or_create(
         task=task,
@@ -31,18 +35,18 @@ def opened(task: Task, run: Run | None = None, *, reason: str = "") -> Review:
 
 
 def next_round(task: Task) -> int:
-    """Return the number of the task's next review; those that were withdrawn do not count."""
+    """Return the number of the task's next review; withdrawn reviews do not count."""
     return Review.objects.filter(task=task).count() + 1
 
 
 def withdraw_review(task: Task) -> None:
-    """Forget the open review of a task that leaves it undecided: set by hand, or run again."""
+    """Delete the open review of a task that was moved by hand or run again before a decision."""
     withdrawn, _ = Review.objects.filter(task=task, status=Review.Status.OPEN).delete()
     if withdrawn:
-        mark_seen(task)
+        mark_review_notifications_read(task)
 
 
-def mark_seen(task: Task) -> None:
-    """Note that the people have read that the task waits for their review."""
+def mark_review_notifications_read(task: Task) -> None:
+    """Mark the notifications that the task needs a review as read."""
     asked = Notification.objects.filter(type=Notification.Type.REVIEW_NEEDED, source_task=task, read_at=None)
     asked.update(read_at=timezone.now())

@@ -1,4 +1,4 @@
-"""Several machines: a run whose agent this one cannot run is left to another that may."""
+"""With several machines: leave a run whose agent this machine cannot run to another one."""
 
 from django.conf import settings
 from django.db import transaction
@@ -9,17 +9,17 @@ from mission_control.models import Run
 from mission_control.runs.lifecycle import enqueue_run
 from mission_control.runs.workers import other_hosts
 
-AGAIN_SECONDS = 1.0  # until the job is offered again: this machine may be the one that takes it
+REOFFER_SECONDS = 1.0  # until the job is delivered again, perhaps to this machine
 
 
-def leave_to_others(run: Run) -> bool:
-    """Decline a queued run when this machine lacks what its agent needs; tell whether it did.
+def decline_if_unable(run: Run) -> bool:
+    """Decline a queued run if this machine lacks what its agent needs; return whether it was declined.
 
-    The run notes who declined it, and its job goes back into the queue. False when this machine can run it, and
-    when every machine has declined it: then it is claimed, and ends with the reason.
+    The run records which machines declined it, and its job goes back to the queue. Returns False if this machine
+    can run it, or if every machine has declined it: then it is claimed here, and ends with the reason.
     """
     others = set(other_hosts())
-    if not others or lack_of(run) is None:
+    if not others or missing_requirement(run) is None:
         return False
     with transaction.atomic():
         queued = Run.objects.light().select_for_update().filter(pk=run.pk, status=Run.Status.QUEUED).first()
@@ -27,11 +27,11 @@ def leave_to_others(run: Run) -> bool:
             return False
         declined = sorted({*queued.declined_hosts, settings.HOST_NAME})
         Run.objects.filter(pk=run.pk).update(declined_hosts=declined, enqueued_at=timezone.now())
-        enqueue_run(run, delay_seconds=AGAIN_SECONDS)
+        enqueue_run(run, delay_seconds=REOFFER_SECONDS)
     return True
 
 
-def lack_of(run: Run) -> str | None:
-    """Return what this machine lacks for the run's agent, None when it lacks nothing."""
+def missing_requirement(run: Run) -> str | None:
+    """Return what this machine lacks for the run's agent; None if it lacks nothing."""
     agent = run.agent
     return registry.missing_for(agent.backend, agent.backend_options) if agent is not None else None

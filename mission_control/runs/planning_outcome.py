@@ -1,4 +1,4 @@
-"""What the end of a planning means for its project."""
+"""The consequences of a planning run's end for its project."""
 
 import uuid
 from typing import Any
@@ -13,11 +13,11 @@ Status = Project.Status
 
 
 def settle_project(run: Run, outcome: str, error: str) -> list[RunEvent]:
-    """Write what the end of a planning makes of its project, in the caller's transaction, which has the run's row.
+    """Write the consequences of a planning run's end, in the caller's transaction, which holds the run's row lock.
 
-    A plan that is there awaits approval; else the project has failed, and its metadata says why in
-    `planning_error`. A status that somebody has set meanwhile stays. Locks the project's row. Returns the event
-    that tells the end, none for a run that plans no project.
+    With a plan the project awaits approval; without one it has failed, with the reason in its metadata as
+    `planning_error`. If the project is no longer in planning its status stays. Locks the project's row. Returns
+    the event that reports the end; no event for a run that plans no project.
     """
     project = _project_of(run)
     if project is None:
@@ -42,7 +42,7 @@ def _project_of(run: Run) -> Project | None:
 
 
 def _reason(outcome: str, error: str) -> str | None:
-    """Return why there is no plan; None when there is one."""
+    """Return why there is no plan; None if there is one."""
     if outcome == Run.Status.COMPLETED:
         return None
     if outcome == Run.Status.STOPPED:

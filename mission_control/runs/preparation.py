@@ -1,4 +1,4 @@
-"""What a run needs before its agent is called: a folder to work in, the prompt, a conversation to go on with."""
+"""Prepare a run before its agent is called: working folder, prompt, and the conversation to continue."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from mission_control.text import storable
 
 
 def workdir_of(run: Run) -> Path:
-    """Return the folder that the run's agent works in, made if need be."""
+    """Return the working folder of the run's agent; create it if needed."""
     scratch = settings.DATA_DIR / "scratch" / str(run.task_id or run.pk)
     folder: Path = run.project.folder if run.project else scratch
     folder.mkdir(parents=True, exist_ok=True)
@@ -22,9 +22,9 @@ def workdir_of(run: Run) -> Path:
 
 
 def prepare(run: Run, *, budget_chars: int) -> tuple[str, str]:
-    """Build the run's prompt and keep it on the run; return it, and what to say of what was left out of it.
+    """Build the run's prompt and store it on the run; return it with a notice about text that was left out.
 
-    Makes the working folder. Raises BackendError.
+    Creates the working folder. Raises BackendError.
     """
     brief = brief_of(run, budget_chars=budget_chars)
     prompt = storable(build_prompt(brief, budget_chars=budget_chars))
@@ -34,7 +34,7 @@ def prepare(run: Run, *, budget_chars: int) -> tuple[str, str]:
 
 
 def earlier_session(run: Run) -> str:
-    """Return the conversation in which the agent last completed the run's task, so that it can go on with it."""
+    """Return the conversation in which the agent last completed the run's task, so that it can continue it."""
     if run.task_id is None:
         return ""
     completed = Run.objects.filter(task=run.task_id, agent=run.agent_id, status=Run.Status.COMPLETED)
@@ -42,8 +42,8 @@ def earlier_session(run: Run) -> str:
     return newest_first.values_list("session_id", flat=True).first() or ""
 
 
-def note_session(run: Run, session: str) -> None:
-    """Note the agent's own name of the conversation; one that is too long cannot be gone on with."""
+def save_session(run: Run, session: str) -> None:
+    """Store the agent's own id of the conversation; one that is too long is ignored and cannot be continued."""
     most = Run._meta.get_field("session_id").max_length or 0
     if len(session) <= most:
         mine = Run.objects.filter(pk=run.pk, claim_token=run.claim_token, status=Run.Status.RUNNING)
@@ -51,19 +51,19 @@ def note_session(run: Run, session: str) -> None:
 
 
 def agent_of(run: Run) -> Agent:
-    """Return the run's agent. Raises BackendError when it was deleted meanwhile."""
+    """Return the run's agent. Raises BackendError if it has been deleted."""
     if run.agent is None:
         raise BackendError("The agent of this run was deleted")
     return run.agent
 
 
 def brief_of(run: Run, *, budget_chars: int) -> Brief:
-    """Gather what the prompt is made of. Of documents and messages the newest are read, as many as could fit.
+    """Collect the content of the prompt. Reads the newest documents and messages, as many as could fit.
 
     Raises BackendError.
     """
     agent, task, project = agent_of(run), run.task, run.project
-    assert task is not None, "the database holds a run to its task"
+    assert task is not None, "a constraint gives each run of this kind a task"
     prd = project.prd_document if project else None
     feedback = feedback_on(task)
     others = correspondence_of(run, task, feedback, budget_chars=budget_chars)
@@ -89,8 +89,8 @@ def brief_of(run: Run, *, budget_chars: int) -> Brief:
 
 
 def upstream_of(task: Task) -> list[Source]:
-    """Return what the finished tasks that this one waited for handed in, oldest task first."""
-    # Asked for those that are done, SQLite would go through all tasks that ever were, or all that was handed in.
+    """Return the deliverables of the completed tasks that blocked this one, oldest task first."""
+    # Filtered by status in the query, SQLite would scan all tasks or all deliverables.
     blockers = task.blocked_by.order_by().values_list("pk", "status")
     done = [pk for pk, status in blockers if status == Task.Status.DONE]
     documents = Deliverable.objects.filter(task__in=done, type=Deliverable.Type.DELIVERABLE)
@@ -102,6 +102,6 @@ def upstream_of(task: Task) -> list[Source]:
 
 
 def feedback_on(task: Task) -> list[str]:
-    """Return what the reviews of the task asked for, newest last."""
+    """Return the changes that reviews of the task requested, newest last."""
     asked = Review.objects.filter(task=task, status=Review.Status.CHANGES_REQUESTED)
     return list(asked.order_by("round", "decided_at").values_list("feedback", flat=True))

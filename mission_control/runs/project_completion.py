@@ -1,4 +1,4 @@
-"""What an end means for the task's project: it is completed with its last task, or goes on with the next."""
+"""The consequences of a task's end for its project: complete it after the last task, or start the next tasks."""
 
 import logging
 import uuid
@@ -16,9 +16,9 @@ logger = logging.getLogger(__name__)
 
 
 def advance_on_commit(project_id: uuid.UUID | None) -> None:
-    """Let the project go on, if it is executing, right after the caller's commit and in the caller's process.
+    """Start the next tasks of an executing project right after the caller's commit, in the caller's process.
 
-    A hint: where it is lost, the reaper's next look makes up for it.
+    Best effort: if this is lost, the reaper's next tick does it.
     """
     if project_id is not None:
         transaction.on_commit(lambda: _advance(project_id))
@@ -27,23 +27,23 @@ def advance_on_commit(project_id: uuid.UUID | None) -> None:
 def _advance(project_id: uuid.UUID) -> None:
     try:
         hooks.call(Hook.ADVANCE_PROJECT, project_id)
-    except DatabaseError as error:  # what was committed stands, and its caller must hear so
-        logger.warning("the project goes on with the next look (%s)", type(error).__name__)
+    except DatabaseError as error:  # must not reach the caller, whose transaction is committed
+        logger.warning("the project continues at the reaper's next tick (%s)", type(error).__name__)
 
 
-def sweep() -> None:
-    """Let everything go on whose hint was lost, or whose time has come."""
+def advance_all() -> None:
+    """Advance all projects, also those whose `advance_on_commit` was lost, and start due tasks."""
     hooks.call(Hook.ADVANCE_ALL)
 
 
 def complete_if_resolved(project_id: uuid.UUID | None, *, also_empty: bool = False) -> bool:
     """Complete an executing project whose tasks are all done or skipped, in the caller's transaction.
 
-    One without tasks is completed only with `also_empty`: who starts a project may be about to add its tasks.
+    A project without tasks is completed only with `also_empty`: its tasks may be added right after its start.
 
-    Locks the project's row: of two who resolve its last tasks at once, the second sees what the first committed.
-    The lock (FOR NO KEY UPDATE) lets pass what only refers to the project, as each end of a run does; call it
-    behind the locks of runs and tasks.
+    Locks the project's row: if two transactions resolve its last tasks at once, the second sees what the first
+    committed. The lock (FOR NO KEY UPDATE) does not block rows that only refer to the project, as each end of a
+    run writes them; take it after the locks of runs and tasks.
     """
     if project_id is None:
         return False
@@ -61,10 +61,10 @@ def complete_if_resolved(project_id: uuid.UUID | None, *, also_empty: bool = Fal
 
 
 def reopen(project_id: uuid.UUID | None) -> None:
-    """Let a project that was executed and completed go on, in the transaction that gives it a task to begin.
+    """Set a project that was executed and completed to executing again, in the transaction that adds a task to it.
 
-    A project that was never executed and was set to completed by hand stays as it is. Locks the project's row as
-    `complete_if_resolved` does, so that a project that is just being completed is seen.
+    A project that was never executed, only set to completed by hand, is left alone. Locks the project's row as
+    `complete_if_resolved` does, so that it sees a project that is being completed at the same time.
     """
     if project_id is None:
         return

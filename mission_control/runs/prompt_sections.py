@@ -1,27 +1,27 @@
-"""What others wrote, as parts of a prompt: fenced, so that it stays a quotation, and cut to fit. Plain data."""
+"""Texts of other authors as sections of a prompt: fenced, so that they stay quotations, and cut to fit. No ORM."""
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-LEAST_CHARS = 200  # a text is never cut to less, so that its beginning can be recognised
-MARK_CHARS = 100  # at most, for the words that say what was cut or left out
+LEAST_CHARS = 200  # a text is never cut to less, so that its start can be recognised
+MARK_CHARS = 100  # the most that a note about cut or omitted text takes
 NAMED_CUTS = 5
 
-# Characters that are not seen, between and before which a fence still reads as one.
+# Invisible characters: a fence with some of them inside still reads as a fence.
 _UNSEEN = (
     r"\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
     r"\ufe00-\ufe0f\ufeff\uffa0"
 )
 _NAME = rf"[{_UNSEEN}]*+".join("document")
-# However it is written, and whether it opens or closes: the possessive `*+` never goes back over what it has read.
+# An opening or closing fence in any spelling. The possessive `*+` never backtracks.
 _FENCE = re.compile(rf"[<\uff1c\ufe64](?=[\s/\\{_UNSEEN}]*+{_NAME}(?![a-z0-9]))", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A text that others wrote: requirements, an earlier deliverable, a document, a message, feedback."""
+    """A text by another author: requirements, an earlier deliverable, a document, a message, feedback."""
 
     kind: str
     title: str
@@ -30,10 +30,10 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A part of a prompt: words of ours, and the texts that they introduce.
+    """A part of a prompt: an introduction of ours, and the texts that it introduces.
 
-    Each text keeps at least its beginning; where `may_drop` is set the oldest, which come first, are left out
-    whole instead. `dropped` counts older ones that were not even read; `noun` is what one text is called.
+    Each text keeps at least its start; with `may_drop` the oldest texts, which come first, are left out as a whole
+    instead. `dropped` counts older texts that were not read at all; `noun` is the word for one text.
     """
 
     intro: str
@@ -44,7 +44,7 @@ class Section:
 
 
 class Cut(NamedTuple):
-    """What of a text was not sent. `whole_chars` is 0 where `title` says it all."""
+    """The part of a text that was not sent. `whole_chars` is 0 if `title` describes all that was left out."""
 
     title: str
     left_out_chars: int
@@ -52,45 +52,45 @@ class Cut(NamedTuple):
 
 
 class Fitted(NamedTuple):
-    """The sections as they are sent, and what was left out of them."""
+    """The sections as they are sent, and the text left out of them."""
 
     texts: list[str]
     cuts: list[Cut]
 
 
 class _Part(NamedTuple):
-    """What gets a share of the room: one text, or all texts of a section that may drop some."""
+    """A unit that gets a share of the room: one text, or all texts of a section with `may_drop`."""
 
     wanted: int
     least: int
 
 
 def one_line(text: str) -> str:
-    """Return a title or a name on one line: it can begin no line of a prompt."""
+    """Return a title or name on one line, so that none of its parts can start a line of the prompt."""
     return " ".join(text.split())
 
 
 def fit(sections: Sequence[Section], room: int, *, fence: str) -> Fitted:
-    """Return the sections within `room` characters, each with two more for the blank line behind it.
+    """Fit the sections into `room` characters, counting two more for the blank line after each.
 
-    `fence` is a word that no author of a text can know. Short texts are sent whole; long ones get the same share
-    of what is left each, and say where they were cut. Beyond `room` goes only what is never cut.
+    `fence` is a word that no author of a text can know. Short texts are sent whole; long ones each get the same
+    share of the rest, with a note where they were cut. Only text that is never cut can exceed `room`.
     """
     parts = [_parts(section, fence) for section in sections]
     flat = [part for some in parts for part in some]
-    left = room - sum(_fixed(section, fence) for section in sections)
+    left = room - sum(_fixed_chars(section, fence) for section in sections)
     shares = iter(_shares(flat, left))
     fitted = Fitted([], [])
     for section, some in zip(sections, parts, strict=True):
         own = [next(shares) for _ in some]
-        text, cuts = (_dropping if section.may_drop else _cutting)(section, own, fence)
+        text, cuts = (_drop_oldest if section.may_drop else _cut_texts)(section, own, fence)
         fitted.texts.append(text)
         fitted.cuts.extend(cuts)
     return fitted
 
 
 def notice_of(cuts: list[Cut], *, budget_chars: int) -> str:
-    """Say in a sentence for people what was left out of a prompt."""
+    """Return a sentence for users about the text left out of a prompt."""
     named = [
         f"{left_out:,} of {whole:,} characters of '{title}'" if whole else title
         for title, left_out, whole in cuts[:NAMED_CUTS]
@@ -100,9 +100,9 @@ def notice_of(cuts: list[Cut], *, budget_chars: int) -> str:
 
 
 def share_out(parts: Sequence[tuple[int, int]], room: int) -> list[int]:
-    """Divide `room` among parts (what each wants, and at least gets).
+    """Divide `room` among parts, each given as (wanted, minimum).
 
-    Each gets its least, the small wishes are met whole, and the large ones get the same share of the rest each.
+    Each part gets its minimum; small parts get all they want, and large ones each get the same share of the rest.
     """
     shares = [least for _, least in parts]
     left = max(room - sum(shares), 0)
@@ -125,23 +125,23 @@ def _parts(section: Section, fence: str) -> list[_Part]:
         return [_Part(size, min(size, LEAST_CHARS)) for size in sizes]
     if not sizes:
         return []
-    around = [_around(source, fence) for source in section.sources]
+    around = [_fence_chars(source, fence) for source in section.sources]
     wanted = sum(sizes) + sum(around)
     return [_Part(wanted, min(wanted, around[-1] + LEAST_CHARS + MARK_CHARS))]
 
 
-def _fixed(section: Section, fence: str) -> int:
-    """Return what a section takes whatever its texts get: its words, the line behind it, and its fences."""
+def _fixed_chars(section: Section, fence: str) -> int:
+    """Return the size of a section without its texts: introduction, blank line and fences."""
     size = len(section.intro) + 2 + (MARK_CHARS if section.dropped else 0)
-    return size if section.may_drop else size + sum(_around(source, fence) for source in section.sources)
+    return size if section.may_drop else size + sum(_fence_chars(source, fence) for source in section.sources)
 
 
-def _around(source: Source, fence: str) -> int:
+def _fence_chars(source: Source, fence: str) -> int:
     return len(_fenced(source, "", fence)) + 1
 
 
-def _cutting(section: Section, shares: list[int], fence: str) -> tuple[str, list[Cut]]:
-    """Return a section of which each text is cut to its share."""
+def _cut_texts(section: Section, shares: list[int], fence: str) -> tuple[str, list[Cut]]:
+    """Return a section with each text cut to its share."""
     lines, cuts = [section.intro] if section.intro else [], []
     for source, share in zip(section.sources, shares, strict=True):
         text = _quoted(source.content, fence)
@@ -151,15 +151,15 @@ def _cutting(section: Section, shares: list[int], fence: str) -> tuple[str, list
     return "\n".join(lines), cuts
 
 
-def _dropping(section: Section, shares: list[int], fence: str) -> tuple[str, list[Cut]]:
-    """Return a section of which the newest texts are kept, as many as its share holds."""
+def _drop_oldest(section: Section, shares: list[int], fence: str) -> tuple[str, list[Cut]]:
+    """Return a section with its newest texts, as many as fit into its share."""
     left = sum(shares)
     kept: list[str] = []
     cuts: list[Cut] = []
     dropped = section.dropped
     for position in range(len(section.sources) - 1, -1, -1):
         source = section.sources[position]
-        text, around = _quoted(source.content, fence), _around(source, fence)
+        text, around = _quoted(source.content, fence), _fence_chars(source, fence)
         share = _share_of_one(len(text), left - around, is_newest=not kept)
         if share is None:
             dropped += position + 1
@@ -177,7 +177,7 @@ def _dropping(section: Section, shares: list[int], fence: str) -> tuple[str, lis
 
 
 def _share_of_one(size: int, left: int, *, is_newest: bool) -> int | None:
-    """Return how much of a text of that size is sent; None for nothing of it."""
+    """Return how many characters of a text of that size are sent; None if it is left out."""
     if size <= left:
         return size
     share = max(left - MARK_CHARS, LEAST_CHARS if is_newest else 0)
@@ -190,7 +190,7 @@ def _fenced(source: Source, text: str, fence: str) -> str:
 
 
 def _quoted(text: str, fence: str) -> str:
-    """Return the text so that nothing in it closes its fence, nor opens one that swallows what follows."""
+    """Return the text escaped, so that it can neither close its fence nor open another."""
     return _FENCE.sub(r"<\\", text).replace(fence, "…")
 
 

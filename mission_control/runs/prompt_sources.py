@@ -1,4 +1,4 @@
-"""What people and agents wrote in a task's thread and attached to it, as material of the next prompt."""
+"""Read a task's thread and attached documents, as material for the next prompt."""
 
 import uuid
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from mission_control.models import Deliverable, Message, Run, Task
 from mission_control.runs.prompt_sections import Source
 from mission_control.text import as_uuid
 
-MOST_MESSAGES = 1_000  # that are read for one prompt
+MOST_MESSAGES = 1_000  # read for one prompt
 MOST_DOCUMENTS = 100
 ROWS_AT_ONCE = 20
 MESSAGE, NEW_MESSAGE = "message", "new message"  # new: since the last completed attempt began
@@ -16,7 +16,7 @@ MESSAGE, NEW_MESSAGE = "message", "new message"  # new: since the last completed
 
 @dataclass
 class Correspondence:
-    """Messages and documents from the oldest to the newest, and how many older ones were not read."""
+    """Messages and documents, oldest first, and the number of older ones that were not read."""
 
     thread: list[Source] = field(default_factory=list)
     older_messages: int = 0
@@ -26,10 +26,10 @@ class Correspondence:
 
 
 def correspondence_of(run: Run, task: Task, feedback: list[str], *, budget_chars: int) -> Correspondence:
-    """Return what was written in the task's thread and attached to it, the newest first as far as the budget goes.
+    """Return the newest messages and attached documents of the task, as many as fit into the budget.
 
-    `feedback` of reviews is in the thread too; it has a section of its own in the prompt. What the task itself
-    handed in last is part of it where somebody wrote about it: feedback, or a message since that attempt began.
+    Messages that repeat the `feedback` of reviews are left out: it has its own section in the prompt. The task's
+    last deliverable is included if there is feedback on it, or a message since that attempt started.
     """
     found = Correspondence()
     since = _last_start(task)
@@ -41,9 +41,9 @@ def correspondence_of(run: Run, task: Task, feedback: list[str], *, budget_chars
 
 
 def _last_start(task: Task) -> datetime | None:
-    """Return when the last attempt that was completed began: it cannot have known what was written later.
+    """Return when the last completed attempt started: it cannot have known messages written later.
 
-    One that failed or was stopped does not count: what was asked for before it is still to be done.
+    A failed or stopped attempt does not count: requests from before it are still open.
     """
     completed = Run.objects.filter(task=task, status=Run.Status.COMPLETED).order_by("-queued_at", "id")
     return completed.values_list("started_at", flat=True).first()
@@ -52,7 +52,7 @@ def _last_start(task: Task) -> datetime | None:
 def _read_thread(
     found: Correspondence, task: Task, since: datetime | None, feedback: set[str], budget_chars: int
 ) -> list[uuid.UUID]:
-    """Read the newest messages; return the ids of what is attached to them, the newest first."""
+    """Read the newest messages; return the ids of the documents attached to them, newest first."""
     messages = Message.objects.filter(task=task).select_related("from_agent", "author")
     left, read, attached = budget_chars, 0, list[uuid.UUID]()
     for message in messages.order_by("-created_at", "-id")[:MOST_MESSAGES].iterator(ROWS_AT_ONCE):
@@ -79,11 +79,11 @@ def _headline(message: Message) -> str:
 def _read_documents(
     found: Correspondence, run: Run, task: Task, attached: list[uuid.UUID], budget_chars: int
 ) -> None:
-    """Read the newest documents: those of the task that no run handed in, and those attached to messages."""
+    """Read the newest documents: those of the task that no run wrote, and those attached to messages."""
     of_task = Deliverable.objects.filter(task=task, run__isnull=True).order_by()
     keys = {*of_task.values_list("pk", flat=True), *attached}
     if run.project and run.project.prd_document_id:
-        keys.discard(run.project.prd_document_id)  # it has a section of its own
+        keys.discard(run.project.prd_document_id)  # it has its own section
     newest = Deliverable.objects.filter(pk__in=keys).order_by("-updated_at", "id")
     left, total = budget_chars, newest.count()
     for title, content in newest.values_list("title", "content")[:MOST_DOCUMENTS].iterator(ROWS_AT_ONCE):

@@ -1,4 +1,4 @@
-"""End what nobody carries on, and wake what was forgotten. Safe to run anywhere, by any number at once."""
+"""End orphaned runs, and enqueue queued runs whose job was lost. Any number of processes may run this at once."""
 
 import logging
 import time
@@ -12,56 +12,56 @@ from django.utils import timezone
 
 from mission_control.models import Run
 from mission_control.runs.lifecycle import end_lost, enqueue_run, promote
-from mission_control.runs.project_completion import sweep
-from mission_control.runs.workers import is_gone, is_of_earlier_boot, kill
+from mission_control.runs.project_completion import advance_all
+from mission_control.runs.workers import is_dead, is_of_earlier_boot, kill
 
-FIRST_PATIENCE = timedelta(seconds=10)  # how long a queued run waits for its job; doubled at each new one
-LONGEST_PATIENCE = timedelta(minutes=10)
+FIRST_REENQUEUE_AFTER = timedelta(seconds=10)  # how long a queued run waits for its job; doubled each time
+LONGEST_REENQUEUE_AFTER = timedelta(minutes=10)
 
 logger = logging.getLogger(__name__)
 
 
 class Reaper:
-    """Looks at all running and queued runs, again and again, and remembers what it saw.
+    """Checks all running and queued runs at each tick, and remembers their leases.
 
-    A worker of this machine that is dead is known to be so at once. Of any other, silence decides: its run ends
-    when this reaper has seen the same lease stamp for the lease's length on its own monotonic clock, so that no
-    clock jump, here or there, ends a healthy run.
+    A dead worker of this machine is detected at once. The run of any other worker ends when this reaper has seen
+    the same lease stamp for the lease's length on its own monotonic clock, so that a clock jump on any machine
+    does not end a healthy run.
     """
 
     def __init__(self) -> None:
         self._seen: dict[uuid.UUID, tuple[object, float]] = {}
 
-    def look(self) -> None:
-        """Make one pass: end lost runs, enqueue forgotten ones, give slots to waiting ones, sweep projects."""
+    def tick(self) -> None:
+        """End lost runs, enqueue queued runs whose job was lost, promote waiting runs, and advance projects."""
         try:
             held = list(Run.objects.light().holding())
         except Error:
-            self._seen = {}  # while nobody can renew a lease, none runs out
+            self._seen = {}  # no lease expires while the database is unavailable and none can be renewed
             raise
         running = [run for run in held if run.status == Run.Status.RUNNING]
         self._seen = {run.pk: self._stamp(run) for run in running}
         for run in running:
-            if is_gone(run.worker):
+            if is_dead(run.worker):
                 self.reap(run)
             elif self.is_silent(run):
-                self.silence(run, running)
+                self.kill_silent_worker(run, running)
                 self.reap(run)
         if len(running) < len(held):
-            enqueue_forgotten()
+            reenqueue_unstarted()
         promote()
-        sweep()
+        advance_all()
 
     def _stamp(self, run: Run) -> tuple[object, float]:
-        """Return the run's lease stamp with the moment at which this reaper first saw it."""
+        """Return the run's lease stamp with the time when this reaper first saw it."""
         stamp = (run.claim_token, run.lease_renewed_at)
         seen = self._seen.get(run.pk)
         return seen if seen and seen[0] == stamp else (stamp, time.monotonic())
 
-    def silence(self, run: Run, running: list[Run]) -> None:
-        """End the silent worker itself where it is in reach: two agents must never work on one task.
+    def kill_silent_worker(self, run: Run, running: list[Run]) -> None:
+        """Kill the silent worker if it is on this machine: two agents must never work on one task.
 
-        Not a worker that has gone on to another run: then it is only this run's end that was lost.
+        A worker that runs another run by now is spared: only the end of this run was lost.
         """
         elsewhere = any(other.worker == run.worker and other.pk != run.pk for other in running)
         if not elsewhere and kill(run.worker):
@@ -72,18 +72,18 @@ class Reaper:
 
     def reap(self, run: Run) -> None:
         if end_lost(run):
-            logger.warning("its worker is lost: %s", run.worker, extra={"run_id": run.pk})
+            logger.warning("its worker was lost: %s", run.worker, extra={"run_id": run.pk})
 
 
-def enqueue_forgotten(*, patience: timedelta = FIRST_PATIENCE) -> int:
-    """Enqueue anew the queued runs whose job did not start in time; return how many.
+def reenqueue_unstarted(*, patience: timedelta = FIRST_REENQUEUE_AFTER) -> int:
+    """Enqueue the queued runs again whose job did not start in time; return how many.
 
-    A job too many finds nothing to claim, so that this may be wrong without harm; it backs off all the same.
+    A needless job finds nothing to claim, so a mistake is harmless; the delay still doubles each time.
     """
     now = timezone.now()
     count = 0
     for run in Run.objects.light().filter(status=Run.Status.QUEUED, enqueued_at__lte=now - patience):
-        waited = min(patience * 2 ** max(run.enqueue_count - 1, 0), LONGEST_PATIENCE)
+        waited = min(patience * 2 ** max(run.enqueue_count - 1, 0), LONGEST_REENQUEUE_AFTER)
         if run.enqueued_at > now - waited:
             continue
         with transaction.atomic():
@@ -97,16 +97,16 @@ def enqueue_forgotten(*, patience: timedelta = FIRST_PATIENCE) -> int:
 
 
 def recover(folder: str) -> list[Run]:
-    """End what earlier processes of this data folder held, enqueue what was queued; return what was ended.
+    """End the runs of dead workers of this data folder, enqueue queued runs, and return the ended runs.
 
-    For `manage.py up` at its start, while it holds the folder's lock. Workers that live, such as one started by
-    hand beside it, keep their runs.
+    `manage.py up` calls it at its start, while it holds the folder's lock. Live workers, such as one started by
+    hand, keep their runs.
     """
     ended = [
         run
         for run in Run.objects.light().filter(status=Run.Status.RUNNING, worker__startswith=f"{folder}/")
-        if (is_gone(run.worker) or is_of_earlier_boot(run.worker)) and end_lost(run)
+        if (is_dead(run.worker) or is_of_earlier_boot(run.worker)) and end_lost(run)
     ]
-    enqueue_forgotten(patience=timedelta(0))
+    reenqueue_unstarted(patience=timedelta(0))
     promote()
     return ended

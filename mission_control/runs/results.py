@@ -1,4 +1,4 @@
-"""What a completed run leaves: its answer, and why a person should look at it before the task counts as done."""
+"""The result of a completed run: its answer, and why a person should review it before the task is done."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,17 +11,17 @@ TOOL_CHARS = 40
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How an agent ended that did not fail: its final answer, None where unknown, and the tools refused to it."""
+    """How an agent ended without failure: its final answer, None if unknown, and the tools that it was denied."""
 
     answer: str | None = None
     refused: Sequence[str] = ()
 
     def text(self, output: str) -> str:
-        """Return what is handed in: the answer, or all that was said where no answer is known."""
+        """Return the deliverable's text: the answer, or the whole output if no answer is known."""
         return self.answer if self.answer and self.answer.strip() else output
 
-    def concern(self, output: str) -> str:
-        """Return why a person should look at it before the task counts as done; empty where nobody need."""
+    def review_reason(self, output: str) -> str:
+        """Return why a person should review the result before the task is done; empty if no review is needed."""
         doubts = []
         if not self.text(output).strip():
             doubts.append("said nothing")
@@ -34,13 +34,16 @@ class Result:
 
 @dataclass
 class ToolUses:
-    """Which tools an agent was not allowed to use and got nowhere with until its end."""
+    """The tools that an agent was denied and could not use later either."""
 
-    _names: dict[str, str] = field(default_factory=dict)  # by the id of a use, until its result is there
+    _names: dict[str, str] = field(default_factory=dict)  # id of a use without a result yet → name of the tool
     _refused: dict[str, None] = field(default_factory=dict)
 
-    def hear(self, event: BackendEvent) -> None:
-        """Note a use, or its result. A tool that later works is forgiven: the agent found another way."""
+    def record(self, event: BackendEvent) -> None:
+        """Record a use of a tool, or its result.
+
+        A tool that works later is removed: the agent found another way.
+        """
         key = str(event.metadata.get("id", ""))
         if event.type == EventType.TOOL_USE:
             self._names[key] = event.content

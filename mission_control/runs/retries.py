@@ -1,4 +1,4 @@
-"""What becomes of a task whose run failed or was lost: when it is tried again, and that its feed says so."""
+"""Decide what happens to a task whose run failed or was lost: when it is retried, with an activity about it."""
 
 from datetime import datetime
 from typing import Any
@@ -9,11 +9,11 @@ from mission_control.models.retry import Policy
 from mission_control.models.run import EndCause
 
 LOST = (EndCause.WORKER_LOST, EndCause.DATABASE_LOST)
-MOST_LOSSES = 3  # a task that takes its worker or database with it must not do so for ever
+MOST_LOSSES = 3  # a task that crashes its worker or database must not be restarted for ever
 
 
 def policy_of(task: Task) -> Policy | None:
-    """Return the task's policy; None without one, or with one that no API let in."""
+    """Return the task's retry policy; None if absent or invalid."""
     try:
         return Policy.read(task.metadata["retry"])
     except (KeyError, TypeError, ValueError):
@@ -21,13 +21,13 @@ def policy_of(task: Task) -> Policy | None:
 
 
 def after_failure(task: Task, run: Run, *, now: datetime) -> dict[str, Any]:
-    """Return the changes of a task whose run ended in error or was stopped, in the caller's transaction.
+    """Return the changes to a task whose run ended in error or was stopped, in the caller's transaction.
 
-    An executing project goes on with what was lost with its worker, or interrupted by a shutdown or by a database
-    that was away: that is not the task's fault. An error is tried again where the task says so. Everything else is
-    blocked. Writes an activity where it will be tried again.
+    In an executing project, a run that was lost with its worker or database, or interrupted by a shutdown, is
+    started again: that is not the task's fault. An error is retried if the task has a retry policy. Any other end
+    blocks the task. Writes an activity if there will be another attempt.
     """
-    if _goes_on_by_itself(task, run):
+    if _restarts_automatically(task, run):
         _note(task, run, "it was interrupted, and is started again by itself")
         return {"status": Task.Status.ASSIGNED}
     policy = policy_of(task)
@@ -41,7 +41,7 @@ def after_failure(task: Task, run: Run, *, now: datetime) -> dict[str, Any]:
     return {"status": Task.Status.ASSIGNED, "failed_attempts": failures, "retry_at": retry_at}
 
 
-def _goes_on_by_itself(task: Task, run: Run) -> bool:
+def _restarts_automatically(task: Task, run: Run) -> bool:
     if run.end_cause not in (EndCause.INTERRUPTED, *LOST):
         return False
     if task.project is None or task.project.status != Project.Status.EXECUTING:
@@ -50,7 +50,7 @@ def _goes_on_by_itself(task: Task, run: Run) -> bool:
 
 
 def _losses(run: Run) -> int:
-    """Count the newest runs in a row that were lost, back to the one that a person started."""
+    """Count the task's latest consecutive lost runs, back to the last one that a person started."""
     newest = Run.objects.filter(task=run.task).exclude(end_cause=EndCause.INTERRUPTED).order_by("-queued_at", "id")
     losses = 0
     for cause, person in newest.values_list("end_cause", "requested_by_id")[: MOST_LOSSES + 1]:

@@ -1,4 +1,4 @@
-"""Which slots are free. Read only: the unique constraint on (slot) decides who gets one."""
+"""Free slots and the waiting queue. Read only: the unique constraint on (slot) decides which run gets a slot."""
 
 from django.db.models import Exists, OuterRef, Q
 
@@ -7,10 +7,10 @@ from mission_control.models.run import RunQuerySet
 
 
 def free_slots() -> list[int]:
-    """Return the slots that may be taken now, lowest first: as many as the limit leaves.
+    """Return the slots that may be taken now, lowest first: as many as the limit allows.
 
-    After the limit was lowered, runs on slots above it still count. Everybody takes from the same few lowest
-    numbers, so that two who looked at the same moment meet at the constraint.
+    After the limit was lowered, runs on slots above it still count. All callers take the same lowest numbers, so
+    that two concurrent ones conflict at the constraint.
     """
     limit = Capacity.current().limit
     held = set(Run.objects.holding().order_by().values_list("slot", flat=True))
@@ -18,18 +18,18 @@ def free_slots() -> list[int]:
     return free[: max(limit - len(held), 0)]
 
 
-def line() -> RunQuerySet:
-    """Return the waiting runs that a slot may go to, the next first.
+def waiting_queue() -> RunQuerySet:
+    """Return the waiting runs that may get a slot, the next one first.
 
-    Whose task has come to wait for others meanwhile lets the rest pass, until these are done.
+    A run whose task has become blocked is left out until its blockers are resolved.
     """
     blockers = Task.objects.unresolved().filter(blocks=OuterRef("task_id"))
     return Run.objects.waiting().filter(Q(request__ignore_dependencies=True) | ~Exists(blockers))
 
 
-def has_line() -> bool:
-    """Tell whether a run waits that a slot may go to. The plain look goes first: mostly nobody waits at all."""
-    return Run.objects.waiting().exists() and line().exists()
+def has_waiting_runs() -> bool:
+    """Return whether a waiting run may get a slot. The cheap query comes first: usually no run waits at all."""
+    return Run.objects.waiting().exists() and waiting_queue().exists()
 
 
 def capacity() -> dict[str, int]:

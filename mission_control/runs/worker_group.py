@@ -1,4 +1,4 @@
-"""Which workers belong together, named by a variable so that whoever starts them need not know Django's models."""
+"""The group of a worker, named by an environment variable, so that its parent needs no Django models."""
 
 import os
 
@@ -6,5 +6,5 @@ GROUP_VARIABLE = "MISSION_CONTROL_WORKER_GROUP"
 
 
 def group() -> str:
-    """Return the group that this process works in."""
+    """Return this process's worker group."""
     return os.environ.get(GROUP_VARIABLE, "none")

@@ -1,8 +1,8 @@
-"""Who holds a run: names of workers, and whether the one so named is still there.
+"""The names of workers, and whether a named worker is alive.
 
 A worker's name is `folder/group/node/pid-start`: the installation and data folder that it serves, its
-`manage.py worker`, the machine (boot and process namespace), and the process with its start time, so that a pid
-that was given away again is no proof of life.
+`manage.py worker`, the machine (boot and process namespace), and the process with its start time, because the
+system may reuse a pid.
 """
 
 import hashlib
@@ -22,19 +22,19 @@ from django.utils import timezone
 from mission_control.models import WorkerGroup
 from mission_control.runs.worker_group import group
 
-BEAT_BELIEVED = timedelta(seconds=20)
+HEARTBEAT_VALID_FOR = timedelta(seconds=20)
 
-_closing = mmap.mmap(-1, 1)  # one byte that a process shares with all its forks
+_closing = mmap.mmap(-1, 1)  # a byte that a process shares with all its forks
 
 
 def folder_id() -> str:
-    """Return the name of this installation's data folder; a copy of it has another."""
+    """Return the id of this installation's data folder; a copy of the folder has another id."""
     return hashlib.sha256(settings.DATA_FOLDER_ID.encode()).hexdigest()[:16]
 
 
 @cache
 def node() -> str:
-    """Return this machine since its last boot, as its processes see it: pids mean something only here."""
+    """Return an id of this machine, its current boot and process namespace: pids are valid only within it."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         namespace = str(Path("/proc/self/ns/pid").readlink())
@@ -44,7 +44,7 @@ def node() -> str:
 
 
 def workers_of(group: str) -> str:
-    """Return what the names of all workers of a group in this folder begin with."""
+    """Return the common prefix of the names of a group's workers in this folder."""
     return f"{folder_id()}/{group}/"
 
 
@@ -54,35 +54,35 @@ def current_worker() -> str:
     return f"{workers_of(group())}{node()}/{pid}-{_started(pid)}"
 
 
-def close() -> None:
-    """Let this process and its forks claim no run any more: they would only have to interrupt it."""
+def stop_claiming() -> None:
+    """Stop this process and its forks from claiming runs, which a shutdown would interrupt at once."""
     _closing[0] = 1
 
 
 def is_closing() -> bool:
-    """Tell whether this process was told to claim nothing any more."""
+    """Return whether this process may not claim runs any more."""
     return _closing[0] == 1
 
 
-def is_gone(worker: str) -> bool:
-    """Tell whether the named worker is known to be dead. Of another machine nothing is known: False."""
+def is_dead(worker: str) -> bool:
+    """Return whether the named worker is known to be dead; False for a worker of another machine."""
     pid = _local_pid(worker)
     return pid is not None and _started(pid) != worker.rpartition("-")[2]
 
 
 def is_of_earlier_boot(worker: str) -> bool:
-    """Tell whether the worker served this folder before the machine's boot (or in a container that is gone)."""
+    """Return whether the worker served this folder before the machine's boot, or in a container that has ended."""
     folder, _, name = worker.partition("/")
     return folder == folder_id() and name.split("/")[1] != node()
 
 
 def kill(worker: str) -> bool:
-    """End a worker of this machine and data folder that gave no sign of life, so that its agent stops working.
+    """Kill a silent worker of this machine and data folder, so that its agent stops; return whether it was killed.
 
-    Never a worker of another installation: the database of a restored copy names those of the original.
+    Never kills a worker of another installation: a restored copy of a database names the original's workers.
     """
     pid = _local_pid(worker)
-    if pid is None or pid == os.getpid() or is_gone(worker) or worker.split("/", maxsplit=1)[0] != folder_id():
+    if pid is None or pid == os.getpid() or is_dead(worker) or worker.split("/", maxsplit=1)[0] != folder_id():
         return False
     os.kill(pid, signal.SIGKILL)
     return True
@@ -106,15 +106,15 @@ def _started(pid: int) -> str:
 
 def _alive_without_proc(pid: int) -> str:
     try:
-        with suppress(PermissionError):  # it lives, and is somebody else's
+        with suppress(PermissionError):  # it is alive, under another user
             os.kill(pid, 0)
     except ProcessLookupError:
         return ""
     return "alive"
 
 
-def beat(workers: int = 0) -> None:
-    """Say that this group of so many workers is alive. To be called every five seconds or so."""
+def send_heartbeat(workers: int = 0) -> None:
+    """Record that this group of `workers` is alive. Call it about every five seconds."""
     now = timezone.now()
     values = {
         "host": settings.HOST_NAME,
@@ -124,35 +124,35 @@ def beat(workers: int = 0) -> None:
         "key_fingerprint": key_fingerprint(),
     }
     WorkerGroup.objects.update_or_create(group=group(), defaults=values)
-    WorkerGroup.objects.filter(beat_at__lt=now - 60 * BEAT_BELIEVED).delete()
+    WorkerGroup.objects.filter(beat_at__lt=now - 60 * HEARTBEAT_VALID_FOR).delete()
 
 
 def key_fingerprint() -> str:
-    """Return what tells secret keys apart and tells nobody the key."""
+    """Return a hash that distinguishes secret keys without revealing them."""
     return hashlib.sha256(settings.SECRET_KEY.encode()).hexdigest()[:16]
 
 
-def with_another_key() -> WorkerGroup | None:
-    """Return a living group of workers whose secret key is not ours, if there is one."""
-    return living().exclude(key_fingerprint=key_fingerprint()).first()
+def group_with_other_key() -> WorkerGroup | None:
+    """Return a live group of workers with another secret key, if there is one."""
+    return live_groups().exclude(key_fingerprint=key_fingerprint()).first()
 
 
-def living() -> QuerySet[WorkerGroup]:
-    """Return the groups of workers that gave a sign of life lately."""
-    return WorkerGroup.objects.filter(beat_at__gte=timezone.now() - BEAT_BELIEVED)
+def live_groups() -> QuerySet[WorkerGroup]:
+    """Return the groups of workers with a recent heartbeat."""
+    return WorkerGroup.objects.filter(beat_at__gte=timezone.now() - HEARTBEAT_VALID_FOR)
 
 
 def other_hosts() -> list[str]:
-    """Return the names of the other machines on which workers are alive."""
-    others = living().exclude(host=settings.HOST_NAME).order_by("host")
+    """Return the names of the other machines with live workers."""
+    others = live_groups().exclude(host=settings.HOST_NAME).order_by("host")
     return list(others.values_list("host", flat=True).distinct())
 
 
-def leave() -> None:
-    """Say that this group of workers has ended."""
+def forget_group() -> None:
+    """Delete the record of this group of workers, which has ended."""
     WorkerGroup.objects.filter(group=group()).delete()
 
 
-def alive() -> int:
-    """Count the groups of workers that gave a sign of life lately."""
-    return living().count()
+def count_live_groups() -> int:
+    """Return the number of groups of workers with a recent heartbeat."""
+    return live_groups().count()

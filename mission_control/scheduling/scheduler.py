@@ -21,7 +21,7 @@ from mission_control.models.task import PRIORITY_RANK, priority_rank
 from mission_control.runs.admission import admit_due
 from mission_control.runs.lifecycle import promote
 from mission_control.runs.project_completion import complete_if_resolved
-from mission_control.runs.slots import line
+from mission_control.runs.slots import waiting_queue
 from mission_control.scheduling.waiting_reasons import GIVEN_BACK, OPEN
 
 MOST_A_LOOK = 100  # tasks; what is left has the next trigger, at the latest the next sweep
@@ -97,7 +97,7 @@ class Turn:
 
     def waiting(self, *, but: Run | None = None) -> list[int]:
         """Return the ranks of the priorities of the project's runs that wait, `but` this one."""
-        runs = line().filter(project=self.project_id, kind=Run.Kind.TASK).order_by()
+        runs = waiting_queue().filter(project=self.project_id, kind=Run.Kind.TASK).order_by()
         if but is not None:
             runs = runs.exclude(pk=but.pk)
         return [PRIORITY_RANK[priority] for priority in runs.values_list("task__priority", flat=True)]
@@ -170,7 +170,7 @@ def _announce(task: Task, project_id: uuid.UUID) -> None:
 
 
 # ---------------------------------------------------------------- again and again
-def sweep() -> None:
+def advance_all() -> None:
     """Do what nothing else triggers, or whose trigger was lost. The reaper calls it every few seconds."""
     # Mostly nothing is under way: two plain looks say so at a fifth of what the questions below cost.
     underway = Project.objects.filter(status__in=[Project.Status.EXECUTING, Project.Status.PLANNING])

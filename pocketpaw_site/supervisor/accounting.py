@@ -17,9 +17,9 @@ def account() -> None:
     from mission_control.runs.worker_group import group
     from pocketpaw_site.supervisor.terminal import say_runs
 
-    workers.leave()
+    workers.forget_group()
     say_runs("Interrupted", abandon(workers.workers_of(group()).removesuffix("/")))
-    if not workers.alive():
+    if not workers.count_live_groups():
         left = Run.objects.light().filter(status__in=[Run.Status.QUEUED, Run.Status.WAITING])
         say_runs("Waits for the next start", left.order_by("queued_at"))
 

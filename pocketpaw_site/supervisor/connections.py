@@ -7,7 +7,7 @@ from django.db import connection
 from django.db.models import Count, Sum
 
 from mission_control.runs.worker_group import group
-from mission_control.runs.workers import living
+from mission_control.runs.workers import live_groups
 
 # Of each `manage.py worker` beside its worker processes: watchdog, reaper, and what a cluster keeps for itself.
 OWN_CONNECTIONS = 5
@@ -27,7 +27,7 @@ def allowed_connections() -> int:
 
 def needed_connections(workers: int) -> dict[str, int]:
     """Return how many this `manage.py worker`, the others that live, and one web process may need at most."""
-    others = living().exclude(group=group()).aggregate(groups=Count("*"), workers=Sum("workers", default=0))
+    others = live_groups().exclude(group=group()).aggregate(groups=Count("*"), workers=Sum("workers", default=0))
     return {
         "this worker": workers + OWN_CONNECTIONS,
         "other workers": others["workers"] + others["groups"] * OWN_CONNECTIONS,

@@ -120,7 +120,7 @@ def reap() -> None:
     reaper, outage = Reaper(), Outage()
     while True:
         with outage.tolerated():
-            reaper.look()
+            reaper.tick()
         close_old_connections()
         time.sleep(REAP_SECONDS)
 

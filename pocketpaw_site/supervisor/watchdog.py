@@ -20,7 +20,7 @@ from mission_control.health.versions import check_schema
 from mission_control.models import Capacity, Run
 from mission_control.runs import workers
 from mission_control.runs.lifecycle import abandon, interrupt
-from mission_control.runs.reaper import enqueue_forgotten
+from mission_control.runs.reaper import reenqueue_unstarted
 from mission_control.runs.worker_group import GROUP_VARIABLE
 from pocketpaw_site.environment import SetupError
 from pocketpaw_site.supervisor.connections import warn_of_few_connections
@@ -130,11 +130,11 @@ class Watchdog:
     def look(self, cluster: ClusterFork) -> None:
         """Look at the database once: show that we live, follow the limit, find a dead cluster."""
         if time.monotonic() >= self.beat_at:
-            workers.beat(cluster.workers)
+            workers.send_heartbeat(cluster.workers)
             self.teller.tell()
             self.beat_at = time.monotonic() + BEAT_SECONDS
         if self.jobs_may_be_lost and time.monotonic() >= self.replaced_at + LOOK_SECONDS:
-            enqueue_forgotten(patience=timedelta(0))
+            reenqueue_unstarted(patience=timedelta(0))
             self.jobs_may_be_lost = False
         self.wanted_workers = self.fixed_workers or Capacity.current().limit + 1
         if self.wanted_workers != cluster.workers:
@@ -183,7 +183,7 @@ class Watchdog:
         """Interrupt what runs and end every process. A second signal kills at once."""
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.alarm(LAST_SECONDS)  # whatever hangs: our end is the end of all our forks
-        workers.close()
+        workers.stop_claiming()
         clusters = [cluster for cluster in (self.cluster, *self.retired) if cluster is not None]
         for cluster in clusters:
             cluster.terminate()
@@ -194,10 +194,10 @@ class Watchdog:
             cluster.kill_group()
         with self.outage.tolerated():
             abandoned = abandon(self.all_workers)
-            enqueue_forgotten(patience=timedelta(0))  # what our workers were given and did not begin
+            reenqueue_unstarted(patience=timedelta(0))  # what our workers were given and did not begin
             unlucky = [run.pk for run in (*interrupted, *abandoned)]
             say_runs("Interrupted", Run.objects.light().filter(pk__in=unlucky).exclude(status=Status.COMPLETED))
-            workers.leave()
+            workers.forget_group()
         signal.alarm(0)
 
     @property
@@ -233,7 +233,7 @@ def import_what_forks_share() -> None:
 
 def refuse_another_key() -> None:
     """Raise SetupError when workers live that sign their jobs with another secret key."""
-    other = workers.with_another_key()
+    other = workers.group_with_other_key()
     if other is not None:
         raise SetupError(
             f"the workers on {other.host} have another SECRET_KEY; give every machine the same, "

@@ -183,7 +183,7 @@ def test_changes_that_are_requested_send_the_task_back_with_the_feedback_in_its_
 def test_outside_a_project_that_executes_nothing_runs_by_itself(handed_in, intern):
     tasks.assign(handed_in, [intern])
     request_changes(handed_in, "Shorter")
-    scheduler.sweep()
+    scheduler.advance_all()
     assert runs(handed_in) == ["completed"]
 
 
@@ -350,7 +350,7 @@ def chain(project, agent):
 
 def test_a_review_task_is_in_review_when_its_blockers_are_done_and_the_people_hear_once(chain):
     *_, review = chain
-    scheduler.sweep()
+    scheduler.advance_all()
     assert (status(review), asked(review)) == ("review", ["Review needed: Look at both"])
     assert open_upstream(review) is False
     assert len(asked(review)) == 1

@@ -27,7 +27,7 @@ from mission_control.models import (
     WorkerGroup,
 )
 from mission_control.runs.lifecycle import claim, finish
-from mission_control.runs.workers import beat
+from mission_control.runs.workers import send_heartbeat
 from tests import make
 
 OURS = [model for model in admin.site._registry if model._meta.app_label in ("mission_control", "agents")]
@@ -53,7 +53,7 @@ def one_of_each():
     run = make.run(make.task(project=make.project(), assignees=[make.agent()]))
     make.document(task=run.task, run=run)
     Message.objects.create(task=run.task, content="Hello")
-    beat()
+    send_heartbeat()
     make.token()
     Review.objects.create(task=make.task())
     return run

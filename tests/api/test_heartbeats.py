@@ -19,7 +19,7 @@ from django_q.worker import worker
 from agents.models import Agent
 from mission_control.actions import agents
 from mission_control.models import Activity
-from mission_control.queue.broker import DoorbellBroker
+from mission_control.queue.broker import WakeupBroker
 from tests import make
 from tests.api.answers import NOBODY
 from tests.api.conftest import Api
@@ -136,7 +136,7 @@ def work_off() -> list[str]:
 def test_the_schedule_sets_silent_agents_offline(schedule, settings):
     assert settings.Q_CLUSTER["catch_up"] is Conf.CATCH_UP is False
     agent = silent(settings.HEARTBEAT_SECONDS + 1)
-    broker = DoorbellBroker(list_key=Conf.CLUSTER_NAME)
+    broker = WakeupBroker(list_key=Conf.CLUSTER_NAME)
     Schedule.objects.update(next_run=timezone.now() - timedelta(hours=3))
     for _ in range(2):  # each cluster looks; the hours that were missed are not made up for
         scheduler(broker)

@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from mission_control import __version__
 from mission_control.models import Run, RunEvent, WorkerGroup
-from mission_control.runs.workers import beat
+from mission_control.runs.workers import send_heartbeat
 from tests import make
 from tests.api.conftest import Api
 
@@ -34,7 +34,7 @@ def test_runs_slots_events_and_workers_are_told(api):
     make.limit(2)
     runs = [make.run(), make.run(), make.run(when_full="queue")]
     Run.objects.filter(pk=runs[0].pk).update(queued_at=timezone.now() - timedelta(seconds=90))
-    beat()
+    send_heartbeat()
     WorkerGroup.objects.create(
         group="old", host="elsewhere", pid=7, beat_at=timezone.now() - timedelta(seconds=300), key_fingerprint="x"
     )

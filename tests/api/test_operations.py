@@ -9,7 +9,7 @@ from django.test import Client
 
 from mission_control import __version__
 from mission_control.health import disk, readiness
-from mission_control.runs.workers import beat, leave
+from mission_control.runs.workers import forget_group, send_heartbeat
 from tests import make
 
 
@@ -43,17 +43,17 @@ def test_readyz_is_ready_with_a_live_worker_only(client, path):
         "migrations": "ok",
         "version": __version__,
     }
-    beat()
+    send_heartbeat()
     answer = client.get(path)
     assert answer.status_code == 200
     parts = dict.fromkeys(["database", "channel_layer", "worker", "disk", "migrations"], "ok")
     assert answer.json() == {"status": "ok", **parts, "version": __version__}
-    leave()
+    forget_group()
     assert client.get(path).status_code == 503
 
 
 def test_readyz_names_both_versions_when_another_version_has_migrated_the_database(client):
-    beat()
+    send_heartbeat()
     with make.migrated_by_a_newer_version():
         answer = client.get("/readyz")
     assert answer.status_code == 503
@@ -63,7 +63,7 @@ def test_readyz_names_both_versions_when_another_version_has_migrated_the_databa
 
 def test_readyz_says_that_redis_does_not_answer(client, settings):
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
-    beat()
+    send_heartbeat()
     answer = client.get("/readyz")
     assert (answer.status_code, answer.json()["channel_layer"]) == (503, "does not answer")
 
@@ -100,7 +100,7 @@ def test_question_that_hangs_is_asked_once_however_many_wait_and_anew_when_it_wa
 
 
 def test_readyz_says_that_the_disk_is_full(client, monkeypatch):
-    beat()
+    send_heartbeat()
     monkeypatch.setattr(disk, "NEEDED_BYTES", 2**62)
     answer = client.get("/readyz")
     assert (answer.status_code, answer.json()["disk"]) == (503, "full")

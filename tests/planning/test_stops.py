@@ -120,10 +120,10 @@ def killed(worker) -> None:
 
 def test_a_planning_whose_worker_was_killed_fails_and_leaves_nothing_of_the_plan(worker_at_work):
     project, run, worker = worker_at_work
-    Reaper().look()
+    Reaper().tick()
     assert told(project) == ("planning", None)
     killed(worker)
-    Reaper().look()
+    Reaper().tick()
     run.refresh_from_db()
     assert (run.status, told(project)) == ("error", ("failed", "Planning failed: worker lost"))
     assert nothing_was_written()

@@ -48,7 +48,7 @@ class World:
         run = claim(key, worker=dead() if is_lost else "test")
         assert run is not None
         if is_lost:
-            Reaper().look()
+            Reaper().tick()
             return True
         outcome = self.chance.choices(["completed", "error", "stopped"], [1, self.trouble / 2, self.trouble / 4])[
             0
@@ -73,13 +73,13 @@ class World:
         project = Project.objects.get(pk=self.chance.choice(self.projects).pk)
         if project.status == "executing":
             project_execution.pause(project, wait_seconds=0)
-            scheduler.sweep()
+            scheduler.advance_all()
             project_execution.resume(project)
 
     def trigger(self) -> None:
         for _ in range(2):
             scheduler.advance(self.chance.choice(self.projects).pk)
-        scheduler.sweep()
+        scheduler.advance_all()
 
     def resize(self) -> None:
         make.limit(self.chance.randint(1, 6))
@@ -105,7 +105,7 @@ def live(world: World, watch: Watch, *, steps: int) -> None:
 def settle(world: World, watch: Watch) -> None:
     while world.work():
         watch.look()
-    scheduler.sweep()
+    scheduler.advance_all()
     watch.look()
     if Run.objects.active().exists():
         settle(world, watch)
@@ -128,7 +128,7 @@ def test_projects_of_any_shape_end_or_say_what_they_wait_for(seed, size, trouble
         helped = [do_what_people_do(project, world.agents[0], watch) for project in world.projects]
         if not any(helped):
             break
-        scheduler.sweep()
+        scheduler.advance_all()
         settle(world, watch)
     assert not Task.objects.unresolved().exists()
 
@@ -177,7 +177,7 @@ def test_rival_workers_reapers_and_people_run_each_task_as_often_as_there_was_ca
     answers = race(take_part, calls, processes=len(calls))
     assert answers == ["done"] * len(calls)
 
-    scheduler.sweep()
+    scheduler.advance_all()
     assert not Run.objects.active().exists()
     for project in projects:
         settled_or_explained(project)
@@ -200,7 +200,7 @@ def work_at_random(seed: int) -> str:
         assert Run.objects.holding().count() <= 4
         if not claimed:
             idle += 1
-            Reaper().look()
+            Reaper().tick()
         elif outcome != "dies":
             mine, error = Q(claim_token=claimed.claim_token), FAILED if outcome == "error" else ""
             unstopped = mine & Q(stop_requested_at__isnull=True)
@@ -212,7 +212,7 @@ def work_at_random(seed: int) -> str:
 
 def reap(_: int) -> str:
     for _ in range(30):
-        Reaper().look()
+        Reaper().tick()
     return "done"
 
 

@@ -217,7 +217,7 @@ class Runs(RuleBasedStateMachine):
         lost = [key for key in self.model.having("running") if lease == 0 or self.model.runs[key].dead]
         order = list(Run.objects.filter(pk__in=lost).values_list("pk", flat=True))  # as the reaper comes upon them
         with override_settings(LEASE_SECONDS=lease):
-            Reaper().look()
+            Reaper().tick()
         for key in order:
             self.model.lose(key)
         self.model.promote()

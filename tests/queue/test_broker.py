@@ -11,7 +11,7 @@ from django_q.signing import SignedPackage
 from django_q.tasks import async_task
 
 from mission_control import hooks, jobs
-from mission_control.queue.broker import JOBS, DoorbellBroker, refused
+from mission_control.queue.broker import JOBS, WakeupBroker, refusal_reason
 
 EXECUTE = hooks.path_of(hooks.Hook.EXECUTE_RUN)
 
@@ -45,15 +45,15 @@ def test_every_schedule_of_the_migrations_is_accepted(db):
     ],
 )
 def test_any_other_function_is_refused(job):
-    assert refused(SignedPackage.dumps(job))
+    assert refusal_reason(SignedPackage.dumps(job))
 
 
 def test_a_job_that_is_not_ours_is_refused_unread():
-    assert "not signed" in refused(pickle.dumps({"func": EXECUTE}).hex())
+    assert "not signed" in refusal_reason(pickle.dumps({"func": EXECUTE}).hex())
 
 
 def test_a_refused_job_leaves_the_queue_and_the_next_is_taken(transactional_db, caplog):
-    broker = DoorbellBroker(list_key=Conf.CLUSTER_NAME)
+    broker = WakeupBroker(list_key=Conf.CLUSTER_NAME)
     OrmQ.objects.all().delete()
     async_task("os.system", "true", broker=broker)
     assert broker.take() is None

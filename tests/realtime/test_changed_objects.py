@@ -397,7 +397,7 @@ async def test_a_change_whose_transaction_was_open_while_others_committed_is_tol
 
 
 async def test_more_lines_than_one_look_takes_are_all_told(monkeypatch):
-    monkeypatch.setattr("mission_control.realtime.relay.BATCH", 3)
+    monkeypatch.setattr("mission_control.realtime.relay.BATCH_SIZE", 3)
 
     def change() -> None:
         with transaction.atomic():

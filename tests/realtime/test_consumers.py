@@ -15,7 +15,7 @@ from django.db import connections
 from agents.models import Agent
 from mission_control.models import AccessToken, Task
 from mission_control.realtime import relay
-from mission_control.realtime.relay import Follower
+from mission_control.realtime.relay import Relay
 from mission_control.runs.admission import admit
 from mission_control.runs.execution import execute
 
@@ -54,14 +54,14 @@ async def numbers_until_the_end(client: WebsocketCommunicator, run) -> list[int]
 
 async def leave(client: WebsocketCommunicator) -> None:
     await client.disconnect()
-    await Follower.here().read(connections.close_all)  # the connection of the follower's own thread
+    await Relay.for_running_loop().read(connections.close_all)  # the connection of the relay's own thread
 
 
 @pytest.mark.parametrize("path", ["/ws/mission-control", "/ws/mission-control/runs/{run}?after=0"])
 @pytest.mark.parametrize("lost", [0.5, 1.0])
 async def test_what_the_channel_layer_loses_is_made_good_from_the_database(run, token, path, lost, monkeypatch):
-    """With all messages of runs lost, only the places that the follower tells now and then are left."""
-    monkeypatch.setattr(relay, "SAFETY_SECONDS", 0.3)
+    """With all messages of runs lost, only the positions that the relay announces regularly are left."""
+    monkeypatch.setattr(relay, "SAFETY_POLL_SECONDS", 0.3)
     layer = channel_layers["process"]
     deliver, count = layer.group_send, 0
 

@@ -6,7 +6,7 @@ import pytest
 
 from mission_control.actions import agents, documents, projects, tasks
 from mission_control.models import Activity
-from mission_control.realtime.changed_objects import changes_told_by
+from mission_control.realtime.changed_objects import changed_objects
 from tests import make
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -18,7 +18,7 @@ def told(delete, gone) -> dict[str, dict]:
     delete(gone)
     lines = list(Activity.objects.exclude(number__in=before).order_by("number"))
     shown = {}
-    for change in changes_told_by(lines):
+    for change in changed_objects(lines):
         data = json.loads(change.frame.data)
         shown[change.key] = data.get("task") or data.get("project")
     return {str(key): value for key, value in shown.items()}

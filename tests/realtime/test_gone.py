@@ -9,7 +9,7 @@ from channels.testing import WebsocketCommunicator
 from django.db import connection
 
 from mission_control.models import AccessToken, Run
-from mission_control.realtime.relay import Follower
+from mission_control.realtime.relay import Relay
 from tests import make
 from tests.realtime.test_consumers import leave
 from tests.servers import wait_until
@@ -37,15 +37,15 @@ async def test_a_frame_for_a_client_that_has_just_gone_is_dropped_and_its_place_
     client = WebsocketCommunicator(served, "/ws/mission-control", headers=headers)
     await client.connect(timeout=10)
     await client.receive_from(timeout=10)
-    follower = Follower.here()
-    assert follower.subscribers == 1
+    relay = Relay.for_running_loop()
+    assert relay.subscribers == 1
 
     gone.set()
     await sync_to_async(make.task)()
     await asyncio.to_thread(wait_until, lambda: refused, what="a frame for the client")
     await leave(client)
 
-    assert follower.subscribers == 0
+    assert relay.subscribers == 0
 
 
 @pytest.mark.embedded  # PostgreSQL calls a table that is not there something else than an outage
@@ -67,7 +67,7 @@ async def test_a_client_that_comes_while_the_database_is_away_is_told_to_try_aga
 
     assert (closed["type"], closed["code"]) == ("websocket.close", 4503)
     assert caplog.text.count("the database does not answer") == 1 and "Traceback" not in caplog.text
-    assert Follower.here().subscribers == 0
+    assert Relay.for_running_loop().subscribers == 0
 
 
 def rename(table: str, other: str) -> None:

@@ -6,8 +6,8 @@ import pytest
 
 from agents.models import Agent
 from mission_control.models import Task
-from mission_control.realtime.relay import Follower
-from mission_control.realtime.replay import Cursor, stored_frames
+from mission_control.realtime.relay import Relay
+from mission_control.realtime.replay import ReplayPosition, stored_frames
 from mission_control.runs.admission import admit
 from mission_control.runs.events import Draft, append
 from mission_control.runs.lifecycle import claim
@@ -42,24 +42,24 @@ def messages(run, rng: random.Random) -> list[dict]:
 async def test_lost_doubled_and_overtaking_messages_are_made_good(run, seed):
     from asgiref.sync import sync_to_async
 
-    follower = Follower.here()
-    cursor, got = Cursor(follower), []
+    relay = Relay.for_running_loop()
+    position, got = ReplayPosition(relay), []
     for message in await sync_to_async(messages)(run, random.Random(seed)):
-        got += [frame.seq for frame in await cursor.advance(message)]
-    got += [frame.seq for frame in await cursor.behind({str(run.pk): EVENTS})]
-    await follower.read(_close)
+        got += [frame.seq for frame in await position.advance(message)]
+    got += [frame.seq for frame in await position.catch_up({str(run.pk): EVENTS})]
+    await relay.read(_close)
 
     assert got == list(range(1, EVENTS + 1))
 
 
 async def test_a_replay_begins_behind_the_number_and_goes_to_the_end(run):
-    follower = Follower.here()
-    cursor = Cursor(follower)
-    got = [frame.seq async for frames in cursor.replay(str(run.pk), after=12) for frame in frames]
-    await follower.read(_close)
+    relay = Relay.for_running_loop()
+    position = ReplayPosition(relay)
+    got = [frame.seq async for frames in position.replay(str(run.pk), after=12) for frame in frames]
+    await relay.read(_close)
 
     assert got == list(range(13, EVENTS + 1))
-    assert cursor.at == {str(run.pk): EVENTS}
+    assert position.seqs == {str(run.pk): EVENTS}
 
 
 def _close() -> None:

@@ -18,8 +18,8 @@ from django.utils import timezone
 from mission_control.api import stream
 from mission_control.models import AccessToken
 from mission_control.realtime import sessions
-from mission_control.realtime.relay import Follower
-from mission_control.realtime.sessions import Ending, Login, Logins, endings
+from mission_control.realtime.relay import Relay
+from mission_control.realtime.sessions import ConnectionLogin, LoginEnd, LoginMonitor, ended_logins
 from tests import make
 from tests.realtime.test_consumers import leave
 
@@ -123,7 +123,7 @@ async def test_a_socket_is_closed_when_its_login_no_longer_holds(user, path, by,
     assert await code_of(client) == code
     await client.disconnect()
 
-    assert Follower.here().subscribers == 1  # the other one goes on
+    assert Relay.for_running_loop().subscribers == 1  # the other one goes on
     await sync_to_async(make.task)()
     assert json.loads(await other.receive_from(timeout=10))["event_type"] == "mc_activity_created"
     await leave(other)
@@ -143,11 +143,11 @@ async def test_a_login_by_message_is_watched_too(user):
 
 async def test_what_holds_stays_open_and_nobody_is_watched_when_all_have_gone(user):
     clients = [await opened("/ws/mission-control", await by(user)) for by in (by_token, by_session)]
-    await Logins.here().check()
+    await LoginMonitor.for_running_loop().check()
     assert all([await client.receive_nothing() for client in clients])
     for client in clients:
         await leave(client)
-    assert (Logins.here()._watched, Logins.here()._checking) == (set(), None)
+    assert (LoginMonitor.for_running_loop()._watched, LoginMonitor.for_running_loop()._checking) == (set(), None)
 
 
 async def test_an_outage_of_the_database_closes_nothing(user, monkeypatch):
@@ -159,7 +159,7 @@ async def test_an_outage_of_the_database_closes_nothing(user, monkeypatch):
         raise OperationalError("away")
 
     with monkeypatch.context() as broken:
-        broken.setattr(sessions, "endings", away)
+        broken.setattr(sessions, "ended_logins", away)
         assert await client.receive_nothing(timeout=0.7)
     assert len(looked) >= 2
     await sync_to_async(revoke)(user)
@@ -184,8 +184,8 @@ async def test_a_stream_ends(user):
     while (message := await client.receive_output(timeout=20)).get("more_body"):
         assert b"event:" not in message["body"]
     await client.wait(timeout=10)
-    assert Logins.here()._watched == set()
-    assert Follower.here().subscribers == 0
+    assert LoginMonitor.for_running_loop()._watched == set()
+    assert Relay.for_running_loop().subscribers == 0
 
 
 def test_a_hundred_logins_are_checked_in_three_queries(user):
@@ -193,12 +193,17 @@ def test_a_hundred_logins_are_checked_in_three_queries(user):
     for _ in range(20):
         make.token(user)
         Client().force_login(user)
-    held |= {Login(user.pk, token=token.digest) for token in AccessToken.objects.all()}
-    held |= {Login(user.pk, session=session.session_key) for session in Session.objects.all()}
-    gone = {Login(user.pk, token="0" * 128), Login(user.pk, session="gone"), Login(0, token="x"), Login(user.pk)}
+    held |= {ConnectionLogin(user.pk, token=token.digest) for token in AccessToken.objects.all()}
+    held |= {ConnectionLogin(user.pk, session=session.session_key) for session in Session.objects.all()}
+    gone = {
+        ConnectionLogin(user.pk, token="0" * 128),
+        ConnectionLogin(user.pk, session="gone"),
+        ConnectionLogin(0, token="x"),
+        ConnectionLogin(user.pk),
+    }
     with CaptureQueriesContext(connection) as queries:
-        ended = endings(held | gone)
-    assert ended == dict.fromkeys(gone, Ending.LOGIN)
+        ended = ended_logins(held | gone)
+    assert ended == dict.fromkeys(gone, LoginEnd.LOGIN)
     assert (len(held), len(queries)) == (40, 3)
 
 
@@ -206,5 +211,5 @@ def test_a_session_that_another_user_took_over_no_longer_holds(user):
     client, other = Client(), make.user()
     client.force_login(user)
     [session] = Session.objects.all()
-    stolen = Login(other.pk, session=session.session_key)
-    assert endings([stolen]) == {stolen: Ending.LOGIN}
+    stolen = ConnectionLogin(other.pk, session=session.session_key)
+    assert ended_logins([stolen]) == {stolen: LoginEnd.LOGIN}

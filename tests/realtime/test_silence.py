@@ -13,7 +13,7 @@ from django.test import AsyncClient
 from mission_control.api import stream
 from mission_control.models import RunEvent
 from mission_control.realtime import relay
-from mission_control.realtime.relay import Follower
+from mission_control.realtime.relay import Relay
 from tests import make
 from tests.realtime.test_gone import rename
 
@@ -21,8 +21,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 async def test_a_stream_of_a_silent_run_is_kept_alive_whatever_goes_by_inside(monkeypatch):
-    """The follower tells every few seconds where the runs stand: more often than a comment is due."""
-    monkeypatch.setattr(relay, "SAFETY_SECONDS", 0.05)
+    """The relay announces the positions of runs every few seconds: more often than a comment is due."""
+    monkeypatch.setattr(relay, "SAFETY_POLL_SECONDS", 0.05)
     monkeypatch.setattr(stream, "KEEP_ALIVE_SECONDS", 0.4)
     run = await sync_to_async(make.run)()
 
@@ -50,4 +50,4 @@ async def test_a_stream_ends_when_the_database_goes_so_that_its_client_comes_aga
 
     assert said == [b"retry: 1000\n\n"]
     assert "the database does not answer" in caplog.text
-    assert Follower.here().subscribers == 0
+    assert Relay.for_running_loop().subscribers == 0

@@ -7,7 +7,7 @@ import pytest
 from agents.backends.base import TransientError, Usage
 from mission_control.models import Run
 from mission_control.runs.admission import admit
-from mission_control.runs.backend_retries import LONGEST_PAUSE_SECONDS, Patience
+from mission_control.runs.backend_retries import LONGEST_PAUSE_SECONDS, CallRetryPolicy
 from mission_control.runs.execution import execute
 from mission_control.runs.lifecycle import stop
 from mission_control.runs.preparation import workdir_of
@@ -164,7 +164,7 @@ def test_the_reason_shows_no_key_and_no_path(task):
 # ---------------------------------------------------------------- how long the pauses are
 @pytest.mark.parametrize(("failures", "least", "most"), [(1, 2, 2.4), (2, 6, 7.2), (3, 18, 21.6), (9, 300, 360)])
 def test_pauses_grow_to_a_longest_and_differ(failures, least, most):
-    patience = Patience(retries=20, pause_seconds=2)
+    patience = CallRetryPolicy(retries=20, pause_seconds=2)
     pauses = {patience.pause(TransientError("no"), failures=failures, begun=False) for _ in range(20)}
 
     assert all(least <= pause <= most for pause in pauses)
@@ -172,7 +172,7 @@ def test_pauses_grow_to_a_longest_and_differ(failures, least, most):
 
 
 def test_the_wait_that_the_other_side_asks_for_is_kept_to_and_one_too_long_not_waited_for():
-    patience = Patience(retries=4, pause_seconds=2)
+    patience = CallRetryPolicy(retries=4, pause_seconds=2)
 
     def pause(asked: float) -> float | None:
         return patience.pause(TransientError("no", retry_after_seconds=asked), failures=1, begun=False)

@@ -20,7 +20,7 @@ from mission_control.runs import admission, async_database, workers
 from mission_control.runs.admission import admit
 from mission_control.runs.execution import execute
 from mission_control.runs.lifecycle import claim, finish, promote, stop
-from mission_control.runs.reaper import Reaper, enqueue_forgotten
+from mission_control.runs.reaper import Reaper, reenqueue_unstarted
 from tests import backends, make
 from tests.runs.test_outage import away, work
 from tests.servers import wait_until
@@ -130,15 +130,15 @@ def test_a_run_that_ends_after_the_reapers_look_is_not_declared_lost(task, agent
     run = admit(task, agent)
     claim(run.pk, worker=f"{workers.folder_id()}/group/{workers.node()}/999999999-1")
     with rival(lambda: finish(run.pk, Status.COMPLETED, guard=Q()), after='SELECT "mission_control_run"."id"'):
-        Reaper().look()
+        Reaper().tick()
     assert status(run) == Status.COMPLETED
 
 
 def test_two_who_enqueue_a_forgotten_run_at_once_enqueue_it_once(task, agent):
     run = admit(task, agent)
     Run.objects.filter(pk=run.pk).update(enqueued_at=timezone.now() - timedelta(hours=1))
-    with rival(enqueue_forgotten, after='SELECT "mission_control_run"."id"'):
-        assert enqueue_forgotten() == 0
+    with rival(reenqueue_unstarted, after='SELECT "mission_control_run"."id"'):
+        assert reenqueue_unstarted() == 0
     assert Run.objects.get(pk=run.pk).enqueue_count == 2
 
 
@@ -179,7 +179,7 @@ def test_an_agent_that_ends_its_process_takes_no_worker_with_it(task, an_agent, 
 
     run.refresh_from_db()
     assert (run.status, run.error) == (Status.ERROR, "The worker broke off")
-    assert "the run broke off" in caplog.text
+    assert "the run failed unexpectedly" in caplog.text
     gc.collect()  # asyncio tells of the broken task now, and not in the midst of another test's imports
 
 
@@ -212,7 +212,7 @@ def test_a_run_outlives_a_database_that_does_not_answer_its_pulse(task, an_agent
 def test_a_worker_that_shuts_down_claims_nothing_more(task, agent, monkeypatch):
     monkeypatch.setattr(workers, "_closing", bytearray(1))
     run = admit(task, agent)
-    workers.close()
+    workers.stop_claiming()
     execute(run.pk)
     assert status(run) == Status.QUEUED
 

@@ -56,16 +56,16 @@ async def test_what_was_held_comes_when_the_buffer_is_closed(buffer):
     await put(buffer, (MESSAGE, "https://example.org"))
     assert taken(buffer) == [(MESSAGE, "https://")]
     buffer.close()
-    assert await buffer.filled()
+    assert await buffer.wait_for_events()
     assert taken(buffer) == [(MESSAGE, "example.org")]
-    assert not await buffer.filled()
+    assert not await buffer.wait_for_events()
 
 
 async def test_what_was_held_comes_after_a_while_when_nothing_else_does(buffer, monkeypatch):
-    monkeypatch.setattr(room, "HELD_SECONDS", 0.01)
+    monkeypatch.setattr(room, "MAX_HOLD_SECONDS", 0.01)
     await put(buffer, (MESSAGE, "password: hunter2"))
     assert taken(buffer) == [(MESSAGE, "password: ")]
-    assert await buffer.filled()
+    assert await buffer.wait_for_events()
     assert taken(buffer) == [(MESSAGE, "[redacted]")]
     await put(buffer, (MESSAGE, "hunter3 ok"))
     assert taken(buffer) == [(MESSAGE, " ok")]

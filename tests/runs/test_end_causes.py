@@ -60,7 +60,7 @@ def shut_down(run):
 
 def lose(run):
     Run.objects.filter(pk=run.pk).update(worker=DEAD)
-    Reaper().look()
+    Reaper().tick()
 
 
 @pytest.mark.parametrize(

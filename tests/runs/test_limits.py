@@ -12,7 +12,7 @@ from mission_control.models import Deliverable, Project, Run, Task
 from mission_control.planning import start
 from mission_control.runs.admission import admit
 from mission_control.runs.execution import execute, failure
-from mission_control.runs.limits import Limits
+from mission_control.runs.limits import RunLimits
 from mission_control.runs.preparation import workdir_of
 from tests import backends, make
 
@@ -48,9 +48,9 @@ def test_the_stricter_of_the_agents_and_the_settings_limit_holds_one_by_one(sett
     settings.MAX_OUTPUT_CHARS = settings.PROMPT_BUDGET_CHARS = 10_000
     own = {"run_seconds": 200, "idle_seconds": 20, "total_tokens": 7, "cost_usd": 3, "output_chars": 5}
 
-    assert Limits.of(an_agent(**own, prompt_tokens=1_000)) == Limits(100, 20, 5, 7, 2.0, 4_000)
-    assert Limits.of(an_agent()) == Limits(100, 50, 10_000, None, 2.0, 10_000)
-    assert Limits.of(None) == Limits.of(an_agent())
+    assert RunLimits.of(an_agent(**own, prompt_tokens=1_000)) == RunLimits(100, 20, 5, 7, 2.0, 4_000)
+    assert RunLimits.of(an_agent()) == RunLimits(100, 50, 10_000, None, 2.0, 10_000)
+    assert RunLimits.of(None) == RunLimits.of(an_agent())
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_limits_that_no_verb_let_in_are_passed_over(task):
     type(agent).objects.filter(pk=agent.pk).update(metadata={"limits": {"run_seconds": "long", "total_tokens": 1}})
     agent.refresh_from_db()
 
-    assert Limits.of(agent) == Limits.of(None)
+    assert RunLimits.of(agent) == RunLimits.of(None)
 
 
 # ---------------------------------------------------------------- what an end by a limit leaves

@@ -14,7 +14,7 @@ from django_q.conf import Conf
 from django_q.models import OrmQ
 
 from mission_control.models import Deliverable, Run, WorkerGroup
-from mission_control.queue.broker import DoorbellBroker
+from mission_control.queue.broker import WakeupBroker
 from mission_control.runs.admission import admit
 from mission_control.runs.execution import execute, failure
 from mission_control.runs.lifecycle import claim, finish
@@ -125,15 +125,15 @@ def test_a_reaper_that_could_not_look_itself_holds_no_silence_against_a_worker(a
     settings.LEASE_SECONDS = 0.5
     run = claim(admit(task, agent).pk, worker="folder/group/elsewhere/1-1")
     reaper, since = Reaper(), time.monotonic()
-    reaper.look()
+    reaper.tick()
     with away(Run), pytest.raises(DatabaseError):
         wait_until(lambda: time.monotonic() - since > 0.6, what="the lease's length")
-        reaper.look()
-    reaper.look()
+        reaper.tick()
+    reaper.tick()
 
     run.refresh_from_db()
     assert run.status == "running"
-    wait_until(lambda: reaper.look() or Run.objects.get(pk=run.pk).status == "error", what="silence that it saw")
+    wait_until(lambda: reaper.tick() or Run.objects.get(pk=run.pk).status == "error", what="silence that it saw")
 
 
 def test_a_claim_whose_answer_was_lost_is_found_by_its_token_and_by_no_other(agent, task):
@@ -147,7 +147,7 @@ def test_a_claim_whose_answer_was_lost_is_found_by_its_token_and_by_no_other(age
 def test_the_queue_is_waited_for_while_the_database_is_away(agent, task, caplog):
     """At an error django-q2 ends the process that takes jobs, ten seconds later, and the one that acknowledges."""
     admit(task, agent)
-    broker = DoorbellBroker(list_key=Conf.CLUSTER_NAME)
+    broker = WakeupBroker(list_key=Conf.CLUSTER_NAME)
     with away(OrmQ):
         assert (broker.dequeue(), broker.dequeue()) == (None, None)
         broker.acknowledge(1)

@@ -10,10 +10,10 @@ from django_q.signing import SignedPackage
 
 from mission_control.models import Capacity, Run, WorkerGroup
 from mission_control.queries import project_files
-from mission_control.queue.broker import DoorbellBroker
+from mission_control.queue.broker import WakeupBroker
 from mission_control.runs.admission import admit
 from mission_control.runs.execution import execute
-from mission_control.runs.workers import beat, other_hosts
+from mission_control.runs.workers import other_hosts, send_heartbeat
 from pocketpaw_site.supervisor.preparation import apply_limit
 from tests import backends, make
 from tests.servers import wait_until
@@ -62,7 +62,7 @@ def test_a_host_that_lacks_what_an_agent_needs_leaves_its_run_to_one_that_may_ha
     run.refresh_from_db()
     assert (run.status, run.declined_hosts) == ("queued", ["alpha"])
     assert all(job.lock > timezone.now() for job in OrmQ.objects.all())
-    broker = DoorbellBroker(list_key=Conf.CLUSTER_NAME)
+    broker = WakeupBroker(list_key=Conf.CLUSTER_NAME)
     assert broker.take() is None
     job = wait_until(broker.take, what="the job to be offered again")
     assert str(run.pk) in str(SignedPackage.loads(job[0][1])["args"])
@@ -87,7 +87,7 @@ def test_a_run_that_every_host_declines_ends_with_the_reason(alpha, beta, settin
 
 
 def test_workers_of_this_host_are_no_other_host(alpha, beta):
-    beat(3)
+    send_heartbeat(3)
     assert other_hosts() == ["beta"]
     assert WorkerGroup.objects.get(host="alpha").workers == 3
 

@@ -10,8 +10,8 @@ from django.utils import timezone
 
 from mission_control.models import Notification, Run, Task
 from mission_control.models.agents import with_runs
-from mission_control.realtime.activity_reader import Unread
-from mission_control.realtime.relay import recently_active, standing
+from mission_control.realtime.activity_reader import ActivityGapTracker
+from mission_control.realtime.relay import read_positions, recently_active
 from mission_control.runs.preparation import upstream_of
 from mission_control.runs.slots import capacity, free_slots
 from tests import make
@@ -21,10 +21,10 @@ HOT = {
     "capacity": capacity,
     "who waits": lambda: Run.objects.waiting().exists(),
     "is the task active": lambda: Run.objects.active().filter(task_id=make.task().pk).exists(),
-    "what moves": lambda: standing(
+    "what moves": lambda: read_positions(
         Q(status__in=Run.ACTIVE) | Q(pk__in=[]) | Q(queued_at__gte=timezone.now() - timedelta(seconds=5))
     ),
-    "what moved lately": lambda: standing(recently_active()),
+    "what moved lately": lambda: read_positions(recently_active()),
     "what a queue look orders": lambda: list(Run.objects.waiting()[:1]),
 }
 
@@ -85,7 +85,7 @@ def test_what_a_prompt_is_made_of_is_found_by_the_task():
 def test_a_look_for_lines_of_the_feed_that_were_passed_over_begins_at_the_first_of_them():
     for _ in range(5):
         make.task()
-    unread = Unread()
+    unread = ActivityGapTracker()
     unread.gaps = {unread.number - 1: time.monotonic()}
     assert [step for step in steps_of(lambda: unread.read(10)) if step.startswith("SCAN")] == []
 

@@ -50,12 +50,12 @@ def now(run: Run) -> Run:
 def test_a_run_whose_worker_was_killed_ends_at_the_next_look_with_what_it_had_said(worker_at_work):
     run, worker = worker_at_work
     reaper = Reaper()
-    reaper.look()
+    reaper.tick()
     assert now(run).status == Status.RUNNING
 
     os.kill(worker.pid, signal.SIGKILL)
     worker.join()
-    reaper.look()
+    reaper.tick()
     assert (now(run).status, run.error, run.output) == (Status.ERROR, "worker lost", "thinking about it")
     assert run.task.status == Task.Status.BLOCKED
 
@@ -66,7 +66,7 @@ def test_a_stop_that_was_asked_for_is_kept_when_the_worker_dies(worker_at_work):
     stop(run, wait_seconds=0)
     os.kill(worker.pid, signal.SIGKILL)
     worker.join()
-    Reaper().look()
+    Reaper().tick()
 
     assert now(run).status == Status.STOPPED
 
@@ -76,7 +76,7 @@ def test_a_worker_that_is_silent_for_its_lease_loses_the_run_and_is_killed(worke
     settings.LEASE_SECONDS = 0.5
     os.kill(worker.pid, signal.SIGSTOP)
     reaper = Reaper()
-    wait_until(lambda: reaper.look() or now(run).status == Status.ERROR, what="the silent worker to be found out")
+    wait_until(lambda: reaper.tick() or now(run).status == Status.ERROR, what="the silent worker to be found out")
 
     worker.join(10)
     assert worker.exitcode == -signal.SIGKILL
@@ -92,7 +92,7 @@ def test_the_reaper_of_a_restored_copy_ends_the_run_in_its_own_database_and_kill
     settings.LEASE_SECONDS = 0.3
     settings.DATA_FOLDER_ID = identity_of_a_copy(settings.DATA_DIR, tmp_path / "restored")
     reaper = Reaper()
-    wait_until(lambda: reaper.look() or now(run).status == Status.ERROR, what="the run to be ended")
+    wait_until(lambda: reaper.tick() or now(run).status == Status.ERROR, what="the run to be ended")
 
     assert run.end_cause == "worker_lost"
     assert worker.is_alive()
@@ -125,7 +125,7 @@ def test_a_worker_that_lives_keeps_its_run_beyond_the_lease(worker_at_work, sett
     reaper = Reaper()
     renewals = wait_until(
         lambda: (
-            reaper.look()
+            reaper.tick()
             or now(run).status == Status.ERROR
             or now(run).lease_renewed_at - first > timedelta(seconds=5)
         ),
@@ -139,23 +139,23 @@ def test_of_a_worker_elsewhere_only_silence_seen_by_the_reaper_itself_counts(run
     """The stamp is old by this machine's clock, as it is where clocks differ: that proves nothing."""
     Run.objects.update(lease_renewed_at=timezone.now() - timedelta(days=1))
     settings.LEASE_SECONDS = 60
-    Reaper().look()
+    Reaper().tick()
     assert now(run).status == Status.RUNNING
 
     settings.LEASE_SECONDS = 0.2
     reaper = Reaper()
-    reaper.look()
+    reaper.tick()
     assert now(run).status == Status.RUNNING
-    wait_until(lambda: reaper.look() or now(run).status == Status.ERROR, what="the lease to run out")
+    wait_until(lambda: reaper.tick() or now(run).status == Status.ERROR, what="the lease to run out")
 
 
 def test_a_new_sign_of_life_counts_from_its_own_beginning(run, settings):
     settings.LEASE_SECONDS = 0.3
     reaper = Reaper()
     for _ in range(20):
-        reaper.look()
+        reaper.tick()
         Run.objects.filter(pk=run.pk).update(lease_renewed_at=timezone.now())
-    reaper.look()
+    reaper.tick()
 
     assert now(run).status == Status.RUNNING
 
@@ -165,7 +165,7 @@ def test_a_lost_run_hands_its_slot_to_the_next_that_waits(tasks, agent):
     for task in tasks[1:5]:
         admit(task, agent)
     waiting = admit(tasks[5], agent, when_full="queue")
-    Reaper().look()
+    Reaper().tick()
 
     assert now(lost).status == Status.ERROR
     assert (now(waiting).status, waiting.slot) == (Status.QUEUED, lost.slot)
@@ -174,12 +174,12 @@ def test_a_lost_run_hands_its_slot_to_the_next_that_waits(tasks, agent):
 def test_a_queued_run_whose_job_was_lost_is_enqueued_again_and_backs_off(task, agent):
     run = admit(task, agent)
     OrmQ.objects.all().delete()
-    Reaper().look()
+    Reaper().tick()
     assert OrmQ.objects.count() == 0  # it may still be on its way
 
     for expected, seconds in [(1, 11), (1, 11), (2, 21), (2, 21), (3, 41)]:
         Run.objects.update(enqueued_at=timezone.now() - timedelta(seconds=seconds))
-        Reaper().look()
+        Reaper().tick()
         assert OrmQ.objects.count() == expected
     assert now(run).enqueue_count == 4
 
@@ -188,7 +188,7 @@ def test_a_waiting_run_that_everybody_forgot_is_started(task, agent):
     run = admit(task, agent)
     Run.objects.filter(pk=run.pk).update(status=Status.WAITING, slot=None, last_seq=0)
     run.events.all().delete()
-    Reaper().look()
+    Reaper().tick()
 
     assert now(run).status == Status.QUEUED
 
@@ -210,15 +210,15 @@ def test_a_new_start_ends_what_the_last_processes_of_its_folder_held(tasks, agen
 def test_a_worker_is_known_by_more_than_its_pid():
     mine = workers.current_worker()
 
-    assert not workers.is_gone(mine)
-    assert workers.is_gone(mine + "0")  # the same pid, started at another time
-    assert not workers.is_gone(ELSEWHERE)
+    assert not workers.is_dead(mine)
+    assert workers.is_dead(mine + "0")  # the same pid, started at another time
+    assert not workers.is_dead(ELSEWHERE)
 
 
 def test_groups_of_workers_are_alive_while_they_beat():
-    assert workers.alive() == 0
-    workers.beat()
-    workers.beat()
-    assert workers.alive() == 1
-    workers.leave()
-    assert workers.alive() == 0
+    assert workers.count_live_groups() == 0
+    workers.send_heartbeat()
+    workers.send_heartbeat()
+    assert workers.count_live_groups() == 1
+    workers.forget_group()
+    assert workers.count_live_groups() == 0

@@ -56,7 +56,7 @@ def test_an_answer_is_redacted_and_bounded_as_the_output_is(task, settings):
 
 # ---------------------------------------------------------------- what is not silently done
 @pytest.mark.parametrize(
-    ("options", "concern"),
+    ("options", "review_reason"),
     [
         ({"events": []}, "The agent said nothing"),
         ({"events": [["message", " \n"]], "answer": ""}, "The agent said nothing"),
@@ -65,18 +65,20 @@ def test_an_answer_is_redacted_and_bounded_as_the_output_is(task, settings):
         ({"events": refused("write")}, "The agent said nothing and was not allowed to use write"),
     ],
 )
-def test_a_run_that_did_not_do_its_work_sends_its_task_to_review_and_says_why(task, options, concern, client):
+def test_a_run_that_did_not_do_its_work_sends_its_task_to_review_and_says_why(
+    task, options, review_reason, client
+):
     run = carried_out(task, **options)
 
     assert (run.status, run.error, task.status) == (Run.Status.COMPLETED, "", Task.Status.REVIEW)
-    assert Review.objects.get(task=task).reason == concern
+    assert Review.objects.get(task=task).reason == review_reason
     notice = run.events.get(seq=run.last_seq - 1)
-    assert (notice.content, notice.metadata["needs_review"]) == (f"Needs a review: {concern}", concern)
+    assert (notice.content, notice.metadata["needs_review"]) == (f"Needs a review: {review_reason}", review_reason)
     told = Notification.objects.get(type="review_needed")
-    assert told.content == f"Review needed: {task.title} ({concern})"
-    assert concern in Activity.objects.filter(type="task_completed").get().message
+    assert told.content == f"Review needed: {task.title} ({review_reason})"
+    assert review_reason in Activity.objects.filter(type="task_completed").get().message
     client.force_login(make.user())
-    assert f"{concern}." in client.get(f"/tasks/{task.pk}").content.decode()
+    assert f"{review_reason}." in client.get(f"/tasks/{task.pk}").content.decode()
 
 
 def test_a_run_that_said_nothing_hands_in_no_empty_document(task):
@@ -94,7 +96,7 @@ def test_a_task_that_wants_no_review_is_done_all_the_same(task):
 def test_a_tool_that_was_refused_once_and_then_worked_is_no_reason_for_a_review():
     uses = ToolUses()
     for kind, key, metadata in [("use", "1", {}), ("result", "1", {"refused": True}), ("use", "2", {})]:
-        uses.hear(says("Bash", EventType(f"tool_{kind}"), id=key, **metadata))
+        uses.record(says("Bash", EventType(f"tool_{kind}"), id=key, **metadata))
     assert uses.refused == ["Bash"]
-    uses.hear(says("done", EventType.TOOL_RESULT, id="2"))
+    uses.record(says("done", EventType.TOOL_RESULT, id="2"))
     assert uses.refused == []

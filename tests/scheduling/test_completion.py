@@ -24,7 +24,7 @@ def test_an_empty_project_that_was_started_is_completed_by_the_next_sweep(start)
     project = make.project(status="paused")
     start(project)
     assert status(project) == "executing"
-    scheduler.sweep()
+    scheduler.advance_all()
     assert status(project) == "completed"
     assert Project.objects.get(pk=project.pk).completed_at is not None
 

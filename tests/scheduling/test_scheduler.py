@@ -44,7 +44,7 @@ def test_a_skipped_task_frees_those_that_wait_for_it(project, agent):
 )
 def test_nothing_starts_in_a_project_that_does_not_execute(agent, what):
     task = a_task(make.project(status=what), agent)
-    scheduler.sweep()
+    scheduler.advance_all()
     assert runs(task) == []
 
 
@@ -87,7 +87,7 @@ def test_a_task_that_did_not_end_well_leaves_its_dependents_waiting(project, age
     task = a_task(project, agent)
     behind = a_task(project, agent, task)
     end(task, outcome)
-    scheduler.sweep()
+    scheduler.advance_all()
     assert (status(task), runs(task), runs(behind)) == ("blocked", [outcome], [])
 
     set_status(task, "assigned")
@@ -100,14 +100,14 @@ def test_a_lost_trigger_delays_and_never_loses(project, agent, monkeypatch):
     monkeypatch.setattr(tasks, "advance_on_commit", lambda _: None)
     task = a_task(project, agent)
     assert runs(task) == []
-    Reaper().look()
+    Reaper().tick()
     assert runs(task) == ["queued"]
 
 
 def test_a_project_that_was_set_to_executing_with_nothing_left_to_do_is_completed(project):
     tasks.skip(a_task(project))
     projects.change(project, status="executing")
-    Reaper().look()
+    Reaper().tick()
     project.refresh_from_db()
     assert project.status == "completed"
 
@@ -180,7 +180,7 @@ def test_a_raised_limit_is_used_by_the_next_sweep(project, agent):
     for _ in range(12):
         a_task(project, agent)
     make.limit(8)
-    Reaper().look()
+    Reaper().tick()
     assert Run.objects.holding().count() == 8
 
 
@@ -246,7 +246,7 @@ def test_another_assignee_after_our_look_runs_it(project, agent):
     Task.objects.update(project=project)
     with rival(lambda: Assignment.objects.filter(task=task).update(agent=other), after=LOOKED):
         assert scheduler.advance(project.pk) == []
-    scheduler.sweep()
+    scheduler.advance_all()
     assert active(task).agent == other
 
 
@@ -309,7 +309,7 @@ def test_a_run_that_was_stopped_while_it_waited_does_not_come_back_by_itself(pro
     first, second = a_task(project, agent), a_task(project, agent)
     stop(active(second))
     end(first)
-    scheduler.sweep()
+    scheduler.advance_all()
     assert (status(second), runs(second)) == ("assigned", ["stopped"])
 
     admit(second, agent)
@@ -321,7 +321,7 @@ def test_a_resumed_project_starts_again_what_the_pause_stopped(project, agent):
     make.limit(1)
     first, second = a_task(project, agent), a_task(project, agent)
     project_execution.pause(project)
-    scheduler.sweep()
+    scheduler.advance_all()
     assert (runs(first), runs(second)) == (["stopped"], ["stopped"])
     project_execution.resume(project)
     assert (runs(first), runs(second)) == (["stopped", "queued"], ["stopped", "waiting"])
@@ -334,7 +334,7 @@ def test_people_are_told_once_that_a_task_waits_for_them(project, agent):
     assert not told()
     end(task)
     for _ in range(2):
-        scheduler.sweep()
+        scheduler.advance_all()
     assert told() == ["A task waits for you: Buy a stamp"]
     assert (status(human), runs(human)) == ("inbox", [])
 
@@ -357,7 +357,7 @@ def test_a_review_task_opens_its_review_once_when_its_turn_comes(project, agent)
     behind = a_task(project, agent, review)
     assert status(review) == "inbox"
     end(task)
-    scheduler.sweep()
+    scheduler.advance_all()
     assert (status(review), runs(behind)) == ("review", [])
     assert Notification.objects.filter(type="review_needed").count() == 1
     reviews.approve(review)
@@ -382,12 +382,12 @@ def told() -> list[str]:
 # ---------------------------------------------------------------- plannings that nobody carries on
 def test_a_planning_that_nobody_carries_on_has_failed(monkeypatch):
     project = make.project(status="planning")
-    scheduler.sweep()
+    scheduler.advance_all()
     project.refresh_from_db()
     assert project.status == "planning"
 
     monkeypatch.setattr(scheduler, "PLANNING_PATIENCE", -scheduler.PLANNING_PATIENCE)
-    scheduler.sweep()
+    scheduler.advance_all()
     project.refresh_from_db()
     assert project.status == "failed"
     assert Activity.objects.filter(project_id=project.pk, message__contains="planning was interrupted").exists()

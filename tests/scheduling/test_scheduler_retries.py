@@ -42,17 +42,17 @@ def test_without_a_policy_an_error_blocks_the_task(project, agent):
 def test_a_failed_task_is_tried_again_when_its_pause_is_over_until_its_attempts_are_used_up(project, agent):
     task = a_task(project, agent, metadata=THRICE)
     end(task, "error")
-    scheduler.sweep()
+    scheduler.advance_all()
     assert (status(task), runs(task)) == ("assigned", ["error"])
     assert said(task, "attempt 2 of 3 at 20")
 
     let_time_pass()
-    scheduler.sweep()
+    scheduler.advance_all()
     end(task, "error")
     let_time_pass()
-    scheduler.sweep()
+    scheduler.advance_all()
     end(task, "error")
-    scheduler.sweep()
+    scheduler.advance_all()
     task.refresh_from_db()
     assert (task.status, task.retry_at, runs(task)) == ("blocked", None, ["error"] * 3)
 
@@ -82,7 +82,7 @@ def test_who_takes_it_in_hand_begins_to_count_anew(project, agent, how):
 def test_a_stop_is_not_tried_again(project, agent):
     task = a_task(project, agent, metadata={"retry": {"attempts": 10}})
     end(task, "stopped")
-    scheduler.sweep()
+    scheduler.advance_all()
     assert (status(task), runs(task)) == ("blocked", ["stopped"])
 
 
@@ -106,7 +106,7 @@ def test_a_retry_of_a_paused_project_waits_until_it_goes_on(project, agent):
     end(task, "error")
     project_execution.pause(project)
     let_time_pass()
-    scheduler.sweep()
+    scheduler.advance_all()
     assert runs(task) == ["error"]
     project_execution.resume(project)
     assert runs(task) == ["error", "queued"]
@@ -116,10 +116,10 @@ def test_a_task_outside_projects_is_tried_again_by_the_agent_that_failed(agent):
     task = a_task(None, make.agent(), metadata=THRICE)
     admit(task, agent)
     end(task, "error")
-    scheduler.sweep()
+    scheduler.advance_all()
     assert runs(task) == ["error"]
     let_time_pass()
-    assert set(race(sweep, [()] * 8)) == {None}
+    assert set(race(advance_all, [()] * 8)) == {None}
     assert (runs(task), active(task).agent) == (["error", "queued"], agent)
 
 
@@ -130,23 +130,23 @@ def test_a_retry_that_a_rival_made_and_that_failed_again_is_not_made_twice(agent
     let_time_pass()
 
     def try_again() -> None:
-        scheduler.sweep()
+        scheduler.advance_all()
         end(task, "error")
 
     with rival(try_again, after='SELECT "mission_control_task"."id"'):
-        scheduler.sweep()
+        scheduler.advance_all()
     assert runs(task) == ["error", "error"]
 
 
-def sweep() -> None:
-    scheduler.sweep()
+def advance_all() -> None:
+    scheduler.advance_all()
 
 
 # ---------------------------------------------------------------- losses
 def lose(task: Task) -> None:
     """Let the worker of the task's run die, and the reaper find out."""
     claim(active(task).pk, worker=f"{workers.folder_id()}/group/{workers.node()}/999999999-1")
-    Reaper().look()
+    Reaper().tick()
 
 
 def test_a_run_that_was_lost_with_its_worker_is_started_again_three_times(project, agent):
@@ -185,7 +185,7 @@ def test_a_run_that_was_lost_while_it_was_to_stop_is_not_started_again(project, 
     task = a_task(project, agent)
     run = claim(active(task).pk, worker=f"{workers.folder_id()}/group/{workers.node()}/999999999-1")
     stop(run, wait_seconds=0)
-    Reaper().look()
+    Reaper().tick()
     assert (status(task), runs(task)) == ("blocked", ["stopped"])
 
 

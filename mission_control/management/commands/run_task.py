@@ -18,7 +18,7 @@ from mission_control.realtime.frames import shown_content
 from mission_control.runs import events
 from mission_control.runs.admission import admit
 from mission_control.runs.lifecycle import stop
-from mission_control.runs.workers import alive
+from mission_control.runs.workers import count_live_groups
 from mission_control.terminal import TerminalText, terminal_text
 from mission_control.text import as_uuid
 
@@ -65,7 +65,7 @@ class Command(DatabaseCommand):
         except Refusal as refusal:
             raise CommandError(refusal.detail, returncode=REFUSED) from None
         self.say(f"Run {run.pk}: {run.agent_name} on '{run.task_title}' ({run.status})")
-        if not alive():
+        if not count_live_groups():
             self.say("No worker is alive: start one with `manage.py up` or `manage.py worker`.")
         return run
 

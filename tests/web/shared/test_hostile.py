@@ -8,7 +8,7 @@ from django.db.models import Q
 
 from mission_control.actions import comments, documents, notifications
 from mission_control.models import Deliverable, Notification, Project, Run, RunEvent
-from mission_control.runs.deliverables import hand_in
+from mission_control.runs.deliverables import save_output
 from mission_control.runs.events import Draft
 from mission_control.runs.lifecycle import finish
 from mission_control.web.shared.plain_text import TRICKS
@@ -59,7 +59,7 @@ def paths(database) -> list[str]:
     comments.post(task, HOSTILE, by=make.user(username=SHORT))
     run = started_run(task, agent)
     say(run, *(Draft(kind, HOSTILE, {"input": HOSTILE, "name": SHORT}) for kind in KINDS))
-    hand_in(run, HOSTILE)
+    save_output(run, HOSTILE)
     finish(run.pk, Run.Status.ERROR, error=HOSTILE, guard=Q())
     Run.objects.filter(pk=run.pk).update(prompt=HOSTILE)
     other = finished_run(task, agent, said=HOSTILE)

@@ -8,7 +8,7 @@ from django.db.models import Q
 
 from mission_control.actions import comments, documents, reviews, tasks
 from mission_control.models import Deliverable, Message, Run, RunEvent, Task
-from mission_control.runs.deliverables import hand_in
+from mission_control.runs.deliverables import save_output
 from mission_control.runs.events import Draft
 from mission_control.runs.lifecycle import finish, stop
 from mission_control.web.run.transcript import STRETCH_EVENTS
@@ -86,7 +86,7 @@ def test_what_agents_and_people_write_is_never_markup(browser):
     run = started_run(task, agent)
     kinds = (Type.MESSAGE, Type.THINKING, Type.TOOL_USE, Type.TOOL_RESULT, Type.STATUS)
     say(run, *(Draft(kind, HOSTILE, {"input": HOSTILE}) for kind in kinds))
-    hand_in(run, HOSTILE)
+    save_output(run, HOSTILE)
     finish(run.pk, Run.Status.ERROR, error=HOSTILE, guard=Q())
     Run.objects.filter(pk=run.pk).update(prompt=HOSTILE)
     other = finished_run(task, agent, said=HOSTILE)
