@@ -1,4 +1,4 @@
-"""Write activities: every change leaves one, whoever made it. What changed is read from them."""
+"""Write activities. Every change by any caller writes one; the relay reads from them which objects changed."""
 
 import uuid
 from collections.abc import Iterable
@@ -27,8 +27,8 @@ def note(
 ) -> Activity:
     """Store one activity in the caller's transaction and send `mc_activity_created` after its commit.
 
-    Its metadata names the person who acts, where one does; `metadata` says with `touching` what else shows the
-    change.
+    Its metadata names the acting user, if there is one, and the values of `affected_metadata` name the other
+    objects that show the change.
     """
     if person := acting_user():
         metadata = {**metadata, "person": person.get_username()}
@@ -47,21 +47,26 @@ def note(
 
 
 def note_project(project: Project, message: str, **metadata: Any) -> Activity:
-    """Store one activity about a project itself, which `metadata` names; else as `note`."""
+    """Store one activity about a project itself, with its id in the metadata; otherwise like `note`."""
     return note(
         Activity.Type.TASK_UPDATED, message, project_id=project.pk, **{**metadata, "project": str(project.pk)}
     )
 
 
-def touching(*, tasks: Iterable[uuid.UUID] = (), projects: Iterable[uuid.UUID | None] = ()) -> dict[str, Any]:
-    """Return the metadata that names the other tasks, and the projects, in which a change of a task shows."""
+def affected_metadata(
+    *, tasks: Iterable[uuid.UUID] = (), projects: Iterable[uuid.UUID | None] = ()
+) -> dict[str, Any]:
+    """Return metadata that names the other tasks and the projects that show the change of a task."""
     named = {"touched_tasks": tasks, "touched_projects": (key for key in projects if key)}
     found = {name: sorted({str(key) for key in keys}) for name, keys in named.items()}
     return {name: keys for name, keys in found.items() if keys}
 
 
-def touched(activity: Activity, kind: Literal["tasks", "projects"]) -> list[uuid.UUID]:
-    """Return what the line names as touched. An imported one may hold anything there."""
+def affected_ids(activity: Activity, kind: Literal["tasks", "projects"]) -> list[uuid.UUID]:
+    """Return the ids of the affected objects that the activity names.
+
+    Ignore invalid ones of imported activities.
+    """
     named = activity.metadata.get(f"touched_{kind}")
     keys = map(as_uuid, named) if isinstance(named, list) else ()
     return [key for key in keys if key]

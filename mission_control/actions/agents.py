@@ -1,4 +1,4 @@
-"""Make, change and delete agents."""
+"""Create, change and delete agents."""
 
 from collections.abc import Collection
 from datetime import timedelta
@@ -12,14 +12,14 @@ from django.utils import timezone
 from agents.backends import registry
 from agents.models import Agent
 from mission_control.actions import validation
-from mission_control.actions.activity import OBJECTS_AT_ONCE, note, touching
+from mission_control.actions.activity import OBJECTS_AT_ONCE, affected_metadata, note
 from mission_control.errors import HasActiveRuns, Invalid, NotFound
 from mission_control.models import Activity, Assignment, Project, Run
 from mission_control.runs.limits import read_limits
 
 
 def create(**fields: Any) -> Agent:
-    """Create an agent. Raises Invalid for an unknown backend, and for options or limits that there are not."""
+    """Create an agent. Raises Invalid for an unknown backend and for unknown options or limits."""
     agent = Agent(**fields)
     check(agent, {"name", "role", "backend", "metadata", *fields})
     with transaction.atomic():
@@ -29,7 +29,7 @@ def create(**fields: Any) -> Agent:
 
 
 def change(agent: Agent, **fields: Any) -> Agent:
-    """Change what is given. Locks the row. Raises Invalid as `create` does, NotFound when it was deleted."""
+    """Change the given fields. Locks the row. Raises Invalid as `create` does, and NotFound."""
     with transaction.atomic():
         agent = _locked(agent)
         changes = {name: value for name, value in fields.items() if getattr(agent, name) != value}
@@ -38,13 +38,17 @@ def change(agent: Agent, **fields: Any) -> Agent:
         check(agent, changes)
         if changes:
             agent.save(update_fields=[*changes, "session_key", "updated_at"])
-            told = f"{agent.name} is now {agent.status}" if "status" in changes else f"Agent updated: {agent.name}"
-            note(Activity.Type.AGENT_STATUS_CHANGED, told, agent=agent, is_edit=bool(changes.keys() - {"status"}))
+            message = (
+                f"{agent.name} is now {agent.status}" if "status" in changes else f"Agent updated: {agent.name}"
+            )
+            note(
+                Activity.Type.AGENT_STATUS_CHANGED, message, agent=agent, is_edit=bool(changes.keys() - {"status"})
+            )
     return agent
 
 
 def delete(agent: Agent) -> None:
-    """Delete an agent; its runs stay, with its name. Locks the row. Raises HasActiveRuns, NotFound."""
+    """Delete an agent; its runs are kept, with its name. Locks the row. Raises HasActiveRuns, NotFound."""
     with transaction.atomic():
         agent = _locked(agent)
         if Run.objects.active().filter(agent=agent).exists():
@@ -53,12 +57,12 @@ def delete(agent: Agent) -> None:
         projects = Project.objects.filter(Q(team_agents=agent) | Q(planner_agent=agent)).values_list(
             "pk", flat=True
         )
-        about = touching(tasks=tasks, projects=projects)
+        about = affected_metadata(tasks=tasks, projects=projects)
         note(Activity.Type.AGENT_STATUS_CHANGED, f"Agent deleted: {agent.name}", **about)
         agent.delete()
 
 
-# ---------------------------------------------------------------- signs of life
+# ---------------------------------------------------------------- heartbeats
 def heartbeat(agent: Agent) -> Agent:
     """Record a heartbeat. An agent that was offline or blocked becomes idle. Locks the row. Raises NotFound."""
     with transaction.atomic():
@@ -75,9 +79,9 @@ def heartbeat(agent: Agent) -> Agent:
 
 
 def mark_offline() -> None:
-    """Set agents offline that once sent a heartbeat and have been silent for longer than the setting.
+    """Set agents offline whose last heartbeat is older than HEARTBEAT_SECONDS; agents without one are ignored.
 
-    Each by a conditional update, so that many may call at once and a heartbeat at the same moment wins.
+    Uses one conditional update per agent: concurrent calls are safe, and a heartbeat at the same moment wins.
     """
     limit = timezone.now() - timedelta(seconds=settings.HEARTBEAT_SECONDS)
     silent = Agent.objects.filter(last_heartbeat__lt=limit).exclude(status=Agent.Status.OFFLINE)
@@ -100,7 +104,7 @@ def _locked(agent: Agent) -> Agent:
 
 
 def check(agent: Agent, names: Collection[str]) -> None:
-    """Raise Invalid for a value that one of these fields must not have."""
+    """Raise Invalid if one of these fields has an invalid value."""
     validation.check(agent, names)
     if {"backend", "backend_options"} & set(names):
         check_backend(agent)
@@ -109,7 +113,7 @@ def check(agent: Agent, names: Collection[str]) -> None:
 
 
 def check_backend(agent: Agent) -> None:
-    """Raise Invalid for an unknown backend, or options that it does not take."""
+    """Raise Invalid for an unknown backend or for options that it does not accept."""
     if agent.backend not in registry.names():
         raise Invalid("backend", f"There is no such backend; there are: {', '.join(registry.names())}.")
     try:
@@ -119,7 +123,7 @@ def check_backend(agent: Agent) -> None:
 
 
 def check_limits(agent: Agent) -> None:
-    """Raise Invalid for limits in the agent's metadata that no run could be held to."""
+    """Raise Invalid for invalid limits in the agent's metadata."""
     if "limits" not in agent.metadata:
         return
     try:

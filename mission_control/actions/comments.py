@@ -1,4 +1,4 @@
-"""Write in a task's thread, and tell those whom it mentions."""
+"""Post messages in a task's thread, and notify the agents that they mention."""
 
 import re
 import unicodedata
@@ -14,7 +14,7 @@ from mission_control.actions.activity import note
 from mission_control.models import Activity, Deliverable, Message, Task
 
 EVERYONE = "all"
-# Not within an address (`ada@example.org`) nor in a path (`/@ada`). A hyphen at the end is punctuation.
+# Does not match in an address (`ada@example.org`) or a path (`/@ada`). A hyphen at the end is punctuation.
 MENTION = re.compile(r"(?<![\w+%/-])@(\w+(?:-+\w+)*)")
 
 
@@ -26,11 +26,11 @@ def post(
     from_agent: Agent | None = None,
     attachments: Sequence[Deliverable] = (),
 ) -> Message:
-    """Post a message from an agent or, without one, from the person `by`; return it.
+    """Post a message from an agent or, without one, from the user `by`; return it.
 
-    Those whom it mentions get a notification each, never the sender. Writes one activity, and one more when it
-    reached somebody by mention. What is attached reaches the agents that run the task, so that only who may read
-    documents may attach one: raises PermissionDenied.
+    Each mentioned agent gets a notification, except the sender. Writes one activity, and another one if a mention
+    reached an agent. Raises PermissionDenied if a user without permission to view documents attaches one: the
+    agents that run the task receive the attachments.
     """
     if attachments and by is not None and not by.has_perm("mission_control.view_deliverable"):
         raise PermissionDenied
@@ -52,13 +52,13 @@ def post(
             agent=from_agent,
             message_id=str(message.pk),
         )
-        _notify(message, sender, _reached(mentions, from_agent))
+        _notify(message, sender, _mentioned_agents(mentions, from_agent))
     return message
 
 
 def mentions_in(content: str) -> list[str]:
-    """Return the names that a text mentions, without @ and in lower case, each once, in their order."""
-    return list(dict.fromkeys(name.lower() for name in MENTION.findall(_composed(content))))
+    """Return the names that a text mentions, without @, in lower case, in order and without repetitions."""
+    return list(dict.fromkeys(name.lower() for name in MENTION.findall(_normalised(content))))
 
 
 def _name(message: Message) -> str:
@@ -67,25 +67,25 @@ def _name(message: Message) -> str:
     return message.author.get_username() if message.author else "Somebody"
 
 
-def _reached(mentions: Collection[str], sender: Agent | None) -> list[Agent]:
-    """Return the agents that are meant, without the sender. An unknown name means nobody."""
+def _mentioned_agents(mentions: Collection[str], sender: Agent | None) -> list[Agent]:
+    """Return the mentioned agents, without the sender. Unknown names are ignored."""
     if not mentions:
         return []
     agents = Agent.objects.only("pk", "name").order_by("pk")
     if sender:
         agents = agents.exclude(pk=sender.pk)
-    meant = set(mentions)
-    return [agent for agent in agents if EVERYONE in meant or meant & _handles(agent.name)]
+    wanted = set(mentions)
+    return [agent for agent in agents if EVERYONE in wanted or wanted & _handles(agent.name)]
 
 
 def _handles(name: str) -> set[str]:
-    """Return what an agent of this name is mentioned by: `Ada Byron` is `ada-byron`."""
-    lower = _composed(name).lower()
+    """Return the handles by which an agent is mentioned: for `Ada Byron` also `ada-byron`."""
+    lower = _normalised(name).lower()
     return {lower, re.sub(r"\W+", "-", lower).strip("-")}
 
 
-def _composed(text: str) -> str:
-    """Return the text with each accented letter as one character, however it was typed."""
+def _normalised(text: str) -> str:
+    """Return the text in Unicode's form NFC: each accented letter is one character."""
     return unicodedata.normalize("NFC", text)
 
 
@@ -93,7 +93,7 @@ def _notify(message: Message, sender: str, agents: Sequence[Agent]) -> None:
     if not agents:
         return
     task = message.task
-    notifications.make(
+    notifications.create(
         Activity.Type.MENTION, f"{sender} mentioned you in '{task.title}'", to=agents, task=task, message=message
     )
     names = sorted((agent.name for agent in agents), key=lambda name: (name.lower(), name))

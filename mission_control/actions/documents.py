@@ -1,4 +1,4 @@
-"""Make, change and delete documents that people and agents hand in by the API, a page or the admin."""
+"""Create, change and delete documents from the API, the pages and the admin."""
 
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -9,7 +9,7 @@ from django.utils import timezone
 from agents.models import Agent
 from agents.rules import CONTENT_BYTES, TITLE_CHARS, is_blank
 from mission_control.actions import validation
-from mission_control.actions.activity import note, touching
+from mission_control.actions.activity import affected_metadata, note
 from mission_control.errors import Invalid, NotFound
 from mission_control.models import Activity, Deliverable, Project, Task
 from mission_control.runs.deliverables import add_version, store_document
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def create(**fields: Any) -> Deliverable:
-    """Store a document with its first version; it belongs to its task's project when none is named."""
+    """Store a document with its first version. Without a project it gets that of its task. Raises Invalid."""
     document = Deliverable(**fields)
     if document.project_id is None and document.task is not None:
         document.project_id = document.task.project_id
@@ -32,9 +32,9 @@ def create(**fields: Any) -> Deliverable:
 def change(
     document: Deliverable, *, content: str | None = None, editor_id: str | None = None, **fields: Any
 ) -> Deliverable:
-    """Change what is given; another content is the next version. Locks the row.
+    """Change the given fields; store new content as the next version. Locks the row.
 
-    Raises NotFound when the document was deleted meanwhile. Writes an activity for each kind of change.
+    Raises Invalid, and NotFound if the document was deleted. Writes an activity for each kind of change.
     """
     with transaction.atomic():
         document = _locked(document)
@@ -55,10 +55,10 @@ def change(
 
 
 def attach(document: Deliverable, task: Task) -> Deliverable:
-    """Link a document to a task and to its project; it leaves the task that it had. Locks the row.
+    """Link a document to a task and its project instead of its previous task. Locks the row.
 
-    What a run of another task handed in is from then on a document like any other: a run of this task does not
-    write its next version. Raises Invalid for a document of another project, NotFound.
+    The output of another task's run becomes an ordinary document: a run of this task does not write its next
+    version. Raises Invalid for a document of another project, and NotFound.
     """
     with transaction.atomic():
         document = _locked(document)
@@ -74,18 +74,18 @@ def attach(document: Deliverable, task: Task) -> Deliverable:
 
 
 def delete(document: Deliverable) -> None:
-    """Delete a document with all its versions. Locks the row. Raises NotFound when that was done meanwhile."""
+    """Delete a document with all its versions. Locks the row. Raises NotFound if it was deleted already."""
     with transaction.atomic():
         document = _locked(document)
         required_by = Project.objects.filter(prd_document=document).values_list("pk", flat=True)
-        _note(document, f"Document deleted: {document.title}", **touching(projects=required_by))
+        _note(document, f"Document deleted: {document.title}", **affected_metadata(projects=required_by))
         document.delete()
 
 
-def text_in(file: "UploadedFile[bytes]") -> tuple[str, str]:
-    """Return the title and the content of the document that a file of text becomes; its name is the title.
+def read_text_file(file: "UploadedFile[bytes]") -> tuple[str, str]:
+    """Return the title, which is the file's name, and the content of a document from an uploaded text file.
 
-    Raises Invalid for a file that is too large, empty, or not text in UTF-8.
+    Raises Invalid for a file that is too large, empty, or not UTF-8 text.
     """
     name = storable(PurePosixPath(file.name or "").name)[:TITLE_CHARS]
     name = "File" if is_blank(name) else name
@@ -115,7 +115,7 @@ def _note(
         message,
         task=document.task,
         agent=agent,
-        document=about,  # None when it is about to go
+        document=about,  # None if it is about to be deleted
         project_id=document.project_id,
         **metadata,
     )
@@ -134,6 +134,6 @@ def _locked(document: Deliverable) -> Deliverable:
 
 
 def _agent(key: str | None) -> Agent | None:
-    """Return the agent that an author's or editor's id names; a person has none."""
+    """Return the agent with an author's or editor's id; None for a person."""
     uuid = as_uuid(key)
     return Agent.objects.filter(pk=uuid).first() if uuid else None

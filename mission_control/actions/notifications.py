@@ -1,4 +1,4 @@
-"""Tell agents and people what concerns them, and note that they have it."""
+"""Create notifications for agents and people, and mark them as delivered or read."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -12,7 +12,7 @@ PEOPLE: tuple[None] = (None,)
 Type = Notification.Type
 
 
-def make(
+def create(
     type: Activity.Type | Notification.Type,
     content: str,
     *,
@@ -21,7 +21,7 @@ def make(
     message: Message | None = None,
     **metadata: Any,
 ) -> None:
-    """Store one notification for each of `to`, by default one for the people, in the caller's transaction."""
+    """Store a notification for each agent in `to`, by default one for all people, in the caller's transaction."""
     Notification.objects.bulk_create(
         Notification(
             agent=agent,
@@ -35,22 +35,22 @@ def make(
     )
 
 
-def make_assigned(task: Task, agents: Iterable[Agent]) -> None:
-    """Tell agents that a task is theirs now."""
-    make(Activity.Type.TASK_ASSIGNED, f"You were assigned to: {task.title}", to=agents, task=task)
+def notify_assigned(task: Task, agents: Iterable[Agent]) -> None:
+    """Notify agents that they were assigned to a task."""
+    create(Activity.Type.TASK_ASSIGNED, f"You were assigned to: {task.title}", to=agents, task=task)
 
 
-def make_review_needed(task: Task, reason: str = "") -> None:
-    """Tell the people that a task waits for their review, and why where nobody asked for one."""
+def notify_review_needed(task: Task, reason: str = "") -> None:
+    """Notify people that a task waits for their review, with the reason if the review was not requested."""
     because = f" ({reason})" if reason else ""
-    make(Type.REVIEW_NEEDED, f"Review needed: {task.title}{because}", task=task)
+    create(Type.REVIEW_NEEDED, f"Review needed: {task.title}{because}", task=task)
 
 
 def mark_delivered(notification: Notification) -> None:
-    """Note that it was delivered; the time of the first delivery stays."""
+    """Record the delivery; the time of the first delivery is kept."""
     Notification.objects.filter(pk=notification.pk, delivered_at=None).update(delivered_at=timezone.now())
 
 
 def mark_read(notification: Notification) -> None:
-    """Note that it was read; the time of the first reading stays."""
+    """Record that it was read; the time of the first reading is kept."""
     Notification.objects.filter(pk=notification.pk, read_at=None).update(read_at=timezone.now())

@@ -1,7 +1,7 @@
-"""Place a task's card in its column of the board: between two others, as if its last change lay between theirs.
+"""Rank a task's card between two others in its column of the board, as if it had last changed between them.
 
-One row is written for one move, whatever the column holds. Where two cards stand so close that nothing fits
-between them (they share a microsecond, and the ids of that moment are used up), the upper one moves up as well.
+A move writes one row, whatever the size of the column. If no rank is left between two cards (they share a
+microsecond, and the ids within it are used up), the upper card's rank is raised as well.
 """
 
 import uuid
@@ -17,56 +17,56 @@ from mission_control.actions.activity import note
 from mission_control.errors import Invalid, NotFound, WrongState
 from mission_control.models import Activity, Task
 
-ONE_AT_A_TIME = 0x6D635F70  # PostgreSQL's advisory lock round every placing
+LOCK_KEY = 0x6D635F70  # the key of PostgreSQL's advisory lock for every change of a rank
 CLOSED = (Task.Status.DONE, Task.Status.SKIPPED)  # they share a column
-STEP, BESIDE = timedelta(microseconds=1), timedelta(seconds=1)
+STEP, STEP_AT_END = timedelta(microseconds=1), timedelta(seconds=1)
 LAST = 2**128
-MOVED_MEANWHILE = "The card beside it has moved meanwhile. Try again"
+NEIGHBOUR_MOVED = "The card beside it has moved meanwhile. Try again"
 
 
-class Place(NamedTuple):
-    """Where a card stands: the later above, and of one moment the lower id above."""
+class CardRank(NamedTuple):
+    """A card's rank within its column: later times first, and for equal times the lower id first."""
 
     at: datetime
     tie: int
 
     @classmethod
-    def of(cls, task: Any) -> "Place":
-        return cls(task.stands_at, task.stands_as.int)
+    def of(cls, task: Any) -> "CardRank":
+        return cls(task.rank_at, task.rank_tie.int)
 
 
-def place(
+def rank_card(
     task: Task, *, status: str | None = None, below: uuid.UUID | None = None, above: uuid.UUID | None = None
 ) -> Task:
-    """Put a task right below the task `below` of its column, or right above `above`, else on top; return it.
+    """Rank a task directly below the task `below` of its column, or above `above`, otherwise first; return it.
 
-    With `status` it goes to that status' column first. `above` counts where `below` is not in the column. Locks
-    all placing until the commit, then the task's row. Raises as `tasks.change` does, NotFound, Invalid where a
-    task is to stand beside itself, WrongState when neither neighbour is in the column any more. Writes an
-    activity.
+    With `status` the task moves to that status's column first. `above` is used if `below` is no longer in the
+    column. Takes the lock on all ranks until the commit, then locks the task's row. Raises as `tasks.change` does,
+    NotFound, Invalid if a task is its own neighbour, and WrongState if neither neighbour is in the column any
+    more. Writes an activity.
     """
     if task.pk in (below, above):
         raise Invalid("below", "A card cannot stand beside itself.")
     with transaction.atomic():
-        _place_alone()
+        _lock_ranking()
         task = tasks.change(task, status=status) if status else _found(task)
         column = _column(task)
         upper, lower = _neighbours(column, below=below, above=above)
-        _stand(task, _between(column, upper, lower))
+        _save_rank(task, _fields_between(column, upper, lower))
         if not status:
             note(Activity.Type.TASK_UPDATED, f"Task moved on the board: {task.title}", task=task, placed=True)
     return task
 
 
-def _place_alone() -> None:
-    """Let nobody else place until the commit: two who put cards in one gap would put them in one place.
+def _lock_ranking() -> None:
+    """Lock all changes of ranks until the commit: two concurrent moves into one gap would get the same rank.
 
-    Before any row is locked, so that nobody waits for it while holding one. SQLite needs nothing: the transaction
-    already holds the one write lock.
+    Taken before any row lock, so that no transaction waits for it while it holds one. SQLite needs no lock: the
+    transaction already holds the only write lock.
     """
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [ONE_AT_A_TIME])
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK_KEY])
 
 
 def _found(task: Task) -> Task:
@@ -77,53 +77,53 @@ def _found(task: Task) -> Task:
 
 
 def _column(task: Task) -> QuerySet[Any]:
-    """Return the other tasks of its column, from above; only where they stand."""
+    """Return the other tasks of the column, first rank first, with only their ranks loaded."""
     statuses = CLOSED if task.status in CLOSED else (task.status,)
-    return Task.objects.filter(status__in=statuses).exclude(pk=task.pk).as_placed().only("pk")
+    return Task.objects.filter(status__in=statuses).exclude(pk=task.pk).by_rank().only("pk")
 
 
 def _neighbours(column: QuerySet[Any], *, below: uuid.UUID | None, above: uuid.UUID | None) -> tuple[Any, Any]:
-    """Return the task that will be right above, and the one right below; None for an end of the column."""
+    """Return the tasks directly above and below the new rank; None at an end of the column."""
     if upper := below and column.filter(pk=below).first():
-        return upper, _next(column, Place.of(upper))
+        return upper, _next(column, CardRank.of(upper))
     if lower := above and column.filter(pk=above).first():
-        return _previous(column, Place.of(lower)), lower
+        return _previous(column, CardRank.of(lower)), lower
     if below or above:
-        raise WrongState(MOVED_MEANWHILE)
+        raise WrongState(NEIGHBOUR_MOVED)
     return None, column.first()
 
 
-def _next(column: QuerySet[Any], at: Place) -> Any:
-    beneath = Q(stands_at__lt=at.at) | Q(stands_at=at.at, stands_as__gt=uuid.UUID(int=at.tie))
+def _next(column: QuerySet[Any], at: CardRank) -> Any:
+    beneath = Q(stands_at__lt=at.at) | Q(rank_at=at.at, stands_as__gt=uuid.UUID(int=at.tie))
     return column.filter(beneath).first()
 
 
-def _previous(column: QuerySet[Any], at: Place) -> Any:
-    over = Q(stands_at__gt=at.at) | Q(stands_at=at.at, stands_as__lt=uuid.UUID(int=at.tie))
+def _previous(column: QuerySet[Any], at: CardRank) -> Any:
+    over = Q(stands_at__gt=at.at) | Q(rank_at=at.at, stands_as__lt=uuid.UUID(int=at.tie))
     return column.filter(over).reverse().first()
 
 
-def _between(column: QuerySet[Any], upper: Any, lower: Any) -> dict[str, Any]:
-    """Return the fields that stand between these two; where there is no room, move the upper one up first."""
-    found = _room(upper and Place.of(upper), lower and Place.of(lower))
+def _fields_between(column: QuerySet[Any], upper: Any, lower: Any) -> dict[str, Any]:
+    """Return fields with a rank between these two tasks; if there is none, raise the upper one's rank first."""
+    found = _rank_between(upper and CardRank.of(upper), lower and CardRank.of(lower))
     if found is None:
-        higher = _previous(column, Place.of(upper))
-        _stand(upper, _between(column, higher, upper))
-        return _between(column, column.get(pk=upper.pk), lower)
+        higher = _previous(column, CardRank.of(upper))
+        _save_rank(upper, _fields_between(column, higher, upper))
+        return _fields_between(column, column.get(pk=upper.pk), lower)
     return found
 
 
-def _room(upper: Place | None, lower: Place | None) -> dict[str, Any] | None:
-    """Return the fields of a place between two, in the middle; None where there is none.
+def _rank_between(upper: CardRank | None, lower: CardRank | None) -> dict[str, Any] | None:
+    """Return fields with a rank in the middle between two; None if no rank is left.
 
-    First a moment of its own, with the task's own id; else another id within the upper one's moment, or the
-    lower's.
+    Preferably a time of its own, with the task's own id; otherwise another id within the upper or the lower task's
+    time.
     """
     if upper is None:
         now = timezone.now()
         return _fields(max(now, lower.at + STEP) if lower else now)
     if lower is None:
-        return _fields(upper.at - BESIDE)
+        return _fields(upper.at - STEP_AT_END)
     if (gap := upper.at - lower.at) >= 2 * STEP:
         return _fields(lower.at + gap // 2)
     last = lower.tie if lower.at == upper.at else LAST
@@ -138,6 +138,6 @@ def _fields(at: datetime, tie: int | None = None) -> dict[str, Any]:
     return {"placed_at": at, "placed_as": None if tie is None else uuid.UUID(int=tie)}
 
 
-def _stand(task: Any, fields: dict[str, Any]) -> None:
-    """Write where it stands, and nothing else: it was not changed."""
+def _save_rank(task: Any, fields: dict[str, Any]) -> None:
+    """Store the rank and nothing else: `updated_at` stays, because the task itself has not changed."""
     Task.objects.filter(pk=task.pk).update(**fields)

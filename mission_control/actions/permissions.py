@@ -1,9 +1,9 @@
-"""Who may give rights to others, and act on the account of another user.
+"""Decide who may grant permissions and change the accounts of other users.
 
-Nobody gives more than they have: a password or token of another user lets its maker do what that user may, and so
-does a group. Superusers have everything.
+No user can grant more than they have: whoever sets another user's password or creates a token for them can do
+what that user may, and the same holds for a group. Superusers have all permissions.
 
-Actions that start or stop agents ask who acts (`acting_user`), because many ways lead to them.
+Actions that start or stop agents check the acting user themselves (`acting_user`), because they have many callers.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,14 +16,14 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from mission_control.errors import NotAllowed
 
-Someone = User | AnonymousUser | AbstractBaseUser | None
+AnyUser = User | AnonymousUser | AbstractBaseUser | None
 
-_acting: ContextVar[Callable[[], Someone]] = ContextVar("acting", default=lambda: None)
+_acting: ContextVar[Callable[[], AnyUser]] = ContextVar("acting", default=lambda: None)
 
 
 @contextmanager
-def acting(user: Callable[[], Someone]) -> Iterator[None]:
-    """Name the user on whose behalf everything within is done; asked for only where it matters."""
+def acting(user: Callable[[], AnyUser]) -> Iterator[None]:
+    """Set the acting user for the code within; `user` is called only when it is needed."""
     token = _acting.set(user)
     try:
         yield
@@ -32,63 +32,63 @@ def acting(user: Callable[[], Someone]) -> Iterator[None]:
 
 
 def acting_user() -> User | None:
-    """Return the user who acts; None where the product itself does, as in a worker or a command."""
+    """Return the acting user; None if the product itself acts, as in a worker or a command."""
     user = _acting.get()()
     return user if isinstance(user, User) else None
 
 
 def may_start() -> bool:
-    """Tell whether the user who acts may start agents; the product itself always may."""
+    """Return whether the acting user may start agents; the product itself always may."""
     user = acting_user()
     return user is None or user.has_perm("mission_control.add_run")
 
 
 def require_start() -> None:
-    """Raise NotAllowed when the user who acts may not start agents."""
+    """Raise NotAllowed if the acting user may not start agents."""
     if not may_start():
         raise NotAllowed("To start an agent", "Can add run")
 
 
 def require_stop() -> None:
-    """Raise NotAllowed when the user who acts may not stop agents; the product itself always may."""
+    """Raise NotAllowed if the acting user may not stop agents; the product itself always may."""
     user = acting_user()
     if user is not None and not user.has_perm("mission_control.change_run"):
         raise NotAllowed("To stop a run", "Can change run")
 
 
 def permissions_of(user: User) -> QuerySet[Permission]:
-    """Return the permissions that the user has by groups or alone, whether the user is active or not."""
+    """Return the user's own and group permissions, whether the user is active or not."""
     if user.is_superuser:
         return Permission.objects.all()
     return Permission.objects.filter(Q(user=user) | Q(group__user=user)).distinct()
 
 
 def may_manage(by: User, user: User) -> bool:
-    """Tell whether `by` may change, delete or log in the account `user`: it has no right that `by` lacks."""
+    """Return whether `by` may change, delete or log in as `user`, who must have no right that `by` lacks."""
     if not by.is_active or (user.is_superuser and not by.is_superuser):
         return False
     if user.is_staff and not by.is_staff:
         return False
-    return by.is_superuser or not _beyond(by, permissions_of(user))
+    return by.is_superuser or not _exceeds(by, permissions_of(user))
 
 
 def may_manage_group(by: User, group: Group) -> bool:
-    """Tell whether `by` may change, delete or grant the group: it has no permission that `by` lacks."""
-    return by.is_active and (by.is_superuser or not _beyond(by, group.permissions.all()))
+    """Return whether `by` may change, delete or grant the group, which must have no permission that `by` lacks."""
+    return by.is_active and (by.is_superuser or not _exceeds(by, group.permissions.all()))
 
 
 def grantable_permissions(by: User) -> QuerySet[Permission]:
-    """Return the permissions that `by` may give: those of their own."""
+    """Return the permissions that `by` may grant: their own."""
     return permissions_of(by) if by.is_active else Permission.objects.none()
 
 
 def grantable_groups(by: User) -> QuerySet[Group]:
-    """Return the groups that `by` may put others into."""
+    """Return the groups to which `by` may add others."""
     if not by.is_active:
         return Group.objects.none()
-    beyond = Permission.objects.filter(group=OuterRef("pk")).exclude(pk__in=permissions_of(by).values("pk"))
-    return Group.objects.filter(~Exists(beyond))
+    exceeding = Permission.objects.filter(group=OuterRef("pk")).exclude(pk__in=permissions_of(by).values("pk"))
+    return Group.objects.filter(~Exists(exceeding))
 
 
-def _beyond(by: User, permissions: QuerySet[Permission]) -> bool:
+def _exceeds(by: User, permissions: QuerySet[Permission]) -> bool:
     return permissions.exclude(pk__in=permissions_of(by).values("pk")).exists()

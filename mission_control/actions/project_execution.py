@@ -1,4 +1,4 @@
-"""Start a project's execution, pause it, and go on with it."""
+"""Start, pause and resume a project's execution."""
 
 from django.db import transaction
 from django.db.models import Q
@@ -15,12 +15,12 @@ NOTHING_TO_START = "A project without tasks has nothing to start. Add a task fir
 
 
 def approve(project: Project) -> Project:
-    """Let a project whose plan awaits approval be executed. Raises WrongState, NotFound."""
+    """Execute a project whose plan awaits approval. Raises WrongState, NotFound."""
     return _move(project, Status.AWAITING_APPROVAL, to=Status.EXECUTING)
 
 
 def start(project: Project) -> Project:
-    """Let a project that was filled by hand be executed. Raises WrongState, also without a task, NotFound."""
+    """Execute a project whose tasks were written by hand. Raises WrongState, also without a task, and NotFound."""
     with transaction.atomic():
         project = locked(project)
         if project.status in STARTABLE and not project.tasks.exists():
@@ -29,16 +29,16 @@ def start(project: Project) -> Project:
 
 
 def resume(project: Project) -> Project:
-    """Let a paused project be executed again. Raises WrongState, NotFound."""
+    """Resume the execution of a paused project. Raises WrongState, NotFound."""
     return _move(project, Status.PAUSED, to=Status.EXECUTING)
 
 
 def pause(project: Project, *, wait_seconds: float = STOP_SECONDS) -> Project:
-    """Pause a project that is executing and stop its runs; tasks that were running are assigned again.
+    """Pause an executing project and stop its runs; its running tasks become assigned again.
 
-    The status is committed first: whoever admits runs of the project by itself locks the same row and requires it
-    to be executing, so that none is begun behind the stop. Of a paused project it stops what still runs. Waits
-    `wait_seconds` at most for the agents to end. Raises WrongState, NotFound.
+    The status is committed first: the scheduler locks the same row and requires it to be executing, so it starts
+    no run after the stop. For a project that is paused already, stops the runs that are left. Waits up to
+    `wait_seconds` for the agents to end. Raises WrongState, NotFound.
     """
     project = _move(project, Status.EXECUTING, Status.PAUSED, to=Status.PAUSED)
     stop_all(Q(task__project=project), cause=Run.EndCause.PAUSED, wait_seconds=wait_seconds)
@@ -46,9 +46,9 @@ def pause(project: Project, *, wait_seconds: float = STOP_SECONDS) -> Project:
 
 
 def _move(project: Project, *expected: Status, to: Status) -> Project:
-    """Change the status from one of the expected. Locks the row. Where nothing is left to do it is completed.
+    """Change the status from one of the expected. Locks the row. Completes the project if no task is left.
 
-    A project that is to be executed begins right after the commit.
+    A project that starts to execute starts its tasks right after the commit.
     """
     with transaction.atomic():
         project = locked(project)

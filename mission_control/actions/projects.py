@@ -1,4 +1,4 @@
-"""Make, change and delete projects."""
+"""Create, change and delete projects."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from agents.models import Agent
 from mission_control.actions import validation
-from mission_control.actions.activity import OBJECTS_AT_ONCE, note_project, touching
+from mission_control.actions.activity import OBJECTS_AT_ONCE, affected_metadata, note_project
 from mission_control.actions.permissions import require_start
 from mission_control.errors import HasActiveRuns, NotFound
 from mission_control.models import Project, Run, Task
@@ -19,9 +19,9 @@ Status = Project.Status
 
 
 def create(*, team_agents: Sequence[Agent] = (), **fields: Any) -> Project:
-    """Create a project, in draft unless another status is given. Writes an activity.
+    """Create a project, by default a draft. Writes an activity.
 
-    Raises NotAllowed when it is to be executed and the user who acts may not start agents.
+    Raises Invalid, and NotAllowed if it is executing and the acting user may not start agents.
     """
     if fields.get("status") == Status.EXECUTING:
         require_start()
@@ -35,11 +35,11 @@ def create(*, team_agents: Sequence[Agent] = (), **fields: Any) -> Project:
 
 
 def change(project: Project, *, team_agents: Sequence[Agent] | None = None, **fields: Any) -> Project:
-    """Change what is given; `team_agents` replaces. Locks the row. Raises NotFound when it was deleted.
+    """Change the given fields; `team_agents` replaces the team. Locks the row.
 
-    `started_at` is set when it is first executing, `completed_at` when it is first completed. Writes an activity,
-    none when nothing changes. Raises NotAllowed when it is to be executed and the user who acts may not start
-    agents.
+    Sets `started_at` the first time it is executing, `completed_at` the first time it is completed. Writes an
+    activity if anything changes. Raises Invalid, NotFound, and NotAllowed if it becomes executing and the acting
+    user may not start agents.
     """
     with transaction.atomic():
         project = locked(project)
@@ -64,23 +64,23 @@ def change(project: Project, *, team_agents: Sequence[Agent] | None = None, **fi
 
 
 def delete(project: Project) -> None:
-    """Delete a project with its tasks, their runs and its documents; its working folder stays.
+    """Delete a project with its tasks, their runs and its documents; keep its working folder.
 
-    Locks its tasks' rows, then its own: an admission too has its task's first, its project's at the commit.
-    Raises HasActiveRuns while a run of it is active, NotFound.
+    Locks the rows of its tasks, then its own: an admission locks its task first and its project at the commit.
+    Raises HasActiveRuns while a run of it is active, and NotFound.
     """
     with transaction.atomic():
         list(Task.objects.select_for_update().filter(project=project).order_by("pk").values_list("pk"))
         project = locked(project)
         if Run.objects.active().filter(Q(project=project) | Q(task__project=project)).exists():
             raise HasActiveRuns("Project has an active run")
-        touches = touching(tasks=_neighbours(project))
-        note_project(project, f"Project deleted: {project.title}", deleted_project=str(project.pk), **touches)
+        affected = affected_metadata(tasks=_related_tasks_outside(project))
+        note_project(project, f"Project deleted: {project.title}", deleted_project=str(project.pk), **affected)
         project.delete()
 
 
-def _neighbours(project: Project) -> list[UUID]:
-    """Return the tasks outside the project that wait for one of its tasks, hold one back, or are a part of one."""
+def _related_tasks_outside(project: Project) -> list[UUID]:
+    """Return the tasks outside the project that are blocked by, block, or are a subtask of one of its tasks."""
     at_its_tasks = Q(blocked_by__project=project) | Q(blocks__project=project) | Q(parent_task__project=project)
     outside = Task.objects.exclude(project=project).filter(at_its_tasks).order_by("pk")
     return list(outside.distinct().values_list("pk", flat=True)[:OBJECTS_AT_ONCE])
@@ -95,7 +95,7 @@ def _note_change(project: Project, before: str) -> None:
 
 
 def locked(project: Project) -> Project:
-    """Return the project as it now stands, its row locked to the commit. Raises NotFound when it was deleted."""
+    """Return the project's current state with its row locked until the commit. Raises NotFound."""
     found = Project.objects.select_for_update().filter(pk=project.pk).first()
     if found is None:
         raise NotFound("Project")

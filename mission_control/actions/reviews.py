@@ -1,4 +1,4 @@
-"""Decide reviews: approve, request changes, remind of what nobody decided; open the reviews of review tasks."""
+"""Decide reviews: approve, request changes, remind of undecided ones; open the reviews of review tasks."""
 
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
@@ -18,18 +18,18 @@ from mission_control.models import Activity, Notification, Review, Task
 from mission_control.runs.open_reviews import ensure_open_review, mark_review_notifications_read, next_round
 
 Status = Review.Status
-NOT_BEGUN = (Task.Status.INBOX, Task.Status.ASSIGNED)
+NOT_BEGUN = (Task.Status.INBOX, Task.Status.ASSIGNED)  # not started
 
 
 class NotInReview(Refusal):
-    """There is nothing to decide: the task is in no review, or somebody else has decided."""
+    """The task is not in review, or its review has been decided already."""
 
     def __init__(self, task: Task) -> None:
         super().__init__(f"Task is {task.get_status_display().lower()}, not in review")
 
 
 class TooManyRounds(Refusal):
-    """Changes were requested as often as the setting allows."""
+    """Changes were requested MAX_REVIEW_ROUNDS times."""
 
     def __init__(self, rounds: int) -> None:
         super().__init__(
@@ -38,44 +38,45 @@ class TooManyRounds(Refusal):
 
 
 def approve(task: Task, *, by: User | None = None) -> Task:
-    """Take the task's result: it is done, and what waits for it goes on. Return it.
+    """Accept the task's result: set the task to done, which unblocks the tasks after it, and return it.
 
-    Locks the task's row: of two who decide at once the second finds it decided. Raises NotInReview, NotFound, and
-    HasActiveRuns when a run of it already waits for a slot.
+    Locks the task's row: the second of two concurrent decisions is refused. Raises NotInReview, NotFound, and
+    HasActiveRuns if a run of it already waits for a slot.
     """
     with transaction.atomic():
         task = _in_review([task.pk], task)
         review = _decide(task, Status.APPROVED, by=by)
-        told = f"{_name(by)} approved '{task.title}'"
-        note(Activity.Type.TASK_UPDATED, told, task=task, review=str(review.pk), round=review.round)
+        message = f"{_name(by)} approved '{task.title}'"
+        note(Activity.Type.TASK_UPDATED, message, task=task, review=str(review.pk), round=review.round)
         return tasks.change(task, status=Task.Status.DONE)
 
 
 def request_changes(task: Task, feedback: str, *, by: User | None = None, criticised: Sequence[Task] = ()) -> Task:
-    """Send the task back: it is assigned again, the feedback is in its thread and in its next prompt. Return it.
+    """Send the task back and return it: it is assigned again, with the feedback in its thread and next prompt.
 
-    A review task sends back those whose deliverables it is about, by default all, and waits for them; `criticised`
-    names which. Locks the rows of all that it changes. Raises as `approve` does, TooManyRounds, Invalid when
-    `criticised` names another task.
+    A review task sends back the tasks whose deliverables it reviews, by default all of them or those in
+    `criticised`, and waits for them. Locks the rows of all tasks that it changes. Raises as `approve` does,
+    TooManyRounds, and Invalid if `criticised` names another task.
     """
     with transaction.atomic():
         upstream = _upstream(task)
         task = _in_review([task.pk, *(other.pk for other in upstream)], task)
-        _refuse_after_the_last_round(task)
-        sent_back = _criticised(upstream, criticised)
+        _refuse_too_many_rounds(task)
+        sent_back = _tasks_to_send_back(upstream, criticised)
         review = _decide(task, Status.CHANGES_REQUESTED, by=by, feedback=feedback)
-        told = f"{_name(by)} requested changes to '{task.title}'"
-        note(Activity.Type.TASK_UPDATED, told, task=task, review=str(review.pk), round=review.round)
+        message = f"{_name(by)} requested changes to '{task.title}'"
+        note(Activity.Type.TASK_UPDATED, message, task=task, review=str(review.pk), round=review.round)
         for other in sent_back:
             _send_back(other, review)
         comments.post(task, feedback, by=by)
         return tasks.change(task, status=Task.Status.ASSIGNED, announced_at=None)
 
 
-def open_upstream(task: Task) -> bool:
-    """Put a review task whose blockers are resolved in review and tell the people; return whether this call did.
+def start_review_task(task: Task) -> bool:
+    """Set a review task whose blockers are resolved to review and notify people; return whether this call did it.
 
-    Locks the task's row. False, and nothing is done, when it is no review task, waits, or was begun before.
+    Locks the task's row. Does nothing and returns False if it is not a review task, is blocked, or was started
+    before.
     """
     with transaction.atomic():
         mine = Task.objects.select_for_update(of=("self",)).filter(
@@ -89,10 +90,10 @@ def open_upstream(task: Task) -> bool:
 
 
 def remind() -> int:
-    """Remind the people of what has waited for the setting's hours, since its opening or its last reminder.
+    """Remind people of reviews opened or last reminded of REVIEW_REMINDER_HOURS ago; return how many.
 
-    Return of how many. Each by a conditional update behind the lock of its task's row, so that many may call at
-    once: one of them reminds, and none of what is decided at the same moment.
+    Uses one conditional update per review after locking its task's row: of concurrent calls only one reminds, and
+    none if the review is decided at the same moment.
     """
     before = timezone.now() - timedelta(hours=settings.REVIEW_REMINDER_HOURS)
     waiting = Review.objects.filter(status=Status.OPEN, task__status=Task.Status.REVIEW)
@@ -109,14 +110,14 @@ def _remind(review: Review) -> bool:
         if not mine.update(reminded_at=timezone.now()):
             return False
         since = f"{review.opened_at:%Y-%m-%d %H:%M} UTC"
-        told = f"Review needed: {task.title} (waiting since {since})"
-        notifications.make(Notification.Type.REVIEW_NEEDED, told, task=task, review=str(review.pk))
+        message = f"Review needed: {task.title} (waiting since {since})"
+        notifications.create(Notification.Type.REVIEW_NEEDED, message, task=task, review=str(review.pk))
     return True
 
 
 # ---------------------------------------------------------------- one decision
 def _in_review(keys: Iterable[UUID], task: Task) -> Task:
-    """Lock the rows of these tasks, in the order in which everybody locks several, and return `task` among them.
+    """Lock the rows of these tasks, in the order that all code uses, and return the current state of `task`.
 
     Raises NotFound, NotInReview.
     """
@@ -142,8 +143,11 @@ def _decide(task: Task, status: str, *, by: User | None, feedback: str = "") -> 
     return review
 
 
-def _refuse_after_the_last_round(task: Task) -> None:
-    """Count the rounds since the last approval: one that is run again begins anew."""
+def _refuse_too_many_rounds(task: Task) -> None:
+    """Raise TooManyRounds after the last round.
+
+    Counts since the last approval: a task that is run again restarts.
+    """
     decided = Review.objects.filter(task=task).exclude(status=Status.OPEN).order_by("-round", "-opened_at")
     statuses = decided.values_list("status", flat=True)
     rounds = sum(1 for _ in takewhile(lambda status: status == Status.CHANGES_REQUESTED, statuses))
@@ -155,11 +159,11 @@ def _name(by: User | None) -> str:
     return by.get_username() if by else "A person"
 
 
-# ---------------------------------------------------------------- what a review task is about
+# ---------------------------------------------------------------- the tasks that a review task reviews
 def _upstream(task: Task) -> list[Task]:
-    """Return the finished tasks that a review task is about, nearest first; behind a review what it was about.
+    """Return the completed tasks that a review task reviews, nearest first, including those behind other reviews.
 
-    Of any other task none: it is about its own deliverable.
+    Returns none for any other task, which is reviewed by its own deliverable.
     """
     found: dict[UUID, Task] = {}
     ahead = [task.pk] if task.task_type == Task.Type.REVIEW else []
@@ -171,8 +175,8 @@ def _upstream(task: Task) -> list[Task]:
     return list(found.values())
 
 
-def _criticised(upstream: Sequence[Task], named: Sequence[Task]) -> list[Task]:
-    """Return which of these go back: those that are named, else all, and the reviews between that were of them."""
+def _tasks_to_send_back(upstream: Sequence[Task], named: Sequence[Task]) -> list[Task]:
+    """Return the tasks to send back: the named ones, otherwise all, and the review tasks that reviewed them."""
     about = [task for task in upstream if task.task_type != Task.Type.REVIEW]
     if not {task.pk for task in named} <= {task.pk for task in about}:
         raise Invalid("task_ids", "Only finished tasks that this review is about can be sent back.")
@@ -186,7 +190,7 @@ def _criticised(upstream: Sequence[Task], named: Sequence[Task]) -> list[Task]:
 
 
 def _send_back(task: Task, review: Review) -> None:
-    """Have the task done again, with the feedback that a review of more than itself gave; a review waits again."""
+    """Send a task back with the feedback of a review task; a review task in between just waits again."""
     if task.task_type != Task.Type.REVIEW:
         Review.objects.create(
             task=task,

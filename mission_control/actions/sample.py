@@ -1,4 +1,4 @@
-"""The sample project of the very first start: two tasks, the second built on the first, and two demo agents."""
+"""The sample project of the first start: two tasks, the second based on the first, and two demo agents."""
 
 from datetime import timedelta
 
@@ -16,8 +16,8 @@ REQUIREMENTS = """\
 """
 
 
-def make() -> Project:
-    """Make the sample in one transaction and return its project. It needs no key and no network."""
+def create() -> Project:
+    """Create the sample in one transaction and return its project. It needs no API key and no network."""
     with transaction.atomic():
         scout = agents.create(
             name="Scout",
@@ -55,6 +55,6 @@ def make() -> Project:
             blocked_by=[collect],
             tags=["sample"],
         )
-        # The one to begin with stands on top of the list.
+        # The first task to do is first in the list.
         Task.objects.filter(pk=collect.pk).update(updated_at=write.updated_at + timedelta(milliseconds=1))
     return project

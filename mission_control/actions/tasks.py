@@ -1,4 +1,4 @@
-"""Make, change and delete tasks. Whoever does it (API, page, admin) does it here."""
+"""Create, change and delete tasks, for the API, the pages, the admin and the planner."""
 
 import uuid
 from collections.abc import Iterable, Sequence
@@ -10,42 +10,43 @@ from django.utils import timezone
 
 from agents.models import Agent
 from mission_control.actions import notifications, validation
-from mission_control.actions.activity import note, touching
+from mission_control.actions.activity import affected_metadata, note
 from mission_control.actions.permissions import may_start, require_start, require_stop
 from mission_control.errors import HasActiveRuns, Invalid, NotFound, WrongState
 from mission_control.models import Activity, Assignment, Project, Run, Task
-from mission_control.models.task import UNPLACED
+from mission_control.models.task import CLEARED_RANK
 from mission_control.runs.deliverables import rename_output
 from mission_control.runs.lifecycle import finish
 from mission_control.runs.open_reviews import open_review, withdraw_review
 from mission_control.runs.project_completion import advance_on_commit, complete_if_resolved, reopen
 
 ACTIVE_RUN = "Task has an active run"
-ONE_AT_A_TIME = 0x6D635F74  # PostgreSQL's advisory lock round every change of dependencies
+LOCK_KEY = 0x6D635F74  # the key of PostgreSQL's advisory lock for every change of dependencies
 
 Status = Task.Status
-OPEN = (Status.INBOX, Status.ASSIGNED)  # nobody has begun it
+OPEN = (Status.INBOX, Status.ASSIGNED)  # not started
 
 
 def create(*, assignees: Sequence[Agent] = (), blocked_by: Sequence[Task] = (), **fields: Any) -> Task:
-    """Create a task: assigned when somebody is, else inbox. `fields` are the model's own.
+    """Create a task: in status assigned with assignees, otherwise inbox. `fields` are fields of the model.
 
-    Raises Invalid for a dependency on another project's task. Writes one activity, and one for each assignee.
-    The task that it returns knows its assignees and dependencies: showing it takes no query.
+    Raises Invalid, also for a dependency on another project's task, and NotAllowed as `change` does. Writes one
+    activity, and one for each assignee. The returned task has its assignees and dependencies loaded, so that it
+    can be shown without a query.
     """
     task = Task(status=Status.ASSIGNED if assignees else Status.INBOX, **fields)
     validation.check(task, {"title", *fields})
     with transaction.atomic():
         if blocked_by:
-            change_dependencies_alone()
+            lock_dependencies()
             _refuse_other_projects(task.project, blocked_by)
         task.save(force_insert=True)
         task.blocked_by.add(*blocked_by)
-        touches = touching(tasks=[blocker.pk for blocker in blocked_by], projects=[task.project_id])
-        note(Activity.Type.TASK_CREATED, f"Task created: {task.title}", task=task, **touches)
+        affected = affected_metadata(tasks=[blocker.pk for blocker in blocked_by], projects=[task.project_id])
+        note(Activity.Type.TASK_CREATED, f"Task created: {task.title}", task=task, **affected)
         if assignees:
             _assign(task, assignees)
-        _let_project_go_on(task)
+        _reopen_project(task)
         if assignees:
             _refuse_unpermitted_start(task)
         advance_on_commit(task.project_id)
@@ -63,27 +64,27 @@ def change(
     by: Agent | None = None,
     **fields: Any,
 ) -> Task:
-    """Change what is given and return the task; `assignees` and `blocked_by` replace. Locks the task's row.
+    """Change the given fields and return the task; `assignees` and `blocked_by` replace. Locks the task's row.
 
-    `by` is the agent that changes it.
-    An assignment moves inbox to assigned; `started_at` and `completed_at` are set once. Writes an activity for
-    each kind of change, none for none. With its last task an executing project is completed.
+    `by` is the agent that changes it. Assigning a task moves it from inbox to assigned; `started_at` and
+    `completed_at` are set once. Writes an activity for each kind of change. An executing project is completed with
+    its last task.
 
-    Raises NotAllowed when an executing project would start the task for a user who may not start agents,
-    HasActiveRuns when the status would change under an active run, Invalid for a cycle or a dependency on another
-    project's task, NotFound when the task was deleted meanwhile.
+    Raises NotAllowed if an executing project would start the task and the acting user may not start agents,
+    HasActiveRuns if the status changes while a run is active, Invalid also for a cycle or a dependency on another
+    project's task, and NotFound if the task was deleted.
     """
     with transaction.atomic():
         if blocked_by is not None or "project" in fields:
-            change_dependencies_alone()
+            lock_dependencies()
         task = _locked(task)
         changes = {name: value for name, value in fields.items() if getattr(task, name) != value}
         if "status" in changes and Run.objects.active().filter(task=task).exists():
             raise HasActiveRuns(ACTIVE_RUN)
-        if "status" in changes:  # a person takes it in hand: its failures are counted anew
-            changes |= {"failed_attempts": 0, "retry_at": None, **UNPLACED}
+        if "status" in changes:  # a manual change resets the retry counter
+            changes |= {"failed_attempts": 0, "retry_at": None, **CLEARED_RANK}
         if assignees and task.status == Status.INBOX and "status" not in fields:
-            changes |= {"status": Status.ASSIGNED, **UNPLACED}
+            changes |= {"status": Status.ASSIGNED, **CLEARED_RANK}
         if changes.get("parent_task") == task:
             raise Invalid("parent_task_id", "A task is not a part of itself.")
         left = task.project_id if "project" in changes else None
@@ -94,7 +95,7 @@ def change(
         if {"status", "project"} & changes.keys():
             complete_if_resolved(task.project_id)
             complete_if_resolved(left)
-            _let_project_go_on(task)
+            _reopen_project(task)
         if assignees or blocked_by is not None or {"status", "project", "task_type"} & changes.keys():
             _refuse_unpermitted_start(task)
         for project_id in {task.project_id, left}:
@@ -103,10 +104,10 @@ def change(
 
 
 def skip(task: Task) -> Task:
-    """Set a task aside for good, and return it. Raises WrongState when it is done, skipped or in progress,
-    NotAllowed when a run of it waits and the user who acts may not stop runs.
+    """Skip a task and return it. Raises WrongState if it is done, skipped or in progress.
 
-    A run of it that only waits is stopped in the same transaction, and before the task is locked, as any end is.
+    A waiting run of the task is stopped in the same transaction, before the task is locked, in the order of every
+    end of a run. Raises NotAllowed if there is one and the acting user may not stop runs.
     """
     with transaction.atomic():
         for run in Run.objects.waiting().filter(task=task):
@@ -120,9 +121,9 @@ def skip(task: Task) -> Task:
 
 
 def assign(task: Task, agents: Sequence[Agent]) -> Task:
-    """Add assignees behind those there are, and return the task. Locks its row; raises as `change` does.
+    """Add assignees after the existing ones and return the task. Locks its row; raises as `change` does.
 
-    Nothing is changed when all are assigned and the task is out of the inbox.
+    Changes nothing if all are assigned already and the task is not in the inbox.
     """
     with transaction.atomic():
         task = _locked(task)
@@ -134,36 +135,36 @@ def assign(task: Task, agents: Sequence[Agent]) -> Task:
 
 
 def set_status(task: Task, status: str, *, by: Agent | None = None) -> Task:
-    """Set the status by hand, or as the agent `by`, and return the task. Raises as `change` does."""
+    """Set the status manually, or as the agent `by`, and return the task. Raises as `change` does."""
     return change(task, status=status, by=by)
 
 
 def delete(task: Task) -> None:
-    """Delete a task with its runs and messages; what it handed in stays. Locks the row first.
+    """Delete a task with its runs and messages; keep its deliverables. Locks the row first.
 
-    Raises HasActiveRuns while a run of it is active, NotFound when it was deleted meanwhile.
+    Raises HasActiveRuns while a run of it is active, and NotFound if it was deleted already.
     """
     with transaction.atomic():
         task = _locked(task)
         if Run.objects.active().filter(task=task).exists():
             raise HasActiveRuns(ACTIVE_RUN)
         others = {key for rows in (task.blocked_by, task.blocks, task.subtasks) for key in _keys(rows.all())}
-        touches = touching(tasks=others, projects=[task.project_id])
+        affected = affected_metadata(tasks=others, projects=[task.project_id])
         said = f"Task deleted: {task.title}"
-        note(Activity.Type.TASK_UPDATED, said, project_id=task.project_id, deleted_task=str(task.pk), **touches)
+        note(Activity.Type.TASK_UPDATED, said, project_id=task.project_id, deleted_task=str(task.pk), **affected)
         task.delete()
         complete_if_resolved(task.project_id)
         advance_on_commit(task.project_id)
 
 
-def _let_project_go_on(task: Task) -> None:
-    """Reopen the task's project, where it is completed, the task is to be begun, and the user may start agents."""
+def _reopen_project(task: Task) -> None:
+    """Reopen the task's completed project if the task is not started and the acting user may start agents."""
     if task.status in OPEN and may_start():
         reopen(task.project_id)
 
 
 def _refuse_unpermitted_start(task: Task) -> None:
-    """Raise NotAllowed when the task's project, which is executing, would start it for a user who may not."""
+    """Raise NotAllowed if the task's project is executing and would start it, but the acting user may not."""
     if may_start() or task.task_type != Task.Type.AGENT or task.status not in OPEN:
         return
     executing = Project.objects.filter(tasks=task, status=Project.Status.EXECUTING)
@@ -172,7 +173,7 @@ def _refuse_unpermitted_start(task: Task) -> None:
 
 
 def _locked(task: Task) -> Task:
-    """Return the task as it now stands, its row locked also against a run's admission (FOR UPDATE)."""
+    """Return the task's current state with its row locked, also against the admission of a run (FOR UPDATE)."""
     found = Task.objects.select_for_update(of=("self",)).select_related("project").filter(pk=task.pk).first()
     if found is None:
         raise NotFound("Task")
@@ -182,9 +183,9 @@ def _locked(task: Task) -> Task:
 def _save(
     task: Task, changes: dict[str, Any], *, is_touched: bool, others: set[uuid.UUID], by: Agent | None
 ) -> None:
-    """Write changed fields, the times that go with a status, the activity, and who is to review.
+    """Save the changed fields and the times of a status; write the activity; open or withdraw a review.
 
-    `others` are the tasks that show the change too.
+    `others` are other tasks that show the change.
     """
     if not changes and not is_touched:
         return
@@ -200,22 +201,22 @@ def _save(
     task.save(update_fields=[*changes, "updated_at"])
     if task.title != titled:
         rename_output(task, before=titled)
-    touches = touching(tasks=others, projects=[left, task.project_id] if task.project_id != left else [])
+    affected = affected_metadata(tasks=others, projects=[left, task.project_id] if task.project_id != left else [])
     if task.status != before:
         kind = Activity.Type.TASK_COMPLETED if task.status == Status.DONE else Activity.Type.TASK_UPDATED
         message = f"Task '{task.title}' went from {before} to {task.status}"
-        note(kind, message, task=task, agent=by, is_edit=is_edit, before=before, status=task.status, **touches)
+        note(kind, message, task=task, agent=by, is_edit=is_edit, before=before, status=task.status, **affected)
         if task.status == Status.REVIEW:
             open_review(task)
         elif before == Status.REVIEW:
             withdraw_review(task)
     else:
         message = f"Task updated: {task.title}"
-        note(Activity.Type.TASK_UPDATED, message, task=task, agent=by, is_edit=is_edit, **touches)
+        note(Activity.Type.TASK_UPDATED, message, task=task, agent=by, is_edit=is_edit, **affected)
 
 
 def _assign(task: Task, agents: Sequence[Agent]) -> None:
-    """Make these the assignees, in this order; write an activity and a notification for each that is new."""
+    """Set the assignees in this order; write an activity and a notification for each new one."""
     known = set(task.assignments.values_list("agent_id", flat=True))
     task.assignments.all().delete()
     Assignment.objects.bulk_create(
@@ -224,24 +225,24 @@ def _assign(task: Task, agents: Sequence[Agent]) -> None:
     new = [agent for agent in agents if agent.pk not in known]
     for agent in new:
         note(Activity.Type.TASK_ASSIGNED, f"{agent.name} was assigned to '{task.title}'", task=task, agent=agent)
-    notifications.make_assigned(task, new)
+    notifications.notify_assigned(task, new)
 
 
-# ---------------------------------------------------------------- what waits for what
-def change_dependencies_alone() -> None:
-    """Let nobody else change dependencies until the commit: two halves of a cycle would not see each other.
+# ---------------------------------------------------------------- dependencies
+def lock_dependencies() -> None:
+    """Lock all changes of dependencies until the commit: two concurrent ones could form a cycle unnoticed.
 
-    SQLite needs nothing: the transaction already holds the one write lock.
+    SQLite needs no lock: the transaction already holds the only write lock.
     """
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [ONE_AT_A_TIME])
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK_KEY])
 
 
 def _change_dependencies(task: Task, project: Project | None, blocked_by: Sequence[Task] | None) -> set[uuid.UUID]:
-    """Set the blockers, or check those that stay when the task goes to another project.
+    """Set the blockers, or check the existing ones if the task moves to another project.
 
-    Return those that now hold it back and did not, or no longer do.
+    Returns the ids of added and removed blockers.
     """
     changed: set[uuid.UUID] = set()
     if blocked_by is not None:
@@ -261,16 +262,19 @@ def _keys(rows: QuerySet[Task]) -> set[uuid.UUID]:
 
 
 def _refuse_other_projects(project: Project | None, blocked_by: Iterable[Task]) -> None:
-    """Look at them as they now stand: one may have moved since the caller read it."""
+    """Raise Invalid for blockers of another project.
+
+    Reads them again: they may have moved since the caller's read.
+    """
     given = Task.objects.filter(pk__in=[blocker.pk for blocker in blocked_by])
     if given.filter(project__isnull=False).exclude(project=project).exists():
         raise Invalid("blocked_by", "A task can depend only on tasks of its own project.")
 
 
 def _refuse_cycle(task: Task, project: Project | None, blocked_by: Sequence[Task]) -> None:
-    """Walk from the blockers along the project's dependencies, read in one query; raise when they lead back.
+    """Raise Invalid if the new blockers depend on the task. Reads the project's dependencies in one query.
 
-    A way back never leaves the project: no task depends on another project's.
+    A cycle lies within one project, because no task depends on another project's.
     """
     through = Task.blocked_by.through.objects
     edges: dict[uuid.UUID, list[uuid.UUID]] = {}

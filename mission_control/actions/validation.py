@@ -1,4 +1,4 @@
-"""Check what an action is about to store by the model's own rules, whoever called the action."""
+"""Validate what an action is about to store by the model's own rules, for every caller."""
 
 from collections.abc import Iterable
 
@@ -9,7 +9,7 @@ from mission_control.errors import Invalid
 
 
 def check(instance: Model, names: Iterable[str]) -> None:
-    """Raise Invalid for the first of these fields with a value that the model does not allow; no references."""
+    """Raise Invalid for the first of these fields whose value the model does not allow. Skips relations."""
     for name in names:
         field = instance._meta.get_field(name)
         if not isinstance(field, Field) or field.is_relation:
@@ -18,7 +18,7 @@ def check(instance: Model, names: Iterable[str]) -> None:
         try:
             field.clean(value, instance)
             for validate in field.validators if isinstance(field, JSONField) else ():
-                validate(value)  # `clean` takes an empty list for an empty object
+                validate(value)  # `clean` accepts an empty list in place of an empty object
         except ValidationError as error:
             label = name.replace("_", " ")
             message = error.messages[0].replace("This field", label.capitalize())

@@ -16,9 +16,9 @@ from mission_control.models.retry import retry_policy
 
 # A card nobody placed stands on the board by its task's last change, the newest on top. One that was placed stands
 # as if that change had been in another moment, and for that moment in another place among those of the same.
-STANDS_AT = Coalesce("placed_at", "updated_at")
-STANDS_AS = Coalesce("placed_as", "id")
-UNPLACED = {"placed_at": None, "placed_as": None}  # goes with each change of a status
+RANK_AT = Coalesce("placed_at", "updated_at")
+RANK_TIE = Coalesce("placed_as", "id")
+CLEARED_RANK = {"placed_at": None, "placed_as": None}  # goes with each change of a status
 
 
 class TaskQuerySet(models.QuerySet["Task"]):
@@ -28,10 +28,10 @@ class TaskQuerySet(models.QuerySet["Task"]):
         """Keep the tasks that still hold back those that depend on them."""
         return self.exclude(status__in=[Task.Status.DONE, Task.Status.SKIPPED])
 
-    def as_placed(self) -> Self:
+    def by_rank(self) -> Self:
         """Sort as a column of the board does; each knows where it stands by `stands_at` and `stands_as`."""
-        placed = self.annotate(stands_at=STANDS_AT, stands_as=STANDS_AS)
-        return placed.order_by(STANDS_AT.desc(), STANDS_AS.asc(), "id")
+        placed = self.annotate(rank_at=RANK_AT, rank_tie=RANK_TIE)
+        return placed.order_by(RANK_AT.desc(), RANK_TIE.asc(), "id")
 
 
 class Task(models.Model):
@@ -98,8 +98,8 @@ class Task(models.Model):
     objects = TaskQuerySet.as_manager()
 
     unfinished: list["Task"]  # those it waits for, where the page has read them with it
-    stands_at: datetime  # where the query was sorted `as_placed`
-    stands_as: uuid.UUID
+    rank_at: datetime  # where the query was sorted `as_placed`
+    rank_tie: uuid.UUID
 
     class Meta:
         ordering = ["-updated_at", "id"]
@@ -112,7 +112,7 @@ class Task(models.Model):
             models.Index(fields=["created_at", "id"], name="task_oldest"),
             models.Index(fields=["due_date", "id"], name="task_due"),
             models.Index(fields=["title", "id"], name="task_title"),
-            models.Index("status", STANDS_AT.desc(), STANDS_AS, "id", name="task_placed"),
+            models.Index("status", RANK_AT.desc(), RANK_TIE, "id", name="task_placed"),
             models.Index(fields=["retry_at"], name="task_retry", condition=Q(retry_at__isnull=False)),
         ]
 

@@ -1,4 +1,4 @@
-"""Deep Work's planning: analyse a goal, plan a project, plan it again. Each is a run."""
+"""Deep Work's planning: analyse a goal, plan a project, or plan it again, each in a run."""
 
 import time
 from typing import Any, Literal
@@ -22,16 +22,16 @@ Depth = Literal["auto", "none", "quick", "standard", "deep"]
 Status = Project.Status
 
 PLANNER = "Planner"
-LOOK_SECONDS = 0.1
-LONGEST_GOAL_SECONDS = 300.0  # a planner that talks on and on is not silent, and nobody waits for it for ever
+POLL_SECONDS = 0.1
+LONGEST_GOAL_SECONDS = 300.0  # also for a planner that is never silent: a request waits for it
 REPLANNED = (Status.FAILED, Status.AWAITING_APPROVAL)
 
 
 def planner() -> Agent:
-    """Return the agent that plans where nobody else is named to; it is made when there is none.
+    """Return the default planner; create it if there is none.
 
-    Where the setting names a backend, it is one of that. Two who need the first at once may make two: the older
-    one plans from then on.
+    If PLANNER_BACKEND is set the planner uses that backend. Two concurrent first calls may create two planners;
+    the older one is used from then on.
     """
     planners = Agent.objects.filter(name=PLANNER).order_by("created_at", "pk")
     if settings.PLANNER_BACKEND:
@@ -49,12 +49,12 @@ def planner() -> Agent:
 def parse_goal(description: str, *, by: User | None = None) -> dict[str, Any]:
     """Have the planner analyse a goal, wait for it, and return the analysis.
 
-    Without a free slot the run waits for one. Raises PlannerFailed when it fails, is stopped, or gives no sign for
-    as long as the setting says; then it is stopped.
+    Without a free slot the run waits for one. Raises PlannerFailed if the run fails, is stopped, or makes no
+    progress for GOAL_SILENCE_SECONDS; then it is stopped.
     """
     request = {"purpose": "goal", "description": description}
     title = f"Goal: {provisional_title(description)}"
-    run = _awaited(admit_planning(planner(), title, request=request, by=by))
+    run = _wait_for_end(admit_planning(planner(), title, request=request, by=by))
     if run.status == Run.Status.COMPLETED:
         analysis: dict[str, Any] = run.request["goal_analysis"]
         return analysis
@@ -63,8 +63,8 @@ def parse_goal(description: str, *, by: User | None = None) -> dict[str, Any]:
     raise PlannerFailed(f"The planner failed: {run.error}")
 
 
-def _awaited(run: Run) -> Run:
-    """Return the run when it has ended; stop it when it is silent for too long."""
+def _wait_for_end(run: Run) -> Run:
+    """Return the run when it has ended; stop it if it makes no progress for too long."""
     begun = moved = time.monotonic()
     seen: tuple[str, int] | None = None
     while True:
@@ -75,22 +75,22 @@ def _awaited(run: Run) -> Run:
         if seen != (run.status, run.last_seq):
             seen, moved = (run.status, run.last_seq), now
         if now - moved > settings.GOAL_SILENCE_SECONDS or now - begun > LONGEST_GOAL_SECONDS:
-            return _given_up(run, seconds=now - begun)
-        _give_connection_back()
-        time.sleep(LOOK_SECONDS)
+            return _give_up(run, seconds=now - begun)
+        _release_connection()
+        time.sleep(POLL_SECONDS)
 
 
-def _given_up(run: Run, *, seconds: float) -> Run:
+def _give_up(run: Run, *, seconds: float) -> Run:
     why = "No slot came free" if run.status == Run.Status.WAITING else "The planner did not answer"
     try:
         stop(run, reason=f"{why} within {seconds:.0f} seconds")
-    except NotRunning:  # it ended in this moment
+    except NotRunning:  # it has just ended
         return Run.objects.light().get(pk=run.pk)
     raise PlannerFailed(f"{why} within {seconds:.0f} seconds")
 
 
-def _give_connection_back() -> None:
-    """Let others have the connection while nothing is asked of it: of PostgreSQL's pool there are few."""
+def _release_connection() -> None:
+    """Return the database connection to the pool, which is small on PostgreSQL, while it is not used."""
     if settings.IN_WEB_PROCESS and not connection.in_atomic_block:
         connection.close()
 
@@ -102,7 +102,7 @@ def start(
     goal_analysis: GoalAnalysis | None = None,
     by: User | None = None,
 ) -> Project:
-    """Create a project in planning, with the run that plans it, and return it. The run waits for a free slot."""
+    """Create a project in planning with its planning run, which may wait for a slot, and return the project."""
     agent, analysis = planner(), goal_analysis.model_dump() if goal_analysis else None
 
     def new_project() -> Project:
@@ -116,18 +116,18 @@ def start(
 
     request = _request(description, research_depth, analysis)
     run = admit_planning(agent, _title(description), request=request, project=new_project, by=by)
-    assert run.project is not None, "it was made with the run"
+    assert run.project is not None, "it was created with the run"
     return run.project
 
 
 def replan(project: Project, *, by: User | None = None) -> Project:
     """Plan a project again whose planning failed or whose plan awaits approval, and return it.
 
-    What the earlier plan left and nobody has begun stays until the new plan is there. Raises WrongState, NotFound,
+    Unstarted tasks of the earlier plan are kept until the new plan is complete. Raises WrongState, NotFound,
     AlreadyPlanned.
     """
     agent = project.planner_agent or planner()
-    depth = project.metadata.get("research_depth")  # which anybody may have changed
+    depth = project.metadata.get("research_depth")  # users may have changed it
     request = _request(project.description or project.title, depth if depth in DEPTHS else "auto", None)
     admit_planning(
         agent, _title(project.title), request=request, project=lambda: _back_to_planning(project, agent), by=by
@@ -136,7 +136,7 @@ def replan(project: Project, *, by: User | None = None) -> Project:
 
 
 def _back_to_planning(project: Project, agent: Agent) -> Project:
-    """Change the status from one of those that can be planned again; the update locks the row."""
+    """Set a project that can be planned again to planning. The update locks the row."""
     with transaction.atomic():
         before = Project.objects.filter(pk=project.pk).values_list("status", flat=True).first()
         if before is None:

@@ -1,4 +1,4 @@
-"""Write a plan down: the requirements, the tasks and who does them, by the verbs that everybody uses."""
+"""Store a plan: the requirements, the tasks and their agents, by the actions that every caller uses."""
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -12,14 +12,14 @@ from mission_control.models import Deliverable, Project, Run, Task
 from mission_control.planning.answers import GoalAnalysis, PlannedAgent, PlannedTask, TaskPlan, Team, title_in
 from mission_control.runs.deliverables import add_version
 
-TITLE_CHARS = 80  # of a description, until the requirements give the project its title
+TITLE_CHARS = 80  # of the description, as a title until the requirements provide one
 PRD_TAGS = ["prd", "deep-work", "auto-generated"]
-ANYBODY = "generalist"  # the specialty of who does what asks for none, where the plan names nobody
+DEFAULT_SPECIALTY = "generalist"  # for tasks without required specialties, if the plan has no agents
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A whole plan, checked, of which nothing is stored yet."""
+    """A complete, checked plan that is not stored yet."""
 
     analysis: GoalAnalysis
     requirements: str
@@ -28,29 +28,29 @@ class Plan:
 
 
 def provisional_title(description: str) -> str:
-    """Return the title of a project of which only the description is known."""
+    """Return a title for a project of which only the description is known."""
     return " ".join(description.split())[:TITLE_CHARS].strip()
 
 
 def write(run: Run, plan: Plan) -> None:
     """Store the plan of the run's project, in the caller's transaction, which ends the run.
 
-    What an earlier plan left and nobody has begun is replaced. Raises Invalid, NotFound.
+    Replaces unstarted tasks of an earlier plan. Raises Invalid, NotFound.
     """
     project, planner = run.project, run.agent
     assert project is not None and planner is not None, "a plan is made for a project, by an agent"
     _delete_unstarted(project)
-    made = Crew(plan.team.agents, planner)
+    assigner = AgentAssigner(plan.team.agents, planner)
     stored: dict[str, Task] = {}
     for planned in plan.tasks.in_order():
-        stored[planned.key] = _write_task(planned, run, stored, made)
+        stored[planned.key] = _write_task(planned, run, stored, assigner)
     project = Project.objects.get(pk=project.pk)
     title = title_in(plan.requirements) or project.title
     prd = _write_requirements(run, project, title, plan.requirements)
     changes: dict[str, Any] = {"title": title} if project.title == provisional_title(project.description) else {}
     projects.change(
         project,
-        team_agents=made.members,
+        team_agents=assigner.members,
         prd_document=prd,
         metadata={**project.metadata, "goal_analysis": plan.analysis.model_dump()},
         **changes,
@@ -58,14 +58,14 @@ def write(run: Run, plan: Plan) -> None:
 
 
 def _delete_unstarted(project: Project) -> None:
-    """Delete what a plan made and nobody has begun."""
+    """Delete the unstarted tasks of an earlier plan."""
     planned = Task.objects.filter(project=project, metadata__has_key="planned_by", started_at=None, runs=None)
     for task in planned.filter(status__in=[Task.Status.INBOX, Task.Status.ASSIGNED]):
-        with suppress(HasActiveRuns, NotFound):  # somebody begins, or deletes it, in this moment
+        with suppress(HasActiveRuns, NotFound):  # started or deleted at the same moment
             tasks.delete(task)
 
 
-def _write_task(planned: PlannedTask, run: Run, stored: dict[str, Task], crew: "Crew") -> Task:
+def _write_task(planned: PlannedTask, run: Run, stored: dict[str, Task], assigner: "AgentAssigner") -> Task:
     return tasks.create(
         title=planned.title,
         description=planned.description,
@@ -75,14 +75,14 @@ def _write_task(planned: PlannedTask, run: Run, stored: dict[str, Task], crew: "
         estimated_minutes=planned.estimated_minutes,
         project=run.project,
         creator_id=str(run.agent_id),
-        assignees=[crew.best_for(planned.required_specialties)] if planned.task_type == "agent" else [],
+        assignees=[assigner.best_for(planned.required_specialties)] if planned.task_type == "agent" else [],
         blocked_by=[stored[key] for key in dict.fromkeys(planned.blocked_by_keys)],
         metadata={"planned_by": str(run.pk), "required_specialties": planned.required_specialties},
     )
 
 
 def _write_requirements(run: Run, project: Project, title: str, content: str) -> Deliverable:
-    """Store the requirements: a new version of those that an earlier plan wrote, else a document of their own."""
+    """Store the requirements: as a new version of an earlier plan's document, otherwise as a new document."""
     earlier = project.prd_document
     if earlier is not None and earlier.run is not None and earlier.run.kind == Run.Kind.PLANNING:
         return add_version(earlier, content, editor_id=run.agent_id, agent=run.agent, run=run)
@@ -97,20 +97,20 @@ def _write_requirements(run: Run, project: Project, title: str, content: str) ->
     )
 
 
-class Crew:
-    """Who does the tasks of a plan: agents that there are, and those that are made because nobody fits."""
+class AgentAssigner:
+    """Assigns agents to the tasks of a plan: existing ones, or new ones if none fits."""
 
     def __init__(self, planned: Iterable[PlannedAgent], planner: Agent) -> None:
         self.planner = planner
         self.known = list(Agent.objects.order_by("created_at", "pk"))
         self.members: list[Agent] = []
         for one in planned:
-            self._join(self._found(one) or self._made(one))
+            self._add_member(self._find(one) or self._create(one))
 
     def best_for(self, required: Sequence[str]) -> Agent:
-        """Return who has most of the specialties: of the crew, else of all, else one made for them.
+        """Return the agent with most of the specialties: a member, otherwise any agent, otherwise a new one.
 
-        What asks for nothing goes to the first of the crew.
+        A task without required specialties gets the first member.
         """
         wanted = _folded(required)
         if not wanted and self.members:
@@ -118,31 +118,33 @@ class Crew:
         for some in (self.members, self.known):
             best = max(some, key=lambda agent: len(wanted & _folded(agent.specialties)), default=None)
             if best is not None and wanted & _folded(best.specialties):
-                return self._join(best)
-        specialties = list(required) or [ANYBODY]
+                return self._add_member(best)
+        specialties = list(required) or [DEFAULT_SPECIALTY]
         name, role = specialties[0].capitalize(), f"{specialties[0].capitalize()} specialist"
-        return self._join(self._made(PlannedAgent(name=name[:50], role=role[:100], specialties=specialties)))
+        return self._add_member(
+            self._create(PlannedAgent(name=name[:50], role=role[:100], specialties=specialties))
+        )
 
-    def _found(self, one: PlannedAgent) -> Agent | None:
-        """Return the agent of this name, else one who has all these specialties."""
+    def _find(self, one: PlannedAgent) -> Agent | None:
+        """Return the agent with this name, otherwise one with all these specialties."""
         for agent in self.known:
             if agent.name.casefold() == one.name.casefold():
                 return agent
         wanted = _folded(one.specialties)
         return next((agent for agent in self.known if wanted and wanted <= _folded(agent.specialties)), None)
 
-    def _made(self, one: PlannedAgent) -> Agent:
-        made = agents.create(
+    def _create(self, one: PlannedAgent) -> Agent:
+        created = agents.create(
             **one.model_dump(),
             level=Agent.Level.SPECIALIST,
             backend=self.planner.backend,
             backend_options=self.planner.backend_options,
             metadata={"made_for_plan": True},
         )
-        self.known.append(made)
-        return made
+        self.known.append(created)
+        return created
 
-    def _join(self, agent: Agent) -> Agent:
+    def _add_member(self, agent: Agent) -> Agent:
         if agent not in self.members:
             self.members.append(agent)
         return agent

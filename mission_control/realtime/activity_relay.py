@@ -66,7 +66,7 @@ class ActivityRelay:
         States are compared by the whole frame: `updated_at` does not change when only related objects do.
         """
         if self._frame_hashes.pop(change.key, None) != hash(change.frame):
-            await self._forward(change.frame, change.task, change.project, beside=change.touched_projects)
+            await self._forward(change.frame, change.task, change.project, beside=change.affected_projects)
         self._frame_hashes[change.key] = hash(change.frame)
         if len(self._frame_hashes) > MAX_REMEMBERED:
             del self._frame_hashes[next(iter(self._frame_hashes))]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mission_control import hooks
-from mission_control.actions.activity import OBJECTS_AT_ONCE, touched
+from mission_control.actions.activity import OBJECTS_AT_ONCE, affected_ids
 from mission_control.hooks import Hook
 from mission_control.models import Activity
 from mission_control.realtime.frames import Frame, changed_frame
@@ -22,7 +22,7 @@ class Change:
     frame: Frame
     task: str | None
     project: str | None
-    touched_projects: frozenset[uuid.UUID] = frozenset()
+    affected_projects: frozenset[uuid.UUID] = frozenset()
 
 
 def changed_objects(activities: list[Activity]) -> list[Change]:
@@ -35,14 +35,14 @@ def changed_objects(activities: list[Activity]) -> list[Change]:
     tasks: dict[uuid.UUID, set[uuid.UUID]] = {}  # task → the projects that its change affects
     projects: dict[uuid.UUID, None] = {}
     for activity in activities:
-        touched_projects = touched(activity, "projects")
+        affected_projects = affected_ids(activity, "projects")
         if activity.type in CHANGES and activity.task_id:
-            tasks.setdefault(activity.task_id, set()).update(touched_projects)
-        for key in touched(activity, "tasks"):
+            tasks.setdefault(activity.task_id, set()).update(affected_projects)
+        for key in affected_ids(activity, "tasks"):
             tasks.setdefault(key, set())
         if "project" in activity.metadata and activity.project_id:
             projects[activity.project_id] = None
-        projects |= dict.fromkeys(touched_projects)
+        projects |= dict.fromkeys(affected_projects)
     return [
         Change(shown["id"], changed_frame("task", shown), shown["id"], shown["project_id"], frozenset(tasks[key]))
         for key, shown in _shown_now(Hook.SHOW_TASKS, tasks)

@@ -26,7 +26,7 @@ from mission_control.errors import NotRunning
 from mission_control.hooks import Hook
 from mission_control.models import Activity, Notification, Run, RunEvent, Task, UsageRecord
 from mission_control.models.run import EndCause, usage_columns
-from mission_control.models.task import UNPLACED
+from mission_control.models.task import CLEARED_RANK
 from mission_control.queue.broker import enqueue
 from mission_control.realtime.publisher import publish_run
 from mission_control.runs import events
@@ -104,7 +104,7 @@ def start_on_slot(run: Run) -> None:
             started_at=Coalesce("started_at", now),
             last_run=run,
             updated_at=now,
-            **UNPLACED,
+            **CLEARED_RANK,
         )
     if run.task is not None and run.task.status == Task.Status.REVIEW:  # its status before the update above
         withdraw_review(run.task)  # after the lock on the task's row, in the same order as a decision
@@ -333,7 +333,7 @@ def _settle(
     note(kind, said, task=run.task, agent=run.agent, project_id=run.project_id, run_id=str(run_id))
     # No notification about the analysis of a goal, which has neither: a request waits for it.
     if outcome in NOTIFICATIONS and (run.task_id or run.project_id):
-        notifications.make(NOTIFICATIONS[outcome], said, task=run.task, run_id=str(run_id))
+        notifications.create(NOTIFICATIONS[outcome], said, task=run.task, run_id=str(run_id))
     if outcome == Status.COMPLETED and run.task is not None:
         complete_if_resolved(run.task.project_id)
     transaction.on_commit(lambda: publish_run(run, last))
@@ -354,7 +354,7 @@ def _settle_task(task: Task, run: Run, *, was_waiting: bool, now: datetime, revi
         return ""
     wish = task.metadata.get("requires_review")
     review_reason = "" if wish is False else review_reason
-    changes |= UNPLACED
+    changes |= CLEARED_RANK
     if run.end_cause == EndCause.PAUSED:
         changes["status"] = Task.Status.ASSIGNED
     elif run.status != Status.COMPLETED:

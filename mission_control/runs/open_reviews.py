@@ -15,7 +15,7 @@ def open_review(task: Task, run: Run | None = None, *, reason: str = "") -> Revi
     assigned to this run.
     """
     review = ensure_open_review(task, run, reason=reason)
-    notifications.make_review_needed(task, reason)
+    notifications.notify_review_needed(task, reason)
     return review
 
 

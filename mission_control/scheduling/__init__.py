@@ -1,1 +1,1 @@
-"""Which tasks of a project can be started, in which order, and why one waits."""
+"""Decide which tasks of a project can start, in which order, and explain why a task waits."""

@@ -1,25 +1,25 @@
-"""What waits for what: the order in which tasks can be done, and circles, which nothing could ever begin."""
+"""Dependencies between tasks: the order in which tasks can be done, and cycles, which block all their tasks."""
 
 from collections.abc import Collection, Iterable, Iterator
 from uuid import UUID
 
 from mission_control.models import Project, Task
 
-Edge = tuple[UUID, UUID]  # a task, and one that it waits for
+Edge = tuple[UUID, UUID]  # a task and one of its blockers
 Edges = dict[UUID, list[UUID]]
 
 
 def execution_levels(project: Project, tasks: Iterable[Task]) -> list[list[UUID]]:
-    """Return the ids of a project's tasks by level; within one they keep their order. One query, linear time."""
+    """Return the ids of a project's tasks by level, in their order within each. One query, linear time."""
     through = Task.blocked_by.through.objects.filter(from_task__project=project, to_task__project=project)
     return levels([task.pk for task in tasks], through.values_list("from_task_id", "to_task_id"))
 
 
 def levels(keys: list[UUID], waits_for: Iterable[tuple[UUID, UUID]]) -> list[list[UUID]]:
-    """Return `keys` by level: the first wait for nothing, each other for one of the level before at least.
+    """Return `keys` by level: the first level has no blockers, each other key has one in the level before it.
 
-    `waits_for` has pairs (who waits, for whom); what is no key does not count. Keys that wait for each other in a
-    circle, which no verb lets happen, would never be reached; they are the last level.
+    `waits_for` has pairs (blocked, blocker); pairs with other keys are ignored. Keys in a cycle, which no action
+    allows, form the last level.
     """
     open_ends = dict.fromkeys(keys, 0)
     held_back: dict[UUID, list[UUID]] = {key: [] for key in keys}
@@ -46,7 +46,7 @@ def levels(keys: list[UUID], waits_for: Iterable[tuple[UUID, UUID]]) -> list[lis
 
 
 def break_circles(edges: Edges, new: Collection[Edge]) -> list[Edge]:
-    """Take new edges away until there is no circle; return them. The old ones alone must make none."""
+    """Remove new edges until there is no cycle, and return them. The old edges alone must be free of cycles."""
     taken: list[Edge] = []
     done: set[UUID] = set()
     for start in list(edges):
@@ -56,7 +56,7 @@ def break_circles(edges: Edges, new: Collection[Edge]) -> list[Edge]:
 
 
 def _walk(start: UUID, edges: Edges, new: Collection[Edge], done: set[UUID], taken: list[Edge]) -> None:
-    """Go along the edges in depth: one that leads back into the path that led here closes a circle."""
+    """Search depth-first: an edge back into the current path closes a cycle."""
     path, on_path = [(start, _ahead(edges, start))], {start}
     while path:
         task, ahead = path[-1]
@@ -68,7 +68,7 @@ def _walk(start: UUID, edges: Edges, new: Collection[Edge], done: set[UUID], tak
             edge = _last_new([step for step, _ in path], blocker, new)
             edges[edge[0]].remove(edge[1])
             taken.append(edge)
-            while path[-1][0] != edge[0]:  # it may lie behind: the walk goes on from there
+            while path[-1][0] != edge[0]:  # it may start further up the path: continue from there
                 on_path.discard(path.pop()[0])
         elif blocker not in done:
             path.append((blocker, _ahead(edges, blocker)))
@@ -80,7 +80,7 @@ def _ahead(edges: Edges, task: UUID) -> Iterator[UUID]:
 
 
 def _last_new(path: list[UUID], back_to: UUID, new: Collection[Edge]) -> Edge:
-    """Return the last new edge of the circle that the path closes by leading back to one of its tasks."""
+    """Return the last new edge of the cycle that the path and its edge back to `back_to` form."""
     circle = path[path.index(back_to) :]
     edges = list(zip(circle, [*circle[1:], back_to], strict=True))
     return next(edge for edge in reversed(edges) if edge in new)

@@ -1,4 +1,4 @@
-"""Why a task does not start, in words."""
+"""Explain in words why a task does not start."""
 
 import uuid
 from collections.abc import Iterable
@@ -8,48 +8,53 @@ from django.utils import timezone
 
 from mission_control.models import Project, Review, Run, Task
 
-NAMED = 3  # blockers that a reason names
+NAMED = 3  # how many blockers a reason names
 RESOLVED = (Task.Status.DONE, Task.Status.SKIPPED)
-GIVEN_BACK = (Run.EndCause.PAUSED, Run.EndCause.CANCELLED)  # stops after which a task may start by itself
+# Stops after which the scheduler may start the task again.
+RESTARTING_STOPS = (Run.EndCause.PAUSED, Run.EndCause.CANCELLED)
 OPEN = (Task.Status.INBOX, Task.Status.ASSIGNED)
 
 
 def waiting_for(project: Project, tasks: Iterable[Task]) -> dict[str, str]:
-    """Return by id what each of the project's tasks waits for; what is done, skipped or at work is left out.
+    """Return why each of the project's tasks waits, by id, without those that are done, skipped or running.
 
-    `tasks` are all of the project's, with their newest run, assignees and dependencies read: at most one query.
+    `tasks` are all tasks of the project, with last run, assignees and dependencies loaded. At most one query.
     """
     tasks = list(tasks)
     titles = {task.pk: task.title for task in tasks if task.status not in RESOLVED}
-    concerns = _concerns([task.pk for task in tasks if task.status == Task.Status.REVIEW])
-    reasons = ((str(task.pk), _reason(project, task, titles, concerns)) for task in tasks if task.pk in titles)
+    review_reasons = _review_reasons([task.pk for task in tasks if task.status == Task.Status.REVIEW])
+    reasons = (
+        (str(task.pk), _reason(project, task, titles, review_reasons)) for task in tasks if task.pk in titles
+    )
     return {key: reason for key, reason in reasons if reason}
 
 
-def _concerns(in_review: list[uuid.UUID]) -> dict[uuid.UUID, str]:
-    """Return by task why a review is needed that nobody asked for."""
+def _review_reasons(in_review: list[uuid.UUID]) -> dict[uuid.UUID, str]:
+    """Return by task the reason of reviews that were not requested."""
     if not in_review:
         return {}
     reviews = Review.objects.filter(task__in=in_review, status=Review.Status.OPEN).exclude(reason="")
     return dict(reviews.values_list("task_id", "reason"))
 
 
-def _reason(project: Project, task: Task, unresolved: dict[uuid.UUID, str], concerns: dict[uuid.UUID, str]) -> str:
-    """Return what holds the task back, empty when nothing does: what it is in before what it is behind."""
+def _reason(
+    project: Project, task: Task, unresolved: dict[uuid.UUID, str], review_reasons: dict[uuid.UUID, str]
+) -> str:
+    """Return why the task waits, empty if it does not: its current state first, then its blockers."""
     run = task.last_run
-    is_in_line = run is not None and run.status == Run.Status.WAITING
-    if task.status == Task.Status.IN_PROGRESS and not is_in_line:
+    is_waiting = run is not None and run.status == Run.Status.WAITING
+    if task.status == Task.Status.IN_PROGRESS and not is_waiting:
         return "" if run and run.is_active else "in progress by hand"
-    if task.status in OPEN or is_in_line:
-        return _hindrance(project, task, unresolved)
+    if task.status in OPEN or is_waiting:
+        return _why_not_started(project, task, unresolved)
     if task.status == Task.Status.REVIEW:
-        concern = concerns.get(task.pk)
-        return f"waits for a review: {concern}" if concern else "waits for a review"
+        review_reason = review_reasons.get(task.pk)
+        return f"waits for a review: {review_reason}" if review_reason else "waits for a review"
     return _failure(run)
 
 
-def _hindrance(project: Project, task: Task, unresolved: dict[uuid.UUID, str]) -> str:
-    """Return why a task that could be begun is not."""
+def _why_not_started(project: Project, task: Task, unresolved: dict[uuid.UUID, str]) -> str:
+    """Return why a task that is not started has no run yet."""
     run = task.last_run
     if blockers := [unresolved[key] for key in task.blocker_ids if key in unresolved]:
         return f"blocked by {_names(blockers)}"
@@ -63,7 +68,7 @@ def _hindrance(project: Project, task: Task, unresolved: dict[uuid.UUID, str]) -
         return "waits for a person" if task.task_type == Task.Type.HUMAN else "waits for a review"
     if task.retry_at is not None and task.retry_at > timezone.now():
         return f"retry at {task.retry_at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
-    if run and run.status == Run.Status.STOPPED and run.slot is None and run.end_cause not in GIVEN_BACK:
+    if run and run.status == Run.Status.STOPPED and run.slot is None and run.end_cause not in RESTARTING_STOPS:
         return "stopped while it waited; run it by hand"
     return "waits for a slot"
 
@@ -77,7 +82,7 @@ def _failure(run: Run | None) -> str:
 
 
 def _names(titles: Iterable[str]) -> str:
-    """Return the first few titles, and how many more there are."""
+    """Return the first few titles, and the number of the others."""
     first, *rest = sorted(titles)
     named = ", ".join(f"'{title}'" for title in [first, *rest[: NAMED - 1]])
     more = len(rest) - (NAMED - 1)

@@ -70,7 +70,7 @@ def _prepare() -> Prepared:
             login = prepare_login()
             if login.first_password and settings.SAMPLE_PROJECT:
                 say("Making the first user and a sample project.")
-                sample.make()
+                sample.create()
         token_file = prepare_token()
     say_isolation(settings.AGENT_ISOLATION)
     say_runs("Ended, for its worker is gone", recover(folder_id()) or [])

@@ -10,7 +10,7 @@ from django.utils import timezone
 from django_q.models import Schedule
 
 from mission_control.actions import reviews, tasks
-from mission_control.actions.reviews import NotInReview, TooManyRounds, approve, open_upstream, request_changes
+from mission_control.actions.reviews import NotInReview, TooManyRounds, approve, request_changes, start_review_task
 from mission_control.errors import HasActiveRuns, Invalid, NotFound
 from mission_control.models import Activity, Message, Notification, Project, Review, Run, Task
 from mission_control.runs.admission import admit
@@ -352,14 +352,14 @@ def test_a_review_task_is_in_review_when_its_blockers_are_done_and_the_people_he
     *_, review = chain
     scheduler.advance_all()
     assert (status(review), asked(review)) == ("review", ["Review needed: Look at both"])
-    assert open_upstream(review) is False
+    assert start_review_task(review) is False
     assert len(asked(review)) == 1
 
 
 def test_a_review_task_is_not_opened_while_it_waits_and_no_other_task_ever(project, agent):
     text = a_task(project, agent)
-    assert open_upstream(a_task(project, None, text, task_type="review")) is False
-    assert open_upstream(a_task(None, None)) is False
+    assert start_review_task(a_task(project, None, text, task_type="review")) is False
+    assert start_review_task(a_task(None, None)) is False
     assert not Review.objects.exists()
 
 

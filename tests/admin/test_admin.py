@@ -92,7 +92,7 @@ def many_of_each(number):
         finish(claim(run.pk, worker="test").pk, "completed", guard=Q())
         make.run(run.task, agent)
         Message.objects.create(task=run.task, from_agent=agent, author=make.user(), content="Hello")
-        notifications.make(Activity.Type.MENTION, "Hello", to=[agent], task=run.task)
+        notifications.create(Activity.Type.MENTION, "Hello", to=[agent], task=run.task)
         make.token()
 
 

@@ -117,7 +117,7 @@ def test_the_tasks_that_a_review_sends_back_can_be_named(api):
     texts = [tasks.set_status(make.task(), "done") for _ in range(2)]
     review = make.task(task_type="review", blocked_by=texts)
     path = f"tasks/{review.pk}/request-changes"
-    assert reviews.open_upstream(review)
+    assert reviews.start_review_task(review)
     assert_names(api.post(path, {"feedback": "x", "task_ids": [NOBODY]}), "task_ids")
     assert_names(api.post(path, {"feedback": "x", "task_ids": [str(review.pk)]}), "task_ids")
     answer = api.post(path, {"feedback": "x", "task_ids": [str(texts[1].pk)]})

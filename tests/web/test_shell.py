@@ -163,9 +163,9 @@ def test_a_long_feed_goes_on_on_the_next_page_without_gap_or_repeat(browser):
 
 def test_the_bell_counts_what_asks_for_a_person_until_it_is_read(browser):
     task = make.task(title="Look at me")
-    notifications.make_review_needed(task)
-    notifications.make(Notification.Type.RUN_COMPLETED, "Only to be known")
-    notifications.make_assigned(task, [make.agent()])
+    notifications.notify_review_needed(task)
+    notifications.create(Notification.Type.RUN_COMPLETED, "Only to be known")
+    notifications.notify_assigned(task, [make.agent()])
     assert "1 notification" in html(browser, "/notifications/bell")
     page = html(browser, "/notifications")
     assert "Look at me" in page
@@ -181,7 +181,7 @@ def test_the_bell_counts_what_asks_for_a_person_until_it_is_read(browser):
 
 def test_who_may_not_mark_notifications_gets_no_button():
     client = client_of(make.user(may=[*SEES, "mission_control.view_notification"]))
-    notifications.make_review_needed(make.task())
+    notifications.notify_review_needed(make.task())
     assert "Mark" not in text_of(html(client, "/notifications").split("<main")[1])
     assert client.post("/notifications/read").status_code == 403
     assert client.post(f"/notifications/{Notification.objects.get().pk}/read").status_code == 403

@@ -37,7 +37,7 @@ class DocumentViews(ObjectViews):
         """Return the body with what is in its file. Raises Invalid."""
         if set(request.FILES) != {FILE} or len(request.FILES.getlist(FILE)) > 1 or "content" in request.data:
             raise Invalid(FILE, f"Send one file as `{FILE}`, not its name alone, and without content.")
-        title, content = documents.text_in(request.FILES[FILE])
+        title, content = documents.read_text_file(request.FILES[FILE])
         body = cast(QueryDict, request.data).copy()
         del body[FILE]
         body.setdefault("title", title)

@@ -142,7 +142,7 @@ class Card:
     @property
     def stands(self) -> str:
         """Return where it stands in its column, for the script to compare: the moment, and its place in that."""
-        at, tie = self.task.stands_at, self.task.stands_as
+        at, tie = self.task.rank_at, self.task.rank_tie
         return f"{at.astimezone(UTC).isoformat(timespec='microseconds')} {tie.hex}"
 
     @property
@@ -252,7 +252,7 @@ def more(kind: Kind, filters: Filters, rights: Rights, *, offset: int) -> Column
 
 def _keys(kind: Kind, filters: Filters, offset: int, shown: int) -> list[UUID]:
     found = filters.of(Task.objects.filter(status__in=kind.shows))
-    return list(found.as_placed().values_list("pk", flat=True)[offset : offset + shown])
+    return list(found.by_rank().values_list("pk", flat=True)[offset : offset + shown])
 
 
 def cards(keys: list[UUID], rights: Rights) -> list[Card]:
@@ -261,7 +261,7 @@ def cards(keys: list[UUID], rights: Rights) -> list[Card]:
     waits_for: Prefetch[Any] = Prefetch("blocked_by", unfinished, to_attr="unfinished")
     found = (
         Task.objects.filter(pk__in=keys)
-        .as_placed()
+        .by_rank()
         .select_related("last_run")
         .defer("last_run__output", "last_run__prompt", "description")
         .prefetch_related(Prefetch("assignments", Assignment.objects.select_related("agent")), waits_for)

@@ -117,7 +117,7 @@ def move(request: HttpRequest, task_id: uuid.UUID) -> HttpResponse:
         return _answer(request, task, "You can look, not move tasks.", status=403)
     below, above = form.cleaned_data["below"], form.cleaned_data["above"]
     try:
-        ordering.place(task, status=None if stays else to, below=below, above=above)
+        ordering.rank_card(task, status=None if stays else to, below=below, above=above)
     except Refusal as refusal:
         return _answer(request, task, refusal.detail, status=refusal.status)
     if stays:
@@ -230,7 +230,7 @@ def make_sample(request: HttpRequest) -> HttpResponse:
     """Make the sample project."""
     if not request.user.has_perm("agents.add_agent"):
         return _answer(request, None, "The sample needs the permission “Can add agent”.", status=403)
-    made = sample.make()
+    made = sample.create()
     messages.success(request, f"{made.title}: run its first task, then its second.", extra_tags="ok")
     return redirect("board")
 

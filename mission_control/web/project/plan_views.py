@@ -107,7 +107,7 @@ def _change(request: HttpRequest, opened: Task, given: dict[str, Any]) -> None:
     }
     basis = request.POST.get("basis", "")
     with transaction.atomic():
-        tasks.change_dependencies_alone()  # before the row is locked, as in `tasks.change`
+        tasks.lock_dependencies()  # before the row is locked, as in `tasks.change`
         task = conflicts.locked(opened, "Task")
         names = changed_only(
             compared,

@@ -52,7 +52,7 @@ class TextFiles(forms.FileField):
 
 def _read(file: "UploadedFile[bytes]") -> Text:
     try:
-        return Text(*documents.text_in(file))
+        return Text(*documents.read_text_file(file))
     except Invalid as refusal:
         raise forms.ValidationError(plain(refusal.detail)) from None
 

@@ -9,7 +9,7 @@ from django.db import connection
 from django.utils import timezone
 
 from mission_control.actions import tasks
-from mission_control.actions.ordering import place
+from mission_control.actions.ordering import rank_card
 from mission_control.errors import Invalid, NotFound, WrongState
 from mission_control.models import Activity, Task
 from mission_control.web.board.page import FIRST_CARDS
@@ -22,7 +22,7 @@ Status = Task.Status
 
 
 def column(status=Status.INBOX) -> str:
-    return "".join(Task.objects.filter(status=status).as_placed().values_list("title", flat=True))
+    return "".join(Task.objects.filter(status=status).by_rank().values_list("title", flat=True))
 
 
 def made(titles: str) -> dict[str, Task]:
@@ -44,7 +44,7 @@ def made(titles: str) -> dict[str, Task]:
 def test_a_card_is_placed_beside_another_or_on_top(moved, beside, order):
     cards = made("ABCD")
     keys = {name: cards[other].pk for name, other in beside.items()}
-    place(cards[moved], below=keys.get("below"), above=keys.get("above"))
+    rank_card(cards[moved], below=keys.get("below"), above=keys.get("above"))
     assert column() == order
 
 
@@ -52,30 +52,30 @@ def test_one_move_writes_one_row_and_changes_no_task(django_assert_max_num_queri
     cards = made("ABCD")
     before = dict(Task.objects.values_list("pk", "updated_at"))
     with django_assert_max_num_queries(12) as few:
-        place(cards["D"], below=cards["A"].pk)
+        rank_card(cards["D"], below=cards["A"].pk)
     assert sum('UPDATE "mission_control_task"' in query["sql"] for query in few) == 1
     assert dict(Task.objects.values_list("pk", "updated_at")) == before
     assert Task.objects.exclude(placed_at=None).get() == cards["D"]
     Task.objects.bulk_create(Task(title="x") for _ in range(500))
     with django_assert_max_num_queries(12) as many:
-        place(cards["A"], below=cards["B"].pk)
+        rank_card(cards["A"], below=cards["B"].pk)
     assert len(many) == len(few)
 
 
 def test_cards_of_one_moment_leave_room_for_another():
     cards = made("ABCD")
     Task.objects.update(updated_at=timezone.now())
-    [first, second, *_] = Task.objects.as_placed()
+    [first, second, *_] = Task.objects.by_rank()
     moved = Task.objects.exclude(pk__in=[first.pk, second.pk]).first()
-    place(moved, below=first.pk)
-    assert [task.pk for task in Task.objects.as_placed()][:3] == [first.pk, moved.pk, second.pk]
+    rank_card(moved, below=first.pk)
+    assert [task.pk for task in Task.objects.by_rank()][:3] == [first.pk, moved.pk, second.pk]
     assert len(cards) == Task.objects.count()
 
 
 def test_the_second_place_never_runs_out():
     cards = made("ABC")
     for number in range(400):
-        place(cards["BC"[number % 2]], below=cards["A"].pk)
+        rank_card(cards["BC"[number % 2]], below=cards["A"].pk)
         assert column()[:2] == "A" + "BC"[number % 2], number
 
 
@@ -85,13 +85,13 @@ def test_neighbours_with_ids_side_by_side_are_moved_apart():
         make.task(title=title, id=uuid.UUID(int=2**100 + number))
     moved = make.task(title="C")
     Task.objects.filter(title__in="AB").update(updated_at=now)
-    place(moved, below=uuid.UUID(int=2**100))
+    rank_card(moved, below=uuid.UUID(int=2**100))
     assert column() == "ACB"
 
 
 def test_a_card_that_is_placed_stays_while_others_change_and_moves_on_with_its_status():
     cards = made("ABCD")
-    place(cards["D"], below=cards["A"].pk)
+    rank_card(cards["D"], below=cards["A"].pk)
     tasks.change(cards["C"], description="More")
     tasks.change(cards["D"], description="More")
     assert column() == "CADB"
@@ -102,7 +102,7 @@ def test_a_card_that_is_placed_stays_while_others_change_and_moves_on_with_its_s
 
 def test_a_run_lets_go_of_the_place():
     cards, agent = made("AB"), make.agent()
-    place(cards["B"], above=cards["A"].pk)
+    rank_card(cards["B"], above=cards["A"].pk)
     make.run(cards["B"], agent)
     assert Task.objects.get(title="B").placed_at is None
 
@@ -111,10 +111,10 @@ def test_done_and_skipped_share_a_column():
     cards = made("ABC")
     tasks.set_status(cards["A"], Status.DONE)
     tasks.skip(cards["B"])
-    place(cards["C"], status=Status.DONE, below=cards["B"].pk)
+    rank_card(cards["C"], status=Status.DONE, below=cards["B"].pk)
     assert column(Status.DONE) == "CA"
-    place(cards["A"], above=cards["B"].pk)
-    closed = Task.objects.filter(status__in=[Status.DONE, Status.SKIPPED]).as_placed()
+    rank_card(cards["A"], above=cards["B"].pk)
+    closed = Task.objects.filter(status__in=[Status.DONE, Status.SKIPPED]).by_rank()
     assert "".join(task.title for task in closed) == "ABC"
 
 
@@ -122,14 +122,14 @@ def test_what_cannot_be_placed_says_so():
     cards = made("ABC")
     tasks.set_status(cards["A"], Status.REVIEW)
     with pytest.raises(WrongState, match="moved meanwhile"):
-        place(cards["C"], below=cards["A"].pk)
-    place(cards["C"], below=cards["A"].pk, above=cards["B"].pk)
+        rank_card(cards["C"], below=cards["A"].pk)
+    rank_card(cards["C"], below=cards["A"].pk, above=cards["B"].pk)
     assert column() == "CB"
     with pytest.raises(Invalid):
-        place(cards["C"], below=cards["C"].pk)
+        rank_card(cards["C"], below=cards["C"].pk)
     gone = Task(pk=uuid.uuid4())
     with pytest.raises(NotFound):
-        place(gone)
+        rank_card(gone)
 
 
 def test_many_who_place_in_one_gap_at_once_leave_an_order():
@@ -137,13 +137,13 @@ def test_many_who_place_in_one_gap_at_once_leave_an_order():
 
     def put(title: str) -> None:
         try:
-            place(cards[title], below=cards["A"].pk)
+            rank_card(cards[title], below=cards["A"].pk)
         finally:
             connection.close()
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(put, "CDEFGH"))
-    places = {(task.stands_at, task.stands_as) for task in Task.objects.as_placed()}
+    places = {(task.rank_at, task.rank_tie) for task in Task.objects.by_rank()}
     assert len(places) == 8
     assert column()[0] == "A"
     assert column()[-1] == "B"
@@ -178,7 +178,7 @@ def test_the_order_holds_over_the_pages_of_a_long_column(browser):
     for number, task in enumerate(Task.objects.order_by("pk")):
         Task.objects.filter(pk=task.pk).update(updated_at=now - timedelta(seconds=number), title=f"{number:02}")
     moved, beside = Task.objects.get(title="02"), Task.objects.get(title="54")
-    place(moved, below=beside.pk)
+    rank_card(moved, below=beside.pk)
     assert "02" not in titles_in(html(browser), "inbox")
     more = html(browser, f"/board/more/inbox?offset={FIRST_CARDS}")
     assert more.index('data-key="title" draggable="false">54<') < more.index(f'id="card-{moved.pk}"')
