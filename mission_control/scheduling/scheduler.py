@@ -133,8 +133,8 @@ class ProjectTurn:
         """Claim the task for the run, in the transaction that inserted it. Raises NotDue, QueueIsFull.
 
         Locks the task's row, then the project's, as the end of a run does. While they are locked no other
-        transaction can change the task or the status of a blocker, or pause the project: what is read here is still
-        valid at the commit.
+        transaction can change the task or the status of a blocker, or pause the project: what is read here is
+        still valid at the commit.
         """
         retry_is_due = Q(retry_at__isnull=True) | Q(retry_at__lte=timezone.now())
         mine = Task.objects.filter(retry_is_due, pk=task.pk, status__in=OPEN)
