@@ -17,7 +17,7 @@ from mission_control.actions.activity import note
 from mission_control.errors import Invalid, NotFound, WrongState
 from mission_control.models import Activity, Task
 
-LOCK_KEY = 0x6D635F70  # the key of PostgreSQL's advisory lock for every change of a rank
+RANKS_LOCK = 0x6D635F70  # the key of PostgreSQL's advisory lock for every change of a rank
 CLOSED = (Task.Status.DONE, Task.Status.SKIPPED)  # they share a column
 STEP, STEP_AT_END = timedelta(microseconds=1), timedelta(seconds=1)
 LAST = 2**128
@@ -66,7 +66,7 @@ def _lock_ranking() -> None:
     """
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK_KEY])
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [RANKS_LOCK])
 
 
 def _found(task: Task) -> Task:

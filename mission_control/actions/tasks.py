@@ -21,7 +21,7 @@ from mission_control.runs.open_reviews import open_review, withdraw_review
 from mission_control.runs.project_completion import advance_on_commit, complete_if_resolved, reopen
 
 ACTIVE_RUN = "Task has an active run"
-LOCK_KEY = 0x6D635F74  # the key of PostgreSQL's advisory lock for every change of dependencies
+DEPENDENCIES_LOCK = 0x6D635F74  # the key of PostgreSQL's advisory lock for every change of dependencies
 
 Status = Task.Status
 OPEN = (Status.INBOX, Status.ASSIGNED)  # not started
@@ -236,7 +236,7 @@ def lock_dependencies() -> None:
     """
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK_KEY])
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [DEPENDENCIES_LOCK])
 
 
 def _change_dependencies(task: Task, project: Project | None, blocked_by: Sequence[Task] | None) -> set[uuid.UUID]:

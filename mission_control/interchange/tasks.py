@@ -7,7 +7,7 @@ from uuid import UUID
 from django.db import connection, transaction
 
 from mission_control.actions.activity import note
-from mission_control.actions.tasks import ONE_AT_A_TIME
+from mission_control.actions.tasks import DEPENDENCIES_LOCK
 from mission_control.interchange import entries
 from mission_control.interchange.kinds import Given, Kind, given_only
 from mission_control.interchange.references import Here
@@ -99,7 +99,7 @@ class Tasks(Kind):
         """Store who is a part of whom, and who waits for whom: what leads nowhere or in a circle is left out."""
         if connection.vendor == "postgresql":  # nobody else may change dependencies meanwhile
             with connection.cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_xact_lock(%s)", [ONE_AT_A_TIME])
+                cursor.execute("SELECT pg_advisory_xact_lock(%s)", [DEPENDENCIES_LOCK])
         self._link_parents()
         self._link_blockers()
 

@@ -12,7 +12,7 @@ from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer, Serializer
 from rest_framework.viewsets import GenericViewSet
 
-from mission_control.actions.permissions import Someone, acting
+from mission_control.actions.permissions import AnyUser, acting
 from mission_control.api.pagination import ListPagination
 from mission_control.errors import NotFound, Refusal
 from mission_control.text import as_uuid
@@ -45,7 +45,7 @@ class ObjectViews(GenericViewSet[Any]):
     found: Model | None = None
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        def user() -> Someone:
+        def user() -> AnyUser:
             return self.request.user  # known when the view has begun
 
         with acting(user):
