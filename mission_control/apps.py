@@ -37,6 +37,7 @@ class MissionControlConfig(AppConfig):
     def ready(self) -> None:
         from django.db.models.signals import post_migrate
 
+        from mission_control import checks  # noqa: F401 - registers the system checks
         from mission_control.health import versions
 
         hooks.register(HOOKS)

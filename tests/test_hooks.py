@@ -1,11 +1,16 @@
 """Lower rooms call higher ones by the hooks that `apps.py` registers, and only by these."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from mission_control import hooks
 from mission_control.apps import HOOKS
 from mission_control.checks import names_can_be_imported
 from mission_control.hooks import Hook
+from tests.product import CHECKOUT
 
 
 def test_every_hook_has_a_function_that_can_be_imported():
@@ -23,3 +28,13 @@ def test_a_hook_that_nobody_registered_says_so(monkeypatch):
 def test_a_hook_of_a_function_that_is_gone_is_found_at_start(monkeypatch):
     monkeypatch.setitem(hooks._paths, Hook.SHOW_TASKS, "mission_control.api.gone")
     assert "show_tasks" in names_can_be_imported()[0].msg
+
+
+def test_the_app_registers_the_checks_itself():
+    """In a process of its own: here the import above has registered them."""
+    code = "import sys, django; django.setup(); print('mission_control.checks' in sys.modules)"
+    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "pocketpaw_site.settings"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, cwd=CHECKOUT, capture_output=True, text=True
+    )
+    assert done.stdout.strip() == "True", done.stderr
