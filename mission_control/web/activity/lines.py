@@ -6,6 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from django.db.models import QuerySet
+from django.urls import reverse
 
 from mission_control.models import Activity, Notification, Project
 from mission_control.text import as_uuid
@@ -44,6 +45,14 @@ class Line:
     document_id: UUID | None
     project_id: UUID | None = None
     person: str = ""  # who did it, where the sentence does not say so
+
+    @property
+    def href(self) -> str:
+        """Return the address of what the title names; empty where it has no page."""
+        for name, key in (("task", self.task_id), ("document", self.document_id), ("project", self.project_id)):
+            if key:
+                return reverse(name, args=[key])
+        return ""
 
 
 @dataclass(frozen=True, slots=True)

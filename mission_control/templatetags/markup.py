@@ -1,0 +1,122 @@
+"""Small pieces of markup that many templates share; they are built in, so no template loads them.
+
+`{% icon "plus" %}` a drawing, `{% state row.state %}` how something is in colour, shape and word,
+`{% moment task.created_at %}` a time that the script shows in the reader's own time zone.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from functools import lru_cache
+from typing import Protocol
+
+from django import template
+from django.template.defaultfilters import date as formatted
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from django.utils.timezone import template_localtime
+
+from mission_control.models import Task
+
+register = template.Library()
+
+# What the server writes for each `data-` form of page.js, until the script has shown the reader's own.
+_WRITTEN = {"moment": "M j, H:i", "date": "M j, Y", "minute": "H:i", "clock": "H:i:s"}
+
+
+class State(Protocol):
+    """How something is: the status picks the colour, the icon the shape, the word says it."""
+
+    @property
+    def status(self) -> str: ...
+    @property
+    def word(self) -> str: ...
+    @property
+    def icon(self) -> str: ...
+
+
+@register.simple_tag
+def icon(name: str, classes: str = "") -> SafeString:
+    """Return a drawing from shared/_sprite.html. It is decoration: the words beside it say what it means."""
+    return _icon(str(name), classes)
+
+
+@lru_cache(maxsize=512)
+def _icon(name: str, classes: str) -> SafeString:
+    return format_html(
+        '<svg class="i{}" aria-hidden="true"><use href="#i-{}"/></svg>', f" {classes}" if classes else "", name
+    )
+
+
+@register.simple_tag
+def state(of: State) -> SafeString:
+    """Return a state as colour, shape and word."""
+    return _state("state", of.status, of.icon, of.word)
+
+
+@register.simple_tag
+def badge(of: State) -> SafeString:
+    """Return a state with a background, for the head of a page."""
+    return _state("badge", of.status, of.icon, of.word)
+
+
+@register.simple_tag
+def task_state(task: Task) -> SafeString:
+    """Return a task's status as colour, shape and word."""
+    return _state("state", task.status, f"s-{task.status}", task.get_status_display().capitalize())
+
+
+@register.simple_tag
+def task_badge(task: Task) -> SafeString:
+    """Return a task's status with a background, for the head of a page."""
+    return _state("badge", task.status, f"s-{task.status}", task.get_status_display().capitalize())
+
+
+def _state(kind: str, status: str, icon_name: str, word: str) -> SafeString:
+    drawing = _icon(str(icon_name), "")
+    return format_html('<span class="{}" data-status="{}">{}{}</span>', kind, status, drawing, word)
+
+
+@register.simple_tag
+def moment(at: datetime, classes: str = "") -> SafeString:
+    """Return a day and minute of about now: `Nov 30, 14:05`."""
+    return _time("moment", at, classes)
+
+
+@register.simple_tag
+def day(at: datetime, classes: str = "") -> SafeString:
+    """Return a day that may be of another year: `Nov 30, 2026`."""
+    return _time("date", at, classes)
+
+
+@register.simple_tag
+def minute(at: datetime, classes: str = "") -> SafeString:
+    """Return a minute of a day that is known: `14:05`."""
+    return _time("minute", at, classes)
+
+
+@register.simple_tag
+def clock(at: datetime, classes: str = "") -> SafeString:
+    """Return a second of a day that is known: `14:05:09`."""
+    return _time("clock", at, classes)
+
+
+def _time(form: str, at: datetime, classes: str) -> SafeString:
+    written = formatted(template_localtime(at), _WRITTEN[form])
+    attributes = format_html(' class="{}"', classes) if classes else ""
+    return format_html('<time{} data-{} datetime="{}">{}</time>', attributes, form, at.isoformat(), written)
+
+
+@register.simple_tag
+def task_links(tasks: Iterable[Task], classes: str = "") -> SafeString:
+    """Return links to tasks, with commas between."""
+    attributes = format_html(' class="{}"', classes) if classes else ""
+    links = ((attributes, reverse("task", args=[task.pk]), task.title) for task in tasks)
+    return format_html_join(", ", '<a{} href="{}"><bdi>{}</bdi></a>', links)
+
+
+@register.simple_tag
+def code_words(pieces: Iterable[tuple[str, bool]]) -> SafeString:
+    """Return a sentence of pieces, with those marked as code in code."""
+    written = (format_html("<code>{}</code>", text) if is_code else text for text, is_code in pieces)
+    return format_html_join("", "{}", ((one,) for one in written))
