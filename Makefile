@@ -96,6 +96,8 @@ imports:
 
 templates:
 	$(VENV)/bin/djade --check --target-version 5.2 $$(find templates -name '*.html')
+	@awk 'length > 140 { print FILENAME ":" FNR ": longer than 140 characters"; long = 1 } END { exit long }' \
+	  $$(find templates -name '*.html')
 
 types:
 	$(IN_VENV) -m mypy

@@ -19,23 +19,41 @@ from django.views.decorators.http import require_POST, require_safe
 from mission_control import __version__
 from mission_control.actions.tokens import MOST_DAYS, NAME_CHARS, create_token, revoke_all
 from mission_control.models import AccessToken
+from mission_control.web.shared.field_groups import FieldGroups
 from mission_control.web.shared.fields import VisibleText
 from mission_control.web.shared.views import needs_login, person_of, show
 
 SOON = timedelta(days=7)
 
 
-class TokenForm(forms.Form):
+class TokenForm(FieldGroups, forms.Form):
     """What a new token is called, and how long it lasts."""
 
-    name = VisibleText(max_length=NAME_CHARS, error_messages={"required": "Give it a name."})
-    days = forms.IntegerField(min_value=1, max_value=MOST_DAYS, required=False)
+    ids = "token-%s"
+    name = VisibleText(
+        max_length=NAME_CHARS,
+        error_messages={"required": "Give it a name."},
+        widget=forms.TextInput({"placeholder": "Deploy script"}),
+    )
+    days = forms.IntegerField(
+        label="Lasts",
+        initial=90,
+        min_value=1,
+        max_value=MOST_DAYS,
+        required=False,
+        widget=forms.Select(choices=[(30, "30 days"), (90, "90 days"), (365, "1 year"), ("", "For ever")]),
+    )
 
 
-class PasswordForm(PasswordChangeForm):
+class PasswordForm(FieldGroups, PasswordChangeForm):
     """The passwords, and whether whoever has a token is to lose it too."""
 
     revoke_tokens = forms.BooleanField(required=False)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        del self.fields["old_password"].widget.attrs["autofocus"]  # the page has more than this form
+        self.fields["new_password1"].help_text = ""  # the page says it below both
 
 
 @require_safe

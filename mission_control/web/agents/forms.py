@@ -6,17 +6,39 @@ from agents.backends import registry
 from agents.models import Agent, default_backend
 from agents.rules import SPECIALTY_CHARS
 from mission_control.web.shared.conflicts import Contested
+from mission_control.web.shared.field_groups import FieldGroups, TextArea, noted
 from mission_control.web.shared.fields import DESCRIPTION_CHARS, LongText, TagsField, VisibleText, tags_text
 
 
-class AgentForm(Contested, forms.Form):
+class AgentForm(FieldGroups, Contested, forms.Form):
     """Who it is, and what runs it."""
 
-    name = VisibleText(max_length=50, error_messages={"required": "Give it a name."})
-    role = VisibleText(max_length=100, error_messages={"required": "Say what it does, such as Writer."})
-    level = forms.ChoiceField(choices=Agent.Level.choices, initial=Agent.Level.SPECIALIST)
-    specialties = TagsField(noun="specialties", most_chars=SPECIALTY_CHARS)
-    description = LongText(max_length=DESCRIPTION_CHARS)
+    ids = "agent-%s"
+    name = VisibleText(
+        help_text="Short, without spaces: it is mentioned as @name.",
+        max_length=50,
+        error_messages={"required": "Give it a name."},
+        widget=forms.TextInput({"autocomplete": "off"}),
+    )
+    role = VisibleText(
+        max_length=100,
+        error_messages={"required": "Say what it does, such as Writer."},
+        widget=forms.TextInput({"autocomplete": "off"}),
+    )
+    level = forms.ChoiceField(
+        help_text="What an intern hands in always goes to review.",
+        choices=Agent.Level.choices,
+        initial=Agent.Level.SPECIALIST,
+    )
+    specialties = TagsField(
+        label=noted("Specialties", "comma between"),
+        noun="specialties",
+        most_chars=SPECIALTY_CHARS,
+        widget=forms.TextInput({"autocomplete": "off"}),
+    )
+    description = LongText(
+        label=noted("Description", "part of every prompt"), max_length=DESCRIPTION_CHARS, widget=TextArea()
+    )
     backend = forms.ChoiceField(
         choices=lambda: [(name, name) for name in registry.names()],
         initial=default_backend,

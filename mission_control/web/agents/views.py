@@ -9,6 +9,7 @@ from django.core.paginator import Paginator
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.html import format_html
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from agents import isolation
@@ -154,6 +155,7 @@ def _form(
     chosen = _backend(form)
     return {
         "form": form,
+        "name_hint": format_html("Mention it as @<bdi>{}</bdi>.", found.name.lower()) if found else "",
         "fields": fields,
         "backend_groups": agents_page.grouped(backends),
         "gone_backend": chosen if chosen not in [one.name for one in backends] else "",

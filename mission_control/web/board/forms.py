@@ -1,32 +1,67 @@
 """The forms of the board: a new task, and the first steps."""
 
 from typing import Any
+from uuid import UUID
 
 from django import forms
+from django.utils.text import Truncator
 
 from agents.backends import registry
 from agents.models import Agent
 from agents.rules import is_blank
 from mission_control.models import Project, Task
+from mission_control.web.shared.field_groups import FieldGroups, OfferedRows, TextArea, noted
 from mission_control.web.shared.fields import DueField, TagsField, VisibleText
 
 TITLE_CHARS, DESCRIPTION_CHARS = 200, 50_000
 GONE = "This is not there any more: choose another."
+MOST_CHOICES, PROJECT_CHARS = 200, 60
 
 
-class NewTaskForm(forms.Form):
+def agents_offered() -> list[tuple[UUID, str]]:
+    """Return agents to choose from, by key and name."""
+    return list(Agent.objects.values_list("pk", "name")[:MOST_CHOICES])
+
+
+def projects_offered() -> list[tuple[UUID, str]]:
+    """Return projects to choose from, by key and title."""
+    found = Project.objects.order_by("title", "id").values_list("pk", "title")[:MOST_CHOICES]
+    return [(key, Truncator(title).chars(PROJECT_CHARS)) for key, title in found]
+
+
+class NewTaskForm(FieldGroups, forms.Form):
     """What a new task is, and who is to do it."""
 
-    title = VisibleText(max_length=TITLE_CHARS, error_messages={"required": "Say what is to be done."})
-    description = forms.CharField(max_length=DESCRIPTION_CHARS, required=False, strip=False)
-    project = forms.ModelChoiceField(
-        Project.objects.all(), required=False, error_messages={"invalid_choice": GONE}
+    ids = "n-%s"
+    title = VisibleText(
+        max_length=TITLE_CHARS,
+        error_messages={"required": "Say what is to be done."},
+        widget=forms.TextInput({"autofocus": True}),
     )
-    agent = forms.ModelChoiceField(Agent.objects.all(), required=False, error_messages={"invalid_choice": GONE})
-    priority = forms.ChoiceField(choices=Task.Priority.choices, required=False)
-    task_type = forms.ChoiceField(choices=Task.Type.choices, required=False)
-    tags = TagsField()
-    due_date = DueField(required=False)
+    description = forms.CharField(
+        label=noted("Description", "optional"),
+        help_text="Say what should be there at the end. The agent gets your words as they are.",
+        max_length=DESCRIPTION_CHARS,
+        required=False,
+        strip=False,
+        widget=TextArea({"rows": 4}),
+    )
+    agent = OfferedRows(
+        Agent.objects.all(), offered=agents_offered, none="Nobody yet", error_messages={"invalid_choice": GONE}
+    )
+    project = OfferedRows(
+        Project.objects.all(), offered=projects_offered, none="No project", error_messages={"invalid_choice": GONE}
+    )
+    priority = forms.ChoiceField(choices=Task.Priority.choices[::-1], required=False)
+    task_type = forms.ChoiceField(
+        label="For",
+        choices=[("agent", "An agent"), ("human", "A person"), ("review", "A person, as a review")],
+        required=False,
+    )
+    tags = TagsField(label=noted("Tags", "commas between"), widget=forms.TextInput({"maxlength": 3000}))
+    due_date = DueField(
+        label=noted("Due", "optional"), required=False, widget=forms.DateInput({"type": "date"}, "%Y-%m-%d")
+    )
 
     def clean_tags(self) -> list[str]:
         """Take tags as they are shown, too: with a # before each."""

@@ -179,8 +179,7 @@ def new_task(request: HttpRequest) -> HttpResponse:
     given = request.POST if request.method == "POST" else None
     form = NewTaskForm(given, initial={"project": request.GET.get("project"), "priority": "medium"})
     if given is None or not form.is_valid():
-        context = {"form": form, "may_run": request.user.has_perm("mission_control.add_run"), **_choices()}
-        context["status"] = request.GET.get("status", "")
+        context = {"form": form, "may_run": request.user.has_perm("mission_control.add_run")}
         template = "_task_form.html" if by_script(request) else "task_new.html"
         if by_script(request):
             return render(request, template, context)

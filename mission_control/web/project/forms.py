@@ -8,6 +8,7 @@ from agents.models import Agent
 from agents.rules import is_blank
 from mission_control.models import Deliverable, Project, Task
 from mission_control.web.shared.conflicts import Contested
+from mission_control.web.shared.field_groups import FieldGroups, TextArea, noted
 from mission_control.web.shared.fields import DESCRIPTION_CHARS, LongText, TagsField, VisibleText, tags_text
 
 TITLE_CHARS, CONTENT_BYTES = 200, 5 * 1024 * 1024
@@ -22,10 +23,16 @@ DEPTHS = [
 ]
 
 
-class GoalForm(forms.Form):
+class GoalForm(FieldGroups, forms.Form):
     """What is wanted, and how deep the planner is to look into it."""
 
+    ids = "goal-%s"
     description = LongText(
+        label="Goal",
+        help_text=(
+            "What is to be there in the end, for whom, and what must not happen. A few sentences are enough."
+        ),
+        widget=TextArea({"class": "goal-text"}),
         required=True,
         min_length=GOAL_CHARS[0],
         max_length=GOAL_CHARS[1],
@@ -34,7 +41,12 @@ class GoalForm(forms.Form):
             "min_length": "A few words more: at least 10 characters.",
         },
     )
-    research_depth = forms.ChoiceField(choices=DEPTHS, required=False)
+    research_depth = forms.ChoiceField(
+        label="Research before planning",
+        help_text="More of it takes longer and costs more.",
+        choices=DEPTHS,
+        required=False,
+    )
 
     def clean_description(self) -> str:
         text: str = self.cleaned_data["description"]
@@ -52,17 +64,19 @@ class AgentlessForm(forms.Form):
     agent = forms.ModelChoiceField(Agent.objects.all())
 
 
-class ProjectForm(forms.Form):
+class ProjectForm(FieldGroups, forms.Form):
     """A project's own fields."""
 
+    ids = "project-%s"
     title = VisibleText(max_length=TITLE_CHARS, error_messages={"required": "Give it a title."})
-    description = LongText(max_length=DESCRIPTION_CHARS)
-    tags = TagsField()
+    description = LongText(label=noted("Description", "optional"), max_length=DESCRIPTION_CHARS)
+    tags = TagsField(label=noted("Tags", "comma between"))
 
 
 class ProjectEdit(Contested, ProjectForm):
     """The same, and who is in the team."""
 
+    description = LongText(max_length=DESCRIPTION_CHARS)
     team_agents = forms.ModelMultipleChoiceField(Agent.objects.all(), required=False)
 
     @classmethod
@@ -78,10 +92,14 @@ class ProjectEdit(Contested, ProjectForm):
         )
 
 
-class RequirementsForm(Contested, forms.Form):
+class RequirementsForm(FieldGroups, Contested, forms.Form):
     """The requirements document, in Markdown."""
 
-    content = LongText()
+    ids = "document-%s"
+    content = LongText(
+        label=noted("Text", "Markdown; part of every prompt of this project"),
+        widget=TextArea({"class": "prd-text mono", "spellcheck": "true"}),
+    )
 
     def clean_content(self) -> str:
         text: str = self.cleaned_data["content"]
@@ -93,9 +111,16 @@ class RequirementsForm(Contested, forms.Form):
 class DocumentForm(RequirementsForm):
     """A document: what it is called, what it is, its text."""
 
-    title = VisibleText(max_length=DOCUMENT_TITLE_CHARS, error_messages={"required": "Give it a title."})
-    type = forms.ChoiceField(choices=Deliverable.Type.choices)
-    tags = TagsField()
+    title = VisibleText(
+        max_length=DOCUMENT_TITLE_CHARS,
+        error_messages={"required": "Give it a title."},
+        widget=forms.TextInput({"autocomplete": "off"}),
+    )
+    type = forms.ChoiceField(choices=Deliverable.Type.choices, widget=forms.Select({"autocomplete": "off"}))
+    tags = TagsField(label=noted("Tags", "comma between"), widget=forms.TextInput({"autocomplete": "off"}))
+    content = LongText(
+        label=noted("Text", "Markdown"), widget=TextArea({"class": "prd-text mono", "spellcheck": "true"})
+    )
 
     @classmethod
     def of(cls, document: Deliverable) -> "DocumentForm":
@@ -103,16 +128,24 @@ class DocumentForm(RequirementsForm):
         return cls(initial={**texts, "tags": tags_text(document.tags)})
 
 
-class PlanTaskForm(Contested, forms.Form):
+class AgentWithRole(forms.ModelChoiceField):
+    """A choice among agents, each shown with its role."""
+
+    def label_from_instance(self, obj: Agent) -> str:  # type: ignore[override]
+        return f"{obj.name}, {obj.role}"
+
+
+class PlanTaskForm(FieldGroups, Contested, forms.Form):
     """A task of a plan: what, who, and behind what."""
 
+    ids = "plan-%s"
     title = VisibleText(max_length=TITLE_CHARS, error_messages={"required": "Give it a title."})
     description = LongText(max_length=DESCRIPTION_CHARS)
     task_type = forms.ChoiceField(
-        choices=[("agent", "Agent"), ("human", "Person"), ("review", "Review")], initial="agent"
+        label="For", choices=[("agent", "Agent"), ("human", "Person"), ("review", "Review")], initial="agent"
     )
     priority = forms.ChoiceField(choices=Task.Priority.choices, initial="medium")
-    assignee = forms.ModelChoiceField(Agent.objects.all(), required=False)
+    assignee = AgentWithRole(Agent.objects.all(), label="Agent", empty_label="Nobody yet", required=False)
     blocked_by = forms.ModelMultipleChoiceField(Task.objects.none(), required=False)
 
     def __init__(self, *args: Any, project: Project, task: Task | None = None, **kwargs: Any) -> None:

@@ -56,7 +56,6 @@ def plan(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
         "basis": form.basis(_values(opened)) if form and opened else "",
         "theirs": f"{request.path}?task={asked}",  # without a fragment, for the browser to fetch it anew
         "chosen": _chosen(request, form),
-        "agents": Agent.objects.only("name", "role"),
         "may": may,
         "is_editable": found.status in EDITABLE,
     }

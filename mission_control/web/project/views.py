@@ -23,7 +23,7 @@ from mission_control.scheduling.waiting_reasons import OPEN
 from mission_control.web.agents.page import missing_for, quoted
 from mission_control.web.project import page as project_page
 from mission_control.web.project.file_views import folder_of
-from mission_control.web.project.forms import DEPTHS, AgentlessForm, GoalForm, ProjectForm
+from mission_control.web.project.forms import AgentlessForm, GoalForm, ProjectForm
 from mission_control.web.project.page import ProjectRights, page_of
 from mission_control.web.shared.conflicts import Conflict
 from mission_control.web.shared.views import by_script, person_of, sees, show
@@ -73,7 +73,7 @@ def new_project(request: HttpRequest) -> HttpResponse:
         return redirect("project", projects.create(**empty.cleaned_data).pk)
     elif kind:
         status = 400
-    context = {"goal": goal, "empty": empty, "may": may, "planner": _planner(), "depths": DEPTHS}
+    context = {"goal": goal, "empty": empty, "may": may, "planner": _planner()}
     return show(request, "project_new.html", context, at="projects", status=status)
 
 

@@ -9,6 +9,7 @@ from django import forms
 
 from agents.rules import TAG_CHARS, TAGS, is_blank
 from mission_control.models.task import due_at
+from mission_control.web.shared.field_groups import TextArea
 
 DESCRIPTION_CHARS = 50_000
 
@@ -31,6 +32,8 @@ class VisibleText(forms.CharField):
 
 class LongText(forms.CharField):
     """A text of several lines, kept as it was written but for the browser's line ends."""
+
+    widget = TextArea
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**{"strip": False, "required": False, **kwargs})
