@@ -8,6 +8,7 @@ from django.contrib.auth.models import User
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.utils.cache import patch_cache_control
 
 from mission_control.actions.permissions import may_manage
 from mission_control.actions.tokens import MOST_DAYS, NAME_CHARS, create_token
@@ -80,7 +81,9 @@ class AccessTokenAdmin(Lean):
             "title": "Access token made",
             "token": obj,
         }
-        return TemplateResponse(request, "admin/token_made.html", context)
+        response = TemplateResponse(request, "admin/token_made.html", context)
+        patch_cache_control(response, no_transform=True)  # not compressed: its length would depend on the token
+        return response
 
     def get_deleted_objects(self, objs: Rows, request: HttpRequest) -> Deleted:
         names = [f"{token.name or 'a token'} of {token.user}" for token in objs]

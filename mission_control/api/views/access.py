@@ -41,7 +41,7 @@ class TokenViews(ObjectViews):
         by = request.auth if isinstance(request.auth, AccessToken) else None
         token, value = create_token(user, name=given["name"], days=given.get("expires_in_days"), asked_with=by)
         shown = {**TokenReader(token).data, "value": value}
-        return Response({"token": shown}, headers={"Cache-Control": "no-store"})
+        return Response({"token": shown}, headers={"Cache-Control": "no-store, no-transform"})
 
     def retrieve(self, request: Request, pk: str) -> Response:
         return self.answer(self.find(pk))

@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils import timezone
-from django.views.decorators.cache import never_cache
+from django.views.decorators.cache import cache_control, never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST, require_safe
 
@@ -83,6 +83,7 @@ def change_password(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @never_cache
+@cache_control(no_transform=True)  # not compressed: its length would depend on the token
 @needs_login
 def make_token(request: HttpRequest) -> HttpResponse:
     """Make a token and show it in the answer, the only one that ever has it."""
