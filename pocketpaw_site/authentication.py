@@ -116,7 +116,7 @@ class LoginLimits(AxesMiddleware):
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         if not isinstance(exception, TooManyLogins):
             return None
-        answer = render(request, "busy.html", status=503)
+        answer = render(request, "account/busy.html", status=503)
         answer.headers["Retry-After"] = "5"
         return answer
 

@@ -19,7 +19,11 @@ from mission_control.web.task import views as tasks
 
 urlpatterns = [
     path("", board.board, name="board"),
-    path("login", LoginView.as_view(template_name="login.html", redirect_authenticated_user=True), name="login"),
+    path(
+        "login",
+        LoginView.as_view(template_name="account/login.html", redirect_authenticated_user=True),
+        name="login",
+    ),
     path("logout", LogoutView.as_view(), name="logout"),
     path("capacity", board.capacity_pips, name="capacity"),
     path("overview", overview.overview, name="overview"),

@@ -25,7 +25,7 @@ ADVANCED = "seconds => document.getAnimations().every(one => one.currentTime > 1
 def moving(chromium):
     """A page with all that moves, and what Chromium counts of its work."""
     styles = "".join((STYLES / name).read_text() for name in ("tokens.css", "app.css", "task.css", "project.css"))
-    sprite = (ROOT / "templates" / "_sprite.html").read_text()
+    sprite = (ROOT / "templates/shared/_sprite.html").read_text()
     page = chromium.new_page()
     page.set_content(f"<style>{styles}</style>{sprite}{MOVING}{SPINNERS}")
     yield page

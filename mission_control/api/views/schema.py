@@ -37,7 +37,7 @@ class DocsView(SpectacularSwaggerSplitView):
 
     permission_classes = [IsAuthenticated]
     renderer_classes = [TemplateHTMLRenderer, JSONRenderer]
-    template_name = "api_docs.html"
+    template_name = "api/docs.html"
     url_name = "api-schema"
 
     def handle_exception(self, exc: Exception) -> Response:

@@ -115,4 +115,4 @@ def _page(request: HttpRequest, *, status: int = 200, **context: Any) -> HttpRes
         "soon": now + SOON,
         "version": __version__,
     }
-    return show(request, "account.html", {**shown, **context}, at="account", status=status)
+    return show(request, "account/account.html", {**shown, **context}, at="account", status=status)

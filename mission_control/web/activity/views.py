@@ -38,12 +38,12 @@ def activity(request: HttpRequest) -> HttpResponse:
     }
     if by_script(request):
         with timezone.override(zone_of(request)):
-            return render(request, "_feed.html", context)
+            return render(request, "activity/_feed.html", context)
     context["kinds"] = [(name, words) for name, (words, _) in KINDS.items()]
     context["agents"] = Agent.objects.only("name")[:200]
     if choice.task:
         context["task"] = Task.objects.only("title").filter(pk=choice.task).first()
-    return show(request, "activity.html", context, at="activity")
+    return show(request, "activity/activity.html", context, at="activity")
 
 
 @require_safe
@@ -58,15 +58,15 @@ def notification_list(request: HttpRequest) -> HttpResponse:
     context = {"page": page, "bells": bells(page.object_list), "every": every, "here": request.get_full_path()}
     if by_script(request):
         with timezone.override(zone_of(request)):
-            return render(request, "_notifications.html", context)
-    return show(request, "notifications.html", context, at="notifications")
+            return render(request, "activity/_notifications.html", context)
+    return show(request, "activity/notifications.html", context, at="notifications")
 
 
 @require_safe
 @sees("view_notification")
 def bell(request: HttpRequest) -> HttpResponse:
     """Show how many notifications ask somebody to act."""
-    return render(request, "_bell.html", {"bell": bell_count(request)})
+    return render(request, "activity/_bell.html", {"bell": bell_count(request)})
 
 
 @require_POST

@@ -39,8 +39,8 @@ SEES_AGENT = "agents.view_agent"
 def agent_list(request: HttpRequest) -> HttpResponse:
     """Show the agents and the backends; to the script the agents alone."""
     if by_script(request):
-        return render(request, "_agent_list.html", _listed(request))
-    return show(request, "agents.html", {**_listed(request), **_beside()}, at="agents")
+        return render(request, "agents/_list.html", _listed(request))
+    return show(request, "agents/agents.html", {**_listed(request), **_beside()}, at="agents")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -59,7 +59,7 @@ def new_agent(request: HttpRequest) -> HttpResponse:
                 messages.success(request, f"{made.name} is ready. Test it, or give it a task.", extra_tags="ok")
                 return redirect("agent", made.pk)
     context = {**_listed(request), **beside, **_form(form, fields, None, beside["backends"])}
-    return show(request, "agents.html", context, at="agents", status=400 if form.is_bound else 200)
+    return show(request, "agents/agents.html", context, at="agents", status=400 if form.is_bound else 200)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -84,7 +84,7 @@ def agent(request: HttpRequest, agent_id: uuid.UUID) -> HttpResponse:
     context = {**_listed(request), **beside, **_history(request, found)}
     context |= _form(form, fields, found, beside["backends"])
     context["basis"] = form.basis(_values(found))
-    return show(request, "agents.html", context, at="agents", status=form.status)
+    return show(request, "agents/agents.html", context, at="agents", status=form.status)
 
 
 def _values(found: Agent) -> dict[str, Any]:
@@ -190,7 +190,7 @@ def option_fields(request: HttpRequest) -> HttpResponse:
     for one in fields:
         one.value = request.GET.get(one.key, "")[: options.MOST_CHARS]
     context = {"fields": fields, "missing": agents_page.quoted(agents_page.missing_for(backend, {}))}
-    return render(request, "_agent_options_form.html", context)
+    return render(request, "agents/_options.html", context)
 
 
 @require_safe
@@ -199,7 +199,7 @@ def agent_test(request: HttpRequest, agent_id: uuid.UUID) -> HttpResponse:
     """Show the agent's last test as it now stands, with its runs."""
     found = _agent(agent_id)
     return render(
-        request, "_agent_history.html", {"opened": agents_page.rows([found])[0], **_history(request, found)}
+        request, "agents/_history.html", {"opened": agents_page.rows([found])[0], **_history(request, found)}
     )
 
 
@@ -209,7 +209,7 @@ def backend_list(request: HttpRequest) -> HttpResponse:
     """Look at the backends anew."""
     if not by_script(request):
         return redirect("agents")
-    return render(request, "_backends.html", _beside())
+    return render(request, "agents/_backends.html", _beside())
 
 
 # ---------------------------------------------------------------- actions
@@ -256,7 +256,7 @@ def delete_agent(request: HttpRequest, agent_id: uuid.UUID) -> HttpResponse:
     """Ask whether an agent is to be deleted, or delete it."""
     found = _agent(agent_id)
     if request.method != "POST":
-        return show(request, "agent_delete.html", {"agent": found}, at="agents")
+        return show(request, "agents/delete.html", {"agent": found}, at="agents")
     try:
         agents.delete(found)
     except NotFound:

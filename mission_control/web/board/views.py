@@ -38,14 +38,14 @@ def board(request: HttpRequest) -> HttpResponse:
     drawn = board_page.board(filters, rights, shown=shown)
     context: dict[str, Any] = {"columns": drawn, "filters": filters, "rights": rights}
     if by_script(request):
-        return render(request, "_board.html", context)
+        return render(request, "board/_board.html", context)
     context["strip"] = board_page.strip() if rights.read else None
     if not filters and not any(column.count for column in drawn):
-        return show(request, "welcome.html", {**context, **_first_steps()}, at="board")
+        return show(request, "board/welcome.html", {**context, **_first_steps()}, at="board")
     first = drawn[1].cards or drawn[0].cards
     if rights.run and first and rights.read and not Run.objects.exists():
         context["first"] = next((card for card in reversed(first) if card.runnable and card.assignee), None)
-    return show(request, "board.html", {**context, **_choices()}, at="board")
+    return show(request, "board/board.html", {**context, **_choices()}, at="board")
 
 
 @require_safe
@@ -58,7 +58,7 @@ def changed_cards(request: HttpRequest) -> HttpResponse:
     found = board_page.cards(list(matching.order_by("updated_at", "id").values_list("pk", flat=True)), rights)
     counted = board_page.counts(filters)
     context = {"cards": found, "rights": rights, "counts": [(kind, counted[kind.status]) for kind in COLUMNS]}
-    return render(request, "_cards_changed.html", context)
+    return render(request, "board/_cards_changed.html", context)
 
 
 @require_safe
@@ -73,14 +73,14 @@ def more_cards(request: HttpRequest, status: str) -> HttpResponse:
     column = board_page.more(kind, filters, rights, offset=offset)
     left = max(column.count - offset - len(column.cards), 0)
     context = {"column": column, "left": left, "offset": offset + len(column.cards), "filters": filters}
-    return render(request, "_more.html", {**context, "rights": rights})
+    return render(request, "board/_more.html", {**context, "rights": rights})
 
 
 @require_safe
 @sees("view_task", "view_run")
 def slots(request: HttpRequest) -> HttpResponse:
     """Show the slots."""
-    return render(request, "_strip.html", {"strip": board_page.strip(), "rights": Rights.of(request.user)})
+    return render(request, "board/_strip.html", {"strip": board_page.strip(), "rights": Rights.of(request.user)})
 
 
 @require_safe
@@ -90,14 +90,14 @@ def card_menu(request: HttpRequest, task_id: uuid.UUID) -> HttpResponse:
     found = board_page.cards([task_id], Rights.of(request.user))
     if not found:
         raise Http404("Task not found")
-    return render(request, "_card_menu.html", {"card": found[0]})
+    return render(request, "board/_card_menu.html", {"card": found[0]})
 
 
 @require_safe
 @sees_tasks
 def capacity_pips(request: HttpRequest) -> HttpResponse:
     """Show how many slots are taken."""
-    return render(request, "_capacity.html", {"capacity": slots_taken()})
+    return render(request, "board/_capacity.html", {"capacity": slots_taken()})
 
 
 # ---------------------------------------------------------------- what is done with a card
@@ -180,7 +180,7 @@ def new_task(request: HttpRequest) -> HttpResponse:
     form = NewTaskForm(given, initial={"project": request.GET.get("project"), "priority": "medium"})
     if given is None or not form.is_valid():
         context = {"form": form, "may_run": request.user.has_perm("mission_control.add_run")}
-        template = "_task_form.html" if by_script(request) else "task_new.html"
+        template = "board/_new_task.html" if by_script(request) else "board/new_task.html"
         if by_script(request):
             return render(request, template, context)
         return show(request, template, context, at="board", status=200 if given is None else 400)

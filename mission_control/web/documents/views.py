@@ -55,7 +55,7 @@ def document_list(request: HttpRequest) -> HttpResponse:
         "tag": tag,
         "is_narrowed": bool(words or tag or kind),
     }
-    return show(request, "documents.html", context, at="projects")
+    return show(request, "documents/documents.html", context, at="projects")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -69,7 +69,7 @@ def new_document(request: HttpRequest) -> HttpResponse:
         made = documents.create(**form.cleaned_data, author_id="human")
         messages.success(request, f"Written: {made.title}", extra_tags="ok")
         return redirect("document", made.pk)
-    return show(request, "document_edit.html", {"form": form}, at="projects", status=form.status)
+    return show(request, "documents/edit.html", {"form": form}, at="projects", status=form.status)
 
 
 @require_safe
@@ -81,10 +81,13 @@ def document_page(request: HttpRequest, document_id: uuid.UUID) -> HttpResponse:
     [row] = document_rows(found, version=number_in(request, "version"))
     row.since = number_in(request, "since")
     if by_script(request):
-        return render(request, "_deliverable.html", {"row": row})
+        return render(request, "task/_deliverable.html", {"row": row})
     number = row.at.version if row.at else row.document.version
     return show(
-        request, "document.html", {"row": row, "version": number, **_content(document_id, number)}, at="board"
+        request,
+        "documents/document.html",
+        {"row": row, "version": number, **_content(document_id, number)},
+        at="board",
     )
 
 
@@ -92,7 +95,7 @@ def document_page(request: HttpRequest, document_id: uuid.UUID) -> HttpResponse:
 @sees_documents
 def document_content(request: HttpRequest, document_id: uuid.UUID, version: int) -> HttpResponse:
     """Show the content of one version, as Markdown that was rendered."""
-    return render(request, "_document_content.html", _content(document_id, version))
+    return render(request, "documents/_content.html", _content(document_id, version))
 
 
 @require_safe
@@ -113,8 +116,8 @@ def document_diff(request: HttpRequest, document_id: uuid.UUID, old: int, new: i
     before, after = _version(document_id, old), _version(document_id, new)
     context = {"diff": difference(before.content, after.content), "old": old, "new": new}
     if by_script(request):
-        return render(request, "_diff.html", context)
-    return show(request, "document_diff.html", {**context, "document": after.deliverable}, at="board")
+        return render(request, "documents/_diff.html", context)
+    return show(request, "documents/diff.html", {**context, "document": after.deliverable}, at="board")
 
 
 # ---------------------------------------------------------------- what is done with one
@@ -132,7 +135,7 @@ def edit_document(request: HttpRequest, document_id: uuid.UUID) -> HttpResponse:
         except Conflict as conflict:
             form.conflict = conflict
     context = {"document": found, "form": form, "basis": form.basis(_values(found))}
-    return show(request, "document_edit.html", context, at="board", status=form.status)
+    return show(request, "documents/edit.html", context, at="board", status=form.status)
 
 
 def _values(found: Deliverable) -> dict[str, object]:
@@ -154,7 +157,7 @@ def delete_document(request: HttpRequest, document_id: uuid.UUID) -> HttpRespons
     """Ask whether a document is to be deleted, or delete it, and lead to where it was."""
     found = get_object_or_404(Deliverable.objects.select_related("task", "project"), pk=document_id)
     if request.method != "POST":
-        return show(request, "document_delete.html", {"document": found}, at="board")
+        return show(request, "documents/delete.html", {"document": found}, at="board")
     with suppress(NotFound):  # somebody else was faster
         documents.delete(found)
     messages.success(request, f"Deleted: {found.title}", extra_tags="ok")

@@ -26,7 +26,7 @@ def help_page(request: HttpRequest, name: str) -> HttpResponse:
     text = path.read_text(encoding="utf-8")
     title = text.partition("\n")[0].lstrip("# ")
     page = mark_safe(_MARKDOWN.render(text, {"page": name}))  # noqa: S308 - our own files, and without HTML
-    return show(request, "help.html", {"title": title, "page": page})
+    return show(request, "help/help.html", {"title": title, "page": page})
 
 
 @cache

@@ -55,7 +55,7 @@ def usage_page(request: HttpRequest) -> HttpResponse:
         "first": first,
         "last": last,
     }
-    return show(request, "usage.html", context, at="overview")
+    return show(request, "overview/usage.html", context, at="overview")
 
 
 def _day(given: QueryDict, name: str) -> date | None:

@@ -28,14 +28,14 @@ def overview(request: HttpRequest) -> HttpResponse:
     if request.user.has_perm("mission_control.view_activity"):
         context |= {"lines": lines(Choice("", None, None), shown=FEED_LINES)[:FEED_LINES], "feed": True}
         context["here"] = f"{request.path}/feed"
-    return show(request, "overview.html", context, at="overview")
+    return show(request, "overview/overview.html", context, at="overview")
 
 
 @require_safe
 @sees("view_run", "view_task", "agents.view_agent")
 def standup(request: HttpRequest) -> HttpResponse:
     """Show what was completed lately, and how the rest stands."""
-    return show(request, "standup.html", {"html": rendered(standup_text())}, at="overview")
+    return show(request, "overview/standup.html", {"html": rendered(standup_text())}, at="overview")
 
 
 @require_safe
@@ -45,7 +45,7 @@ def overview_part(request: HttpRequest, part: str) -> HttpResponse:
     with timezone.override(zone_of(request)):
         if part == "feed" and request.user.has_perm("mission_control.view_activity"):
             shown = lines(Choice("", None, None), shown=FEED_LINES)[:FEED_LINES]
-            return render(request, "_feed.html", {"lines": shown, "here": request.path})
+            return render(request, "activity/_feed.html", {"lines": shown, "here": request.path})
         if part not in PARTS:
             raise Http404("Part not found")
         return render(request, f"_{part}.html", _figures(request, part))

@@ -36,7 +36,7 @@ def edit_project(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
     }
     agents = [(agent, str(agent.pk) in chosen) for agent in Agent.objects.only("name", "role")]
     context = {"project": found, "form": form, "agents": agents, "basis": form.basis(_values(found))}
-    return show(request, "project_edit.html", context, at="projects", status=form.status)
+    return show(request, "project/edit.html", context, at="projects", status=form.status)
 
 
 def _values(found: Project) -> dict[str, Any]:
@@ -81,7 +81,7 @@ def requirements(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
             form.conflict = conflict
     shown = {"content": document.content if document else ""}
     context = {"project": found, "form": form, "document": document, "basis": form.basis(shown)}
-    return show(request, "project_requirements.html", context, at="projects", status=form.status)
+    return show(request, "project/requirements.html", context, at="projects", status=form.status)
 
 
 def _write_requirements(request: HttpRequest, found: Project, content: str) -> None:

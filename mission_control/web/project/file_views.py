@@ -33,8 +33,8 @@ def folder(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
     found = get_object_or_404(Project, pk=project_id)
     context = {"project": found, **folder_of(found, request.GET.get("path", ""))}
     if by_script(request):
-        return render(request, "_files.html", context)
-    return show(request, "project_files.html", context, at="projects")
+        return render(request, "project/_files.html", context)
+    return show(request, "project/files.html", context, at="projects")
 
 
 def folder_of(found: Project, path: str) -> dict[str, Any]:
@@ -89,7 +89,7 @@ def file(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
         "can_download": not refused or is_large,
     }
     return show(
-        request, "project_file.html", context, at="projects", status=400 if refused and not is_large else 200
+        request, "project/file.html", context, at="projects", status=400 if refused and not is_large else 200
     )
 
 

@@ -59,7 +59,7 @@ def plan(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
         "may": may,
         "is_editable": found.status in EDITABLE,
     }
-    return show(request, "project_plan.html", context, at="projects", status=form.status if form else 200)
+    return show(request, "project/plan.html", context, at="projects", status=form.status if form else 200)
 
 
 def _task_form(posted: Any, found: Project, opened: Task | None) -> PlanTaskForm:

@@ -40,7 +40,7 @@ def project_list(request: HttpRequest) -> HttpResponse:
     found = project_page.listed().order_by("-updated_at", "id")
     page = Paginator(found, PROJECTS_A_PAGE).get_page(request.GET.get("page"))
     context = {"page": page, "rows": project_page.rows(page.object_list), "may": ProjectRights.of(request.user)}
-    template = "_project_list.html" if by_script(request) else "projects.html"
+    template = "project/_list.html" if by_script(request) else "project/projects.html"
     return show(request, template, context, at="projects")
 
 
@@ -51,8 +51,8 @@ def project(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
     found = project_of(project_id)
     context = page_of(found, request.user, span=request.GET.get("span", ""))
     if by_script(request):
-        return render(request, "_project_live.html", context)
-    return show(request, "project.html", {**context, **folder_of(found, "")}, at="projects")
+        return render(request, "project/_live.html", context)
+    return show(request, "project/project.html", {**context, **folder_of(found, "")}, at="projects")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -74,7 +74,7 @@ def new_project(request: HttpRequest) -> HttpResponse:
     elif kind:
         status = 400
     context = {"goal": goal, "empty": empty, "may": may, "planner": _planner()}
-    return show(request, "project_new.html", context, at="projects", status=status)
+    return show(request, "project/new.html", context, at="projects", status=status)
 
 
 def _planner() -> dict[str, Any]:
@@ -98,7 +98,7 @@ def delete_project(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
     found = project_of(project_id)
     if request.method != "POST":
         context = {"project": found, "number": found.tasks.count()}
-        return show(request, "project_delete.html", context, at="projects")
+        return show(request, "project/delete.html", context, at="projects")
     try:
         projects.delete(found)
     except NotFound:

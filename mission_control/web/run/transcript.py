@@ -42,7 +42,7 @@ _FENCE = re.compile(r"^ {0,3}(?:```|~~~)", re.MULTILINE)
 
 @dataclass(slots=True)
 class Block:
-    """One entry of the output. `kind` picks its markup in `_run_event.html`.
+    """One entry of the output. `kind` picks its markup in `run/_event.html`.
 
     started, message, thinking, tool, result, notice, completed, stopped, error. `first` and `last` are the numbers
     of its events.

@@ -30,7 +30,7 @@ def run_output(request: HttpRequest, run_id: uuid.UUID) -> HttpResponse:
     stretch = (
         transcript.tail(run, upto=number_in(request, "upto")) if after is None else transcript.behind(run, after)
     )
-    return render(request, "_events.html", {"run": run, "stretch": stretch})
+    return render(request, "run/_events.html", {"run": run, "stretch": stretch})
 
 
 @require_safe
@@ -58,7 +58,7 @@ async def _log(run_id: uuid.UUID) -> AsyncIterator[str]:
 def run_prompt(request: HttpRequest, run_id: uuid.UUID) -> HttpResponse:
     """Show what the agent was given, word for word."""
     run = _run_or_404(run_id, Run.objects.defer("output").select_related("task"))
-    return show(request, "run_prompt.html", {"run": run, "prompt": plain(run.prompt)}, at="board")
+    return show(request, "run/prompt.html", {"run": run, "prompt": plain(run.prompt)}, at="board")
 
 
 @require_safe
@@ -72,7 +72,7 @@ def compare(request: HttpRequest, task_id: uuid.UUID) -> HttpResponse:
         messages.warning(request, "Choose two runs to compare.", extra_tags="warn")
         return HttpResponseRedirect(f"{reverse('task', args=[task_id])}#runs")
     sides = [{"row": RunRow(run), "stretch": transcript.tail(run)} for run in runs]
-    return show(request, "task_compare.html", {"task": runs[0].task, "sides": sides}, at="board")
+    return show(request, "run/compare.html", {"task": runs[0].task, "sides": sides}, at="board")
 
 
 def _run_or_404(run_id: uuid.UUID, runs: RunQuerySet) -> Run:

@@ -17,8 +17,8 @@ def search(request: HttpRequest) -> HttpResponse:
     text = request.GET.get("q", "")[:QUERY_CHARS]
     context = {"q": text, "groups": find(text, request.user)}
     if by_script(request):
-        return render(request, "_hits.html", {**context, "in_palette": True})
-    return show(request, "search.html", context, at="search")
+        return render(request, "search/_hits.html", {**context, "in_palette": True})
+    return show(request, "search/search.html", context, at="search")
 
 
 @require_safe
@@ -26,4 +26,4 @@ def search(request: HttpRequest) -> HttpResponse:
 @needs_login
 def keys(request: HttpRequest) -> HttpResponse:
     """Show the keyboard shortcuts."""
-    return show(request, "keys.html")
+    return show(request, "search/keys.html")

@@ -45,7 +45,7 @@ def _show_page(request: HttpRequest, page: TaskPage, *, status: int = 200) -> Ht
         "follows": page.follows and upto is None,
         "reads": page.may("view_run"),
     }
-    return show(request, "task.html", context, at="board", status=status)
+    return show(request, "task/task.html", context, at="board", status=status)
 
 
 @require_safe
@@ -59,7 +59,7 @@ def _parts(
     request: HttpRequest, task_id: uuid.UUID, *, refused: Refused | None = None, said: str = "", status: int = 200
 ) -> HttpResponse:
     page = _page_of(request, task_id)
-    return render(request, "_task_parts.html", {"page": page, "notice": refused, "said": said}, status=status)
+    return render(request, "task/_parts.html", {"page": page, "notice": refused, "said": said}, status=status)
 
 
 def _page_of(request: HttpRequest, task_id: uuid.UUID) -> TaskPage:
@@ -238,8 +238,8 @@ def _ask_to_delete(request: HttpRequest, task: Task, *, refused: Refusal | None 
     context = {"task": task, "notice": refused.detail if refused else ""}
     status = refused.status if refused else 200
     if by_script(request):
-        return render(request, "_task_delete.html", context, status=status)
-    return show(request, "task_delete.html", context, at="board", status=status)
+        return render(request, "task/_delete.html", context, status=status)
+    return show(request, "task/delete.html", context, at="board", status=status)
 
 
 def _refuse(request: HttpRequest, task: Task, refusal: Refusal) -> HttpResponse:
@@ -258,7 +258,7 @@ def _show_conflict(request: HttpRequest, task: Task, conflict: Conflict) -> Http
     page = _page_of(request, task.pk)
     page.conflict, page.written = conflict, {name: request.POST.get(name, "") for name in TEXTS}
     if by_script(request):
-        return render(request, "_task_parts.html", {"page": page, "said": conflict.detail}, status=conflict.status)
+        return render(request, "task/_parts.html", {"page": page, "said": conflict.detail}, status=conflict.status)
     return _show_page(request, page, status=conflict.status)
 
 
