@@ -78,30 +78,32 @@ def _state(kind: str, status: str, icon_name: str, word: str) -> SafeString:
 
 
 @register.simple_tag
-def moment(at: datetime, classes: str = "") -> SafeString:
+def moment(at: datetime | None, classes: str = "") -> SafeString:
     """Return a day and minute of about now: `Nov 30, 14:05`."""
     return _time("moment", at, classes)
 
 
 @register.simple_tag
-def day(at: datetime, classes: str = "") -> SafeString:
+def day(at: datetime | None, classes: str = "") -> SafeString:
     """Return a day that may be of another year: `Nov 30, 2026`."""
     return _time("date", at, classes)
 
 
 @register.simple_tag
-def minute(at: datetime, classes: str = "") -> SafeString:
+def minute(at: datetime | None, classes: str = "") -> SafeString:
     """Return a minute of a day that is known: `14:05`."""
     return _time("minute", at, classes)
 
 
 @register.simple_tag
-def clock(at: datetime, classes: str = "") -> SafeString:
+def clock(at: datetime | None, classes: str = "") -> SafeString:
     """Return a second of a day that is known: `14:05:09`."""
     return _time("clock", at, classes)
 
 
-def _time(form: str, at: datetime, classes: str) -> SafeString:
+def _time(form: str, at: datetime | None, classes: str) -> SafeString:
+    if not at:
+        return SafeString("")
     written = formatted(template_localtime(at), _WRITTEN[form])
     attributes = format_html(' class="{}"', classes) if classes else ""
     return format_html('<time{} data-{} datetime="{}">{}</time>', attributes, form, at.isoformat(), written)

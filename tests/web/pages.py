@@ -34,7 +34,22 @@ def finished_run(task, agent=None, *, said: str = "", outcome=Run.Status.COMPLET
 def html(browser, path) -> str:
     answer = browser.get(path)
     assert answer.status_code == 200
-    return answer.content.decode()
+    return squeezed(answer.content.decode())
+
+
+LINE_ENDS = re.compile(r"<(textarea|pre)\b.*?</\1>|>\s*\n\s*|\s*\n\s*(?=<)|\s*\n\s*", re.DOTALL)
+
+
+def squeezed(markup: str) -> str:
+    """Return markup as one line, without the white space at the edges of elements."""
+
+    def shorter(found: re.Match[str]) -> str:
+        before_element = markup[found.end() : found.end() + 1] == "<"
+        if found[1] or not (before_element or found[0].endswith("  ")):
+            return found[0]  # of a text, not of a template
+        return found[0].strip() if before_element or found[0].startswith(">") else " "
+
+    return LINE_ENDS.sub(shorter, markup)
 
 
 def text_of(markup: str) -> str:

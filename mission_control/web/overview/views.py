@@ -48,7 +48,7 @@ def overview_part(request: HttpRequest, part: str) -> HttpResponse:
             return render(request, "activity/_feed.html", {"lines": shown, "here": request.path})
         if part not in PARTS:
             raise Http404("Part not found")
-        return render(request, f"_{part}.html", _figures(request, part))
+        return render(request, f"overview/_{part}.html", _figures(request, part))
 
 
 def _figures(request: HttpRequest, *parts: str) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from mission_control.runs.lifecycle import claim, finish
 from mission_control.web.agents.options import fields_of
 from tests import make
 from tests.web.conftest import client_of
+from tests.web.pages import squeezed
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -27,7 +28,7 @@ FIELDS = {"name": "Quill", "role": "Writer", "level": "lead", "specialties": "pr
 def page_of(browser, path: str = "/agents") -> str:
     answer = browser.get(path)
     assert answer.status_code == 200, path
-    return answer.content.decode()
+    return squeezed(answer.content.decode())
 
 
 def text_of(markup: str) -> str:

@@ -14,6 +14,7 @@ from mission_control.runs.lifecycle import claim, finish
 from mission_control.web.board.page import FIRST_CARDS, MORE_CARDS
 from tests import make
 from tests.web.conftest import SEES, client_of
+from tests.web.pages import squeezed
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -25,7 +26,7 @@ Status = Task.Status
 def html(client, path="/", **headers) -> str:
     answer = client.get(path, **headers)
     assert answer.status_code == 200, path
-    return answer.content.decode()
+    return squeezed(answer.content.decode())
 
 
 def text_of(markup: str) -> str:

@@ -18,6 +18,7 @@ from mission_control.runs.lifecycle import claim, finish
 from mission_control.web.project.timeline import timeline
 from tests import make
 from tests.web.conftest import client_of
+from tests.web.pages import squeezed
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -29,7 +30,7 @@ Status = Project.Status
 def page_of(browser, path: str) -> str:
     answer = browser.get(path)
     assert answer.status_code == 200, path
-    return answer.content.decode()
+    return squeezed(answer.content.decode())
 
 
 def text_of(markup: str) -> str:
@@ -231,7 +232,7 @@ def test_a_goal_becomes_a_project_that_is_planned(browser):
 def test_a_goal_that_says_too_little_or_too_much_comes_back_with_the_reason(browser, goal):
     answer = browser.post("/projects/new", {"kind": "goal", "description": goal})
     assert answer.status_code == 400
-    assert 'id="goal-e"' in answer.content.decode()
+    assert 'id="goal-description_error"' in answer.content.decode()
     assert not Project.objects.exists()
 
 

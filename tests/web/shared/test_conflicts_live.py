@@ -49,7 +49,7 @@ def test_an_agents_form_that_another_saved_meanwhile_says_so(page, product, comp
     agent = product.new_agent(name="Shared", role="Old")
     page.goto(f"/agents/{agent}")
     product.call("PATCH", f"/agents/{agent}", role="Theirs")
-    page.locator("#ar").fill("Mine")
+    page.locator("#agent-role").fill("Mine")
     page.locator("#agent-form").get_by_role("button", name="Save").click()
     page.locator("[data-conflict] del", has_text="Theirs").wait_for()
     page.get_by_role("button", name="Keep mine").click()
@@ -77,10 +77,10 @@ def test_the_second_to_save_a_task_of_a_plan_takes_what_the_first_wrote(page, pr
     task = product.new_task(title="Planned", description="Old", project_id=project)
     page.goto(f"/projects/{project}/plan?task={task}#form")
     product.call("PATCH", f"/tasks/{task}", description="Theirs")
-    page.locator("#td").fill("Mine")
+    page.locator("#plan-description").fill("Mine")
     page.get_by_role("button", name="Save").click()
     page.locator("[data-conflict] del", has_text="Theirs").wait_for()
     page.get_by_role("link", name="Take theirs").click()
     page.locator("[data-conflict]").wait_for(state="detached")
-    assert page.locator("#td").input_value() == "Theirs"
+    assert page.locator("#plan-description").input_value() == "Theirs"
     complaints[:] = [complaint for complaint in complaints if "409" not in complaint]

@@ -223,7 +223,7 @@ def test_an_edit_of_an_agent_is_discarded_by_its_own_link(page, product, questio
     agent = product.new_agent(name="Kept", role="As it was")
     page.goto(f"/agents/{agent}#form")
     page.locator("#conn[data-conn=live]").wait_for()
-    page.locator("#ar").fill("Changed")
+    page.locator("#agent-role").fill("Changed")
     page.get_by_role("link", name="Discard", exact=True).click()
-    expect(page.locator("#ar")).to_have_value("As it was")
+    expect(page.locator("#agent-role")).to_have_value("As it was")
     assert questions == []

@@ -7,7 +7,7 @@ import pytest
 
 from mission_control.models import Task
 from tests import make
-from tests.web.pages import SCRIPT, html, post
+from tests.web.pages import SCRIPT, html, post, squeezed
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -17,7 +17,7 @@ ZONES = ["Pacific/Kiritimati", "Pacific/Auckland", "UTC", "America/Los_Angeles",
 def days_shown(browser, task) -> set[str]:
     """Return the due day in all places that show it: page, parts for the script, form, needs of the overview."""
     page = html(browser, f"/tasks/{task.pk}")
-    parts = browser.get(f"/tasks/{task.pk}/parts", **SCRIPT).content.decode()
+    parts = squeezed(browser.get(f"/tasks/{task.pk}/parts", **SCRIPT).content.decode())
     typed = re.findall(r'name="due_date" value="([^"]*)"', page + parts)
     written = re.findall(r"Change due date: </span>(?:\w+, )?(\w+ \d+)", page + parts)
     needed = re.findall(r"due <time[^>]*>(\w+ \d+)", html(browser, "/overview"))
