@@ -14,7 +14,7 @@ from django.template.defaultfilters import date as formatted
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
-from django.utils.timezone import template_localtime
+from django.utils.timezone import localtime
 
 from mission_control.models import Task
 
@@ -104,7 +104,7 @@ def clock(at: datetime | None, classes: str = "") -> SafeString:
 def _time(form: str, at: datetime | None, classes: str) -> SafeString:
     if not at:
         return SafeString("")
-    written = formatted(template_localtime(at), _WRITTEN[form])
+    written = formatted(localtime(at), _WRITTEN[form])
     attributes = format_html(' class="{}"', classes) if classes else ""
     return format_html('<time{} data-{} datetime="{}">{}</time>', attributes, form, at.isoformat(), written)
 

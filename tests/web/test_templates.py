@@ -30,19 +30,19 @@ class Nesting(HTMLParser):
         pass
 
     def handle_endtag(self, tag):
-        self.close(f"<{tag}>", f"</{tag}>")
+        self.end(f"<{tag}>", f"</{tag}>")
 
     def handle_comment(self, data):
         if data in ("if", "for", "with", "block"):
             self.open.append(data)
         elif data.startswith("end"):
-            self.close(data.removeprefix("end"), data)
+            self.end(data.removeprefix("end"), data)
         else:  # else, elif, empty
             assert self.open and not self.open[-1].startswith("<"), (
                 f"{data} within {self.open[-1:]}{self.getpos()}"
             )
 
-    def close(self, what, by):
+    def end(self, what, by):
         assert self.open and self.open[-1] == what, f"{by} closes {self.open[-1:]}, line {self.getpos()[0]}"
         self.open.pop()
 

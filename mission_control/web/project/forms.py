@@ -128,10 +128,10 @@ class DocumentForm(RequirementsForm):
         return cls(initial={**texts, "tags": tags_text(document.tags)})
 
 
-class AgentWithRole(forms.ModelChoiceField):
+class AgentWithRole(forms.ModelChoiceField):  # type: ignore[type-arg]  # generic in its stubs only
     """A choice among agents, each shown with its role."""
 
-    def label_from_instance(self, obj: Agent) -> str:  # type: ignore[override]
+    def label_from_instance(self, obj: Agent) -> str:
         return f"{obj.name}, {obj.role}"
 
 

@@ -46,7 +46,7 @@ class TextArea(forms.Textarea):
         forms.Widget.__init__(self, attrs)
 
 
-class OfferedRows(forms.ModelChoiceField):
+class OfferedRows(forms.ModelChoiceField):  # type: ignore[type-arg]  # generic in its stubs only
     """A choice among rows. A page offers `offered`, as (key, words); every other row is accepted as well."""
 
     def __init__(
