@@ -53,7 +53,8 @@ class PasswordForm(FieldGroups, PasswordChangeForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         del self.fields["old_password"].widget.attrs["autofocus"]  # the page has more than this form
-        self.fields["new_password1"].help_text = ""  # the page says it below both
+        for field in self.fields.values():
+            field.help_text = ""  # the page says it once for all
 
 
 @require_safe
