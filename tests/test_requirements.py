@@ -1,6 +1,10 @@
 """What is installed is what was resolved: every package in one version whose hash is known."""
 
+import ast
 import re
+import sys
+from importlib.metadata import packages_distributions
+from pathlib import Path
 
 import pytest
 
@@ -40,3 +44,54 @@ def test_the_lock_files_agree():
     everything = pinned("requirements-dev.lock")
     for lock in ("requirements.lock", "requirements-claude.lock"):
         assert pinned(lock).items() <= everything.items()
+
+
+OURS = {"agents", "mission_control", "pocketpaw_site", "tests", "bench", "manage"}
+# Where a package of a file of its own may be imported; everything else of the product needs no more than the base.
+OPTIONAL = {"agents/backends/claude/conversation.py": "requirements-claude.txt"}
+
+
+def imported_packages(path: Path) -> set[str]:
+    """Return the top-level names, of neither Python nor us, that a module imports anywhere in it."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.add(node.module.partition(".")[0])
+    return found - sys.stdlib_module_names - OURS
+
+
+def undeclared(folders: list[str], declared: set[str]) -> list[str]:
+    """Return each import of a package that `declared` does not name."""
+    owners = packages_distributions()
+    return [
+        f"{path.relative_to(CHECKOUT)} imports {name}, of {' or '.join(owners.get(name, ['no installed package']))}"
+        for folder in folders
+        for path in sorted((CHECKOUT / folder).rglob("*.py"))
+        for name in sorted(imported_packages(path))
+        if not declared_as(owners.get(name, []), declared | set(optional(path)))
+    ]
+
+
+def declared_as(owners: list[str], declared: set[str]) -> bool:
+    return any(owner.lower().replace("_", "-").replace(".", "-") in declared for owner in owners)
+
+
+def optional(path: Path) -> dict[str, str]:
+    source = OPTIONAL.get(str(path.relative_to(CHECKOUT)))
+    return pinned(source) if source else {}
+
+
+def test_every_package_that_the_product_imports_is_declared():
+    product = ["agents", "mission_control", "pocketpaw_site"]
+
+    assert undeclared(product, set(pinned("requirements.txt"))) == [], (
+        "add it to requirements.txt, then `make lock`"
+    )
+
+
+def test_every_package_that_the_tests_import_is_declared():
+    everything = set().union(*(pinned(source) for source in SOURCES["requirements-dev.lock"]))
+
+    assert undeclared(["tests", "bench"], everything) == [], "add it to requirements-dev.txt, then `make lock`"
