@@ -1,19 +1,21 @@
 """Log lines that say which run they are about."""
 
+import fcntl
 import logging
+import os
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from typing import Any
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from typing import IO, Any
 
-# A lock that the log's does not use would load redis into every process, 9 MB each. None: it is not there.
-sys.modules.setdefault("portalocker.redis", None)  # type: ignore[arg-type]
+from django.db.utils import InterfaceError, OperationalError
 
-from concurrent_log_handler import ConcurrentRotatingFileHandler  # noqa: E402
-from django.db.utils import InterfaceError, OperationalError  # noqa: E402
-
-from mission_control.health.disk import trouble  # noqa: E402
-from mission_control.terminal import terminal_text  # noqa: E402
+from mission_control.health.disk import trouble
+from mission_control.terminal import terminal_text
 
 current_run: ContextVar[str | None] = ContextVar("current_run", default=None)
 
@@ -111,24 +113,71 @@ class Strangers(logging.Filter):
         return True
 
 
-class LogFile(ConcurrentRotatingFileHandler):
-    """The log file. While it cannot be written, a line on standard error says so now and then.
+class LogFile(RotatingFileHandler):
+    """The log file that all processes of an installation write to and rotate.
 
-    `logging` would print a traceback for each line that is lost, to a console that tells the lines themselves.
+    A lock file beside it lets one process at a time write or rotate. The lock is the kernel's and belongs to a
+    process: a forked process does not inherit it, and one that dies releases it. While the file cannot be written,
+    a line on standard error says so once a minute; `logging` would print a traceback for each lost line.
     """
 
     SECONDS_BETWEEN_COMPLAINTS = 60.0
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, filename: str, **kwargs: Any) -> None:
+        super().__init__(filename, delay=True, encoding="utf-8", errors="backslashreplace", **kwargs)
+        path = Path(self.baseFilename)
+        self._lock_path = path.with_name(f".{path.name}.lock")
+        self._lock_file: IO[bytes] | None = None
         self._complained_at: float | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            with self._locked():
+                if self._is_rotated():
+                    self._close_stream()
+                super().emit(record)
+        except Exception:  # noqa: BLE001 - the log must never end what it is about
+            self.handleError(record)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        if self._lock_file is None:
+            self._lock_file = self._lock_path.open("ab")
+        fcntl.lockf(self._lock_file, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.lockf(self._lock_file, fcntl.LOCK_UN)
+
+    def _is_rotated(self) -> bool:
+        """Return whether the open file is no longer the one with the log's name: another process rotated it."""
+        if self.stream is None:
+            return False
+        try:
+            named = Path(self.baseFilename).stat()
+        except FileNotFoundError:
+            return True
+        return not os.path.samestat(named, os.fstat(self.stream.fileno()))
+
+    def _close_stream(self) -> None:
+        stream, self.stream = self.stream, None
+        if stream is not None:
+            with suppress(OSError):
+                stream.close()
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
         error = sys.exc_info()[1]
         if not isinstance(error, OSError):
             super().handleError(record)
             return
+        self._close_stream()  # its buffer holds what could not be written
         now = time.monotonic()
         if self._complained_at is None or now - self._complained_at >= self.SECONDS_BETWEEN_COMPLAINTS:
             self._complained_at = now
             sys.stderr.write(f"mission-control: the log file cannot be written: {error.strerror}\n")
+
+    def close(self) -> None:
+        super().close()
+        if self._lock_file is not None:
+            self._lock_file.close()
+            self._lock_file = None

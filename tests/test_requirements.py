@@ -66,7 +66,7 @@ def undeclared(folders: list[str], declared: set[str]) -> list[str]:
     """Return each import of a package that `declared` does not name."""
     owners = packages_distributions()
     return [
-        f"{path.relative_to(CHECKOUT)} imports {name}, of {' or '.join(owners.get(name, ['no installed package']))}"
+        f"{path.relative_to(CHECKOUT)} imports {name} (distribution: {', '.join(owners.get(name, [])) or 'none'})"
         for folder in folders
         for path in sorted((CHECKOUT / folder).rglob("*.py"))
         for name in sorted(imported_packages(path))

@@ -1,6 +1,7 @@
 """The log of a product in trouble is read by a person."""
 
 import logging
+import multiprocessing
 
 import pytest
 from django.db.utils import OperationalError
@@ -8,19 +9,39 @@ from django.db.utils import OperationalError
 from mission_control.logs import Line, LogFile, Seldom
 
 
-class FullDisk(LogFile):
-    """A log file on a disk that takes nothing: the device that is always full."""
-
-    def do_write(self, msg: str) -> None:
-        with open("/dev/full", "w") as device:
-            device.write(msg * 10_000)
-
-
 @pytest.fixture
 def full_disk(tmp_path):
-    file = FullDisk(str(tmp_path / "x.log"), maxBytes=1_000_000)
+    """A log file on a disk that takes nothing: the device that is always full."""
+    (tmp_path / "x.log").symlink_to("/dev/full")
+    file = LogFile(str(tmp_path / "x.log"), maxBytes=1_000_000)
     yield file
     file.close()
+
+
+def write_lines(file, writer, number):
+    for line in range(number):
+        file.handle(logging.LogRecord("tests", logging.INFO, "", 1, f"writer {writer} line {line}", (), None))
+
+
+def test_processes_that_write_and_rotate_the_log_together_lose_and_double_no_line(tmp_path):
+    file = LogFile(str(tmp_path / "x.log"), maxBytes=4_000, backupCount=100)
+    write_lines(file, 0, 1)  # its files are open before the forks, as a worker's are
+    context = multiprocessing.get_context("fork")
+    writers = [context.Process(target=write_lines, args=(file, writer, 200)) for writer in (1, 2, 3, 4)]
+    for process in writers:
+        process.start()
+    for process in writers:
+        process.join(60)
+    file.close()
+
+    files = list(tmp_path.glob("x.log*"))
+    assert len(files) > 3
+    assert max(path.stat().st_size for path in files) <= 4_000
+    expected = [
+        "writer 0 line 0",
+        *(f"writer {writer} line {line}" for writer in (1, 2, 3, 4) for line in range(200)),
+    ]
+    assert sorted(line for path in files for line in path.read_text().splitlines()) == sorted(expected)
 
 
 def test_a_full_disk_costs_one_line_and_no_traceback_for_each_line_lost(full_disk, capsys):
