@@ -27,7 +27,7 @@ def client():
 def test_healthz_needs_no_login_and_no_database(client, path, django_assert_num_queries):
     with django_assert_num_queries(0):
         answer = client.get(path)
-    assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+    assert (answer.status_code, answer.json()) == (200, {"status": "ok", "version": __version__})
 
 
 @pytest.mark.parametrize("path", ["/readyz", "/readyz/"])

@@ -59,4 +59,9 @@ def test_the_version_is_defined_once():
     project = tomllib.loads(Path(CHECKOUT, "pyproject.toml").read_text())
     assert project["project"]["dynamic"] == ["version"]
     assert project["tool"]["setuptools"]["dynamic"]["version"] == {"attr": "mission_control.__version__"}
-    assert re.search(rf"\b{re.escape(__version__)}\b", Path(CHECKOUT, "CHANGELOG.md").read_text())
+
+
+def test_the_newest_release_of_the_changelog_is_this_version():
+    headings = re.findall(r"^## (.+)$", Path(CHECKOUT, "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    releases = [heading for heading in headings if heading != "Unreleased"]
+    assert re.fullmatch(rf"{re.escape(__version__)} - \d{{4}}-\d\d-\d\d", releases[0])

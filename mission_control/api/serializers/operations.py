@@ -5,6 +5,7 @@ from rest_framework import serializers
 
 class Liveness(serializers.Serializer):
     status = serializers.ChoiceField(choices=["ok"])
+    version = serializers.CharField()
 
 
 class Readiness(serializers.Serializer):

@@ -32,7 +32,7 @@ class LivenessView(OpenView):
     answers = {"get": Liveness}
 
     def get(self, request: Request) -> Response:
-        return Response({"status": "ok"})
+        return Response({"status": "ok", "version": __version__})
 
 
 class ReadinessView(OpenView):
