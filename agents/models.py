@@ -34,11 +34,11 @@ class Agent(models.Model):
         LEAD = "lead"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    name = models.CharField(max_length=50, validators=[rules.not_blank])
-    role = models.CharField(max_length=100, validators=[rules.not_blank])
-    description = models.TextField(max_length=50_000, blank=True)
-    session_key = models.CharField(max_length=100, blank=True)
-    backend = models.CharField(max_length=50, default=default_backend)
+    name = models.CharField(max_length=rules.NAME_CHARS, validators=[rules.not_blank])
+    role = models.CharField(max_length=rules.ROLE_CHARS, validators=[rules.not_blank])
+    description = models.TextField(max_length=rules.DESCRIPTION_CHARS, blank=True)
+    session_key = models.CharField(max_length=rules.SESSION_KEY_CHARS, blank=True)
+    backend = models.CharField(max_length=rules.BACKEND_CHARS, default=default_backend)
     backend_options = models.JSONField(default=dict, blank=True, validators=[rules.json_object])
     status = models.CharField(max_length=10, choices=Status, default=Status.IDLE)
     level = models.CharField(max_length=10, choices=Level, default=Level.SPECIALIST)

@@ -11,10 +11,16 @@ from django.core.exceptions import ValidationError
 from django.utils.deconstruct import deconstructible
 
 TITLE_CHARS = 200
-DESCRIPTION_CHARS = 50_000
+DOCUMENT_TITLE_CHARS = 250  # as the product names them: "Deliverable: " and a task's title
+DESCRIPTION_CHARS = 50_000  # of descriptions, messages and a review's feedback
+ACTIVE_DESCRIPTION_CHARS = 200
+GOAL_CHARS = (10, 5_000)  # the least and the most
 CONTENT_BYTES = 5 * 1024 * 1024
+NAME_CHARS, ROLE_CHARS, SESSION_KEY_CHARS, BACKEND_CHARS = 50, 100, 100, 50  # of an agent
+TOKEN_NAME_CHARS = 100
 TAGS, TAG_CHARS, SPECIALTY_CHARS = 50, 50, 100
 DATA_BYTES, DATA_LEVELS = 64 * 1024, 20
+LARGEST_INTEGER = 2**31 - 1  # that every database can keep
 
 # Space, control characters, and what Unicode shows nothing for (Default_Ignorable_Code_Point, the empty Braille
 # pattern, the marks of interlinear annotation): as the inside of a character class.

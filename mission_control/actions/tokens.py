@@ -10,7 +10,6 @@ from knox.crypto import hash_token
 from mission_control.errors import Invalid
 from mission_control.models import AccessToken
 
-NAME_CHARS = 100
 MOST_DAYS = 36_500
 
 

@@ -10,8 +10,9 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils.cache import patch_cache_control
 
+from agents.rules import TOKEN_NAME_CHARS
 from mission_control.actions.permissions import may_manage
-from mission_control.actions.tokens import MOST_DAYS, NAME_CHARS, create_token
+from mission_control.actions.tokens import MOST_DAYS, create_token
 from mission_control.admin.base import Deleted, Lean, Rows
 from mission_control.models import AccessToken
 
@@ -19,7 +20,7 @@ from mission_control.models import AccessToken
 class TokenForm(forms.ModelForm):
     """Whose token, what it is for, and how long it is to last."""
 
-    name = forms.CharField(max_length=NAME_CHARS)
+    name = forms.CharField(max_length=TOKEN_NAME_CHARS)
     expires_in_days = forms.IntegerField(
         min_value=1, max_value=MOST_DAYS, required=False, help_text="Empty: it never expires."
     )

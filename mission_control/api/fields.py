@@ -19,13 +19,13 @@ from agents.rules import (
     DATA_BYTES,
     DATA_LEVELS,
     DESCRIPTION_CHARS,
+    LARGEST_INTEGER,
     TAG_CHARS,
     TAGS,
     TITLE_CHARS,
     check_object,
     is_blank,
 )
-from mission_control.api.pagination import LARGEST
 from mission_control.api.parsers import strict_loads
 from mission_control.text import as_uuid
 
@@ -86,7 +86,7 @@ class Integer(serializers.IntegerField):
     """A whole number from 0 that any database takes; in JSON 3.0 is one too."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(min_value=0, max_value=LARGEST, **kwargs)
+        super().__init__(min_value=0, max_value=LARGEST_INTEGER, **kwargs)
 
     def to_internal_value(self, data: Any) -> int:
         if is_from_form(self):

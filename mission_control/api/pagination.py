@@ -11,8 +11,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-LARGEST = 2**31 - 1  # what any database takes
-NUMBER = {"type": "integer", "minimum": 0, "maximum": LARGEST}  # in the schema
+from agents.rules import LARGEST_INTEGER
+
+NUMBER = {"type": "integer", "minimum": 0, "maximum": LARGEST_INTEGER}  # in the schema
 
 
 def number_from(request: Request, name: str, default: int) -> int:
@@ -20,8 +21,8 @@ def number_from(request: Request, name: str, default: int) -> int:
     given = request.query_params.get(name, "")
     if given == "":
         return default
-    if not re.fullmatch(r"[0-9]{1,10}", given) or int(given) > LARGEST:
-        raise ValidationError({name: [f"A number from 0 to {LARGEST} is expected."]})
+    if not re.fullmatch(r"[0-9]{1,10}", given) or int(given) > LARGEST_INTEGER:
+        raise ValidationError({name: [f"A number from 0 to {LARGEST_INTEGER} is expected."]})
     return int(given)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from rest_framework import serializers
 
 from agents.models import Agent
-from agents.rules import DESCRIPTION_CHARS
+from agents.rules import DESCRIPTION_CHARS, DOCUMENT_TITLE_CHARS
 from mission_control.actions import agents
 from mission_control.api.fields import (
     Choice,
@@ -24,13 +24,13 @@ from mission_control.api.fields import (
     Title,
 )
 from mission_control.api.serializers.agents import AgentWriter
+from mission_control.api.serializers.tasks import TaskFields
 from mission_control.errors import Invalid
 from mission_control.models import Activity, Deliverable, Notification, Project, Task
 from mission_control.models.retry import retry_policy
 
 MOST_LINKS = 20_000
 PERSON_CHARS = 100  # what is longer is nobody's id; what is shorter is looked up
-DOCUMENT_TITLE_CHARS = 250  # the product's own: "Deliverable: " and a task's title
 
 
 class Link(Id):
@@ -123,23 +123,15 @@ class ProjectEntry(ChangingEntry):
     completed_at = Time()
 
 
-class TaskEntry(ChangingEntry):
-    title = Title()
-    description = Description()
+class TaskEntry(TaskFields, ChangingEntry):
     status = Choice(choices=Task.Status.choices, required=False)
-    priority = Choice(choices=Task.Priority.choices, required=False)
-    task_type = Choice(choices=Task.Type.choices, required=False)
     assignee_ids = Links()
     creator_id = Who()
     project_id = Link()
     parent_task_id = Link()
     blocked_by = Links()
-    tags = Tags()
-    due_date = Time()
     started_at = Time()
     completed_at = Time()
-    active_description = Text(max_length=200, required=False, allow_blank=True)
-    estimated_minutes = Integer(required=False, allow_null=True)
 
     def validate_metadata(self, metadata: dict[str, Any]) -> dict[str, Any]:
         retry_policy(metadata)

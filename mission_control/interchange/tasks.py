@@ -8,6 +8,7 @@ from django.db import connection, transaction
 
 from mission_control.actions.activity import note
 from mission_control.actions.tasks import DEPENDENCIES_LOCK
+from mission_control.api.serializers.tasks import TaskFields
 from mission_control.interchange import entries
 from mission_control.interchange.kinds import Given, Kind, given_only
 from mission_control.interchange.references import Here
@@ -39,11 +40,8 @@ class Tasks(Kind):
         if given["id"] in self._active:
             self.refuse(place, "id", "The task has an active run here.")
             return None
-        values = given_only(
-            given,
-            *("title", "description", "status", "priority", "task_type", "tags", "due_date", "started_at"),
-            *("completed_at", "active_description", "estimated_minutes", "metadata"),
-        )
+        written = (*TaskFields().fields, "status", "started_at", "completed_at", "metadata")
+        values = given_only(given, *written)
         assignees = self.here.many(place, "assignee_ids", "agent", given.get("assignee_ids", []))
         values["project_id"] = self.here.one(place, "project_id", "project", given.get("project_id"))
         values["creator_id"] = self.here.person(place, "creator_id", given.get("creator_id"))

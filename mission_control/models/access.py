@@ -12,7 +12,7 @@ class AccessToken(AbstractAuthToken):
     """A user's API token: stored as a hash, shown once, expiring if asked for."""
 
     uid = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
-    name = models.CharField(max_length=100, blank=True, validators=[rules.not_blank])
+    name = models.CharField(max_length=rules.TOKEN_NAME_CHARS, blank=True, validators=[rules.not_blank])
     # The token that it was made with, whose end is its end too.
     parent = models.ForeignKey(
         "self", null=True, editable=False, on_delete=models.CASCADE, related_name="children"

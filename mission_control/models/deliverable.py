@@ -24,7 +24,7 @@ class Deliverable(models.Model):
         DRAFT = "draft"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    title = models.CharField(max_length=250, validators=[rules.not_blank])
+    title = models.CharField(max_length=rules.DOCUMENT_TITLE_CHARS, validators=[rules.not_blank])
     content = models.TextField(blank=True, validators=[rules.content_size])
     type = models.CharField(max_length=12, choices=Type, default=Type.DRAFT)
     # A result outlives its task.

@@ -5,6 +5,7 @@ import uuid
 from django.conf import settings
 from django.db import models
 
+from agents import rules
 from agents.models import Agent
 from mission_control.models.deliverable import Deliverable
 from mission_control.models.task import Task
@@ -68,7 +69,7 @@ class Message(models.Model):
     author = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )
-    content = models.TextField(max_length=50_000)
+    content = models.TextField(max_length=rules.DESCRIPTION_CHARS)
     attachment_ids = models.JSONField(default=list, blank=True)
     mentions = models.JSONField(default=list, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)

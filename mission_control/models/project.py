@@ -25,7 +25,7 @@ class Project(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     title = models.CharField(max_length=rules.TITLE_CHARS, validators=[rules.not_blank])
-    description = models.TextField(max_length=50_000, blank=True)
+    description = models.TextField(max_length=rules.DESCRIPTION_CHARS, blank=True)
     status = models.CharField(max_length=20, choices=Status, default=Status.DRAFT)
     planner_agent = models.ForeignKey(
         Agent, null=True, blank=True, on_delete=models.SET_NULL, related_name="planned_projects"

@@ -6,6 +6,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
+from agents import rules
 from mission_control.models.run import Run
 from mission_control.models.task import Task
 
@@ -36,7 +37,7 @@ class Review(models.Model):
     reason = models.CharField(
         max_length=400, blank=True, help_text="Why the task was sent to review though nobody asked for one."
     )
-    feedback = models.TextField(max_length=50_000, blank=True)
+    feedback = models.TextField(max_length=rules.DESCRIPTION_CHARS, blank=True)
     decided_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
+from agents import rules
 from agents.models import Agent
 from mission_control.models.project import Project
 from mission_control.models.task import Task, priority_rank
@@ -105,9 +106,9 @@ class Run(models.Model):
     kind = models.CharField(max_length=8, choices=Kind, default=Kind.TASK)
     project = models.ForeignKey(Project, null=True, blank=True, on_delete=models.CASCADE, related_name="runs")
     task = models.ForeignKey(Task, null=True, blank=True, on_delete=models.CASCADE, related_name="runs")
-    task_title = models.CharField(max_length=200, blank=True)
+    task_title = models.CharField(max_length=rules.TITLE_CHARS, blank=True)
     agent = models.ForeignKey(Agent, null=True, blank=True, on_delete=models.SET_NULL, related_name="runs")
-    agent_name = models.CharField(max_length=50, blank=True)
+    agent_name = models.CharField(max_length=rules.NAME_CHARS, blank=True)
     requested_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )

@@ -63,7 +63,7 @@ class Task(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     title = models.CharField(max_length=rules.TITLE_CHARS, validators=[rules.not_blank])
-    description = models.TextField(max_length=50_000, blank=True)
+    description = models.TextField(max_length=rules.DESCRIPTION_CHARS, blank=True)
     status = models.CharField(max_length=12, choices=Status, default=Status.INBOX)
     priority = models.CharField(max_length=6, choices=Priority, default=Priority.MEDIUM)
     task_type = models.CharField(max_length=6, choices=Type, default=Type.AGENT)
@@ -78,7 +78,7 @@ class Task(models.Model):
     last_run = models.ForeignKey(
         "mission_control.Run", null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )
-    active_description = models.CharField(max_length=200, blank=True)
+    active_description = models.CharField(max_length=rules.ACTIVE_DESCRIPTION_CHARS, blank=True)
     estimated_minutes = models.PositiveIntegerField(null=True, blank=True)
     tags = models.JSONField(default=list, blank=True, validators=[rules.TagList()])
     due_date = models.DateTimeField(null=True, blank=True)

@@ -16,7 +16,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Str
 from pydantic import Field as Limit
 
 from agents.models import Agent
-from agents.rules import is_blank
+from agents.rules import TAG_CHARS, is_blank
 from mission_control.models import Project, Task
 from mission_control.text import storable
 
@@ -78,7 +78,7 @@ class _Text(GroupedMetadata):
 
 
 Line = Annotated[str, _Text(300)]
-Word = Annotated[str, _Text(50)]
+Word = Annotated[str, _Text(TAG_CHARS)]
 Key = Annotated[str, _Text(100)]
 Lines = Annotated[list[Line], Limit(max_length=20)]
 Words = Annotated[list[Word], Limit(max_length=20)]
@@ -138,8 +138,8 @@ class PlannedTask(BaseModel):
     key: Key
     title: Annotated[str, _Text(_length(Task, "title"))]
     description: Annotated[str, _Text(_length(Task, "description"), 0)] = ""
-    task_type: Annotated[Literal["agent", "human", "review"], _folded(Task.Type.values)] = "agent"
-    priority: Annotated[Literal["low", "medium", "high", "urgent"], _folded(Task.Priority.values)] = "medium"
+    task_type: Annotated[Task.Type, _folded(Task.Type.values)] = Task.Type.AGENT
+    priority: Annotated[Task.Priority, _folded(Task.Priority.values)] = Task.Priority.MEDIUM
     tags: Words = []
     estimated_minutes: Annotated[int, Limit(ge=0, le=525_600)] | None = None
     required_specialties: Words = []

@@ -4,7 +4,8 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.utils import timezone
 from rest_framework import serializers
 
-from mission_control.actions.tokens import MOST_DAYS, NAME_CHARS
+from agents.rules import TOKEN_NAME_CHARS
+from mission_control.actions.tokens import MOST_DAYS
 from mission_control.api.fields import Integer, Title
 from mission_control.models import AccessToken
 
@@ -41,7 +42,7 @@ class TokenMade(serializers.Serializer):
 
 
 class TokenCreate(serializers.Serializer):
-    name = Title(max_length=NAME_CHARS)
+    name = Title(max_length=TOKEN_NAME_CHARS)
     expires_in_days = Integer(
         required=False,
         allow_null=True,

@@ -3,7 +3,7 @@
 from rest_framework import serializers
 
 from agents.models import Agent
-from agents.rules import SPECIALTY_CHARS
+from agents.rules import BACKEND_CHARS, NAME_CHARS, ROLE_CHARS, SESSION_KEY_CHARS, SPECIALTY_CHARS
 from mission_control.api.fields import BackendName, BackendOptions, Choice, Data, Description, Tags, Text, Title
 
 
@@ -38,11 +38,11 @@ class AgentReader(serializers.ModelSerializer):
 
 
 class AgentWriter(serializers.Serializer):
-    name = Title(max_length=50)
-    role = Title(max_length=100)
+    name = Title(max_length=NAME_CHARS)
+    role = Title(max_length=ROLE_CHARS)
     description = Description()
-    session_key = Text(max_length=100, required=False, allow_blank=True)
-    backend = BackendName(max_length=50, required=False)
+    session_key = Text(max_length=SESSION_KEY_CHARS, required=False, allow_blank=True)
+    backend = BackendName(max_length=BACKEND_CHARS, required=False)
     backend_options = BackendOptions(required=False)
     status = Choice(choices=Agent.Status.choices, required=False)
     level = Choice(choices=Agent.Level.choices, required=False)

@@ -4,6 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from agents.rules import GOAL_CHARS
 from mission_control.api.fields import Choice, Data, Text
 from mission_control.planning.answers import DEPTHS, BadAnswer, GoalAnalysis
 
@@ -13,7 +14,7 @@ class GoalField(Text):
 
     def __init__(self, **kwargs: Any) -> None:
         kwargs = {"trim_whitespace": False, "style": {"base_template": "textarea.html"}, **kwargs}
-        super().__init__(min_length=10, max_length=5_000, **kwargs)
+        super().__init__(min_length=GOAL_CHARS[0], max_length=GOAL_CHARS[1], **kwargs)
 
 
 class AnalysisField(Data):

@@ -7,6 +7,7 @@ from uuid import UUID
 from rest_framework import serializers
 
 from agents.models import Agent
+from agents.rules import ACTIVE_DESCRIPTION_CHARS
 from mission_control.api import querysets
 from mission_control.api.fields import (
     Choice,
@@ -80,20 +81,25 @@ class TaskReader(serializers.ModelSerializer):
         return task.last_run_id if task.last_run and task.last_run.is_active else None
 
 
-class TaskCreate(serializers.Serializer):
+class TaskFields(serializers.Serializer):
+    """What of a task is written as it is, without another object: by requests, and by files that are imported."""
+
     title = Title()
     description = Description()
     priority = Choice(choices=Task.Priority.choices, required=False)
     task_type = Choice(choices=Task.Type.choices, required=False)
     tags = Tags()
+    due_date = Moment(required=False, allow_null=True)
+    estimated_minutes = Integer(required=False, allow_null=True)
+    active_description = Text(max_length=ACTIVE_DESCRIPTION_CHARS, required=False, allow_blank=True)
+
+
+class TaskCreate(TaskFields):
     assignee_ids = References(Agent.objects.all(), source="assignees")
     creator_id = Person()
     project_id = Reference(Project.objects.all(), source="project", required=False, allow_null=True)
     parent_task_id = Reference(Task.objects.all(), source="parent_task", required=False, allow_null=True)
     blocked_by = References(Task.objects.only("pk", "project_id", "created_at"))
-    due_date = Moment(required=False, allow_null=True)
-    estimated_minutes = Integer(required=False, allow_null=True)
-    active_description = Text(max_length=200, required=False, allow_blank=True)
     metadata = Data(required=False, help_text="`retry` holds how often a failed run is tried again.")
 
 

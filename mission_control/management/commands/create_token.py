@@ -5,7 +5,8 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.core.management.base import CommandError, CommandParser
 
-from mission_control.actions.tokens import MOST_DAYS, NAME_CHARS, create_token
+from agents.rules import TOKEN_NAME_CHARS
+from mission_control.actions.tokens import MOST_DAYS, create_token
 from mission_control.management.base import DatabaseCommand
 from mission_control.models import AccessToken
 
@@ -22,8 +23,8 @@ class Command(DatabaseCommand):
         parser.add_argument("--days", help="after so many days it expires (default: never)")
 
     def handle(self, *, user: str, name: str, days: str | None, **options: Any) -> None:
-        if not name.strip() or len(name) > NAME_CHARS:
-            raise CommandError(f"--name: 1 to {NAME_CHARS} characters are expected")
+        if not name.strip() or len(name) > TOKEN_NAME_CHARS:
+            raise CommandError(f"--name: 1 to {TOKEN_NAME_CHARS} characters are expected")
         lasts = None if days is None else number_of_days(days)
         token, text = create_token(active_user(user), name=name.strip(), days=lasts)
         self.stderr.write(told(token), style_func=str)

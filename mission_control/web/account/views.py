@@ -16,8 +16,9 @@ from django.views.decorators.cache import cache_control, never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST, require_safe
 
+from agents.rules import TOKEN_NAME_CHARS
 from mission_control import __version__
-from mission_control.actions.tokens import MOST_DAYS, NAME_CHARS, create_token, revoke_all
+from mission_control.actions.tokens import MOST_DAYS, create_token, revoke_all
 from mission_control.models import AccessToken
 from mission_control.web.shared.field_groups import FieldGroups
 from mission_control.web.shared.fields import VisibleText
@@ -31,7 +32,7 @@ class TokenForm(FieldGroups, forms.Form):
 
     ids = "token-%s"
     name = VisibleText(
-        max_length=NAME_CHARS,
+        max_length=TOKEN_NAME_CHARS,
         error_messages={"required": "Give it a name."},
         widget=forms.TextInput({"placeholder": "Deploy script"}),
     )

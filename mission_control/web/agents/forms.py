@@ -4,10 +4,10 @@ from django import forms
 
 from agents.backends import registry
 from agents.models import Agent, default_backend
-from agents.rules import SPECIALTY_CHARS
+from agents.rules import NAME_CHARS, ROLE_CHARS
 from mission_control.web.shared.conflicts import Contested
 from mission_control.web.shared.field_groups import FieldGroups, TextArea, noted
-from mission_control.web.shared.fields import DESCRIPTION_CHARS, LongText, TagsField, VisibleText, tags_text
+from mission_control.web.shared.fields import Description, SpecialtiesField, VisibleText, tags_text
 
 
 class AgentForm(FieldGroups, Contested, forms.Form):
@@ -16,12 +16,12 @@ class AgentForm(FieldGroups, Contested, forms.Form):
     ids = "agent-%s"
     name = VisibleText(
         help_text="Short, without spaces: it is mentioned as @name.",
-        max_length=50,
+        max_length=NAME_CHARS,
         error_messages={"required": "Give it a name."},
         widget=forms.TextInput({"autocomplete": "off"}),
     )
     role = VisibleText(
-        max_length=100,
+        max_length=ROLE_CHARS,
         error_messages={"required": "Say what it does, such as Writer."},
         widget=forms.TextInput({"autocomplete": "off"}),
     )
@@ -30,15 +30,11 @@ class AgentForm(FieldGroups, Contested, forms.Form):
         choices=Agent.Level.choices,
         initial=Agent.Level.SPECIALIST,
     )
-    specialties = TagsField(
+    specialties = SpecialtiesField(
         label=noted("Specialties", "comma between"),
-        noun="specialties",
-        most_chars=SPECIALTY_CHARS,
         widget=forms.TextInput({"autocomplete": "off"}),
     )
-    description = LongText(
-        label=noted("Description", "part of every prompt"), max_length=DESCRIPTION_CHARS, widget=TextArea()
-    )
+    description = Description(label=noted("Description", "part of every prompt"), widget=TextArea())
     backend = forms.ChoiceField(
         choices=lambda: [(name, name) for name in registry.names()],
         initial=default_backend,

@@ -8,12 +8,19 @@ from django.utils.text import Truncator
 
 from agents.backends import registry
 from agents.models import Agent
-from agents.rules import is_blank
+from agents.rules import NAME_CHARS
 from mission_control.models import Project, Task
 from mission_control.web.shared.field_groups import FieldGroups, OfferedRows, TextArea, noted
-from mission_control.web.shared.fields import DueField, TagsField, VisibleText
+from mission_control.web.shared.fields import (
+    Description,
+    DueField,
+    Priority,
+    TagsField,
+    TaskType,
+    Title,
+    VisibleText,
+)
 
-TITLE_CHARS, DESCRIPTION_CHARS = 200, 50_000
 GONE = "This is not there any more: choose another."
 MOST_CHOICES, PROJECT_CHARS = 200, 60
 
@@ -33,17 +40,10 @@ class NewTaskForm(FieldGroups, forms.Form):
     """What a new task is, and who is to do it."""
 
     ids = "n-%s"
-    title = VisibleText(
-        max_length=TITLE_CHARS,
-        error_messages={"required": "Say what is to be done."},
-        widget=forms.TextInput({"autofocus": True}),
-    )
-    description = forms.CharField(
+    title = Title(missing="Say what is to be done.", widget=forms.TextInput({"autofocus": True}))
+    description = Description(
         label=noted("Description", "optional"),
         help_text="Say what should be there at the end. The agent gets your words as they are.",
-        max_length=DESCRIPTION_CHARS,
-        required=False,
-        strip=False,
         widget=TextArea({"rows": 4}),
     )
     agent = OfferedRows(
@@ -52,8 +52,8 @@ class NewTaskForm(FieldGroups, forms.Form):
     project = OfferedRows(
         Project.objects.all(), offered=projects_offered, none="No project", error_messages={"invalid_choice": GONE}
     )
-    priority = forms.ChoiceField(choices=Task.Priority.choices[::-1], required=False)
-    task_type = forms.ChoiceField(
+    priority = Priority(choices=Task.Priority.choices[::-1], required=False)
+    task_type = TaskType(
         label="For",
         choices=[("agent", "An agent"), ("human", "A person"), ("review", "A person, as a review")],
         required=False,
@@ -63,23 +63,11 @@ class NewTaskForm(FieldGroups, forms.Form):
         label=noted("Due", "optional"), required=False, widget=forms.DateInput({"type": "date"}, "%Y-%m-%d")
     )
 
-    def clean_tags(self) -> list[str]:
-        """Take tags as they are shown, too: with a # before each."""
-        return list(
-            dict.fromkeys(tag.lstrip("#") for tag in self.cleaned_data["tags"] if not is_blank(tag.lstrip("#")))
-        )
-
-    def clean_priority(self) -> str:
-        return self.cleaned_data["priority"] or Task.Priority.MEDIUM
-
-    def clean_task_type(self) -> str:
-        return self.cleaned_data["task_type"] or Task.Type.AGENT
-
 
 class FirstAgentForm(forms.Form):
     """The first agent: a name and a backend."""
 
-    name = VisibleText(max_length=50)
+    name = VisibleText(max_length=NAME_CHARS)
     backend = forms.ChoiceField(choices=[])
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -5,15 +5,21 @@ from typing import Any
 from django import forms
 
 from agents.models import Agent
-from agents.rules import is_blank
+from agents.rules import DOCUMENT_TITLE_CHARS, GOAL_CHARS, is_blank
 from mission_control.models import Deliverable, Project, Task
 from mission_control.web.shared.conflicts import Contested
 from mission_control.web.shared.field_groups import FieldGroups, TextArea, noted
-from mission_control.web.shared.fields import DESCRIPTION_CHARS, LongText, TagsField, VisibleText, tags_text
+from mission_control.web.shared.fields import (
+    Content,
+    Description,
+    LongText,
+    Priority,
+    TagsField,
+    TaskType,
+    Title,
+    tags_text,
+)
 
-TITLE_CHARS, CONTENT_BYTES = 200, 5 * 1024 * 1024
-DOCUMENT_TITLE_CHARS = 250  # a deliverable is called after its task
-GOAL_CHARS = (10, 5_000)
 DEPTHS = [
     ("auto", "As the goal needs"),
     ("none", "None"),
@@ -38,7 +44,7 @@ class GoalForm(FieldGroups, forms.Form):
         max_length=GOAL_CHARS[1],
         error_messages={
             "required": "Say what you want done.",
-            "min_length": "A few words more: at least 10 characters.",
+            "min_length": f"A few words more: at least {GOAL_CHARS[0]} characters.",
         },
     )
     research_depth = forms.ChoiceField(
@@ -68,15 +74,15 @@ class ProjectForm(FieldGroups, forms.Form):
     """A project's own fields."""
 
     ids = "project-%s"
-    title = VisibleText(max_length=TITLE_CHARS, error_messages={"required": "Give it a title."})
-    description = LongText(label=noted("Description", "optional"), max_length=DESCRIPTION_CHARS)
+    title = Title()
+    description = Description(label=noted("Description", "optional"))
     tags = TagsField(label=noted("Tags", "comma between"))
 
 
 class ProjectEdit(Contested, ProjectForm):
     """The same, and who is in the team."""
 
-    description = LongText(max_length=DESCRIPTION_CHARS)
+    description = Description()
     team_agents = forms.ModelMultipleChoiceField(Agent.objects.all(), required=False)
 
     @classmethod
@@ -96,29 +102,19 @@ class RequirementsForm(FieldGroups, Contested, forms.Form):
     """The requirements document, in Markdown."""
 
     ids = "document-%s"
-    content = LongText(
+    content = Content(
         label=noted("Text", "Markdown; part of every prompt of this project"),
         widget=TextArea({"class": "prd-text mono", "spellcheck": "true"}),
     )
-
-    def clean_content(self) -> str:
-        text: str = self.cleaned_data["content"]
-        if len(text.encode("utf-8", "replace")) > CONTENT_BYTES:
-            raise forms.ValidationError("This text is larger than 5 MB.")
-        return text
 
 
 class DocumentForm(RequirementsForm):
     """A document: what it is called, what it is, its text."""
 
-    title = VisibleText(
-        max_length=DOCUMENT_TITLE_CHARS,
-        error_messages={"required": "Give it a title."},
-        widget=forms.TextInput({"autocomplete": "off"}),
-    )
+    title = Title(max_length=DOCUMENT_TITLE_CHARS, widget=forms.TextInput({"autocomplete": "off"}))
     type = forms.ChoiceField(choices=Deliverable.Type.choices, widget=forms.Select({"autocomplete": "off"}))
     tags = TagsField(label=noted("Tags", "comma between"), widget=forms.TextInput({"autocomplete": "off"}))
-    content = LongText(
+    content = Content(
         label=noted("Text", "Markdown"), widget=TextArea({"class": "prd-text mono", "spellcheck": "true"})
     )
 
@@ -139,12 +135,10 @@ class PlanTaskForm(FieldGroups, Contested, forms.Form):
     """A task of a plan: what, who, and behind what."""
 
     ids = "plan-%s"
-    title = VisibleText(max_length=TITLE_CHARS, error_messages={"required": "Give it a title."})
-    description = LongText(max_length=DESCRIPTION_CHARS)
-    task_type = forms.ChoiceField(
-        label="For", choices=[("agent", "Agent"), ("human", "Person"), ("review", "Review")], initial="agent"
-    )
-    priority = forms.ChoiceField(choices=Task.Priority.choices, initial="medium")
+    title = Title()
+    description = Description()
+    task_type = TaskType(label="For")
+    priority = Priority()
     assignee = AgentWithRole(Agent.objects.all(), label="Agent", empty_label="Nobody yet", required=False)
     blocked_by = forms.ModelMultipleChoiceField(Task.objects.none(), required=False)
 

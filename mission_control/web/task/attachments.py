@@ -19,8 +19,6 @@ from mission_control.web.shared.plain_text import plain
 from mission_control.web.task.forms import MessageForm, Told
 
 MOST_FILES = 10
-FILE_BYTES = 5 * 1024 * 1024  # what a document may hold
-TITLE_CHARS = 200
 SHOWN_DOCUMENTS = 200
 
 

@@ -6,12 +6,20 @@ from typing import Any
 from django import forms
 
 from agents.models import Agent
+from agents.rules import DESCRIPTION_CHARS
 from mission_control.errors import Invalid
 from mission_control.models import Project, Task
-from mission_control.web.shared.fields import DueField, TagsField, VisibleText
+from mission_control.web.shared.fields import (
+    Description,
+    DueField,
+    Minutes,
+    Priority,
+    TagsField,
+    TaskType,
+    Title,
+    VisibleText,
+)
 
-LONGEST_TEXT = 50_000
-LARGEST = 2**31 - 1
 BY_HAND = [choice for choice in Task.Status.choices if choice[0] != Task.Status.SKIPPED]
 
 
@@ -30,23 +38,20 @@ class Told(forms.Form):
 class EditForm(Told):
     """What of a task can be changed in place. Only what is sent is changed."""
 
-    title = VisibleText(max_length=200)
-    description = forms.CharField(max_length=LONGEST_TEXT, required=False, strip=False)
+    title = Title()
+    description = Description()
     status = forms.ChoiceField(choices=BY_HAND)
-    priority = forms.ChoiceField(choices=Task.Priority.choices)
-    task_type = forms.ChoiceField(choices=Task.Type.choices, label="Kind")
+    priority = Priority()
+    task_type = TaskType(label="Kind")
     project = forms.ModelChoiceField(Project.objects.all(), required=False)
     tags = TagsField()
     due_date = DueField(required=False, label="Due")
-    estimated_minutes = forms.IntegerField(required=False, min_value=0, max_value=LARGEST, label="Estimate")
+    estimated_minutes = Minutes(label="Estimate")
 
     def __init__(self, given: Mapping[str, Any]) -> None:
         super().__init__(given)
         for name in set(self.fields) - set(given):
             del self.fields[name]
-
-    def clean_description(self) -> str:
-        return str(self.cleaned_data["description"]).replace("\r\n", "\n")
 
 
 class AssignForm(Told):
@@ -66,7 +71,7 @@ class MessageForm(Told):
     """A message for the thread."""
 
     content = VisibleText(
-        max_length=LONGEST_TEXT, label="Message", error_messages={"required": "Write something."}
+        max_length=DESCRIPTION_CHARS, label="Message", error_messages={"required": "Write something."}
     )
 
     def clean_content(self) -> str:
@@ -77,7 +82,7 @@ class ReviewForm(Told):
     """A decision, and for a request of changes the words that say which."""
 
     decision = forms.ChoiceField(choices=[("approve", "Approve"), ("changes", "Request changes")])
-    feedback = VisibleText(max_length=LONGEST_TEXT, required=False, label="Request changes")
+    feedback = VisibleText(max_length=DESCRIPTION_CHARS, required=False, label="Request changes")
 
     def clean(self) -> dict[str, Any]:
         given: dict[str, Any] = super().clean() or {}

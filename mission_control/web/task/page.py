@@ -14,6 +14,7 @@ from django.utils.safestring import SafeString
 
 from agents.backends import registry
 from agents.models import Agent
+from agents.rules import CONTENT_BYTES
 from mission_control.errors import LimitReached, Refusal, TaskBlocked
 from mission_control.models import (
     Assignment,
@@ -30,7 +31,7 @@ from mission_control.web.shared.conflicts import Conflict, basis_of
 from mission_control.web.shared.fields import tags_text
 from mission_control.web.shared.markdown import all_rendered, rendered
 from mission_control.web.shared.plain_text import plain
-from mission_control.web.task.attachments import FILE_BYTES, attachable, attached_to
+from mission_control.web.task.attachments import attachable, attached_to
 from mission_control.web.task.rows import AgentChoice, DocumentRow, MessageRow, RunRow, author_of, document_rows
 from mission_control.web.task.under_review import Part, parts_of
 
@@ -84,8 +85,8 @@ class TaskPage:
     chosen_agent: UUID | None = None
     asked_runs: int | None = None
     asked_messages: int | None = None
-    file_bytes: ClassVar[int] = FILE_BYTES
-    file_megabytes: ClassVar[int] = FILE_BYTES // 2**20
+    file_bytes: ClassVar[int] = CONTENT_BYTES
+    file_megabytes: ClassVar[int] = CONTENT_BYTES // 2**20
     conflict: Conflict | None = None
     written: dict[str, str] = field(default_factory=dict)  # what was in the form that met a conflict
 
