@@ -30,6 +30,7 @@ from mission_control.addresses import client_address
 # How many failures stand for one, by what they have in common (AXES_LOCKOUT_PARAMETERS): several people may share
 # an address, and who tries out one user's passwords from many addresses must not keep the user out too easily.
 WEIGHTS = {("username", "ip_address"): 1, "ip_address": 2, "username": 5}
+UNKNOWN_ADDRESS = "0.0.0.0"  # noqa: S104 - stands for all that are not known
 MOST_WAITING = 10  # for their password to be checked; a check takes a good part of a second
 
 logger = logging.getLogger(__name__)
@@ -57,7 +58,7 @@ class Failures(AxesDatabaseHandler):
     def user_logged_in(self, sender: Any, request: HttpRequest, user: User, **kwargs: Any) -> None:
         """Forget the user's own failures from that address; not the address's: it may have guessed others'."""
         super().user_logged_in(sender, request, user, **kwargs)
-        AccessAttempt.objects.filter(username=user.get_username(), ip_address=address_of(request)).delete()
+        AccessAttempt.objects.filter(username=user.get_username(), ip_address=counted_address(request)).delete()
 
 
 def address_of(request: HttpRequest) -> str | None:
@@ -66,6 +67,15 @@ def address_of(request: HttpRequest) -> str | None:
     if isinstance(address, IPv6Address):
         return str(ip_network((address, 64), strict=False).network_address)
     return None if address is None else str(address)
+
+
+def counted_address(request: HttpRequest) -> str:
+    """Return the address under which a failure is counted, one for all that are not known.
+
+    Never null: a database takes equal rows twice where a value is null, and two of them end each later failure in
+    an error before it is counted.
+    """
+    return address_of(request) or UNKNOWN_ADDRESS
 
 
 def refuse(request: HttpRequest, *_: Any) -> HttpResponse:
@@ -131,23 +141,27 @@ def listen() -> None:
 
 
 def _logged_in(request: HttpRequest, user: User, **_: Any) -> None:
-    logger.info("%s logged in from %s", user.get_username(), address_of(request))
+    logger.info("%s logged in from %s", user.get_username(), _place(request))
 
 
 def _logged_out(request: HttpRequest, user: User | None, **_: Any) -> None:
     if user is not None:
-        logger.info("%s logged out from %s", user.get_username(), address_of(request))
+        logger.info("%s logged out from %s", user.get_username(), _place(request))
 
 
 def _failed(credentials: dict[str, Any], request: HttpRequest | None = None, **_: Any) -> None:
     if request is None or getattr(request, "axes_locked_out", False):
         return  # one that is refused unread leaves no line: they could push all others out of the log
-    logger.warning("a login failed: %s from %s", _known(credentials.get("username")), address_of(request))
+    logger.warning("a login failed: %s from %s", _known(credentials.get("username")), _place(request))
 
 
 def _locked_out(request: HttpRequest, username: str | None, **_: Any) -> None:
     if getattr(request, "axes_failures_since_start", None):  # that one was the last
-        logger.warning("too many failed logins: %s from %s must wait", _known(username), address_of(request))
+        logger.warning("too many failed logins: %s from %s must wait", _known(username), _place(request))
+
+
+def _place(request: HttpRequest) -> str:
+    return address_of(request) or "an unknown address"
 
 
 def _known(username: str | None) -> str:

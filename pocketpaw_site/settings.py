@@ -213,9 +213,12 @@ AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"], "ip_address", "username"]
 AXES_FAILURE_LIMIT = LOGIN_FAILURES
 AXES_COOLOFF_TIME = timedelta(seconds=LOGIN_LOCK_SECONDS)
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False  # else a guesser could keep the user out for ever
-AXES_CLIENT_IP_CALLABLE = "pocketpaw_site.authentication.address_of"
+AXES_CLIENT_IP_CALLABLE = "pocketpaw_site.authentication.counted_address"
 AXES_LOCKOUT_CALLABLE = "pocketpaw_site.authentication.refuse"
-AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "csrfmiddlewaretoken"]
+AXES_SENSITIVE_PARAMETERS = [
+    *["username", "ip_address", "csrfmiddlewaretoken"],
+    *["old_password", "new_password1", "new_password2"],
+]
 AXES_DISABLE_ACCESS_LOG = True  # no row for each login: the log has a line
 AXES_ENABLE_ADMIN = AXES_VERBOSE = False
 SILENCED_SYSTEM_CHECKS = ["axes.W002"]  # its middleware is here, as the base of LoginLimits

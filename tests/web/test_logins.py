@@ -8,6 +8,7 @@ import pytest
 from axes.models import AccessAttempt
 from django.contrib.auth.hashers import PBKDF2PasswordHasher, check_password, make_password
 from django.core.management import call_command
+from django.db import IntegrityError, transaction
 from django.test import Client
 from django.urls import reverse
 
@@ -88,6 +89,34 @@ def test_behind_a_proxy_the_address_that_the_proxy_saw_counts(mara, settings):
         log_in(password=WRONG, address="10.0.0.1", x_forwarded_for=f"203.0.113.{number}, 192.0.2.7")
     assert log_in(address="10.0.0.1", x_forwarded_for="203.0.113.200, 192.0.2.7") == 429
     assert log_in(address="10.0.0.1", x_forwarded_for="192.0.2.8") == 302
+
+
+def test_clients_of_unknown_address_are_counted_together_and_each_in_one_row(mara, caplog):
+    behind_unknown_proxy = {"x_forwarded_for": "203.0.113.7"}
+    fail(1, **behind_unknown_proxy)
+    row = AccessAttempt.objects.get()
+    row.pk = None
+    with pytest.raises(IntegrityError), transaction.atomic():  # else two at the same moment would make two
+        row.save(force_insert=True)
+    assert fail(FAILURES - 1, **behind_unknown_proxy)[-1] == 429
+    assert log_in(**behind_unknown_proxy) == 429
+    assert "mara from an unknown address must wait" in caplog.text
+
+
+def test_who_has_found_a_session_open_may_not_guess_its_password_without_end(mara):
+    client = Client(REMOTE_ADDR="192.0.2.1")
+    client.force_login(mara)
+
+    def change(old_password: str) -> int:
+        form = {"old_password": old_password, "new_password1": "a-newer-one-7", "new_password2": "a-newer-one-7"}
+        return client.post(reverse("account-password"), form).status_code
+
+    assert [change(WRONG) for _ in range(FAILURES)] == [400] * (FAILURES - 1) + [429]
+    assert change(PASSWORD) == 429
+    assert log_in() == 429
+    assert not [word for word in (WRONG, "a-newer-one") if word in str(list(AccessAttempt.objects.values()))]
+    call_command("axes_reset_username", "mara")
+    assert change(PASSWORD) == 302
 
 
 def test_a_login_forgets_the_users_failures_and_not_the_addresses(mara):

@@ -6,14 +6,14 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
-from django.contrib.auth import update_session_auth_hash
+from django.contrib.auth import authenticate, update_session_auth_hash
 from django.contrib.auth.forms import PasswordChangeForm
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.cache import cache_control, never_cache
-from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 from django.views.decorators.http import require_POST, require_safe
 
 from agents.rules import TOKEN_NAME_CHARS
@@ -51,11 +51,20 @@ class PasswordForm(FieldGroups, PasswordChangeForm):
 
     revoke_tokens = forms.BooleanField(required=False)
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, request: HttpRequest, data: Any = None) -> None:
+        super().__init__(person_of(request), data)
+        self.request = request
         del self.fields["old_password"].widget.attrs["autofocus"]  # the page has more than this form
         for field in self.fields.values():
             field.help_text = ""  # the page says it once for all
+
+    @sensitive_variables("given")
+    def clean_old_password(self) -> str:
+        """Check the old password as a login does, so that guesses within an open session are counted and limited."""
+        given: str = self.cleaned_data["old_password"]
+        if authenticate(self.request, username=self.user.get_username(), password=given) != self.user:
+            raise forms.ValidationError(self.error_messages["password_incorrect"], code="password_incorrect")
+        return given
 
 
 @require_safe
@@ -72,7 +81,7 @@ def account(request: HttpRequest) -> HttpResponse:
 @sensitive_post_parameters()
 def change_password(request: HttpRequest) -> HttpResponse:
     """Change the password; this session stays, all others of the user end."""
-    form = PasswordForm(person_of(request), request.POST)
+    form = PasswordForm(request, request.POST)
     if not form.is_valid():
         return _page(request, password_form=form, status=400)
     update_session_auth_hash(request, form.save())
@@ -110,7 +119,7 @@ def revoke_token(request: HttpRequest, token_id: uuid.UUID) -> HttpResponse:
 def _page(request: HttpRequest, *, status: int = 200, **context: Any) -> HttpResponse:
     now = timezone.now()
     shown = {
-        "password_form": PasswordForm(person_of(request)),
+        "password_form": PasswordForm(request),
         "token_form": TokenForm(),
         "tokens": AccessToken.objects.filter(user=person_of(request)).order_by("-created", "uid")[:200],
         "now": now,
