@@ -8,6 +8,7 @@ import asyncio
 import json
 import logging
 import re
+import time
 import uuid
 from collections.abc import Iterable
 from contextlib import suppress
@@ -18,6 +19,7 @@ from asgiref.typing import ASGIReceiveCallable, ASGISendCallable
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.contrib.auth.models import AnonymousUser, User
+from django.db import DatabaseError
 from django.db.models import Model, Q
 
 from mission_control.models import AccessToken, Project, Run, Task
@@ -35,7 +37,14 @@ from mission_control.realtime.frames import (
 from mission_control.realtime.publisher import Message
 from mission_control.realtime.relay import Relay, read_positions, recently_active
 from mission_control.realtime.replay import ReplayPosition
-from mission_control.realtime.sessions import PERMISSION, ConnectionLogin, LoginEnd, LoginMonitor, WatchedLogin
+from mission_control.realtime.sessions import (
+    CHECK_SECONDS,
+    PERMISSION,
+    ConnectionLogin,
+    LoginEnd,
+    LoginMonitor,
+    WatchedLogin,
+)
 from mission_control.text import as_uuid
 
 UNAUTHENTICATED, FORBIDDEN, NOT_FOUND = 4401, 4403, 4404
@@ -64,6 +73,7 @@ class BoardConsumer(AsyncWebsocketConsumer):
         self.relay: Relay | None = None
         self.subscribed_groups: list[str] = []
         self.hidden_events: set[str] = set()
+        self.rights_read_at = 0.0
         self.watched: WatchedLogin | None = None
         self.closing: asyncio.Task[None] | None = None
 
@@ -98,7 +108,8 @@ class BoardConsumer(AsyncWebsocketConsumer):
             self.watched = LoginMonitor.for_running_loop().watch(
                 ConnectionLogin.of(user, token, session_key), self.revoke
             )
-            self.hidden_events = await database_sync_to_async(_hidden_from)(user)
+            self.hidden_events = await database_sync_to_async(_hidden_from)(self.watched.login.user_id)
+            self.rights_read_at = time.monotonic()
             await self.start()
 
     def revoke(self, end_reason: LoginEnd) -> None:
@@ -168,8 +179,18 @@ class BoardConsumer(AsyncWebsocketConsumer):
 
     async def feed_frame(self, message: Message) -> None:
         frame = Frame(*message["frame"])
+        if frame.event in PERMISSIONS and time.monotonic() - self.rights_read_at >= CHECK_SECONDS:
+            await self.read_rights()
         if frame.event not in self.hidden_events:
             await self.forward([frame])
+
+    async def read_rights(self) -> None:
+        """Read again what the user may see: a right may have been given or taken while the socket is open."""
+        if self.relay is None or self.watched is None:
+            return
+        self.rights_read_at = time.monotonic()
+        with suppress(DatabaseError):  # while it does not answer, what was read last holds
+            self.hidden_events = await self.relay.read(_hidden_from, self.watched.login.user_id)
 
     async def forward(self, frames: Iterable[Frame]) -> None:
         for frame in frames:
@@ -352,9 +373,10 @@ def _refuse(constant: str) -> None:
     raise ValueError(constant)
 
 
-def _hidden_from(user: User | AnonymousUser) -> set[str]:
+def _hidden_from(user_id: int) -> set[str]:
     """Return the events that the user may not see."""
-    return {event for event, permission in PERMISSIONS.items() if not user.has_perm(permission)}
+    user = User.objects.filter(pk=user_id).first()
+    return {event for event, permission in PERMISSIONS.items() if user is None or not user.has_perm(permission)}
 
 
 def _browse_for(user_id: int, path: str) -> dict[str, Any]:

@@ -47,7 +47,8 @@ def _is_secure(scope: dict[str, Any], headers: dict[bytes, bytes]) -> bool:
     if settings.BEHIND_TLS:
         proto = headers.get(b"x-forwarded-proto", b"").decode("latin-1")
         if proto:
-            return proto.partition(",")[0].strip() == "https"
+            # Traefik names the socket's own scheme, other proxies that of the request that asks for it.
+            return proto.partition(",")[0].strip().lower() in {"https", "wss"}
     return scope.get("scheme") in {"wss", "https"}
 
 

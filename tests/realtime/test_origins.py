@@ -17,6 +17,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 PLAIN: dict[str, object] = {}
 BEHIND_TLS = {"BEHIND_TLS": True, "ALLOWED_HOSTS": ["mission.example"]}
 PROXIED = {"host": "mission.example", "x-forwarded-proto": "https"}
+BY_TRAEFIK = {**PROXIED, "x-forwarded-proto": "wss"}
 TRUSTING = {"CSRF_TRUSTED_ORIGINS": ["https://front.example", "https://*.friends.example"]}
 
 
@@ -45,6 +46,9 @@ def session() -> str:
         (BEHIND_TLS, PROXIED, "https://mission.example", True),
         (BEHIND_TLS, PROXIED, "https://mission.example:8443", False),
         (BEHIND_TLS, PROXIED, "http://mission.example", False),
+        (BEHIND_TLS, BY_TRAEFIK, "https://mission.example", True),
+        (BEHIND_TLS, BY_TRAEFIK, "http://mission.example", False),
+        (BEHIND_TLS, {**PROXIED, "x-forwarded-proto": "ws"}, "https://mission.example", False),
         (BEHIND_TLS, {**PROXIED, "host": "mission.example:8443"}, "https://mission.example:8443", True),
         (TRUSTING, {"host": "localhost:8131"}, "https://front.example", True),
         (TRUSTING, {"host": "localhost:8131"}, "https://front.example:444", False),

@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
@@ -15,9 +16,10 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from mission_control.actions import tasks
 from mission_control.api import stream
 from mission_control.models import AccessToken
-from mission_control.realtime import sessions
+from mission_control.realtime import consumers, sessions
 from mission_control.realtime.relay import Relay
 from mission_control.realtime.sessions import ConnectionLogin, LoginEnd, LoginMonitor, ended_logins
 from tests import make
@@ -138,6 +140,37 @@ async def test_a_login_by_message_is_watched_too(user):
     assert json.loads(await client.receive_from(timeout=10))["type"] == "connection_info"
     await sync_to_async(revoke)(user)
     assert await code_of(client) == 4003
+    await leave(client)
+
+
+async def test_a_right_that_is_taken_or_given_decides_what_an_open_socket_shows(monkeypatch):
+    monkeypatch.setattr(consumers, "CHECK_SECONDS", 0)
+    user = await sync_to_async(make.user)(may=[*MAY, "mission_control.view_task"])
+    client, task = await opened("/ws/mission-control", await by_token(user)), await sync_to_async(make.task)()
+
+    @sync_to_async
+    def retitle(title: str) -> None:
+        tasks.change(task, title=title)
+
+    async def shown() -> str:
+        return json.loads(await client.receive_from(timeout=10))["data"]["task"]["title"]
+
+    @sync_to_async
+    def rights() -> tuple[Any, Permission]:
+        return user.user_permissions, Permission.objects.get(
+            content_type__app_label="mission_control", codename="view_task"
+        )
+
+    granted, view_task = await rights()
+    await retitle("Seen")
+    while await shown() != "Seen":
+        pass
+    await sync_to_async(granted.remove)(view_task)
+    await retitle("Secret")
+    assert await client.receive_nothing(timeout=0.7)
+    await sync_to_async(granted.add)(view_task)
+    await retitle("Seen again")
+    assert await shown() == "Seen again"
     await leave(client)
 
 
