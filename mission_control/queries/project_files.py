@@ -2,10 +2,11 @@
 
 import os
 import stat
+import time
 from collections.abc import Generator
 from contextlib import suppress
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
 from django.conf import settings
@@ -19,6 +20,7 @@ CONTENT_BYTES = 10 * 1024 * 1024
 PATH_CHARS = folders.PATH_CHARS
 SHOWN = ("name", "isDir", "size")
 PIECE_BYTES = 256 * 1024
+LINKS_SECONDS = 1.0  # for all links of a folder: an agent may chain thousands
 
 
 class TooLarge(Invalid):
@@ -73,16 +75,28 @@ def _size_text(size: int) -> str:
 
 
 def files_in(project: Project, path: str) -> list[dict[str, Any]]:
-    """List a folder inside a project's, as `browse` does. Raises as `listing` does."""
-    return [_shown(entry) for entry in listing(project, path)]
+    """List a folder inside a project's, as `browse` does; the project's own is empty until an agent needs it.
+
+    Raises Invalid for a path that leads out of it, NotFound where no folder is.
+    """
+    return [_shown(entry) for entry in _listed(project, path)]
 
 
 def listing(project: Project, path: str) -> list[dict[str, Any]]:
     """List a folder inside a project's: name, isDir, size, and `kind` where the entry cannot be opened.
 
-    The project's own folder is empty until an agent needs it. Raises Invalid for a path that leads out of it,
-    NotFound where no folder is.
+    Of a link also whether it leads to a folder of the project: `toFolder`. Raises as `files_in` does.
     """
+    entries, end = _listed(project, path), time.monotonic() + LINKS_SECONDS
+    for entry in entries:
+        if entry["isLink"] and not entry["kind"]:
+            target = str(PurePosixPath(path, entry["name"]))
+            entry.update(_target_of(project, target) if time.monotonic() < end else {"kind": "A link"})
+    return entries
+
+
+def _listed(project: Project, path: str) -> list[dict[str, Any]]:
+    """Describe what a folder holds, without following links."""
     descriptor = None
     try:
         descriptor = _open(project, path)
@@ -166,10 +180,24 @@ def _open(project: Project, path: str) -> int:
     return folders.opened(_root(project), _inside(project, path))
 
 
-def _entries(folder: Path | int) -> list[dict[str, Any]]:
+def _target_of(project: Project, path: str) -> dict[str, Any]:
+    """Describe what a link leads to: a file or a folder of the project, or nothing that can be opened."""
+    try:
+        target = _open(project, path)
+    except (OSError, Invalid):
+        return {"kind": "Leads to nothing in this project"}
+    try:
+        mode = os.fstat(target).st_mode
+    finally:
+        os.close(target)
+    kind = "" if stat.S_ISREG(mode) or stat.S_ISDIR(mode) else "No regular file"
+    return {"kind": kind, "toFolder": stat.S_ISDIR(mode)}
+
+
+def _entries(folder: int) -> list[dict[str, Any]]:
     """Describe what a folder holds, folders first, up to MOST_ENTRIES. Links are shown and not followed."""
     with os.scandir(folder) as entries:
-        found = [_described(entry) for entry in islice(entries, MOST_ENTRIES)]
+        found = [_described(entry, folder) for entry in islice(entries, MOST_ENTRIES)]
     return sorted(found, key=lambda file: (not file["isDir"], file["name"].lower()))
 
 
@@ -177,15 +205,18 @@ def _shown(entry: dict[str, Any]) -> dict[str, Any]:
     return {key: entry[key] for key in SHOWN}
 
 
-def _described(entry: os.DirEntry[str]) -> dict[str, Any]:
-    """Describe an entry; `kind` says why it cannot be opened, "" where it can."""
+def _described(entry: os.DirEntry[str], folder: int) -> dict[str, Any]:
+    """Describe an entry; `kind` says why it cannot be opened, "" where it can. Links are not followed."""
     name, size, kind = os.fsencode(entry.name).decode("utf-8", "replace"), 0, ""
-    is_folder = entry.is_dir(follow_symlinks=False)
+    is_folder, is_link = entry.is_dir(follow_symlinks=False), entry.is_symlink()
+    needed = os.R_OK | os.X_OK if is_folder else os.R_OK
     with suppress(FileNotFoundError):  # an agent just removed it
         if entry.is_file(follow_symlinks=False):
             size = entry.stat(follow_symlinks=False).st_size
-        elif not is_folder and not entry.is_symlink():
+        elif not is_folder and not is_link:
             kind = "No regular file"  # a named pipe, a socket, a device
+    if not kind and not is_link and not os.access(entry.name, needed, dir_fd=folder):
+        kind = "Not readable by this server"  # of an agent that runs as another user
     if name.encode() != os.fsencode(entry.name):
         kind = "The name is not UTF-8"
-    return {"name": name, "isDir": is_folder, "size": size, "kind": kind}
+    return {"name": name, "isDir": is_folder, "isLink": is_link, "size": size, "kind": kind}

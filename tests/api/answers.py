@@ -1,4 +1,6 @@
-"""What the tests of bad input look at."""
+"""What tests look at in answers."""
+
+from asgiref.sync import async_to_sync
 
 from agents.models import Agent
 from mission_control.models import Activity, Deliverable, Project, Run, Task
@@ -20,3 +22,12 @@ def assert_names(answer, field):
     assert all(isinstance(message, str) for message in body[field])
     assert body["detail"] == body[field][0]
     assert len(answer.content) < 5_000
+
+
+def sent(answer) -> bytes:
+    """Return all that a streamed answer sends."""
+    return b"".join(async_to_sync(_pieces)(answer))
+
+
+async def _pieces(answer) -> list[bytes]:
+    return [piece async for piece in answer.streaming_content]

@@ -8,7 +8,7 @@ import pytest
 from mission_control.queries import project_files
 from mission_control.runs.lifecycle import claim
 from tests import make
-from tests.api.answers import assert_names
+from tests.api.answers import assert_names, sent
 from tests.api.conftest import Api
 
 
@@ -32,8 +32,8 @@ def listed(api, project, path=""):
     return api.call("GET", f"projects/{project.pk}/files", query_params={"path": path})
 
 
-def content(api, project, path):
-    return api.call("GET", f"projects/{project.pk}/files/content", query_params={"path": path})
+def content(api, project, path, **options):
+    return api.call("GET", f"projects/{project.pk}/files/content", query_params={"path": path}, **options)
 
 
 def test_an_empty_list_names_the_hosts_on_which_the_agents_worked(api, settings):
@@ -196,12 +196,19 @@ def test_a_file_is_no_folder_and_a_folder_or_a_pipe_no_file(api, project):
     assert content(api, project, "pipe").status_code == 404
 
 
-def test_a_file_over_the_limit_is_refused_with_the_limit(api, project):
-    with (project.folder / "large.bin").open("wb") as large:
-        large.truncate(project_files.CONTENT_BYTES + 1)
-    answer = content(api, project, "large.bin")
-    assert_names(answer, "path")
-    assert "10 MB" in answer.json()["detail"]
+def test_a_file_of_any_size_is_sent_also_in_parts(api, project):
+    large = bytes(range(256)) * (project_files.CONTENT_BYTES // 256) + b"\x00end"
+    (project.folder / "large.bin").write_bytes(large)
+    whole = content(api, project, "large.bin")
+    assert (whole.status_code, whole["Content-Length"]) == (200, str(len(large)))
+    assert whole["Cache-Control"] == "no-store"
+    assert whole["Content-Disposition"] == 'attachment; filename="large.bin"'
+    assert sent(whole) == large
+    end = content(api, project, "large.bin", headers={"Range": "bytes=-3"})
+    assert end["Content-Range"] == f"bytes {len(large) - 3}-{len(large) - 1}/{len(large)}"
+    assert (end.status_code, sent(end)) == (206, b"end")
+    beyond = content(api, project, "large.bin", headers={"Range": f"bytes={len(large)}-"})
+    assert (beyond.status_code, beyond["Content-Range"]) == (416, f"bytes */{len(large)}")
     os.truncate(project.folder / "large.bin", project_files.CONTENT_BYTES)
     assert len(content(api, project, "large.bin").content) == project_files.CONTENT_BYTES
 

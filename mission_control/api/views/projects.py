@@ -1,11 +1,10 @@
 """Projects, and the files that their agents work on."""
 
-from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, BinaryIO
 
 from django.db.models import QuerySet
 from django.http import HttpResponse
-from django.utils.http import content_disposition_header
+from django.http.response import HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.renderers import JSONRenderer
@@ -28,7 +27,7 @@ from mission_control.api.serializers.projects import (
 from mission_control.api.serializers.tasks import TaskReader
 from mission_control.api.views.base import ObjectViews, find
 from mission_control.models import Project, Task
-from mission_control.queries import project_files
+from mission_control.queries import downloads, project_files
 from mission_control.queries.progress import progress
 
 PLAIN = ("approve", "pause", "resume")  # mere changes of the status; what they bring about is Deep Work's
@@ -88,7 +87,10 @@ class ProjectViews(ObjectViews):
 
 
 class FileContentView(APIView):
-    """A file in a project's folder, to be saved: as text where it is UTF-8, never as what a browser would run."""
+    """A file in a project's folder, to be saved: as text where it is UTF-8, never as what a browser would run.
+
+    One over 10 MB is sent in pieces, and a requested range of any.
+    """
 
     queryset = Project.objects.all()
     renderer_classes = [JSONRenderer]
@@ -96,18 +98,22 @@ class FileContentView(APIView):
     answers = {"get": {(200, TEXT): OpenApiTypes.STR, (200, BINARY): OpenApiTypes.BINARY}}
 
     @extend_schema(parameters=[PATH])
-    def get(self, request: Request, pk: str) -> HttpResponse:
-        path = request.query_params.get("path", "")
-        content = project_files.content_of(find(Project.objects.all(), "Project", pk), path)
-        return HttpResponse(
-            content,
-            content_type=f"{TEXT}; charset=utf-8" if _is_text(content) else BINARY,
-            headers={
-                "Content-Disposition": content_disposition_header(as_attachment=True, filename=_file_name(path)),
-                "X-Content-Type-Options": "nosniff",
-                "Cache-Control": "no-store",
-            },
-        )
+    def get(self, request: Request, pk: str) -> HttpResponseBase:
+        path, asked = request.query_params.get("path", ""), request.headers.get("Range")
+        file = project_files.opened_file(find(Project.objects.all(), "Project", pk), path)
+        whole = self._whole(file, path) if asked is None else None
+        answer = whole or downloads.sent(file, path, asked=asked)
+        answer.headers["Cache-Control"] = "no-store"
+        return answer
+
+    def _whole(self, file: BinaryIO, path: str) -> HttpResponse | None:
+        """Return the answer with all of a file, and close it; None for a large one, which is sent in pieces."""
+        content = file.read(project_files.CONTENT_BYTES + 1)
+        if len(content) > project_files.CONTENT_BYTES:
+            return None
+        file.close()
+        kind = f"{TEXT}; charset=utf-8" if _is_text(content) else BINARY
+        return HttpResponse(content, content_type=kind, headers=downloads.as_attachment(path))
 
 
 def with_tasks(project: Project, tasks: QuerySet[Task]) -> dict[str, Any]:
@@ -124,9 +130,3 @@ def _is_text(content: bytes) -> bool:
         return "\x00" not in content.decode()
     except UnicodeDecodeError:
         return False
-
-
-def _file_name(path: str) -> str:
-    """Return the file's own name without what a header cannot carry."""
-    name = PurePosixPath(path).name
-    return "".join(character if character.isprintable() else "_" for character in name)

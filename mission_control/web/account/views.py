@@ -60,7 +60,7 @@ class PasswordForm(FieldGroups, PasswordChangeForm):
 
     @sensitive_variables("given")
     def clean_old_password(self) -> str:
-        """Check the old password as a login does, so that guesses within an open session are counted and limited."""
+        """Check the old password as a login does, so that guesses are counted and limited."""
         given: str = self.cleaned_data["old_password"]
         if authenticate(self.request, username=self.user.get_username(), password=given) != self.user:
             raise forms.ValidationError(self.error_messages["password_incorrect"], code="password_incorrect")

@@ -1,13 +1,10 @@
 """The files of a project's working folder: folders, a file as text, a file to be saved."""
 
-import os
 import re
 import uuid
-from collections.abc import AsyncIterator, Generator
 from pathlib import PurePosixPath
 from typing import Any
 
-from asgiref.sync import sync_to_async
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
@@ -17,13 +14,12 @@ from django.views.decorators.http import require_safe
 
 from mission_control.errors import NotFound, Refusal
 from mission_control.models import Project
-from mission_control.queries import archives, project_files
+from mission_control.queries import archives, downloads, project_files
 from mission_control.queries.progress import MOST_FILES, count_files
 from mission_control.web.shared.plain_text import plain
 from mission_control.web.shared.views import by_script, sees, show
 
 SHOWN_FILE_CHARS = 300_000
-_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)  # one part; several are sent as the whole
 
 
 @require_safe
@@ -102,47 +98,7 @@ def download(request: HttpRequest, project_id: uuid.UUID) -> HttpResponseBase:
         content = project_files.opened_file(found, path)
     except Refusal:
         raise Http404("File not found") from None
-    size = os.fstat(content.fileno()).st_size
-    part = _range(request.headers.get("Range", ""), size)
-    headers = {
-        "Content-Disposition": content_disposition_header(as_attachment=True, filename=_printable(path)),
-        "X-Content-Type-Options": "nosniff",
-        "Accept-Ranges": "bytes",
-        "Content-Encoding": "identity",  # packed it would have another length, and no ranges
-    }
-    if part is None:
-        content.close()
-        return HttpResponse(status=416, headers={"Content-Range": f"bytes */{size}"})
-    first, end = part
-    headers["Content-Length"] = str(end - first)
-    if (first, end) != (0, size):
-        headers["Content-Range"] = f"bytes {first}-{end - 1}/{size}"
-    pieces = project_files.pieces_of(content, first, end - first)
-    return StreamingHttpResponse(
-        _in_threads(pieces),
-        status=206 if "Content-Range" in headers else 200,
-        content_type="application/octet-stream",
-        headers=headers,
-    )
-
-
-def _printable(path: str) -> str:
-    return "".join(character if character.isprintable() else "_" for character in PurePosixPath(path).name)
-
-
-def _range(header: str, size: int) -> tuple[int, int] | None:
-    """Return where a requested range begins and ends (exclusive), None where the file has nothing of it.
-
-    A header that is something else means the whole file.
-    """
-    asked = _RANGE.fullmatch(header.strip())
-    if asked is None or asked.groups() == ("", ""):
-        return 0, size
-    first, last = asked.groups()
-    if not first:
-        first, last = str(max(size - int(last), 0)), ""
-    end = min(int(last) + 1, size) if last else size
-    return (int(first), end) if int(first) < end else None
+    return downloads.sent(content, path, asked=request.headers.get("Range"))
 
 
 @require_safe
@@ -159,7 +115,7 @@ def archive(request: HttpRequest, project_id: uuid.UUID) -> HttpResponseBase:
         return redirect("project-files", found.pk)
     name = re.sub(r"[^\w.-]+", "-", found.title).strip("-.")[:80] or "project"
     return StreamingHttpResponse(
-        _in_threads(archives.pieces(found)),
+        downloads.in_threads(archives.pieces(found)),
         content_type="application/zip",
         headers={
             "Content-Disposition": content_disposition_header(as_attachment=True, filename=f"{name}.zip"),
@@ -167,21 +123,6 @@ def archive(request: HttpRequest, project_id: uuid.UUID) -> HttpResponseBase:
             "X-Content-Type-Options": "nosniff",
         },
     )
-
-
-async def _in_threads(pieces: Generator[bytes, None, None]) -> AsyncIterator[bytes]:
-    """Read pieces without holding up the event loop; whoever hangs up ends it."""
-
-    @sync_to_async(thread_sensitive=False)
-    def read() -> bytes | None:
-        return next(pieces, None)
-
-    try:
-        while (piece := await read()) is not None:
-            if piece:
-                yield piece
-    finally:
-        await sync_to_async(pieces.close, thread_sensitive=False)()
 
 
 def _text(content: bytes) -> str | None:

@@ -5,7 +5,6 @@ import re
 from html import unescape
 
 import pytest
-from asgiref.sync import async_to_sync
 from django.contrib.auth import get_user_model
 from django.db.models import Q
 from django.test import Client
@@ -17,6 +16,7 @@ from mission_control.runs.events import Draft
 from mission_control.runs.lifecycle import claim, finish
 from mission_control.web.project.timeline import timeline
 from tests import make
+from tests.api.answers import sent
 from tests.web.conftest import client_of
 from tests.web.pages import squeezed
 
@@ -381,15 +381,6 @@ def test_files_are_listed_shown_as_text_and_downloaded(browser):
     assert answer["Content-Type"] == "application/octet-stream"
 
 
-def sent(answer) -> bytes:
-    """Return all that a streamed answer sends."""
-    return b"".join(async_to_sync(_pieces)(answer))
-
-
-async def _pieces(answer) -> list[bytes]:
-    return [piece async for piece in answer.streaming_content]
-
-
 def test_a_file_of_any_size_is_downloaded_also_in_parts(browser):
     project = make.project()
     project.folder.mkdir(parents=True)
@@ -434,6 +425,31 @@ def test_what_cannot_be_opened_by_its_name_is_listed_without_a_link(browser):
     assert page.count("The name is not UTF-8") == 2
     assert page.count("No regular file") == 1
     listed = project_files.files_in(project, "")
+    assert {key for entry in listed for key in entry} == {"name", "isDir", "size"}
+
+
+def test_a_link_is_openable_only_where_it_leads_to_a_file_or_folder_of_the_project(browser):
+    project = make.project()
+    (project.folder / "inner").mkdir(parents=True)
+    (project.folder / "inner" / "real.md").write_text("# Real")
+    os.mkfifo(project.folder / "pipe")
+    targets = {"to-file": "inner/real.md", "to-folder": "inner", "roundabout": f"../{project.folder.name}/inner"}
+    nowhere = {"broken": "missing.md", "outside": "/etc/passwd", "up": "..", "loop": "loop", "to-pipe": "pipe"}
+    for name, target in (targets | nowhere).items():
+        (project.folder / name).symlink_to(target)
+    (project.folder / "inner" / "back").symlink_to("..")
+    page = page_of(browser, f"/projects/{project.pk}/files")
+    for name, target in targets.items():
+        shows = "file" if target.endswith(".md") else "files"
+        assert f"/{shows}?path={name}" in page
+        assert browser.get(f"/projects/{project.pk}/{shows}?path={name}").status_code == 200
+    for name in nowhere:
+        assert f">{name}<" in page
+        assert f"?path={name}" not in page
+    assert page.count("Leads to nothing in this project") == 4
+    assert "?path=inner%2Fback" in page_of(browser, f"/projects/{project.pk}/files?path=inner")
+    listed = project_files.files_in(project, "")
+    assert {entry["name"] for entry in listed if entry["isDir"]} == {"inner"}, "who walks the tree ends somewhere"
     assert {key for entry in listed for key in entry} == {"name", "isDir", "size"}
 
 
