@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from agents.models import Agent
 from mission_control.actions import agents, ordering, sample, tasks
-from mission_control.errors import LimitReached, NotRunning, Refusal
+from mission_control.errors import AlreadyRunning, LimitReached, NotRunning, Refusal
 from mission_control.models import Project, Run, Task
 from mission_control.runs.admission import admit
 from mission_control.runs.lifecycle import stop
@@ -134,14 +134,18 @@ def _run(request: HttpRequest, task: Task) -> HttpResponse:
     if first is None:
         return _answer(request, task, f"Assign an agent first: {task.title}", status=400)
     try:
-        run = admit(task, first.agent, by=person_of(request), when_full="queue")
+        return _answer(request, task, _start(request, task, first.agent))
     except LimitReached as refusal:
         return _answer(request, task, refusal.detail, status=refusal.status)
     except Refusal as refusal:
         return _answer(request, task, f"{refusal.detail}: {task.title}", status=refusal.status)
+
+
+def _start(request: HttpRequest, task: Task, agent: Agent) -> str:
+    """Run the task with the agent, in the line when no slot is free, and say so. Raises as `admit` does."""
+    run = admit(task, agent, by=person_of(request), when_full="queue")
     waits = run.status == Run.Status.WAITING
-    said = f"Waiting for a slot: {task.title}" if waits else f"Started with {first.agent.name}: {task.title}"
-    return _answer(request, task, said)
+    return f"Waiting for a slot: {task.title}" if waits else f"Started with {agent.name}: {task.title}"
 
 
 @require_POST
@@ -178,19 +182,39 @@ def new_task(request: HttpRequest) -> HttpResponse:
     """Show the form of a new task and take it, as a page or in a dialog; and run it at once where asked for."""
     given = request.POST if request.method == "POST" else None
     form = NewTaskForm(given, initial={"project": request.GET.get("project"), "priority": "medium"})
-    if given is None or not form.is_valid():
+    task = _created(form) if form.is_bound and form.is_valid() else None
+    if task is None:
         context = {"form": form, "may_run": request.user.has_perm("mission_control.add_run")}
         template = "board/_new_task.html" if by_script(request) else "board/new_task.html"
         if by_script(request):
             return render(request, template, context)
         return show(request, template, context, at="board", status=200 if given is None else 400)
-    task = _create(form.cleaned_data)
-    if request.POST.get("then") == "run" and form.cleaned_data["agent"]:
-        return _run(request, task)
+    said, agent = f"Created: {task.title}", form.cleaned_data["agent"]
+    if request.POST.get("then") == "run" and agent:
+        said = _start_new(request, task, agent)
     if by_script(request):
-        return HttpResponse(status=204, headers={"X-Said": quote(f"Created: {task.title}")})
-    messages.success(request, f"Created: {task.title}", extra_tags="ok")
+        return HttpResponse(status=204, headers={"X-Said": quote(said)})
+    messages.success(request, said, extra_tags="ok")
     return redirect("task", task.pk)
+
+
+def _start_new(request: HttpRequest, task: Task, agent: Agent) -> str:
+    """Run a task that was just made, and say what became of it. It is there in any case: never sent once more."""
+    try:
+        return _start(request, task, agent)
+    except AlreadyRunning:
+        return f"Started by its project: {task.title}"
+    except Refusal as refusal:
+        return f"Created, but not started: {task.title}. {refusal.detail}"
+
+
+def _created(form: NewTaskForm) -> Task | None:
+    """Make the task of a valid form; what is refused becomes its error."""
+    try:
+        return _create(form.cleaned_data)
+    except Refusal as refusal:
+        form.add_error(next((name for name in refusal.body if name in form.fields), None), refusal.detail)
+        return None
 
 
 def _create(given: dict[str, Any]) -> Task:

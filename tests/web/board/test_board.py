@@ -1,6 +1,7 @@
 """The board as the server draws it: columns, filters, what can be done with a card, new tasks, first steps."""
 
 import re
+from urllib.parse import unquote
 
 import pytest
 from django.db.models import Q
@@ -319,6 +320,28 @@ def test_a_new_task_can_run_at_once(browser):
     agent = make.agent(name="Scout")
     browser.post("/tasks/new", {"title": "Now", "agent": agent.pk, "then": "run"}, **SCRIPT)
     assert Run.objects.get().agent == agent
+
+
+def test_a_task_that_is_made_and_not_started_is_told_as_made_so_that_nobody_sends_it_again(browser):
+    agent, project = make.agent(name="Scout"), make.project(status="executing")
+    form = {"agent": agent.pk, "then": "run"}
+    answer = browser.post("/tasks/new", {**form, "title": "Mine", "task_type": "human"}, **SCRIPT)
+    assert answer.status_code == 204
+    assert unquote(answer["X-Said"]).startswith("Created, but not started: Mine. A task of type human")
+    answer = browser.post("/tasks/new", {**form, "title": "Theirs", "project": project.pk}, **SCRIPT)
+    assert (answer.status_code, unquote(answer["X-Said"])) == (204, "Started by its project: Theirs")
+    assert Task.objects.count() == 2
+    assert Run.objects.get().task.title == "Theirs"
+
+
+def test_who_may_not_start_agents_is_told_so_in_the_form_of_a_task_that_would_start_one(database):
+    may = ["mission_control.view_task", "mission_control.add_task"]
+    form = {"title": "Sly", "agent": make.agent().pk, "project": make.project(status="executing").pk}
+    for headers in (None, {"X-Fragment": "1"}):
+        answer = client_of(make.user(may=may)).post("/tasks/new", form, headers=headers)
+        assert "To start an agent you need the permission “Can add run”." in answer.content.decode()
+        assert 'value="Sly"' in answer.content.decode()
+    assert not Task.objects.exists()
 
 
 @pytest.mark.parametrize(
