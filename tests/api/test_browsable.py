@@ -139,7 +139,7 @@ def test_a_page_needs_no_inline_style_or_script(browser, ids, path):
 def test_who_logs_out_is_out(browser):
     path = f"{BASE}tasks"
     [action] = re.findall(r'method="post" action="([^"]*)"', browser.get(path).content.decode())
-    assert browser.post(action)["Location"] == path
+    assert browser.post(action)["Location"] == "/login", "which removes the drafts of the tab"
     assert browser.get(path).status_code == 401
 
 

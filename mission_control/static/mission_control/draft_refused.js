@@ -10,7 +10,7 @@ try {
     else sessionStorage.setItem(name, JSON.stringify({ ...JSON.parse(sessionStorage.getItem(name)), isSent: false }));
   }
   for (const link of document.querySelectorAll("[data-back]")) {
-    if (!document.referrer) continue;
+    if (!document.referrer || new URL(document.referrer).origin !== location.origin) continue; // a page of others sent it
     link.href = document.referrer;
     link.hidden = false;
   }

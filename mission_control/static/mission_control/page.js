@@ -4,8 +4,17 @@ export const ROOT = new URL("../..", import.meta.url).pathname.replace(/\/$/, ""
 
 export const byId = (id) => document.getElementById(id);
 
+const BUSY_TRIES = 3;
+
+/** Fetch a part of a page. A server that is busy (503) is asked again where it is only read: nobody else tells that it was not shown. */
 export async function fetchFragment(url, options = {}) {
-  const response = await fetch(url, { ...options, headers: { "X-Fragment": "1", ...options.headers }, cache: "no-store" });
+  const ask = () => fetch(url, { ...options, headers: { "X-Fragment": "1", ...options.headers }, cache: "no-store" });
+  let response = await ask();
+  for (let tries = 1; response.status === 503 && !options.method && tries < BUSY_TRIES; tries++) {
+    const seconds = Math.min(Number(response.headers.get("Retry-After")) || 2, 5);
+    await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+    response = await ask();
+  }
   if (response.status === 401) showLoggedOut();
   return response;
 }

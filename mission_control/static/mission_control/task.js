@@ -3,7 +3,7 @@ import "./attach.js";
 import { fitOutput, showOutput } from "./fit.js";
 import { attachMentions } from "./mentions.js";
 import { adopt, catchUp, more, run, showCount } from "./output.js";
-import { taken } from "./drafts.js";
+import { isDirty, taken } from "./drafts.js";
 import { byId, fetchFragment, localise, parse, reasonOf, say, toast } from "./page.js";
 import { reconnectAll } from "./socket.js";
 
@@ -191,8 +191,14 @@ document.addEventListener("keydown", (event) => {
     event.preventDefault();
     event.target.form.requestSubmit();
   }
-  if (event.key === "Escape" && event.target.closest("details.edit-text[open]")) cancel(event.target.closest("details"));
+  if (event.key === "Escape" && event.target.closest("details.edit-text[open]")) escape(event.target.closest("details"));
 });
+
+/** Close what is edited, but not when something was typed in it: a key that is easily hit throws nothing away. */
+function escape(details) {
+  if (!isDirty(details)) return cancel(details);
+  toast("Still open, because you typed something. Cancel discards it.", { status: "warn" });
+}
 
 function cancel(details) {
   details.querySelector("form").reset();

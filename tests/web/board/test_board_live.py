@@ -67,6 +67,15 @@ def test_a_card_shows_what_still_blocks_its_task_however_a_blocker_changes(page,
     needs()
 
 
+def test_a_card_is_fetched_again_where_the_server_was_busy(page, product, complaints):
+    task = product.new_task(title="Before")
+    board(page)
+    page.route("**/board/changed*", lambda route: route.fulfill(status=503, headers={"Retry-After": "1"}), times=1)
+    product.call("PATCH", f"/tasks/{task}", title="Afterwards")
+    page.locator(f"#card-{task}", has_text="Afterwards").wait_for()
+    complaints[:] = [one for one in complaints if "503" not in one]
+
+
 def test_the_cards_of_deleted_tasks_and_projects_leave_an_open_board(page, product):
     project = product.post("/projects", title="Deleted")["project"]["id"]
     alone, within = product.new_task(title="Alone"), product.new_task(title="Within", project_id=project)

@@ -97,6 +97,22 @@ def test_a_page_with_typed_text_asks_before_it_is_left_and_has_the_text_when_one
     assert page.locator("[data-draft-note]").count() == 0
 
 
+def test_escape_throws_no_text_away_that_was_typed_on_a_tasks_page(page, product, questions):
+    page.goto(f"/tasks/{product.new_task(title='Described')}")
+    form = page.locator("#edit-text")
+    form.locator("summary").click()
+    page.locator("#edit-description").fill("Half written")
+    page.keyboard.press("Escape")
+    page.get_by_text("Still open, because you typed something").wait_for()
+    assert page.locator("#edit-description").input_value() == "Half written"
+    form.get_by_role("button", name="Cancel").click()
+    form.locator("summary").click()
+    assert page.locator("#edit-description").input_value() == ""
+    page.keyboard.press("Escape")
+    expect(page.locator("#edit-description")).to_be_hidden()
+    assert questions == []
+
+
 def test_a_draft_is_restored_with_what_it_was_written_on_so_that_anothers_change_is_seen(
     page, product, complaints
 ):
@@ -199,6 +215,16 @@ def test_passwords_are_never_stored(page, product):
     assert page.get_by_label("Name").input_value() == "Token of a script"
     assert "hunter2" not in page.evaluate(STORED)
     assert "hunter2" not in page.evaluate("JSON.stringify(localStorage)")
+
+
+def test_a_refused_form_leads_back_to_no_page_of_another_server(page, product, complaints):
+    form = f'<form method="post" action="{product.url}/tasks/new"><button>Go</button></form>'
+    page.route("http://other.example/", lambda route: route.fulfill(body=form, content_type="text/html"))
+    page.goto("http://other.example/")
+    page.get_by_role("button", name="Go").click()
+    page.get_by_role("heading", name="This page is out of date").wait_for()
+    assert not page.get_by_role("link", name="Back to the form").is_visible()
+    without(complaints, "403")
 
 
 def test_two_tabs_keep_their_own_drafts_and_log_out_leaves_the_text_of_the_other(page, product, questions):
