@@ -59,8 +59,8 @@ dev:
 # Some minutes on two cores: everything on SQLite, and on PostgreSQL and Redis what can differ there (tests/profile.py).
 # The second half runs also where the first failed. With EVERYTHING=yes, as .ci/run has it, also what tries out every
 # input of every endpoint, looks at every page, and breaks the product on purpose.
-# With MEASURE=yes every process that the tests of the first half start is measured, which costs a third of its time;
-# the parts become the one file `.coverage`. A killed process leaves half a part, which is passed over.
+# With MEASURE=yes the processes of pytest in the first half are measured, not the programs that tests start; the parts
+# become the one file `.coverage`. A killed process leaves half a part, which is passed over.
 # REPORTS=… names a folder for a JUnit report of each half.
 test: dev
 	@$(if $(MEASURE),$(IN_VENV) -m coverage erase)

@@ -4,8 +4,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from django.db import connections
 
-from tests.product import Product, server_environment
+from tests import schema
+from tests.product import Product
 from tests.profile import can_differ
 
 
@@ -25,9 +27,22 @@ def pytest_collection_modifyitems(config, items):
             item.add_marker(pytest.mark.skip(reason="holds in the server profile only"))
 
 
+# Fixtures that start the product and keep it for other tests, or that start one for each test.
+STARTS = ["empty", "workshop", "office", "fresh_product", "up", "mortal", "served", "product"]
+
+
+def starts(item: pytest.Item) -> int:
+    """Return which of these a test needs, as a number to sort by."""
+    names = getattr(item, "fixturenames", [])
+    return next((number for number, name in enumerate(STARTS) if name in names), len(STARTS))
+
+
 def longest_first(items: list[pytest.Item], workers: int) -> list[pytest.Item]:
-    """Order tests so that the slice of the list that each of the workers gets begins with its longest ones."""
-    slow = [item for item in items if item.get_closest_marker("system")]
+    """Order tests so that the slice of the list that each of the workers gets begins with its longest ones.
+
+    Tests that share a started product stay together, so that few workers start one of their own.
+    """
+    slow = sorted([item for item in items if item.get_closest_marker("system")], key=starts)
     quick = [item for item in items if not item.get_closest_marker("system")]
     return [
         item
@@ -40,6 +55,18 @@ def longest_first(items: list[pytest.Item], workers: int) -> list[pytest.Item]:
 @pytest.fixture(scope="session")
 def profile(request) -> str:
     return request.config.getoption("--profile")
+
+
+@pytest.fixture(scope="session")
+def django_db_keepdb(django_db_modify_db_settings) -> bool:
+    """Lay out the tests' own database before pytest-django migrates it, which then finds nothing to do."""
+    database = connections["default"]
+    name = database.settings_dict["TEST"]["NAME"] or f"test_{database.settings_dict['NAME']}"
+    if database.vendor == "sqlite":
+        schema.copy_to_file(Path(name))
+    else:
+        schema.copy_on_server(os.environ["DATABASE_URL"], name)
+    return True
 
 
 @pytest.fixture(scope="session")
@@ -58,6 +85,8 @@ def fresh_product(tmp_path_factory, profile):
 
 @contextmanager
 def running(data_dir: Path, environment: dict[str, str]):
+    if "DATABASE_URL" not in environment:
+        schema.copy_to_folder(data_dir)
     product = Product(data_dir, **environment)
     try:
         yield product.start()
@@ -70,4 +99,7 @@ def environment_of(profile: str) -> dict[str, str]:
     """Return what the environment must say for a product of this profile, with a database of its own."""
     if profile == "embedded":
         return {}
-    return server_environment(os.environ["DATABASE_URL"], os.environ["REDIS_URL"])
+    return {
+        "DATABASE_URL": schema.copy_on_server(os.environ["DATABASE_URL"]),
+        "REDIS_URL": os.environ["REDIS_URL"],
+    }

@@ -1,7 +1,6 @@
 """The whole product, started as a user starts it, and a client that knows nothing but its address and token."""
 
 import json
-import os
 import resource
 import signal
 import subprocess
@@ -14,7 +13,7 @@ from typing import Self
 import httpx
 from websockets.sync.client import connect
 
-from tests.servers import free_port, new_database, wait_until
+from tests.servers import free_port, inherited_environment, new_database, wait_until
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 READY_SECONDS = 60
@@ -29,7 +28,7 @@ class Product:
         self.url = f"http://127.0.0.1:{self.port}"
         self.api = f"{self.url}/api/mission-control"
         self.environment = {
-            **{name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"},
+            **{name: value for name, value in inherited_environment().items() if name != "DJANGO_SETTINGS_MODULE"},
             "MISSION_CONTROL_DATA_DIR": str(data_dir),
             "MISSION_CONTROL_ENV_FILE": "",
             "PORT": str(self.port),
@@ -232,5 +231,5 @@ def frames_of(socket, run: str | None = None, *, seconds: float = 30) -> list[di
 
 
 def server_environment(postgresql_url: str, redis_url: str) -> dict[str, str]:
-    """Return what selects the server profile, with a database of its own."""
+    """Return what selects the server profile, with a database of its own that is empty."""
     return {"DATABASE_URL": new_database(postgresql_url), "REDIS_URL": redis_url}

@@ -13,6 +13,11 @@ from pathlib import Path
 from tests.needs import need
 
 
+def inherited_environment() -> dict[str, str]:
+    """Return the environment for a program that a test starts, which coverage does not measure."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_PROCESS_")}
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -104,13 +109,13 @@ class PostgreSQL:
         )
 
 
-def new_database(url: str) -> str:
+def new_database(url: str, name: str = "", *, template: str = "template1") -> str:
     """Make a database on the server that the URL names and return its URL."""
     import psycopg
 
-    name = f"test_{uuid.uuid4().hex[:12]}"
+    name = name or f"test_{uuid.uuid4().hex[:12]}"
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"')
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
     return url.rpartition("/")[0] + f"/{name}"
 
 

@@ -1,5 +1,6 @@
 import pytest
 
+from tests import schema
 from tests.supervisor.processes import Command, Up
 
 
@@ -29,6 +30,8 @@ def up(folder):
     started = []
 
     def up(*, in_folder=folder, ready=True, **environment):
+        if not in_folder.exists():
+            schema.copy_to_folder(in_folder)
         made = Up(in_folder, **({"MISSION_CONTROL_SAMPLE": "no"} | environment))
         started.append(made)
         return made.await_ready() if ready else made
@@ -49,6 +52,8 @@ def served(tmp_path_factory):
 @pytest.fixture(scope="session")
 def mortal(tmp_path_factory):
     """A product for the tests that kill a part of it and wait until it is whole again."""
-    product = Up(tmp_path_factory.mktemp("mortal") / "data", MISSION_CONTROL_SAMPLE="no")
+    folder = tmp_path_factory.mktemp("mortal") / "data"
+    schema.copy_to_folder(folder)
+    product = Up(folder, MISSION_CONTROL_SAMPLE="no")
     yield product.await_ready()
     product.end()

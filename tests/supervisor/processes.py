@@ -11,7 +11,7 @@ import urllib.request
 import uuid
 from pathlib import Path
 
-from tests.servers import wait_until
+from tests.servers import inherited_environment, wait_until
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 READY = "Mission Control is ready."
@@ -38,7 +38,7 @@ class Command:
         name, _, value = self.mark.partition("=")
         inherited = {
             key: value
-            for key, value in os.environ.items()
+            for key, value in inherited_environment().items()
             if key not in FOREIGN and not key.startswith("MISSION_CONTROL_")
         }
         settings = {
