@@ -1,13 +1,18 @@
 """Print how long each part of .ci/run took, the ten slowest tests, and what failed; exit with 1 if a part did.
 
-Reads a folder: `parts`, with a line "name seconds status" for each part, and pytest's JUnit reports (`*.xml`).
+Reads a folder: `parts`, with a line "name seconds status" for each part, pytest's JUnit reports (`*.xml`), and
+`fuzz`, what the fuzzer printed. Each failure is printed here again, since a viewer may keep the end of a log only.
 """
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 SLOWEST = 10
+FAILURES = 30  # tests that are named; more have one cause
+MESSAGE_LENGTH = 400
+FUZZ_LENGTH = 3000
 
 
 def main(folder: Path) -> int:
@@ -17,6 +22,10 @@ def main(folder: Path) -> int:
     for seconds, name in sorted(tests_of(folder), reverse=True)[:SLOWEST]:
         say(f"{seconds:7.1f} s  {name}")
     say("")
+    for name, message in list(failures_of(folder))[:FAILURES]:
+        say(f"FAILED {name}: {' '.join(message.split())[:MESSAGE_LENGTH]}")
+    if any(name == "fuzz" and status != "0" for name, _, status in parts):
+        say((folder / "fuzz").read_text(errors="replace")[-FUZZ_LENGTH:])
     for name, seconds, status in parts:
         say(f"{int(seconds) // 60:4d}:{int(seconds) % 60:02d}  {name}{'' if status == '0' else ': FAILED'}")
     return int(any(status != "0" for _, _, status in parts))
@@ -24,11 +33,22 @@ def main(folder: Path) -> int:
 
 def tests_of(folder: Path) -> list[tuple[float, str]]:
     """Return the seconds and the name of each test, with the report it is in: one for each profile."""
-    return [
-        (float(case.get("time", 0)), f"{case.get('classname', '')}::{case.get('name', '')} ({report.stem})")
-        for report in folder.glob("*.xml")
-        for case in ET.parse(report).iter("testcase")  # noqa: S314 - our own pytest wrote it
-    ]
+    return [(float(case.get("time", 0)), name) for case, name in cases_of(folder)]
+
+
+def failures_of(folder: Path) -> Iterator[tuple[str, str]]:
+    """Yield the name of each test that failed, and what it said."""
+    for case, name in cases_of(folder):
+        for kind in ("failure", "error"):
+            for found in case.iter(kind):
+                yield name, found.get("message", "")
+
+
+def cases_of(folder: Path) -> Iterator[tuple[ET.Element, str]]:
+    """Yield each test with its name and its report."""
+    for report in folder.glob("*.xml"):
+        for case in ET.parse(report).iter("testcase"):  # noqa: S314 - our own pytest wrote it
+            yield case, f"{case.get('classname', '')}::{case.get('name', '')} ({report.stem})"
 
 
 def say(line: str) -> None:
