@@ -56,7 +56,7 @@ CALLS: dict[str, tuple[dict, str]] = {
         {"name": "Bash", "arguments": '{"command": "python3 -c \\"open(\'ran\', \'w\')\\""}'},
         "Done.",
     ),
-    "claude-sleeps": ({"name": "Bash", "arguments": '{"command": "exec setsid sleep 321"}'}, "Done."),
+    "claude-sleeps": ({"name": "Bash", "arguments": '{"command": "exec setsid --wait sleep 321"}'}, "Done."),
     "claude-looks": ({"name": "Bash", "arguments": '{"command": "cat ../../access_token"}'}, "Done."),
     "writes": ({"name": "write_file", "arguments": '{"path": "a/note.txt", "content": "hi"}'}, "Written."),
     "reads-outside": ({"name": "read_file", "arguments": '{"path": "../access_token"}'}, "I could not."),
