@@ -35,6 +35,8 @@ def pytest_addoption(parser):
 def can_differ(item: pytest.Item) -> bool:
     """Return whether a test is worth running in the server profile too."""
     name = item.path.relative_to(_TESTS).as_posix()
+    if item.get_closest_marker("embedded"):
+        return False
     return bool(item.get_closest_marker("server")) or any(name.startswith(start) for start in DIFFERING)
 
 

@@ -8,7 +8,7 @@ from mission_control.models import Run, Task
 from tests import make, rivals
 from tests.api.conftest import Api
 
-ROUNDS = 12
+ROUNDS = 6
 
 
 @pytest.fixture(autouse=True)

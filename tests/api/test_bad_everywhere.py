@@ -18,6 +18,9 @@ from tests.api.endpoints import ALL, BY_NAME, METHODS, NOUNS, WRITES, one_of_eac
 
 pytestmark = pytest.mark.exhaustive
 
+# Refused before a database is asked: once is enough.
+before_the_database = pytest.mark.embedded
+
 HERE = re.escape(str(settings.BASE_DIR))
 LEAKS = re.compile(rf"Traceback|site-packages|SELECT |INSERT |\.py\b|sqlite|psycopg|{HERE}|/tmp/")
 
@@ -269,6 +272,7 @@ def test_a_bad_value_is_400_and_its_field_is_named(api, ids, name, field):
         assert_leaks_nothing(answer)
 
 
+@before_the_database
 @pytest.mark.parametrize("name", BODIES)
 def test_a_field_that_comes_twice_counts_as_it_came_last(api, ids, name):
     field, kind = next(iter(BODIES[name].items()))
@@ -280,6 +284,7 @@ def test_a_field_that_comes_twice_counts_as_it_came_last(api, ids, name):
     assert field in answer.json()
 
 
+@before_the_database
 @pytest.mark.parametrize(("name", "field"), FIELDS)
 def test_what_is_no_json_number_is_400_wherever_it_stands(api, ids, name, field):
     endpoint = BY_NAME[name]
@@ -290,6 +295,7 @@ def test_what_is_no_json_number_is_400_wherever_it_stands(api, ids, name, field)
         assert answer.json().keys() == {"detail"}
 
 
+@before_the_database
 @pytest.mark.parametrize("name", BODIES)
 def test_a_body_over_the_limit_is_413(api, ids, name, settings):
     settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 1_000
@@ -297,6 +303,7 @@ def test_a_body_over_the_limit_is_413(api, ids, name, settings):
     assert_refused(api.call(endpoint.method, endpoint.path(ids), {"unknown": "x" * 1_000}), 413)
 
 
+@before_the_database
 @pytest.mark.parametrize("name", BODIES)
 def test_a_body_of_another_kind_is_refused(api, ids, name):
     endpoint = BY_NAME[name]
@@ -323,6 +330,7 @@ def test_a_bad_id_of_a_task_to_skip_is_404(api, ids):
         assert (answer.status_code, answer.json()) == (404, {"detail": "Task not found"})
 
 
+@before_the_database
 @pytest.mark.parametrize("route", sorted({endpoint.route for endpoint in ALL}))
 def test_a_method_that_is_not_there_is_405(api, ids, route):
     there = {endpoint.method: endpoint for endpoint in ALL if endpoint.route == route}

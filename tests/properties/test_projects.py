@@ -117,7 +117,7 @@ def clear() -> None:
 
 
 @pytest.mark.usefixtures("database")
-@share(0.25)
+@share(0.1)
 @given(st.integers(0, 2**32), st.integers(1, 16), st.sampled_from([0.0, 0.2, 0.6]))
 def test_projects_of_any_shape_end_or_say_what_they_wait_for(seed, size, trouble):
     clear()
@@ -134,12 +134,11 @@ def test_projects_of_any_shape_end_or_say_what_they_wait_for(seed, size, trouble
 
 
 @pytest.mark.usefixtures("database")
-@pytest.mark.parametrize("seed", range(1))
-def test_a_project_of_500_tasks_ends(seed):
-    chance = random.Random(seed)
+def test_a_project_of_150_tasks_ends():
+    chance = random.Random(0)
     make.limit(5)
     agent = make.agent()
-    project = random_project(chance, 500, [agent])
+    project = random_project(chance, 150, [agent])
     project_execution.resume(project)
     Task.objects.filter(task_type="agent", assignees=None).update(task_type="human")
     done = 0
@@ -159,7 +158,7 @@ def test_a_project_of_500_tasks_ends(seed):
 
 # ---------------------------------------------------------------- many machines
 @pytest.mark.usefixtures("database")
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_rival_workers_reapers_and_people_run_each_task_as_often_as_there_was_cause(seed):
     chance = random.Random(seed)
     make.limit(4)

@@ -1,4 +1,4 @@
-"""A hundred of the requests that `python -m tests.fuzz` sends."""
+"""A hundred of the requests of `python -m tests.fuzz` to the server profile; `make fuzz` has the embedded one."""
 
 import os
 import random
@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import environment_of
 from tests.product import CHECKOUT
 
-pytestmark = [pytest.mark.system, pytest.mark.exhaustive]
+pytestmark = [pytest.mark.system, pytest.mark.exhaustive, pytest.mark.server]
 
 
 def test_the_schema_is_true_of_whatever_is_sent(profile):
