@@ -15,12 +15,12 @@ MEASURED := $(shell find agents mission_control pocketpaw_site templates tests -
 help:
 	@echo "make run    serve Mission Control on http://127.0.0.1:8000 (PORT=… HOST=… choose another address)"
 	@echo "make test   run the tests, on SQLite and, where they are installed, on PostgreSQL and Redis"
-	@echo "make check  lint, types, imports, templates, migrations, known vulnerabilities, and what the tests cover"
-	@echo "make lock   resolve the requirements again and write the lock files, after a requirements file changed"
+	@echo "make check  lint, types, imports, templates, migrations, known vulnerabilities, test coverage"
+	@echo "make lock   write the lock files again, after a requirements file changed"
 	@echo "make bench  measure how fast it is (ARGS='--quick' for a short try)"
 	@echo "make chaos  break the running product on purpose (ROUNDS=… SEED=…)"
-	@echo "make fuzz   send the running product what the API's schema allows, and what it does not (ARGS=…)"
-	@echo "make screenshots  take the pictures of the pages anew, into docs/images"
+	@echo "make fuzz   send valid and invalid requests to a running product, generated from the API's schema (ARGS=…)"
+	@echo "make screenshots  take new screenshots of the pages for docs/images"
 	@echo "make clean  remove the virtual environment (the data stays)"
 
 # Make the virtual environment hold what the lock file $(1) lists: every package, direct or not, in one version whose
