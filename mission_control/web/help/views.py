@@ -11,6 +11,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from markdown_it import MarkdownIt
 from markdown_it.rules_core import StateCore
+from mdit_py_plugins.anchors import anchors_plugin
 
 from mission_control.web.shared.views import needs_login, show
 
@@ -55,5 +56,5 @@ def _leads_somewhere(page: str, address: str) -> bool:
     return posixpath.normpath(posixpath.join(posixpath.dirname(page), address.partition("#")[0])) in _files()
 
 
-_MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable(["table"])
+_MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable(["table"]).use(anchors_plugin, max_level=3)
 _MARKDOWN.core.ruler.push("links", _drop_links_elsewhere)

@@ -28,6 +28,23 @@ def test_links_of_the_documentation_lead_to_pages(browser):
     assert ".env.example" in text_of(html(browser, "/help/settings.md"))
 
 
+def test_links_to_a_section_lead_to_its_heading(browser):
+    pages = {
+        path: html(browser, f"/help/{path}") for path in ("operations.md", "settings.md", "backends/command.md")
+    }
+    links = {
+        urljoin(path, link)
+        for path, page in pages.items()
+        for link in re.findall(r'href="([^":]*#[^"]+)"', page[page.index("<article") : page.index("</article>")])
+    }
+    assert "operations.md#processes" in links
+    assert "backends/command.md#sandbox" in links
+    for link in links:
+        path, _, section = link.partition("#")
+        page = pages.setdefault(path, html(browser, f"/help/{path}"))
+        assert f'id="{section}"' in page, link
+
+
 def test_only_pages_of_the_documentation_are_shown_and_only_after_a_login():
     someone = client_of(make.user(may=[]))
     for path in ("settings.md", "backends/claude.md"):
