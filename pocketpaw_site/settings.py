@@ -190,8 +190,13 @@ TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
         "DIRS": [BASE_DIR / "templates"],
-        "APP_DIRS": True,
         "OPTIONS": {
+            "loaders": [
+                (
+                    "django.template.loaders.cached.Loader",
+                    ["pocketpaw_site.templates.Loader", "django.template.loaders.app_directories.Loader"],
+                )
+            ],
             "builtins": ["mission_control.templatetags.markup"],
             "context_processors": [
                 "django.template.context_processors.request",
