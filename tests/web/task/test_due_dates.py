@@ -19,8 +19,8 @@ def days_shown(browser, task) -> set[str]:
     page = html(browser, f"/tasks/{task.pk}")
     parts = squeezed(browser.get(f"/tasks/{task.pk}/parts", **SCRIPT).content.decode())
     typed = re.findall(r'name="due_date" value="([^"]*)"', page + parts)
-    written = re.findall(r"Change due date: </span>(?:\w+, )?(\w+ \d+)", page + parts)
-    needed = re.findall(r"due <time[^>]*>(\w+ \d+)", html(browser, "/overview"))
+    written = re.findall(r"Change due date: </span>\s*(?:\w+, )?(\w+ \d+)", page + parts)
+    needed = re.findall(r"due\s*<time[^>]*>(\w+ \d+)", html(browser, "/overview"))
     assert (len(typed), len(written), len(needed)) == (2, 2, 1)
     return {*typed, *written, *needed}
 
