@@ -116,7 +116,7 @@ def user_problem(name: str) -> str | None:
     except KeyError:
         return f"there is no user {name[:32]} to run agents as"
     if uid in {0, os.getuid()}:
-        return f"the user {name[:32]} is no other user than the server's, or is root"
+        return f"the user {name[:32]} is the server's own user or root"
     advice = "" if os.getuid() == 0 else f": allow it in sudoers, for example `mission ALL=({name}) NOPASSWD: ALL`"
     return _tried([*_through(name), PYTHON, "-c", ""], f"programs cannot be run as {name[:32]}{advice}")
 

@@ -56,12 +56,12 @@ class TagList:
 
     def __call__(self, value: Any) -> None:
         if not isinstance(value, list) or not all(isinstance(tag, str) for tag in value):
-            raise ValidationError("Must be a list of texts.")
+            raise ValidationError("Must be a list of strings.")
         if len(value) > TAGS:
             raise ValidationError(f"At most {TAGS} are allowed.")
         for tag in value:
             if is_blank(tag) or not is_storable(tag):
-                raise ValidationError("None of them may be blank or hold NUL characters.")
+                raise ValidationError("None may be blank or contain NUL characters.")
             if len(tag) > self.max_chars:
                 raise ValidationError(f"Each may have at most {self.max_chars} characters.")
 

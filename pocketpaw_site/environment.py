@@ -50,7 +50,7 @@ def read_environment() -> Env:
     if name:
         os.environ["MISSION_CONTROL_ENV_FILE"] = str(path)  # the same for processes started in another folder
         if not path.is_file():
-            raise SetupError(f"there is no file {path}, which MISSION_CONTROL_ENV_FILE names")
+            raise SetupError(f"MISSION_CONTROL_ENV_FILE names a file that does not exist: {path}")
     if name != "" and path.exists():
         _load(path)
     env = Env()
@@ -81,7 +81,7 @@ def network(text: str) -> IPv4Network | IPv6Network:
     try:
         return ip_network(text.strip(), strict=False)
     except ValueError:
-        raise ValidationError("This is no address and no network.") from None
+        raise ValidationError("This is neither an address nor a network.") from None
 
 
 def prepare_data_dir(path: Path, *, folders: Iterable[str] = ()) -> Path:

@@ -59,7 +59,7 @@ ROOT_PATH = env.str(
     "ROOT_PATH",
     "",
     validate=validate.Regexp(
-        r"(?:/[A-Za-z0-9._~-]+)*\Z", error="It is no path such as /mission, or it ends in a slash."
+        r"(?:/[A-Za-z0-9._~-]+)*\Z", error="Must be a path such as /mission, without a trailing slash."
     ),
 )
 FORCE_SCRIPT_NAME = ROOT_PATH or None
@@ -135,7 +135,7 @@ AGENT_ISOLATION = env.str(
     "auto",
     validate=validate.Regexp(
         r"(?:auto|bubblewrap|none|user:[a-z_][a-z0-9_.-]{0,31})\Z",
-        error="It is none of auto, bubblewrap, user:<name>, none.",
+        error="Must be auto, bubblewrap, user:<name> or none.",
     ),
 )
 

@@ -46,13 +46,13 @@ _NO_SANDBOX = re.compile(r"\bdanger-full-access\b|--dangerously-bypass-approvals
 _NAME = {
     "type": "string",
     "pattern": r"^[A-Za-z0-9_.-]{1,50}$(?!\n)",
-    "description": "a name that the operator has allowed, never a command line",
+    "description": "the name of an allowed program, never a command line",
 }
 _MODEL = {
     "type": "string",
     "minLength": 1,
     "maxLength": 200,
-    "description": "one of the models that the operator lets agents of this command choose",
+    "description": "one of the models allowed for this command",
 }
 
 
@@ -99,7 +99,7 @@ class Command(Backend):
         name = cls.program or options.get("command", "")
         definition = allowed().definition(name)
         if definition is None:
-            why = f"There is no program `{name}`; allowed are: {', '.join(allowed().commands)}"
+            why = f"Unknown program `{name}`. Allowed: {', '.join(allowed().commands)}"
             return ("command", why) if options.get("command") and allowed().commands else None
         try:
             if model := options.get("model"):
@@ -112,10 +112,10 @@ class Command(Backend):
     def _definition(cls, options: Mapping[str, Any]) -> Definition:
         name = cls.program or options.get("command", "")
         if not name:
-            raise BackendError("Set the option `command` to the name of a program that the operator has allowed")
+            raise BackendError("Set the option `command` to the name of an allowed program")
         definition = allowed().definition(name)
         if definition is None:
-            raise BackendError(f"The operator has not allowed `{name}`: MISSION_CONTROL_COMMANDS has to name it")
+            raise BackendError(f"Add `{name}` to MISSION_CONTROL_COMMANDS to enable it")
         return definition
 
     async def stream(
@@ -289,6 +289,4 @@ def _check_end(definition: Definition, program: Program, reader: Reader | None) 
     if program.exit_status:
         raise BackendError(with_reason(f"`{name}` ended with exit status {program.exit_status}", said))
     if reader is not None and reader.says_its_end and not reader.has_ended:
-        raise BackendError(
-            with_reason(f"`{name}` ended in the middle: its last line, the result, did not come", said)
-        )
+        raise BackendError(with_reason(f"`{name}` ended before sending a result", said))

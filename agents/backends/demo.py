@@ -41,28 +41,28 @@ class Demo(Backend):
                 "minimum": 1,
                 "maximum": 100_000,
                 "default": 200,
-                "description": "How many pieces to emit.",
+                "description": "Number of chunks to emit.",
             },
             "chunk_bytes": {
                 "type": "integer",
                 "minimum": 8,
                 "maximum": 65_536,
                 "default": 50,
-                "description": "The size of a piece in bytes, its number included.",
+                "description": "Size of each chunk in bytes, including its number.",
             },
             "delay_seconds": {
                 "type": "number",
                 "minimum": 0,
                 "maximum": 60,
                 "default": 0.05,
-                "description": "The pause after each piece.",
+                "description": "Pause after each chunk.",
             },
             "fail_after": {
                 "type": ["integer", "null"],
                 "minimum": 0,
                 "maximum": 100_000,
                 "default": None,
-                "description": "Fail after so many pieces; null never fails.",
+                "description": "Fail after this many chunks (empty: never).",
             },
         },
     }
@@ -94,7 +94,7 @@ async def _rehearsal(options: Mapping[str, Any]) -> AsyncGenerator[BackendEvent,
         yield BackendEvent(EventType.MESSAGE, _chunk(number, size))
         await asyncio.sleep(delay_seconds)  # also for 0: a stop must get its turn
     if fail_after is not None and fail_after <= chunks:
-        raise BackendError(f"The demo failed after {last} chunks, as it was asked to by `fail_after`")
+        raise BackendError(f"The demo failed after {last} chunks, as set by `fail_after`")
 
 
 def _chunk(number: int, size: int) -> str:
@@ -139,7 +139,8 @@ async def _paced(events: list[BackendEvent], *, seconds: float) -> AsyncGenerato
 
 def _account_events(outline: _Outline) -> Iterator[BackendEvent]:
     yield from _pieces(
-        EventType.THINKING, "I do not think: I count the words and list the sections of what I was sent.\n"
+        EventType.THINKING,
+        "The demo backend only counts the words and lists the sections of the prompt.\n",
     )
     yield BackendEvent(EventType.TOOL_USE, "outline_prompt", {"id": "demo-1", "input": {"words": outline.words}})
     found = f"{_count(outline.words, 'word')}, {_count(len(outline.sections), 'section')}, "
@@ -150,8 +151,8 @@ def _account_events(outline: _Outline) -> Iterator[BackendEvent]:
 
 def _account_text(outline: _Outline) -> str:
     parts = [
-        "**This is the demo backend. It is no language model and has done no work.**",
-        "It only tells what an agent would have been sent here.",
+        "**Demo backend: no language model was called and no work was done.**",
+        "Here is what an agent would have received.",
         f"The prompt has {_count(outline.words, 'word')} in {_count(len(outline.sections), 'section')}"
         + (":" if outline.sections else "."),
     ]
@@ -162,10 +163,10 @@ def _account_text(outline: _Outline) -> str:
         parts.append("\n".join(lines))
     if outline.upstream:
         titles = ", ".join(_short(title) for title in outline.upstream[:LISTED_SECTIONS])
-        parts.append(f"Deliverables of upstream tasks were included: {len(outline.upstream)} ({titles}).")
+        parts.append(f"Deliverables of upstream tasks included: {len(outline.upstream)} ({titles}).")
     else:
         parts.append("No deliverables of upstream tasks were included.")
-    parts.append("For real work, give the agent another backend, such as `pydantic_ai`.")
+    parts.append("For real work, switch the agent to another backend, such as `pydantic_ai`.")
     return "\n\n".join(parts) + "\n"
 
 
@@ -185,7 +186,7 @@ def _short(text: str) -> str:
 
 
 # ---------------------------------------------------------------- a plan of which no word was thought
-_LABEL = "This is a sample plan of the demo backend, which is no language model and has not read the goal."
+_LABEL = "Sample plan from the demo backend, which is no language model. Your goal was not read."
 
 
 def _object(value: Mapping[str, Any]) -> str:
@@ -195,13 +196,13 @@ def _object(value: Mapping[str, Any]) -> str:
 SAMPLE_PLAN = {
     "goal_analysis": _object(
         {
-            "goal": "Sample: see how a plan is made, approved and carried out.",
+            "goal": "Sample: see how a plan is created, approved and executed.",
             "domain": "hybrid",
             "sub_domains": ["demonstration"],
             "complexity": "S",
             "estimated_phases": 2,
-            "ai_capabilities": ["Show where the work of agents would stand"],
-            "human_requirements": ["Give the planner a language model for a real plan"],
+            "ai_capabilities": ["Show what agents would do"],
+            "human_requirements": ["Give the planner a real backend"],
             "constraints_detected": [],
             "clarifications_needed": [],
             "suggested_research_depth": "quick",
@@ -212,15 +213,15 @@ SAMPLE_PLAN = {
     "prd": (
         f"# Sample plan\n\n**{_LABEL}**\n\n"
         "## What a real one says here\n\n"
-        "- The problem, and who has it\n- What is in, and what is not\n- How one sees that it is done\n\n"
-        "For a real plan, give the planner another backend, such as `pydantic_ai`.\n"
+        "- The problem and audience\n- Scope\n- Acceptance criteria\n\n"
+        "For a real plan, switch the planner to another backend, such as `pydantic_ai`.\n"
     ),
     "tasks": _object(
         {
             "tasks": [
                 {
                     "key": "collect",
-                    "title": "Sample: collect what is known",
+                    "title": "Sample: gather background",
                     "description": _LABEL,
                     "priority": "high",
                     "tags": ["sample"],
@@ -229,7 +230,7 @@ SAMPLE_PLAN = {
                 },
                 {
                     "key": "write",
-                    "title": "Sample: write a first version",
+                    "title": "Sample: write a first draft",
                     "description": _LABEL,
                     "tags": ["sample"],
                     "estimated_minutes": 30,
@@ -238,7 +239,7 @@ SAMPLE_PLAN = {
                 },
                 {
                     "key": "review",
-                    "title": "Sample: look at the first version",
+                    "title": "Sample: review the first draft",
                     "description": _LABEL,
                     "task_type": "review",
                     "tags": ["sample"],
@@ -247,7 +248,7 @@ SAMPLE_PLAN = {
                 },
                 {
                     "key": "decide",
-                    "title": "Sample: decide what becomes of it",
+                    "title": "Sample: decide whether to publish",
                     "description": _LABEL,
                     "task_type": "human",
                     "priority": "low",

@@ -57,7 +57,7 @@ def get(name: str) -> type[Backend]:
     """Import and return the backend's class. Raises UnknownBackend, BrokenBackend."""
     path = _paths().get(name)
     if path is None:
-        raise UnknownBackend(f"There is no backend named `{name[:50]}`; there are: {', '.join(names())}")
+        raise UnknownBackend(f"Unknown backend `{name[:50]}`. Available: {', '.join(names())}")
     module, _, attribute = path.rpartition(".")
     try:
         backend = getattr(import_module(module), attribute)
@@ -65,7 +65,7 @@ def get(name: str) -> type[Backend]:
         logger.warning("backend %s cannot be imported", name, exc_info=error)
         raise BrokenBackend(shown_error(f"The backend `{name}` cannot be imported: {_told(error)}")) from None
     if not (isinstance(backend, type) and issubclass(backend, Backend)):
-        raise BrokenBackend(f"The backend `{name}` is no subclass of Backend")
+        raise BrokenBackend(f"The backend `{name}` is not a subclass of Backend")
     return backend
 
 
@@ -86,7 +86,7 @@ def check_options(name: str, options: Any) -> None:
     model = options.get("model")
     if isinstance(model, str) and redact_secrets(model) != model:
         raise OptionsError(
-            "The option `model` must be a model's name; this looks like a key, which belongs into the environment",
+            "The option `model` must be a model's name; this looks like a key, which belongs in the environment",
             option="model",
         )
 
@@ -157,7 +157,7 @@ def _missing(name: str, ask: Callable[[type[Backend]], str | None]) -> str | Non
         return str(error)
     except Exception as error:  # a third party's `missing`
         logger.warning("backend %s cannot say what it misses", name, exc_info=error)
-        return shown_error(f"The backend `{name}` cannot say what it misses: {_told(error)}")
+        return shown_error(f"The backend `{name}` failed to report what is missing: {_told(error)}")
 
 
 # ---------------------------------------------------------------- what is wrong with the options, in words
@@ -222,4 +222,4 @@ def _unknown_option(error: ValidationError, parent: str | None) -> OptionsError:
     known = error.schema.get("properties", {})
     unknown = next((str(key)[:50] for key in error.instance if key not in known), "?")
     option = f"{parent}.{unknown}" if parent else unknown
-    return OptionsError(f"There is no option `{option}`; there are: {', '.join(known) or 'none'}", option=option)
+    return OptionsError(f"Unknown option `{option}`. Available: {', '.join(known) or 'none'}", option=option)

@@ -30,15 +30,15 @@ class Login:
 
     def __str__(self) -> str:
         if self.first_password:
-            return f"{self.username}, password {self.first_password} (kept in {self.password_file})"
+            return f"{self.username}, password {self.first_password} (saved in {self.password_file})"
         if not self.username:
-            return "no active superuser; make one with manage.py createsuperuser"
+            return "no active superuser; create one with manage.py createsuperuser"
         if not self.password_file.is_file():
             return self.username
         kept = self.password_file.read_text(errors="replace").strip()
         if check_password(kept, self.password_hash):
             return f"{self.username}, password in {self.password_file}"
-        return f"{self.username}, with the password that you gave it"
+        return f"{self.username}, with the password you set"
 
 
 def prepare_login() -> Login:

@@ -21,7 +21,7 @@ def account() -> None:
     say_runs("Interrupted", abandon(workers.workers_of(group()).removesuffix("/")))
     if not workers.count_live_groups():
         left = Run.objects.light().filter(status__in=[Run.Status.QUEUED, Run.Status.WAITING])
-        say_runs("Waits for the next start", left.order_by("queued_at"))
+        say_runs("Queued for the next start", left.order_by("queued_at"))
 
 
 def main() -> None:

@@ -90,9 +90,9 @@ def _listen(host: str, port: int) -> socket.socket:
 
 def _trouble(error: OSError, host: str, port: int) -> str:
     if error.errno == errno.EADDRINUSE:
-        return f"port {port} is taken; choose another with PORT=…"
+        return f"port {port} is in use; choose another with PORT=…"
     if error.errno == errno.EACCES:
-        return f"port {port} is not for ordinary users; choose one above 1023 with PORT=…"
+        return f"port {port} needs root; choose one above 1023 with PORT=…"
     if error.errno == errno.EADDRNOTAVAIL or isinstance(error, socket.gaierror):
         return f"this machine has no address {host}; choose another with HOST=…"
     return f"cannot listen on {host}, port {port}: {error.strerror}"

@@ -56,8 +56,8 @@ class FolderLock:
             self._file.seek(0)
             pid = self._file.read().strip() or "unknown"
             raise SetupError(
-                f"another Mission Control (pid {pid}) already serves the data folder {folder}; "
-                "end it, or choose another folder with MISSION_CONTROL_DATA_DIR=…"
+                f"another Mission Control (pid {pid}) already uses the data folder {folder}; "
+                "stop it, or choose another folder with MISSION_CONTROL_DATA_DIR=…"
             ) from None
         except OSError as error:
             raise SetupError(f"the data folder {folder} cannot be locked: {error.strerror}") from None

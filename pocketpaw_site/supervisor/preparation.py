@@ -69,9 +69,9 @@ def _prepare() -> Prepared:
         with transaction.atomic():
             login = prepare_login()
             if login.first_password and settings.SAMPLE_PROJECT:
-                say("Making the first user and a sample project.")
+                say("Creating the first user and a sample project.")
                 sample.create()
         token_file = prepare_token()
     say_isolation(settings.AGENT_ISOLATION)
-    say_runs("Ended, for its worker is gone", recover(folder_id()) or [])
+    say_runs("Ended because its worker is gone", recover(folder_id()) or [])
     return Prepared(login, token_file)

@@ -76,8 +76,8 @@ class Product:
             for child in self.children:
                 if child.deaths >= DEATHS_BEFORE_READY:
                     raise SetupError(
-                        f"{child.name} ended {child.deaths} times before it was ready; "
-                        f"{settings.DATA_DIR / 'logs'} and the lines above say why"
+                        f"{child.name} failed {child.deaths} times before it was ready; "
+                        f"see {settings.DATA_DIR / 'logs'} and the lines above"
                     )
             if self.is_ready():
                 return True
@@ -100,7 +100,7 @@ class Product:
         """End everything: the workers first, so that browsers still see how their runs ended."""
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.alarm(LAST_SECONDS)
-        say("Stopping. A second Ctrl-C hurries.")
+        say("Stopping. Press Ctrl-C again to stop faster.")
         begun = time.monotonic()
         accounting = Accounting()
         accounting.start()

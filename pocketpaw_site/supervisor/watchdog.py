@@ -215,7 +215,7 @@ class Watchdog:
             with self.outage.tolerated():
                 told = interrupt(self.all_workers)
                 if told:
-                    say(f"Telling {len(told)} running to stop.")
+                    say(f"Stopping {len(told)} active run{'s' if len(told) > 1 else ''}.")
                 interrupted += told
             self.signals.wait(INTERRUPT_SECONDS)
         return interrupted

@@ -159,7 +159,7 @@ async def test_the_cost_is_that_of_the_run_and_told_where_the_price_is_known(wor
 async def test_a_conversation_that_is_gone_is_begun_anew_and_that_is_said(workdir):
     seen = await ask(workdir, "hello", earlier="0f0f0f0f-1111-4222-8333-444444444444")
     assert (seen.error, seen.text()) == ("", "Hello there, this answer comes in pieces.")
-    assert seen.text(EventType.STATUS) == "The earlier conversation is gone: this is a new one"
+    assert seen.text(EventType.STATUS) == "The earlier conversation no longer exists; starting a new one"
 
 
 async def test_a_name_of_a_conversation_is_never_an_option_of_the_program(workdir):

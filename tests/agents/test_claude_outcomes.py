@@ -78,7 +78,7 @@ async def test_sub_agents_count_too_in_a_conversation_that_goes_on(play):
 
 async def test_a_conversation_without_its_result_is_an_error(play):
     seen = await play(lines_of("claude")[:-1])
-    assert seen.error == "Claude ended in the middle: its result did not come"
+    assert seen.error == "Claude ended before sending a result"
     assert seen.answer is None
     assert seen.usage.input_tokens == 2000  # what is known so far
 

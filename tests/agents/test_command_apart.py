@@ -313,14 +313,14 @@ def test_what_was_asked_for_and_does_not_work_is_an_error_and_no_run_without_it(
     settings.AGENT_ISOLATION = "user:no-such-user"
     settings.MISSION_CONTROL_COMMANDS = {"mine": {"argv": [sys.executable]}}
     assert Command.missing_for({"command": "mine"}) == "there is no user no-such-user to run agents as"
-    assert isolation.user_problem("root") == "the user root is no other user than the server's, or is root"
+    assert isolation.user_problem("root") == "the user root is the server's own user or root"
 
 
 async def test_a_program_without_the_isolation_that_was_asked_for_is_not_started(settings, tmp_path):
     settings.AGENT_ISOLATION = "user:no-such-user"
     settings.MISSION_CONTROL_COMMANDS = {"mine": {"argv": [sys.executable, "-c", "open('ran', 'w')"]}}
     seen = await heard(tmp_path, command="mine")
-    assert seen.error.startswith("Agents are to run apart, and cannot: there is no user no-such-user")
+    assert seen.error.startswith("Agents cannot be isolated here, as required: there is no user no-such-user")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -361,7 +361,7 @@ async def test_a_folder_that_is_closed_to_the_other_user_is_told_before_anything
     why = "the user nobody cannot work in the folders of the projects, which are closed to others"
 
     seen = await heard(tmp_path, command="mine")
-    assert seen.error.startswith(f"Agents are to run apart, and cannot: {why}") and seen.events == []
+    assert seen.error.startswith(f"Agents cannot be isolated here, as required: {why}") and seen.events == []
 
 
 def test_check_agents_tells_that_the_projects_are_closed_to_the_other_user(settings, tmp_path, db):

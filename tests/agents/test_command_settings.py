@@ -34,11 +34,11 @@ def test_a_name_of_ones_own_may_change_a_preset():
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("claud", "`claud` is no preset, so it needs `argv`"),
+        ("claud", "`claud` is not a preset, so it needs `argv`"),
         ('{"x": ', "Expecting value"),
         ('{"x": []}', "`x` must be an object"),
         ('{"a b": {"argv": ["x"]}}', "is no name"),
-        ('{"x": {"preset": "y"}}', "there is no preset `y`"),
+        ('{"x": {"preset": "y"}}', "unknown preset `y`"),
         ('{"x": {"argv": "sh -c y"}}', "`argv` must be a list of strings"),
         ('{"x": {"argv": ["x", ""]}}', "`argv` must be a list of strings"),
         ('{"x": {"argv": ["x", "\\u0000"]}}', "`argv` must be a list of strings"),
@@ -47,12 +47,12 @@ def test_a_name_of_ones_own_may_change_a_preset():
         ('{"x": {"argv": ["x"], "prompt": "argument"}}', "`prompt` must be one of stdin, file"),
         ('{"x": {"argv": ["x"], "prompt": "file"}}', "{prompt_file}"),
         ('{"x": {"argv": ["x", "{prompt_file}"]}}', "{prompt_file}"),
-        ('{"x": {"argv": ["x"], "env": ["A B"]}}', "which is no variable"),
+        ('{"x": {"argv": ["x"], "env": ["A B"]}}', "which is not a variable"),
         ('{"x": {"argv": ["x"], "env": ["SECRET_KEY"]}}', "SECRET_KEY is given to no agent"),
         ('{"x": {"argv": ["x"], "env": ["MISSION_CONTROL_DATA_DIR"]}}', "is given to no agent"),
         ('{"x": {"argv": ["x"], "models": ["m"]}}', "needs `model_option`"),
         ('{"x": {"argv": ["x"], "model_option": 1}}', "`model_option` must be a string"),
-        ('{"x": {"argv": ["x"], "writable": ["data"]}}', "begins neither with / nor ~/"),
+        ('{"x": {"argv": ["x"], "writable": ["data"]}}', "must start with / or ~/"),
         ('{"x": {"argv": ["x"], "writable": ["data"]}}', "and is no $VARIABLE"),
         ('{"x": {"argv": ["x"], "limits": {"hours": 1}}}', "`limits` must be an object of seconds"),
         ('{"x": {"argv": ["x"], "limits": {"seconds": true}}}', "`limits.seconds` must be a number above 0"),
@@ -94,13 +94,13 @@ def test_check_agents_tells_who_could_run_and_what_is_missing(settings, monkeypa
     Agent.objects.create(name="Eve", role="r", backend="command", backend_options={"command": "own", "args": 1})
     Agent.objects.create(name="Fay", role="r", backend="nothing")
     out = StringIO()
-    with pytest.raises(CommandError, match="4 of the agents could not run"):
+    with pytest.raises(CommandError, match="4 of the agents cannot run"):
         call_command("check_agents", "--quiet", stdout=out)
     told = out.getvalue()
     assert "no Cleo (command): `claude` is not in the PATH of the worker. Install it with: npm install" in told
     assert "no Dora (codex_cli): The operator has not allowed `codex`" in told
-    assert "no Eve (command): There is no option `args`" in told
-    assert "no Fay (nothing): There is no backend named `nothing`" in told
+    assert "no Eve (command): Unknown option `args`" in told
+    assert "no Fay (nothing): Unknown backend `nothing`" in told
     assert "Ada" not in told and "Bea" not in told
 
 

@@ -38,7 +38,7 @@ async def test_the_account_says_what_it_is_and_what_was_sent(at_once):
     assert f"{len(PROMPT.split())} words in 3 sections" in text
     assert "- Project: Bridge\n- What earlier tasks handed in\n- Your task: Draw\n" in text
     assert "A heading of the report" not in text
-    assert "Deliverables of upstream tasks were included: 1 (Soil report)." in text
+    assert "Deliverables of upstream tasks included: 1 (Soil report)." in text
 
 
 async def test_the_account_says_when_no_deliverables_were_sent(at_once):

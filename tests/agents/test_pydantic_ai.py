@@ -61,7 +61,7 @@ async def test_an_answer_that_reached_the_limit_of_tokens_says_so(aimock):
     [
         ("no-such-key", "refused the key (HTTP 401). Keys are only sent to the address in OPENAI_BASE_URL"),
         ("no-such-model", "does not know the model no-such-model (HTTP 404): The model does not exist"),
-        ("too-many", "limits the number of requests (HTTP 429); try again in 7 s"),
+        ("too-many", "is rate-limiting requests (HTTP 429); try again in 7 s"),
         ("out-of-order", "failed (HTTP 500); try again later: died in [path]"),
         ("garbled", "sent no answer that can be used"),
         ("hung-up", "broke off before the answer was complete"),

@@ -91,7 +91,7 @@ async def test_a_tool_of_mistral_is_called_and_its_result_goes_back(point, tmp_p
     ("model", "message"),
     [
         ("no-such-key", "refused the key (HTTP 401)"),
-        ("too-many", "limits the number of requests (HTTP 429)"),
+        ("too-many", "is rate-limiting requests (HTTP 429)"),
         ("out-of-order", "failed (HTTP 500)"),
     ],
 )

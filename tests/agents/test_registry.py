@@ -25,7 +25,7 @@ def test_every_backend_of_the_contract_is_known_and_answers_to_its_name():
 
 
 def test_an_unknown_name_is_refused_with_the_known_ones():
-    with pytest.raises(registry.UnknownBackend, match=r"no backend named `gpt`; there are: demo, pydantic_ai"):
+    with pytest.raises(registry.UnknownBackend, match=r"Unknown backend `gpt`. Available: demo, pydantic_ai"):
         registry.get("gpt")
 
 
@@ -132,5 +132,5 @@ def test_listing_the_backends_imports_no_sdk():
 
 def test_a_third_party_that_cannot_say_what_it_misses_breaks_no_page(settings):
     settings.MISSION_CONTROL_BACKENDS = {"forgetful": "tests.agents.third_party.Forgetful"}
-    assert "cannot say what it misses: RuntimeError" in registry.missing_for("forgetful", {})
-    assert registry.missing_for("nobody", {}).startswith("There is no backend named `nobody`")
+    assert "failed to report what is missing: RuntimeError" in registry.missing_for("forgetful", {})
+    assert registry.missing_for("nobody", {}).startswith("Unknown backend `nobody`")

@@ -98,7 +98,7 @@ def test_a_file_in_another_encoding_is_refused_in_one_line(start, tmp_path, enco
 
 def test_a_mistyped_name_of_the_file_is_refused_in_one_line(start, tmp_path):
     complaint = one_line(start("check", MISSION_CONTROL_ENV_FILE=str(tmp_path / "no.env")))
-    assert f"there is no file {tmp_path / 'no.env'}, which MISSION_CONTROL_ENV_FILE names" in complaint
+    assert f"MISSION_CONTROL_ENV_FILE names a file that does not exist: {tmp_path / 'no.env'}" in complaint
     assert "no file" in one_line(start("check", MISSION_CONTROL_ENV_FILE=str(tmp_path)))
 
 

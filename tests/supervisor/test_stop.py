@@ -55,7 +55,7 @@ def test_interrupted_and_waiting_runs_are_named(up):
     assert product.await_end(seconds=LIMIT_SECONDS) == 0
     assert product.pids == []
     assert f"Interrupted: Long [2J work by Agent of Long [2J work (run {running})" in product.output
-    assert f"Waits for the next start: Patient work by Agent of Patient work (run {waiting})" in product.output
+    assert f"Queued for the next start: Patient work by Agent of Patient work (run {waiting})" in product.output
     again = up(MISSION_CONTROL_MAX_CONCURRENT_TASKS="1")
     assert again.state(running)["status"] == "stopped"
     assert "shut down" in again.state(running)["error"]

@@ -54,16 +54,16 @@ class ClaudeAgentSDK(Backend):
                 "type": "string",
                 "maxLength": 200,
                 "pattern": r"^[A-Za-z0-9][^\s\u0000-\u001f]*$(?!\n)",
-                "description": "a model's name or alias, such as sonnet; Claude's default if left out",
+                "description": "model name or alias, such as sonnet; default: Claude's own default",
             },
             "max_turns": {"type": "integer", "minimum": 1, "maximum": 10_000},
             "permission_mode": {
                 "type": "string",
                 "enum": ["acceptEdits", "dontAsk", "plan", "bypassPermissions"],
-                "description": "what it may do unasked; nobody is there to ask, so that all else is refused",
+                "description": "what it may do without approval; all else is denied, as no one can approve it",
             },
-            "allowed_tools": {**_TOOLS, "description": "tools that it may use unasked"},
-            "disallowed_tools": {**_TOOLS, "description": "tools that it does not get"},
+            "allowed_tools": {**_TOOLS, "description": "tools allowed without approval"},
+            "disallowed_tools": {**_TOOLS, "description": "tools to disable"},
         },
     }
 
@@ -100,7 +100,9 @@ class ClaudeAgentSDK(Backend):
                     async for item in items:
                         yield item
             except sdk.SessionGone:
-                yield BackendEvent(EventType.STATUS, "The earlier conversation is gone: this is a new one")
+                yield BackendEvent(
+                    EventType.STATUS, "The earlier conversation no longer exists; starting a new one"
+                )
             else:
                 return
 

@@ -98,9 +98,7 @@ async def conversation(
     if reader.reason:
         raise reader.reason
     if not reader.has_ended:
-        raise BackendError(
-            with_reason("Claude ended in the middle: its result did not come", program.last_words())
-        )
+        raise BackendError(with_reason("Claude ended before sending a result", program.last_words()))
     yield Answer((reader.answer or "").strip())
 
 
@@ -114,7 +112,7 @@ def _failure(error: ClaudeSDKError, reader: "Reader", program: Program) -> Excep
         return reader.reason
     status = f" (exit status {program.exit_status})" if program.exit_status else ""
     return BackendError(
-        with_reason(f"Claude ended early{status}", errors or program.last_words() or "it did not say why")
+        with_reason(f"Claude ended early{status}", errors or program.last_words() or "no reason given")
     )
 
 
@@ -249,7 +247,7 @@ def _tokens(usage: Usage) -> int:
 
 def _explain(message: ResultMessage) -> BackendError:
     """Return why it failed, in words for people. Nothing is tried again here: the CLI has done so itself."""
-    words = shown_error(message.result or " / ".join(message.errors or []) or "it did not say why")
+    words = shown_error(message.result or " / ".join(message.errors or []) or "no reason given")
     match message.subtype, message.api_error_status:
         case "error_max_turns", _:
             # The CLI counts the turn that it did not begin any more.

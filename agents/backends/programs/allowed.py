@@ -52,7 +52,7 @@ class Definition:
     def of(cls, name: str, given: Mapping[str, Any]) -> "Definition":
         """Read what the operator wrote. Raises ValueError, whose message names what is wrong."""
         if not NAME.match(name):
-            raise ValueError(f"`{name[:50]}` is no name: letters, digits, `_`, `.` and `-`, at most 50")
+            raise ValueError(f"`{name[:50]}` is not a valid name: at most 50 letters, digits, `_`, `.` and `-`")
         preset = _preset(name, given)
         known = {"preset", *(each.name for each in fields(cls))} - NOT_TO_BE_SET
         if unknown := sorted(set(given) - known):
@@ -83,19 +83,19 @@ class Definition:
     def check(self) -> None:
         """Refuse what cannot work, or would give the server away. Raises ValueError."""
         if not self.argv:
-            raise ValueError(f"`{self.name}` is no preset, so it needs `argv`, a list of words")
+            raise ValueError(f"`{self.name}` is not a preset, so it needs `argv`, a list of words")
         if self.models and not self.model_option:
             raise ValueError(f"`{self.name}` has `models`, so it needs `model_option`, such as --model")
         if (self.prompt == "file") != any(PROMPT_FILE in word for word in self.argv):
             raise ValueError(f"`{self.name}`: `prompt` is `file` where `argv` has {PROMPT_FILE}, and only there")
         for entry in self.env:
             if not _VARIABLE.match(entry):
-                raise ValueError(f"`{self.name}`: `env` has `{entry[:50]}`, which is no variable")
+                raise ValueError(f"`{self.name}`: `env` has `{entry[:50]}`, which is not a variable")
             if OWN_VARIABLES.match(entry.partition("=")[0]):
                 raise ValueError(f"`{self.name}`: {entry.partition('=')[0]} is given to no agent")
         for path in (*self.readable, *self.writable):
             if not _PLACE.match(path):
-                raise ValueError(f"`{self.name}`: `{path[:50]}` begins neither with / nor ~/, and is no $VARIABLE")
+                raise ValueError(f"`{self.name}`: `{path[:50]}` must start with / or ~/, or be a $VARIABLE")
 
 
 def _preset(name: str, given: Mapping[str, Any]) -> Preset:
@@ -105,7 +105,7 @@ def _preset(name: str, given: Mapping[str, Any]) -> Preset:
     if wanted is None:
         return Preset()
     if wanted not in PRESETS:
-        raise ValueError(f"`{name}`: there is no preset `{str(wanted)[:50]}`; there are: {', '.join(PRESETS)}")
+        raise ValueError(f"`{name}`: unknown preset `{str(wanted)[:50]}`. Available: {', '.join(PRESETS)}")
     return PRESETS[wanted]
 
 

@@ -33,7 +33,7 @@ def how_apart() -> str:
     try:
         return isolation.method(allowed().isolation)
     except isolation.IsolationError as error:
-        raise BackendError(f"Agents are to run apart, and cannot: {error}") from None
+        raise BackendError(f"Agents cannot be isolated here, as required: {error}") from None
 
 
 def check_network(definition: Definition, how: str) -> None:
@@ -57,7 +57,7 @@ def order_of(definition: Definition, argv: Sequence[str], workdir: Path, prompt:
     """Put together what to start, how, and what it sees. Raises BackendError."""
     how, environment = how_apart(), environment_of(definition)
     if problem := isolation.folder_problem(how, workdir):
-        raise BackendError(f"Agents are to run apart, and cannot: {problem}")
+        raise BackendError(f"Agents cannot be isolated here, as required: {problem}")
     check_network(definition, how)
     sight = _sight(definition, argv[0], workdir, environment)
     start = isolation.apart(how, argv, sight, environment)

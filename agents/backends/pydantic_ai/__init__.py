@@ -39,7 +39,7 @@ class PydanticAI(Backend):
                 "type": "string",
                 "minLength": 1,
                 "maxLength": 200,
-                "description": "provider:model, or with base_url the name by which that server knows the model",
+                "description": "provider:model, or with base_url the model's name on that server",
             },
             "base_url": {
                 "type": "string",
@@ -110,7 +110,7 @@ class _OneProvider(PydanticAI):
                 "type": "string",
                 "minLength": 1,
                 "maxLength": 200,
-                "description": "the provider's own name of the model",
+                "description": "the provider's name for the model",
             },
             **COMMON_OPTIONS,
         },

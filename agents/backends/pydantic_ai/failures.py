@@ -78,7 +78,7 @@ def _explain(error: Exception, endpoint: Endpoint) -> str:  # noqa: C901 - a tab
             return f"The account at {_inline(who)} has no quota left{code}{_said(error)}"
         case failure.ModelRateLimitError():
             wait = f"; try again in {error.retry_after:.0f} s" if error.retry_after else "; try again later"
-            return f"{who} limits the number of requests{code}{wait}"
+            return f"{who} is rate-limiting requests{code}{wait}"
         case failure.ModelUnavailableError() | failure.ModelServerError():
             return f"{who} failed{code}; try again later{_said(error)}"
         case failure.ModelTimeoutError():
@@ -96,7 +96,7 @@ def _explain(error: Exception, endpoint: Endpoint) -> str:  # noqa: C901 - a tab
         case failure.OutputTokenLimitExceeded():
             return "The limit of tokens was reached before the model had said anything; raise `max_tokens`"
         case failure.UsageLimitExceeded():
-            return "The model asked for tools again and again, and was stopped: its answer took too many requests"
+            return "The model asked for tools again and again, and was stopped: the answer took too many requests"
         case failure.UnexpectedModelBehavior(message=message) if message.startswith("Tool "):
             return f"The model called a tool wrongly, {TOOL_RETRIES + 1} times in a row"
         case failure.UnexpectedModelBehavior(message=message) if any(part in message for part in _EMPTY):

@@ -104,7 +104,7 @@ TOOLS_SCHEMA = {
     "type": "array",
     "maxItems": len(TOOLS),
     "items": {"type": "string", "enum": list(TOOLS)},
-    "description": "what it may do with the files of the project's folder; nothing if left out",
+    "description": "file access in the project folder; default: none",
 }
 
 

@@ -15,13 +15,13 @@ from mission_control.terminal import terminal_text
 
 class Command(DatabaseCommand):
     help = (
-        "Tell of each backend and each agent whether it could run now, on this machine and in this environment, "
-        "what is missing, and how agents' programs are isolated. Exit status: 0, 1 when an agent could not run, "
-        "74 or 141 when the output cannot be written."
+        "Report for each backend and agent whether it can run now, on this machine and in this environment, what "
+        "is missing, and how agents' programs are isolated. Exit status: 0 if all agents can run, 1 if not, 74 or "
+        "141 if the output cannot be written."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--quiet", action="store_true", help="tell only what is missing")
+        parser.add_argument("--quiet", action="store_true", help="show only what is missing")
 
     def handle(self, *, quiet: bool, **options: Any) -> None:
         self.quiet = quiet
@@ -37,7 +37,7 @@ class Command(DatabaseCommand):
             self.lacking += reason is not None
             self.tell(f"{agent.name} ({agent.backend})", reason)
         if self.lacking:
-            raise CommandError(f"{self.lacking} of the agents could not run", returncode=1)
+            raise CommandError(f"{self.lacking} of the agents cannot run", returncode=1)
 
     def tell_isolation(self) -> None:
         wish = settings.AGENT_ISOLATION

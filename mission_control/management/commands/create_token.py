@@ -13,18 +13,18 @@ from mission_control.models import AccessToken
 
 class Command(DatabaseCommand):
     help = (
-        "Make an access token for a user and print it to standard output. It is stored nowhere: keep it. "
-        "Exit status: 0, 1 refused, 74 or 141 when it cannot be written (then it is deleted)."
+        "Create an access token for a user and print it to standard output. It is shown only once. Exit status: "
+        "0 created, 1 refused, 74 or 141 if the output cannot be written (the token is then deleted)."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("user", help="the user's name")
-        parser.add_argument("--name", default="command line", help="what it is for, as lists show it")
-        parser.add_argument("--days", help="after so many days it expires (default: never)")
+        parser.add_argument("--name", default="command line", help="its name in lists")
+        parser.add_argument("--days", help="days until it expires (default: never)")
 
     def handle(self, *, user: str, name: str, days: str | None, **options: Any) -> None:
         if not name.strip() or len(name) > TOKEN_NAME_CHARS:
-            raise CommandError(f"--name: 1 to {TOKEN_NAME_CHARS} characters are expected")
+            raise CommandError(f"--name must have 1 to {TOKEN_NAME_CHARS} characters")
         lasts = None if days is None else number_of_days(days)
         token, text = create_token(active_user(user), name=name.strip(), days=lasts)
         self.stderr.write(told(token), style_func=str)
@@ -39,7 +39,7 @@ class Command(DatabaseCommand):
 def number_of_days(given: str) -> int:
     """Return the number that was given. Raises CommandError when it is none or out of range."""
     if not (given.isascii() and given.isdigit() and len(given) < 10 and 1 <= int(given) <= MOST_DAYS):
-        raise CommandError(f"--days: a number from 1 to {MOST_DAYS} is expected")
+        raise CommandError(f"--days must be a number from 1 to {MOST_DAYS}")
     return int(given)
 
 

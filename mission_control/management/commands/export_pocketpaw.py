@@ -13,7 +13,7 @@ class Command(DatabaseCommand):
     help = "Export agents, projects, tasks, documents, messages, the feed and notifications as PocketPaw's files."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("folder", help="made if need be; files of these names in it are replaced")
+        parser.add_argument("folder", help="created if missing; files with these names are replaced")
 
     def handle(self, *, folder: str, **options: Any) -> None:
         try:

@@ -15,8 +15,9 @@ NOT_ALL = 2
 
 class Command(DatabaseCommand):
     help = (
-        "Import PocketPaw's JSON files from a folder. Ids and times are kept; it can be repeated. Each thing that "
-        "cannot be taken is a line. Exit status: 0 all taken, 2 not all, 1 it did not start."
+        "Import PocketPaw's JSON files from a folder. Ids and times are kept, and the import can be repeated. "
+        "Prints a line for each entry that cannot be imported as it is. Exit status: 0 everything was imported, "
+        "2 not everything, 1 the import did not start."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -32,8 +33,8 @@ class Command(DatabaseCommand):
         try:
             read_folder(path, report)
         except IntegrityError:
-            raise CommandError("what is imported was changed here at the same moment: import again") from None
+            raise CommandError("the data was changed here during the import: import again") from None
         for line in report.summary():
             self.stdout.write(line)
         if report.losses:
-            raise CommandError(f"{report.losses} lines above could not be taken as they are", returncode=NOT_ALL)
+            raise CommandError(f"problems listed above: {report.losses}", returncode=NOT_ALL)

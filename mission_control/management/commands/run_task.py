@@ -31,8 +31,9 @@ LOOK_SECONDS = 0.1
 class Command(DatabaseCommand):
     help = (
         "Run a task with an agent and follow its output until it ends. Ctrl-C stops the run. "
-        "Exit status: 0 completed, 1 error, 3 stopped, 4 refused (it did not start), 69 the database cannot "
-        "be used, 141 the reader of the output left, 74 it cannot be written (in all three the run goes on)."
+        "Exit status: 0 completed, 1 error, 3 stopped, 4 refused (not started), 69 the database is "
+        "unavailable, 141 the reader of the output is gone, 74 the output cannot be written (in the last three "
+        "the run continues)."
     )
     no_database_status = 69
 
@@ -41,9 +42,9 @@ class Command(DatabaseCommand):
         parser.add_argument(
             "--agent", help="an agent's id, or its name where only one has it (default: first assignee)"
         )
-        parser.add_argument("--queue", action="store_true", help="wait for a slot when all are taken")
+        parser.add_argument("--queue", action="store_true", help="queue the run when all slots are busy")
         parser.add_argument(
-            "--ignore-dependencies", action="store_true", help="run it although others are unfinished"
+            "--ignore-dependencies", action="store_true", help="run it even if it is blocked by unfinished tasks"
         )
 
     def handle(

@@ -22,7 +22,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--host", default=settings.HOST, help="address to listen on (HOST)")
         parser.add_argument("--port", default=settings.PORT, type=int, help="port to listen on (PORT)")
-        parser.add_argument("--workers", type=worker_count, help="workers at once (MISSION_CONTROL_WORKERS)")
+        parser.add_argument("--workers", type=worker_count, help="worker processes (MISSION_CONTROL_WORKERS)")
 
     def handle(self, *, host: str, port: int, workers: int | None, **options: Any) -> None:
         signals = Signals()

@@ -18,7 +18,7 @@ class Command(BaseCommand):
         parser.add_argument("--host", default=settings.HOST, help="address to listen on (HOST)")
         parser.add_argument("--port", default=settings.PORT, type=int, help="port to listen on (PORT)")
         parser.add_argument(
-            "--fd", type=int, metavar="NUMBER", help="serve a listening socket that is open already, as `up` does"
+            "--fd", type=int, metavar="NUMBER", help="serve on a socket that is already listening, as `up` does"
         )
 
     def handle(self, *, host: str, port: int, fd: int | None, **options: Any) -> None:

@@ -23,7 +23,7 @@ class Command(BaseCommand):
             "--workers",
             type=worker_count,
             default=settings.WORKERS or None,
-            help="workers at once (MISSION_CONTROL_WORKERS; default: one more than the limit of runs)",
+            help="worker processes (MISSION_CONTROL_WORKERS; default: one more than the limit of runs)",
         )
 
     def handle(self, *, workers: int | None, **options: Any) -> None:

@@ -67,7 +67,7 @@ class Claude(Reader):
         status_code, attempt, most = line.get("error_status"), line.get("attempt"), line.get("max_retries")
         why = [f"HTTP {status_code}"] if type(status_code) is int else []
         why += [text] if (text := text_of(line.get("error"))) else []
-        told = f"The request to the model failed ({', '.join(why) or 'no reason given'}) and is tried again"
+        told = f"The request to the model failed ({', '.join(why) or 'no reason given'}) and is retried"
         if type(attempt) is int and type(most) is int:
             told += f", attempt {attempt} of {most}"
         delay = line.get("retry_delay_ms")

@@ -64,7 +64,7 @@ class Gemini(Reader):
         """Tell of each request that is tried again: only standard error has it."""
         if retry := _RETRY.match(line):
             why = f" (HTTP {retry[2]})" if (retry[2] or "").isdecimal() else ""
-            yield from status(f"The request to the model failed{why} and is tried again, after attempt {retry[1]}")
+            yield from status(f"The request to the model failed{why} and is retried, after attempt {retry[1]}")
 
     def _usage(self, stats: Mapping[str, Any]) -> Usage:
         """Return what all its models took together; a small one chooses between them."""

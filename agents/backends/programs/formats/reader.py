@@ -70,7 +70,7 @@ class Reader:
 
     def fail(self, *reasons: Any) -> None:
         """Note the first reason that there is."""
-        self.failure = next((text for reason in reasons if (text := text_of(reason))), "it did not say why")
+        self.failure = next((text for reason in reasons if (text := text_of(reason))), "no reason given")
 
 
 def status(content: Any) -> Iterator[BackendEvent]:
