@@ -86,7 +86,5 @@ def backends_that_settings_name_exist(**_: Any) -> list[Error]:
         "MISSION_CONTROL_PLANNER_BACKEND": settings.PLANNER_BACKEND or settings.DEFAULT_BACKEND,
     }
     known = registry.names()
-    problems = [
-        f"{variable}: there is no backend {name!r}" for variable, name in named.items() if name not in known
-    ]
-    return [Error(f"{told}; there are: {', '.join(known)}", id="mission_control.E006") for told in problems]
+    problems = [f"{variable}: unknown backend {name!r}" for variable, name in named.items() if name not in known]
+    return [Error(f"{told}; available: {', '.join(known)}", id="mission_control.E006") for told in problems]

@@ -39,7 +39,7 @@ class NotAllowed(Refusal):
     status = 403
 
     def __init__(self, doing: str, permission: str) -> None:
-        super().__init__(f"{doing} you need the permission “{permission}”.")
+        super().__init__(f"{doing}, you need the “{permission}” permission.")
 
 
 class NotForAgents(Refusal):
@@ -48,7 +48,7 @@ class NotForAgents(Refusal):
     status = 400
 
     def __init__(self, task_type: str) -> None:
-        detail = f"A task of type {task_type} is not run by an agent."
+        detail = f"Agents do not run tasks of type {task_type}."
         super().__init__(detail, task_type=[detail])
 
 

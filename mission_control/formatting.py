@@ -34,11 +34,11 @@ def full_count(number: int | None) -> str:
 
 
 def percent(part: float, whole: float) -> str:
-    """Write a share: 75 %. All and nothing are only written for all and nothing."""
+    """Write a share: 75%. All and nothing are only written for all and nothing."""
     if not whole:
         return UNKNOWN
     share = round(100 * part / whole)
-    return f"{share if part in (0, whole) else min(max(share, 1), 99)} %"
+    return f"{share if part in (0, whole) else min(max(share, 1), 99)}%"
 
 
 def clock(seconds: float | None) -> str:

@@ -52,9 +52,9 @@ REFERENCES = {
 # What a schema cannot say, because it depends on what is stored or on another field: right to refuse with 400.
 BEYOND_SCHEMA = re.compile(
     r"There is no \w+ with th(is|e) id|Must be null, human, or the id of an agent"
-    r"|There is no option|The options? |The task belongs to another project|Task does not belong to this project"
-    r"|depend on(ly on)? |would wait for each other in a circle|is not a part of itself|is not run by an agent"
-    r"|Project status is not |has nothing to start|it cannot be skipped|one that expires later than itself"
+    r"|Unknown option|The options? |The task belongs to another project|Task does not belong to this project"
+    r"|depend on(ly on)? |circular dependency|cannot be its own parent|Agents do not run tasks of type"
+    r"|Project status is not |before starting the project|and cannot be skipped|one that expires later than itself"
 )
 
 

@@ -70,3 +70,9 @@ def affected_ids(activity: Activity, kind: Literal["tasks", "projects"]) -> list
     named = activity.metadata.get(f"touched_{kind}")
     keys = map(as_uuid, named) if isinstance(named, list) else ()
     return [key for key in keys if key]
+
+
+def moved(before: str, after: str) -> str:
+    """Return the part of a sentence that says how a status changed."""
+    words = [status.replace("_", " ").capitalize() for status in (before, after)]
+    return "moved from {} to {}".format(*words)

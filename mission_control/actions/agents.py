@@ -72,7 +72,7 @@ def heartbeat(agent: Agent) -> Agent:
         if recovers:
             agent.status = Agent.Status.IDLE
         agent.save(update_fields=["last_heartbeat", "status", "updated_at"])
-        note(Activity.Type.AGENT_HEARTBEAT, f"{agent.name} gave a sign of life", agent=agent)
+        note(Activity.Type.AGENT_HEARTBEAT, f"{agent.name} sent a heartbeat", agent=agent)
         if recovers:
             _note_status(agent)
     return agent
@@ -115,7 +115,7 @@ def check(agent: Agent, names: Collection[str]) -> None:
 def check_backend(agent: Agent) -> None:
     """Raise Invalid for an unknown backend or for options that it does not accept."""
     if agent.backend not in registry.names():
-        raise Invalid("backend", f"There is no such backend; there are: {', '.join(registry.names())}.")
+        raise Invalid("backend", f"Unknown backend. Available: {', '.join(registry.names())}.")
     try:
         registry.check_choices(agent.backend, agent.backend_options)
     except registry.OptionsError as error:

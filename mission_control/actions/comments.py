@@ -47,7 +47,7 @@ def post(
         sender = _name(message)
         note(
             Activity.Type.MESSAGE_SENT,
-            f"{sender} commented on '{task.title}'",
+            f"{sender} commented on “{task.title}”",
             task=task,
             agent=from_agent,
             message_id=str(message.pk),
@@ -64,7 +64,7 @@ def mentions_in(content: str) -> list[str]:
 def _name(message: Message) -> str:
     if message.from_agent:
         return message.from_agent.name
-    return message.author.get_username() if message.author else "Somebody"
+    return message.author.get_username() if message.author else "Someone"
 
 
 def _mentioned_agents(mentions: Collection[str], sender: Agent | None) -> list[Agent]:
@@ -100,7 +100,7 @@ def _notify(message: Message, sender: str, agents: Sequence[Agent]) -> None:
     reached = "everyone" if EVERYONE in message.mentions else ", ".join(names)
     note(
         Activity.Type.MENTION,
-        f"{sender} mentioned {reached} in '{task.title}'",
+        f"{sender} mentioned {reached} in “{task.title}”",
         task=task,
         agent=message.from_agent,
         message_id=str(message.pk),

@@ -69,7 +69,7 @@ def attach(document: Deliverable, task: Task) -> Deliverable:
                 task=task, project_id=task.project_id, run=None, updated_at=timezone.now()
             )
             document.refresh_from_db()
-            _note(document, f"Document attached to '{task.title}': {document.title}", about=document)
+            _note(document, f"Document attached to “{task.title}”: {document.title}", about=document)
     return document
 
 
@@ -96,7 +96,7 @@ def read_text_file(file: "UploadedFile[bytes]") -> tuple[str, str]:
     except UnicodeDecodeError:
         content = "\x00"
     if "\x00" in content:
-        raise Invalid("file", f"{name} is not text. A document holds only text, such as Markdown, CSV or code.")
+        raise Invalid("file", f"{name} is not text. Documents hold text only, such as Markdown, CSV or code.")
     if not content.strip():
         raise Invalid("file", f"{name} is empty.")
     return name, content.replace("\r\n", "\n")

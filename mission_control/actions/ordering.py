@@ -21,7 +21,7 @@ RANKS_LOCK = 0x6D635F70  # the key of PostgreSQL's advisory lock for every chang
 CLOSED = (Task.Status.DONE, Task.Status.SKIPPED)  # they share a column
 STEP, STEP_AT_END = timedelta(microseconds=1), timedelta(seconds=1)
 LAST = 2**128
-NEIGHBOUR_MOVED = "The card beside it has moved meanwhile. Try again"
+NEIGHBOUR_MOVED = "The neighbouring card has moved. Try again"
 
 
 class CardRank(NamedTuple):
@@ -46,7 +46,7 @@ def rank_card(
     more. Writes an activity.
     """
     if task.pk in (below, above):
-        raise Invalid("below", "A card cannot stand beside itself.")
+        raise Invalid("below", "A card cannot be its own neighbour.")
     with transaction.atomic():
         _lock_ranking()
         task = tasks.change(task, status=status) if status else _found(task)

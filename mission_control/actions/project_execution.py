@@ -11,7 +11,7 @@ from mission_control.runs.project_completion import advance_on_commit, complete_
 
 Status = Project.Status
 STARTABLE = (Status.DRAFT, Status.APPROVED)  # a plan that awaits approval is approved instead
-NOTHING_TO_START = "A project without tasks has nothing to start. Add a task first"
+NOTHING_TO_START = "Add a task before starting the project"
 
 
 def approve(project: Project) -> Project:

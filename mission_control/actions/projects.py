@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from agents.models import Agent
 from mission_control.actions import validation
-from mission_control.actions.activity import OBJECTS_AT_ONCE, affected_metadata, note_project
+from mission_control.actions.activity import OBJECTS_AT_ONCE, affected_metadata, moved, note_project
 from mission_control.actions.permissions import require_start
 from mission_control.errors import HasActiveRuns, NotFound
 from mission_control.models import Project, Run, Task
@@ -90,7 +90,7 @@ def _note_change(project: Project, before: str) -> None:
     if project.status == before:
         note_project(project, f"Project updated: {project.title}")
     else:
-        message = f"Project '{project.title}' went from {before} to {project.status}"
+        message = f"Project “{project.title}” {moved(before, project.status)}"
         note_project(project, message, before=before, status=project.status)
 
 

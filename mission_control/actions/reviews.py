@@ -33,7 +33,8 @@ class TooManyRounds(Refusal):
 
     def __init__(self, rounds: int) -> None:
         super().__init__(
-            f"Changes were requested {rounds} time(s), which is the limit: approve the task, or change it by hand"
+            f"Changes have been requested {rounds} time{'s' if rounds > 1 else ''}, the limit. "
+            "Approve the task or edit it manually"
         )
 
 
@@ -46,7 +47,7 @@ def approve(task: Task, *, by: User | None = None) -> Task:
     with transaction.atomic():
         task = _in_review([task.pk], task)
         review = _decide(task, Status.APPROVED, by=by)
-        message = f"{_name(by)} approved '{task.title}'"
+        message = f"{_name(by)} approved “{task.title}”"
         note(Activity.Type.TASK_UPDATED, message, task=task, review=str(review.pk), round=review.round)
         return tasks.change(task, status=Task.Status.DONE)
 
@@ -64,7 +65,7 @@ def request_changes(task: Task, feedback: str, *, by: User | None = None, critic
         _refuse_too_many_rounds(task)
         sent_back = _tasks_to_send_back(upstream, criticised)
         review = _decide(task, Status.CHANGES_REQUESTED, by=by, feedback=feedback)
-        message = f"{_name(by)} requested changes to '{task.title}'"
+        message = f"{_name(by)} requested changes to “{task.title}”"
         note(Activity.Type.TASK_UPDATED, message, task=task, review=str(review.pk), round=review.round)
         for other in sent_back:
             _send_back(other, review)
@@ -110,7 +111,7 @@ def _remind(review: Review) -> bool:
         if not mine.update(reminded_at=timezone.now()):
             return False
         since = f"{review.opened_at:%Y-%m-%d %H:%M} UTC"
-        message = f"Review needed: {task.title} (waiting since {since})"
+        message = f"Review needed: {task.title} (open since {since})"
         notifications.create(Notification.Type.REVIEW_NEEDED, message, task=task, review=str(review.pk))
     return True
 
@@ -156,7 +157,7 @@ def _refuse_too_many_rounds(task: Task) -> None:
 
 
 def _name(by: User | None) -> str:
-    return by.get_username() if by else "A person"
+    return by.get_username() if by else "Someone"
 
 
 # ---------------------------------------------------------------- the tasks that a review task reviews
@@ -179,7 +180,7 @@ def _tasks_to_send_back(upstream: Sequence[Task], named: Sequence[Task]) -> list
     """Return the tasks to send back: the named ones, otherwise all, and the review tasks that reviewed them."""
     about = [task for task in upstream if task.task_type != Task.Type.REVIEW]
     if not {task.pk for task in named} <= {task.pk for task in about}:
-        raise Invalid("task_ids", "Only finished tasks that this review is about can be sent back.")
+        raise Invalid("task_ids", "Only finished tasks under this review can be sent back.")
     keys = {task.pk for task in named or about}
     sent_back = [task for task in about if task.pk in keys]
     for between in reversed([task for task in upstream if task.task_type == Task.Type.REVIEW]):

@@ -10,8 +10,8 @@ from mission_control.models import Project, Task
 REQUIREMENTS = """\
 # A page that says what Mission Control is
 
-- One page, for somebody who has never run an AI agent.
-- Says what a task, an agent and a run are, in a sentence each.
+- One page, for someone who has never run an AI agent.
+- Explains task, agent and run in one sentence each.
 - Ends with the one thing to try first.
 """
 
@@ -22,7 +22,7 @@ def create() -> Project:
         scout = agents.create(
             name="Scout",
             role="Researcher",
-            description="Collects what is known before anybody writes.",
+            description="Gathers background before anyone writes.",
             specialties=["research"],
             backend="demo",
         )
@@ -34,15 +34,15 @@ def create() -> Project:
             backend="demo",
         )
         project = projects.create(
-            title="Sample: a first page",
-            description="Shows how a result flows from one task into the next. Delete it when you have seen it.",
+            title="Sample project",
+            description="Shows how one task's result feeds the next. Safe to delete.",
             team_agents=[scout, quill],
         )
-        requirements = documents.create(title="Requirements: a first page", content=REQUIREMENTS, project=project)
+        requirements = documents.create(title="Sample requirements", content=REQUIREMENTS, project=project)
         projects.change(project, prd_document=requirements, status=Project.Status.APPROVED)
         collect = tasks.create(
             title="Collect notes for the page",
-            description="Collect what the page must say, as a list.",
+            description="List what the page must say.",
             project=project,
             assignees=[scout],
             tags=["sample"],

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from agents.models import Agent
 from mission_control.actions import notifications, validation
-from mission_control.actions.activity import affected_metadata, note
+from mission_control.actions.activity import affected_metadata, moved, note
 from mission_control.actions.permissions import may_start, require_start, require_stop
 from mission_control.errors import HasActiveRuns, Invalid, NotFound, WrongState
 from mission_control.models import Activity, Assignment, Project, Run, Task
@@ -86,7 +86,7 @@ def change(
         if assignees and task.status == Status.INBOX and "status" not in fields:
             changes |= {"status": Status.ASSIGNED, **CLEARED_RANK}
         if changes.get("parent_task") == task:
-            raise Invalid("parent_task_id", "A task is not a part of itself.")
+            raise Invalid("parent_task_id", "A task cannot be its own parent.")
         left = task.project_id if "project" in changes else None
         others = _change_dependencies(task, changes.get("project", task.project), blocked_by)
         _save(task, changes, is_touched=blocked_by is not None or assignees is not None, others=others, by=by)
@@ -116,7 +116,7 @@ def skip(task: Task) -> Task:
             finish(run.pk, Run.Status.STOPPED, cause=Run.EndCause.CANCELLED, guard=waits)
         task = _locked(task)
         if task.status in (Status.DONE, Status.SKIPPED, Status.IN_PROGRESS):
-            raise WrongState(f"Task is {task.get_status_display().lower()}; it cannot be skipped")
+            raise WrongState(f"Task is {task.get_status_display().lower()} and cannot be skipped")
         return change(task, status=Status.SKIPPED)
 
 
@@ -204,7 +204,7 @@ def _save(
     affected = affected_metadata(tasks=others, projects=[left, task.project_id] if task.project_id != left else [])
     if task.status != before:
         kind = Activity.Type.TASK_COMPLETED if task.status == Status.DONE else Activity.Type.TASK_UPDATED
-        message = f"Task '{task.title}' went from {before} to {task.status}"
+        message = f"“{task.title}” {moved(before, task.status)}"
         note(kind, message, task=task, agent=by, is_edit=is_edit, before=before, status=task.status, **affected)
         if task.status == Status.REVIEW:
             open_review(task)
@@ -224,7 +224,7 @@ def _assign(task: Task, agents: Sequence[Agent]) -> None:
     )
     new = [agent for agent in agents if agent.pk not in known]
     for agent in new:
-        note(Activity.Type.TASK_ASSIGNED, f"{agent.name} was assigned to '{task.title}'", task=task, agent=agent)
+        note(Activity.Type.TASK_ASSIGNED, f"{agent.name} was assigned to “{task.title}”", task=task, agent=agent)
     notifications.notify_assigned(task, new)
 
 
@@ -253,7 +253,7 @@ def _change_dependencies(task: Task, project: Project | None, blocked_by: Sequen
     elif project != task.project:
         _refuse_other_projects(project, task.blocked_by.only("pk"))
     if project is not None and project != task.project and task.blocks.exclude(project=project).exists():
-        raise Invalid("project_id", "Tasks of the project that it leaves depend on this task.")
+        raise Invalid("project_id", "Tasks in its current project depend on this task.")
     return changed
 
 
@@ -268,7 +268,7 @@ def _refuse_other_projects(project: Project | None, blocked_by: Iterable[Task]) 
     """
     given = Task.objects.filter(pk__in=[blocker.pk for blocker in blocked_by])
     if given.filter(project__isnull=False).exclude(project=project).exists():
-        raise Invalid("blocked_by", "A task can depend only on tasks of its own project.")
+        raise Invalid("blocked_by", "A task can only depend on tasks in its own project.")
 
 
 def _refuse_cycle(task: Task, project: Project | None, blocked_by: Sequence[Task]) -> None:
@@ -284,7 +284,7 @@ def _refuse_cycle(task: Task, project: Project | None, blocked_by: Sequence[Task
     while ahead:
         key = ahead.pop()
         if key == task.pk:
-            raise Invalid("blocked_by", "The tasks would wait for each other in a circle.")
+            raise Invalid("blocked_by", "This would create a circular dependency.")
         if key not in seen:
             seen.add(key)
             ahead += edges.get(key, [])

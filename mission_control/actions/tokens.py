@@ -24,7 +24,7 @@ def create_token(
     lasts = None if days is None else timedelta(days=days)
     latest = asked_with.expiry if asked_with else None
     if latest is not None and (lasts is None or timezone.now() + lasts > latest):
-        raise Invalid("expires_in_days", "A token cannot make one that expires later than itself.")
+        raise Invalid("expires_in_days", "A token cannot create one that expires later than itself.")
     token, text = AccessToken.objects.create(user=user, expiry=lasts, name=name, parent=asked_with)
     return token, text
 

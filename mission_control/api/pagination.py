@@ -22,7 +22,7 @@ def number_from(request: Request, name: str, default: int) -> int:
     if given == "":
         return default
     if not re.fullmatch(r"[0-9]{1,10}", given) or int(given) > LARGEST_INTEGER:
-        raise ValidationError({name: [f"A number from 0 to {LARGEST_INTEGER} is expected."]})
+        raise ValidationError({name: [f"Must be a number from 0 to {LARGEST_INTEGER}."]})
     return int(given)
 
 
@@ -68,8 +68,8 @@ class ListPagination(LimitOffsetPagination):
             return {"name": name, "in": "query", "description": told, "schema": schema}
 
         return [
-            parameter(self.limit_query_param, self.default_limit, f"How many; at most {self.max_limit}."),
-            parameter(self.offset_query_param, 0, "How many to pass over."),
+            parameter(self.limit_query_param, self.default_limit, f"Number of results, up to {self.max_limit}."),
+            parameter(self.offset_query_param, 0, "Number of results to skip."),
         ]
 
     def get_results(self, data: dict[str, Any]) -> list[Any]:

@@ -18,7 +18,7 @@ class StrictJSONParser(JSONParser):
     ) -> dict[str, Any]:
         charset = parse_header_parameters(media_type or "")[1].get("charset", "utf-8")
         if charset.lower() not in ("utf-8", "utf8", "us-ascii"):
-            raise ParseError("JSON is to be sent in UTF-8.")
+            raise ParseError("JSON must be encoded in UTF-8.")
         try:
             text = stream.read().decode("utf-8-sig")  # some clients begin with a byte order mark
         except UnicodeDecodeError:
@@ -36,13 +36,11 @@ def strict_loads(text: str) -> Any:
     except RecursionError:
         raise ParseError("The JSON is nested too deeply.") from None
     except json.JSONDecodeError as error:
-        raise ParseError(
-            f"The JSON is broken at line {error.lineno}, column {error.colno}: {error.msg}."
-        ) from None
+        raise ParseError(f"Invalid JSON at line {error.lineno}, column {error.colno}: {error.msg}.") from None
     except _BadNumber as error:
-        raise ParseError(f"The JSON is broken: {error}.") from None
+        raise ParseError(f"Invalid JSON: {error}.") from None
     except ValueError:  # Python refuses integers of more than 4300 digits
-        raise ParseError("The JSON is broken: a number is too long.") from None
+        raise ParseError("Invalid JSON: a number is too long.") from None
 
 
 class _BadNumber(Exception):
@@ -50,7 +48,7 @@ class _BadNumber(Exception):
 
 
 def _refuse(constant: str) -> NoReturn:
-    raise _BadNumber(f"{constant} is no JSON number")
+    raise _BadNumber(f"{constant} is not a JSON number")
 
 
 def _finite(literal: str) -> float:

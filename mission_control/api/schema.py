@@ -50,23 +50,23 @@ class Conflict(Error):
 
 BAD_FIELDS = {
     "type": "object",
-    "description": "The messages of each field at fault; `detail` is the first of them.",
+    "description": "Messages per invalid field. `detail` repeats the first.",
     "properties": {"detail": {"type": "string"}},
     "required": ["detail"],
     "additionalProperties": {"type": "array", "items": {"type": "string"}, "minItems": 1},
 }
 
 ERRORS: dict[int, tuple[Any, str]] = {
-    400: (None, "A bad field or parameter, or broken JSON."),
-    401: (Error, "No user, or a token that is wrong, expired or revoked."),
+    400: (None, "Invalid field or parameter, or invalid JSON."),
+    401: (Error, "Not logged in, or the token is wrong, expired or revoked."),
     403: (Error, "The user lacks the permission."),
     404: (Error, "There is no object with this id, or the id is malformed."),
-    406: (Error, "The Accept header allows nothing that can be answered."),
-    409: (Conflict, "It is running or blocked, or what it refers to was changed at the same moment."),
+    406: (Error, "The Accept header allows none of the available formats."),
+    409: (Conflict, "Running, blocked, or something it refers to was changed at the same moment."),
     413: (Error, "The body is too large."),
     415: (Error, "The body's content type is not application/json."),
-    429: (Error, "No slot is free, or the user has too many streams open."),
-    502: (Error, "The planner failed, was stopped, or gave no sign for too long."),
+    429: (Error, "All slots are busy, or the user has too many open streams."),
+    502: (Error, "The planner failed, was stopped, or was silent for too long."),
     503: (Error, "The database does not answer at the moment."),
 }
 
@@ -90,12 +90,12 @@ def list_of(envelope: str, reader: type[serializers.BaseSerializer]) -> type[ser
     """Return the serializer of a page of objects in its envelope."""
     fields = {
         envelope: reader(many=True),
-        "count": serializers.IntegerField(min_value=0, help_text="All that match."),
+        "count": serializers.IntegerField(min_value=0, help_text="Total number of matches."),
         "next": serializers.URLField(allow_null=True),
         "previous": serializers.URLField(allow_null=True),
     }
     if envelope == "files":
-        told = "Of an empty list: the other machines on which the project's agents worked."
+        told = "For an empty list: other machines on which the project's agents worked."
         fields["other_hosts"] = serializers.ListField(
             child=serializers.CharField(), required=False, help_text=told
         )

@@ -33,9 +33,9 @@ logger = logging.getLogger(__name__)
 LAST_SEEN = re.compile("[0-9]{0,9}")
 EVENT = {
     "type": "object",
-    "description": "Each event. Its data are a JSON object: those of the frame that the WebSockets send.",
+    "description": "One per run event. The data is the JSON object of the matching WebSocket frame.",
     "properties": {
-        "id": {"type": "string", "pattern": "^[0-9]+$", "description": "The number."},
+        "id": {"type": "string", "pattern": "^[0-9]+$", "description": "The event's number."},
         "event": {"type": "string", "enum": OF_A_RUN},
         "data": {"type": "string", "contentMediaType": "application/json"},
     },
@@ -54,12 +54,12 @@ class StreamView(APIView):
 
     @extend_schema(
         parameters=[
-            OpenApiParameter("after", NUMBER, description="The number of the last event that the client has."),
+            OpenApiParameter("after", NUMBER, description="Number of the last event the client has received."),
             OpenApiParameter(
                 "Last-Event-ID",
                 {"type": "string", "pattern": f"^{LAST_SEEN.pattern}$"},
                 OpenApiParameter.HEADER,
-                description="The same, as browsers send it; goes before `after`.",
+                description="The same, as sent by browsers; takes precedence over `after`.",
             ),
         ]
     )
@@ -68,7 +68,7 @@ class StreamView(APIView):
         after = number_from(request, "after", 0)
         last_seen = request.headers.get("Last-Event-ID", "")
         if not LAST_SEEN.fullmatch(last_seen):
-            raise ValidationError({"Last-Event-ID": ["The number of an event is expected."]})
+            raise ValidationError({"Last-Event-ID": ["Must be the number of an event."]})
         after = int(last_seen) if last_seen else after
         assert request.user.is_authenticated, "view_run is asked for"
         token = request.auth if isinstance(request.auth, AccessToken) else None

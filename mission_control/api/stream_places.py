@@ -17,7 +17,7 @@ class TooManyStreams(Refusal):
 
     def __init__(self) -> None:
         number = settings.MAX_STREAMS_PER_USER
-        super().__init__(f"You have {number} streams open already: close one, or follow the runs on a WebSocket")
+        super().__init__(f"You already have {number} open streams. Close one, or follow the runs over a WebSocket")
 
 
 class StreamPlace:

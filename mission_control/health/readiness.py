@@ -74,9 +74,9 @@ def _database() -> States:
 
 def _worker() -> str:
     try:
-        return OK if count_live_groups() else "none is alive"
+        return OK if count_live_groups() else "no worker is alive"
     except (DatabaseError, InterfaceError):
-        return "not known: the database has no such table"
+        return "unknown: the database has no such table"
 
 
 def _migrations() -> str:
@@ -85,7 +85,7 @@ def _migrations() -> str:
     except versions.WrongSchema as wrong:
         return str(wrong)
     except (DatabaseError, InterfaceError):
-        return "not known: the database does not answer"
+        return "unknown: the database does not answer"
     return OK
 
 
@@ -105,7 +105,7 @@ def _disk() -> States:
         return {"disk": NO_ANSWER}
 
 
-_UNKNOWN = "not known without the database"
+_UNKNOWN = "unknown without the database"
 _NO_DATABASE = {"database": NO_ANSWER, "worker": _UNKNOWN, "migrations": _UNKNOWN}
 QUESTIONS = (
     Question(_database, _NO_DATABASE),

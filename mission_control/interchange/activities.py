@@ -51,7 +51,7 @@ class Activities(Kind):
         values["message"] = given["message"]
         if len(given["message"]) > MESSAGE_CHARS:
             values["message"] = given["message"][: MESSAGE_CHARS - 1] + "…"
-            self.report.changed(place, "message", f"It is cut to {MESSAGE_CHARS} characters.")
+            self.report.changed(place, "message", f"Cut to {MESSAGE_CHARS} characters.")
         for field, noun in (("agent_id", "agent"), ("task_id", "task"), ("document_id", "document")):
             values[field] = self.here.one(place, field, noun, given.get(field))
         values["project_id"] = self.here.task.get(values["task_id"])

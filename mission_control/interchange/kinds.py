@@ -91,7 +91,7 @@ class Agents(Kind):
             *("specialties", "last_heartbeat", "metadata"),
         )
         if values.get("status") == Agent.Status.ACTIVE:
-            self.report.changed(place, "status", "It works at nothing here: idle.")
+            self.report.changed(place, "status", "It has no active run here: set to idle.")
             values["status"] = Agent.Status.IDLE
         self.here.agent.add(given["id"])
         return values
@@ -117,7 +117,7 @@ class Projects(Kind):
         )
         instead = self.UNDER_WAY.get(values.get("status", ""))
         if instead is not None:
-            self.report.changed(place, "status", f"Nothing of it is under way here: {instead}.")
+            self.report.changed(place, "status", f"It has no active run here: set to {instead}.")
             values["status"] = instead
         values["planner_agent_id"] = self.here.one(
             place, "planner_agent_id", "agent", given.get("planner_agent_id")

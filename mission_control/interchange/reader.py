@@ -78,7 +78,7 @@ def _entries(kind: Kind, path: Path, report: Report) -> Iterator[tuple[Place, Gi
             place = Place(kind.FILE, index, _id_of(item))
             given = _checked(entry, item, place, report)
             if given is not None and given["id"] in seen:
-                report.refused(place, "id", "An object before has the same id.")
+                report.refused(place, "id", "An earlier object has the same id.")
                 given = None
             if given is None:
                 report.count(kind.FILE, "refused")

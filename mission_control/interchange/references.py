@@ -43,11 +43,11 @@ class Here:
         key = as_uuid(text)
         if key is not None and key in self.agent:
             return str(key)
-        self.report.dropped(place, field, "This is neither human nor the id of an agent.")
+        self.report.dropped(place, field, "Must be human or the id of an agent.")
         return default
 
     def user(self, place: Place, field: str, name: str | None) -> int | None:
         if name is None or name in self.users:
             return self.users[name] if name else None
-        self.report.dropped(place, field, "There is no user of this name.")
+        self.report.dropped(place, field, "There is no user with this name.")
         return None

@@ -10,9 +10,9 @@ from mission_control.text import as_uuid
 Fate = Literal["new", "changed", "kept", "refused"]
 FATES: dict[Fate, str] = {
     "new": "new",
-    "changed": "written again",
-    "kept": "kept as they are here, where they are newer",
-    "refused": "not taken",
+    "changed": "updated",
+    "kept": "kept (newer here)",
+    "refused": "not imported",
 }
 
 
@@ -42,11 +42,11 @@ class Report:
 
     def refused(self, place: Place, field: str, reason: str) -> None:
         """Say why an object is not taken; the caller counts it, once however many reasons it has."""
-        self._lose(f"{place}: {field}: {reason} Not taken.")
+        self._lose(f"{place}: {field}: {reason} Not imported.")
 
     def dropped(self, place: Place, field: str, reason: str) -> None:
         """Say what an object is taken without."""
-        self._lose(f"{place}: {field}: {reason} Taken without.")
+        self._lose(f"{place}: {field}: {reason} Imported without it.")
 
     def broken(self, place: Place, reason: str) -> None:
         self._lose(f"{place.file} [{place.index}]: {reason}")

@@ -22,7 +22,7 @@ CHUNK_BYTES = 64 * 1024
 MOST_BYTES = 64 * 1024 * 1024
 MOST_LEVELS = 64  # metadata has at most 20
 MOST_VALUES = 200_000  # 64 kB of metadata hold far fewer
-MISMATCH = "The JSON is broken from here on: a bracket does not match; what follows is not read."
+MISMATCH = "Invalid JSON from here on: unmatched bracket. The rest is not read."
 
 _IN_TEXT = re.compile(rb'["\\]')
 _OUTSIDE = re.compile(rb'["{}\[\],]')
@@ -103,14 +103,14 @@ class _Splitter:
                 if element.strip(_SPACE) if isinstance(element, bytes) else element:
                     yield element
                 elif not (is_first and self.ended):
-                    yield Unsound("The JSON is broken: a value is missing.")
+                    yield Unsound("Invalid JSON: a value is missing.")
                 is_first = False
             if not self.ended:
                 self._take(chunk[start:])
             elif chunk[start:].strip(_SPACE):
-                raise Unreadable("The JSON is broken: something follows the array, which is not read.")
+                raise Unreadable("Invalid JSON: text after the array is not read.")
         if not self.ended:
-            raise Unreadable("The JSON is broken, or the file is cut, in the object that begins here.")
+            raise Unreadable("Invalid JSON, or the file is truncated, in the object that starts here.")
 
     def _ends(self, chunk: bytes) -> Iterator[int]:
         """Yield the position of each comma or bracket that ends an element."""
@@ -182,7 +182,7 @@ def _decoded(element: bytes) -> Any:
     try:
         text = element.decode("utf-8")
     except UnicodeDecodeError:
-        return Unsound("The JSON is broken: it is not in UTF-8.")
+        return Unsound("Invalid JSON: it is not UTF-8.")
     try:
         return strict_loads(text)
     except ParseError as error:

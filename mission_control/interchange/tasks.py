@@ -61,7 +61,7 @@ class Tasks(Kind):
             return
         status = Task.Status.ASSIGNED if assigned else Task.Status.BLOCKED
         values["status"] = status
-        self.report.changed(place, "status", f"It was in progress, and no run of it goes on here: {status}.")
+        self.report.changed(place, "status", f"It was in progress but has no active run here: set to {status}.")
         if row is None or row.status != status:
             self._interrupted.append((key, status))
 
@@ -86,7 +86,7 @@ class Tasks(Kind):
         )
         interrupted = Task.objects.in_bulk([key for key, _ in self._interrupted])
         for key, status in self._interrupted:
-            told = f"'{interrupted[key].title}' was in progress where it was imported from; here it is {status}"
+            told = f"“{interrupted[key].title}” was in progress where it was imported from. It is now {status}"
             note(Activity.Type.TASK_UPDATED, told, task=interrupted[key], before="in_progress", status=status)
         self._assignments.clear()
         self._interrupted.clear()
@@ -107,7 +107,7 @@ class Tasks(Kind):
         for key, parent in self.parents.items():
             place = self.places[key]
             if parent == key:
-                self.report.dropped(place, "parent_task_id", "A task is not a part of itself.")
+                self.report.dropped(place, "parent_task_id", "A task cannot be its own parent.")
             elif self.here.one(place, "parent_task_id", "task", parent):
                 Task.objects.filter(pk=key).update(parent_task=parent)
 
@@ -123,7 +123,7 @@ class Tasks(Kind):
             edges.setdefault(key, []).append(blocker)
         for key, blocker in break_circles(edges, new):
             self.report.dropped(
-                self.places[key], "blocked_by", f"With {blocker} the tasks would wait for each other in a circle."
+                self.places[key], "blocked_by", f"Depending on {blocker} would create a circular dependency."
             )
             del new[key, blocker]
         rows = [through.model(from_task_id=key, to_task_id=blocker) for key, blocker in new]
@@ -135,7 +135,7 @@ class Tasks(Kind):
             place, project = self.places[key], self.here.task[key]
             for blocker in self.here.many(place, "blocked_by", "task", blockers):
                 if self.here.task[blocker] not in (None, project):
-                    self.report.dropped(place, "blocked_by", f"The task {blocker} is of another project.")
+                    self.report.dropped(place, "blocked_by", f"Task {blocker} belongs to another project.")
                 else:
                     yield key, blocker
 

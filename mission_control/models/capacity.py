@@ -12,9 +12,7 @@ class Capacity(models.Model):
     THE_ROW = 1
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=THE_ROW, editable=False)
-    limit = models.PositiveSmallIntegerField(
-        default=5, help_text="Runs that may be queued or running at once. Holds from the next admission on."
-    )
+    limit = models.PositiveSmallIntegerField(default=5, help_text="Maximum concurrent runs. Applies to new runs.")
 
     # The environment's value that was written here last: only another one undoes what the admin has set.
     applied_setting = models.PositiveSmallIntegerField(null=True, editable=False)

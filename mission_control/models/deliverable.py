@@ -38,7 +38,7 @@ class Deliverable(models.Model):
         blank=True,
         on_delete=models.SET_NULL,
         related_name="+",
-        help_text="The newest run that handed this in.",
+        help_text="The latest run that produced this.",
     )
     author_id = models.CharField(max_length=36, null=True, blank=True)  # noqa: DJ001 - the contract says null
     tags = models.JSONField(default=list, blank=True, validators=[rules.TagList()])

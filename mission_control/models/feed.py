@@ -41,7 +41,7 @@ class Activity(models.Model):
     project_id = models.UUIDField(null=True, blank=True, db_index=True)
     created_at = models.DateTimeField(auto_now_add=True)
     is_edit = models.BooleanField(
-        default=False, editable=False, help_text="Somebody changed fields of the task, agent or project."
+        default=False, editable=False, help_text="Fields of the task, agent or project were edited."
     )
     metadata = models.JSONField(default=dict, blank=True)
 

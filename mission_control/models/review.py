@@ -30,12 +30,12 @@ class Review(models.Model):
         blank=True,
         on_delete=models.SET_NULL,
         related_name="+",
-        help_text="Whose result it is about.",
+        help_text="The run whose result is under review.",
     )
-    round = models.PositiveIntegerField(default=1, help_text="The how-manieth review of its task this is.")
+    round = models.PositiveIntegerField(default=1, help_text="Review round within the task, starting at 1.")
     status = models.CharField(max_length=17, choices=Status, default=Status.OPEN)
     reason = models.CharField(
-        max_length=400, blank=True, help_text="Why the task was sent to review though nobody asked for one."
+        max_length=400, blank=True, help_text="Why the task was sent to review automatically."
     )
     feedback = models.TextField(max_length=rules.DESCRIPTION_CHARS, blank=True)
     decided_by = models.ForeignKey(

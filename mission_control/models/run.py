@@ -115,9 +115,9 @@ class Run(models.Model):
 
     status = models.CharField(max_length=9, choices=RunStatus)
     slot = models.PositiveSmallIntegerField(null=True, blank=True)
-    attempt = models.PositiveIntegerField(default=1, help_text="The how-manieth run of its task this is.")
+    attempt = models.PositiveIntegerField(default=1, help_text="Attempt number within the task, starting at 1.")
     end_cause = models.CharField(
-        max_length=13, choices=EndCause, blank=True, help_text="Empty while it is active."
+        max_length=13, choices=EndCause, blank=True, help_text="Empty while the run is active."
     )
     error = models.CharField(max_length=210, blank=True)
 
@@ -132,7 +132,7 @@ class Run(models.Model):
     # The claim.
     claim_token = models.UUIDField(null=True, blank=True, editable=False)
     worker = models.CharField(max_length=200, blank=True)
-    host = models.CharField(max_length=255, blank=True, help_text="The machine that ran it; empty before a claim.")
+    host = models.CharField(max_length=255, blank=True, help_text="The machine that ran it. Empty until then.")
     declined_hosts = models.JSONField(default=list, editable=False)  # machines that lack what its agent needs
     lease_renewed_at = models.DateTimeField(null=True, blank=True)
 
@@ -141,9 +141,9 @@ class Run(models.Model):
     stop_cause = models.CharField(max_length=13, choices=EndCause, blank=True)
     stop_reason = models.CharField(max_length=200, blank=True)
 
-    request = models.JSONField(default=dict, blank=True, help_text="What a planning was asked for.")
+    request = models.JSONField(default=dict, blank=True, help_text="What the planning was requested for.")
     session_id = models.CharField(
-        max_length=200, blank=True, help_text="The agent's own name of the conversation."
+        max_length=200, blank=True, help_text="The backend's own ID of the conversation."
     )
     last_seq = models.PositiveIntegerField(default=0)
     prompt = models.TextField(blank=True)

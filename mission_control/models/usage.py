@@ -41,7 +41,7 @@ class UsageRecord(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.run_id}: {self.model or 'a model that is not known'}"
+        return f"{self.run_id}: {self.model or 'unknown model'}"
 
     @classmethod
     def of(cls, run: Run) -> Self:

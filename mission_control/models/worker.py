@@ -8,7 +8,7 @@ class WorkerGroup(models.Model):
 
     group = models.CharField(primary_key=True, max_length=64)
     host = models.CharField(max_length=255)
-    workers = models.PositiveIntegerField(default=0, help_text="Its processes that run agents.")
+    workers = models.PositiveIntegerField(default=0, help_text="Number of processes that run agents.")
     pid = models.PositiveIntegerField()
     beat_at = models.DateTimeField()
     # Jobs are signed: who has another secret key refuses them, and nothing would ever start.

@@ -81,7 +81,7 @@ def _wait_for_end(run: Run) -> Run:
 
 
 def _give_up(run: Run, *, seconds: float) -> Run:
-    why = "No slot came free" if run.status == Run.Status.WAITING else "The planner did not answer"
+    why = "No slot became free" if run.status == Run.Status.WAITING else "The planner did not answer"
     try:
         stop(run, reason=f"{why} within {seconds:.0f} seconds")
     except NotRunning:  # it has just ended

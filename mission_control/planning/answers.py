@@ -162,7 +162,7 @@ class TaskPlan(Answer):
             raise BadAnswer(f"Each `key` must be used once; used more often: {_listed(twice)}")
         for task in self.tasks:
             if unknown := [key for key in task.blocked_by_keys if key not in keys]:
-                raise BadAnswer(f"The task {task.key!r} waits for unknown keys: {_listed(unknown)}")
+                raise BadAnswer(f"The task {task.key!r} is blocked by unknown keys: {_listed(unknown)}")
         self.in_order()
         return self
 
@@ -174,7 +174,7 @@ class TaskPlan(Answer):
             order = list(TopologicalSorter(waits_for).static_order())
         except CycleError as error:
             circle = " → ".join(reversed(error.args[1][-TOLD_ERRORS:]))
-            raise BadAnswer(f"The tasks wait for each other in a circle: {circle}") from None
+            raise BadAnswer(f"The tasks form a circular dependency: {circle}") from None
         return [by_key[key] for key in order]
 
 

@@ -103,7 +103,7 @@ class PlanningExecution(Execution):
         except Refusal as refusal:
             super().end_once(Outcome(Run.Status.ERROR, f"The plan cannot be written: {refusal.detail}"), usage)
         except IntegrityError:  # a row that was deleted at the same time, noticed at the commit
-            message = "What the plan refers to was deleted while it was written"
+            message = "Something the plan refers to was deleted while it was being written"
             super().end_once(Outcome(Run.Status.ERROR, message), usage)
 
 

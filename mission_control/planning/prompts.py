@@ -11,7 +11,7 @@ STEPS = {
     "research": "Researching",
     "prd": "Writing the requirements",
     "tasks": "Breaking the work down into tasks",
-    "team": "Putting the team together",
+    "team": "Assembling the team",
 }
 
 TITLES = {

@@ -33,11 +33,9 @@ def check(project: Project) -> None:
         number += 1
         size += os.fstat(descriptor).st_size
         if number > MOST_FILES:
-            raise TooLarge(f"The folder holds more than {MOST_FILES:,} files: download those that you need")
+            raise TooLarge(f"The folder has more than {MOST_FILES:,} files. Download only those you need")
         if size > MOST_BYTES:
-            raise TooLarge(
-                f"The folder holds more than {MOST_BYTES // 2**20} MB: download the files that you need"
-            )
+            raise TooLarge(f"The folder is larger than {MOST_BYTES // 2**20} MB. Download only the files you need")
     if not number:
         raise NotFound("File")
 

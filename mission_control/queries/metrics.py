@@ -84,7 +84,7 @@ def _slots() -> Iterator[Metric]:
     yield GaugeMetricFamily(PREFIX + "slots_limit", "Runs that may hold a slot at once.", current["limit"])
     used = current["running"] + current["queued"]
     yield GaugeMetricFamily(PREFIX + "slots_used", "Runs that hold a slot.", used)
-    yield GaugeMetricFamily(PREFIX + "runs_waiting", "Runs that wait for a slot.", current["waiting"])
+    yield GaugeMetricFamily(PREFIX + "runs_waiting", "Runs queued for a slot.", current["waiting"])
 
 
 def _events() -> Metric:
@@ -102,14 +102,14 @@ def _workers() -> Iterator[Metric]:
     now, groups = timezone.now(), list(WorkerGroup.objects.all())
     age = GaugeMetricFamily(
         PREFIX + "worker_heartbeat_age_seconds",
-        "Seconds since the last sign of life of a group of workers (a `manage.py worker`).",
+        "Seconds since the last heartbeat of a group of workers (a `manage.py worker`).",
         labels=["group", "host", "pid"],
     )
     for group in groups:
         age.add_metric([group.group, group.host, str(group.pid)], max((now - group.beat_at).total_seconds(), 0.0))
     yield age
     living = sum(now - group.beat_at <= HEARTBEAT_VALID_FOR for group in groups)
-    yield GaugeMetricFamily(PREFIX + "workers_alive", "Groups of workers that gave a sign of life lately.", living)
+    yield GaugeMetricFamily(PREFIX + "workers_alive", "Groups of workers with a recent heartbeat.", living)
 
 
 def _disk() -> Iterator[Metric]:

@@ -172,7 +172,7 @@ def _inside(project: Project, path: str) -> Path:
     try:
         return folders.inside(_root(project), path)
     except folders.Outside:
-        raise Invalid("path", "The path does not lead into the project's folder.") from None
+        raise Invalid("path", "The path is outside the project's folder.") from None
 
 
 def _open(project: Project, path: str) -> int:
@@ -190,7 +190,7 @@ def _target_of(project: Project, path: str) -> dict[str, Any]:
         mode = os.fstat(target).st_mode
     finally:
         os.close(target)
-    kind = "" if stat.S_ISREG(mode) or stat.S_ISDIR(mode) else "No regular file"
+    kind = "" if stat.S_ISREG(mode) or stat.S_ISDIR(mode) else "Not a regular file"
     return {"kind": kind, "toFolder": stat.S_ISDIR(mode)}
 
 
@@ -214,7 +214,7 @@ def _described(entry: os.DirEntry[str], folder: int) -> dict[str, Any]:
         if entry.is_file(follow_symlinks=False):
             size = entry.stat(follow_symlinks=False).st_size
         elif not is_folder and not is_link:
-            kind = "No regular file"  # a named pipe, a socket, a device
+            kind = "Not a regular file"  # a named pipe, a socket, a device
     if not kind and not is_link and not os.access(entry.name, needed, dir_fd=folder):
         kind = "Not readable by this server"  # of an agent that runs as another user
     if name.encode() != os.fsencode(entry.name):

@@ -218,7 +218,7 @@ class BoardConsumer(AsyncWebsocketConsumer):
         except (ValueError, RecursionError):
             content = None
         if not isinstance(content, dict):
-            await self.send(error_text("What was sent is no JSON object"))
+            await self.send(error_text("A JSON object is expected"))
             return
         await self.handle_action(content)
 
@@ -266,7 +266,7 @@ class RunConsumer(BoardConsumer):
         try:
             after = self.number_in_query("after")
         except ValueError:
-            await self.send(error_text("after: a number from 0 is expected"))
+            await self.send(error_text("after must be a number from 0"))
             return
         if after is not None:
             await self.replay(self.key, after=after)
@@ -297,7 +297,7 @@ class TaskConsumer(BoardConsumer):
         try:
             after = self.number_in_query("after") or 0
         except ValueError:
-            await self.send(error_text("after: a number from 0 is expected"))
+            await self.send(error_text("after must be a number from 0"))
             return
         run = str(as_uuid(run))
         await self.replay(run, after=after)
@@ -383,7 +383,7 @@ def _browse_for(user_id: int, path: str) -> dict[str, Any]:
     """List a folder for a user who may currently view projects; return an error for any other."""
     user = User.objects.filter(pk=user_id).first()
     if user is None or not user.has_perm(BROWSE):
-        return {"path": path, "files": [], "error": "Access denied: you need the permission “Can view project”"}
+        return {"path": path, "files": [], "error": "Access denied: you need the “Can view project” permission"}
     return browse(path)
 
 

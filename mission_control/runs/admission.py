@@ -170,7 +170,7 @@ def _store(run: Run) -> None:
         return
     if run.task_id is not None:
         Task.objects.filter(pk=run.task_id).update(last_run=run, updated_at=run.queued_at)
-    message = f"{run.agent_name} waits for a free slot to work on '{run.task_title}'"
+    message = f"{run.agent_name} is queued for “{run.task_title}”"
     note(
         Activity.Type.TASK_UPDATED,
         message,

@@ -111,7 +111,7 @@ async def _execute(run_id: uuid.UUID, execution_of: "Callable[[Run], Execution]"
         logger.info("not claimed: it is not queued any more")
         return
     execution = execution_of(run)
-    outcome: Outcome | None = Outcome(Status.ERROR, "The worker broke off")
+    outcome: Outcome | None = Outcome(Status.ERROR, "The worker failed")
     try:
         outcome = await execution.carry_out()
     except ClaimLost:
@@ -144,7 +144,7 @@ def failure(error: BaseException, *, of_agent: bool = True) -> Outcome:
     For an error that is not the agent's, or that comes from the system, only its class is shown, because the text
     may contain an internal address. The log has the whole text.
     """
-    message = str(error) or "The agent failed without saying why"
+    message = str(error) or "The agent failed without an error message"
     if isinstance(error, RunLimitExceeded):
         return Outcome(Status.ERROR, message, error.cause)
     if isinstance(error, OutputTooLong):

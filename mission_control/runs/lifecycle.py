@@ -110,7 +110,7 @@ def start_on_slot(run: Run) -> None:
         withdraw_review(run.task)  # after the lock on the task's row, in the same order as a decision
     note(
         Activity.Type.TASK_UPDATED,
-        f"{run.agent_name} started working on '{run.task_title}'",
+        f"{run.agent_name} started working on “{run.task_title}”",
         task=run.task,
         agent=run.agent,
         project_id=run.project_id,
@@ -376,19 +376,19 @@ def _warning(run_id: uuid.UUID, review_reason: str) -> list[RunEvent]:
     if not review_reason:
         return []
     metadata = {"needs_review": review_reason}
-    draft = events.Draft(RunEvent.Type.STATUS, f"Needs a review: {review_reason}", metadata)
+    draft = events.Draft(RunEvent.Type.STATUS, f"Needs review: {review_reason}", metadata)
     return [events.append_unfenced(run_id, draft)]
 
 
 def _activity_of(run: Run, outcome: str, why: str) -> tuple[Activity.Type, str]:
     if outcome == Status.COMPLETED:
         done = Activity.Type.TASK_COMPLETED if run.task_id else Activity.Type.TASK_UPDATED
-        but = f", which needs a review: {why}" if why else ""
-        return done, f"{run.agent_name} completed '{run.task_title}'{but}"
+        but = f" (needs review: {why})" if why else ""
+        return done, f"{run.agent_name} completed “{run.task_title}”{but}"
     if outcome == Status.STOPPED:
         because = f": {why}" if why else ""
-        return Activity.Type.TASK_UPDATED, f"{run.agent_name} was stopped on '{run.task_title}'{because}"
-    return Activity.Type.TASK_UPDATED, f"{run.agent_name} failed on '{run.task_title}': {why}"
+        return Activity.Type.TASK_UPDATED, f"{run.agent_name} was stopped on “{run.task_title}”{because}"
+    return Activity.Type.TASK_UPDATED, f"{run.agent_name} failed on “{run.task_title}”: {why}"
 
 
 def _reuse_freed_slot() -> None:

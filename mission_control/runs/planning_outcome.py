@@ -30,7 +30,7 @@ def settle_project(run: Run, outcome: str, error: str) -> list[RunEvent]:
         changes["status"] = Status.FAILED if why else Status.AWAITING_APPROVAL
     Project.objects.filter(pk=project.pk).update(**changes, updated_at=timezone.now())
     project.refresh_from_db()
-    message = why or f"The plan of '{project.title}' awaits approval"
+    message = why or f"Plan for “{project.title}” is ready for approval"
     note_project(project, message, before=before, status=project.status)
     told = {"phase": "planned", "status": project.status, "title": project.title, "error": why}
     return [events.append_unfenced(run.pk, events.Draft(RunEvent.Type.STATUS, message, told))]

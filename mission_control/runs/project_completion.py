@@ -73,5 +73,5 @@ def reopen(project_id: uuid.UUID | None) -> None:
         return
     project.status = Project.Status.EXECUTING
     project.save(update_fields=["status", "updated_at"])
-    message = f"Project goes on with a new task: {project.title}"
+    message = f"Project continues with a new task: {project.title}"
     note_project(project, message, before="completed", status=project.status)

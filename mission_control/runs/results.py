@@ -24,7 +24,7 @@ class Result:
         """Return why a person should review the result before the task is done; empty if no review is needed."""
         doubts = []
         if not self.text(output).strip():
-            doubts.append("said nothing")
+            doubts.append("produced no output")
         elif self.answer is not None and not self.answer.strip():
             doubts.append("ended without a final answer")
         if self.refused:

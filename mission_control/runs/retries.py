@@ -28,7 +28,7 @@ def after_failure(task: Task, run: Run, *, now: datetime) -> dict[str, Any]:
     blocks the task. Writes an activity if there will be another attempt.
     """
     if _restarts_automatically(task, run):
-        _note(task, run, "it was interrupted, and is started again by itself")
+        _note(task, run, "interrupted; it restarts automatically")
         return {"status": Task.Status.ASSIGNED}
     policy = policy_of(task)
     if policy is None or run.status != Run.Status.ERROR:
@@ -37,7 +37,7 @@ def after_failure(task: Task, run: Run, *, now: datetime) -> dict[str, Any]:
     if failures >= policy.attempts:
         return {"status": Task.Status.BLOCKED, "failed_attempts": failures, "retry_at": None}
     retry_at = now + policy.pause(failures)
-    _note(task, run, f"attempt {failures + 1} of {policy.attempts} at {retry_at:%Y-%m-%d %H:%M:%S} UTC")
+    _note(task, run, f"retrying at {retry_at:%Y-%m-%d %H:%M:%S} UTC (attempt {failures + 1} of {policy.attempts})")
     return {"status": Task.Status.ASSIGNED, "failed_attempts": failures, "retry_at": retry_at}
 
 
@@ -63,4 +63,4 @@ def _losses(run: Run) -> int:
 
 
 def _note(task: Task, run: Run, what: str) -> None:
-    note(Activity.Type.TASK_UPDATED, f"'{task.title}': {what}", task=task, agent=run.agent, run_id=str(run.pk))
+    note(Activity.Type.TASK_UPDATED, f"“{task.title}”: {what}", task=task, agent=run.agent, run_id=str(run.pk))

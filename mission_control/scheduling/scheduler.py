@@ -168,7 +168,7 @@ def _announce(task: Task, project_id: uuid.UUID) -> None:
         elif task.task_type == Task.Type.REVIEW:
             reviews.start_review_task(task)
         else:
-            notifications.create(Notification.Type.HUMAN_TASK, f"A task waits for you: {task.title}", task=task)
+            notifications.create(Notification.Type.HUMAN_TASK, f"Human task ready: {task.title}", task=task)
 
 
 # ---------------------------------------------------------------- the reaper's tick
@@ -248,4 +248,4 @@ def fail_interrupted_plannings() -> None:
             ):
                 continue
             failed = projects.change(project, status=Project.Status.FAILED)
-            note_project(failed, f"Planning of '{failed.title}' failed: planning was interrupted")
+            note_project(failed, f"Planning of “{failed.title}” failed: planning was interrupted")

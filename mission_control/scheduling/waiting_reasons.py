@@ -2,10 +2,10 @@
 
 import uuid
 from collections.abc import Iterable
-from datetime import UTC
 
 from django.utils import timezone
 
+from mission_control.formatting import duration
 from mission_control.models import Project, Review, Run, Task
 
 NAMED = 3  # how many blockers a reason names
@@ -44,12 +44,12 @@ def _reason(
     run = task.last_run
     is_waiting = run is not None and run.status == Run.Status.WAITING
     if task.status == Task.Status.IN_PROGRESS and not is_waiting:
-        return "" if run and run.is_active else "in progress by hand"
+        return "" if run and run.is_active else "set to in progress manually"
     if task.status in OPEN or is_waiting:
         return _why_not_started(project, task, unresolved)
     if task.status == Task.Status.REVIEW:
         review_reason = review_reasons.get(task.pk)
-        return f"waits for a review: {review_reason}" if review_reason else "waits for a review"
+        return f"needs review: {review_reason}" if review_reason else "needs review"
     return _failure(run)
 
 
@@ -59,31 +59,31 @@ def _why_not_started(project: Project, task: Task, unresolved: dict[uuid.UUID, s
     if blockers := [unresolved[key] for key in task.blocker_ids if key in unresolved]:
         return f"blocked by {_names(blockers)}"
     if run and run.status == Run.Status.WAITING:
-        return "waits for a slot"
+        return "queued"
     if task.task_type == Task.Type.AGENT and not task.assignee_ids:
         return "no agent assigned"
     if project.status != Project.Status.EXECUTING:
         return f"the project is {project.get_status_display().lower()}"
     if task.task_type != Task.Type.AGENT:
-        return "waits for a person" if task.task_type == Task.Type.HUMAN else "waits for a review"
+        return "human task" if task.task_type == Task.Type.HUMAN else "needs review"
     if task.retry_at is not None and task.retry_at > timezone.now():
-        return f"retry at {task.retry_at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+        return f"retrying in {duration((task.retry_at - timezone.now()).total_seconds())}"
     if run and run.status == Run.Status.STOPPED and run.slot is None and run.end_cause not in RESTARTING_STOPS:
-        return "stopped while it waited; run it by hand"
-    return "waits for a slot"
+        return "removed from the queue; run it manually"
+    return "queued"
 
 
 def _failure(run: Run | None) -> str:
     if run is not None and run.status == Run.Status.ERROR:
         return f"failed: {run.error}"
     if run is not None and run.status == Run.Status.STOPPED:
-        return f"stopped: {run.error or 'by hand'}"
-    return "blocked by hand"
+        return f"stopped: {run.error or 'manually'}"
+    return "set to blocked manually"
 
 
 def _names(titles: Iterable[str]) -> str:
     """Return the first few titles, and the number of the others."""
     first, *rest = sorted(titles)
-    named = ", ".join(f"'{title}'" for title in [first, *rest[: NAMED - 1]])
+    named = ", ".join(f"“{title}”" for title in [first, *rest[: NAMED - 1]])
     more = len(rest) - (NAMED - 1)
     return f"{named} and {more} more" if more > 0 else named

@@ -122,8 +122,8 @@ def test_an_approved_task_is_done_and_who_decided_it_is_kept(handed_in):
     assert (done.status, status(handed_in)) == ("done", "done")
     assert Task.objects.get(pk=handed_in.pk).completed_at is not None
     assert (review.status, review.decided_by, bool(review.decided_at)) == ("approved", person, True)
-    assert "olga approved 'Draft'" in activities(handed_in)
-    assert "Task 'Draft' went from review to done" in activities(handed_in)
+    assert "olga approved “Draft”" in activities(handed_in)
+    assert "“Draft” moved from Review to Done" in activities(handed_in)
     assert asked(handed_in, read_at=None) == []
 
 
@@ -175,7 +175,7 @@ def test_changes_that_are_requested_send_the_task_back_with_the_feedback_in_its_
     assert (review.status, review.feedback) == ("changes_requested", "Shorter, @Ina please.")
     assert (review.decided_by, bool(review.decided_at)) == (person, True)
     assert (message.task, message.author, message.content) == (handed_in, person, review.feedback)
-    assert "olga requested changes to 'Draft'" in activities(handed_in)
+    assert "olga requested changes to “Draft”" in activities(handed_in)
     assert asked(handed_in, read_at=None) == []
     assert Notification.objects.filter(type="mention", agent__name="Ina").count() == 1
 
@@ -217,7 +217,7 @@ def test_after_the_last_round_changes_are_refused_and_the_refusal_says_so(intern
     set_status(task, "review")
     with pytest.raises(TooManyRounds) as refused:
         request_changes(task, "Once more")
-    assert (refused.value.status, "2 time(s), which is the limit" in refused.value.detail) == (409, True)
+    assert (refused.value.status, "2 times, the limit" in refused.value.detail) == (409, True)
     assert (status(task), rounds(task)[-1], Message.objects.count()) == ("review", (3, "open", ""), 2)
 
     approve(task)
@@ -280,7 +280,7 @@ def test_an_undecided_review_reminds_once_a_period(handed_in, settings):
     assert reviews.remind() == 0
     waiting_for(24.1, handed_in)
     assert [reviews.remind() for _ in range(3)] == [1, 0, 0]
-    assert asked(handed_in)[-1].startswith("Review needed: Draft (waiting since ")
+    assert asked(handed_in)[-1].startswith("Review needed: Draft (open since ")
 
     Review.objects.update(reminded_at=timezone.now() - timedelta(hours=24.1))
     assert [reviews.remind(), len(asked(handed_in))] == [1, 3]

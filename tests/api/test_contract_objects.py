@@ -216,7 +216,7 @@ def test_a_message_has_the_fields_of_the_contract(api):
 # The contract: "Checked in this order: 404, 400, running, blocked, 429": of any two that hold, the first is told.
 HOLDS = {
     "unknown agent": (404, "Agent not found"),
-    "of a person": (400, "A task of type human is not run by an agent."),
+    "of a person": (400, "Agents do not run tasks of type human."),
     "running": (409, "Task is already running"),
     "blocked": (409, "Task is blocked by unfinished tasks"),
     "full": (429, "Maximum concurrent tasks (1) reached"),

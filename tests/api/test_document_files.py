@@ -47,9 +47,9 @@ def test_fields_beside_the_file_are_used(api):
         ({"file": a_file(b" \n")}, "file", "is empty"),
         ({"file": a_file(b"x" * (5 * 2**20 + 1))}, "file", "larger than 5 MB"),
         ({"file": [a_file(b"x"), a_file(b"y")]}, "file", "one file"),
-        ({"file": a_file(b"x"), "content": "y"}, "file", "without content"),
+        ({"file": a_file(b"x"), "content": "y"}, "file", "no content field"),
         ({"other": a_file(b"x"), "title": "t"}, "file", "as `file`"),
-        ({"file": "notes.md", "title": "t"}, "file", "not its name alone"),  # curl -F file=notes.md, without the @
+        ({"file": "notes.md", "title": "t"}, "file", "exactly one file"),  # curl -F file=notes.md, without the @
         ({"file": a_file(b"x"), "type": "poem"}, "type", "Must be one of"),
     ],
     ids=range(9),

@@ -35,7 +35,7 @@ def test_the_feed_is_read_newest_first(api):
     assert listed.keys() == {"activities", "count", "next", "previous"}
     newest = listed["activities"][0]
     assert newest.keys() == FIELDS
-    assert (newest["type"], newest["message"]) == ("task_assigned", "Ada was assigned to 'Write'")
+    assert (newest["type"], newest["message"]) == ("task_assigned", "Ada was assigned to “Write”")
     assert newest["task_id"] == str(task.pk)
     assert newest["id"] == str(Activity.objects.first().uid)
     assert [line["type"] for line in listed["activities"]] == [

@@ -54,8 +54,8 @@ def test_the_end_of_a_run_tells_the_people_how_it_ended():
     end(bad, "error", "no key")
     stop(stopped)
     assert for_people() == [
-        ("run_completed", "Demo completed 'Ok'"),
-        ("run_failed", "Demo failed on 'Bad': no key"),
+        ("run_completed", "Demo completed “Ok”"),
+        ("run_failed", "Demo failed on “Bad”: no key"),
     ]
     first = Notification.objects.get(type="run_completed")
     assert (first.source_task, first.metadata) == (ok.task, {"run_id": str(ok.pk)})

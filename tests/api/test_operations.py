@@ -38,7 +38,7 @@ def test_readyz_is_ready_with_a_live_worker_only(client, path):
         "status": "unavailable",
         "database": "ok",
         "channel_layer": "ok",
-        "worker": "none is alive",
+        "worker": "no worker is alive",
         "disk": "ok",
         "migrations": "ok",
         "version": __version__,

@@ -61,7 +61,7 @@ def test_every_change_of_a_project_writes_one_activity_and_none_when_nothing_cha
         for message in (
             "Project created: Book",
             "Project updated: Novel",
-            "Project 'Novel' went from draft to approved",
+            "Project “Novel” moved from Draft to Approved",
             "Project deleted: Novel",
         )
     ]

@@ -101,7 +101,7 @@ def test_after_the_last_round_changes_are_409(api, task, settings):
     answer = api.post(f"tasks/{task.pk}/request-changes", {"feedback": "y"})
     assert answer.status_code == 409
     assert answer.json() == {
-        "detail": "Changes were requested 1 time(s), which is the limit: approve the task, or change it by hand"
+        "detail": "Changes have been requested 1 time, the limit. Approve the task or edit it manually"
     }
     assert api.post(f"tasks/{task.pk}/approve").status_code == 200
 

@@ -114,7 +114,7 @@ def test_who_may_wait_waits_and_starts_when_a_slot_is_free(api, task, agent):
     first = make.run()
     body = {"agent_id": str(agent.pk), "when_full": "queue"}
     answer = api.post(f"tasks/{task.pk}/run", body).json()
-    assert (answer["status"], answer["message"]) == ("waiting", "Task is waiting for a free slot")
+    assert (answer["status"], answer["message"]) == ("waiting", "Task is queued for a free slot")
     assert api.get("tasks/running").json()["count"] == 1
     assert api.get(f"tasks/{task.pk}").json()["task"]["status"] == "inbox"
     assert api.get("capacity").json()["waiting"] == 1

@@ -66,7 +66,7 @@ def test_a_message_of_a_person_is_stored_and_listed_oldest_first(api, task):
     line = Activity.objects.get(
         type="message_sent", message__startswith=api.user.username, task=task, metadata__message_id=first["id"]
     )
-    assert line.message == f"{api.user.username} commented on 'Write'"
+    assert line.message == f"{api.user.username} commented on “Write”"
 
 
 def test_a_message_of_an_agent_is_the_agent_s(api, task):
@@ -86,7 +86,7 @@ def test_a_mention_reaches_every_agent_of_that_name_and_nobody_else(api, task):
     for notification in Notification.objects.all():
         assert notification.content == f"{api.user.username} mentioned you in 'Write'"
         assert (notification.source_message, notification.source_task) == (message, task)
-    assert Activity.objects.get(type="mention").message == f"{api.user.username} mentioned Ada, ada in 'Write'"
+    assert Activity.objects.get(type="mention").message == f"{api.user.username} mentioned Ada, ada in “Write”"
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_all_is_everyone_but_the_sender(api, task):
     api.made(f"tasks/{task.pk}/messages", content="@all @Bob @ada", from_agent_id=str(ada.pk))
     assert told() == {"Bob", "Eve"}
     assert Notification.objects.filter(type="mention").count() == 2
-    assert Activity.objects.get(type="mention").message == "Ada mentioned everyone in 'Write'"
+    assert Activity.objects.get(type="mention").message == "Ada mentioned everyone in “Write”"
 
 
 def test_whom_a_mention_does_not_reach_leaves_no_trace_but_the_name(api, task):

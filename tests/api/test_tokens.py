@@ -160,11 +160,11 @@ def test_the_command_prints_the_token_and_nothing_else_to_standard_output():
     [
         (["nobody"], "there is no user called 'nobody'"),
         (["gone"], "the user 'gone' is not active"),
-        (["ada", "--days", "0"], "--days: a number from 1 to 36500 is expected"),
-        (["ada", "--days", "x"], "--days: a number from 1 to 36500 is expected"),
-        (["ada", "--days", "٣"], "--days: a number from 1 to 36500 is expected"),
-        (["ada", "--name", " "], "--name: 1 to 100 characters are expected"),
-        (["ada", "--name", "x" * 101], "--name: 1 to 100 characters are expected"),
+        (["ada", "--days", "0"], "--days must be a number from 1 to 36500"),
+        (["ada", "--days", "x"], "--days must be a number from 1 to 36500"),
+        (["ada", "--days", "٣"], "--days must be a number from 1 to 36500"),
+        (["ada", "--name", " "], "--name must have 1 to 100 characters"),
+        (["ada", "--name", "x" * 101], "--name must have 1 to 100 characters"),
     ],
 )
 def test_the_command_says_in_one_line_what_is_wrong(arguments, told):

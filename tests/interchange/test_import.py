@@ -50,7 +50,7 @@ def whole(folder):
 
 def test_all_is_taken_with_its_ids_times_and_references(whole):
     taken = whole.take()
-    assert (taken.status, taken.about("not taken")) == (0, [])
+    assert (taken.status, taken.about("not imported")) == (0, [])
     assert len(taken.lines) == 7
     api = Api()
     for name, path in (
@@ -82,7 +82,7 @@ def test_a_second_time_nothing_is_doubled_or_changed(whole):
     before = everything()
     again = whole.take()
     assert (again.status, everything()) == (0, before)
-    assert again.about("tasks.json: 2 written again")
+    assert again.about("tasks.json: 2 updated")
 
 
 def test_what_was_changed_here_since_stays_and_what_is_newer_there_is_taken(whole):
@@ -99,7 +99,7 @@ def test_what_was_changed_here_since_stays_and_what_is_newer_there_is_taken(whol
     second.refresh_from_db()
     assert (first.title, second.title) == ("Changed here", "Changed there")
     assert list(second.blocked_by.all()) == [first]
-    assert taken.about("tasks.json: 1 written again, 1 kept")
+    assert taken.about("tasks.json: 1 updated, 1 kept")
     changed = Deliverable.objects.get(pk=prd["id"])
     assert list(changed.versions.values_list("version", "content")) == [(3, "Text"), (4, "Another")]
 
@@ -154,15 +154,15 @@ def test_what_is_wrong_is_a_line_that_names_it_and_the_rest_is_taken(folder, fil
     key = wrong.get("id") if isinstance(wrong, dict) else None
     named = key if key and key != "x" else "without id"
     assert taken.status == 2
-    [line] = taken.about("Not taken.")
+    [line] = taken.about("Not imported.")
     assert line.startswith(f"{file}.json [0] {named}: {field}: ")
-    assert taken.about(f"{file}.json: 1 new, 1 not taken")
+    assert taken.about(f"{file}.json: 1 new, 1 not imported")
 
 
 def test_an_object_with_two_faults_is_two_lines_and_one_object(folder):
     taken = folder.write(tasks=[task(status="x", priority="y")]).take()
-    assert len(taken.about("Not taken.")) == 2
-    assert taken.about("tasks.json: 1 not taken")
+    assert len(taken.about("Not imported.")) == 2
+    assert taken.about("tasks.json: 1 not imported")
 
 
 def test_of_two_with_one_id_the_first_is_taken(folder):
@@ -185,7 +185,7 @@ def test_references_to_what_is_missing_are_left_out_and_said(folder):
         notifications=[notification(source_message_id=gone, source_task_id=gone)],
     ).take()
     assert taken.status == 2
-    fields = {line.split(": ")[1] for line in taken.about("Taken without.")}
+    fields = {line.split(": ")[1] for line in taken.about("Imported without it.")}
     assert fields == {
         *("assignee_ids", "project_id", "parent_task_id", "blocked_by", "creator_id", "planner_agent_id"),
         *(
@@ -199,7 +199,7 @@ def test_references_to_what_is_missing_are_left_out_and_said(folder):
         ),
         *("agent_id", "document_id", "source_message_id", "source_task_id"),
     }
-    assert all("not taken" not in line for line in taken.lines)
+    assert all("not imported" not in line for line in taken.lines)
     assert (Task.objects.count(), Project.objects.get().creator_id, Message.objects.count()) == (1, "human", 1)
 
 
@@ -217,7 +217,7 @@ def test_tasks_that_wait_for_each_other_in_a_circle_lose_one_link_of_it(folder):
         given["blocked_by"] = [tasks[(number + 1) % 4]["id"], tasks[4]["id"]]
     tasks[4]["blocked_by"] = [tasks[4]["id"]]
     taken = folder.write(tasks=tasks).take()
-    assert (taken.status, len(taken.about("blocked_by", "in a circle"))) == (2, 2)
+    assert (taken.status, len(taken.about("blocked_by", "circular dependency"))) == (2, 2)
     assert Task.blocked_by.through.objects.count() == 3 + 4
 
 
@@ -229,7 +229,7 @@ def test_a_circle_by_way_of_tasks_that_are_here_is_seen(folder):
     other = make.task(blocked_by=[Task.objects.get(pk=given["id"])])
     given.update(blocked_by=[str(other.pk)], updated_at="2036-01-01T00:00:00Z")
     taken = folder.write(tasks=[given]).take()
-    assert taken.about("in a circle")
+    assert taken.about("circular dependency")
     assert list(other.blocked_by.values_list("pk", flat=True)) == [uuid.UUID(given["id"])]
 
 
@@ -239,7 +239,7 @@ def test_a_dependency_on_another_projects_task_is_left_out(folder):
     taken = folder.write(
         projects=[one, two], tasks=[blocker, task(project_id=two["id"], blocked_by=[blocker["id"]])]
     )
-    assert taken.take().about("blocked_by", "of another project")
+    assert taken.take().about("blocked_by", "another project")
 
 
 def test_what_was_under_way_there_is_not_under_way_here_and_the_feed_says_why(folder):
@@ -284,12 +284,12 @@ def test_the_feed_keeps_its_order_behind_what_is_here(folder):
         (b"", "does not hold a JSON array", 0),
         (b"{}", "does not hold a JSON array", 0),
         (b"null", "does not hold a JSON array", 0),
-        (b"[", "The JSON is broken", 0),
-        (b"[%s, {", "[1]: The JSON is broken, or the file is cut", 1),
-        (b"[%s", "[0]: The JSON is broken, or the file is cut", 0),
-        (b"[%s, {}}", "[1]: The JSON is broken from here on", 1),
-        (b"[%s, [}", "[1]: The JSON is broken from here on", 1),
-        (b"[%s] x", "The JSON is broken", 1),
+        (b"[", "Invalid JSON", 0),
+        (b"[%s, {", "[1]: Invalid JSON, or the file is truncated", 1),
+        (b"[%s", "[0]: Invalid JSON, or the file is truncated", 0),
+        (b"[%s, {}}", "[1]: Invalid JSON from here on", 1),
+        (b"[%s, [}", "[1]: Invalid JSON from here on", 1),
+        (b"[%s] x", "Invalid JSON", 1),
         (b"[]", None, 0),
         (b" [ ] ", None, 0),
         (b"\xef\xbb\xbf [%s]", None, 1),
@@ -311,18 +311,18 @@ DEEP = 100_000
 @pytest.mark.parametrize(
     ("value", "told"),
     [
-        (b"NaN", "NaN is no JSON number"),
+        (b"NaN", "NaN is not a JSON number"),
         (
             b'{"id": "%ID", "title": "t", "metadata": {"a": -Infinity}}',
-            "%ID: object: The JSON is broken: -Infinity",
+            "%ID: object: Invalid JSON: -Infinity",
         ),
-        (b'{"id": "%ID", "title": "t", "metadata": {"a": 1e999}}', "%ID: object: The JSON is broken: a number"),
+        (b'{"id": "%ID", "title": "t", "metadata": {"a": 1e999}}', "%ID: object: Invalid JSON: a number"),
         (b'{"id": 1' + b"0" * 5_000 + b"}", "a number is too long"),
-        (b"\xff", "not in UTF-8"),
-        (b'{"title": "\xff"}', "not in UTF-8"),
+        (b"\xff", "not UTF-8"),
+        (b'{"title": "\xff"}', "not UTF-8"),
         (b"", "a value is missing"),
-        (b'{"title": }', "The JSON is broken"),
-        (b'{"title" "x"}', "The JSON is broken"),
+        (b'{"title": }', "Invalid JSON"),
+        (b'{"title" "x"}', "Invalid JSON"),
         (b"[" * DEEP + b"]" * DEEP, "more than 64 levels"),
         (b'{"a":' * DEEP + b"1" + b"}" * DEEP, "more than 64 levels"),
         (b"[" + b"{}," * 200_001 + b"{}]", "more than 200,000 values"),
@@ -337,7 +337,7 @@ def test_a_bad_value_costs_its_own_object_and_is_named_by_its_position(folder, v
     (folder.path / "tasks.json").write_bytes(b"[" + b",\n".join([sound[0], value, *sound[1:]]) + b"]")
     result = folder.take()
     assert (result.status, Task.objects.count()) == (2, 3)
-    [line] = result.about("Not taken.")
+    [line] = result.about("Not imported.")
     assert line.startswith("tasks.json [1]") and told in line
 
 
@@ -375,7 +375,7 @@ def test_times_without_a_zone_are_utc_and_missing_ones_are_now(folder):
     assert folder.write(tasks=[plain, bare]).take().status == 0
     assert Task.objects.get(pk=plain["id"]).created_at.isoformat() == "2026-02-06T12:00:00+00:00"
     assert Task.objects.get(pk=bare["id"]).created_at.isoformat() > TIME
-    assert folder.take().about("tasks.json: 1 written again, 1 kept")
+    assert folder.take().about("tasks.json: 1 updated, 1 kept")
 
 
 @pytest.mark.parametrize("path", ["missing", "empty", "file"])

@@ -135,7 +135,7 @@ def test_at_the_limit_it_does_not_wait_for_ever(api, settings):
     make.limit(1)
     make.run()
     answer = parse(api)
-    assert answer.status_code == 502 and "No slot came free within" in answer.json()["detail"]
+    assert answer.status_code == 502 and "No slot became free within" in answer.json()["detail"]
     assert Run.objects.get(kind="planning").status == "stopped"
 
 

@@ -145,7 +145,7 @@ def test_the_log_tells_each_step_and_before_its_end_what_became_of_the_project()
     }  # fmt: skip
     assert (last.content, last.metadata["phase"]) == ("completed", "ended")
     told = Activity.objects.filter(project_id=project.pk, metadata__status="awaiting_approval")
-    assert told.get().message == "The plan of 'The Cat Book' awaits approval"
+    assert told.get().message == "Plan for “The Cat Book” is ready for approval"
     assert Notification.objects.filter(agent=None, type="run_completed").count() == 1
 
 
@@ -185,7 +185,7 @@ def test_without_any_team_somebody_is_made_for_the_tasks():
 BAD = {
     "empty": (a_plan(), "The plan is empty"),
     "too long": (a_plan(*(a_task(str(number)) for number in range(4))), "too many tasks: 4, and at most 3"),
-    "circle": (a_plan(a_task("a", "b"), a_task("b", "a")), "in a circle"),
+    "circle": (a_plan(a_task("a", "b"), a_task("b", "a")), "circular dependency"),
     "unknown key": (a_plan(a_task("a", "z")), "unknown keys: 'z'"),
     "no object": ("I will not.", "no complete JSON object"),
 }
@@ -239,7 +239,7 @@ def test_a_plan_that_cannot_be_written_leaves_nothing():
     a_planner(leaves_at="team")
     project, run = planned()
     assert (run.status, project.status) == ("error", "failed")
-    assert run.error.startswith("The plan cannot be written: There is no such backend")
+    assert run.error.startswith("The plan cannot be written: Unknown backend")
     assert not Task.objects.exists() and not Deliverable.objects.exists()
     assert Agent.objects.count() == 1
 

@@ -75,8 +75,8 @@ def settled_or_explained(project: Project) -> None:
         return
     reasons = waiting_for(project, querysets.tasks().filter(project=project))
     assert set(reasons) == left
-    assert any(not reason.startswith("blocked by '") for reason in reasons.values())
-    assert not {"waits for a slot"} & set(reasons.values()), "nothing runs, and yet it waits for a slot"
+    assert any(not reason.startswith("blocked by “") for reason in reasons.values())
+    assert not {"queued"} & set(reasons.values()), "nothing runs, and yet it waits for a slot"
 
 
 def do_what_people_do(project: Project, agent, watch: Watch) -> bool:

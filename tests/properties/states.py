@@ -84,7 +84,7 @@ class Model:
         run = self.runs[key]
         was_waiting, run.status, run.error = run.status == "waiting", outcome, error
         is_silent = outcome == "completed" and not "".join(run.log[1:]).strip()
-        run.log += ["Needs a review: The agent said nothing"] if is_silent else []
+        run.log += ["Needs review: The agent produced no output"] if is_silent else []
         run.log.append(outcome)
         task = self.tasks[run.task]
         if outcome == "completed":

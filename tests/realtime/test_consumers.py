@@ -110,5 +110,5 @@ async def test_an_after_that_is_no_plain_number_is_refused_and_the_socket_goes_o
     assert json.loads(await client.receive_from(timeout=10))["type"] == "connection_info"
     refusal = json.loads(await client.receive_from(timeout=10))
     assert refusal["type"] == "error"
-    assert refusal["message"] == refusal["content"] == "after: a number from 0 is expected"
+    assert refusal["message"] == refusal["content"] == "after must be a number from 0"
     await leave(client)

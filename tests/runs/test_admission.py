@@ -28,7 +28,7 @@ def test_an_admitted_task_reads_in_progress_with_its_run_and_leaves_an_activity(
     task.refresh_from_db()
     assert (task.status, task.last_run_id) == (Task.Status.IN_PROGRESS, run.pk)
     assert task.started_at is not None
-    assert Activity.objects.get(task=task).message == "Demo started working on 'Task 0'"
+    assert Activity.objects.get(task=task).message == "Demo started working on “Task 0”"
 
 
 def test_sixth_run_is_refused_while_five_are_active(tasks, agent):

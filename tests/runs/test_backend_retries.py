@@ -50,9 +50,9 @@ def test_a_call_that_failed_before_any_output_is_made_again_visibly(task):
     assert (run.status, run.error, run.output, calls(run)) == (Status.COMPLETED, "", "here it is", 3)
     [first, second, last] = said(run)
     assert first[0] == second[0] == "status"
-    assert first[1].startswith("Too many requests (HTTP 429). Trying again in 0")
+    assert first[1].startswith("Too many requests (HTTP 429). Retrying in 0")
     assert first[1].endswith(" s (attempt 2 of 4)")
-    assert second[1].startswith("The server failed (HTTP 503). Trying again in ")
+    assert second[1].startswith("The server failed (HTTP 503). Retrying in ")
     assert second[1].endswith(" s (attempt 3 of 4)")
     assert last == ("message", "here it is")
     metadata = run.events.get(seq=2).metadata
@@ -90,7 +90,7 @@ def test_an_address_without_a_server_is_soon_told_and_each_attempt_at_once(task,
     reason = f"The server at {address} cannot be reached. Is it running, and is the address right?"
     assert (run.status, run.error) == (Status.ERROR, f"Tried 2 times. {reason}")
     [(kind, notice)] = said(run)
-    assert kind == "status" and notice.startswith(f"{reason} Trying again in 0.")
+    assert kind == "status" and notice.startswith(f"{reason} Retrying in 0.")
     told, ended = run.events.filter(seq__in=(2, 3)).values_list("timestamp", flat=True)
     assert (ended - told).total_seconds() >= settings.RETRY_SECONDS  # the notice was stored before the pause
 

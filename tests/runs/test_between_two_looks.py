@@ -178,7 +178,7 @@ def test_an_agent_that_ends_its_process_takes_no_worker_with_it(task, an_agent, 
     execute(run.pk)
 
     run.refresh_from_db()
-    assert (run.status, run.error) == (Status.ERROR, "The worker broke off")
+    assert (run.status, run.error) == (Status.ERROR, "The worker failed")
     assert "the run failed unexpectedly" in caplog.text
     gc.collect()  # asyncio tells of the broken task now, and not in the midst of another test's imports
 

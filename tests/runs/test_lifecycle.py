@@ -80,9 +80,9 @@ def test_each_end_leaves_one_line_in_the_feed_that_says_how_it_ended(tasks, agen
 
     said = [Activity.objects.filter(task=task).order_by("number").last() for task in tasks[:3]]
     assert [(line.type, line.message) for line in said] == [
-        ("task_completed", "Demo completed 'Task 0'"),
-        ("task_updated", "Demo failed on 'Task 1': no key"),
-        ("task_updated", "Demo was stopped on 'Task 2'"),
+        ("task_completed", "Demo completed “Task 0”"),
+        ("task_updated", "Demo failed on “Task 1”: no key"),
+        ("task_updated", "Demo was stopped on “Task 2”"),
     ]
 
 

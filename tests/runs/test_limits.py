@@ -134,7 +134,7 @@ def test_the_settings_limit_holds_for_an_agent_without_one(task, settings):
 def test_an_agent_that_falls_silent_is_cancelled_and_the_run_says_so(task):
     run = carried_out(task, an_agent("silent", idle_seconds=1))
 
-    assert (run.status, run.error) == (Status.ERROR, "The agent gave no sign for 1 seconds, which is the limit")
+    assert (run.status, run.error) == (Status.ERROR, "The agent was silent longer than the limit of 1 seconds")
     assert run.end_cause == "idle"
     assert run.output == "thinking about it"
     assert (workdir_of(run) / "cancelled").exists()

@@ -58,11 +58,11 @@ def test_an_answer_is_redacted_and_bounded_as_the_output_is(task, settings):
 @pytest.mark.parametrize(
     ("options", "review_reason"),
     [
-        ({"events": []}, "The agent said nothing"),
-        ({"events": [["message", " \n"]], "answer": ""}, "The agent said nothing"),
+        ({"events": []}, "The agent produced no output"),
+        ({"events": [["message", " \n"]], "answer": ""}, "The agent produced no output"),
         ({"events": [["message", "Let me see."]], "answer": " "}, "The agent ended without a final answer"),
         ({"events": [*refused("Bash"), ["message", "I could not."]]}, "The agent was not allowed to use Bash"),
-        ({"events": refused("write")}, "The agent said nothing and was not allowed to use write"),
+        ({"events": refused("write")}, "The agent produced no output and was not allowed to use write"),
     ],
 )
 def test_a_run_that_did_not_do_its_work_sends_its_task_to_review_and_says_why(
@@ -73,7 +73,7 @@ def test_a_run_that_did_not_do_its_work_sends_its_task_to_review_and_says_why(
     assert (run.status, run.error, task.status) == (Run.Status.COMPLETED, "", Task.Status.REVIEW)
     assert Review.objects.get(task=task).reason == review_reason
     notice = run.events.get(seq=run.last_seq - 1)
-    assert (notice.content, notice.metadata["needs_review"]) == (f"Needs a review: {review_reason}", review_reason)
+    assert (notice.content, notice.metadata["needs_review"]) == (f"Needs review: {review_reason}", review_reason)
     told = Notification.objects.get(type="review_needed")
     assert told.content == f"Review needed: {task.title} ({review_reason})"
     assert review_reason in Activity.objects.filter(type="task_completed").get().message

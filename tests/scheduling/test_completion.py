@@ -35,7 +35,7 @@ def test_a_task_added_to_a_completed_project_runs(project, agent):
     task = make.task(project=project, assignees=[agent])
     assert status(project) == "executing"
     assert Run.objects.get(task=task).status == "queued"
-    assert Activity.objects.filter(message=f"Project goes on with a new task: {project.title}").count() == 1
+    assert Activity.objects.filter(message=f"Project continues with a new task: {project.title}").count() == 1
 
 
 @pytest.mark.parametrize("how", ["moved", "opened"])

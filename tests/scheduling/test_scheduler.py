@@ -335,7 +335,7 @@ def test_people_are_told_once_that_a_task_waits_for_them(project, agent):
     end(task)
     for _ in range(2):
         scheduler.advance_all()
-    assert told() == ["A task waits for you: Buy a stamp"]
+    assert told() == ["Human task ready: Buy a stamp"]
     assert (status(human), runs(human)) == ("inbox", [])
 
     set_status(human, "done")

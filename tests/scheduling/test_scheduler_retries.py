@@ -44,7 +44,7 @@ def test_a_failed_task_is_tried_again_when_its_pause_is_over_until_its_attempts_
     end(task, "error")
     scheduler.advance_all()
     assert (status(task), runs(task)) == ("assigned", ["error"])
-    assert said(task, "attempt 2 of 3 at 20")
+    assert said(task, "retrying at 20")
 
     let_time_pass()
     scheduler.advance_all()
@@ -154,7 +154,7 @@ def test_a_run_that_was_lost_with_its_worker_is_started_again_three_times(projec
     for number in range(1, 4):
         lose(task)
         assert runs(task) == ["error"] * number + ["queued"]
-    assert said(task, "it was interrupted, and is started again by itself")
+    assert said(task, "interrupted; it restarts automatically")
     lose(task)
     assert (status(task), runs(task)) == ("blocked", ["error"] * 4)
 

@@ -20,10 +20,10 @@ def reason(task: Task) -> str:
 def test_a_task_says_which_tasks_hold_it_back(project, agent):
     blockers = [a_task(project, title=f"Blocker {number}") for number in range(5)]
     task = a_task(project, agent, *blockers)
-    assert reason(task) == "blocked by 'Blocker 0', 'Blocker 1', 'Blocker 2' and 2 more"
+    assert reason(task) == "blocked by “Blocker 0”, “Blocker 1”, “Blocker 2” and 2 more"
     for blocker in blockers[1:]:
         tasks.skip(blocker)
-    assert reason(task) == "blocked by 'Blocker 0'"
+    assert reason(task) == "blocked by “Blocker 0”"
 
 
 def test_a_task_without_an_agent_says_so(project):
@@ -33,7 +33,7 @@ def test_a_task_without_an_agent_says_so(project):
 def test_a_task_in_the_line_and_one_behind_it_wait_for_a_slot(project, agent):
     make.limit(1)
     started, *others = [a_task(project, agent) for _ in range(3)]
-    assert [reason(task) for task in (started, *others)] == ["", "waits for a slot", "waits for a slot"]
+    assert [reason(task) for task in (started, *others)] == ["", "queued", "queued"]
 
 
 @pytest.mark.parametrize("outcome", ["error", "stopped"])
@@ -46,34 +46,34 @@ def test_a_blocked_task_says_how_it_failed(project, agent, outcome):
 def test_what_people_did_by_hand_is_said(project, agent):
     task = a_task(project, agent)
     end(task, "stopped")
-    assert reason(task) == "stopped: by hand"
-    assert reason(set_status(task, "in_progress")) == "in progress by hand"
-    assert reason(set_status(a_task(project), "blocked")) == "blocked by hand"
+    assert reason(task) == "stopped: manually"
+    assert reason(set_status(task, "in_progress")) == "set to in progress manually"
+    assert reason(set_status(a_task(project), "blocked")) == "set to blocked manually"
 
 
 def test_a_task_to_be_tried_again_says_when(project, agent):
     task = a_task(project, agent, metadata={"retry": {"attempts": 2, "backoff_seconds": 600}})
     end(task, "error")
     task.refresh_from_db()
-    assert reason(task) == f"retry at {task.retry_at:%Y-%m-%dT%H:%M:%SZ}"
+    assert reason(task) == "retrying in 10 min"
 
 
 def test_a_task_whose_run_was_stopped_in_the_line_says_so(project, agent):
     make.limit(1)
     _, task = a_task(project, agent), a_task(project, agent)
     stop(active(task))
-    assert reason(task) == "stopped while it waited; run it by hand"
+    assert reason(task) == "removed from the queue; run it manually"
 
 
 def test_tasks_of_people_say_that_they_wait_for_them(project):
     human, review = a_task(project, task_type="human"), a_task(project, task_type="review")
-    assert (reason(human), reason(review)) == ("waits for a person", "waits for a review")
+    assert (reason(human), reason(review)) == ("human task", "needs review")
 
 
 def test_a_result_to_be_reviewed_says_so(project):
     task = a_task(project, make.agent(level="intern"))
     end(task)
-    assert reason(task) == "waits for a review"
+    assert reason(task) == "needs review"
 
 
 def test_a_task_of_a_project_that_does_not_execute_says_so(project, agent):
@@ -119,6 +119,6 @@ def test_a_retry_policy_is_checked_when_it_is_given(client, retry, answer):
 
 def test_a_task_that_was_sent_to_review_says_why(project):
     task = set_status(a_task(project), "review")
-    assert reason(task) == "waits for a review"
-    open_review(task, reason="The agent said nothing")
-    assert reason(task) == "waits for a review: The agent said nothing"
+    assert reason(task) == "needs review"
+    open_review(task, reason="The agent produced no output")
+    assert reason(task) == "needs review: The agent produced no output"

@@ -324,7 +324,7 @@ def test_every_change_is_told_to_the_board_and_to_its_task_and_project(product):
 
         def told(socket) -> list[str]:
             found: list[str] = []
-            while "Demo completed 'Tell'" not in found:
+            while "Demo completed “Tell”" not in found:
                 frame = json.loads(socket.recv(timeout=10))
                 if frame["event_type"] == "mc_activity_created" and frame["data"]["activity"]["task_id"] == task:
                     assert set(frame["data"]) == {"activity", "timestamp"}
@@ -336,9 +336,9 @@ def test_every_change_is_told_to_the_board_and_to_its_task_and_project(product):
             == told(room)
             == [
                 "Task created: Tell",
-                "Demo started working on 'Tell'",
+                "Demo started working on “Tell”",
                 "Document created: Deliverable: Tell",
-                "Demo completed 'Tell'",
+                "Demo completed “Tell”",
             ]
         )
 

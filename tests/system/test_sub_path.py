@@ -103,7 +103,7 @@ def test_page_in_a_browser_follows_the_work_below_the_path(address, product):
         opened: list[str] = []
         page.on("websocket", lambda socket: opened.append(socket.url))
         page.goto(f"http://{address}/mission/")
-        page.get_by_label("User name").fill("admin")
+        page.get_by_label("Username").fill("admin")
         page.get_by_label("Password").fill(product.password)
         page.get_by_role("button", name="Log in").click()
         page.wait_for_url(f"http://{address}/mission/")

@@ -30,7 +30,7 @@ class TokenReader(serializers.ModelSerializer):
 class NewTokenReader(TokenReader):
     """A token that was just made."""
 
-    value = serializers.CharField(help_text="The token itself. It is in this answer and in no other.")
+    value = serializers.CharField(help_text="The token. Shown in this answer only.")
 
     class Meta(TokenReader.Meta):
         fields = [*TokenReader.Meta.fields, "value"]
@@ -47,5 +47,5 @@ class TokenCreate(serializers.Serializer):
         required=False,
         allow_null=True,
         validators=[MinValueValidator(1), MaxValueValidator(MOST_DAYS)],
-        help_text="Null, or left out: it never expires.",
+        help_text="Null or omitted: no expiry.",
     )

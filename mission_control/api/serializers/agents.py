@@ -54,7 +54,7 @@ class BackendReader(serializers.Serializer):
     name = serializers.CharField()
     display_name = serializers.CharField()
     available = serializers.BooleanField()
-    reason = serializers.CharField(allow_null=True, help_text="What is missing where it is not available.")
+    reason = serializers.CharField(allow_null=True, help_text="What is missing if the backend is not available.")
     capabilities = serializers.ListField(child=serializers.CharField())
     options_schema = serializers.DictField(help_text="The JSON Schema of an agent's `backend_options`.")
 

@@ -24,7 +24,7 @@ class ActivityReader(serializers.ModelSerializer):
 
 
 class NotificationReader(serializers.ModelSerializer):
-    agent_id = serializers.UUIDField(allow_null=True, help_text="Null: for the people.")
+    agent_id = serializers.UUIDField(allow_null=True, help_text="Null: for human users.")
     source_message_id = serializers.UUIDField(allow_null=True)
     source_task_id = serializers.UUIDField(allow_null=True)
     delivered = serializers.BooleanField()

@@ -114,7 +114,7 @@ class ProjectPlan(ProjectDetail):
     prd = DocumentReader(allow_null=True)
     execution_levels = serializers.ListField(
         child=serializers.ListField(child=serializers.UUIDField()),
-        help_text="The tasks' ids: those of a level wait only for tasks of the levels before.",
+        help_text="Task ids by level: the tasks of a level depend only on tasks of earlier levels.",
     )
     task_level_map = serializers.DictField(
         child=serializers.IntegerField(min_value=0), help_text="Each task's level, by its id."
@@ -122,7 +122,7 @@ class ProjectPlan(ProjectDetail):
     goal_analysis = serializers.DictField(allow_null=True)
     waiting_for = serializers.DictField(
         child=serializers.CharField(),
-        help_text="By a task's id what it waits for, in words; tasks at work, done or skipped are left out.",
+        help_text="Why each task is waiting, by task id. Tasks that are running, done or skipped are omitted.",
     )
 
 
@@ -140,4 +140,4 @@ class TaskSkipped(serializers.Serializer):
 class FileReader(serializers.Serializer):
     name = serializers.CharField()
     isDir = serializers.BooleanField()  # noqa: N815 - the contract's name
-    size = serializers.IntegerField(min_value=0, help_text="Bytes; 0 for anything but a file.")
+    size = serializers.IntegerField(min_value=0, help_text="Size in bytes; 0 for anything but a file.")

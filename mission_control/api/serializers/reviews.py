@@ -8,8 +8,8 @@ from mission_control.models import Review, Task
 
 class ReviewReader(serializers.ModelSerializer):
     task_id = serializers.UUIDField()
-    run_id = serializers.UUIDField(allow_null=True, help_text="Whose result it is about.")
-    decided_by = serializers.SerializerMethodField(help_text="The person's name; null while it is open.")
+    run_id = serializers.UUIDField(allow_null=True, help_text="The run whose result is under review.")
+    decided_by = serializers.SerializerMethodField(help_text="The user's name; null while the review is open.")
 
     class Meta:
         model = Review
@@ -37,5 +37,5 @@ class ChangesRequest(serializers.Serializer):
     task_ids = References(
         Task.objects.all(),
         source="criticised",
-        help_text="Of a review task: which of those that it is about are sent back; left out: all.",
+        help_text="For a review task: the tasks under review to send back. Omitted: all.",
     )

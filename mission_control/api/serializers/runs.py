@@ -29,7 +29,7 @@ class RunReader(serializers.ModelSerializer):
         source="reported_end_cause",
         allow_null=True,
         read_only=True,
-        help_text="Why it ended; null while it is active.",
+        help_text="Why the run ended; null while it is active.",
     )
     host = serializers.SerializerMethodField(help_text="The machine that ran it; null before it starts.")
     error = serializers.SerializerMethodField()
@@ -131,9 +131,9 @@ class RunStarted(serializers.Serializer):
 
 class RunEvents(serializers.Serializer):
     events = RunEventReader(many=True)
-    count = serializers.IntegerField(min_value=0, help_text="All that come after `after`.")
+    count = serializers.IntegerField(min_value=0, help_text="Number of events after `after`.")
     last_seq = serializers.IntegerField(min_value=0)
-    status = serializers.ChoiceField(choices=Run.Status.choices, help_text="The run's.")
+    status = serializers.ChoiceField(choices=Run.Status.choices, help_text="Status of the run.")
 
 
 class CapacityReader(serializers.Serializer):

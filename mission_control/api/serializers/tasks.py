@@ -100,7 +100,7 @@ class TaskCreate(TaskFields):
     project_id = Reference(Project.objects.all(), source="project", required=False, allow_null=True)
     parent_task_id = Reference(Task.objects.all(), source="parent_task", required=False, allow_null=True)
     blocked_by = References(Task.objects.only("pk", "project_id", "created_at"))
-    metadata = Data(required=False, help_text="`retry` holds how often a failed run is tried again.")
+    metadata = Data(required=False, help_text="`retry` sets how often a failed run is retried.")
 
 
 class TaskChange(TaskCreate):

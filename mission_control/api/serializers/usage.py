@@ -4,14 +4,14 @@ from typing import Any
 
 from rest_framework import serializers
 
-UNKNOWN = "Null where no run knows it."
+UNKNOWN = "Null if no run reported it."
 
 
 class UsageReader(serializers.Serializer):
     """A row of sums. Of the fields before `runs` it has those of the groups that were asked for."""
 
-    day = serializers.DateField(required=False, help_text="Of UTC, on which the runs ended.")
-    agent_id = serializers.UUIDField(required=False, allow_null=True, help_text="Null: of deleted agents.")
+    day = serializers.DateField(required=False, help_text="UTC day on which the runs ended.")
+    agent_id = serializers.UUIDField(required=False, allow_null=True, help_text="Null for deleted agents.")
     agent_name = serializers.CharField(required=False, allow_null=True)
     project_id = serializers.UUIDField(required=False, allow_null=True)
     project_title = serializers.CharField(required=False, allow_null=True)
@@ -19,8 +19,8 @@ class UsageReader(serializers.Serializer):
     task_title = serializers.CharField(required=False, allow_null=True)
     model = serializers.CharField(required=False, allow_null=True)
     runs = serializers.IntegerField(min_value=0)
-    counted_runs = serializers.IntegerField(min_value=0, help_text="Those of which tokens are known.")
-    priced_runs = serializers.IntegerField(min_value=0, help_text="Those of which the cost is known.")
+    counted_runs = serializers.IntegerField(min_value=0, help_text="Runs with known tokens.")
+    priced_runs = serializers.IntegerField(min_value=0, help_text="Runs with a known cost.")
     input_tokens = serializers.IntegerField(allow_null=True, min_value=0, help_text=UNKNOWN)
     output_tokens = serializers.IntegerField(allow_null=True, min_value=0, help_text=UNKNOWN)
     cost_usd = serializers.FloatField(allow_null=True, min_value=0, help_text=UNKNOWN)

@@ -74,7 +74,7 @@ class ObjectViews(GenericViewSet[Any]):
         if data is None:
             data = self.request.data
             if self.request.FILES:
-                raise ValidationError({next(iter(self.request.FILES)): ["No file is taken here."]})
+                raise ValidationError({next(iter(self.request.FILES)): ["Files are not accepted here."]})
         if self.action == "partial_update":
             data = self._without_meaningless_nulls(data)
         serializer = self.get_serializer(data=data)

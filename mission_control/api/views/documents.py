@@ -36,7 +36,7 @@ class DocumentViews(ObjectViews):
     def _with_file(self, request: Request) -> Any:
         """Return the body with what is in its file. Raises Invalid."""
         if set(request.FILES) != {FILE} or len(request.FILES.getlist(FILE)) > 1 or "content" in request.data:
-            raise Invalid(FILE, f"Send one file as `{FILE}`, not its name alone, and without content.")
+            raise Invalid(FILE, f"Send exactly one file as `{FILE}`, and no content field.")
         title, content = documents.read_text_file(request.FILES[FILE])
         body = cast(QueryDict, request.data).copy()
         del body[FILE]

@@ -50,8 +50,8 @@ class RunViews(ObjectViews):
 
     @extend_schema(
         parameters=[
-            OpenApiParameter("after", NUMBER, description="The number of the last event that the client has."),
-            OpenApiParameter("limit", NUMBER, description="How many; 100 unless told, at most 500 are given."),
+            OpenApiParameter("after", NUMBER, description="Number of the last event the client has received."),
+            OpenApiParameter("limit", NUMBER, description="Maximum number of events. Default 100, up to 500."),
         ]
     )
     def events(self, request: Request, pk: str) -> Response:

@@ -119,7 +119,7 @@ class TaskViews(ObjectViews):
         return Response(
             {
                 "success": True,
-                "message": "Task is waiting for a free slot" if waits else "Task execution started",
+                "message": "Task is queued for a free slot" if waits else "Task execution started",
                 "status": "waiting" if waits else "started",
                 "task_id": task.pk,
                 "agent_id": agent.pk,
