@@ -136,7 +136,7 @@ def long_run(chromium: Chromium, scale: Scale) -> Iterator[tuple[str, float]]:
         yield "long run, interactive", page.evaluate(INTERACTIVE)
         page.locator("#stream").hover()
         yield from scrolled(page, "long run", up=True)
-        page.get_by_role("button", name="Jump to newest").click()
+        page.get_by_role("button", name="Jump to latest").click()
         yield "long run, tab", chromium.tab_mb()
     product.post(f"/runs/{run}/stop")
     product.ended(run)

@@ -22,7 +22,7 @@ class TokenForm(forms.ModelForm):
 
     name = forms.CharField(max_length=TOKEN_NAME_CHARS)
     expires_in_days = forms.IntegerField(
-        min_value=1, max_value=MOST_DAYS, required=False, help_text="Empty: it never expires."
+        min_value=1, max_value=MOST_DAYS, required=False, help_text="Leave empty for no expiry."
     )
 
     class Meta:
@@ -79,7 +79,7 @@ class AccessTokenAdmin(Lean):
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
-            "title": "Access token made",
+            "title": "Access token created",
             "token": obj,
         }
         response = TemplateResponse(request, "admin/token_made.html", context)

@@ -29,12 +29,12 @@ class RunForm(forms.Form):
     agent = forms.ModelChoiceField(
         Agent.objects.all(),
         widget=ForeignKeyRawIdWidget(Run._meta.get_field("agent").remote_field, admin.site),
-        help_text="The agent's id; the magnifying glass looks for it by name.",
+        help_text="Agent ID. Use the search icon to find it by name.",
     )
     when_full = forms.ChoiceField(
-        choices=[("reject", "Refuse"), ("queue", "Wait for a slot")], label="When no slot is free"
+        choices=[("reject", "Refuse"), ("queue", "Queue")], label="If all slots are busy"
     )
-    ignore_dependencies = forms.BooleanField(required=False, label="Even if it is blocked by unfinished tasks")
+    ignore_dependencies = forms.BooleanField(required=False, label="Run even if blocked by unfinished tasks")
 
 
 class Actions(admin.ModelAdmin):
@@ -44,7 +44,7 @@ class Actions(admin.ModelAdmin):
         """Say so when more are chosen than one request can answer for."""
         if len(chosen[: MOST + 1]) <= MOST:
             return False
-        self.message_user(request, f"Choose at most {MOST} at once; nothing was done.", messages.ERROR)
+        self.message_user(request, f"Select at most {MOST} at once. Nothing was changed.", messages.ERROR)
         return True
 
     def to_each(
@@ -137,14 +137,14 @@ def _run(task: Task, *, by: Any, agent: Agent, **options: Any) -> str:
     assert isinstance(by, User), "add_run is asked for"
     run = admit(task, agent, by=by, **options)
     waits = run.status == Run.Status.WAITING
-    return f"{agent} waits for a free slot" if waits else f"started with {agent}"
+    return f"queued for {agent}" if waits else f"started with {agent}"
 
 
 def _stop(task: Task, *, wait_seconds: float) -> str:
     run = Run.objects.light().active().filter(task=task).first()
     if run is None:
         raise NotRunning
-    return "told to stop" if stop(run, wait_seconds=wait_seconds).is_active else "stopped"
+    return "stopping" if stop(run, wait_seconds=wait_seconds).is_active else "stopped"
 
 
 def _deadline() -> Callable[[], float]:

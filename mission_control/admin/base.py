@@ -59,7 +59,7 @@ class Lean(admin.ModelAdmin):
 
     def get_deleted_objects(self, objs: Rows, request: HttpRequest) -> Deleted:
         """Name what is deleted; do not collect the hundred thousand rows that may hang on it."""
-        names = [f"{self.opts.verbose_name}: {obj}, and what belongs to it alone" for obj in objs]
+        names = [f"{self.opts.verbose_name}: {obj}, and everything that belongs only to it" for obj in objs]
         return names, {str(self.opts.verbose_name_plural): len(names)}, set(), []
 
 

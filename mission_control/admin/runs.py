@@ -72,7 +72,7 @@ class RunAdmin(Live, ReadOnly):
 
     @admin.display(description="Prompt")
     def prompt_begins(self, run: Run) -> SafeString | str:
-        return _beginning(run, "prompt", reverse("api-runs-one", args=[run.pk]), "all of it, by the API")
+        return _beginning(run, "prompt", reverse("api-runs-one", args=[run.pk]), "full prompt (API)")
 
     @admin.display(description="Output")
     def output_begins(self, run: Run) -> SafeString | str:

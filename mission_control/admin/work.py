@@ -48,7 +48,7 @@ class AgentAdmin(ByVerbs):
     search_fields = ["name", "role", "id"]
     readonly_fields = ["id", "state", "last_heartbeat", "took", "created_at", "updated_at"]
 
-    @admin.display(description="Its runs took")
+    @admin.display(description="Usage")
     def took(self, agent: Agent) -> str:
         return usage.told(usage.worked().filter(agent=agent))
 
@@ -58,7 +58,7 @@ class AgentAdmin(ByVerbs):
         return str(Agent.Status(agent.derived_status).label)
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
-        labels = {"status": "Status while it runs nothing"}
+        labels = {"status": "Idle status"}
         return super().get_form(request, obj, change, **{"labels": labels, **kwargs})
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Agent]:
@@ -116,11 +116,11 @@ class TaskAdmin(Live, TaskActions, ByVerbs):
     def state(self, task: Task) -> SafeString:
         return badge(task)
 
-    @admin.display(description="Newest run")
+    @admin.display(description="Latest run")
     def run(self, task: Task) -> SafeString | str:
         return linked_badge(task.last_run)
 
-    @admin.display(description="Its runs took")
+    @admin.display(description="Usage")
     def took(self, task: Task) -> str:
         return usage.told(usage.worked().filter(task=task))
 
@@ -151,7 +151,7 @@ class ProjectAdmin(ProjectActions, ByVerbs):
     raw_id_fields = ["planner_agent", "team_agents", "prd_document"]
     readonly_fields = ["id", "took", "started_at", "completed_at", "created_at", "updated_at"]
 
-    @admin.display(description="Its runs took")
+    @admin.display(description="Usage")
     def took(self, project: Project) -> str:
         return usage.told(usage.worked().filter(project=project))
 

@@ -264,7 +264,7 @@ def test_what_a_verb_refuses_is_said_and_nothing_of_it_is_kept(staff):
     form = {"name": "A", "role": "B", "backend": "none", "level": "lead", "status": "idle"}
     form |= {"specialties": "[]", "metadata": "{}", "backend_options": "{}"}
     [told] = messages(staff.post(url(Agent, "add"), form, follow=True))
-    assert told.startswith("There is no such backend")
+    assert told.startswith("Unknown backend")
     assert not Agent.objects.filter(name="A").exists()
 
 

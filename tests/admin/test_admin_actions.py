@@ -94,7 +94,7 @@ def test_each_refusal_to_run_is_told_of_its_task_and_the_others_run(staff):
     answer = run_with(staff, make.agent(name="Ada").pk, busy, person, held, free)
     assert told(answer) == {
         "Busy": "Task is already running",
-        "Person": "A task of type human is not run by an agent.",
+        "Person": "Agents do not run tasks of type human.",
         "Held": "Task is blocked by unfinished tasks",
         "Free": "started with Ada",
     }
@@ -110,7 +110,7 @@ def test_a_task_may_wait_for_a_slot_and_pass_by_its_blockers(staff):
     held = make.task(blocked_by=[make.task()])
     fields = {"run": "Run", "agent": make.agent(name="Ada").pk, "when_full": "queue", "ignore_dependencies": "on"}
     answer = act(staff, "run_with_agent", held, **fields)
-    assert told(answer) == {held.title: "Ada waits for a free slot"}
+    assert told(answer) == {held.title: "queued for Ada"}
     assert held.runs.get().status == "waiting"
 
 
@@ -119,7 +119,7 @@ def test_more_than_a_request_can_answer_for_is_refused_as_a_whole(staff):
     everything = {"select_across": "1"}
     for action in ("run_with_agent", "skip_selected"):
         answer = act(staff, action, rows[0], **everything)
-        assert list(told(answer)) == ["Choose at most 100 at once; nothing was done."]
+        assert list(told(answer)) == ["Select at most 100 at once. Nothing was changed."]
     assert Task.objects.filter(status="inbox").count() == 101
 
 
@@ -168,7 +168,7 @@ def test_tasks_are_skipped_with_an_activity_and_those_in_progress_are_not(staff)
     one, busy = make.task(), make.run().task
     assert told(act(staff, "skip_selected", one, busy)) == {
         one.title: "skipped",
-        busy.title: "Task is in progress; it cannot be skipped",
+        busy.title: "Task is in progress and cannot be skipped",
     }
     assert (status(one), status(busy)) == ("skipped", "in_progress")
     assert Activity.objects.filter(task=one, message__endswith="to skipped").exists()
@@ -199,7 +199,7 @@ def test_projects_with_tasks_are_started(staff):
     make.task(project=project)
     assert told(act(staff, "start_selected", project, empty)) == {
         project.title: "started",
-        empty.title: "A project without tasks has nothing to start. Add a task first",
+        empty.title: "Add a task before starting the project",
     }
     assert (status(project), status(empty)) == ("executing", "draft")
 

@@ -115,11 +115,17 @@ def test_who_may_decide_nothing_is_not_asked_to():
     task = tasks.set_status(make.task(), "review")
     for path in ("/overview", f"/projects/{project.pk}", f"/tasks/{task.pk}"):
         said = text_of(html(client, path))
-        for words in ("Needs you", "waits for you", "change what you like", "Approve it", "Your turn"):
+        for words in (
+            "Needs your attention",
+            "Review the requirements",
+            "edit anything",
+            "Approve it",
+            "Your turn",
+        ):
             assert words not in said, (path, words)
     decides = client_of(make.user(may=[*looks, *(f"mission_control.{what}" for what in DECIDES)]))
-    assert "Needs you" in text_of(html(decides, "/overview"))
-    assert "The plan waits for you" in text_of(html(decides, f"/projects/{project.pk}"))
+    assert "Needs your attention" in text_of(html(decides, "/overview"))
+    assert "Plan ready for approval" in text_of(html(decides, f"/projects/{project.pk}"))
     assert "Approve it" in text_of(html(decides, f"/tasks/{task.pk}"))
 
 

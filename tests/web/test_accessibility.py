@@ -96,8 +96,8 @@ def test_a_page_that_is_not_open_to_the_user(visitor, empty):
         "users().objects.create_user('guest', password='guest')"
     )
     visitor.goto("/login")
-    visitor.get_by_label("User name").fill("guest")
+    visitor.get_by_label("Username").fill("guest")
     visitor.get_by_label("Password").fill("guest")
     visitor.get_by_role("button", name="Log in").click()
-    visitor.get_by_text("This page is not open to you").wait_for()
+    visitor.get_by_text("You don’t have access").wait_for()
     assert list(complaints_of(visitor, "403")) == []

@@ -25,7 +25,7 @@ def test_run_admits_and_answers_the_script_with_the_parts_of_the_page(browser):
     assert run.requested_by is not None
     parts = answer.content.decode()
     assert 'data-status="in_progress"' in parts
-    assert 'data-said="Started with Scout."' in parts
+    assert 'data-said="Scout started."' in parts
     assert f'action="/tasks/{task.pk}/stop"' in parts
 
 
@@ -33,7 +33,7 @@ def test_run_answers_a_plain_form_with_the_task_and_a_message(browser):
     task = make.task()
     answer = press_run(browser, task, make.agent(name="Scout"), script=False)
     assert (answer.status_code, answer["Location"]) == (302, f"/tasks/{task.pk}")
-    assert "Started with Scout." in browser.get(answer["Location"]).content.decode()
+    assert "Scout started." in browser.get(answer["Location"]).content.decode()
 
 
 def test_a_second_run_of_a_task_is_refused(browser):
@@ -64,7 +64,7 @@ def test_an_agent_deleted_meanwhile_is_named_as_the_reason(browser):
     task, agent = make.task(), make.agent()
     assert str(agent.pk) in browser.get(f"/tasks/{task.pk}").content.decode()
     Agent.objects.all().delete()
-    assert "does not exist any more" in press_run(browser, task, agent).content.decode()
+    assert "no longer exists" in press_run(browser, task, agent).content.decode()
 
 
 def test_stop_ends_a_queued_run_at_once(browser):

@@ -27,7 +27,7 @@ def test_the_docs_lead_who_is_not_logged_in_to_the_login_and_back(chromium, prod
     page = context.new_page()
     assert page.goto("/api/docs").status == 401
     page.get_by_role("link", name="Log in").click()
-    page.get_by_label("User name").fill("admin")
+    page.get_by_label("Username").fill("admin")
     page.get_by_label("Password").fill(product.password)
     page.get_by_role("button", name="Log in").click()
     page.locator("#swagger-ui .opblock").first.wait_for()

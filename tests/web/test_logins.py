@@ -168,7 +168,7 @@ def test_passwords_are_checked_one_at_a_time_and_few_wait(mara, settings):
     for thread in waiting:
         thread.join()
     assert (answer.status_code, answer["Retry-After"]) == (503, "5")
-    assert "Many logins at once" in answer.content.decode()
+    assert "Too many logins at once" in answer.content.decode()
 
 
 def test_a_password_stored_by_django_stays_valid(settings):

@@ -61,7 +61,7 @@ def test_pages_are_refused_to_who_lacks_the_permission():
     for path in ("/overview", "/activity", "/notifications", "/tasks/new", "/board/slots"):
         answer = client.get(path)
         assert answer.status_code == 403, path
-        assert "This page is not open to you" in answer.content.decode()
+        assert "You don’t have access" in answer.content.decode()
 
 
 @pytest.mark.embedded  # PostgreSQL calls a table that is not there something else than an outage
@@ -80,7 +80,7 @@ def test_while_the_database_is_away_a_page_says_so_and_a_program_gets_the_apis_e
 def test_what_is_not_there_says_so_in_the_shell(browser):
     answer = browser.get("/no/such/page")
     assert answer.status_code == 404
-    assert "There is nothing here" in answer.content.decode()
+    assert "Page not found" in answer.content.decode()
 
 
 # ---------------------------------------------------------------- the palette
@@ -126,8 +126,8 @@ def test_the_feed_says_statuses_as_pages_do_and_links_projects(browser):
     project = projects.change(make.project(title="Birds"), status="awaiting_approval")
     task = tasks.set_status(make.task(title="Swifts"), "in_progress")
     feed = html(browser, "/activity")
-    assert f'Project <a href="/projects/{project.pk}">Birds</a> went from draft to awaiting approval' in feed
-    assert f'Task <a href="/tasks/{task.pk}">Swifts</a> went from inbox to in progress' in feed
+    assert f'Project <a href="/projects/{project.pk}">Birds</a> moved from Draft to Awaiting approval' in feed
+    assert f'<a href="/tasks/{task.pk}">Swifts</a> moved from Inbox to In progress' in feed
 
 
 def test_the_feed_of_one_task_is_a_link_away_from_it(browser):
@@ -137,7 +137,7 @@ def test_the_feed_of_one_task_is_a_link_away_from_it(browser):
     said = text_of(html(browser, path))
     assert "Task created: Swifts" in said
     assert "Martins" not in said
-    assert "Only about Swifts" in said
+    assert "Showing activity of Swifts" in said
     assert f'name="task" value="{task.pk}"' in html(browser, path)  # stays when the kind is chosen
     tasks.delete(other)
     assert html(browser, f"/activity?task={other.pk}")
@@ -174,7 +174,7 @@ def test_the_bell_counts_what_asks_for_a_person_until_it_is_read(browser):
     browser.post(f"/notifications/{told.pk}/read")
     assert "No notifications" in html(browser, "/notifications/bell")
     browser.post("/notifications/read")
-    assert "Nothing needs you" in html(browser, "/notifications")
+    assert "You’re all caught up" in html(browser, "/notifications")
     assert "Look at me" in html(browser, "/notifications?show=all")
     assert Notification.objects.filter(agent__isnull=False, read_at=None).count() == 1
 
@@ -237,13 +237,13 @@ def test_the_overview_counts_outcomes_tokens_and_cost(browser):
     ended_run(Run.Status.ERROR, by=agent, error="It broke")
     ended_run(Run.Status.STOPPED, by=agent)
     page = text_of(html(browser, "/overview/figures"))
-    assert "Completed 2 50 %" in page
-    assert "Failed 1 25 %" in page
-    assert "Stopped 1 25 %" in page
+    assert "Completed 2 50%" in page
+    assert "Failed 1 25%" in page
+    assert "Stopped 1 25%" in page
     assert "612k 500k in, 112k out" in page
     assert "$5.90" in page
     charts = html(browser, "/overview/charts")
-    assert "Runs by outcome today: 2 completed, 1 failed, 1 stopped" in charts
+    assert "Runs by outcome, today: 2 completed, 1 failed, 1 stopped" in charts
     assert "today $5.90" in charts
     Task.objects.get(pk=paid.task_id).delete()
     assert "$5.90" in text_of(html(browser, "/overview/figures"))  # what was spent stays spent
@@ -268,12 +268,12 @@ def test_the_overview_names_what_needs_a_person(browser):
     make.task(title="Later", task_type="human", blocked_by=[review])
     make.project(title="Plan of it", status="awaiting_approval")
     page = text_of(html(browser, "/overview/needs"))
-    assert "Needs you 4" in page
-    for words in ("Read this", "Rate limit", "Retry", "Take photos", "Mark done", "Plan of it", "Read the plan"):
+    assert "Needs your attention 4" in page
+    for words in ("Read this", "Rate limit", "Retry", "Take photos", "Mark done", "Plan of it", "Review plan"):
         assert words in page, words
     assert "Later" not in page
     browser.post(f"/tasks/{review.pk}/move", {"to": "done", "back": "overview"})
-    assert "Needs you 4" in text_of(html(browser, "/overview/needs"))  # the other is a person's now
+    assert "Needs your attention 4" in text_of(html(browser, "/overview/needs"))  # the other is a person's now
     assert "Later" in text_of(html(browser, "/overview/needs"))
 
 

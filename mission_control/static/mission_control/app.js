@@ -7,7 +7,7 @@
 import "./copy.js";
 import "./keys.js";
 import { isDirty, leaveToLogin, taken } from "./drafts.js";
-import { ROOT, byId, fetchFragment, isLoggedOut, localise, openDialog, parse, reasonOf, say, showLoggedOut, tick, tickSlowly, toast } from "./page.js";
+import { ROOT, UNREACHABLE, byId, fetchFragment, isLoggedOut, localise, openDialog, parse, reasonOf, say, showLoggedOut, tick, tickSlowly, toast } from "./page.js";
 import { openPalette } from "./palette.js";
 import { Socket, reconnectAll, showConnection, sockets } from "./socket.js";
 
@@ -83,8 +83,7 @@ async function submitInDialog(form, button) {
     localise(dialog);
     (dialog.querySelector("[aria-invalid=true]") ?? dialog.querySelector("input:not([type=hidden])"))?.focus();
   } catch (error) {
-    const silent = "The server does not answer. Whether it was done shows when it is back.";
-    toast(error instanceof TypeError ? silent : error.message, { status: "error" });
+    toast(error instanceof TypeError ? UNREACHABLE : error.message, { status: "error" });
   } finally {
     delete form.dataset.busy;
     button?.removeAttribute("aria-busy");
@@ -99,7 +98,7 @@ function closeByBackdrop(dialog) {
 }
 
 byId("dialog")?.addEventListener("cancel", ({ target }) => {
-  if (isDirty(target)) toast("Your draft is kept: open the form again to go on.");
+  if (isDirty(target)) toast("Your draft is saved. Open the form again to continue.");
 });
 byId("dialog")?.addEventListener("close", ({ target }) => target.replaceChildren());
 
@@ -139,11 +138,11 @@ document.body.addEventListener("htmx:afterSwap", (event) => {
 document.body.addEventListener("htmx:responseError", (event) => {
   const { status } = event.detail.xhr;
   if (status === 401) return showLoggedOut();
-  if (status === 403) return event.detail.requestConfig.verb === "get" ? undefined : toast("You may not do that.", { status: "error" });
-  if (event.detail.requestConfig.verb !== "get") toast("The server refused it.", { status: "error" });
+  if (status === 403) return event.detail.requestConfig.verb === "get" ? undefined : toast("You don't have permission to do that.", { status: "error" });
+  if (event.detail.requestConfig.verb !== "get") toast("Something went wrong. Try again.", { status: "error" });
 });
 document.body.addEventListener("htmx:sendError", (event) => {
-  if (event.detail.requestConfig.verb !== "get") toast("The server does not answer. Try again.", { status: "error" });
+  if (event.detail.requestConfig.verb !== "get") toast("Can't reach the server. Try again.", { status: "error" });
 });
 
 // ── Forms that ask before they act, and selects that act at once ─────
@@ -161,7 +160,7 @@ document.addEventListener("click", async (event) => {
       toast("Copied.");
     } catch {
       getSelection().selectAllChildren(source); // no secure context: the rest is Ctrl-C
-      toast("Press Ctrl-C to copy what is selected.", { status: "warn" });
+      toast("Couldn't copy. Press Ctrl+C to copy the selection.", { status: "warn" });
     }
   }
   if (event.target.closest("[data-ask-browser]")) {
@@ -179,10 +178,10 @@ let rung = Number.parseInt(byId("bell")?.textContent, 10) || 0;
 function ring() {
   const count = Number.parseInt(byId("bell")?.textContent, 10) || 0;
   if (count > rung && document.hidden && "Notification" in window && Notification.permission === "granted") {
-    const told = new Notification("Mission Control", { body: `${count} waiting for you`, tag: "mission-control" });
+    const told = new Notification("Mission Control", { body: count === 1 ? "1 item needs your attention" : `${count} items need your attention`, tag: "mission-control" });
     told.addEventListener("click", () => { window.focus(); location.assign(byId("bell").href); });
   }
-  if (count > rung) say(`${count} notifications.`);
+  if (count > rung) say(count === 1 ? "1 notification." : `${count} notifications.`);
   rung = count;
 }
 offerNotifications();

@@ -6,7 +6,7 @@ function show(input) {
   const [files, said] = [[...input.files], input.closest("[data-attach]").querySelector("[data-chosen]")];
   const large = files.find((file) => file.size > Number(input.dataset.mostBytes));
   const isMuch = files.reduce((sum, file) => sum + file.size, 0) > MOST_AT_ONCE;
-  const wrong = large ? `${large.name} is larger than ${Number(input.dataset.mostBytes) / MB} MB.` : isMuch ? "Together they are too large: send them one after the other." : "";
+  const wrong = large ? `${large.name} is larger than ${Number(input.dataset.mostBytes) / MB} MB.` : isMuch ? "These files are too large together. Upload them separately." : "";
   if (wrong) input.value = "";
   said.textContent = wrong || files.map((file) => file.name).join(", ") || said.dataset.hint;
   said.classList.toggle("err", Boolean(wrong));

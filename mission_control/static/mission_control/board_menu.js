@@ -1,5 +1,5 @@
 /* What is done with a card: sent to the server; and the menu that offers it. */
-import { byId, fetchFragment, parse, reasonOf, toast } from "./page.js";
+import { UNREACHABLE, byId, fetchFragment, parse, reasonOf, toast } from "./page.js";
 import { changeMine } from "./board_cards.js";
 import { refreshSlots } from "./board_slots.js";
 
@@ -14,7 +14,7 @@ export async function act(url, body, { silent = false } = {}) {
     if (isDone && !silent) toast(said);
     if (!isDone) toast(said || reasonOf(response), { status: "warn" });
   } catch {
-    toast("The server does not answer. Whether it was done shows when it is back.", { status: "error" });
+    toast(UNREACHABLE, { status: "error" });
   }
   if (!silent) refreshSlots();
   return isDone;

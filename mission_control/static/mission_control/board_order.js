@@ -31,7 +31,7 @@ async function stand(card, before) {
   had?.focus({ preventScroll: true });
   card.scrollIntoView({ block: "nearest" });
   const all = [...cards.querySelectorAll(".card")];
-  say(`Place ${all.indexOf(card) + 1} of ${byId(`h-${card.dataset.column}`).nextElementSibling.textContent}.`);
+  say(`Position ${all.indexOf(card) + 1} of ${byId(`h-${card.dataset.column}`).nextElementSibling.textContent}.`);
   const beside = between(card.previousElementSibling, card.nextElementSibling);
   if (await tell(card, card.dataset.column, beside, { silent: true })) changeMine(card.dataset.task);
   else redraw();

@@ -11,7 +11,7 @@ document.addEventListener("click", async (event) => {
     say("Copied");
     setTimeout(() => { button.textContent = "Copy"; }, 1500);
   } catch {
-    toast("The browser did not copy it. Select the code and copy it with the keyboard.", { status: "error" });
+    toast("Couldn't copy. Select the code and press Ctrl+C.", { status: "error" });
   }
 });
 

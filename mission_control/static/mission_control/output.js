@@ -247,7 +247,7 @@ export function showCount() {
   const foot = byId("stream-foot");
   if (foot) {
     foot.querySelector("[data-events]").textContent = at.known === 1 ? "1 event" : `${at.known.toLocaleString("en")} events`;
-    foot.querySelector("[data-reading]").textContent = isBack ? "reading back" : "";
+    foot.querySelector("[data-reading]").textContent = isBack ? "Scrolled up: auto-scroll paused" : "";
   }
 }
 

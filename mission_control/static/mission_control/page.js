@@ -48,10 +48,11 @@ export const isLoggedOut = () => document.querySelector("[data-logged-out]") !==
 
 export const LOGGED_OUT = "You are logged out. What you typed is kept: log in, then send it again.";
 export const OUT_OF_DATE = "This page is out of date. Reload it; what you typed is kept.";
+export const UNREACHABLE = "Can't reach the server. Your change may not have been saved; check when it is back.";
 
 /** Return why the server did not take a form. */
 export function reasonOf(response) {
-  return { 401: LOGGED_OUT, 403: OUT_OF_DATE }[response.status] ?? "The server refused it.";
+  return { 401: LOGGED_OUT, 403: OUT_OF_DATE }[response.status] ?? "Something went wrong. Try again.";
 }
 
 const TOAST_MS = 8000;

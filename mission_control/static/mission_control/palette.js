@@ -23,7 +23,7 @@ async function find(text) {
     byId("palette-list").replaceChildren(parse(await response.text()));
     choose(0);
   } catch {
-    byId("palette-list").textContent = "The server does not answer.";
+    byId("palette-list").textContent = "Can't reach the server.";
   }
 }
 

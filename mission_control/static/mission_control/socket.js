@@ -98,7 +98,7 @@ export function showConnection() {
   word.hidden = sockets.size === 0;
   if (word.dataset.conn !== state) {
     word.dataset.conn = state;
-    word.textContent = { live: "Live", retrying: "Retrying", off: "Connecting" }[state];
+    word.textContent = { live: "Live", retrying: "Reconnecting", off: "Connecting" }[state];
   }
   const banner = byId("offline");
   if (!banner) return;

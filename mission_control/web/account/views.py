@@ -33,16 +33,16 @@ class TokenForm(FieldGroups, forms.Form):
     ids = "token-%s"
     name = VisibleText(
         max_length=TOKEN_NAME_CHARS,
-        error_messages={"required": "Give it a name."},
+        error_messages={"required": "Name is required."},
         widget=forms.TextInput({"placeholder": "Deploy script"}),
     )
     days = forms.IntegerField(
-        label="Lasts",
+        label="Expires in",
         initial=90,
         min_value=1,
         max_value=MOST_DAYS,
         required=False,
-        widget=forms.Select(choices=[(30, "30 days"), (90, "90 days"), (365, "1 year"), ("", "For ever")]),
+        widget=forms.Select(choices=[(30, "30 days"), (90, "90 days"), (365, "1 year"), ("", "Never")]),
     )
 
 
@@ -85,7 +85,7 @@ def change_password(request: HttpRequest) -> HttpResponse:
     if not form.is_valid():
         return _page(request, password_form=form, status=400)
     update_session_auth_hash(request, form.save())
-    said = "The password is changed. Other browsers are logged out."
+    said = "Password changed. Your other sessions were logged out."
     if form.cleaned_data["revoke_tokens"]:
         said += f" Tokens revoked: {revoke_all(person_of(request))}."
     messages.success(request, said, extra_tags="ok")
@@ -112,7 +112,7 @@ def revoke_token(request: HttpRequest, token_id: uuid.UUID) -> HttpResponse:
     """Revoke one of the user's own tokens."""
     token = get_object_or_404(AccessToken, uid=token_id, user=person_of(request))
     token.delete()
-    messages.success(request, f"The token “{token.name or 'unnamed'}” is revoked.", extra_tags="ok")
+    messages.success(request, f"Token “{token.name or 'unnamed'}” revoked.", extra_tags="ok")
     return HttpResponseRedirect(reverse("account"))
 
 

@@ -13,6 +13,7 @@ from mission_control.text import as_uuid
 from mission_control.web.shared.plain_text import plain
 
 SHOWN_LINES = 50
+QUOTES = (("“", "”"), ("'", "'"))  # the second in older entries
 Type, Told = Activity.Type, Notification.Type
 
 # What can be chosen of the feed: its name in the address, its words, the types that belong to it.
@@ -28,7 +29,7 @@ SHAPES: dict[str, tuple[str, str]] = {
     Told.RUN_FAILED: ("error", "Failed"),
     Told.RUN_COMPLETED: ("completed", "Completed"),
     Told.REVIEW_NEEDED: ("review", "Review"),
-    Told.HUMAN_TASK: ("inbox", "For a person"),
+    Told.HUMAN_TASK: ("inbox", "Human task"),
 }
 
 
@@ -93,12 +94,12 @@ def lines(choice: Choice, *, shown: int = SHOWN_LINES) -> list[Line]:
 
 def _line(activity: Activity, project: Project | None) -> Line:
     """Cut the sentence round the title that it names, so that the title can lead to what it is about."""
-    message = _in_words(activity)
+    message = plain(activity.message)
     for named in (activity.document, activity.task, project):
         title = plain(named.title) if named else ""
         if title and title in message:
             before, _, after = message.partition(title)
-            if before.endswith("'") and after.startswith("'"):
+            if (before[-1:], after[:1]) in QUOTES:
                 before, after = before[:-1], after[1:]
             break
     else:
@@ -115,16 +116,6 @@ def _line(activity: Activity, project: Project | None) -> Line:
         project.pk if project and title and not is_document else None,
         _person(activity, message),
     )
-
-
-def _in_words(activity: Activity) -> str:
-    """Return the sentence with statuses as pages say them."""
-    message = plain(activity.message)
-    told = activity.metadata if isinstance(activity.metadata, dict) else {}
-    change = f" went from {told.get('before')} to {told.get('status')}"
-    if not message.endswith(change):
-        return message
-    return message.removesuffix(change) + change.replace("_", " ")
 
 
 def _person(activity: Activity, message: str) -> str:

@@ -86,5 +86,5 @@ def read_all(request: HttpRequest) -> HttpResponse:
     """Mark all as read that were there when the page was shown."""
     for found in Notification.objects.filter(agent=None, read_at=None):
         notifications.mark_read(found)
-    messages.success(request, "All notifications are marked as read.", extra_tags="ok")
+    messages.success(request, "All notifications marked as read.", extra_tags="ok")
     return HttpResponseRedirect(reverse("notifications"))

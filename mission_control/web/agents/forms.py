@@ -15,30 +15,30 @@ class AgentForm(FieldGroups, Contested, forms.Form):
 
     ids = "agent-%s"
     name = VisibleText(
-        help_text="Short, without spaces: it is mentioned as @name.",
+        help_text="No spaces. Used in @mentions.",
         max_length=NAME_CHARS,
-        error_messages={"required": "Give it a name."},
+        error_messages={"required": "Name is required."},
         widget=forms.TextInput({"autocomplete": "off"}),
     )
     role = VisibleText(
         max_length=ROLE_CHARS,
-        error_messages={"required": "Say what it does, such as Writer."},
+        error_messages={"required": "Role is required, for example Writer."},
         widget=forms.TextInput({"autocomplete": "off"}),
     )
     level = forms.ChoiceField(
-        help_text="What an intern hands in always goes to review.",
+        help_text="Work by interns always goes to review.",
         choices=Agent.Level.choices,
         initial=Agent.Level.SPECIALIST,
     )
     specialties = SpecialtiesField(
-        label=noted("Specialties", "comma between"),
+        label=noted("Specialties", "comma-separated"),
         widget=forms.TextInput({"autocomplete": "off"}),
     )
-    description = Description(label=noted("Description", "part of every prompt"), widget=TextArea())
+    description = Description(label=noted("Description", "included in every prompt"), widget=TextArea())
     backend = forms.ChoiceField(
         choices=lambda: [(name, name) for name in registry.names()],
         initial=default_backend,
-        error_messages={"invalid_choice": "There is no such backend any more. Choose one of those there are."},
+        error_messages={"invalid_choice": "This backend no longer exists. Choose another."},
     )
 
     @classmethod

@@ -74,7 +74,7 @@ class OptionField:
     @property
     def _default(self) -> str:
         default = self.schema.get("default")
-        return "" if default is None else f"Without it {_as_text(default)}"
+        return "" if default is None else f"Default: {_as_text(default)}"
 
     def read(self, text: str) -> Any:
         """Return the option's value. Raises Unreadable."""
@@ -181,7 +181,7 @@ def _json(text: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
-        raise Unreadable("This is not JSON.") from None
+        raise Unreadable("This is not valid JSON.") from None
 
 
 def _as_text(value: Any) -> str:

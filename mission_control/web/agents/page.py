@@ -166,7 +166,7 @@ class BackendRow:
         if self.is_quiet:
             return State("offline", "Not set up", "s-offline")
         if not self.is_ready:
-            return State("missing", "Not ready", "r-error")
+            return State("missing", "Not set up", "r-error")
         return State("ok", "Ready", "r-completed")
 
 

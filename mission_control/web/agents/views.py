@@ -155,7 +155,7 @@ def _form(
     chosen = _backend(form)
     return {
         "form": form,
-        "name_hint": format_html("Mention it as @<bdi>{}</bdi>.", found.name.lower()) if found else "",
+        "name_hint": format_html("Mention as @<bdi>{}</bdi>.", found.name.lower()) if found else "",
         "fields": fields,
         "backend_groups": agents_page.grouped(backends),
         "gone_backend": chosen if chosen not in [one.name for one in backends] else "",
@@ -226,7 +226,7 @@ def test_agent(request: HttpRequest, agent_id: uuid.UUID) -> HttpResponse:
         messages.warning(request, f"{refusal.detail}.", extra_tags="warn")
     else:
         if run.status == Run.Status.WAITING:
-            messages.success(request, "No slot is free: the test waits, and starts by itself.", extra_tags="ok")
+            messages.success(request, "All slots are busy. The test is queued.", extra_tags="ok")
     return redirect("agent", found.pk)
 
 
@@ -262,9 +262,9 @@ def delete_agent(request: HttpRequest, agent_id: uuid.UUID) -> HttpResponse:
     except NotFound:
         pass
     except Refusal as refusal:
-        messages.warning(request, f"{refusal.detail}. It can be deleted when that has ended.", extra_tags="warn")
+        messages.warning(request, f"{refusal.detail}. Delete it once the run has finished.", extra_tags="warn")
         return redirect("agent", found.pk)
-    messages.success(request, f"Deleted: {found.name}. Its runs stay.", extra_tags="ok")
+    messages.success(request, f"Deleted: {found.name}. Its runs are kept.", extra_tags="ok")
     return redirect("agents")
 
 

@@ -21,7 +21,7 @@ from mission_control.web.shared.fields import (
     VisibleText,
 )
 
-GONE = "This is not there any more: choose another."
+GONE = "This no longer exists. Choose another."
 MOST_CHOICES, PROJECT_CHARS = 200, 60
 
 
@@ -40,25 +40,25 @@ class NewTaskForm(FieldGroups, forms.Form):
     """What a new task is, and who is to do it."""
 
     ids = "n-%s"
-    title = Title(missing="Say what is to be done.", widget=forms.TextInput({"autofocus": True}))
+    title = Title(missing="Title is required.", widget=forms.TextInput({"autofocus": True}))
     description = Description(
         label=noted("Description", "optional"),
-        help_text="Say what should be there at the end. The agent gets your words as they are.",
+        help_text="Describe the result you want. The agent receives your text verbatim.",
         widget=TextArea({"rows": 4}),
     )
     agent = OfferedRows(
-        Agent.objects.all(), offered=agents_offered, none="Nobody yet", error_messages={"invalid_choice": GONE}
+        Agent.objects.all(), offered=agents_offered, none="Unassigned", error_messages={"invalid_choice": GONE}
     )
     project = OfferedRows(
         Project.objects.all(), offered=projects_offered, none="No project", error_messages={"invalid_choice": GONE}
     )
     priority = Priority(choices=Task.Priority.choices[::-1], required=False)
     task_type = TaskType(
-        label="For",
-        choices=[("agent", "An agent"), ("human", "A person"), ("review", "A person, as a review")],
+        label="Type",
+        choices=[("agent", "Agent task"), ("human", "Human task"), ("review", "Human review")],
         required=False,
     )
-    tags = TagsField(label=noted("Tags", "commas between"), widget=forms.TextInput({"maxlength": 3000}))
+    tags = TagsField(label=noted("Tags", "comma-separated"), widget=forms.TextInput({"maxlength": 3000}))
     due_date = DueField(
         label=noted("Due", "optional"), required=False, widget=forms.DateInput({"type": "date"}, "%Y-%m-%d")
     )

@@ -43,12 +43,12 @@ class Kind:
 
 
 COLUMNS = (
-    Kind(Status.INBOX, "Inbox", "New tasks, nobody assigned", (Status.INBOX,)),
-    Kind(Status.ASSIGNED, "Assigned", "Ready to run", (Status.ASSIGNED,)),
-    Kind(Status.IN_PROGRESS, "In progress", "Nothing runs", (Status.IN_PROGRESS,)),
-    Kind(Status.REVIEW, "Review", "Nothing waits for your yes", (Status.REVIEW,)),
-    Kind(Status.BLOCKED, "Blocked", "Nothing failed or is held up", (Status.BLOCKED,)),
-    Kind(Status.DONE, "Done", "Approved and kept", (Status.DONE, Status.SKIPPED)),
+    Kind(Status.INBOX, "Inbox", "No unassigned tasks", (Status.INBOX,)),
+    Kind(Status.ASSIGNED, "Assigned", "Nothing ready to run", (Status.ASSIGNED,)),
+    Kind(Status.IN_PROGRESS, "In progress", "Nothing running", (Status.IN_PROGRESS,)),
+    Kind(Status.REVIEW, "Review", "Nothing to review", (Status.REVIEW,)),
+    Kind(Status.BLOCKED, "Blocked", "Nothing blocked", (Status.BLOCKED,)),
+    Kind(Status.DONE, "Done", "Nothing done yet", (Status.DONE, Status.SKIPPED)),
 )
 COLUMN_OF = {status: kind for kind in COLUMNS for status in kind.shows}
 

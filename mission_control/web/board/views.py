@@ -114,7 +114,7 @@ def move(request: HttpRequest, task_id: uuid.UUID) -> HttpResponse:
     if not stays and to == Task.Status.IN_PROGRESS and task.task_type == Task.Type.AGENT:
         return _run(request, task)
     if not request.user.has_perm("mission_control.change_task"):
-        return _answer(request, task, "You can look, not move tasks.", status=403)
+        return _answer(request, task, "You don't have permission to move tasks.", status=403)
     below, above = form.cleaned_data["below"], form.cleaned_data["above"]
     try:
         ordering.rank_card(task, status=None if stays else to, below=below, above=above)
@@ -129,7 +129,7 @@ def move(request: HttpRequest, task_id: uuid.UUID) -> HttpResponse:
 def _run(request: HttpRequest, task: Task) -> HttpResponse:
     """Run the task with its first assignee, in the line when no slot is free."""
     if not request.user.has_perm("mission_control.add_run"):
-        return _answer(request, task, "You can look, not run.", status=403)
+        return _answer(request, task, "You don't have permission to run tasks.", status=403)
     first = task.assignments.select_related("agent").first()
     if first is None:
         return _answer(request, task, f"Assign an agent first: {task.title}", status=400)
@@ -145,7 +145,7 @@ def _start(request: HttpRequest, task: Task, agent: Agent) -> str:
     """Run the task with the agent, in the line when no slot is free, and say so. Raises as `admit` does."""
     run = admit(task, agent, by=person_of(request), when_full="queue")
     waits = run.status == Run.Status.WAITING
-    return f"Waiting for a slot: {task.title}" if waits else f"Started with {agent.name}: {task.title}"
+    return f"Queued: {task.title}" if waits else f"{agent.name} started “{task.title}”"
 
 
 @require_POST
@@ -153,7 +153,7 @@ def _start(request: HttpRequest, task: Task, agent: Agent) -> str:
 def stop_run(request: HttpRequest, run_id: uuid.UUID) -> HttpResponse:
     """Stop a run from its slot, or from the line."""
     run = get_object_or_404(Run.objects.light().select_related("task"), pk=run_id)
-    name = run.task_title or "The planning"
+    name = run.task_title or "Planning"
     try:
         if not run.is_active:
             raise NotRunning
@@ -237,13 +237,13 @@ def _create(given: dict[str, Any]) -> Task:
 def first_agent(request: HttpRequest) -> HttpResponse:
     """Create the first agent."""
     if not request.user.has_perm("agents.add_agent"):
-        return _answer(request, None, "Creating agents needs the permission “Can add agent”.", status=403)
+        return _answer(request, None, "To create an agent, you need the “Can add agent” permission.", status=403)
     form = FirstAgentForm(request.POST)
     if form.is_valid():
         made = agents.create(name=form.cleaned_data["name"], role="Writer", backend=form.cleaned_data["backend"])
         messages.success(request, f"{made.name} is ready. Now write a task.", extra_tags="ok")
     else:
-        messages.warning(request, "Give the agent a name of at most 50 characters.", extra_tags="warn")
+        messages.warning(request, "Enter a name of at most 50 characters for the agent.", extra_tags="warn")
     return redirect("board")
 
 
@@ -252,9 +252,9 @@ def first_agent(request: HttpRequest) -> HttpResponse:
 def make_sample(request: HttpRequest) -> HttpResponse:
     """Make the sample project."""
     if not request.user.has_perm("agents.add_agent"):
-        return _answer(request, None, "The sample needs the permission “Can add agent”.", status=403)
+        return _answer(request, None, "To create the sample, you need the “Can add agent” permission.", status=403)
     made = sample.create()
-    messages.success(request, f"{made.title}: run its first task, then its second.", extra_tags="ok")
+    messages.success(request, f"{made.title} created. Run its first task, then its second.", extra_tags="ok")
     return redirect("board")
 
 

@@ -67,7 +67,7 @@ def new_document(request: HttpRequest) -> HttpResponse:
     )
     if form.is_bound and form.is_valid():
         made = documents.create(**form.cleaned_data, author_id="human")
-        messages.success(request, f"Written: {made.title}", extra_tags="ok")
+        messages.success(request, f"Created: {made.title}", extra_tags="ok")
         return redirect("document", made.pk)
     return show(request, "documents/edit.html", {"form": form}, at="projects", status=form.status)
 

@@ -150,7 +150,7 @@ class Period:
 
     @property
     def words(self) -> str:
-        return "today" if self.days == 1 else f"in {self.days} days"
+        return "today" if self.days == 1 else f"last {self.days} days"
 
     @property
     def start(self) -> datetime:
@@ -195,7 +195,7 @@ def spent_since(start: datetime, zone: tzinfo) -> list[Spent]:
     rows = worked().filter(finished_at__gte=start).order_by("-finished_at")
     names = ("finished_at", "agent__name", "cost_usd", "input_tokens", "output_tokens")
     return [
-        Spent(finished.astimezone(zone), agent or "nobody", float(cost or 0), tokens_in or 0, tokens_out or 0)
+        Spent(finished.astimezone(zone), agent or "deleted", float(cost or 0), tokens_in or 0, tokens_out or 0)
         for finished, agent, cost, tokens_in, tokens_out in rows.values_list(*names)[:MOST_RUNS]
     ]
 
@@ -234,8 +234,8 @@ def _outcomes(within: Sequence[Ended], period: Period) -> Chart:
     said = ", ".join(f"{total[status]} {word.lower()}" for status, word in WORDS.items())
     chart = _bars("Runs by outcome", keys, stacks, _count)
     chart.figure = str(len(within))
-    chart.aside = "today, by the hour" if period.days == 1 else f"{period.words}, by the day"
-    chart.spoken = f"Runs by outcome {period.words}: {said}"
+    chart.aside = "today, hourly" if period.days == 1 else f"{period.words}, daily"
+    chart.spoken = f"Runs by outcome, {period.words}: {said}"
     chart.key = [(COLOURS[status], word) for status, word in WORDS.items()]
     return chart
 
@@ -252,8 +252,8 @@ def _throughput(ended: Sequence[Ended], period: Period) -> Chart:
     numbers = [counted[key] for key in keys]
     chart = _bars("Throughput", keys, [[("blue", number)] for number in numbers], _count)
     chart.figure = str(numbers[-1])
-    chart.aside = f"completed today, {_rate(sum(numbers) / days)} a day"
-    chart.spoken = f"Completed runs a day for the last {days} days: {', '.join(map(str, numbers))}"
+    chart.aside = f"completed today ({_rate(sum(numbers) / days)}/day avg)"
+    chart.spoken = f"Completed runs per day, last {days} days: {', '.join(map(str, numbers))}"
     chart.key = [("blue", "Completed runs")]
     return chart
 
@@ -275,8 +275,8 @@ def _costs(spent: Sequence[Spent], period: Period) -> Chart:
     today = sum(part for _, part in stacks[-1])
     chart = _bars("Cost", keys, stacks, dollars)
     chart.figure = "–" if chart.is_empty else dollars(today)
-    chart.aside = "today, where it is known"
-    chart.spoken = f"Cost a day by agent for the last {days} days; today {dollars(today)}"
+    chart.aside = "today (reported cost only)"
+    chart.spoken = f"Cost per day by agent, last {days} days; today {dollars(today)}"
     chart.key = [(colour, agent or "Others") for colour, agent in parts]
     return chart
 
@@ -294,12 +294,12 @@ def _waits(within: Sequence[Ended], period: Period) -> Chart:
     half = len(keys) // 2
     half_x = LEFT + (100 - LEFT) * half / max(len(keys) - 1, 1)
     figure = duration(median(every)) if every else "–"
-    worst = f", 95 of 100 under {duration(_percentile(every, 0.95))}" if every else ""
+    worst = f", p95 {duration(_percentile(every, 0.95))}" if every else ""
     return Chart(
-        "Wait for a slot",
+        "Queue time",
         figure,
-        f"median {period.words}",
-        f"Waiting time {period.words}: median {figure}{worst}",
+        f"median, {period.words}",
+        f"Queue time, {period.words}: median {figure}{worst}",
         lines=[("line", _points(high, top)), ("line line-2", _points(middle, top))],
         rows=_rows(top, duration),
         columns=[

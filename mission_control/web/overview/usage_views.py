@@ -70,10 +70,10 @@ def _row(request: HttpRequest, by: str, sums: dict[str, Any]) -> Row:
     if by == "day":
         return Row(f"{key}", "", sums)
     if by == "model":
-        return Row(plain(key) if key else "Not known", "", sums)
+        return Row(plain(key) if key else "Unknown", "", sums)
     model, field = usage.NAMES[by]
     name = sums[f"{by}_{field}"]
     if name is None:
-        return Row("None, or one that was deleted", "", sums)
+        return Row("None / deleted", "", sums)
     permission = f"{model._meta.app_label}.view_{model._meta.model_name}"
     return Row(plain(name), reverse(by, args=[key]) if request.user.has_perm(permission) else "", sums)

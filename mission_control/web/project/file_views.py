@@ -109,7 +109,7 @@ def archive(request: HttpRequest, project_id: uuid.UUID) -> HttpResponseBase:
     try:
         archives.check(found)
     except NotFound:
-        raise Http404("There are no files") from None
+        raise Http404("There are no files to download") from None
     except Refusal as refusal:
         messages.warning(request, f"{refusal.detail}.", extra_tags="warn")
         return redirect("project-files", found.pk)

@@ -21,7 +21,7 @@ from mission_control.web.shared.fields import (
 )
 
 DEPTHS = [
-    ("auto", "As the goal needs"),
+    ("auto", "Auto"),
     ("none", "None"),
     ("quick", "Quick"),
     ("standard", "Standard"),
@@ -35,21 +35,19 @@ class GoalForm(FieldGroups, forms.Form):
     ids = "goal-%s"
     description = LongText(
         label="Goal",
-        help_text=(
-            "What is to be there in the end, for whom, and what must not happen. A few sentences are enough."
-        ),
+        help_text=("What should exist at the end, for whom, and what to avoid. A few sentences are enough."),
         widget=TextArea({"class": "goal-text"}),
         required=True,
         min_length=GOAL_CHARS[0],
         max_length=GOAL_CHARS[1],
         error_messages={
-            "required": "Say what you want done.",
-            "min_length": f"A few words more: at least {GOAL_CHARS[0]} characters.",
+            "required": "Describe what you want done.",
+            "min_length": f"Enter at least {GOAL_CHARS[0]} characters.",
         },
     )
     research_depth = forms.ChoiceField(
         label="Research before planning",
-        help_text="More of it takes longer and costs more.",
+        help_text="Deeper research takes longer and costs more.",
         choices=DEPTHS,
         required=False,
     )
@@ -57,7 +55,7 @@ class GoalForm(FieldGroups, forms.Form):
     def clean_description(self) -> str:
         text: str = self.cleaned_data["description"]
         if is_blank(text):
-            raise forms.ValidationError("Say what you want done.")
+            raise forms.ValidationError("Describe what you want done.")
         return text
 
     def clean_research_depth(self) -> str:
@@ -76,7 +74,7 @@ class ProjectForm(FieldGroups, forms.Form):
     ids = "project-%s"
     title = Title()
     description = Description(label=noted("Description", "optional"))
-    tags = TagsField(label=noted("Tags", "comma between"))
+    tags = TagsField(label=noted("Tags", "comma-separated"))
 
 
 class ProjectEdit(Contested, ProjectForm):
@@ -103,7 +101,7 @@ class RequirementsForm(FieldGroups, Contested, forms.Form):
 
     ids = "document-%s"
     content = Content(
-        label=noted("Text", "Markdown; part of every prompt of this project"),
+        label=noted("Text", "Markdown, included in every prompt of this project"),
         widget=TextArea({"class": "prd-text mono", "spellcheck": "true"}),
     )
 
@@ -113,7 +111,7 @@ class DocumentForm(RequirementsForm):
 
     title = Title(max_length=DOCUMENT_TITLE_CHARS, widget=forms.TextInput({"autocomplete": "off"}))
     type = forms.ChoiceField(choices=Deliverable.Type.choices, widget=forms.Select({"autocomplete": "off"}))
-    tags = TagsField(label=noted("Tags", "comma between"), widget=forms.TextInput({"autocomplete": "off"}))
+    tags = TagsField(label=noted("Tags", "comma-separated"), widget=forms.TextInput({"autocomplete": "off"}))
     content = Content(
         label=noted("Text", "Markdown"), widget=TextArea({"class": "prd-text mono", "spellcheck": "true"})
     )
@@ -137,9 +135,9 @@ class PlanTaskForm(FieldGroups, Contested, forms.Form):
     ids = "plan-%s"
     title = Title()
     description = Description()
-    task_type = TaskType(label="For")
+    task_type = TaskType(label="Type")
     priority = Priority()
-    assignee = AgentWithRole(Agent.objects.all(), label="Agent", empty_label="Nobody yet", required=False)
+    assignee = AgentWithRole(Agent.objects.all(), label="Agent", empty_label="Unassigned", required=False)
     blocked_by = forms.ModelMultipleChoiceField(Task.objects.none(), required=False)
 
     def __init__(self, *args: Any, project: Project, task: Task | None = None, **kwargs: Any) -> None:

@@ -144,10 +144,10 @@ def _note(task: Task, waits: str) -> str:
     if run is not None and run.status == Run.Status.QUEUED:
         return f"slot {run.slot}"
     if task.status == Task.Status.DONE:
-        return clock(run.duration_seconds) if run else "by hand"
+        return clock(run.duration_seconds) if run else "completed manually"
     open_ends = sum(blocker.status not in RESOLVED for blocker in task.blocked_by.all())
     if open_ends and task.status != Task.Status.SKIPPED:
-        return f"needs {open_ends} more"
+        return f"blocked by {open_ends} task{'s' if open_ends > 1 else ''}"
     return waits
 
 
@@ -157,10 +157,10 @@ def shares(tasks: Iterable[Task]) -> list[dict[str, Any]]:
         "done": ("Done", "s-done", "green"),
         "skipped": ("Skipped", "s-skipped", "grey"),
         "running": ("Running", "r-running", "blue"),
-        "review": ("To review", "s-review", "violet"),
+        "review": ("Needs review", "s-review", "violet"),
         "blocked": ("Blocked", "s-blocked", "orange"),
-        "assigned": ("For a person", "user", "none"),
-        "inbox": ("To come", "s-inbox", "none"),
+        "assigned": ("Human task", "user", "none"),
+        "inbox": ("Not started", "s-inbox", "none"),
     }
     counted = dict.fromkeys(parts, 0)
     for task in tasks:

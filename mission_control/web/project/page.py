@@ -313,9 +313,9 @@ def _steps(run: Run, begun: dict[Any, datetime]) -> list[Step]:
     found = []
     for number, (name, word) in enumerate(STEPS.items()):
         if number > newest or (newest == -1):
-            state = State("inbox", "To come", "s-inbox")
+            state = State("inbox", "Not started", "s-inbox")
         elif name not in begun:
-            state = State("skipped", "Left out", "s-skipped")
+            state = State("skipped", "Skipped", "s-skipped")
         elif number < newest or run.status == Run.Status.COMPLETED:
             state = State("done", "Done", "s-done")
         elif run.is_active:

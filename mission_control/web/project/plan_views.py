@@ -24,7 +24,7 @@ from mission_control.web.shared.states import project_state, state_of
 from mission_control.web.shared.views import person_of, sees, show
 
 NEW = "new"
-GONE = "This task was removed from the plan meanwhile. What you wrote can be added as a new one."
+GONE = "This task was removed while you were editing. You can add your text as a new task."
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -94,7 +94,7 @@ def timeline(project: Project, span: str) -> Timeline:
     scale = _Scale(begins_at, ends_at)
     by_agent: dict[str, list[Run]] = defaultdict(list)
     for run in sorted(found, key=lambda run: run.queued_at):
-        by_agent[run.agent_name or "an agent that was deleted"].append(run)
+        by_agent[run.agent_name or "deleted agent"].append(run)
     rows = [Row(name, _lanes(runs, scale, now)) for name, runs in sorted(by_agent.items())]
     return Timeline(
         rows=[row for row in rows if row.lanes],
@@ -177,7 +177,7 @@ def _bars(run: Run, scale: _Scale, now: datetime) -> list[Bar]:
     begun = run.started_at or run.finished_at or now
     found = []
     if begun - run.queued_at >= SHORTEST_WAIT and begun > scale.begins_at:
-        found.append(_bar(run, "waiting", "Waited", run.queued_at, begun, scale))
+        found.append(_bar(run, "waiting", "Queued", run.queued_at, begun, scale))
     if run.started_at:
         found.append(_bar(run, run.status, run.task_title, run.started_at, run.finished_at or now, scale))
     return found
@@ -186,7 +186,7 @@ def _bars(run: Run, scale: _Scale, now: datetime) -> list[Bar]:
 def _bar(run: Run, status: str, label: str, begin: datetime, end: datetime, scale: _Scale) -> Bar:
     width = max(scale.share(end) - scale.share(begin), 0.25)
     fits = len(label) * CHAR_PIXELS + ICON_PIXELS <= width / 100 * PLOT_PIXELS
-    word = "waited for a slot" if status == "waiting" else run_state(run).word.lower()
+    word = "queued" if status == "waiting" else run_state(run).word.lower()
     return Bar(
         status=status,
         icon=f"r-{status}" if width / 100 * PLOT_PIXELS >= 20 else "",

@@ -104,7 +104,7 @@ def delete_project(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
     except NotFound:
         pass
     except Refusal as refusal:
-        messages.warning(request, f"{refusal.detail}. Stop it first.", extra_tags="warn")
+        messages.warning(request, f"{refusal.detail}. Stop the run first.", extra_tags="warn")
         return redirect("project", found.pk)
     messages.success(request, f"Deleted: {found.title}", extra_tags="ok")
     return redirect("projects")
@@ -138,25 +138,25 @@ def _replan(request: HttpRequest, found: Project) -> None:
 
 approve = _action(
     lambda _, found: project_execution.approve(found),
-    "Approved: its tasks start by themselves.",
+    "Plan approved. Its tasks start automatically.",
     "change_project",
     "add_run",
 )
 start = _action(
     lambda _, found: project_execution.start(found),
-    "Started: its tasks run by themselves, in their order.",
+    "Project started. Its tasks run automatically, in order.",
     "change_project",
     "add_run",
 )
 pause = _action(
     lambda _, found: project_execution.pause(found),
-    "Paused. Tasks that were running are assigned again.",
+    "Project paused. Running tasks were stopped and returned to Assigned.",
     "change_project",
     "change_run",
 )
-resume = _action(lambda _, found: project_execution.resume(found), "It goes on.", "change_project", "add_run")
-replan = _action(_replan, "It is being planned again.", "change_project", "add_run")
-stop_planning = _action(lambda _, found: _stop_planning(found), "The planning is being stopped.", "change_run")
+resume = _action(lambda _, found: project_execution.resume(found), "Project resumed.", "change_project", "add_run")
+replan = _action(_replan, "Regenerating the plan…", "change_project", "add_run")
+stop_planning = _action(lambda _, found: _stop_planning(found), "Stopping the planning…", "change_run")
 
 
 @require_POST

@@ -37,7 +37,7 @@ class Group:
 def find(text: str, user: User | AnonymousUser) -> list[Group]:
     """Return what the text finds and the user may see, in groups; a query for each kind of object at most."""
     wanted = text.strip()[:QUERY_CHARS].replace("\x00", "")
-    do, go = Group("Do", _named(_actions(user), wanted)), Group("Go to", _named(_places(user), wanted))
+    do, go = Group("Actions", _named(_actions(user), wanted)), Group("Go to", _named(_places(user), wanted))
     groups: list[Group] = []
     if user.has_perm("mission_control.view_task"):
         groups.append(Group("Tasks", _tasks(wanted)))
@@ -111,7 +111,7 @@ def _places(user: User | AnonymousUser) -> list[Hit]:
         ("agents.view_agent", Hit("Agents", reverse("agents"), "agent", "G A")),
         ("mission_control.view_activity", Hit("Activity", reverse("activity"), "pulse", "G Y")),
         ("mission_control.view_notification", Hit("Notifications", reverse("notifications"), "bell", "G N")),
-        ("", Hit("Password and tokens", reverse("account"), "key")),
+        ("", Hit("Account settings", reverse("account"), "key")),
         ("", Hit("Keyboard shortcuts", reverse("keys"), "keys", "?")),
     ]
     return [hit for permission, hit in places if not permission or user.has_perm(permission)]

@@ -28,9 +28,9 @@ LABELS = {  # of fields that their forms call otherwise
     "content": "Text",
     "team_agents": "Team",
     "backend_options": "Options",
-    "task_type": "For",
+    "task_type": "Type",
     "assignee": "Agent",
-    "blocked_by": "Needs first",
+    "blocked_by": "Blocked by",
 }
 
 
@@ -46,7 +46,7 @@ class Conflict(Refusal):
     """Somebody else changed the same meanwhile; `basis` is what a form needs to overwrite that knowingly."""
 
     def __init__(self, clashes: list[Clash], basis: str, who: str, at: datetime | None) -> None:
-        super().__init__(f"{who} changed the same meanwhile")
+        super().__init__(f"{who} edited this while you were editing")
         self.clashes, self.basis, self.who, self.at = clashes, basis, who, at
 
 
@@ -115,12 +115,12 @@ def _author(told_by: QuerySet[Activity], since: datetime | None, user: User) -> 
     newest = told_by.filter(created_at__gte=since) if since else told_by
     activity = newest.select_related("agent").order_by("-number").first()
     if activity is None:
-        return "Somebody", None
+        return "Someone", None
     person = activity.metadata.get("person")
     if person and person == user.get_username():
-        return "You, in another window,", activity.created_at
+        return "You (in another window)", activity.created_at
     name = person or (activity.agent.name if activity.agent and activity.task_id else "")
-    return plain(str(name)) or "Somebody", activity.created_at
+    return plain(str(name)) or "Someone", activity.created_at
 
 
 def _label(name: str) -> str:

@@ -100,7 +100,7 @@ class _Renderer(RendererHTML):
     def image(self, tokens: Sequence[Token], index: int, options: Any, env: Env) -> str:
         token = tokens[index]
         address = str(token.attrGet("src") or "")
-        words = escape(self.renderInlineAsText(token.children or [], options, env) or "without words")
+        words = escape(self.renderInlineAsText(token.children or [], options, env) or "no description")
         if env.get("links"):
             return f"[Image: {words}]"
         link = f'<a href="{escape(address)}" rel="noopener noreferrer nofollow ugc" target="_blank">'

@@ -63,7 +63,7 @@ class Attaching(Told):
         Deliverable.objects.all(),
         required=False,
         label="Attach",
-        error_messages={"invalid_choice": "This document is not there any more."},
+        error_messages={"invalid_choice": "This document no longer exists."},
     )
 
 
@@ -73,7 +73,7 @@ class AttachForm(Attaching):
     def clean(self) -> dict[str, Any]:
         given: dict[str, Any] = super().clean() or {}
         if not self.errors and not given["attached"] and not given["document"]:
-            self.add_error("attached", "Choose a file, or one of the documents.")
+            self.add_error("attached", "Choose a file or a document.")
         return given
 
 

@@ -42,7 +42,7 @@ class EditForm(Told):
     description = Description()
     status = forms.ChoiceField(choices=BY_HAND)
     priority = Priority()
-    task_type = TaskType(label="Kind")
+    task_type = TaskType(label="Type")
     project = forms.ModelChoiceField(Project.objects.all(), required=False)
     tags = TagsField()
     due_date = DueField(required=False, label="Due")
@@ -71,7 +71,7 @@ class MessageForm(Told):
     """A message for the thread."""
 
     content = VisibleText(
-        max_length=DESCRIPTION_CHARS, label="Message", error_messages={"required": "Write something."}
+        max_length=DESCRIPTION_CHARS, label="Message", error_messages={"required": "Message is required."}
     )
 
     def clean_content(self) -> str:
@@ -87,7 +87,7 @@ class ReviewForm(Told):
     def clean(self) -> dict[str, Any]:
         given: dict[str, Any] = super().clean() or {}
         if given.get("decision") == "changes" and not given.get("feedback"):
-            self.add_error("feedback", "say what should change, so that the next attempt can do it.")
+            self.add_error("feedback", "describe what should change in the next attempt.")
         return given
 
 
@@ -96,9 +96,9 @@ class RunForm(forms.Form):
 
     agent = forms.ModelChoiceField(
         Agent.objects.all(),
-        error_messages={"required": "Choose an agent.", "invalid_choice": "This agent does not exist any more."},
+        error_messages={"required": "Choose an agent.", "invalid_choice": "This agent no longer exists."},
     )
-    when_full = forms.ChoiceField(choices=[("reject", "Refuse"), ("queue", "Wait")], required=False)
+    when_full = forms.ChoiceField(choices=[("reject", "Refuse"), ("queue", "Queue")], required=False)
     ignore_dependencies = forms.BooleanField(required=False)
 
     def clean_when_full(self) -> str:

@@ -58,12 +58,12 @@ class Refused:
     def of(cls, refusal: Refusal) -> "Refused":
         if isinstance(refusal, LimitReached):
             now = capacity()
-            waiting = f" {now['waiting']} wait already." if now["waiting"] else ""
-            text = f"Queue it instead: it starts by itself when a slot is free.{waiting}"
-            return cls("No slot is free", f"{refusal.detail}. {text}", "waiting", offer="queue")
+            waiting = f" Already queued: {now['waiting']}." if now["waiting"] else ""
+            text = f"Queue it to start automatically when a slot frees up.{waiting}"
+            return cls("All slots are busy", f"{refusal.detail}. {text}", "waiting", offer="queue")
         if isinstance(refusal, TaskBlocked):
             found = list(RELATED.filter(pk__in=refusal.body["blocked_by"])[:10])
-            return cls("Other tasks have to be done first", "", "blocked", found, "anyway")
+            return cls("Blocked by unfinished tasks", "", "blocked", found, "anyway")
         return cls(refusal.detail)
 
     def __str__(self) -> str:
@@ -189,12 +189,12 @@ class TaskPage:
         if run is None or not run.is_active:
             return ""
         if run.stop_requested_at:
-            return "It stops. Then an agent can be chosen again."
+            return "Stopping…"
         if run.status == Run.Status.WAITING:
             limit, is_full = self.capacity["limit"], not self.capacity["available"]
-            reason = f"All {limit} slots are taken" if is_full else "Others wait for a slot"
-            return f"{reason}: it starts by itself. To give it to another agent, stop waiting."
-        return "One run at a time: another agent can be chosen when this one has ended or was stopped."
+            reason = f"All {limit} slots are busy" if is_full else "Other runs are ahead in the queue"
+            return f"{reason}. It starts automatically. To switch agents, remove it from the queue."
+        return "To switch agents, stop this run first."
 
     # ------------------------------------------------------------ what it waits for
     @cached_property
@@ -364,7 +364,7 @@ class TaskPage:
         return self.user.has_perm(f"mission_control.{permission}")
 
 
-KINDS = {"agent": "Agent task", "human": "For a person", "review": "Review"}
+KINDS = {"agent": "Agent task", "human": "Human task", "review": "Human review"}
 
 
 def shown_task() -> QuerySet[Task]:

@@ -28,9 +28,9 @@ class AgentChoice:
             return self.missing
         told = self.agent.get_level_display()
         if self.agent.level == Agent.Level.INTERN:
-            told += ": its work goes to review"
+            told += ": its work always goes to review"
         if self.running:
-            told += f", {self.running} run{'s' if self.running > 1 else ''} now"
+            told += f", {self.running} active run{'s' if self.running > 1 else ''}"
         return told
 
 
@@ -90,7 +90,7 @@ class RunRow:
     def word(self) -> str:
         if self.run.status == Run.Status.RUNNING and self.run.stop_requested_at:
             return "Stopping"
-        words = {Run.Status.WAITING: "Waiting", Run.Status.QUEUED: "Starting", Run.Status.ERROR: "Failed"}
+        words = {Run.Status.WAITING: "Queued", Run.Status.QUEUED: "Starting", Run.Status.ERROR: "Failed"}
         return words.get(Run.Status(self.run.status), str(self.run.get_status_display()))
 
 
@@ -145,7 +145,7 @@ class MessageRow:
         message = self.message
         if message.from_agent:
             return message.from_agent.name
-        return (message.author.get_full_name() or message.author.get_username()) if message.author else "Somebody"
+        return (message.author.get_full_name() or message.author.get_username()) if message.author else "Someone"
 
 
 def document_rows(found: QuerySet[Deliverable], *, version: int | None = None) -> list[DocumentRow]:
@@ -170,4 +170,4 @@ def author_of(key: str | None, names: dict[str, str]) -> str:
     """Return who an author's id means: an agent's name, a person, or nobody."""
     if not key:
         return ""
-    return "a person" if key == "human" else names.get(key, "an agent that is gone")
+    return "a user" if key == "human" else names.get(key, "deleted agent")

@@ -118,7 +118,7 @@ def run_task(request: HttpRequest, task: Task) -> str:
         when_full=form.cleaned_data["when_full"],
         ignore_dependencies=form.cleaned_data["ignore_dependencies"],
     )
-    return "Waiting for a slot." if run.status == Run.Status.WAITING else f"Started with {agent.name}."
+    return "Queued." if run.status == Run.Status.WAITING else f"{agent.name} started."
 
 
 @action("change_run")
@@ -127,7 +127,7 @@ def stop_task(_request: HttpRequest, task: Task) -> str:
     run = Run.objects.active().light().filter(task=task).first()
     if run is None:
         raise NotRunning
-    return "The run is being stopped." if stop(run).is_active else "Stopped."
+    return "Stopping the run…" if stop(run).is_active else "Stopped."
 
 
 @action("change_task")
@@ -160,7 +160,7 @@ def assign_task(request: HttpRequest, task: Task) -> str:
     keys = [assignment.agent_id for assignment in task.assignments.all()]
     chosen.sort(key=lambda agent: keys.index(agent.pk) if agent.pk in keys else len(keys))
     tasks.change(task, assignees=chosen)
-    return "Assigned." if chosen else "Nobody is assigned."
+    return "Assigned." if chosen else "Unassigned."
 
 
 @action("change_task")
@@ -171,7 +171,7 @@ def change_dependencies(request: HttpRequest, task: Task) -> str:
     if given["add"]:
         needs.append(given["add"])
     tasks.change(task, blocked_by=list(dict.fromkeys(needs)))
-    return f"Waits for {given['add'].title}." if given["add"] else "Removed."
+    return f"Now blocked by {given['add'].title}." if given["add"] else "Dependency removed."
 
 
 @action("change_task")
@@ -182,7 +182,7 @@ def decide_review(request: HttpRequest, task: Task) -> str:
         reviews.approve(task, by=person_of(request))
         return "Approved."
     reviews.request_changes(task, given["feedback"], by=person_of(request))
-    return "Changes requested. They are part of the next prompt."
+    return "Changes requested. Your feedback will be in the next prompt."
 
 
 @action("add_message")

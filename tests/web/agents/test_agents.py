@@ -78,7 +78,7 @@ def test_the_list_says_what_each_does_and_how_its_runs_went(browser):
     told = row_of(page_of(browser), agent)
     assert "Active, 2 runs" in told
     assert "Look around , and 1 more" in told
-    assert "75 % of 4" in told
+    assert "75% of 4" in told
     assert "4.5k $0.75 demo" in told
 
 
@@ -99,7 +99,7 @@ def test_a_new_agents_form_begins_with_a_backend_that_is_ready(browser, settings
     page = page_of(browser, "/agents/new")
     form = page[page.index('id="agent-form"') : page.index('id="backends"')]
     assert '<option value="demo" selected>' in form
-    assert "This cannot run yet" not in form
+    assert "Backend not configured" not in form
     ready, setup = form.split("<optgroup")[1:3]
     assert 'label="Ready"' in ready
     assert 'value="demo"' in ready
@@ -117,11 +117,11 @@ def test_an_opened_agent_keeps_its_backend_also_one_that_is_not_ready(browser):
 def test_an_agent_whose_backend_misses_something_says_so_in_list_form_and_health(browser):
     agent = make.agent(name="Coder", backend="codex_cli")
     page = page_of(browser, f"/agents/{agent.pk}")
-    assert "Cannot run" in row_of(page, agent)
-    assert "This cannot run yet" in page
+    assert "Not configured" in row_of(page, agent)
+    assert "Backend not configured" in page
     health = text_of(page[page.index('id="backends"') :])
-    assert "Codex CLI codex_cli Not ready" in health
-    assert "Used by 1 agent, which cannot run" in health
+    assert "Codex CLI codex_cli Not set up" in health
+    assert "Used by 1 agent" in health
     assert re.search(r'<button type="submit" class="btn btn-s" disabled', page)  # the test
 
 
@@ -192,8 +192,8 @@ def test_an_agent_is_made_with_the_options_of_its_backend(browser):
         ({"option-chunks": "0"}, "must be at least 1"),
         ({"option-chunks": "1e3"}, "whole number"),
         ({"option-delay_seconds": "NaN"}, "must be a number"),
-        ({"name": ""}, "Give it a name."),
-        ({"backend": "nothing"}, "no such backend"),
+        ({"name": ""}, "Name is required."),
+        ({"backend": "nothing"}, "no longer exists"),
     ],
 )
 def test_what_does_not_fit_comes_back_beside_its_field_and_nothing_is_stored(browser, given, word):
@@ -210,7 +210,7 @@ def test_the_form_follows_the_backend_that_is_chosen(browser):
     demo = page_of(browser, "/agents/options?backend=demo")
     other = page_of(browser, "/agents/options?backend=pydantic_ai&option-model=m:x")
     assert 'name="option-chunks"' in demo
-    assert "How many pieces to emit. 1 to 100,000. Without it 200." in text_of(demo)
+    assert "Number of chunks to emit. 1 to 100,000. Default: 200." in text_of(demo)
     assert 'name="option-base_url"' in other
     assert re.search(r'name="option-model"[^>]*value="m:x"', other)
     assert 'name="option-chunks"' not in other
@@ -259,5 +259,5 @@ def test_a_test_waits_where_no_slot_is_free(browser):
     make.run(make.task())
     agent = make.agent(name="Scout")
     page = browser.post(f"/agents/{agent.pk}/test/run", follow=True).content.decode()
-    assert "the test waits" in page
-    assert "Waits for a slot." in page
+    assert "The test is queued" in page
+    assert "Queued." in page

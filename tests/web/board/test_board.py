@@ -89,19 +89,19 @@ def test_a_card_that_waits_for_a_slot_says_which_place_it_has(browser):
     first = make.task(title="First")
     make.run(first, agent, when_full="queue")
     make.run(urgent, agent, when_full="queue")
-    assert "Waiting for a slot, 1 of 2" in text_of(card_of(browser, urgent))
-    assert "Waiting for a slot, 2 of 2" in text_of(card_of(browser, first))
+    assert "Queued, 1 of 2" in text_of(card_of(browser, urgent))
+    assert "Queued, 2 of 2" in text_of(card_of(browser, first))
     slots = text_of(html(browser, "/board/slots"))
-    assert "1 of 1 busy, 2 waiting" in slots
+    assert "1 of 1 busy, 2 queued" in slots
     assert slots.index("Urgent") < slots.index("First")
 
 
 def test_a_blocked_card_names_what_it_needs_and_its_menu_does_not_run_it(browser):
     first = make.task(title="Collect notes")
     second = make.task(title="Write", blocked_by=[first], assignees=[make.agent()])
-    assert "Needs 1 more: Collect notes" in text_of(card_of(browser, second))
+    assert "Blocked by Collect notes" in text_of(card_of(browser, second))
     menu = html(browser, f"/tasks/{second.pk}/menu")
-    assert "Needs Collect notes first" in text_of(menu)
+    assert "Blocked by Collect notes" in text_of(menu)
     assert 'value="in_progress"' not in menu
     Task.objects.filter(pk=first.pk).update(status=Status.DONE)
     assert 'value="in_progress"' in html(browser, f"/tasks/{second.pk}/menu")
@@ -117,7 +117,7 @@ def test_the_bar_counts_slots_and_says_when_none_is_free(browser):
     make.run(make.task(), agent)
     make.run(make.task(), agent, when_full="queue")
     page = html(browser, "/capacity")
-    assert "2 of 2 · 1 waiting" in text_of(page)
+    assert "2 of 2 · 1 queued" in text_of(page)
     assert "data-full" in page
 
 
@@ -167,7 +167,7 @@ def test_a_filter_that_means_nothing_is_harmless(browser, query):
 def test_a_filter_that_nothing_matches_says_so_and_is_no_first_step(browser):
     make.task()
     page = html(browser, "/?q=nowhere")
-    assert "None match the filters" in page
+    assert "No matching tasks" in page
     assert "First steps" not in page
 
 
@@ -243,7 +243,7 @@ def test_a_card_is_moved_by_its_form_and_by_the_script(browser):
 def test_an_agents_task_is_put_in_progress_by_running_it(browser):
     agent = make.agent(name="Scout")
     task = make.task(title="Go", assignees=[agent])
-    assert put(browser, task, Status.IN_PROGRESS, **SCRIPT)["X-Said"] == "Started%20with%20Scout%3A%20Go"
+    assert put(browser, task, Status.IN_PROGRESS, **SCRIPT)["X-Said"] == "Scout%20started%20%E2%80%9CGo%E2%80%9D"
     assert Run.objects.get().status == Run.Status.QUEUED
 
 
@@ -252,7 +252,7 @@ def test_a_card_put_in_progress_without_a_free_slot_waits(browser):
     agent = make.agent()
     make.run(make.task(), agent)
     task = make.task(assignees=[agent])
-    assert put(browser, task, Status.IN_PROGRESS, **SCRIPT)["X-Said"].startswith("Waiting")
+    assert put(browser, task, Status.IN_PROGRESS, **SCRIPT)["X-Said"].startswith("Queued")
     assert Run.objects.get(task=task).status == Run.Status.WAITING
 
 
@@ -347,11 +347,11 @@ def test_who_may_not_start_agents_is_told_so_in_the_form_of_a_task_that_would_st
 @pytest.mark.parametrize(
     ("fields", "says"),
     [
-        ({"title": ""}, "Say what is to be done."),
+        ({"title": ""}, "Title is required."),
         ({"title": "x" * 201}, "200"),
         ({"title": "a\x00b"}, "Null characters"),
         ({"title": "x", "agent": "nonsense"}, "not a valid UUID"),
-        ({"title": "x", "project": "00000000-0000-4000-8000-000000000000"}, "not there any more"),
+        ({"title": "x", "project": "00000000-0000-4000-8000-000000000000"}, "no longer exists"),
         ({"title": "x", "tags": "t" * 51}, "At most 50 tags"),
         ({"title": "x", "due_date": "never"}, "valid date"),
     ],
@@ -378,9 +378,9 @@ def test_an_empty_board_leads_from_the_first_agent_to_the_first_run(browser):
     assert f'name="agent" value="{agent.pk}"' in page
     browser.post("/tasks/new", {"title": "Say hello", "agent": agent.pk})
     page = html(browser)
-    assert "Nothing has run yet." in page
+    assert "No runs yet." in page
     assert put(browser, Task.objects.get(), Status.IN_PROGRESS).status_code == 302
-    assert "Nothing has run yet." not in html(browser)
+    assert "No runs yet." not in html(browser)
 
 
 def test_the_sample_project_is_at_hand(browser):

@@ -47,7 +47,7 @@ def test_a_card_shows_what_still_blocks_its_task_however_a_blocker_changes(page,
     def needs(*titles: str) -> None:
         note = page.locator(f"#card-{task} .card-note")
         if titles:
-            note.filter(has_text=re.compile(rf"Needs {len(titles)} more: {', '.join(titles)}$")).wait_for()
+            note.filter(has_text=re.compile(rf"Blocked by {', '.join(titles)}$")).wait_for()
         else:
             note.wait_for(state="detached")
 
@@ -95,7 +95,7 @@ def test_a_task_is_made_in_the_dialog_and_seen_by_who_else_looks(page, product):
     page.keyboard.press("n")
     page.get_by_role("dialog").get_by_label("Title").fill("")
     page.get_by_role("button", name="Create task").click()
-    page.get_by_text("Say what is to be done.").wait_for()
+    page.get_by_text("Title is required.").wait_for()
     page.get_by_role("dialog").get_by_label("Title").fill("Made in a dialog")
     page.get_by_role("button", name="Create task").click()
     for shown in (page, beside):
@@ -252,7 +252,7 @@ def test_shortcuts_of_a_single_key_are_switched_off_and_on_in_the_help_sheet(pag
     task = product.new_task(title="Quiet")
     board(page)
     page.keyboard.press("?")
-    switch = page.get_by_role("dialog", name="Keyboard shortcuts").get_by_label("Use the shortcuts")
+    switch = page.get_by_role("dialog", name="Keyboard shortcuts").get_by_label("Enable single-key shortcuts")
     switch.uncheck()
     page.keyboard.press("Escape")
     page.reload()
@@ -270,7 +270,7 @@ def test_shortcuts_of_a_single_key_are_switched_off_and_on_in_the_help_sheet(pag
     page.get_by_role("combobox", name="Search").wait_for()
     assert page.url == f"{product.url}/"
     page.goto("/keys")
-    page.locator("main").get_by_label("Use the shortcuts").check()
+    page.locator("main").get_by_label("Enable single-key shortcuts").check()
     page.keyboard.press("g")
     page.keyboard.press("o")
     page.wait_for_url("**/overview")

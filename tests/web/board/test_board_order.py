@@ -121,7 +121,7 @@ def test_done_and_skipped_share_a_column():
 def test_what_cannot_be_placed_says_so():
     cards = made("ABC")
     tasks.set_status(cards["A"], Status.REVIEW)
-    with pytest.raises(WrongState, match="moved meanwhile"):
+    with pytest.raises(WrongState, match="has moved"):
         rank_card(cards["C"], below=cards["A"].pk)
     rank_card(cards["C"], below=cards["A"].pk, above=cards["B"].pk)
     assert column() == "CB"

@@ -59,7 +59,7 @@ def test_the_keys_and_the_menu_place_a_card_and_keep_the_focus(page, product):
         page.keyboard.press("Shift+ArrowUp")
     wait_for_order(page, "keys", "ADBC")
     assert page.evaluate("document.activeElement.closest('.card').id") == f"card-{cards['D']}"
-    assert page.locator("#say").inner_text() == "Place 2 of 4."
+    assert page.locator("#say").inner_text() == "Position 2 of 4."
     page.keyboard.press("Shift+ArrowDown")
     wait_for_order(page, "keys", "ABDC")
     page.keyboard.press("Shift+Home")

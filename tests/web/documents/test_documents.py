@@ -103,7 +103,7 @@ def test_all_documents_are_listed_newest_first_and_narrowed(browser):
     for query, number in narrowed.items():
         shown = html(browser, f"/documents?{query}")
         assert len(re.findall(r'<th scope="row"', shown)) == number, query
-    assert "No document matches" in html(browser, "/documents?q=nothing-is-called-so")
+    assert "No matching documents" in html(browser, "/documents?q=nothing-is-called-so")
 
 
 def test_a_long_list_of_documents_has_pages_that_keep_what_was_asked(browser, django_assert_max_num_queries):

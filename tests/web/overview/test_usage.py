@@ -35,7 +35,7 @@ def test_the_days_are_the_default_and_narrow_it(browser, task):
     today = timezone.now().date().isoformat()
     for query in ("", f"?from={today}&to={today}", "?by=nonsense&from=x&to=9"):
         assert "1 1,200 34 $1.50" in text_of(html(browser, f"/overview/usage{query}")), query
-    assert "No run ended in this time" in html(browser, "/overview/usage?to=2020-01-01")
+    assert "No finished runs in this period" in html(browser, "/overview/usage?to=2020-01-01")
     assert f'value="{today}"' in html(browser, f"/overview/usage?from={today}")
 
 

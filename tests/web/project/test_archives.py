@@ -81,7 +81,7 @@ def test_what_is_too_much_is_said_before_it_is_sent(browser, project, monkeypatc
     monkeypatch.setattr(archives, "MOST_BYTES", 2**20)
     answer = browser.get(f"/projects/{project.pk}/archive")
     assert (answer.status_code, answer["Location"]) == (302, f"/projects/{project.pk}/files")
-    assert "more than 1 MB" in html(browser, f"/projects/{project.pk}/files")
+    assert "larger than 1 MB" in html(browser, f"/projects/{project.pk}/files")
     monkeypatch.setattr(archives, "MOST_BYTES", 2**30)
     monkeypatch.setattr(archives, "MOST_FILES", 1)
     browser.get(f"/projects/{project.pk}/archive")

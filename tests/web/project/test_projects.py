@@ -86,12 +86,12 @@ def test_the_list_says_how_far_each_project_is(browser):
     Task.objects.filter(pk=first.pk).update(status=Task.Status.DONE)
     told = text_of(page_of(browser, "/projects"))
     assert "Cookbook food" in told
-    assert "33 % 1 of 3" in told
+    assert "33% 1 of 3" in told
     assert "No projects yet" not in told
 
 
 def test_without_projects_the_list_offers_to_plan_the_first(browser):
-    assert "Plan the first" in page_of(browser, "/projects")
+    assert "Create project" in page_of(browser, "/projects")
 
 
 def test_the_plan_is_drawn_by_levels_with_states_and_lines(browser):
@@ -107,7 +107,7 @@ def test_the_plan_is_drawn_by_levels_with_states_and_lines(browser):
     assert 'width="38em" height="10em" viewBox="0 0 608 160"' in page
     assert "M256 36C304.0 36 304.0 30 352 30" in page  # from the middle of the right side; two ends, 12 apart
     assert "M256 124C304.0 124 304.0 42 352 42" in page
-    assert "needs 1 more" in page
+    assert "blocked by 1 task" in page
 
 
 def test_lines_of_a_level_that_is_left_out_reach_over_it():
@@ -126,7 +126,7 @@ def test_waiting_tasks_say_why_and_those_for_a_person_come_first(browser):
     waits = page[page.index('id="p-waiting"') :]
     assert waits.index("Buy paper") < waits.index(first.title)
     told = text_of(waits)
-    assert "Waits for a person" in told
+    assert "Human task" in told
     assert "Blocked by 'First 1', 'First 2'" in told
     browser.post(f"/projects/{project.pk}/tasks/{person.pk}/done")
     assert Task.objects.get(pk=person.pk).status == Task.Status.DONE
@@ -251,9 +251,9 @@ def test_a_failed_planning_says_why_and_can_be_tried_again(browser):
 
 def test_a_planner_that_cannot_run_is_told_before_the_goal_is_sent(browser, settings):
     settings.PLANNER_BACKEND = "claude_agent_sdk"
-    assert "The planner cannot run yet" in page_of(browser, "/projects/new")
+    assert "Planner not configured" in page_of(browser, "/projects/new")
     settings.PLANNER_BACKEND = "demo"
-    assert "The planner cannot run yet" not in page_of(browser, "/projects/new")
+    assert "Planner not configured" not in page_of(browser, "/projects/new")
 
 
 def test_an_empty_project_is_made_filled_by_hand_and_started(browser):
@@ -361,7 +361,7 @@ def test_an_empty_folder_says_on_which_hosts_the_agents_worked(browser, settings
 
     settings.HOST_NAME = "beta"
     said = text_of(page_of(browser, f"/projects/{project.pk}/files"))
-    assert "This server has none of the project's files. Its agents worked on alpha" in said
+    assert "This server has none of the project’s files. Its agents worked on alpha" in said
 
 
 def test_files_are_listed_shown_as_text_and_downloaded(browser):
@@ -374,7 +374,7 @@ def test_files_are_listed_shown_as_text_and_downloaded(browser):
     assert "photo.bin" in page_of(browser, at)
     assert "a b.md" in page_of(browser, f"{at}/files?path=notes")
     assert "# Hello red" in page_of(browser, f"{at}/file?path=notes/a b.md")
-    assert "This is not text" in page_of(browser, f"{at}/file?path=photo.bin")
+    assert "Binary file" in page_of(browser, f"{at}/file?path=photo.bin")
     answer = browser.get(f"{at}/download?path=notes/a b.md")
     assert sent(answer).startswith(b"# Hello")
     assert answer["Content-Disposition"] == 'attachment; filename="a b.md"'
@@ -423,7 +423,7 @@ def test_what_cannot_be_opened_by_its_name_is_listed_without_a_link(browser):
         assert name in page
         assert f"?path={name}" not in page
     assert page.count("The name is not UTF-8") == 2
-    assert page.count("No regular file") == 1
+    assert page.count("Not a regular file") == 1
     listed = project_files.files_in(project, "")
     assert {key for entry in listed for key in entry} == {"name", "isDir", "size"}
 

@@ -29,17 +29,17 @@ def test_a_goal_is_planned_before_ones_eyes_approved_and_carried_out(marked, pro
     planner(product)
     page.goto("/projects/new")
     page.get_by_label("Goal", exact=True).fill(GOAL)
-    page.get_by_role("button", name="Plan it").click()
+    page.get_by_role("button", name="Create plan").click()
     page.wait_for_url("**/projects/*-*")
     page.mark()
     page.get_by_role("button", name="Approve and start").wait_for()
     assert page.locator(".node").count() == 4
-    page.get_by_role("heading", name="The plan waits for you").or_(
-        page.get_by_text("The plan waits for you")
+    page.get_by_role("heading", name="Plan ready for approval").or_(
+        page.get_by_text("Plan ready for approval")
     ).wait_for()
     assert page.is_the_same()
     page.get_by_role("button", name="Approve and start").click()
-    page.get_by_text("Approved: its tasks start by themselves.").wait_for()
+    page.get_by_text("Plan approved. Its tasks start automatically.").wait_for()
     page.mark()
     page.locator('.node[data-status="review"]').wait_for()
     assert page.locator('.node[data-status="done"]').count() == 2
@@ -53,9 +53,9 @@ def test_an_agent_is_made_with_its_backends_options_and_tested_live(marked):
     page.goto("/agents/new")
     page.get_by_label("Name").fill("Quick")
     page.get_by_label("Role").fill("Tester")
-    page.get_by_label("Runs on").select_option("pydantic_ai")
+    page.get_by_label("Backend", exact=True).select_option("pydantic_ai")
     page.get_by_label("Temperature").wait_for()
-    page.get_by_label("Runs on").select_option("demo")
+    page.get_by_label("Backend", exact=True).select_option("demo")
     page.get_by_label("Chunks").fill("40")
     page.get_by_label("Delay seconds").fill("0.05")
     page.get_by_role("button", name="Create agent").click()
@@ -65,7 +65,7 @@ def test_an_agent_is_made_with_its_backends_options_and_tested_live(marked):
     page.mark()
     page.get_by_text("[20]").wait_for()
     page.get_by_text("Answered in").wait_for()
-    page.get_by_role("row", name="Quick").get_by_text("100 %").wait_for()
+    page.get_by_role("row", name="Quick").get_by_text("100%").wait_for()
     assert page.is_the_same()
 
 

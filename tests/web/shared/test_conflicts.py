@@ -33,7 +33,7 @@ def test_the_second_save_of_a_tasks_text_shows_the_first(browser, ada):
         answer = browser.post(path, mine, **sent)
         page = answer.content.decode()
         assert answer.status_code == 409
-        assert "ada changed this meanwhile" in text_of(page)
+        assert "ada edited this while you were editing" in text_of(page)
         assert "<del>adas</del>" in page
         assert "<ins>mine</ins>" in page
         assert "mine</textarea>" in page
@@ -81,7 +81,7 @@ def test_an_agents_form_meets_a_conflict(browser, ada):
     answer = browser.post(path, given)
     page = answer.content.decode()
     assert answer.status_code == 409
-    assert "Somebody changed this meanwhile" in text_of(page)
+    assert "Someone edited this while you were editing" in text_of(page)
     assert "<del>Theirs</del>" in page
     assert 'value="Mine"' in page
     assert browser.post(path, {**given, "basis": basis_in(page)}).status_code == 302
@@ -100,7 +100,7 @@ def test_a_projects_texts_meet_a_conflict(browser, ada):
     answer = browser.post(path, {"title": "Mine", "description": "And more", "basis": seen})
     page = answer.content.decode()
     assert answer.status_code == 409
-    assert "ada changed this meanwhile" in text_of(page)
+    assert "ada edited this while you were editing" in text_of(page)
     assert Project.objects.get().title == "By Ada"
     given = {"title": "Mine", "description": "And more", "basis": basis_in(page)}
     assert browser.post(path, given).status_code == 302
@@ -128,7 +128,7 @@ def test_requirements_meet_a_conflict_also_where_there_were_none(browser, ada):
     assert ada.post(path, {"content": "Adas", "basis": basis_in(html(ada, path))}).status_code == 302
     answer = browser.post(path, {"content": "Mine", "basis": seen})
     page = answer.content.decode()
-    assert (answer.status_code, "ada changed this meanwhile" in text_of(page)) == (409, True)
+    assert (answer.status_code, "ada edited this while you were editing" in text_of(page)) == (409, True)
     documents.change(Deliverable.objects.get(), content="Adas again")
     assert browser.post(path, {"content": "Mine", "basis": basis_in(page)}).status_code == 409
     seen = basis_in(html(browser, path))
@@ -175,10 +175,10 @@ def test_a_task_of_a_plan_meets_a_conflict_and_is_overwritten_knowingly(browser,
     answer = browser.post(path, mine)
     page = answer.content.decode()
     assert answer.status_code == 409
-    assert "ada changed this meanwhile" in text_of(page)
+    assert "ada edited this while you were editing" in text_of(page)
     assert "<del>adas</del>" in page
     assert "<ins>mine</ins>" in page
-    assert f'href="{path}">Take theirs' in page
+    assert f'href="{path}">Discard mine' in page
     assert Task.objects.get().description == "one\nadas"
     assert browser.post(path, {**mine, "basis": basis_in(page)}).status_code == 302
     assert Task.objects.get().description == "one\nmine"
@@ -205,8 +205,8 @@ def test_who_does_a_task_of_a_plan_and_what_it_waits_for_are_compared(browser, a
     answer = browser.post(path, plan_fields(planned, assignee=other.pk, blocked_by=[first.pk], basis=seen))
     said = text_of(answer.content.decode())
     assert answer.status_code == 409
-    assert "ada changed this meanwhile" in said
-    assert "Needs first +" not in said  # what only one changed is no conflict
+    assert "ada edited this while you were editing" in said
+    assert "Blocked by +" not in said  # what only one changed is no conflict
     assert Task.objects.get(pk=planned.pk).assignee_ids == [one.pk]
     mine = plan_fields(planned, assignee=other.pk, blocked_by=[first.pk], basis=basis_in(answer.content.decode()))
     assert browser.post(path, mine).status_code == 302
@@ -221,7 +221,7 @@ def test_a_task_of_a_plan_that_another_removed_meanwhile_is_offered_as_a_new_one
     answer = browser.post(path, plan_fields(planned, description="mine", basis=seen))
     page = answer.content.decode()
     assert answer.status_code == 400
-    assert "was removed from the plan meanwhile" in text_of(page)
+    assert "was removed while you were editing" in text_of(page)
     assert "mine</textarea>" in page
     assert not Task.objects.exists()
     new = re.search(r'<form method="post" action="(\?task=[^"#]*)', page)[1]

@@ -29,7 +29,7 @@ def test_the_second_to_save_sees_what_the_first_wrote_and_keeps_his(page, produc
     assert page.locator("[data-conflict] del").inner_text().endswith("theirs")
     assert page.locator("#edit-description").input_value() == "one\nmine"
     assert product.get(f"/tasks/{task}")["task"]["description"] == "one\ntheirs"
-    page.get_by_role("button", name="Keep mine").click()
+    page.get_by_role("button", name="Overwrite with mine").click()
     page.locator("#task-text .desc", has_text="mine").wait_for()
     page.locator("[data-conflict]").wait_for(state="detached")
     assert product.get(f"/tasks/{task}")["task"]["description"] == "one\nmine"
@@ -38,7 +38,7 @@ def test_the_second_to_save_sees_what_the_first_wrote_and_keeps_his(page, produc
 
 def test_the_second_to_save_takes_what_the_first_wrote(page, product, task, complaints):
     write(page, product, task, theirs="one\ntheirs", mine="one\nmine")
-    page.get_by_role("link", name="Take theirs").click()
+    page.get_by_role("link", name="Discard mine").click()
     page.locator("#task-text .desc", has_text="theirs").wait_for()
     assert page.locator("[data-conflict]").count() == 0
     assert page.locator("#edit-description").input_value() == "one\ntheirs"
@@ -52,7 +52,7 @@ def test_an_agents_form_that_another_saved_meanwhile_says_so(page, product, comp
     page.locator("#agent-role").fill("Mine")
     page.locator("#agent-form").get_by_role("button", name="Save").click()
     page.locator("[data-conflict] del", has_text="Theirs").wait_for()
-    page.get_by_role("button", name="Keep mine").click()
+    page.get_by_role("button", name="Overwrite with mine").click()
     page.get_by_text("Saved: Shared").wait_for()
     assert product.get(f"/agents/{agent}")["agent"]["role"] == "Mine"
     complaints[:] = [complaint for complaint in complaints if "409" not in complaint]
@@ -80,7 +80,7 @@ def test_the_second_to_save_a_task_of_a_plan_takes_what_the_first_wrote(page, pr
     page.locator("#plan-description").fill("Mine")
     page.get_by_role("button", name="Save").click()
     page.locator("[data-conflict] del", has_text="Theirs").wait_for()
-    page.get_by_role("link", name="Take theirs").click()
+    page.get_by_role("link", name="Discard mine").click()
     page.locator("[data-conflict]").wait_for(state="detached")
     assert page.locator("#plan-description").input_value() == "Theirs"
     complaints[:] = [complaint for complaint in complaints if "409" not in complaint]

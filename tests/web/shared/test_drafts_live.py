@@ -43,7 +43,7 @@ def end_session(page: Page, product) -> None:
 
 
 def log_in_again(page: Page, product, *, name: str = "admin", password: str = "") -> None:
-    page.get_by_label("User name").fill(name)
+    page.get_by_label("Username").fill(name)
     page.get_by_label("Password").fill(password or product.password)
     page.get_by_role("button", name="Log in").click()
     page.locator(".topbar").wait_for()
@@ -58,7 +58,7 @@ def test_the_new_task_dialog_keeps_what_was_typed_until_it_is_created_or_cancell
     dialog.get_by_label("Title").fill("Half written")
     dialog.get_by_label("Priority").select_option("high")
     page.mouse.click(5, 450)  # beside it
-    dialog.get_by_text("Still open, because you typed something").wait_for()
+    dialog.get_by_text("Still open because you have unsaved text").wait_for()
     page.keyboard.press("Escape")
     dialog.wait_for(state="hidden")
     dialog = new_task_dialog(page)
@@ -103,7 +103,7 @@ def test_escape_throws_no_text_away_that_was_typed_on_a_tasks_page(page, product
     form.locator("summary").click()
     page.locator("#edit-description").fill("Half written")
     page.keyboard.press("Escape")
-    page.get_by_text("Still open, because you typed something").wait_for()
+    page.get_by_text("Still open because you have unsaved text").wait_for()
     assert page.locator("#edit-description").input_value() == "Half written"
     form.get_by_role("button", name="Cancel").click()
     form.locator("summary").click()
@@ -126,7 +126,7 @@ def test_a_draft_is_restored_with_what_it_was_written_on_so_that_anothers_change
     page.locator("#edit-text").get_by_role("button", name="Save").click()
     page.locator("[data-conflict]", has_text="changed this meanwhile").wait_for()
     assert page.locator("#edit-description").input_value() == "mine"
-    page.get_by_role("link", name="Take theirs").click()
+    page.get_by_role("link", name="Discard mine").click()
     page.locator("#task-text .desc", has_text="theirs").wait_for()
     assert page.locator("[data-draft-note]").count() == 0
     without(complaints, "409")

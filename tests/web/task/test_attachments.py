@@ -37,7 +37,7 @@ def test_files_become_documents_of_the_task(browser):
         (lambda: file("zeros.txt", b"a\x00b"), "zeros.txt is not text."),
         (lambda: file("empty.txt", b" "), "empty.txt is empty."),
         (lambda: [file(f"{number}.txt") for number in range(11)], "At most 10 files at once."),
-        (list, "Choose a file, or one of the documents."),
+        (list, "Choose a file or a document."),
     ],
 )
 def test_a_file_that_cannot_be_attached_says_why(browser, given, says):
@@ -72,7 +72,7 @@ def test_a_document_that_there_is_is_attached(browser):
     document.refresh_from_db()
     assert document.task == task
     refused = post(browser, task, "attach", document="00000000-0000-4000-8000-000000000000")
-    assert "not there any more" in refused.content.decode()
+    assert "no longer exists" in refused.content.decode()
 
 
 def test_a_message_carries_files_and_a_document(browser):
@@ -85,7 +85,7 @@ def test_a_message_carries_files_and_a_document(browser):
     shown = part(page_of(browser, task), f"message-{message.pk}")
     assert f'href="/documents/{notes.pk}"' in shown
     document.delete()
-    assert "A document that is gone" in part(page_of(browser, task), f"message-{message.pk}")
+    assert "Deleted document" in part(page_of(browser, task), f"message-{message.pk}")
 
 
 def test_what_an_agent_attached_by_the_api_is_shown(browser):

@@ -26,7 +26,7 @@ def test_files_are_attached_to_the_task_and_to_a_message(page, product):
     message = page.locator("#thread .msg", has_text="See both")
     message.get_by_role("link", name="log.txt").wait_for()
     message.get_by_role("link", name="brief.md").wait_for()
-    assert page.locator("#files-said-message").inner_text() == "Text up to 5 MB each"
+    assert page.locator("#files-said-message").inner_text() == "Text files, up to 5 MB each"
     assert len(product.get(f"/tasks/{task}/documents")["documents"]) == 2
 
 

@@ -103,7 +103,7 @@ def test_dependencies_are_added_and_removed_and_a_circle_is_refused(browser):
     assert "First" in part(added.content.decode(), "deps")
     circle = post(browser, first, "dependencies", add=second.pk)
     assert circle.status_code == 400
-    assert "in a circle" in circle.content.decode()
+    assert "circular dependency" in circle.content.decode()
     assert post(browser, second, "dependencies", remove=first.pk).status_code == 200
     assert not second.blocked_by.exists()
 
@@ -143,7 +143,7 @@ def test_changes_are_requested_only_with_words(browser):
     task = in_review()
     wordless = post(browser, task, "review", decision="changes")
     assert wordless.status_code == 400
-    assert "say what should change" in wordless.content.decode()
+    assert "describe what should change" in wordless.content.decode()
     assert post(browser, task, "review", decision="changes", feedback="Shorter.").status_code == 200
     assert Task.objects.get().status == Task.Status.ASSIGNED
     assert Review.objects.get().feedback == "Shorter."

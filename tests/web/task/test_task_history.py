@@ -58,4 +58,4 @@ def test_who_has_not_chosen_two_runs_is_told_to(browser):
         answer = browser.get(f"/tasks/{task.pk}/compare?{query}", follow=True)
         assert "Choose two runs to compare." in text_of(answer.content.decode())
     two = f"/tasks/{task.pk}/compare?run={runs[0].pk}&run={runs[1].pk}"
-    assert "Two attempts side by side" in text_of(html(browser, two))
+    assert "Compare attempts 1 and 2" in text_of(html(browser, two))

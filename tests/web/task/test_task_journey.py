@@ -53,7 +53,7 @@ def test_run_is_watched_live_kept_over_a_reload_and_stopped_the_second_time(page
     assert len(said(page)) > len(early)
     assert said(page) == bare(output)
     page.locator("#task-head .badge[data-status=done]").wait_for()
-    page.locator("#documents .doc").get_by_text("Read").click()
+    page.locator("#documents .doc").get_by_text("Preview").click()
     page.locator("#documents [data-content]").wait_for()
     assert bare(page.locator("#documents [data-content]").inner_text()) == bare(output)
 
@@ -102,11 +102,11 @@ def test_output_that_comes_while_the_reader_scrolled_up_moves_nothing(page, prod
     run = product.run(task, product.new_rehearser(300, delay=0.02))
     page.wait_for_function("() => document.getElementById('stream').scrollTop > 100")
     page.locator("#stream").evaluate("stream => { stream.scrollTop = 40; }")
-    newest = page.get_by_role("button", name="Jump to newest")
+    newest = page.get_by_role("button", name="Jump to latest")
     newest.wait_for()
     page.wait_for_selector("#events [data-kind=completed]", state="attached")
     assert page.locator("#stream").evaluate("stream => stream.scrollTop") == 40
-    assert "reading back" in page.locator("#stream-foot").inner_text()
+    assert "auto-scroll paused" in page.locator("#stream-foot").inner_text()
 
     newest.click()
     newest.wait_for(state="hidden")
@@ -134,7 +134,7 @@ def test_the_newest_line_is_in_sight_while_a_run_writes(page, product, width, he
     assert edges["line"] < edges["output"] <= edges["window"]
     assert edges["scroll"] == 0 or width < 768
     page.locator("#stream").evaluate("stream => { stream.scrollTop = 0; }")
-    newest = page.get_by_role("button", name="Jump to newest")
+    newest = page.get_by_role("button", name="Jump to latest")
     newest.wait_for()
     assert newest.bounding_box()["y"] + newest.bounding_box()["height"] < edges["window"]
     page.locator("#run-bar").get_by_role("button", name="Stop").click()
@@ -214,7 +214,7 @@ def test_older_lines_are_read_when_the_reader_comes_to_them_and_the_page_stays_s
         assert shown == list(range(shown[0], shown[-1] + 1))
         assert len(shown) < 6_000
         lowest = shown[0]
-    page.get_by_role("button", name="Jump to newest").click()
+    page.get_by_role("button", name="Jump to latest").click()
     counted_to(page, 20_000)
 
 
@@ -249,7 +249,7 @@ def test_who_scrolls_up_while_the_page_reads_what_is_new_gets_what_is_older(page
     newer = arrived(page, held)
     lowest = page.evaluate(NUMBERS)[0]
     to_the_top(page)
-    page.get_by_role("button", name="Jump to newest").wait_for()  # it has been noticed
+    page.get_by_role("button", name="Jump to latest").wait_for()  # it has been noticed
     newer.continue_()
     older_than(page, lowest)
 
@@ -266,7 +266,7 @@ def test_the_newest_is_shown_without_gap_to_who_leaves_what_is_older_before_it_h
     held = hold_first(page, r"[?&]upto=")
     to_the_top(page)
     older = arrived(page, held)
-    page.get_by_role("button", name="Jump to newest").click()
+    page.get_by_role("button", name="Jump to latest").click()
     counted_to(page, 20_000)
     with page.expect_response(re.compile(r"[?&]upto=")):
         older.continue_()
@@ -312,10 +312,10 @@ def test_limit_reached_is_told_and_queues_with_one_click(page, product):
     task = product.new_task(title="The sixth", assignee_ids=[agent])
     opened(page, task)
     runs = [product.run(product.new_task(), agent) for _ in range(5)]
-    queue = page.get_by_role("button", name="Queue instead")
+    queue = page.get_by_role("button", name="Add to queue")
     queue.wait_for()
     queue.click()
-    page.get_by_role("button", name="Stop waiting").wait_for()
+    page.get_by_role("button", name="Remove from queue").wait_for()
     page.locator("#task-page #run-bar [data-status=waiting]").first.wait_for()
     for run in runs:
         product.post(f"/runs/{run}/stop")
@@ -339,7 +339,7 @@ def test_two_people_see_each_others_changes_and_decide_a_review(page, chromium, 
     page.locator(".msg").get_by_text("Seen by both").wait_for()
 
     product.ended(product.run(task, product.new_rehearser(3)))
-    page.get_by_label("What should change").fill("Count further")
+    page.get_by_label("Feedback").fill("Count further")
     page.get_by_role("button", name="Request changes").click()
     page.locator("#ask").wait_for(state="hidden")
     other.locator(".msg").get_by_text("Count further").wait_for()

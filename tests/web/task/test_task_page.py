@@ -75,7 +75,7 @@ def test_an_earlier_attempt_can_be_read_and_does_not_follow(browser):
     page = page_of(browser, task, f"?run={first.pk}")
     assert "from the first attempt" in page
     assert 'data-follows="no"' in page
-    assert "Go to the newest" in page
+    assert "View latest" in page
 
 
 def test_what_agents_and_people_write_is_never_markup(browser):
@@ -168,7 +168,7 @@ def test_documents_have_versions_and_their_difference(browser):
     finished_run(task, said="One\nThree\n")
     [document] = Deliverable.objects.all()
     shown = part(page_of(browser, task), "documents")
-    assert "v2, newest" in shown
+    assert "v2, latest" in shown
     assert f"/documents/{document.pk}/v1-v2" in shown
     difference = html(browser, f"/documents/{document.pk}/v1-v2")
     assert "<del>Two</del><ins>Three</ins>" in difference
@@ -179,7 +179,7 @@ def test_documents_have_versions_and_their_difference(browser):
     assert browser.get(f"/documents/{document.pk}/v3").status_code == 404
     row = browser.get(f"/documents/{document.pk}?version=1", **SCRIPT).content.decode()
     assert row.count('class="doc"') == 1
-    assert "Read v1" in text_of(row)
+    assert "Preview v1" in text_of(row)
 
 
 def test_the_thread_marks_mentions_and_says_who_spoke(browser):
@@ -206,12 +206,12 @@ def test_a_blocked_task_names_what_it_needs_and_offers_to_run_anyway(browser):
     first = make.task(title="Collect notes")
     second = make.task(title="Write", blocked_by=[first])
     bar = part(page_of(browser, second), "run-bar")
-    assert "Needs Collect notes first" in text_of(bar)
+    assert "Blocked by Collect notes" in text_of(bar)
     assert "Run anyway" in bar
     refused = post(browser, second, "run", agent=agent.pk)
     assert refused.status_code == 409
     notice = part(refused.content.decode(), "task-notice")
-    assert "Other tasks have to be done first" in notice
+    assert "Blocked by unfinished tasks" in notice
     assert f'href="/tasks/{first.pk}"' in notice
     assert post(browser, second, "run", agent=agent.pk, ignore_dependencies="on").status_code == 200
     assert Run.objects.get().task == second
@@ -221,7 +221,7 @@ def test_at_the_limit_the_button_queues_and_a_refusal_offers_it_with_one_click(b
     make.limit(1)
     agent, task = make.agent(), make.task()
     make.run(make.task(), agent)
-    assert "Queue instead" in part(page_of(browser, task), "run-bar")
+    assert "Add to queue" in part(page_of(browser, task), "run-bar")
     refused = post(browser, task, "run", agent=agent.pk)
     assert refused.status_code == 429
     notice = part(refused.content.decode(), "task-notice")
@@ -230,7 +230,7 @@ def test_at_the_limit_the_button_queues_and_a_refusal_offers_it_with_one_click(b
     assert 'name="when_full" value="queue"' in notice
     assert post(browser, task, "run", agent=agent.pk, when_full="queue").status_code == 200
     assert Run.objects.get(task=task).status == Run.Status.WAITING
-    assert "Stop waiting" in page_of(browser, task)
+    assert "Remove from queue" in page_of(browser, task)
 
 
 def test_an_agent_whose_backend_lacks_something_says_what(browser):
@@ -252,8 +252,8 @@ def test_while_a_run_is_active_the_bar_says_why_no_other_agent_can_be_chosen(bro
     agent, running, waiting = make.agent(), make.task(), make.task()
     run = started_run(running, agent)
     make.run(waiting, agent, when_full="queue")
-    assert "One run at a time" in text_of(part(page_of(browser, running), "run-bar"))
-    assert "All 1 slots are taken: it starts by itself" in text_of(part(page_of(browser, waiting), "run-bar"))
+    assert "To switch agents" in text_of(part(page_of(browser, running), "run-bar"))
+    assert "All 1 slots are busy. It starts automatically" in text_of(part(page_of(browser, waiting), "run-bar"))
     stop(run)
     assert "It stops" in text_of(part(page_of(browser, running), "run-bar"))
     viewer = client_of(make.user(may=["mission_control.view_task", "mission_control.view_run"]))
@@ -261,9 +261,9 @@ def test_while_a_run_is_active_the_bar_says_why_no_other_agent_can_be_chosen(bro
 
 
 def test_a_persons_task_a_review_and_a_board_without_agents_say_why_nothing_runs(browser):
-    assert "There is no agent yet" in page_of(browser, make.task())
+    assert "to run this task" in page_of(browser, make.task())
     make.agent()
-    assert "For a person" in page_of(browser, make.task(task_type="human"))
+    assert "Human task" in page_of(browser, make.task(task_type="human"))
     assert "This review needs no other task" in page_of(browser, make.task(task_type="review"))
 
 
@@ -342,7 +342,7 @@ def test_a_review_shows_the_newest_document_of_each_task_it_is_about_above_the_d
     assert "first <strong>version" not in page
     assert 'name="version"' in page
     assert page.index("second <strong>") < page.index('value="approve"')
-    for missing in ('id="output"', 'id="run-bar"', "Not run yet", "0 events"):
+    for missing in ('id="output"', 'id="run-bar"', "No runs yet", "0 events"):
         assert missing not in page
     assert f"/tasks/{work.pk}" in under
 
@@ -374,7 +374,7 @@ def test_a_review_tells_who_may_not_read_documents_so(database):
 def test_a_task_for_a_person_has_a_large_button_and_no_output(browser):
     task = make.task(title="Ask the printer", task_type="human")
     page = page_of(browser, task)
-    for missing in ('id="output"', "Not run yet", " events", "Review</h2>0"):
+    for missing in ('id="output"', "No runs yet", " events", "Review</h2>0"):
         assert missing not in page
     assert "Mark done" in part(page, "run-bar")
     answer = post(browser, task, "edit", status="done")
