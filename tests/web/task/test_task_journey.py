@@ -20,7 +20,8 @@ def entries(page) -> list[list[str]]:
 
 def said(page) -> str:
     """Return all that the agent said, without the white space that markup makes of line ends."""
-    return bare("".join(entry[3][8:] for entry in entries(page) if entry[0] == "message"))  # behind the time
+    shown = [text.strip() for kind, _, _, text in entries(page) if kind == "message"]
+    return bare("".join(text[8:] for text in shown))  # behind the time
 
 
 def bare(text: str) -> str:
