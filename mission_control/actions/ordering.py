@@ -94,12 +94,12 @@ def _neighbours(column: QuerySet[Any], *, below: uuid.UUID | None, above: uuid.U
 
 
 def _next(column: QuerySet[Any], at: CardRank) -> Any:
-    beneath = Q(stands_at__lt=at.at) | Q(rank_at=at.at, stands_as__gt=uuid.UUID(int=at.tie))
+    beneath = Q(rank_at__lt=at.at) | Q(rank_at=at.at, rank_tie__gt=uuid.UUID(int=at.tie))
     return column.filter(beneath).first()
 
 
 def _previous(column: QuerySet[Any], at: CardRank) -> Any:
-    over = Q(stands_at__gt=at.at) | Q(rank_at=at.at, stands_as__lt=uuid.UUID(int=at.tie))
+    over = Q(rank_at__gt=at.at) | Q(rank_at=at.at, rank_tie__lt=uuid.UUID(int=at.tie))
     return column.filter(over).reverse().first()
 
 

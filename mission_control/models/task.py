@@ -29,7 +29,7 @@ class TaskQuerySet(models.QuerySet["Task"]):
         return self.exclude(status__in=[Task.Status.DONE, Task.Status.SKIPPED])
 
     def by_rank(self) -> Self:
-        """Sort as a column of the board does; each knows where it stands by `stands_at` and `stands_as`."""
+        """Sort as a column of the board does; each has its place in `rank_at` and `rank_tie`."""
         placed = self.annotate(rank_at=RANK_AT, rank_tie=RANK_TIE)
         return placed.order_by(RANK_AT.desc(), RANK_TIE.asc(), "id")
 
