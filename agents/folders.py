@@ -1,7 +1,7 @@
-"""Reach what lies below a folder, and nothing outside of it, whatever links an agent puts there meanwhile.
+"""Open files below a folder and nothing outside of it, even if an agent creates links at the same time.
 
-A path is made real first, so that links within the folder work; then it is walked part by part, and no part may be
-a link: one that was put there after the check leads nowhere.
+A path is resolved first, so that links within the folder work; then it is opened part by part, and no part may be
+a link: a link that is created after the check cannot be followed.
 """
 
 import os
@@ -12,22 +12,22 @@ PATH_CHARS = 4_096
 READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # a named pipe would wait for a writer
 
 
-class Outside(Exception):
+class OutsideFolder(Exception):
     """The path does not lead into the folder."""
 
 
-def inside(root: Path, path: str) -> Path:
-    """Return the real path that `path` leads to from the folder, which is itself real. Raises Outside."""
+def resolve_inside(root: Path, path: str) -> Path:
+    """Return the resolved path of `path` relative to `root`, which is resolved itself. Raises OutsideFolder."""
     real = None
-    with suppress(ValueError, RuntimeError, OSError):  # a NUL; links in a circle; a name that is too long
+    with suppress(ValueError, RuntimeError, OSError):  # a NUL; a cycle of links; a name that is too long
         real = (root / path).resolve()
     if real is None or not real.is_relative_to(root) or len(path) > PATH_CHARS:
-        raise Outside
+        raise OutsideFolder
     return real
 
 
-def opened(root: Path, real: Path, *, making: str = "") -> int:
-    """Open what `inside` found, for reading; `making="folders"` makes the folders that are missing.
+def open_inside(root: Path, real: Path, *, making: str = "") -> int:
+    """Open a path from `resolve_inside` for reading; `making="folders"` creates missing folders.
 
     The caller closes the descriptor. Raises OSError.
     """

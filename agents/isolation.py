@@ -1,7 +1,7 @@
-"""How an agent's program is kept apart from the server, and what it sees of this machine.
+"""Isolate an agent's program from the server, and decide which files of this machine it sees.
 
-By bubblewrap it sees the system's programs, the working folder and its own configuration, and no other process; as
-another user whatever that user may. Without either it sees what the server sees.
+With bubblewrap it sees the system's programs, the working folder and its own configuration, but no other process;
+as another user it sees what that user may read. Without either it sees what the server sees.
 """
 
 import os
@@ -15,20 +15,20 @@ from functools import cache
 from pathlib import Path
 
 TRY_SECONDS = 10
-PYTHON = "python3"  # what another user's keeper runs on: ours may be closed to others
+PYTHON = "python3"  # runs another user's guardian, who may not have access to our interpreter
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store")
-# Of /etc only what programs cannot do without: an operator's own files may hold keys.
+# Only the files of /etc that programs need: an operator's own files may contain keys.
 CONFIGURATION = (
     *("alternatives", "ca-certificates", "ca-certificates.conf", "crypto-policies", "gai.conf", "gitconfig"),
     *("group", "host.conf", "hosts", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "locale.conf", "localtime"),
     *("login.defs", "mime.types", "nsswitch.conf", "passwd", "pki", "profile", "protocols", "resolv.conf"),
     *("services", "ssl", "terminfo", "timezone"),
 )
-# What /proc holds besides processes is the kernel's own. A program that runs as root could write most of it even
-# without any capability, and some of it tells of the whole machine.
+# The files of /proc that belong to no process are the kernel's. A program that runs as root could write most of
+# them even without any capability, and some reveal data of the whole machine.
 KERNEL = Path("/proc")
-KERNEL_SECRETS = (
+HIDDEN_KERNEL_FILES = (
     "kcore",
     "keys",
     "kmsg",
@@ -40,50 +40,50 @@ KERNEL_SECRETS = (
 )
 # Keys of the machine within CONFIGURATION, which only root could read.
 PRIVATE = ("/etc/ssl/private", "/etc/pki/tls/private", "/etc/pki/private")
-# Opens what would change the kernel, and writes nothing. Ends with 3 when the kernel let it.
+# Opens files that control the kernel, without writing. Exits with 3 if the kernel allowed it.
 PROBE = """
 for file in /proc/sys/kernel/core_pattern /proc/sys/kernel/hostname /proc/sysrq-trigger; do
   (: >> "$file") 2>/dev/null && exit 3
 done
 exit 0
 """
-PROBE_FOUND_IT_OPEN = 3
+KERNEL_IS_WRITABLE = 3
 COPIES = "/run/copies"  # in the sandbox
 
 
 class IsolationError(Exception):
-    """Agents cannot run apart as the operator asked for. The message is for people."""
+    """Agents cannot be isolated as the operator requested. The message is for users."""
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
-    """What a program may see besides the system: its own folder, what it may read, what it may write."""
+class Mounts:
+    """The files and resources of a program besides the system: its folder, what it may read, what it may write."""
 
     workdir: Path
-    scratch: Sequence[Path] = ()  # folders of its own that begin empty, where the machine has them
+    scratch: Sequence[Path] = ()  # empty folders of its own, in place of those that the machine has
     readable: Sequence[Path] = ()
-    copied: Sequence[Path] = ()  # its own copies, which go with the run
+    copied: Sequence[Path] = ()  # copies of its own, which are deleted after the run
     writable: Sequence[Path] = ()
-    closed: Sequence[Path] = ()  # never, though it may lie below something else
+    closed: Sequence[Path] = ()  # never visible, even below a visible folder
     network: bool = True
-    threads: int = 0  # how many there may be at once; 0 is no limit, and root has none
-    scratch_bytes: int = 0  # the size of each folder that lies in memory, such as /tmp; 0 is no limit
+    threads: int = 0  # the most threads at once; 0 for no limit; does not apply to root
+    scratch_bytes: int = 0  # the size of each in-memory folder, such as /tmp; 0 for no limit
 
 
 @dataclass(frozen=True, slots=True)
-class Apart:
-    """How to start a program so that it runs apart."""
+class Sandbox:
+    """How to start a program so that it is isolated."""
 
     argv: Sequence[str]
-    through: Sequence[str] = ()  # what has to stand before whatever starts `argv`
-    environment: Mapping[str, str] = field(default_factory=dict)  # what differs for the other user
-    wrapped: bool = False
+    command_prefix: Sequence[str] = ()  # precedes the command that starts `argv`
+    environment: Mapping[str, str] = field(default_factory=dict)  # variables with another value for the other user
+    is_wrapped: bool = False
 
 
 def method(wish: str) -> str:
-    """Return how agents run apart: `bubblewrap`, `user:<name>` or `none`. Raises IsolationError.
+    """Return how agents are isolated: `bubblewrap`, `user:<name>` or `none`. Raises IsolationError.
 
-    `auto` is bubblewrap where it works, which is tried once in each process.
+    `auto` is bubblewrap if it works, which each process tests once.
     """
     if wish == "auto":
         return "bubblewrap" if bubblewrap_problem() is None else "none"
@@ -96,21 +96,21 @@ def method(wish: str) -> str:
 
 @cache
 def bubblewrap_problem() -> str | None:
-    """Run a program by bubblewrap; return why that does not work, None when it does."""
+    """Run a program with bubblewrap; return why that does not work, None if it does."""
     if not sys.platform.startswith("linux"):
         return "bubblewrap needs Linux"
     if shutil.which("bwrap", path=SYSTEM_PATH) is None:
         return "bubblewrap is not installed: apt install bubblewrap"
-    command = apart_by_bubblewrap(["sh", "-c", PROBE], Sight(Path("/tmp")), {}).argv  # noqa: S108 - it exists
+    command = bubblewrap_sandbox(["sh", "-c", PROBE], Mounts(Path("/tmp")), {}).argv  # noqa: S108 - it exists
     status = _exit_status(command)
-    if status == PROBE_FOUND_IT_OPEN:
+    if status == KERNEL_IS_WRITABLE:
         return "bubblewrap does not protect the kernel's settings here: run the server as a user other than root"
     return "bubblewrap does not work here (does the system allow user namespaces?)" if status else None
 
 
 @cache
 def user_problem(name: str) -> str | None:
-    """Run a program as the user; return why that does not work, None when it does."""
+    """Run a program as the user; return why that does not work, None if it does."""
     try:
         uid = pwd.getpwnam(name).pw_uid
     except KeyError:
@@ -118,24 +118,26 @@ def user_problem(name: str) -> str | None:
     if uid in {0, os.getuid()}:
         return f"the user {name[:32]} is the server's own user or root"
     advice = "" if os.getuid() == 0 else f": allow it in sudoers, for example `mission ALL=({name}) NOPASSWD: ALL`"
-    return _tried([*_through(name), PYTHON, "-c", ""], f"programs cannot be run as {name[:32]}{advice}")
+    return _problem_if_failing(
+        [*_user_prefix(name), PYTHON, "-c", ""], f"programs cannot be run as {name[:32]}{advice}"
+    )
 
 
 def folder_problem(how: str, folder: Path) -> str | None:
-    """Return why a program could not work in the folder when it runs apart like that, None when it could."""
+    """Return why a program with this isolation could not work in the folder, None if it could."""
     if not how.startswith("user:"):
-        return None  # it is the server's own user, whose folder it is
+        return None  # the program runs as the server's user, who owns the folder
     name = how.removeprefix("user:")
-    look = "import os, sys; sys.exit(not os.access(sys.argv[1], os.R_OK | os.W_OK | os.X_OK))"
+    check_access = "import os, sys; sys.exit(not os.access(sys.argv[1], os.R_OK | os.W_OK | os.X_OK))"
     advice = "see `setfacl` in docs/backends/command.md"
     failure = (
         f"the user {name[:32]} cannot work in the folders of the projects, which are closed to others: {advice}"
     )
-    return _tried([*_through(name), PYTHON, "-c", look, str(folder)], failure)
+    return _problem_if_failing([*_user_prefix(name), PYTHON, "-c", check_access, str(folder)], failure)
 
 
 def warnings(wish: str) -> list[str]:
-    """Return what an operator should know of how agents' programs are isolated here, in sentences."""
+    """Return warnings for the operator about the isolation of agents' programs, as sentences."""
     found = []
     if wish == "auto" and (problem := bubblewrap_problem()):
         found.append(
@@ -155,12 +157,12 @@ def warnings(wish: str) -> list[str]:
     return found
 
 
-def _tried(command: Sequence[str], failure: str) -> str | None:
+def _problem_if_failing(command: Sequence[str], failure: str) -> str | None:
     return failure if _exit_status(command) else None
 
 
 def _exit_status(command: Sequence[str]) -> int:
-    """Run it with nothing of ours; return its exit status, and 1 when it does not start or end."""
+    """Run the command without our environment; return its exit status, or 1 if it does not start or end."""
     try:
         ran = subprocess.run(  # noqa: S603 - our own words
             command,
@@ -176,51 +178,53 @@ def _exit_status(command: Sequence[str]) -> int:
     return ran.returncode
 
 
-def apart(how: str, argv: Sequence[str], sight: Sight, environment: Mapping[str, str]) -> Apart:
-    """Return how to start the program by the given method, one of those that `method` returns."""
+def sandbox(how: str, argv: Sequence[str], mounts: Mounts, environment: Mapping[str, str]) -> Sandbox:
+    """Return how to start the program with the isolation `how`, one of the values of `method`."""
     if how == "bubblewrap":
-        return apart_by_bubblewrap(argv, sight, environment)
+        return bubblewrap_sandbox(argv, mounts, environment)
     if how.startswith("user:"):
         user = pwd.getpwnam(how.removeprefix("user:"))
         own = {"HOME": user.pw_dir, "USER": user.pw_name, "LOGNAME": user.pw_name}
-        return Apart(argv, through=_through(user.pw_name), environment=own)
-    return Apart(argv)
+        return Sandbox(argv, command_prefix=_user_prefix(user.pw_name), environment=own)
+    return Sandbox(argv)
 
 
-def _through(name: str) -> list[str]:
-    """Return what makes a command line the user's: as root it is simply done, else sudo is asked."""
+def _user_prefix(name: str) -> list[str]:
+    """Return the prefix that runs a command as the user: setpriv if we are root, otherwise sudo."""
     if os.getuid() == 0:
         return ["setpriv", "--reuid", name, "--regid", str(pwd.getpwnam(name).pw_gid), "--init-groups", "--"]
     return ["sudo", "-n", "-u", name, "--"]
 
 
-def apart_by_bubblewrap(argv: Sequence[str], sight: Sight, environment: Mapping[str, str]) -> Apart:
-    """Wrap the program into namespaces of its own; the network is shared unless `sight` says otherwise."""
+def bubblewrap_sandbox(argv: Sequence[str], mounts: Mounts, environment: Mapping[str, str]) -> Sandbox:
+    """Wrap the program into namespaces of its own; it shares the network if `mounts.network` is set."""
     home = Path(environment.get("HOME", "/nonexistent"))
     options = ["--unshare-user-try", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]
-    options += [] if sight.network else ["--unshare-net"]
+    options += [] if mounts.network else ["--unshare-net"]
     options += ["--die-with-parent", "--cap-drop", "ALL", "--proc", "/proc", "--dev", "/dev"]
-    for words in _kernel():
+    for words in _kernel_mounts():
         options += words
-    for words in sorted(_mounts(sight, home), key=lambda words: len(Path(words[-1]).parts)):
+    for words in sorted(_mount_options(mounts, home), key=lambda words: len(Path(words[-1]).parts)):
         options += words
-    options += ["--bind", str(sight.workdir), str(sight.workdir), "--chdir", str(sight.workdir)]
-    copies = [path for path in sight.copied if path.exists() and not _is_closed(path, sight)]
+    options += ["--bind", str(mounts.workdir), str(mounts.workdir), "--chdir", str(mounts.workdir)]
+    copies = [path for path in mounts.copied if path.exists() and not _is_closed(path, mounts)]
     for number, path in enumerate(copies):
         options += ["--ro-bind", str(path), f"{COPIES}/{number}"]
-    # Both lie in memory, without a size.
+    # Both are in memory without a size limit.
     options += ["--remount-ro", "/dev", "--remount-ro", "/"]
-    return Apart([_bubblewrap(), *options, "--", *_bounded(sight), *_copying(copies), *argv], wrapped=True)
+    return Sandbox(
+        [_bubblewrap(), *options, "--", *_thread_limit(mounts), *_copy_command(copies), *argv], is_wrapped=True
+    )
 
 
-def _bounded(sight: Sight) -> list[str]:
-    """Return what bounds the threads of the program that follows; within the sandbox its user has no others."""
+def _thread_limit(mounts: Mounts) -> list[str]:
+    """Return a command prefix that limits the program's threads; in the sandbox its user has no others."""
     prlimit = shutil.which("prlimit", path="/usr/bin:/bin")
-    return [prlimit, f"--nproc={sight.threads}:{sight.threads}", "--"] if prlimit and sight.threads else []
+    return [prlimit, f"--nproc={mounts.threads}:{mounts.threads}", "--"] if prlimit and mounts.threads else []
 
 
-def _copying(paths: Sequence[Path]) -> list[str]:
-    """Return what copies the files to their places before it becomes the program that follows."""
+def _copy_command(paths: Sequence[Path]) -> list[str]:
+    """Return a command prefix that copies the files to their paths and then executes the program."""
     if not paths:
         return []
     lines = [f'cp -R {COPIES}/{number} "${number + 1}"' for number in range(len(paths))]
@@ -228,23 +232,23 @@ def _copying(paths: Sequence[Path]) -> list[str]:
     return ["/bin/sh", "-c", script, "sh", *map(str, paths)]
 
 
-def _is_closed(path: Path, sight: Sight) -> bool:
-    return any(path.resolve().is_relative_to(closed.resolve()) for closed in sight.closed)
+def _is_closed(path: Path, mounts: Mounts) -> bool:
+    return any(path.resolve().is_relative_to(closed.resolve()) for closed in mounts.closed)
 
 
 def _bubblewrap() -> str:
     return shutil.which("bwrap", path=SYSTEM_PATH) or "bwrap"
 
 
-def _kernel() -> Iterable[list[str]]:
-    """Yield what covers the files of the kernel: read-only, or empty where they tell of the whole machine.
+def _kernel_mounts() -> Iterable[list[str]]:
+    """Yield mounts over the kernel's files: read-only, or empty for those that reveal data of the whole machine.
 
-    bubblewrap itself covers a few of them, but only where it may write the folder, which root may not either.
+    bubblewrap itself covers a few of them, but only if it may write the folder, which root may not either.
     """
     for path in sorted(KERNEL.iterdir()):
         if path.name.isdigit() or path.is_symlink():
             continue
-        if path.name in KERNEL_SECRETS:
+        if path.name in HIDDEN_KERNEL_FILES:
             yield ["--ro-bind", os.devnull, str(path)]
         elif path.is_dir() or path.stat().st_mode & 0o222:
             yield ["--ro-bind", str(path), str(path)]
@@ -252,40 +256,40 @@ def _kernel() -> Iterable[list[str]]:
 
 @cache
 def _sizes_are_known() -> bool:
-    """Return whether this bubblewrap can limit what lies in memory, as it can since 0.7."""
+    """Return whether this bubblewrap can limit the size of in-memory folders (since 0.7)."""
     try:
-        told = subprocess.run([_bubblewrap(), "--help"], capture_output=True, timeout=TRY_SECONDS, check=False)  # noqa: S603
+        helped = subprocess.run([_bubblewrap(), "--help"], capture_output=True, timeout=TRY_SECONDS, check=False)  # noqa: S603
     except (OSError, subprocess.TimeoutExpired):
         return False
-    return b"--size" in told.stdout + told.stderr
+    return b"--size" in helped.stdout + helped.stderr
 
 
-def _mounts(sight: Sight, home: Path) -> Iterable[list[str]]:
-    """Yield the options, each ending in a place; who comes deeper comes later, and so is on top."""
-    closed = [path.resolve() for path in sight.closed]
-    yield from _system()
-    size = ["--size", str(sight.scratch_bytes)] if sight.scratch_bytes and _sizes_are_known() else []
+def _mount_options(mounts: Mounts, home: Path) -> Iterable[list[str]]:
+    """Yield the mount options, each with its mount point last. The caller mounts deeper paths later, on top."""
+    closed = [path.resolve() for path in mounts.closed]
+    yield from _system_mounts()
+    size = ["--size", str(mounts.scratch_bytes)] if mounts.scratch_bytes and _sizes_are_known() else []
     own = {"/tmp", "/run", "/var/tmp", "/dev/shm", str(home)} - {"/"}  # noqa: S108 - empty ones of its own
-    for place in own | {str(path) for path in sight.scratch if path.is_dir() and path.resolve() not in closed}:
+    for place in own | {str(path) for path in mounts.scratch if path.is_dir() and path.resolve() not in closed}:
         yield [*size, "--tmpfs", place]
     if resolver := _resolver():
         yield ["--ro-bind", str(resolver), str(resolver)]
-    for kind, paths in (("--ro-bind", sight.readable), ("--bind", sight.writable)):
+    for kind, paths in (("--ro-bind", mounts.readable), ("--bind", mounts.writable)):
         for path in paths:
             if path.exists() and path.resolve() not in closed:
                 yield [kind, str(path), str(path)]
     for path in (*closed, *(Path(name) for name in PRIVATE if Path(name).is_dir())):
-        if any(path.is_relative_to(shown) for shown in (*_shown(), *sight.readable, *sight.writable)):
+        if any(path.is_relative_to(shown) for shown in (*_visible_paths(), *mounts.readable, *mounts.writable)):
             yield [*size, "--tmpfs", str(path)] if path.is_dir() else ["--ro-bind", os.devnull, str(path)]
 
 
-def _shown() -> Iterable[Path]:
-    """Yield what every program sees of the system."""
+def _visible_paths() -> Iterable[Path]:
+    """Yield the paths of the system that every program sees."""
     yield from map(Path, SYSTEM)
     yield from (Path("/etc", name) for name in CONFIGURATION)
 
 
-def _system() -> Iterable[list[str]]:
+def _system_mounts() -> Iterable[list[str]]:
     for name in SYSTEM:
         path = Path(name)
         if path.is_symlink():
@@ -299,25 +303,27 @@ def _system() -> Iterable[list[str]]:
 
 
 def _resolver() -> Path | None:
-    """Return the file that /etc/resolv.conf is a link to below /run, as it is with systemd."""
+    """Return the file below /run to which /etc/resolv.conf is a link, as with systemd; None if it is not."""
     path = Path("/etc/resolv.conf").resolve()
     return path if path.is_relative_to("/run") and path.exists() else None
 
 
 def files_of(program: str, *, home: Path) -> list[Path]:
-    """Return what a program's own files are: the folder it is found in, and the one that its link leads to.
+    """Return a program's own files: the folder in which it was found, and the folder of its link's target.
 
-    For one that npm has installed that is the whole `node_modules`, in which its dependencies are. From a folder
-    that the home lies in, or is, it is the program alone.
+    For a program installed by npm that is the whole `node_modules`, which has its dependencies. For a folder that
+    is or contains the home folder, only the program itself is returned.
     """
     found = Path(program).parent
     real = Path(program).resolve()
     packages = next((parent for parent in real.parents if parent.name == "node_modules"), real.parent)
     own = {found: Path(program), packages: real}
     return [
-        file if home.is_relative_to(folder) else folder for folder, file in own.items() if not _is_shown(folder)
+        file if home.is_relative_to(folder) else folder
+        for folder, file in own.items()
+        if not _is_system_path(folder)
     ]
 
 
-def _is_shown(folder: Path) -> bool:
+def _is_system_path(folder: Path) -> bool:
     return any(folder.is_relative_to(name) for name in SYSTEM)

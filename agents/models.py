@@ -1,4 +1,4 @@
-"""Who does the work: an agent is a name, a role and the backend that runs it."""
+"""Agents: a name, a role, and the backend that runs them."""
 
 import uuid
 from typing import Any
@@ -11,15 +11,15 @@ from agents import rules
 
 
 def default_backend() -> str:
-    """Return the backend of an agent that names none."""
+    """Return the default backend of an agent."""
     return settings.DEFAULT_BACKEND
 
 
 class Agent(models.Model):
-    """An agent that runs can be given to.
+    """An agent that runs can be assigned to.
 
-    `status` is what a person or a heartbeat set. While the agent has a run it reads as active everywhere;
-    that is derived from the runs and never written, so that no two runs contend for an agent's row.
+    `status` is the value set by a user or a heartbeat. While the agent has a run, everything shows it as active;
+    that is derived from its runs and never stored, so that two runs never contend for the agent's row.
     """
 
     class Status(models.TextChoices):

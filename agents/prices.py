@@ -1,4 +1,4 @@
-"""What tokens cost by the providers' public prices, which genai-prices keeps. Unknown is None, never 0."""
+"""The cost of tokens by the providers' public prices, from genai-prices. An unknown cost is None, never 0."""
 
 
 def price_of(
@@ -10,9 +10,9 @@ def price_of(
     from_cache: int | None = None,
     to_cache: int | None = None,
 ) -> float | None:
-    """Return the price in US dollars; `read` includes what was read from a cache, and written to one.
+    """Return the price in US dollars; `read` includes the tokens read from and written to a cache.
 
-    None where a count, the provider or the model is not known.
+    None if a count, the provider or the model is unknown.
     """
     from genai_prices import Usage, calc_price
 

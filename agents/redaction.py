@@ -1,7 +1,7 @@
-"""What must not leave the process: keys, credentials, paths of this machine.
+"""Remove what must not leave the process: keys, credentials, paths of this machine.
 
-Every pattern reads its input in linear time: it starts at a literal, repeats one class of characters and never
-has to go back over what it has read; whatever could be long is bounded.
+Every pattern takes linear time: it starts at a literal, repeats one class of characters, never backtracks, and
+bounds every long repetition.
 """
 
 import os
@@ -21,7 +21,7 @@ LEAST_SECRET_CHARS = 8  # a shorter value of an environment variable is more lik
 _SECRET_VARIABLE = re.compile(r"(?:KEY|TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?)\Z", re.IGNORECASE)
 _ADDRESS_VARIABLE = re.compile(r"(?:URL|URI|DSN)\Z", re.IGNORECASE)
 
-# Lines before a key's own: of PGP, and of an encrypted key.
+# Header lines before the key itself, of PGP and of an encrypted key.
 KEY_HEADERS = r"(?:\s*+(?:Version|Comment|Hash|Charset|Proc-Type|DEK-Info): [^\n]{0,200})*+"
 KEY_END = r"-----END [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----"
 _PRIVATE_KEY = re.compile(
@@ -50,7 +50,7 @@ _KNOWN_KEY = re.compile(
     )""",
     re.VERBOSE,
 )
-_KEY_HINTS = (
+_KEY_MARKERS = (
     *(
         "sk-",
         "aiza",
@@ -89,13 +89,13 @@ _BEARER = re.compile(
     r"(?P<scheme>\b(?i:bearer)[ \t]{1,4})"
     r"(?:(?=[A-Za-z._~+/=-]{0,100}[0-9])[A-Za-z0-9._~+/=-]{8,}|[A-Za-z0-9._~+/=-]{24,})"
 )
-# The address is the secret: whoever knows it may post there.
+# The address itself is the secret: anyone who has it may post there.
 _WEBHOOK = re.compile(
     r"(?P<scheme>hooks\.slack\.com/[a-z]{1,20}/|discord(?:app)?\.com/api/(?:v[0-9]{1,2}/)?webhooks/)[A-Za-z0-9_/-]{8,}",
     re.IGNORECASE,
 )
-# Cookies are separated by `;`. What stands behind other white space is none, nor is it taken with them: without
-# its name a password there would look harmless.
+# Cookies are separated by `;`. Text after other white space is not a cookie and is not matched with them: a
+# password there would lose its name and look harmless to the later patterns.
 _ONE_COOKIE = r"""[^\s=;'",]{1,100}=(?:"[^"\r\n]{0,4096}"|'[^'\r\n]{0,4096}'|[^\s;'"]*)"""
 _COOKIE = re.compile(
     r"(?P<scheme>(?i:cookie)['\"]?[ \t]{0,4}[:=][ \t]{0,4}['\"]?)"
@@ -111,7 +111,7 @@ _NETRC = re.compile(
 _ACCOUNT_KEY = re.compile(r"(?P<scheme>AccountKey=)[A-Za-z0-9+/=]{40,}", re.IGNORECASE)
 _URL_LOGIN = re.compile(r"(?<=://)[^\s/?#\"'<>]{1,512}@")
 
-# name = value. A name that says "secret" needs less proof than `key` and `token`, which are ordinary words.
+# name = value. `key` and `token` are ordinary words, so their values need more evidence than those of "secret".
 _ASSIGNMENT = re.compile(
     r"""(?<![/\\])(?P<name>(?:(?:api|access|auth|private|secret|refresh|client|signing)[_-]?)?(?:key|token|secret)
          | passwd | password | passphrase | pwd)
@@ -140,40 +140,40 @@ _ANY_PATH = re.compile(
 )
 # Zero-width space, non-joiner and joiner, word joiner, byte order mark, soft hyphen.
 _NO_WIDTH = r"\u200b-\u200d\u2060\ufeff\u00ad"
-# These have a use too, such as the direction of writing or an emoji's form, but not between two ASCII characters.
-_SELDOM_SEEN = (
+# These have a use, such as the direction of writing or an emoji's form, but not between two ASCII characters.
+_RARELY_VISIBLE = (
     r"\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200e\u200f\u202a-\u202e\u2061-\u206f\u3164"
     r"\ufe00-\ufe0f\uffa0\U000e0000-\U000e01ef"
 )
-_UNSEEN = re.compile(rf"[{_NO_WIDTH}{_SELDOM_SEEN}]+(?=[!-~])|[{_NO_WIDTH}]+")
+_INVISIBLE = re.compile(rf"[{_NO_WIDTH}{_RARELY_VISIBLE}]+(?=[!-~])|[{_NO_WIDTH}]+")
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0e-\x1f\x7f]")
 
 
 def redact(text: str, keep_dirs: Iterable[str | os.PathLike[str]] = ()) -> str:
-    """Return the text without secrets and without absolute paths, those below `keep_dirs` excepted."""
+    """Return the text without secrets and without absolute paths, except those below `keep_dirs`."""
     kept = [posixpath.normpath(os.fspath(folder)) for folder in keep_dirs]
     return _ANY_PATH.sub(_path_replacer(kept), redact_secrets(text))
 
 
 def redact_secrets(text: str, *, known: Iterable[str] | None = None) -> str:
-    """Return the text without API keys, tokens, passwords and credentials; paths stay.
+    """Return the text without API keys, tokens, passwords and credentials; paths are kept.
 
-    Characters that are not seen go where they follow an ASCII one: they would break a key into harmless parts.
-    `known` are values that are secret whatever they look like: the environment's, when it is left out.
+    Invisible characters after an ASCII character are removed: they would split a key into harmless parts.
+    `known` are values that are always secret, by default those of the environment.
     """
-    text = without_unseen(text)
+    text = without_invisible(text)
     for value in known_secrets() if known is None else known:
         text = text.replace(value, REMOVED)
     folded = text.casefold()
-    for hints, pattern, replacement in _RULES:
-        # Most text holds none of them, and to search it for a few words is a hundred times faster than to match.
-        if any(hint in folded for hint in hints):
+    for markers, pattern, replacement in _RULES:
+        # Most texts contain no marker, and searching for a few words is a hundred times faster than matching.
+        if any(marker in folded for marker in markers):
             text = pattern.sub(replacement, text)
     return text
 
 
-def without_unseen(text: str, before: str = "") -> str:
-    """Return the text without zero-width characters behind printable ASCII; `before` stands before the text."""
+def without_invisible(text: str, before: str = "") -> str:
+    """Return the text without invisible characters after printable ASCII; `before` precedes the text."""
     if text.isascii():
         return text
 
@@ -182,13 +182,13 @@ def without_unseen(text: str, before: str = "") -> str:
         last = text[at - 1] if at else before
         return "" if "!" <= last <= "~" else match[0]
 
-    return _UNSEEN.sub(replaced, text)
+    return _INVISIBLE.sub(replaced, text)
 
 
 def redact_data(value: Any, *, depth: int = 0) -> Any:
-    """Return JSON data without what `redact_secrets` takes out of text, and without what a secret's name holds.
+    """Return JSON data with all texts redacted, and without the values of keys that name a secret.
 
-    What is nested more deeply than anybody reads is left out.
+    Data nested more deeply than MOST_DEPTH is left out.
     """
     if isinstance(value, str):
         return redact_secrets(value)
@@ -213,27 +213,27 @@ def _redact_item(name: object, item: Any, depth: int) -> Any:
 def _as_text(item: str | float) -> str:
     try:
         return str(item)
-    except ValueError:  # Python writes no integer of more than 4,300 digits
+    except ValueError:  # Python refuses to write an integer of more than 4,300 digits
         return ""
 
 
 def shown_error(text: str) -> str:
-    """Return an error as anyone may see it: redacted, on one line, at most 200 characters and `...`."""
+    """Return an error that is safe to show: redacted, on one line, cut to 200 characters and `...`."""
     line = " ".join(_CONTROL.sub("", redact(text)).split())
     return line if len(line) <= SHOWN_CHARS else f"{line[:SHOWN_CHARS]}..."
 
 
 def known_secrets() -> list[str]:
-    """Return the secrets that this process's environment holds, and those it was told of, the longest first."""
-    return sorted({*_secrets_of_environment(), *_own}, key=len, reverse=True)
+    """Return the secrets of this process's environment and the remembered ones, longest first."""
+    return sorted({*_secrets_of_environment(), *_remembered}, key=len, reverse=True)
 
 
-_own: set[str] = set()
+_remembered: set[str] = set()
 
 
-def remember(*values: str) -> None:
-    """Take values for secrets that are in no variable of the environment: the product's keys and passwords."""
-    _own.update(value for value in values if len(value) >= LEAST_SECRET_CHARS)
+def remember_secrets(*values: str) -> None:
+    """Register secrets that are in no environment variable: the product's own keys and passwords."""
+    _remembered.update(value for value in values if len(value) >= LEAST_SECRET_CHARS)
 
 
 def _secrets_of_environment() -> Iterator[str]:
@@ -263,7 +263,7 @@ def _without_value(match: re.Match[str]) -> str:
 
 
 def _looks_secret(match: re.Match[str]) -> bool:
-    """Tell a secret from a word of prose (`token: the word`) and of code (`key=itemgetter(1)`)."""
+    """Return whether a value is a secret rather than prose (`token: the word`) or code (`key=itemgetter(1)`)."""
     name, value = match["name"], match["value"]
     called = match["call"] and value.replace("_", "").isalpha()
     if called or value == name or _DOTTED_NAME.match(value):
@@ -276,7 +276,7 @@ def _looks_secret(match: re.Match[str]) -> bool:
     return tight or not _PLAIN_WORD.match(value)
 
 
-# What a text must contain, in lower case, for a pattern to match at all; the pattern; what stays of a match.
+# Markers, of which a text must contain one in lower case for the pattern to match; the pattern; its replacement.
 _RULES: tuple[tuple[tuple[str, ...], re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
     (("private key", "private-lines: "), _PRIVATE_KEY, REMOVED),
     (("hooks.slack.com/", "/webhooks/"), _WEBHOOK, rf"\g<scheme>{REMOVED}"),
@@ -284,7 +284,7 @@ _RULES: tuple[tuple[tuple[str, ...], re.Pattern[str], str | Callable[[re.Match[s
     (("machine", "default"), _NETRC, rf"\g<scheme>{REMOVED}"),
     (("accountkey=",), _ACCOUNT_KEY, rf"\g<scheme>{REMOVED}"),
     (("://",), _URL_LOGIN, f"{REMOVED}@"),
-    (_KEY_HINTS, _KNOWN_KEY, REMOVED),
+    (_KEY_MARKERS, _KNOWN_KEY, REMOVED),
     (("authorization",), _AUTHORIZATION, rf"\g<scheme>{REMOVED}"),
     (("bearer",), _BEARER, rf"\g<scheme>{REMOVED}"),
     (("key", "token", "secret", "passw", "passphrase", "pwd"), _ASSIGNMENT, _without_value),

@@ -1,18 +1,18 @@
-"""Take the secrets out of a text that comes in pieces, those included that two pieces share.
+"""Remove secrets from a text that arrives in pieces, including those split across two pieces.
 
-Ordinary text passes at once. Only what follows the unmistakable beginning of a secret (`sk-`, `password=`, `://`,
-the first characters of a known value) is held up to the end of the piece, until the next one shows what it is.
+Ordinary text is emitted at once. Only text after the clear start of a secret (`sk-`, `password=`, `://`, the first
+characters of a known value) is held back until the next piece shows what it is.
 """
 
 import re
 from itertools import takewhile
 
-from agents.redaction import KEY_END, KEY_HEADERS, known_secrets, redact_secrets, without_unseen
+from agents.redaction import KEY_END, KEY_HEADERS, known_secrets, redact_secrets, without_invisible
 
-MOST_HELD_CHARS = 8_192  # more than a private key has; what is longer still passes, redacted as far as it is known
-CONTEXT_CHARS = 256  # kept of what has passed: `pass` is no secret, and what follows it may be `word=hunter2`
-LEAST_BEGINNING_CHARS = 3  # of a known value: shorter ones begin ordinary words too
-LEAD_CHARS = 100  # more than there can be of a name and what stands between it and its value
+MAX_HELD_CHARS = 8_192  # more than a private key; longer text is emitted, redacted as far as it is known
+CONTEXT_CHARS = 256  # of emitted text, to recognise the next: after `pass` may come `word=hunter2`
+LEAST_BEGINNING_CHARS = 3  # of a known value: fewer characters also start ordinary words
+LEAD_CHARS = 100  # more than a secret's name and the characters before its value
 
 _UNBROKEN = re.compile(r"[^\s\"']*")
 _KEY_CHARS = re.compile(r"[A-Za-z0-9_.-]*")
@@ -28,7 +28,7 @@ _VALUE_FOLLOWS = re.compile(
     r"|\bpassword[ \t\r\n]{1,4}|hooks\.slack\.com/[a-z]{1,20}/|/api/(?:v[0-9]{1,2}/)?webhooks/|AccountKey=",
     re.IGNORECASE,
 )
-# Cookies may go on to the end of their line.
+# Cookies may extend to the end of their line.
 _COOKIE_FOLLOWS = re.compile(r"cookie['\"]?[ \t]{0,4}[:=][^\r\n]*\Z", re.IGNORECASE)
 _LOGIN_FOLLOWS = re.compile(r"authorization['\"]?[ \t]{0,4}[:=][ \t]{0,4}['\"]?", re.IGNORECASE)
 _LOGIN = re.compile(r"(?:[A-Za-z]{1,20}[ \t]{0,4})?[^\s'\",;]*")
@@ -38,72 +38,77 @@ _PRIVATE_KEY = re.compile(
     rf"{KEY_HEADERS}(?:\s*[A-Z][A-Za-z-]{{0,20}}:? ?[^\n]{{0,200}}|[A-Za-z0-9+/=\s\\]*(?:-[A-Z0-9 -]{{0,60}})?))"
 )
 _PUTTY_KEY = re.compile(r"Private-Lines: [0-9]{0,3}\s?[A-Za-z0-9+/=\s]*")
-# How a secret goes on whose beginning was let through as [redacted], because it would not end.
-_GOES_ON = re.compile(r"[A-Za-z0-9._~+/=-]*")
-_PRIVATE_KEY_GOES_ON = re.compile(rf"[A-Za-z0-9+/=\s\\]*(?:{KEY_END})?")
+# The continuation of a secret whose start was emitted as [redacted] because it was too long to be held.
+_CONTINUATION = re.compile(r"[A-Za-z0-9._~+/=-]*")
+_PRIVATE_KEY_CONTINUATION = re.compile(rf"[A-Za-z0-9+/=\s\\]*(?:{KEY_END})?")
 
 
 class StreamRedactor:
-    """The state between two pieces of one text: the end of what has passed, and what is held."""
+    """The state between two pieces of a text: the end of the emitted text, and the held text."""
 
     def __init__(self) -> None:
         self.held = ""
         self._known = known_secrets()
-        self._passed = ""
-        self._goes_on: re.Pattern[str] | None = None
+        self._emitted = ""
+        self._continuation: re.Pattern[str] | None = None
 
     def feed(self, piece: str) -> str:
-        """Return what may pass now, without its secrets."""
-        before = self._passed + self.held
-        text = before + without_unseen(self._without_rest(piece), before[-1:])
-        start = len(self._passed)
-        end = self._open_from(text, start)
+        """Add a piece and return the text that can be emitted now, without secrets."""
+        before = self._emitted + self.held
+        text = before + without_invisible(self._drop_continuation(piece), before[-1:])
+        start = len(self._emitted)
+        end = self._unfinished_secret_start(text, start)
         self.held = text[end:]
-        passed = self._pass(text[start:end])
-        return passed + self.hurry() if len(self.held) > MOST_HELD_CHARS else passed
+        emitted = self._emit(text[start:end])
+        return emitted + self.flush() if len(self.held) > MAX_HELD_CHARS else emitted
 
-    def hurry(self) -> str:
-        """Return what is held, redacted, though the text may go on: it has waited long enough."""
+    def flush(self) -> str:
+        """Return the held text, redacted, although the text may continue."""
         held, self.held = self.held, ""
-        passed = self._pass(held)
-        if passed != held:
-            self._goes_on = _PRIVATE_KEY_GOES_ON if "-----BEGIN" in held[:10] or "\n" in held else _GOES_ON
-        return passed
+        emitted = self._emit(held)
+        if emitted != held:
+            self._continuation = (
+                _PRIVATE_KEY_CONTINUATION if "-----BEGIN" in held[:10] or "\n" in held else _CONTINUATION
+            )
+        return emitted
 
     def end(self) -> str:
-        """Return what is held, redacted: the text ends here. What comes next is another."""
-        passed = self.hurry()
-        self._passed, self._goes_on = "", None
-        return passed
+        """Return the held text, redacted, at the end of the text. The next piece starts another text."""
+        emitted = self.flush()
+        self._emitted, self._continuation = "", None
+        return emitted
 
-    def _without_rest(self, piece: str) -> str:
-        """Drop from the piece what still belongs to a secret that has passed as [redacted]."""
-        rest = self._goes_on.match(piece) if self._goes_on else None
+    def _drop_continuation(self, piece: str) -> str:
+        """Remove from the piece the continuation of a secret that was emitted as [redacted]."""
+        rest = self._continuation.match(piece) if self._continuation else None
         if rest is None:
             return piece
         if rest.end() < len(piece):
-            self._goes_on = None
+            self._continuation = None
         return piece[rest.end() :]
 
-    def _pass(self, new: str) -> str:
-        """Return the new text, redacted as what follows the text that has passed."""
+    def _emit(self, new: str) -> str:
+        """Return the new text, redacted in the context of the emitted text before it."""
         if not new:
             return ""
-        joined = redact_secrets(self._passed + new, known=self._known)
-        # Where a secret began in what has passed, only its rest can be taken out.
+        joined = redact_secrets(self._emitted + new, known=self._known)
+        # If a secret started in the emitted text, only its rest can be removed.
         common = sum(
-            1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(self._passed, joined, strict=False))
+            1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(self._emitted, joined, strict=False))
         )
-        passed = joined[common:]
-        context = (self._passed + passed)[-CONTEXT_CHARS:]
-        # Cut anywhere, it may look like a secret of its own.
-        self._passed = context if redact_secrets(context, known=self._known) == context else ""
-        return passed
+        emitted = joined[common:]
+        context = (self._emitted + emitted)[-CONTEXT_CHARS:]
+        # The context is cut at an arbitrary position, and may look like a secret itself.
+        self._emitted = context if redact_secrets(context, known=self._known) == context else ""
+        return emitted
 
-    def _open_from(self, text: str, start: int) -> int:
-        """Return where a secret begins, from `start` on, that may go on beyond the text; else the text's end."""
+    def _unfinished_secret_start(self, text: str, start: int) -> int:
+        """Return the position, from `start`, of a secret that may continue beyond the text.
+
+        Else the text's end.
+        """
         size = len(text)
-        backwards = text[: -MOST_HELD_CHARS - CONTEXT_CHARS : -1]
+        backwards = text[: -MAX_HELD_CHARS - CONTEXT_CHARS : -1]
         unbroken = size - _length(_UNBROKEN, backwards)
         key_chars = size - _length(_KEY_CHARS, backwards)
         begins = [
@@ -130,7 +135,7 @@ def _value_from(text: str, unbroken: int) -> int:
 
 
 def _login_from(text: str, unbroken: int, end: int) -> int:
-    """Return where the login of an Authorization begins that `end` would cut: `Bearer` alone would pass for it."""
+    """Return where a login of an Authorization starts that `end` would cut: `Bearer` alone would look like one."""
     leads = [lead.end() for lead in _LOGIN_FOLLOWS.finditer(text, max(unbroken - LEAD_CHARS, 0), end)]
     return leads[-1] if leads and _LOGIN.fullmatch(text, leads[-1], end) else end
 
@@ -143,18 +148,18 @@ def _url_login_from(text: str, unbroken: int) -> int:
 def _private_key_from(text: str) -> int:
     if (found := text.rfind("-----BEGIN ")) >= 0 and _PRIVATE_KEY.fullmatch(text, found):
         return found
-    found = text.rfind("Private-Lines: ")  # PuTTY's; the redaction leaves these words
+    found = text.rfind("Private-Lines: ")  # PuTTY's; the redaction keeps these words
     return found + 15 if found >= 0 and _PUTTY_KEY.fullmatch(text, found) else len(text)
 
 
 def _cookie_from(text: str) -> int:
-    at = text.lower().rfind("cookie", max(len(text) - MOST_HELD_CHARS, 0))
+    at = text.lower().rfind("cookie", max(len(text) - MAX_HELD_CHARS, 0))
     found = _COOKIE_FOLLOWS.match(text, at) if at >= 0 else None
     return found.start() if found else len(text)
 
 
 def _known_from(text: str, value: str) -> int:
-    """Return where the text's end is the beginning of the value."""
+    """Return where the end of the text matches the start of the value; else the text's end."""
     beginning = value[:LEAST_BEGINNING_CHARS]
     found = text.find(beginning, max(len(text) - len(value) + 1, 0))
     while found >= 0 and not value.startswith(text[found:]):

@@ -32,18 +32,18 @@ _BLANK = re.compile(rf"[{INVISIBLE}\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U0
 
 
 def is_blank(text: str) -> bool:
-    """Tell whether a reader of the text would see nothing."""
+    """Return whether the text has no visible character."""
     return _BLANK.fullmatch(text) is not None
 
 
 def not_blank(text: str) -> None:
-    """Raise ValidationError for a text of which nothing can be seen."""
+    """Raise ValidationError for a text without a visible character."""
     if is_blank(text):
         raise ValidationError("This field may not be blank.", code="blank")
 
 
 def is_storable(text: str) -> bool:
-    """Tell whether any database can keep the text: it holds no NUL character and no lone surrogate."""
+    """Return whether every database can store the text: it has no NUL character and no lone surrogate."""
     return "\x00" not in text and text == text.encode("utf-8", "ignore").decode()
 
 

@@ -21,13 +21,13 @@ def _remember_own_secrets() -> None:
     """Tell the redaction of those of the product's secrets that may stand in files instead of the environment."""
     from django.conf import settings
 
-    from agents.redaction import remember
+    from agents.redaction import remember_secrets
 
-    remember(settings.SECRET_KEY, *map(str, settings.SECRET_KEY_FALLBACKS))
-    remember(*(str(database.get("PASSWORD") or "") for database in settings.DATABASES.values()))
+    remember_secrets(settings.SECRET_KEY, *map(str, settings.SECRET_KEY_FALLBACKS))
+    remember_secrets(*(str(database.get("PASSWORD") or "") for database in settings.DATABASES.values()))
     for name in ("access_token", "admin_password"):
         with suppress(OSError, UnicodeDecodeError):
-            remember((settings.DATA_DIR / name).read_text(encoding="utf-8").strip())
+            remember_secrets((settings.DATA_DIR / name).read_text(encoding="utf-8").strip())
 
 
 class MissionControlConfig(AppConfig):

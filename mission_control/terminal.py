@@ -2,7 +2,7 @@
 
 import re
 
-MOST_HELD_CHARS = 8_192
+MAX_HELD_CHARS = 8_192
 _ESCAPE = r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"  # colours, cursor
 _STRING = r"(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)"  # title, clipboard, links
 _SEQUENCE = re.compile(rf"{_STRING}|{_ESCAPE}|\x1b[ -/]*[0-OQ-WYZ\\`-~]")
@@ -32,7 +32,7 @@ class TerminalText:
         """Return what may be printed now."""
         text = _SEQUENCE.sub("", (self._held + piece).replace("\r\n", "\n"))
         begun = _BEGUN.search(text)
-        self._held = begun[0] if begun and len(begun[0]) <= MOST_HELD_CHARS else ""
+        self._held = begun[0] if begun and len(begun[0]) <= MAX_HELD_CHARS else ""
         return _plain(text[: begun.start()] if begun and self._held else text)
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mission_control.terminal import MOST_HELD_CHARS, TerminalText, terminal_text
+from mission_control.terminal import MAX_HELD_CHARS, TerminalText, terminal_text
 
 HOSTILE = [
     ("plain\ttext\r\nünï", "plain\ttext\nünï"),
@@ -24,5 +24,5 @@ def test_sequences_that_steer_a_terminal_are_left_out(text, shown):
 
 def test_a_sequence_without_end_is_not_held_for_ever():
     pieces = TerminalText()
-    said = pieces.feed("a\x1b]52;" + "b" * MOST_HELD_CHARS) + pieces.feed("c")
+    said = pieces.feed("a\x1b]52;" + "b" * MAX_HELD_CHARS) + pieces.feed("c")
     assert said.startswith("a") and said.endswith("c") and "\x1b" not in said

@@ -1,8 +1,8 @@
-"""The one protocol between a run and whatever does its work.
+"""The protocol between a run and its backend.
 
-A backend gets a prompt and yields events until the work is done. Being cancelled is its only stop signal; it
-cleans up in `finally` and leaves no process, connection or billed request behind. It knows neither the ORM,
-nor Channels, nor Mission Control's settings.
+A backend gets a prompt and yields events until the work is done. Cancellation is its only stop signal; it cleans
+up in `finally` and leaves no process, connection or billed request behind. It uses neither the ORM, nor Channels,
+nor Mission Control's settings.
 """
 
 from abc import ABC, abstractmethod
@@ -12,7 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-# A limit at which a backend ends its agent; empty where it was none.
+# A limit at which a backend ended its agent; empty for none.
 LimitName = Literal["", "time", "silence", "output", "processes", "disk"]
 
 
@@ -26,12 +26,12 @@ class EventType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class BackendEvent:
-    """One thing that an agent said or did.
+    """One event of an agent's output.
 
-    message, thinking: a piece of text, of any length, as it arrives; pieces are joined without a separator.
-    tool_use: content is the tool's name, metadata has `input` (JSON) and `id`. tool_result: content is the
-    whole result as text, metadata has the `id` of its use, and `refused: true` where the tool was not allowed to
-    run. status: a notice for people, such as a retry.
+    message, thinking: a piece of text of any length, as it arrives; pieces are joined without a separator.
+    tool_use: content is the tool's name; metadata has `input` (JSON) and `id`. tool_result: content is the whole
+    result as text; metadata has the `id` of its use, and `refused: true` if the tool was not allowed to run.
+    status: a notice for users, such as a retry.
     """
 
     type: EventType
@@ -41,7 +41,7 @@ class BackendEvent:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What the run consumed so far, whole, not an increment. Unknown is None, never 0."""
+    """The run's total consumption so far, not an increment. Unknown amounts are None, never 0."""
 
     model: str | None = None
     input_tokens: int | None = None
@@ -49,7 +49,7 @@ class Usage:
     cost_usd: float | None = None
 
     def __add__(self, later: "Usage") -> "Usage":
-        """Return what both took together; what one of them does not know is not made up."""
+        """Return the sum of both; an amount that only one of them knows is that one's."""
 
         def total(name: str) -> Any:
             known = [value for one in (self, later) if (value := getattr(one, name)) is not None]
@@ -60,18 +60,18 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """The agent's own name of this conversation. A later run of the task may go on with it."""
+    """The agent's own id of this conversation. A later run of the task may continue it."""
 
     id: str
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The agent's final answer, whole: what it hands in.
+    """The agent's final answer, complete: its deliverable.
 
-    Yielded once, as the last item of a call that succeeds, after the messages that hold the same text. A backend
-    that cannot tell its answer from what was said on the way yields none; then everything said is the answer. An
-    empty text means that the agent ended without an answer.
+    Yielded once, as the last item of a successful call, after the messages with the same text. A backend that
+    cannot distinguish the answer from other messages yields none; then all messages are the answer. An empty text
+    means that the agent ended without an answer.
     """
 
     text: str
@@ -81,16 +81,16 @@ BackendItem = BackendEvent | Usage | Session | Answer
 
 
 class BackendError(Exception):
-    """The agent failed. The message is for people and says what to do; it holds no key and no path.
+    """The agent failed. The message is for users and says what to do; it contains no key and no path.
 
-    `limit` names the limit of its own at which a backend ended the agent; empty for every other failure.
+    `limit` names the backend's own limit at which it ended the agent; it is empty for any other failure.
     """
 
     limit: LimitName = ""
 
 
 class AgentOverLimit(BackendError):
-    """A backend ended its agent at a limit of its own."""
+    """A backend ended its agent at one of the backend's own limits."""
 
     def __init__(self, message: str, limit: LimitName) -> None:
         super().__init__(message)
@@ -98,11 +98,11 @@ class AgentOverLimit(BackendError):
 
 
 class TransientError(BackendError):
-    """The agent failed for a reason that passes: too many requests, a server's fault, a dropped connection.
+    """The agent failed temporarily: too many requests, a server error, a dropped connection.
 
-    The call is made again after a pause, of `retry_after_seconds` where the other side named a time, but only if
-    the agent had said and done nothing yet. `safe_to_retry`: even then, for a new call goes on where this one
-    broke off, and repeats nothing. `most_retries`: more would only keep people waiting for the reason.
+    The call is retried after a pause, of `retry_after_seconds` if the server named a time, but only if the agent
+    has not sent any output yet. With `safe_to_retry` it is retried even then, because a new call continues where
+    this one ended and repeats nothing. `most_retries` is set where more retries would only delay the error.
     """
 
     def __init__(
@@ -120,40 +120,42 @@ class TransientError(BackendError):
 
 
 class Backend(ABC):
-    """An adapter to some kind of agent. One file, one class, one line in the registry.
+    """The adapter to one kind of agent: one file, one class, one line in the registry.
 
-    The class is instantiated for each call, without arguments.
+    The class is instantiated without arguments for each call.
     """
 
     name: ClassVar[str]
     display_name: ClassVar[str]
     capabilities: ClassVar[tuple[str, ...]] = ()  # of: streaming, tools, thinking, usage, sessions
     options_schema: ClassVar[dict[str, Any]]  # JSON Schema (2020-12) of backend_options; refuses unknown keys
-    # With the capability `sessions`: the conversation to go on with, set before `stream` is called. Where it is
-    # gone the agent begins a new one, and says so in a status event.
+    # With the capability `sessions`: the conversation to continue, set before `stream` is called. If it no longer
+    # exists the agent starts a new one, and reports that in a status event.
     earlier_session: str = ""
 
     @classmethod
     @abstractmethod
     def missing(cls) -> str | None:
-        """Return what must be installed or set before this backend can run, None when it can."""
+        """Return what must be installed or set before this backend can run; None if it can run."""
 
     @classmethod
     def missing_for(cls, options: Mapping[str, Any]) -> str | None:
-        """Return what is missing for an agent with these options, None when it could run."""
+        """Return what is missing for an agent with these options; None if it can run."""
         return cls.missing()
 
     @classmethod
     def wrong_choice(cls, options: Mapping[str, Any]) -> tuple[str, str] | None:
-        """Return an option that names what is not allowed here, and why; None when there is none.
+        """Return an option whose value is not allowed here, and the reason; None if all are allowed.
 
-        Asked when an agent is saved, so that a typing error is seen at once. What is allowed may change later.
+        Called when an agent is saved, so that a typing error is reported at once. What is allowed may change
+        later.
         """
         return None
 
     @abstractmethod
     def stream(self, prompt: str, options: Mapping[str, Any], workdir: Path) -> AsyncGenerator[BackendItem, None]:
-        """Yield what the agent says and does until it is done. Its `aclose` ends it early.
-        `options` have been checked against `options_schema`. `workdir` exists and is the agent's to use.
-        Raises BackendError when the agent fails; everything yielded before stands.
+        """Yield the agent's output until it is done. Its `aclose` ends it early.
+
+        `options` have been checked against `options_schema`. `workdir` exists and is for the agent's use. Raises
+        BackendError if the agent fails; everything yielded before is kept.
         """

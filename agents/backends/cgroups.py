@@ -1,8 +1,8 @@
-"""A control group around an agent's program, where the system gives us one.
+"""A control group for an agent's program, if the system provides one.
 
-The keeper ends what descends from it. A program that is not isolated could kill its keeper first; the kernel still
-knows what came of it by the group. It needs cgroup v2 and a group of ours to write in: root outside a container
-has one, a service of systemd with `Delegate=yes` too.
+The guardian process ends the program's descendants. A program that is not isolated could kill its guardian first;
+the kernel still finds the descendants by their group. This needs cgroup v2 and write access to our own group: root
+outside a container has it, and so has a systemd service with `Delegate=yes`.
 """
 
 import asyncio
@@ -14,18 +14,21 @@ from pathlib import Path
 
 PREFIX = "mission-control-"
 END_SECONDS = 1.0
-STALE_SECONDS = 60.0  # an empty one that is older was left by a worker that was killed
+STALE_SECONDS = 60.0  # an older empty group was left behind by a killed worker
 
 
 class Cgroup:
-    """One group, and everything in it."""
+    """One control group and all its processes."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     @classmethod
     def around(cls, pid: int) -> "Cgroup | None":
-        """Make a group with the process in it; its children will be there too. None where that is not possible."""
+        """Create a group with the process, and so its future children, in it.
+
+        Return None if that is impossible.
+        """
         parent = _own_group()
         if parent is None or not os.access(parent, os.W_OK):
             return None
@@ -46,7 +49,7 @@ class Cgroup:
         return cls(folder)
 
     async def end(self) -> None:
-        """Kill whatever is left in it, and remove it."""
+        """Kill the processes left in the group, and remove it."""
         deadline = time.monotonic() + END_SECONDS
         with suppress(OSError):
             (self._folder / "cgroup.kill").write_text("1")
@@ -58,7 +61,7 @@ class Cgroup:
 
 
 def _own_group() -> Path | None:
-    """Return the folder of the group that this process is in."""
+    """Return the folder of this process's own group."""
     try:
         mounts = [line.split()[1:3] for line in Path("/proc/self/mounts").read_text().splitlines()]
         groups = dict(
@@ -76,4 +79,4 @@ def _remove_stale(parent: Path) -> None:
     for folder in parent.glob(f"{PREFIX}*"):
         with suppress(OSError):
             if time.time() - folder.stat().st_mtime > STALE_SECONDS:
-                folder.rmdir()  # fails while anything is in it
+                folder.rmdir()  # fails while a process is in it

@@ -1,8 +1,8 @@
-"""Command-line agents: a program that the operator has allowed by name, its output as events.
+"""Command-line agents: programs that the operator has allowed by name, with their output as events.
 
-An agent says which, and where the operator lets it choose, which model; nothing else of the command line comes
-from there. The program gets the variables that its definition lists, and where the system offers it, it sees
-nothing of the server's (agents/isolation.py).
+An agent chooses the program and, if the operator allows it, the model; nothing else of the command line comes from
+the agent. The program gets the variables that its definition lists, and sees nothing of the server's where the
+system supports isolation (agents/isolation.py).
 """
 
 import asyncio
@@ -29,13 +29,20 @@ from agents.backends.base import (
     EventType,
     Usage,
 )
-from agents.backends.processes import LINE_BYTES, LimitReached, Order, Program, lines_of, started
+from agents.backends.processes import (
+    LINE_BYTES,
+    LaunchSpec,
+    ProcessLimitReached,
+    Program,
+    run_program,
+    split_lines,
+)
 from agents.backends.programs.allowed import PROMPT_FILE, Definition, allowed
 from agents.backends.programs.failures import not_logged_in, with_reason
 from agents.backends.programs.formats import READERS
 from agents.backends.programs.formats.reader import Reader
+from agents.backends.programs.launch import Prompt, check_network, environment_of, isolation_method, launch_spec
 from agents.backends.programs.logins import missing_login
-from agents.backends.programs.orders import Prompt, check_network, environment_of, how_apart, order_of
 from agents.backends.programs.presets import PRESETS
 from agents.redaction import shown_error
 
@@ -65,11 +72,11 @@ class Command(Backend):
     display_name = "Command-line agent"
     capabilities = ("streaming", "tools", "thinking", "usage")
     options_schema = _schema(command=_NAME, model=_MODEL)
-    program: ClassVar[str] = ""  # of the backends that are one program
+    program: ClassVar[str] = ""  # the fixed program of a subclass
 
     @classmethod
     def missing(cls) -> str | None:
-        """Return None when any of the allowed programs could run."""
+        """Return what is missing; None if any of the allowed programs can run."""
         names = [cls.program] if cls.program else list(allowed().commands)
         if not names:
             return f"Set MISSION_CONTROL_COMMANDS to what agents may run, such as {', '.join(PRESETS)}"
@@ -78,7 +85,7 @@ class Command(Backend):
 
     @classmethod
     def missing_for(cls, options: Mapping[str, Any]) -> str | None:
-        """Return what is missing for an agent with these options, None when it could run."""
+        """Return what is missing for an agent with these options; None if it can run."""
         try:
             definition = cls._definition(options)
             how = isolation.method(allowed().isolation)
@@ -92,9 +99,9 @@ class Command(Backend):
 
     @classmethod
     def wrong_choice(cls, options: Mapping[str, Any]) -> tuple[str, str] | None:
-        """Return the program or model that the operator has not allowed, and which ones there are.
+        """Return the option whose program or model the operator has not allowed, with a message; else None.
 
-        Where this machine allows none at all, others may: it is said when one is asked to run.
+        If this machine allows no program at all, another machine may: then the error comes when a run starts.
         """
         name = cls.program or options.get("command", "")
         definition = allowed().definition(name)
@@ -121,16 +128,16 @@ class Command(Backend):
     async def stream(
         self, prompt: str, options: Mapping[str, Any], workdir: Path
     ) -> AsyncGenerator[BackendItem, None]:
-        """Yield what the program says. It has ended, with all its children, when the stream has."""
+        """Yield the program's output. When the stream ends, the program and all its children have ended."""
         definition = self._definition(options)
-        order = await asyncio.to_thread(_order, definition, options, prompt, workdir)
+        spec = await asyncio.to_thread(_launch_spec, definition, options, prompt, workdir)
         reader = READERS[definition.format](_model(definition, options)) if definition.format in READERS else None
-        async with started(order, definition.limits) as program:
+        async with run_program(spec, definition.limits) as program:
             try:
-                async with aclosing(_heard(program, reader)) as heard:
-                    async for item in heard:
+                async with aclosing(_items(program, reader)) as items:
+                    async for item in items:
                         yield item
-            except LimitReached as limit:
+            except ProcessLimitReached as limit:
                 raise AgentOverLimit(f"`{definition.name}` {limit}, and was stopped", limit.limit) from None
         _check_end(definition, program, reader)
         if reader is not None:
@@ -158,20 +165,20 @@ class Copilot(Command):
     program = "copilot"
 
 
-# ---------------------------------------------------------------- what is started
-def _order(definition: Definition, options: Mapping[str, Any], prompt: str, workdir: Path) -> Order:
-    """Put together what to start, how, and what it sees. Raises BackendError."""
+# ---------------------------------------------------------------- the command line
+def _launch_spec(definition: Definition, options: Mapping[str, Any], prompt: str, workdir: Path) -> LaunchSpec:
+    """Return the launch spec: command line, isolation and mounts. Raises BackendError."""
     workdir = workdir.absolute()
-    argv = _argv(definition, options, how_apart())
+    argv = _argv(definition, options, isolation_method())
     prompt_file = None
     if definition.prompt == "file":
         prompt_file = workdir / f".prompt-{secrets.token_hex(8)}.md"
         argv = [word.replace(PROMPT_FILE, str(prompt_file)) for word in argv]
-    return order_of(definition, argv, workdir, Prompt(prompt.encode(errors="replace"), prompt_file))
+    return launch_spec(definition, argv, workdir, Prompt(prompt.encode(errors="replace"), prompt_file))
 
 
 def _argv(definition: Definition, options: Mapping[str, Any], how: str) -> list[str]:
-    """Return the command line, the program by its path. Raises BackendError that says what to do."""
+    """Return the command line with the program's full path. Raises BackendError with advice."""
     words = definition.argv_sandboxed if definition.argv_sandboxed and how == "bubblewrap" else definition.argv
     program = shutil.which(words[0])
     if program is None:
@@ -197,9 +204,9 @@ def _check_model(definition: Definition, model: str) -> None:
 
 
 def _check_own_sandbox(definition: Definition, words: Sequence[str], how: str) -> None:
-    """Refuse a command line with which Codex would run nothing and say nothing of it.
+    """Raise BackendError for a command line with which Codex would silently run nothing.
 
-    Without a word of its sandbox `codex exec` makes one.
+    `codex exec` creates its own sandbox unless an option says otherwise.
     """
     if definition.format != "codex" or how != "bubblewrap" or os.getuid() != 0:
         return
@@ -213,15 +220,15 @@ def _check_own_sandbox(definition: Definition, words: Sequence[str], how: str) -
 
 
 def _model(definition: Definition, options: Mapping[str, Any]) -> str | None:
-    """Return the model that the program is called with, None where that is left to the program."""
+    """Return the model in the program's command line; None if the program chooses it."""
     option, words = definition.model_option, definition.argv
     fixed = [word.removeprefix(f"{option}=") for word in words if option and word.startswith(f"{option}=")]
     fixed += [value for name, value in pairwise(words) if option and name == option]
     return options.get("model") or next(iter(fixed), None)
 
 
-# ---------------------------------------------------------------- what it says
-async def _heard(program: Program, reader: Reader | None) -> AsyncGenerator[BackendEvent | Usage, None]:
+# ---------------------------------------------------------------- the output
+async def _items(program: Program, reader: Reader | None) -> AsyncGenerator[BackendEvent | Usage, None]:
     async with aclosing(program.output()) as output:
         items = _text(program, output) if reader is None else _lines(program, output, reader)
         async for item in items:
@@ -229,7 +236,7 @@ async def _heard(program: Program, reader: Reader | None) -> AsyncGenerator[Back
 
 
 async def _text(program: Program, output: AsyncIterator[bytes]) -> AsyncIterator[BackendEvent]:
-    """Yield plain text as it comes; what is no UTF-8 is replaced."""
+    """Yield plain text as it arrives; invalid UTF-8 is replaced."""
     decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
     async for piece in output:
         program.note_progress()
@@ -242,11 +249,11 @@ async def _text(program: Program, output: AsyncIterator[bytes]) -> AsyncIterator
 async def _lines(
     program: Program, output: AsyncIterator[bytes], reader: Reader
 ) -> AsyncIterator[BackendEvent | Usage]:
-    """Yield what the lines mean, those of standard error too.
+    """Yield the events of the lines of standard output and standard error.
 
-    Standard error is no progress: the known programs go on to write there while they wait for the network.
+    Standard error does not count as progress: known programs write to it while they wait for the network.
     """
-    async for line, size in lines_of(output):
+    async for line, size in split_lines(output):
         for error in program.error_lines():
             for notice in reader.read_error(error):
                 yield notice
@@ -270,7 +277,7 @@ def _object(line: bytes) -> dict[str, Any] | None:
 
 
 def _notice(line: bytes, size: int) -> Iterator[BackendEvent]:
-    """Yield a line that is no JSON object as a notice: a banner, a warning."""
+    """Yield a line that is not a JSON object, such as a banner or a warning, as a notice."""
     if size > LINE_BYTES:
         yield BackendEvent(EventType.STATUS, f"A line of {size:,} bytes was left out")
     else:
@@ -278,7 +285,7 @@ def _notice(line: bytes, size: int) -> Iterator[BackendEvent]:
 
 
 def _check_end(definition: Definition, program: Program, reader: Reader | None) -> None:
-    """Raise BackendError when the program failed: by its output, by its exit status, or without its last line."""
+    """Raise BackendError if the program failed, by its output, its exit status, or a missing last line."""
     name, said = definition.name, program.last_words()
     failure = reader.failure if reader is not None else ""
     has_failed = program.exit_status or failure
@@ -288,5 +295,5 @@ def _check_end(definition: Definition, program: Program, reader: Reader | None) 
         raise BackendError(shown_error(f"`{name}` failed: {failure}"))
     if program.exit_status:
         raise BackendError(with_reason(f"`{name}` ended with exit status {program.exit_status}", said))
-    if reader is not None and reader.says_its_end and not reader.has_ended:
+    if reader is not None and reader.marks_its_end and not reader.has_ended:
         raise BackendError(with_reason(f"`{name}` ended before sending a result", said))

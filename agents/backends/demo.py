@@ -1,7 +1,7 @@
 """The demo backend: no language model, no key, no network.
 
-Without options it tells what it was sent; asked for a part of a plan it answers with that of a sample. With
-options it rehearses: so many pieces of such a size at such a pace, with a failure where one is asked for.
+Without options it describes the prompt that it received; for a step of planning it answers with a sample plan's.
+With options it emits pieces of a given number, size and pace, and fails on request.
 """
 
 import asyncio
@@ -14,10 +14,10 @@ from typing import Any
 
 from agents.backends.base import Backend, BackendError, BackendEvent, EventType, Usage
 
-ACCOUNT_SECONDS = 4.0  # long enough to be watched, short enough to be waited for
+OUTLINE_SECONDS = 4.0  # long enough to watch, short enough to wait for
 SAMPLE_SECONDS = 0.4
 WORDS_AT_ONCE = 3
-ASKED_FOR_PLAN = "Answer: "  # begins the heading of the question for a part of a plan, which names the part
+STEP_HEADING = "Answer: "  # starts the heading of a planning question, which names the step
 LISTED_SECTIONS = 12
 LISTED_CHARS = 80
 
@@ -74,17 +74,17 @@ class Demo(Backend):
     def stream(
         self, prompt: str, options: Mapping[str, Any], workdir: Path
     ) -> AsyncGenerator[BackendEvent | Usage, None]:
-        """Yield a rehearsal where any option is given, part of a sample plan if asked for, else an account."""
+        """Yield pieces if any option is set, a part of the sample plan for a step of planning, else an outline."""
         if options:
-            return _rehearsal(options)
+            return _rehearse(options)
         outline = _Outline.of(prompt)
-        sample = SAMPLE_PLAN.get(outline.asked_for)
+        sample = SAMPLE_PLAN.get(outline.requested_step)
         if sample is not None:
             return _paced(list(_pieces(EventType.MESSAGE, sample)), seconds=SAMPLE_SECONDS)
-        return _paced(list(_account_events(outline)), seconds=ACCOUNT_SECONDS)
+        return _paced(list(_outline_events(outline)), seconds=OUTLINE_SECONDS)
 
 
-async def _rehearsal(options: Mapping[str, Any]) -> AsyncGenerator[BackendEvent, None]:
+async def _rehearse(options: Mapping[str, Any]) -> AsyncGenerator[BackendEvent, None]:
     chunks = int(options.get("chunks", 200))
     size = int(options.get("chunk_bytes", 50))
     delay_seconds = float(options.get("delay_seconds", 0.05))
@@ -92,13 +92,13 @@ async def _rehearsal(options: Mapping[str, Any]) -> AsyncGenerator[BackendEvent,
     last = chunks if fail_after is None else min(chunks, int(fail_after))
     for number in range(1, last + 1):
         yield BackendEvent(EventType.MESSAGE, _chunk(number, size))
-        await asyncio.sleep(delay_seconds)  # also for 0: a stop must get its turn
+        await asyncio.sleep(delay_seconds)  # also for 0: a stop must be able to interrupt
     if fail_after is not None and fail_after <= chunks:
         raise BackendError(f"The demo failed after {last} chunks, as set by `fail_after`")
 
 
 def _chunk(number: int, size: int) -> str:
-    """Return one line of exactly `size` bytes; the number wins where it needs more room."""
+    """Return a line of exactly `size` bytes, or more if its number needs more room."""
     text = f"[{number}] "
     padding = size - len(text)
     return text + "." * (padding - 1) + "\n" if padding > 0 else text
@@ -106,7 +106,7 @@ def _chunk(number: int, size: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Outline:
-    """What can be said of a prompt without understanding it."""
+    """The structure of a prompt: words, sections and documents."""
 
     words: int
     sections: list[str]
@@ -121,10 +121,10 @@ class _Outline:
         )
 
     @property
-    def asked_for(self) -> str:
-        """Return the part of a plan that is asked for, empty when none is."""
-        asked = [section for section in self.sections if section.startswith(ASKED_FOR_PLAN)]
-        return asked[-1].removeprefix(ASKED_FOR_PLAN) if asked else ""
+    def requested_step(self) -> str:
+        """Return the requested step of planning; empty if none is requested."""
+        asked = [section for section in self.sections if section.startswith(STEP_HEADING)]
+        return asked[-1].removeprefix(STEP_HEADING) if asked else ""
 
     @property
     def upstream(self) -> list[str]:
@@ -137,7 +137,7 @@ async def _paced(events: list[BackendEvent], *, seconds: float) -> AsyncGenerato
         await asyncio.sleep(seconds / len(events))
 
 
-def _account_events(outline: _Outline) -> Iterator[BackendEvent]:
+def _outline_events(outline: _Outline) -> Iterator[BackendEvent]:
     yield from _pieces(
         EventType.THINKING,
         "The demo backend only counts the words and lists the sections of the prompt.\n",
@@ -146,10 +146,10 @@ def _account_events(outline: _Outline) -> Iterator[BackendEvent]:
     found = f"{_count(outline.words, 'word')}, {_count(len(outline.sections), 'section')}, "
     found += _count(len(outline.documents), "document")
     yield BackendEvent(EventType.TOOL_RESULT, found, {"id": "demo-1"})
-    yield from _pieces(EventType.MESSAGE, _account_text(outline))
+    yield from _pieces(EventType.MESSAGE, _outline_text(outline))
 
 
-def _account_text(outline: _Outline) -> str:
+def _outline_text(outline: _Outline) -> str:
     parts = [
         "**Demo backend: no language model was called and no work was done.**",
         "Here is what an agent would have received.",
@@ -171,7 +171,7 @@ def _account_text(outline: _Outline) -> str:
 
 
 def _pieces(kind: EventType, text: str) -> Iterator[BackendEvent]:
-    """Cut the text into groups of words, all of it."""
+    """Yield the whole text in groups of words."""
     words = re.findall(r"\S+\s*", text)
     for start in range(0, len(words), WORDS_AT_ONCE):
         yield BackendEvent(kind, "".join(words[start : start + WORDS_AT_ONCE]))
@@ -185,7 +185,7 @@ def _short(text: str) -> str:
     return text if len(text) <= LISTED_CHARS else f"{text[: LISTED_CHARS - 1]}…"
 
 
-# ---------------------------------------------------------------- a plan of which no word was thought
+# ---------------------------------------------------------------- the sample plan
 _LABEL = "Sample plan from the demo backend, which is no language model. Your goal was not read."
 
 

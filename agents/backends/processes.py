@@ -1,7 +1,6 @@
-"""An agent's program as a process: started apart, read no faster than it is listened to, ended as a whole.
+"""Run an agent's program as an isolated process: read its output with backpressure, and end all its processes.
 
-What starts, watches and ends it is a small process of its own (keeper.py), because only that survives a
-worker that is killed.
+A small process of its own (guardian.py) starts, watches and ends it, because that survives a killed worker.
 """
 
 import asyncio
@@ -18,30 +17,30 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from agents.backends import keeper
+from agents.backends import guardian
 from agents.backends.base import LimitName
 from agents.backends.cgroups import Cgroup
 from agents.isolation import PYTHON, SYSTEM_PATH
 
-KEEPERS_ENVIRONMENT = {"PATH": SYSTEM_PATH, "LC_ALL": "C.UTF-8"}  # nothing of ours
+GUARDIAN_ENVIRONMENT = {"PATH": SYSTEM_PATH, "LC_ALL": "C.UTF-8"}  # none of our variables
 MB = 1_000_000
 READ_BYTES = 65_536
-LINE_BYTES = 8_000_000  # a longer line is left out: one that never ends would fill the memory
-STDERR_BYTES = 8_192  # of the end, for the error
-ERROR_LINES = 100  # that nobody has read yet
+LINE_BYTES = 8_000_000  # a longer line is left out: an endless one would fill the memory
+STDERR_BYTES = 8_192  # kept of the end of standard error, for an error message
+ERROR_LINES = 100  # unread lines of standard error that are kept
 LAST_LINES = 8
-# What programs write to standard error whatever happens; the reason of a failure stands between it.
+# What programs always write to standard error, between the lines with the reason of a failure.
 NOISE = re.compile(
     r"A backup file exists at|You can manually restore it by running|Claude configuration file not found"
     r"|Warning: (?:Basic terminal|256-color)|Ripgrep is not available|\(Use `node --trace|\(node:\d+\) "
     r"|Package extraction took|WARNING: proceeding, even though we could not|Reading prompt from stdin"
 )
-GRACE_SECONDS = 1.0  # from TERM to KILL: a stop has two seconds, the look for it included
-END_SECONDS = 1.9  # for the keeper to be done; then it is killed, and the program with it
+GRACE_SECONDS = 1.0  # from TERM to KILL: a stop may take two seconds, including the time to notice it
+END_SECONDS = 1.9  # after this the guardian is killed, and the program with it
 
 
-class LimitReached(Exception):
-    """The program took more of something than it may. The message is for people."""
+class ProcessLimitReached(Exception):
+    """The program exceeded a limit. The message is for users."""
 
     def __init__(self, message: str, limit: LimitName) -> None:
         super().__init__(message)
@@ -49,34 +48,34 @@ class LimitReached(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """What one run of a program may take."""
+class ProcessLimits:
+    """The limits of one run of a program."""
 
     seconds: float = 4 * 3600.0
     idle_seconds: float = 900.0
     output_bytes: int = 100_000_000
-    linger_seconds: float = 10.0  # between the end of its output and its own
+    linger_seconds: float = 10.0  # between the end of its output and its exit
     processes: int = 500  # at once
-    file_mb: int = 10_000  # of one file
-    free_mb: int = 200  # that stay free on the disk of its folder
-    tmp_mb: int = 1_000  # of each folder in the sandbox that lies in memory
+    file_mb: int = 10_000  # the size of one file
+    free_mb: int = 200  # to be left free on the disk of its folder
+    tmp_mb: int = 1_000  # the size of each in-memory folder of the sandbox
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """What to start. `through` stands before the keeper's own command line: what makes it another user's."""
+class LaunchSpec:
+    """How to start a program. `command_prefix` precedes the guardian's command line, to run as another user."""
 
     argv: Sequence[str]
     environment: Mapping[str, str]
     workdir: Path
     prompt: bytes
-    prompt_file: Path | None = None  # the prompt comes there instead of on standard input
-    through: Sequence[str] = ()
-    spares_first: bool = False  # the first process is a wrapper, whose end would be KILL for the program
-    is_dialogue: bool = False  # its input goes on: see `Program.say`
+    prompt_file: Path | None = None  # the prompt is written there instead of to standard input
+    command_prefix: Sequence[str] = ()
+    spare_wrapper: bool = False  # the first process is a wrapper: if it ended, the program would get KILL
+    is_dialogue: bool = False  # its input continues after the prompt: see `Program.send_line`
 
-    def line(self, limits: Limits) -> bytes:
-        order = {
+    def line(self, limits: ProcessLimits) -> bytes:
+        spec = {
             "max_processes": int(limits.processes),
             "max_file_bytes": int(limits.file_mb * MB),
             "min_free_bytes": int(limits.free_mb * MB),
@@ -86,19 +85,19 @@ class Order:
             "prompt_bytes": len(self.prompt),
             "prompt_file": str(self.prompt_file) if self.prompt_file else None,
             "grace_seconds": GRACE_SECONDS,
-            "spares_first": self.spares_first,
+            "spare_wrapper": self.spare_wrapper,
             "is_dialogue": self.is_dialogue,
         }
-        return json.dumps(order).encode() + b"\n"
+        return json.dumps(spec).encode() + b"\n"
 
 
 class Program:
-    """A started program. `exit_status` is what a shell would say, once its output has been read to the end."""
+    """A running program. `exit_status` is set as in a shell once its output has been read to the end."""
 
     def __init__(
         self,
         process: asyncio.subprocess.Process,
-        limits: Limits,
+        limits: ProcessLimits,
         *,
         stdout: asyncio.StreamReader,
         stderr: asyncio.StreamReader,
@@ -110,69 +109,73 @@ class Program:
         self._process, self._stdout = process, stdout
         self._loop = asyncio.get_running_loop()
         self._started = self._loop.time()
-        self._silent_seconds = 0.0  # that it was waited for since it last got on
-        self._said_bytes = 0
+        self._silent_seconds = 0.0  # spent waiting for it since its last progress
+        self._output_bytes = 0
         self._stderr = b""
-        self._error_line = b""  # the begun one
+        self._error_line = b""  # the incomplete one
         self._error_lines: deque[str] = deque(maxlen=ERROR_LINES)
         self._error_came = asyncio.Event()
-        self._gone = asyncio.create_task(process.wait())
+        self._exited = asyncio.create_task(process.wait())
         self._drain = asyncio.create_task(self._drain_stderr(stderr))
 
     async def output(self) -> AsyncGenerator[bytes, None]:
-        """Yield its output as it comes, and return when it has ended. Raises LimitReached.
+        """Yield its output as it arrives, and return when it has ended. Raises ProcessLimitReached.
 
-        An empty piece says that it wrote an error instead: see `error_lines`. Whoever listens says by
-        `note_progress` that what came was no mere sign of waiting; the limit of silence begins again then.
+        An empty piece means that it wrote to standard error instead: see `error_lines`. The reader calls
+        `note_progress` if the output shows more than waiting, which restarts the limit of silence.
         """
         while (piece := await self._next()) is not None:
-            self._said_bytes += len(piece)
-            if self._said_bytes > self.limits.output_bytes:
-                raise LimitReached(f"wrote more than the limit of {self.limits.output_bytes:,} bytes", "output")
+            self._output_bytes += len(piece)
+            if self._output_bytes > self.limits.output_bytes:
+                raise ProcessLimitReached(
+                    f"wrote more than the limit of {self.limits.output_bytes:,} bytes", "output"
+                )
             yield piece
         try:
             async with asyncio.timeout_at(min(self._loop.time() + self.limits.linger_seconds, self._deadline)):
-                code = await asyncio.shield(self._gone)
+                code = await asyncio.shield(self._exited)
                 self.exit_status = code if code >= 0 else 128 - code
         except TimeoutError:
-            raise LimitReached("closed its output but did not end", "time") from None
+            raise ProcessLimitReached("closed its output but did not end", "time") from None
         await asyncio.wait({self._drain}, timeout=GRACE_SECONDS)
-        if self.exit_status == keeper.LIMIT_STATUS:
-            self._raise_keepers_limit()
+        if self.exit_status == guardian.LIMIT_STATUS:
+            self._raise_guardians_limit()
 
-    def _raise_keepers_limit(self) -> None:
-        """Raise LimitReached for the limit that the keeper names; any other words are the program's own."""
-        match self.last_words().rpartition(keeper.LIMIT_MARK)[2]:
+    def _raise_guardians_limit(self) -> None:
+        """Raise ProcessLimitReached if the guardian names a limit; any other text is the program's own."""
+        match self.last_words().rpartition(guardian.LIMIT_MARK)[2]:
             case "processes":
-                raise LimitReached(
+                raise ProcessLimitReached(
                     f"had more than the limit of {self.limits.processes:,} processes at once", "processes"
                 )
             case "disk":
-                raise LimitReached(f"ran while less than {self.limits.free_mb:,} MB of the disk were free", "disk")
+                raise ProcessLimitReached(
+                    f"ran while less than {self.limits.free_mb:,} MB of the disk were free", "disk"
+                )
 
     @property
     def _deadline(self) -> float:
         return self._started + self.limits.seconds
 
     async def _next(self) -> bytes | None:
-        """Wait for a piece of output, None at its end. Only the wait is silence, not what is done with it."""
+        """Wait for a piece of output; None at its end. Only the wait counts as silence, not its processing."""
         began = self._loop.time()
         waiting = asyncio.ensure_future(self._stdout.read(READ_BYTES))
         error = asyncio.ensure_future(self._error_came.wait())
         try:
-            while not (waiting.done() or self._gone.done() or error.done()):
+            while not (waiting.done() or self._exited.done() or error.done()):
                 until = min(began + self.limits.idle_seconds - self._silent_seconds, self._deadline)
                 if until <= self._loop.time():
                     raise self._limit()
                 await asyncio.wait(
-                    {waiting, self._gone, error},
+                    {waiting, self._exited, error},
                     timeout=until - self._loop.time(),
                     return_when=asyncio.FIRST_COMPLETED,
                 )
-            if error.done() and not (waiting.done() or self._gone.done()):
+            if error.done() and not (waiting.done() or self._exited.done()):
                 self._error_came.clear()
                 return b""
-            await asyncio.wait({waiting}, timeout=GRACE_SECONDS)  # for what it left in the pipe
+            await asyncio.wait({waiting}, timeout=GRACE_SECONDS)  # for output left in the pipe
             return (waiting.result() if waiting.done() else b"") or None
         finally:
             self._silent_seconds += self._loop.time() - began
@@ -180,29 +183,29 @@ class Program:
             error.cancel()
 
     def note_progress(self) -> None:
-        """Begin to count its silence from now."""
+        """Restart the count of its silence."""
         self._silent_seconds = 0.0
 
     def error_lines(self) -> list[str]:
-        """Return the lines that it wrote to standard error since the last call, those of the last moments."""
+        """Return the last lines that it wrote to standard error since the previous call, without noise."""
         lines = [line for line in self._error_lines if line and not NOISE.match(line)]
         self._error_lines.clear()
         return lines
 
-    def _limit(self) -> LimitReached:
+    def _limit(self) -> ProcessLimitReached:
         if self._loop.time() >= self._deadline:
-            return LimitReached(f"ran longer than the limit of {self.limits.seconds:g} seconds", "time")
-        return LimitReached(f"was silent for the limit of {self.limits.idle_seconds:g} seconds", "silence")
+            return ProcessLimitReached(f"ran longer than the limit of {self.limits.seconds:g} seconds", "time")
+        return ProcessLimitReached(f"was silent for the limit of {self.limits.idle_seconds:g} seconds", "silence")
 
-    async def say(self, line: bytes) -> None:
-        """Give it another line in a dialogue, without the line's end; an empty one is the end of its input."""
+    async def send_line(self, line: bytes) -> None:
+        """Send another line in a dialogue, without the line end; an empty line ends the input."""
         assert self._process.stdin is not None, "it was asked for"
-        with suppress(ConnectionError):  # its last words say why it has gone
+        with suppress(ConnectionError):  # `last_words` has the reason of its end
             self._process.stdin.write(line + b"\n")
             await self._process.stdin.drain()
 
     def last_words(self) -> str:
-        """Return the last lines that it wrote to standard error, in one, without noise."""
+        """Return the last lines of standard error, joined, without noise."""
         lines = [line.strip() for line in self._stderr.decode(errors="replace").splitlines()]
         return " / ".join([line for line in lines if line and not NOISE.match(line)][-LAST_LINES:])
 
@@ -214,26 +217,27 @@ class Program:
             self._error_came.set()
 
     async def end(self) -> None:
-        """End it with all that came of it, and wait until nothing is left."""
+        """End the program with all its descendants, and wait until none is left."""
         assert self._process.stdin is not None, "it was asked for"
-        self._process.stdin.close()  # the order to end it
+        self._process.stdin.close()  # tells the guardian to end it
         try:
             async with asyncio.timeout(END_SECONDS):
-                await asyncio.shield(self._gone)
+                await asyncio.shield(self._exited)
         except TimeoutError:
-            with suppress(ProcessLookupError, PermissionError):  # sudo is root's; the keeper ends by itself
+            # Sudo runs as root; then the guardian ends on its own.
+            with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
-            await self._gone
+            await self._exited
         finally:
             self._drain.cancel()
             if self._cgroup is not None:
                 await self._cgroup.end()
 
 
-async def lines_of(output: AsyncIterator[bytes]) -> AsyncIterator[tuple[bytes, int]]:
-    """Yield each line, without the blanks around it, and its size in bytes; empty when that is over LINE_BYTES.
+async def split_lines(output: AsyncIterator[bytes]) -> AsyncIterator[tuple[bytes, int]]:
+    """Yield each line, stripped, and its size in bytes; the line is empty if it is larger than LINE_BYTES.
 
-    An empty piece is an empty line of its own, so that nobody waits for the next whole one.
+    An empty piece yields an empty line at once, so that the reader does not wait for the next complete line.
     """
     begun: list[bytes] = []
     size = 0
@@ -251,11 +255,11 @@ async def lines_of(output: AsyncIterator[bytes]) -> AsyncIterator[tuple[bytes, i
 
 
 @asynccontextmanager
-async def started(order: Order, limits: Limits) -> AsyncIterator[Program]:
-    """Start the program; it has ended, with all that came of it, when the context is left."""
-    argv = [sys.executable, "-I", "-S", keeper.__file__]
-    if order.through:  # another user may not read our files, and need not have our interpreter
-        argv = [*order.through, PYTHON, "-I", "-S", "-c", inspect.getsource(keeper)]
+async def run_program(spec: LaunchSpec, limits: ProcessLimits) -> AsyncIterator[Program]:
+    """Start the program; at the end of the context it has ended with all its descendants."""
+    argv = [sys.executable, "-I", "-S", guardian.__file__]
+    if spec.command_prefix:  # another user may have no access to our files and interpreter
+        argv = [*spec.command_prefix, PYTHON, "-I", "-S", "-c", inspect.getsource(guardian)]
     async with _pipe() as (stdout, its_stdout), _pipe() as (stderr, its_stderr):
         process = await asyncio.create_subprocess_exec(
             *argv,
@@ -263,28 +267,28 @@ async def started(order: Order, limits: Limits) -> AsyncIterator[Program]:
             stdout=its_stdout,
             stderr=its_stderr,
             cwd="/",
-            env=KEEPERS_ENVIRONMENT,
+            env=GUARDIAN_ENVIRONMENT,
             start_new_session=True,
         )
-        cgroup = Cgroup.around(process.pid)  # before it has the order, and so any child
+        cgroup = Cgroup.around(process.pid)  # before it gets the launch spec, and so before it has children
         program = Program(process, limits, stdout=stdout, stderr=stderr, cgroup=cgroup)
         try:
             its_stdout.close()
             its_stderr.close()
             assert process.stdin is not None, "it was asked for"
-            with suppress(ConnectionError):  # its last words say why it has gone
-                process.stdin.write(order.line(limits) + order.prompt)
+            with suppress(ConnectionError):  # `last_words` has the reason of its end
+                process.stdin.write(spec.line(limits) + spec.prompt)
                 await process.stdin.drain()
             yield program
         finally:
-            await _to_the_end(program)
+            await _end_uninterrupted(program)
 
 
 @asynccontextmanager
 async def _pipe() -> AsyncIterator[tuple[asyncio.StreamReader, BinaryIO]]:
-    """Open a pipe, and close it in the end whoever still holds its other side.
+    """Open a pipe, and close it at the end even if another process still has its other side open.
 
-    With pipes of its own asyncio would wait for a process until everybody had closed them.
+    With its own pipes asyncio would wait until every process had closed them.
     """
     reading, writing = os.pipe()
     with open(reading, "rb", buffering=0) as ours, open(writing, "wb", buffering=0) as theirs:  # noqa: ASYNC230, PTH123
@@ -297,8 +301,8 @@ async def _pipe() -> AsyncIterator[tuple[asyncio.StreamReader, BinaryIO]]:
             transport.close()
 
 
-async def _to_the_end(program: Program) -> None:
-    """End the program. A cancellation meanwhile breaks nothing off; it is passed on when the end has come."""
+async def _end_uninterrupted(program: Program) -> None:
+    """End the program completely; raise a cancellation that arrives meanwhile only afterwards."""
     ending = asyncio.ensure_future(program.end())
     cancelled: asyncio.CancelledError | None = None
     while not ending.done():

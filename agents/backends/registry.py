@@ -1,6 +1,6 @@
-"""Which backends there are: a name, the dotted path of a class, and the class, imported when it is needed.
+"""The registry of backends: name → dotted path of a class, which is imported when it is needed.
 
-Listing imports our own modules only, and none of these imports an agent's SDK.
+Listing the backends imports only our own modules, and none of these imports an agent's SDK.
 """
 
 import logging
@@ -14,7 +14,7 @@ from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.validators import extend
 
 from agents.backends.base import Backend, BackendError
-from agents.backends.programs.allowed import Allowed, tell
+from agents.backends.programs.allowed import Allowed, read_allowed_from
 from agents.redaction import redact_secrets, shown_error
 
 logger = logging.getLogger(__name__)
@@ -37,11 +37,11 @@ class UnknownBackend(BackendError):
 
 
 class BrokenBackend(BackendError):
-    """The backend's class cannot be imported, or is none."""
+    """The backend's class cannot be imported, or is not a Backend."""
 
 
 class OptionsError(BackendError):
-    """The options do not fit the backend. `option` is the one at fault, None when it is all of them."""
+    """The options are invalid for the backend. `option` names the invalid one; None for all of them."""
 
     def __init__(self, message: str, *, option: str | None = None) -> None:
         super().__init__(message)
@@ -49,7 +49,7 @@ class OptionsError(BackendError):
 
 
 def names() -> list[str]:
-    """Return the names of all backends, ours first; a third party may serve one of our names."""
+    """Return the names of all backends, built-in ones first; a third party may replace a built-in one."""
     return list(_paths())
 
 
@@ -61,18 +61,20 @@ def get(name: str) -> type[Backend]:
     module, _, attribute = path.rpartition(".")
     try:
         backend = getattr(import_module(module), attribute)
-    except Exception as error:  # whatever a third party's module does when it is imported
+    except Exception as error:  # a third party's module may raise anything
         logger.warning("backend %s cannot be imported", name, exc_info=error)
-        raise BrokenBackend(shown_error(f"The backend `{name}` cannot be imported: {_told(error)}")) from None
+        raise BrokenBackend(
+            shown_error(f"The backend `{name}` cannot be imported: {_error_text(error)}")
+        ) from None
     if not (isinstance(backend, type) and issubclass(backend, Backend)):
         raise BrokenBackend(f"The backend `{name}` is not a subclass of Backend")
     return backend
 
 
 def check_options(name: str, options: Any) -> None:
-    """Refuse options that the backend does not take. Raises OptionsError, UnknownBackend.
+    """Raise OptionsError for options that the backend does not accept. Raises UnknownBackend.
 
-    A backend that cannot be imported takes any object: nothing is known of its options until it can.
+    For a backend that cannot be imported any object is accepted, because its options are unknown.
     """
     if not isinstance(options, dict):
         raise OptionsError("The options must be an object")
@@ -92,7 +94,7 @@ def check_options(name: str, options: Any) -> None:
 
 
 def check_choices(name: str, options: Any) -> None:
-    """Refuse options of an agent that is saved: as `check_options`, and what is not allowed on this machine."""
+    """Check the options of an agent that is saved: as `check_options`, and for what this machine allows."""
     check_options(name, options)
     try:
         backend = get(name)
@@ -103,12 +105,12 @@ def check_choices(name: str, options: Any) -> None:
 
 
 def missing_for(name: str, options: Any) -> str | None:
-    """Return what this machine lacks for an agent of that backend with these options; None when it could run."""
+    """Return what this machine lacks for an agent with this backend and these options; None if it can run."""
     return _missing(name, lambda backend: backend.missing_for(options))
 
 
 def describe() -> list[dict[str, Any]]:
-    """Return what clients are told of each backend."""
+    """Return the description of each backend for clients."""
     return [_description(name) for name in names()]
 
 
@@ -123,14 +125,14 @@ def _allowed() -> Allowed:
     )
 
 
-tell(_allowed)  # a backend reads no settings: what the operator has allowed is told here
+read_allowed_from(_allowed)  # backends do not read settings themselves
 
 
 def _paths() -> dict[str, str]:
     return {**BUILT_IN, **settings.MISSION_CONTROL_BACKENDS}
 
 
-def _told(error: Exception) -> str:
+def _error_text(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
 
 
@@ -157,12 +159,12 @@ def _missing(name: str, ask: Callable[[type[Backend]], str | None]) -> str | Non
         return str(error)
     except Exception as error:  # a third party's `missing`
         logger.warning("backend %s cannot say what it misses", name, exc_info=error)
-        return shown_error(f"The backend `{name}` failed to report what is missing: {_told(error)}")
+        return shown_error(f"The backend `{name}` failed to report what is missing: {_error_text(error)}")
 
 
-# ---------------------------------------------------------------- what is wrong with the options, in words
+# ---------------------------------------------------------------- error messages for options
 def _is_number(_: object, value: object) -> bool:
-    """Refuse booleans, NaN and infinity, which JSON does not have."""
+    """Return whether the value is a JSON number: not a boolean, NaN or infinity."""
     if isinstance(value, bool):
         return False
     return isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))

@@ -37,11 +37,11 @@ def browse(path: str, *, most: int = 1_000) -> dict[str, Any]:
     root = settings.PROJECTS_DIR.resolve()
     descriptor = None
     try:
-        real = folders.inside(root, "" if path in ("~", "/") else path.removeprefix("~/"))
+        real = folders.resolve_inside(root, "" if path in ("~", "/") else path.removeprefix("~/"))
         root.mkdir(parents=True, exist_ok=True)
-        descriptor = folders.opened(root, real)
+        descriptor = folders.open_inside(root, real)
         found = [_as_browsed(entry) for entry in _entries(descriptor)[:most]]
-    except folders.Outside:
+    except folders.OutsideFolder:
         return _not_browsed(path, "Access denied: path outside the project folders")
     except NotADirectoryError:
         return _not_browsed(path, "Not a directory")
@@ -159,7 +159,7 @@ def pieces_of(file: BinaryIO, start: int, length: int) -> Generator[bytes, None,
 
 def opened_root(project: Project) -> int:
     """Open the project's own folder; the caller closes it. Raises OSError where there is none yet."""
-    return folders.opened(_root(project), _root(project))
+    return folders.open_inside(_root(project), _root(project))
 
 
 def _root(project: Project) -> Path:
@@ -170,14 +170,14 @@ def _root(project: Project) -> Path:
 def _inside(project: Project, path: str) -> Path:
     """Return the real path that `path` leads to from the project's folder. Raises Invalid if that is out of it."""
     try:
-        return folders.inside(_root(project), path)
-    except folders.Outside:
+        return folders.resolve_inside(_root(project), path)
+    except folders.OutsideFolder:
         raise Invalid("path", "The path is outside the project's folder.") from None
 
 
 def _open(project: Project, path: str) -> int:
     """Open what lies at a path in the project's folder, for reading. Raises Invalid, OSError."""
-    return folders.opened(_root(project), _inside(project, path))
+    return folders.open_inside(_root(project), _inside(project, path))
 
 
 def _target_of(project: Project, path: str) -> dict[str, Any]:

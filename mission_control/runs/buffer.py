@@ -8,11 +8,11 @@ import asyncio
 
 from agents.backends.base import BackendEvent, EventType
 from agents.redaction import redact_data, redact_secrets
-from agents.redaction_stream import MOST_HELD_CHARS, StreamRedactor
+from agents.redaction_stream import MAX_HELD_CHARS, StreamRedactor
 from mission_control.runs.events import Draft
 
 EVENT_CHARS = 32_000  # the maximum size of a stored text event
-PIECE_CHARS = EVENT_CHARS - MOST_HELD_CHARS
+PIECE_CHARS = EVENT_CHARS - MAX_HELD_CHARS
 MAX_HOLD_SECONDS = (
     5.0  # how long a word that may be a secret's beginning waits for its end, while nothing else comes
 )
@@ -105,7 +105,7 @@ class EventBuffer:
             async with asyncio.timeout(MAX_HOLD_SECONDS if self._growing else None):
                 await self._changed.wait()
         except TimeoutError:
-            self._emit(self._redactor.feed("".join(self._pieces)) + self._redactor.hurry())
+            self._emit(self._redactor.feed("".join(self._pieces)) + self._redactor.flush())
         return bool(self._drafts or self._growing)
 
     async def wait_for_batch(self, seconds: float) -> None:

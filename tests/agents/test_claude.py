@@ -259,7 +259,7 @@ async def test_apart_a_conversation_outlives_its_run_and_a_stop_leaves_nothing(a
 
 async def test_the_servers_own_variables_do_not_reach_it(workdir, monkeypatch):
     monkeypatch.setenv("SECRET_KEY", "the-servers-own")
-    order = claude._order({}, workdir, "")
+    order = claude._launch_spec({}, workdir, "")
     assert "SECRET_KEY" not in order.environment
     assert order.environment["ANTHROPIC_API_KEY"].startswith("sk-ant-operators")
 

@@ -23,11 +23,11 @@ def test_the_sandbox_of_an_ordinary_user_is_closed_too_and_bounds_its_threads():
         work.mkdir()
         shutil.chown(work, "nobody")
         shutil.copy(PLAYER, program)
-        sight = isolation.Sight(work, readable=[program], network=False, threads=30, scratch_bytes=5_000_000)
+        mounts = isolation.Mounts(work, readable=[program], network=False, threads=30, scratch_bytes=5_000_000)
 
         def ran(*argv: str) -> subprocess.CompletedProcess[str]:
-            apart = isolation.apart_by_bubblewrap(argv, sight, {}).argv
-            as_nobody = [*isolation._through("nobody"), *apart]
+            apart = isolation.bubblewrap_sandbox(argv, mounts, {}).argv
+            as_nobody = [*isolation._user_prefix("nobody"), *apart]
             environment = {"PATH": isolation.SYSTEM_PATH}
             return subprocess.run(as_nobody, env=environment, capture_output=True, text=True, timeout=60)
 

@@ -3,11 +3,11 @@
 import pytest
 
 from agents.backends.base import BackendEvent, EventType, Usage
-from agents.backends.programs.formats.claude import Claude
-from agents.backends.programs.formats.gemini import Gemini
+from agents.backends.programs.formats.claude import ClaudeReader
+from agents.backends.programs.formats.gemini import GeminiReader
 
 
-def said(reader: Claude, *lines: dict) -> str:
+def said(reader: ClaudeReader, *lines: dict) -> str:
     items = [item for line in lines for item in reader.read(line)]
     events = [item for item in items if isinstance(item, BackendEvent) and item.type == EventType.MESSAGE]
     return "".join(event.content for event in events)
@@ -29,13 +29,13 @@ def test_claudes_message_that_came_in_pieces_is_told_once_and_one_that_came_whol
         streamed({"type": "content_block_delta", "delta": {"type": "text_delta", "text": "In pieces."}}),
         whole("first", "In pieces."),
     ]
-    assert said(Claude(), *pieces, whole("second", " At once.")) == "In pieces.\n\n At once."
+    assert said(ClaudeReader(), *pieces, whole("second", " At once.")) == "In pieces.\n\n At once."
 
 
 @pytest.mark.parametrize(("basis", "cost"), [("list_price", 0.5), ("unknown", None)])
 def test_a_cost_that_claude_only_guesses_is_not_known(basis, cost):
     result = {"type": "result", "subtype": "success", "total_cost_usd": 0.5, "usage": {"input_tokens": 5}}
-    [used] = Claude().read({**result, "modelUsage": {"mine": {"costBasis": basis}}})
+    [used] = ClaudeReader().read({**result, "modelUsage": {"mine": {"costBasis": basis}}})
     assert used == Usage(None, 5, None, cost)
 
 
@@ -45,7 +45,7 @@ def test_geminis_models_are_priced_each_by_itself_and_what_one_lacks_leaves_all_
     whole = {"total_tokens": 3_160, "input_tokens": 3_000, "output_tokens": 110}
 
     def cost(models: dict) -> float | None:
-        [used] = Gemini("gemini-2.5-pro").read({"type": "result", "stats": {**whole, "models": models}})
+        [used] = GeminiReader("gemini-2.5-pro").read({"type": "result", "stats": {**whole, "models": models}})
         assert isinstance(used, Usage)
         assert (used.input_tokens, used.output_tokens) == (3_000, 160)
         return used.cost_usd

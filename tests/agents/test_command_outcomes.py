@@ -9,9 +9,9 @@ import pytest
 from agents.backends import registry
 from agents.backends.base import BackendEvent, EventType, Usage
 from agents.backends.programs.formats import READERS
-from agents.backends.programs.formats.claude import Claude
-from agents.backends.programs.formats.codex import Codex
-from agents.backends.programs.formats.gemini import Gemini
+from agents.backends.programs.formats.claude import ClaudeReader
+from agents.backends.programs.formats.codex import CodexReader
+from agents.backends.programs.formats.gemini import GeminiReader
 from tests.agents.follow import Followed
 from tests.agents.test_command import TRANSCRIPTS, allow, heard, player
 
@@ -49,14 +49,14 @@ async def test_a_tool_that_only_failed_is_not_refused(allow, tmp_path):
     """A program's own "Permission denied" is no refusal of ours."""
     said = "Exit code 1\ncat: /x: Permission denied"
     block = {"type": "tool_result", "tool_use_id": "1", "is_error": True, "content": said}
-    [result] = Claude().read({"type": "user", "message": {"content": [block]}})
+    [result] = ClaudeReader().read({"type": "user", "message": {"content": [block]}})
     assert isinstance(result, BackendEvent) and "refused" not in result.metadata
 
 
 @pytest.mark.parametrize("said", ["bwrap: setting up uid map: Operation not permitted\n", "bwrap: execvp x\n"])
 def test_a_command_that_codex_own_sandbox_kept_from_running_is_refused(said):
     item = {"id": "1", "type": "command_execution", "command": "id", "aggregated_output": said, "exit_code": 1}
-    [_, result] = Codex().read({"type": "item.completed", "item": {**item, "status": "failed"}})
+    [_, result] = CodexReader().read({"type": "item.completed", "item": {**item, "status": "failed"}})
     assert isinstance(result, BackendEvent) and result.metadata == {"id": "1", "refused": True}
 
 
@@ -76,7 +76,7 @@ async def test_a_request_that_is_tried_again_says_why_how_often_and_when_and_a_w
 
 
 def test_a_server_that_fails_is_tried_again_to_the_end():
-    reader = Claude()
+    reader = ClaudeReader()
     for attempt in (1, 2, 3):
         line = {
             "type": "system",
@@ -112,7 +112,7 @@ async def test_geminis_retries_are_shown_though_only_standard_error_has_them(all
 
 def test_geminis_model_is_the_one_that_did_the_work():
     """Where it chooses by itself, it says `auto` at the beginning."""
-    reader = Gemini()
+    reader = GeminiReader()
     models = {"gemini-2.5-flash-lite": {"total_tokens": 9}, "gemini-2.5-pro": {"total_tokens": 900}}
     items = [*reader.read({"type": "init", "model": "auto"})]
     items += reader.read({"type": "result", "status": "success", "stats": {"models": models}})
@@ -203,12 +203,12 @@ MODELS = {
 def test_claudes_tokens_are_those_of_all_models_and_sub_agents():
     usage = {"input_tokens": 2000, "output_tokens": 40}
     line = {"type": "result", "subtype": "success", "usage": usage, "total_cost_usd": 0.0294, "modelUsage": MODELS}
-    assert [*Claude("claude-opus").read(line)] == [Usage("claude-opus", 4012, 80, 0.0294)]
+    assert [*ClaudeReader("claude-opus").read(line)] == [Usage("claude-opus", 4012, 80, 0.0294)]
 
 
 def test_what_claudes_messages_used_is_known_before_the_end_and_after_a_dropped_connection():
     """A run that is stopped is billed too. The CLI says 0 of what it lost the connection to."""
-    reader = Claude()
+    reader = ClaudeReader()
 
     def streamed(event: dict, parent: str | None = None) -> list:
         return [*reader.read({"type": "stream_event", "parent_tool_use_id": parent, "event": event})]

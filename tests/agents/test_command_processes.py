@@ -115,7 +115,9 @@ async def test_a_program_dies_with_its_keeper(allow, tmp_path):
     allow(mine=player("silent"))
     stream = Command().stream("work", {"command": "mine"}, tmp_path)
     await anext(stream)
-    [keeper] = [pid for pid in children_of(os.getpid()) if "keeper.py" in Path(f"/proc/{pid}/cmdline").read_text()]
+    [keeper] = [
+        pid for pid in children_of(os.getpid()) if "guardian.py" in Path(f"/proc/{pid}/cmdline").read_text()
+    ]
     [program] = children_of(keeper)
     os.kill(keeper, signal.SIGKILL)
     await asyncio.to_thread(wait_until, lambda: not is_alive(program), what="the program to end")

@@ -28,7 +28,7 @@ Draw it.
 
 @pytest.fixture
 def at_once(monkeypatch):
-    monkeypatch.setattr(demo, "ACCOUNT_SECONDS", 0.0)
+    monkeypatch.setattr(demo, "OUTLINE_SECONDS", 0.0)
 
 
 async def test_the_account_says_what_it_is_and_what_was_sent(at_once):

@@ -116,7 +116,7 @@ def test_links_within_the_folder_work(workdir):
 def test_a_folder_that_became_a_link_after_the_check_leads_nowhere(workdir, tmp_path, monkeypatch):
     (workdir / "sub").mkdir()
     (workdir / "sub/access_token").write_text("mine")
-    found = folders.inside
+    found = folders.resolve_inside
 
     def slow(root: Path, path: str) -> Path:
         real = found(root, path)
@@ -124,7 +124,7 @@ def test_a_folder_that_became_a_link_after_the_check_leads_nowhere(workdir, tmp_
         (workdir / "sub").symlink_to(tmp_path)
         return real
 
-    monkeypatch.setattr(folders, "inside", slow)
+    monkeypatch.setattr(folders, "resolve_inside", slow)
     assert Tools(workdir).read_file("sub/access_token").startswith("It did not work")
 
 

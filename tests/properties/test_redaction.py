@@ -9,7 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from agents.redaction import REMOVED, redact, redact_data, redact_secrets, shown_error
-from agents.redaction_stream import MOST_HELD_CHARS, StreamRedactor
+from agents.redaction_stream import MAX_HELD_CHARS, StreamRedactor
 from tests.properties.conftest import share
 from tests.properties.hostile import texts
 from tests.properties.secrets import almost, ordinary, secrets
@@ -105,7 +105,7 @@ def test_no_more_is_held_than_the_longest_secret(pieces):
     redactor = StreamRedactor()
     for piece in pieces:
         redactor.feed(piece)
-        assert len(redactor.held) <= MOST_HELD_CHARS
+        assert len(redactor.held) <= MAX_HELD_CHARS
 
 
 data = st.recursive(

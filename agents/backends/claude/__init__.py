@@ -1,7 +1,7 @@
-"""Claude through Anthropic's agent SDK: an agent with tools of its own, in the project's folder.
+"""Claude through Anthropic's agent SDK: an agent with its own tools, in the project's folder.
 
-Nothing of the operator's Claude configuration is used but the login: no hooks, no servers of tools, no settings of
-the folder, which agents write in.
+Of the operator's Claude configuration only the login is used: no hooks, no MCP servers, and no settings of the
+folder, in which agents write.
 """
 
 import asyncio
@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from agents.backends.base import Backend, BackendError, BackendEvent, BackendItem, EventType
-from agents.backends.processes import Order
+from agents.backends.processes import LaunchSpec
 from agents.backends.programs.allowed import Definition, allowed
+from agents.backends.programs.launch import Prompt, environment_of, isolation_method, launch_spec
 from agents.backends.programs.logins import missing_login
-from agents.backends.programs.orders import Prompt, environment_of, how_apart, order_of
 from agents.backends.programs.presets import CLAUDES_LOGIN
 
 REQUIREMENTS = ".venv/bin/pip install -r requirements-claude.lock"
@@ -28,7 +28,7 @@ OWN_ENV = (
     *("CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX", "CLAUDE_CODE_USE_FOUNDRY"),
     *("CLAUDE_CODE_ENTRYPOINT=sdk-py", "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1"),
 )
-# What may be allowed though agents do not run apart: none of these reads, writes or runs anything on this machine.
+# Tools that may be allowed without isolation: none of them reads, writes or runs anything on this machine.
 HARMLESS_TOOLS = frozenset({"Task", "TodoWrite", "WebFetch", "WebSearch"})
 _SESSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,99}\Z")
 _TOOLS = {
@@ -71,16 +71,16 @@ class ClaudeAgentSDK(Backend):
     def missing(cls) -> str | None:
         try:
             _program()
-            how = how_apart()
+            how = isolation_method()
         except BackendError as error:
             return str(error)
         return missing_login(CLAUDES_LOGIN, environment_of(_definition()), how)
 
     @classmethod
     def missing_for(cls, options: Mapping[str, Any]) -> str | None:
-        """Return what is missing for an agent with these options, None when it could run."""
+        """Return what is missing for an agent with these options; None if it can run."""
         try:
-            _check_reach(options, how_apart())
+            _check_reach(options, isolation_method())
         except BackendError as error:
             return str(error)
         return cls.missing()
@@ -88,15 +88,15 @@ class ClaudeAgentSDK(Backend):
     async def stream(
         self, prompt: str, options: Mapping[str, Any], workdir: Path
     ) -> AsyncGenerator[BackendItem, None]:
-        """Yield what Claude says and does, going on with the earlier session where there is one."""
+        """Yield Claude's output; continue the earlier session if there is one."""
         if reason := self.missing_for(options):
             raise BackendError(reason)
         sdk = await asyncio.to_thread(importlib.import_module, "agents.backends.claude.conversation")
         limits = _definition().limits
         for session in (self.earlier_session, "") if self.earlier_session else ("",):
-            order = await asyncio.to_thread(_order, options, workdir, session)
+            spec = await asyncio.to_thread(_launch_spec, options, workdir, session)
             try:
-                async with aclosing(sdk.conversation(order, limits, prompt, goes_on=session)) as items:
+                async with aclosing(sdk.conversation(spec, limits, prompt, earlier_session=session)) as items:
                     async for item in items:
                         yield item
             except sdk.SessionGone:
@@ -108,14 +108,14 @@ class ClaudeAgentSDK(Backend):
 
 
 def _definition() -> Definition:
-    """Return what the program gets: as the preset says, and the operator's own definition of `claude`."""
+    """Return the program's definition: the preset, with parts of the operator's own definition of `claude`."""
     own = allowed().commands.get("claude", {})
     kept = {key: own[key] for key in ("readable", "writable", "limits") if key in own}
     return Definition.of("claude", {**kept, "env": [*OWN_ENV, *own.get("env", ())]})
 
 
 def _program() -> str:
-    """Return the path of the CLI, the SDK's own where it brings one. Raises BackendError."""
+    """Return the path of the CLI, preferably the one bundled with the SDK. Raises BackendError."""
     found = importlib.util.find_spec("claude_agent_sdk")
     if found is None or found.origin is None:
         raise BackendError(f"Install it with: {REQUIREMENTS}")
@@ -127,30 +127,30 @@ def _program() -> str:
 
 
 def _configuration(environment: Mapping[str, str]) -> Path:
-    """Return the folder in which the CLI keeps its login and its conversations."""
+    """Return the folder in which the CLI stores its login and its conversations."""
     home = Path(environment.get("HOME", "/nonexistent"))
     return Path(environment.get("CLAUDE_CONFIG_DIR") or home / ".claude")
 
 
 def _conversations(configuration: Path, workdir: Path) -> Path:
-    """Return the folder in which the CLI keeps the conversations of a working folder, and of no other."""
+    """Return the folder in which the CLI stores the conversations of this working folder only."""
     return configuration / "projects" / re.sub(r"[^A-Za-z0-9]", "-", str(workdir))
 
 
-def _order(options: Mapping[str, Any], workdir: Path, session: str) -> Order:
-    """Put together what to start. Makes the folder of its conversations, else none would outlive its run."""
+def _launch_spec(options: Mapping[str, Any], workdir: Path, session: str) -> LaunchSpec:
+    """Return the launch spec. Creates the folder of conversations, which would otherwise end with the run."""
     definition, workdir = _definition(), workdir.absolute()
     conversations = _conversations(_configuration(environment_of(definition)), workdir)
-    if not how_apart().startswith("user:"):
+    if not isolation_method().startswith("user:"):
         with suppress(OSError):
             conversations.mkdir(mode=0o700, parents=True, exist_ok=True)
     definition = replace(definition, writable=(*definition.writable, str(conversations)))
     argv = [_program(), *_arguments(options, session)]
-    return order_of(definition, argv, workdir, Prompt(is_dialogue=True))
+    return launch_spec(definition, argv, workdir, Prompt(is_dialogue=True))
 
 
 def _arguments(options: Mapping[str, Any], session: str) -> Iterator[str]:
-    """Yield the command line. Values stand with their options, so that none is taken for another option."""
+    """Yield the arguments. Values are joined to their options, so that none is mistaken for another option."""
     yield from (
         "--output-format=stream-json",
         "--input-format=stream-json",
@@ -168,11 +168,12 @@ def _arguments(options: Mapping[str, Any], session: str) -> Iterator[str]:
     if tools := options.get("disallowed_tools"):
         yield f"--disallowedTools={','.join(tools)}"
     if _SESSION.match(session):
-        yield from (f"--resume={session}", "--fork-session")  # a run that fails leaves the earlier one as it was
+        # A failed run does not change the earlier conversation.
+        yield from (f"--resume={session}", "--fork-session")
 
 
 def _check_reach(options: Mapping[str, Any], how: str) -> None:
-    """Refuse what reaches beyond the folder where agents ought to run apart and cannot. Raises BackendError."""
+    """Raise BackendError for options that reach beyond the folder if agents should be isolated but cannot be."""
     if how != "none" or allowed().isolation == "none":
         return
     if reach := next(_reaching(options.get("permission_mode", ""), options.get("allowed_tools", ())), None):

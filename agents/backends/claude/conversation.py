@@ -1,8 +1,8 @@
 """One conversation with the Claude CLI through the SDK, with the CLI as a process of ours.
 
-Imports the SDK, so it is itself imported where it is used. The SDK would start the CLI with all of the server's
-environment, as its own child, and end no more than that child; so it gets a transport instead, and the program
-runs and ends as any other agent's does (agents/backends/processes.py).
+This module imports the SDK, so it is imported only where it is used. The SDK itself would start the CLI as its
+child with the server's whole environment, and would end only that child; so it gets a transport of ours, and the
+program runs and ends like any other agent's (agents/backends/processes.py).
 """
 
 import json
@@ -40,11 +40,19 @@ from agents.backends.base import (
     Session,
     Usage,
 )
-from agents.backends.processes import LINE_BYTES, LimitReached, Limits, Order, Program, lines_of, started
+from agents.backends.processes import (
+    LINE_BYTES,
+    LaunchSpec,
+    ProcessLimitReached,
+    ProcessLimits,
+    Program,
+    run_program,
+    split_lines,
+)
 from agents.backends.programs.failures import with_reason
 from agents.backends.programs.formats.claude import (
     LOGIN_ADVICE,
-    Claude,
+    ClaudeReader,
     claudes_refusals,
     claudes_result,
     claudes_total,
@@ -57,40 +65,40 @@ from agents.redaction import redact, shown_error
 NO_SUCH_SESSION = "No conversation found"
 
 logger = logging.getLogger(__name__)
-# What goes wrong is raised to us as well; its log would hold the agent's words, and nobody reads them twice.
+# Errors are raised to us as well; the SDK's log would only repeat the agent's output.
 logging.getLogger("claude_agent_sdk").setLevel(logging.CRITICAL)
 
 Item = BackendItem
 
 
 class SessionGone(Exception):
-    """There is no such conversation any more. Nothing was said yet."""
+    """The conversation no longer exists. Nothing was yielded yet."""
 
 
 async def conversation(
-    order: Order, limits: Limits, prompt: str, *, goes_on: str = ""
+    spec: LaunchSpec, limits: ProcessLimits, prompt: str, *, earlier_session: str = ""
 ) -> AsyncGenerator[Item, None]:
-    """Say the prompt and yield what comes of it; the CLI and all its children have ended when the stream has.
+    """Send the prompt and yield the answer; when the stream ends, the CLI and all its children have ended.
 
-    `goes_on` is the earlier conversation. Raises SessionGone, BackendError.
+    `earlier_session` is the conversation to continue. Raises SessionGone, BackendError.
     """
-    reader = Reader(counts_earlier=bool(goes_on))
-    async with started(order, limits) as program:
-        client = ClaudeSDKClient(ClaudeAgentOptions(verbatim_prompts=True), _Pipe(program))
+    reader = MessageReader(includes_earlier_usage=bool(earlier_session))
+    async with run_program(spec, limits) as program:
+        client = ClaudeSDKClient(ClaudeAgentOptions(verbatim_prompts=True), _ProgramTransport(program))
         try:
             async with client:
                 await client.query(prompt)
-                await program.say(b"")
+                await program.send_line(b"")
                 async for message in client.receive_messages():
-                    for item in reader.hear(message):
+                    for item in reader.read_message(message):
                         yield item
                     if reader.is_hopeless:
                         break
-        except LimitReached as limit:
+        except ProcessLimitReached as limit:
             raise AgentOverLimit(f"Claude {limit}, and was stopped", limit.limit) from None
         except ClaudeSDKError as error:
             raise _failure(error, reader, program) from None
-        except Exception as error:  # noqa: BLE001 - what the CLI answers to a control request is a bare one
+        except Exception as error:  # noqa: BLE001 - the SDK raises a bare one for a control response
             logger.info("the conversation failed: %s", redact(f"{type(error).__name__}: {error}")[:2000])
             raise BackendError(shown_error(f"Claude failed: {error}")) from None
     if reader.is_hopeless:
@@ -102,8 +110,8 @@ async def conversation(
     yield Answer((reader.answer or "").strip())
 
 
-def _failure(error: ClaudeSDKError, reader: "Reader", program: Program) -> Exception:
-    """Return what an end before its time means: Claude's own words, else the program's last ones."""
+def _failure(error: ClaudeSDKError, reader: "MessageReader", program: Program) -> Exception:
+    """Return the error for an early end: Claude's own message, otherwise the end of standard error."""
     logger.info("the conversation ended early: %s", redact(f"{type(error).__name__}: {error}")[:2000])
     errors = " / ".join(getattr(error, "errors", None) or [])
     if NO_SUCH_SESSION in f"{errors} {program.last_words()}" and not reader.has_begun:
@@ -116,8 +124,8 @@ def _failure(error: ClaudeSDKError, reader: "Reader", program: Program) -> Excep
     )
 
 
-class _Pipe(Transport):
-    """The SDK's way to a program that is started and ended around it."""
+class _ProgramTransport(Transport):
+    """The SDK's transport to a program that we start and end ourselves."""
 
     def __init__(self, program: Program) -> None:
         self._program = program
@@ -133,17 +141,20 @@ class _Pipe(Transport):
         return self._is_open
 
     async def write(self, data: str) -> None:
-        """Say what the SDK says: a line of JSON."""
-        await self._program.say(data.rstrip("\n").encode(errors="replace"))
+        """Send a line of JSON from the SDK."""
+        await self._program.send_line(data.rstrip("\n").encode(errors="replace"))
 
     async def end_input(self) -> None:
-        await self._program.say(b"")
+        await self._program.send_line(b"")
 
     async def read_messages(self) -> AsyncIterator[dict[str, Any]]:
-        """Yield the lines that are objects. Raises ProcessError, without which the SDK would wait for answers."""
+        """Yield the lines that are JSON objects.
+
+        Raises ProcessError; without it the SDK would wait for answers.
+        """
         async with aclosing(self._program.output()) as output:
-            async for line, size in lines_of(output):
-                if size and b'"api_retry"' not in line:  # else it only waits, or wrote to standard error
+            async for line, size in split_lines(output):
+                if size and b'"api_retry"' not in line:  # otherwise it only waits, or wrote to standard error
                     self._program.note_progress()
                 if size > LINE_BYTES:
                     yield {"type": "system", "subtype": "left_out", "size": size}
@@ -153,25 +164,25 @@ class _Pipe(Transport):
             raise ProcessError("ended", exit_code=self._program.exit_status)
 
 
-class Reader(Claude):
-    """What the SDK's messages mean; those of the system, and the pieces, are the CLI's own lines."""
+class MessageReader(ClaudeReader):
+    """Translates the SDK's messages to events; system messages and pieces are the CLI's own lines."""
 
-    def __init__(self, *, counts_earlier: bool = False) -> None:
+    def __init__(self, *, includes_earlier_usage: bool = False) -> None:
         super().__init__()
         self.has_begun = False
         self.reason: BackendError | None = None
-        self.counts_earlier = counts_earlier  # what it tells at the end is that of the whole conversation
-        self._main_message = ""  # the one of the main thread whose text came in pieces
+        self.includes_earlier_usage = includes_earlier_usage  # the final usage is that of the whole conversation
+        self._main_message = ""  # the main thread's message whose text arrived in pieces
 
-    def hear(self, message: Message) -> Iterator[Item]:
-        """Yield what the message says."""
+    def read_message(self, message: Message) -> Iterator[Item]:
+        """Yield the events of the message."""
         match message:
             case SystemMessage():
                 yield from self._system(message.data)
             case StreamEvent():
                 yield from self._stream_event(message)
             case AssistantMessage():
-                yield from self._said(message)
+                yield from self._messages_of(message)
             case UserMessage(content=list(blocks)):
                 for block in blocks:
                     if isinstance(block, ToolResultBlock):
@@ -195,10 +206,11 @@ class Reader(Claude):
             self._main_message = text_of(part(event, "message").get("id"))
         yield from self._streamed({"event": event, "parent_tool_use_id": parent})
 
-    def _said(self, message: AssistantMessage) -> Iterator[Item]:
-        """Yield what is not told otherwise: what came in pieces, by a sub-agent's tool, as the result's error.
+    def _messages_of(self, message: AssistantMessage) -> Iterator[Item]:
+        """Yield the parts of a message that are not reported otherwise.
 
-        After connections that broke, the CLI asks for a message that comes whole.
+        Text that arrived in pieces, the text of sub-agents (in their tool's result) and errors (in the final
+        result) are reported otherwise. After broken connections the CLI requests a message that arrives whole.
         """
         came_in_pieces = message.message_id is None or message.message_id == self._main_message
         silent = came_in_pieces or message.parent_tool_use_id is not None or message.error is not None
@@ -210,21 +222,21 @@ class Reader(Claude):
                     yield from self.whole(block.text)
                 case ThinkingBlock() if not silent:
                     yield from self.thought(block.thinking)
-        if self.spent.add_message({"id": message.message_id, "usage": message.usage, "model": message.model}):
-            yield self.spent.usage(self.model)
+        if self.counter.add_message({"id": message.message_id, "usage": message.usage, "model": message.model}):
+            yield self.counter.usage(self.model)
 
     def _ended(self, message: ResultMessage) -> Iterator[Item]:
         self.has_ended = True
         yield self._total(message)
         yield from claudes_refusals(message.permission_denials)
         self.answer = message.result
-        self.reason = _explain(message) if message.is_error or message.subtype != "success" else None
+        self.reason = _failure_of_result(message) if message.is_error or message.subtype != "success" else None
 
     def _total(self, message: ResultMessage) -> Usage:
-        """Return what this run used, all models and sub-agents together."""
-        if not self.counts_earlier:
+        """Return the usage of this run, with all models and sub-agents."""
+        if not self.includes_earlier_usage:
             return claudes_total(
-                message.model_usage, message.usage, message.total_cost_usd, self.spent.usage(self.model)
+                message.model_usage, message.usage, message.total_cost_usd, self.counter.usage(self.model)
             )
         counts = message.usage or {}
         cost = price_of(
@@ -236,21 +248,21 @@ class Reader(Claude):
             to_cache=total(counts, "cache_creation_input_tokens"),
         )
         told = Usage(self.model, read_tokens(counts), total(counts, "output_tokens"), cost)
-        # It tells of the main thread only; the messages of sub-agents were counted as they came.
-        spent = replace(self.spent.usage(self.model), cost_usd=self.spent.cost(self.model))
-        return max(told, spent, key=_tokens)
+        # It covers the main thread only; the messages of sub-agents were counted as they arrived.
+        counter = replace(self.counter.usage(self.model), cost_usd=self.counter.cost(self.model))
+        return max(told, counter, key=_tokens)
 
 
 def _tokens(usage: Usage) -> int:
     return (usage.input_tokens or 0) + (usage.output_tokens or 0)
 
 
-def _explain(message: ResultMessage) -> BackendError:
-    """Return why it failed, in words for people. Nothing is tried again here: the CLI has done so itself."""
+def _failure_of_result(message: ResultMessage) -> BackendError:
+    """Return the failure with a message for users. No retry here: the CLI has retried itself."""
     words = shown_error(message.result or " / ".join(message.errors or []) or "no reason given")
     match message.subtype, message.api_error_status:
         case "error_max_turns", _:
-            # The CLI counts the turn that it did not begin any more.
+            # The CLI counts the turn that it did not start.
             return BackendError(f"Claude reached the limit of {message.num_turns - 1} turns; raise `max_turns`")
         case _, 401 | 403 as status:
             return BackendError(f"Anthropic refused the key or login (HTTP {status}). {LOGIN_ADVICE}")

@@ -1,1 +1,1 @@
-"""What the `command` backend knows of programs: what is allowed, how each is called, what it says, how it ends."""
+"""The programs of the `command` backend: which are allowed, how each is called, and how to read its output."""

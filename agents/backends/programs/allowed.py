@@ -1,7 +1,7 @@
-"""Which programs the operator has allowed, and what is known of each.
+"""The programs that the operator has allowed, with their definitions.
 
-`commands` reads the setting at start. Later the registry, which alone may read settings, tells what it holds: see
-`tell`.
+`commands` parses the setting at start. Later the registry, which alone may read settings, provides its value: see
+`read_allowed_from`.
 """
 
 import json
@@ -13,14 +13,14 @@ from typing import Any
 
 from environs import ValidationError
 
-from agents.backends.processes import Limits
+from agents.backends.processes import ProcessLimits
 from agents.backends.programs.formats import FORMATS
-from agents.backends.programs.presets import PRESETS, Login, Preset
+from agents.backends.programs.presets import PRESETS, LoginCheck, Preset
 
 NAME = re.compile(r"[A-Za-z0-9_.-]{1,50}\Z")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:=.*)?\Z", re.DOTALL)
 _PLACE = re.compile(r"/|~/|\$[A-Za-z_][A-Za-z0-9_]*(?:/|\Z)")
-# No agent gets these, whatever a list says: they open the server itself.
+# No agent gets these, whatever a list says: they give access to the server itself.
 OWN_VARIABLES = re.compile(r"MISSION_CONTROL_|(?:SECRET_KEY|DATABASE_URL|REDIS_URL)\Z")
 PROMPT_FILE = "{prompt_file}"
 NOT_TO_BE_SET = {"name", "argv_sandboxed", "login", "scratch", "copied", "install"}
@@ -28,29 +28,29 @@ NOT_TO_BE_SET = {"name", "argv_sandboxed", "login", "scratch", "copied", "instal
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """A program that agents may name: all of its command line comes from here."""
+    """A program that agents may choose: its whole command line comes from here."""
 
     name: str
     argv: tuple[str, ...]
     format: str = "text"
     prompt: str = "stdin"  # or file
-    env: tuple[str, ...] = ()  # variables that pass, and NAME=value for those that are set
-    models: tuple[str, ...] = ()  # which an agent may choose between
-    model_option: str = ""  # what stands before the model
+    env: tuple[str, ...] = ()  # variables that are passed on, and NAME=value for those that are set
+    models: tuple[str, ...] = ()  # from which an agent may choose
+    model_option: str = ""  # the option before the model
     readable: tuple[str, ...] = ()
     writable: tuple[str, ...] = ()
     network: bool = True
-    limits: Limits = field(default_factory=Limits)
+    limits: ProcessLimits = field(default_factory=ProcessLimits)
     # Only a preset has these.
     argv_sandboxed: tuple[str, ...] = ()
-    login: Login | None = None
+    login: LoginCheck | None = None
     scratch: tuple[str, ...] = ()
     copied: tuple[str, ...] = ()
     install: str = ""
 
     @classmethod
     def of(cls, name: str, given: Mapping[str, Any]) -> "Definition":
-        """Read what the operator wrote. Raises ValueError, whose message names what is wrong."""
+        """Parse the operator's definition. Raises ValueError with a message about the error."""
         if not NAME.match(name):
             raise ValueError(f"`{name[:50]}` is not a valid name: at most 50 letters, digits, `_`, `.` and `-`")
         preset = _preset(name, given)
@@ -81,7 +81,7 @@ class Definition:
         return definition
 
     def check(self) -> None:
-        """Refuse what cannot work, or would give the server away. Raises ValueError."""
+        """Raise ValueError for a definition that cannot work or would give access to the server."""
         if not self.argv:
             raise ValueError(f"`{self.name}` is not a preset, so it needs `argv`, a list of words")
         if self.models and not self.model_option:
@@ -137,18 +137,18 @@ def _choice(name: str, key: str, value: Any, choices: Iterable[str]) -> str:
     return str(value)
 
 
-def _limits(name: str, given: Any) -> Limits:
-    known = [each.name for each in fields(Limits)]
+def _limits(name: str, given: Any) -> ProcessLimits:
+    known = [each.name for each in fields(ProcessLimits)]
     if not isinstance(given, Mapping) or set(given) - set(known):
         raise ValueError(f"`{name}`: `limits` must be an object of {', '.join(known)}")
     for key, value in given.items():
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e12:
             raise ValueError(f"`{name}`: `limits.{key}` must be a number above 0")
-    return Limits(**given)
+    return ProcessLimits(**given)
 
 
 def commands(text: str, **_: Any) -> dict[str, dict[str, Any]]:
-    """Read the setting: names of presets with commas between them, or a JSON object. Raises ValidationError."""
+    """Parse the setting: names of presets separated by commas, or a JSON object. Raises ValidationError."""
     text = text.strip()
     try:
         if text.startswith("{"):
@@ -162,14 +162,14 @@ def commands(text: str, **_: Any) -> dict[str, dict[str, Any]]:
     return found
 
 
-# ---------------------------------------------------------------- what holds now
+# ---------------------------------------------------------------- the current settings
 @dataclass(frozen=True, slots=True)
 class Allowed:
-    """What the operator has set."""
+    """The operator's settings for programs."""
 
     commands: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     isolation: str = "auto"
-    closed: tuple[Path, ...] = ()  # what no agent is to see
+    closed: tuple[Path, ...] = ()  # hidden from all agents
     model_servers: frozenset[str] = frozenset()  # hosts, or host:port, that an agent's options may name; none: any
 
     def definition(self, name: str) -> Definition | None:
@@ -177,15 +177,15 @@ class Allowed:
         return None if given is None else Definition.of(name, given)
 
 
-_told: Callable[[], Allowed] = Allowed
+_source: Callable[[], Allowed] = Allowed
 
 
-def tell(source: Callable[[], Allowed]) -> None:
-    """Say where to ask what is allowed; it is asked each time, so that nothing stale is ever run."""
-    global _told  # noqa: PLW0603 - one process, one operator
-    _told = source
+def read_allowed_from(source: Callable[[], Allowed]) -> None:
+    """Set the function that returns the settings; it is called each time, so that they are always current."""
+    global _source  # noqa: PLW0603 - one process, one operator
+    _source = source
 
 
 def allowed() -> Allowed:
-    """Return what is allowed now."""
-    return _told()
+    """Return the current settings."""
+    return _source()

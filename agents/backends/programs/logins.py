@@ -1,4 +1,4 @@
-"""Whether a known program is logged in, as far as its files and variables say; the network is not asked."""
+"""Check whether a known program is logged in, by its files and variables, without the network."""
 
 import re
 import sys
@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from agents.backends.programs.places import places
-from agents.backends.programs.presets import Login
+from agents.backends.programs.presets import LoginCheck
 
 MOST_BYTES = 1_000_000
 
 
-def missing_login(login: Login, environment: Mapping[str, str], how: str) -> str | None:
-    """Return what to do about a login that is missing, None when there is one, or nobody can see whether.
+def missing_login(login: LoginCheck, environment: Mapping[str, str], how: str) -> str | None:
+    """Return advice about a missing login; None if there is a login, or if that cannot be determined.
 
-    `how` it is isolated: another user's home is not ours to see, and on a Mac logins are in the keychain.
+    `how` is the isolation: another user's home is not readable for us, and on a Mac logins are in the keychain.
     """
     if any(environment.get(name, "").strip() for name in login.variables):
         return None
@@ -25,7 +25,7 @@ def missing_login(login: Login, environment: Mapping[str, str], how: str) -> str
     return login.advice
 
 
-def _is_login(path: Path, login: Login) -> bool:
+def _is_login(path: Path, login: LoginCheck) -> bool:
     words = login.words.get(path.name)
     try:
         if words is None:

@@ -1,16 +1,16 @@
-"""Paths as definitions write them: from `/` or `~/`, or beginning with `$NAME`, a variable of the program's."""
+"""Resolve the paths of definitions, which start with `/`, `~/` or `$NAME`, a variable of the program's."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 
 def home_of(environment: Mapping[str, str]) -> Path:
-    """Return the program's home, one that does not exist where it has none."""
+    """Return the program's home folder; without one, a path that does not exist."""
     return Path(environment.get("HOME") or "/nonexistent")
 
 
 def places(environment: Mapping[str, str], *paths: str) -> Iterator[Path]:
-    """Yield the paths as they are on this machine; those of variables that are not set are left out."""
+    """Yield the resolved paths; leave out those with a variable that is not set."""
     for path in paths:
         start, _, rest = path.partition("/")
         if start == "~":

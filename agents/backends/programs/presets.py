@@ -1,39 +1,39 @@
-"""How the known command-line agents are called without a person before them, and what they need.
+"""How known command-line agents are called without a terminal, and what they need.
 
-Versions that these were made from: docs/backends/command.md. A preset says nothing that an operator cannot say
-otherwise in the settings.
+docs/backends/command.md lists the versions that the presets were written for. An operator can set everything in a
+preset differently.
 """
 
 from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
-class Login:
-    """What shows that a program is logged in: a variable that is set, or a file, with `words` in it if given."""
+class LoginCheck:
+    """The evidence that a program is logged in: a variable, or a file, with a match for its `words` if given."""
 
     variables: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
-    words: dict[str, str] = field(default_factory=dict)  # of a file: a pattern, without which it is no login
+    words: dict[str, str] = field(default_factory=dict)  # file name → the pattern that the file must match
     advice: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """A program that is known.
+    """A known program.
 
-    A path may begin with `$NAME`: what the program's environment has there, if anything. In a sandbox the program
-    sees of its own files: `scratch`, folders that begin empty in each run; in them `readable`, its configuration,
-    `copied`, what it wants to write and must not change for others, and `writable`, its login. So a run leaves
-    nothing behind that the next one obeys.
+    A path may start with `$NAME`, a variable of the program's environment. In a sandbox the program sees these of
+    its own files: `scratch`, folders that are empty at the start of each run; in them `readable`, its
+    configuration, `copied`, files that it writes but must not change for others, and `writable`, its login. So a
+    run leaves nothing behind that influences the next one.
     """
 
     title: str = ""
     argv: tuple[str, ...] = ()
-    argv_sandboxed: tuple[str, ...] = ()  # where our sandbox is around it, if that makes a difference
+    argv_sandboxed: tuple[str, ...] = ()  # in our sandbox, if it differs
     format: str = "text"
     model_option: str = ""
     env: tuple[str, ...] = ()
-    login: Login | None = None
+    login: LoginCheck | None = None
     scratch: tuple[str, ...] = ()
     readable: tuple[str, ...] = ()
     copied: tuple[str, ...] = ()
@@ -55,7 +55,7 @@ _OPENCODE_KEYS = (
     *("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GEMINI_API_KEY", "GOOGLE_GENERATIVE_AI_API_KEY"),
     *("OPENROUTER_API_KEY", "GROQ_API_KEY", "MISTRAL_API_KEY", "OPENCODE_API_KEY"),
 )
-CLAUDES_LOGIN = Login(
+CLAUDES_LOGIN = LoginCheck(
     variables=(
         *("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN"),
         *("CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX", "CLAUDE_CODE_USE_FOUNDRY"),
@@ -66,7 +66,7 @@ CLAUDES_LOGIN = Login(
 )
 
 PRESETS = {
-    # Edits of files in the working folder are accepted, what else would need a person's consent is refused.
+    # Edits of files in the working folder are accepted; anything else that needs a user's consent is refused.
     "claude": Preset(
         title="Claude Code",
         argv=(
@@ -93,12 +93,12 @@ PRESETS = {
     "codex": Preset(
         title="Codex CLI",
         argv=(*_CODEX_EXEC, "workspace-write", "-"),
-        # Its own sandbox does not start within ours, at least as root; then it runs nothing, without a word.
+        # Its own sandbox does not start within ours, at least as root; then it silently runs nothing.
         argv_sandboxed=(*_CODEX_EXEC, "danger-full-access", "-"),
         format="codex",
         model_option="--model",
         env=("CODEX_API_KEY", "OPENAI_API_KEY", "OPENAI_BASE_URL", "CODEX_HOME"),
-        login=Login(
+        login=LoginCheck(
             variables=("CODEX_API_KEY",),
             files=_within(_CODEX, "auth.json", "config.toml"),
             words={
@@ -124,7 +124,7 @@ PRESETS = {
             *("GEMINI_API_KEY", "GOOGLE_API_KEY", "GOOGLE_CLOUD_PROJECT", "GOOGLE_CLOUD_LOCATION"),
             *("GOOGLE_GENAI_USE_VERTEXAI", "GOOGLE_GEMINI_BASE_URL", "GEMINI_CLI_TRUST_WORKSPACE=true"),
         ),
-        login=Login(
+        login=LoginCheck(
             variables=("GEMINI_API_KEY", "GOOGLE_API_KEY", "GOOGLE_GENAI_USE_VERTEXAI"),
             files=_within(_GEMINI, "oauth_creds.json", "gemini-credentials.json", ".env"),
             words={
@@ -145,7 +145,7 @@ PRESETS = {
         format="opencode",
         model_option="--model",
         env=(*_OPENCODE_KEYS, "OPENCODE_CONFIG", "OPENCODE_DISABLE_AUTOUPDATE=1"),
-        login=Login(
+        login=LoginCheck(
             variables=(*_OPENCODE_KEYS, "OPENCODE_CONFIG"),
             files=(
                 *_within(_OPENCODE[:1], "auth.json"),
@@ -159,7 +159,7 @@ PRESETS = {
             *("~/.config/opencode", "$OPENCODE_CONFIG", "~/.local/share/opencode/bin"),
             *_within(_OPENCODE[2:], "bin", "node_modules", "package.json", "bun.lock", "packages"),
         ),
-        # An entry of type `wellknown` in auth.json names a server whose configuration every run would obey.
+        # An entry of type `wellknown` in auth.json names a server whose configuration every run would follow.
         copied=(*_within(_OPENCODE[:1], "auth.json"), *_within(_OPENCODE[2:], "models.json", "version")),
         writable=_within(_OPENCODE[:1], "mcp-auth.json"),
         install="npm install -g opencode-ai",
@@ -177,7 +177,7 @@ PRESETS = {
             *("COPILOT_HOME", "COPILOT_MODEL", "COPILOT_OFFLINE"),
             *("COPILOT_PROVIDER_BASE_URL", "COPILOT_PROVIDER_TYPE", "COPILOT_PROVIDER_API_KEY"),
         ),
-        login=Login(
+        login=LoginCheck(
             variables=("COPILOT_GITHUB_TOKEN", "GH_TOKEN", "GITHUB_TOKEN", "COPILOT_PROVIDER_BASE_URL"),
             files=_within(_COPILOT, "config.json"),
             words={"config.json": r"(?i)\"logged_?in_?users\"\s*:\s*\[\s*[^\]\s]"},
@@ -194,7 +194,7 @@ PRESETS = {
     ),
 }
 
-# What every program gets, where the server has it.
+# Variables that every program gets if the server has them.
 COMMON_ENV = (
     *("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "LC_CTYPE", "TZ"),
     *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"),

@@ -1,6 +1,6 @@
 """Language models of any provider, through pydantic-ai: one prompt, one streamed answer.
 
-Which key goes where: endpoints.py. What a model may do with the project's files: tools.py.
+endpoints.py decides which key is sent where; tools.py gives a model access to the project's files.
 """
 
 import importlib.util
@@ -53,7 +53,7 @@ class PydanticAI(Backend):
 
     @classmethod
     def missing(cls) -> str | None:
-        """Return what is missing before any agent could run without an address of its own."""
+        """Return what is missing for agents without their own `base_url`."""
         if not any_key():
             return cls._not_installed() or (
                 "Set the key of a provider in the environment of the worker, such as OPENAI_API_KEY; "
@@ -69,7 +69,7 @@ class PydanticAI(Backend):
 
     @classmethod
     def missing_for(cls, options: Mapping[str, Any]) -> str | None:
-        """Return what is missing for an agent with these options, None when its model could be asked."""
+        """Return what is missing for an agent with these options; None if its model can be called."""
         try:
             Endpoint.of(options)
         except BackendError as error:
@@ -79,11 +79,11 @@ class PydanticAI(Backend):
     async def stream(
         self, prompt: str, options: Mapping[str, Any], workdir: Path
     ) -> AsyncGenerator[BackendItem, None]:
-        """Yield what arrives as it arrives, then usage and answer. Raises BackendError, and never tries again."""
+        """Yield the output as it arrives, then usage and answer. Raises BackendError; does not retry."""
         if reason := self._not_installed():
             raise BackendError(reason)
         endpoint = Endpoint.of(options)
-        os.environ.setdefault("PYDANTIC_AI_NO_BANNER", "1")  # it would print one among our log lines
+        os.environ.setdefault("PYDANTIC_AI_NO_BANNER", "1")  # it would print a banner into our log
         try:
             async with endpoint.model() as model, aclosing(answer(model, prompt, options, workdir)) as items:
                 async for item in items:
@@ -91,15 +91,16 @@ class PydanticAI(Backend):
         except BackendError:
             raise
         except Exception as error:  # noqa: BLE001 - each provider's SDK has errors of its own
-            from agents.backends.pydantic_ai.failures import explained  # with the client that is needed by then
+            # Imports the HTTP client, which is loaded by now.
+            from agents.backends.pydantic_ai.failures import failure_of
 
-            failure = explained(error, endpoint)
+            failure = failure_of(error, endpoint)
             logger.info("the model failed: %s", redact(f"{type(error).__name__}: {error}")[:2000])
             raise failure from None
 
 
 class _OneProvider(PydanticAI):
-    """The models of one provider, by the names that it gives them."""
+    """The models of one provider, by the provider's own names."""
 
     provider: ClassVar[str]
     options_schema = {
@@ -133,7 +134,7 @@ class _OneProvider(PydanticAI):
         return cls.missing()
 
     def stream(self, prompt: str, options: Mapping[str, Any], workdir: Path) -> AsyncGenerator[BackendItem, None]:
-        """Yield what `pydantic_ai` yields for the provider's model."""
+        """Yield the output of `pydantic_ai` for the provider's model."""
         name = options.get("model", "").removeprefix(f"{self.provider}:")
         return super().stream(prompt, {**options, "model": f"{self.provider}:{name}" if name else ""}, workdir)
 

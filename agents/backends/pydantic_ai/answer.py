@@ -1,4 +1,4 @@
-"""One prompt and its answer: what the model says, and the tools that it uses meanwhile, as events."""
+"""Send one prompt and translate the model's answer and its uses of tools to events."""
 
 import json
 from collections.abc import AsyncGenerator, Iterator, Mapping
@@ -33,12 +33,12 @@ async def answer(
         settings["max_tokens"] = options["max_tokens"]
     agent = Agent(
         model,
-        # What a model gets wrong in a call of a tool is told to it; an answer is never asked for again.
+        # An invalid call of a tool is reported to the model; an answer is never requested again.
         retries={"tools": TOOL_RETRIES, "output": 0},
         model_settings=settings,
-        tools=Tools(workdir).named(options.get("tools", [])),
+        tools=Tools(workdir).with_names(options.get("tools", [])),
     )
-    translation = _Translation()
+    translation = _EventTranslator()
     async with agent.run_stream_events(prompt, infer_name=False) as events:
         try:
             async for event in events:
@@ -48,13 +48,13 @@ async def answer(
                     for item in translation.of(event):
                         yield item
         except Exception:
-            with suppress(UserError):  # the run had not begun
-                yield _usage(events.usage, model.model_name)  # what was used up to the failure is billed too
+            with suppress(UserError):  # the run had not started
+                yield _usage(events.usage, model.model_name)  # usage before the failure is billed too
             raise
     for item in translation.end():
         yield item
     yield _usage(result.usage, result.response.model_name or model.model_name)
-    if notice := _shortfall(result.response.finish_reason):
+    if notice := _incomplete_notice(result.response.finish_reason):
         yield notice
     yield Answer(without_thoughts(result.output))
 
@@ -69,8 +69,8 @@ def _usage(used: "RunUsage", model_name: str) -> Usage:
     )
 
 
-def _shortfall(finish_reason: str | None) -> BackendEvent | None:
-    """Say that an answer is not whole. Raises BackendError when the model itself gave up."""
+def _incomplete_notice(finish_reason: str | None) -> BackendEvent | None:
+    """Return a notice for an incomplete answer. Raises BackendError if the model itself gave up."""
     match finish_reason:
         case "length":
             return BackendEvent(EventType.STATUS, "The answer was cut off: it reached the limit of tokens")
@@ -81,17 +81,17 @@ def _shortfall(finish_reason: str | None) -> BackendEvent | None:
     return None
 
 
-class _Translation:
-    """What pydantic-ai's events mean. A text or thought that begins after another is a paragraph of its own."""
+class _EventTranslator:
+    """Translates pydantic-ai's events. A new text or thought after another one is a paragraph of its own."""
 
     def __init__(self) -> None:
-        self._begun: set[EventType] = set()  # kinds of which there was a text before
-        self._new: set[EventType] = set()  # kinds of which the next text begins one
+        self._begun: set[EventType] = set()  # types that had a text before
+        self._new: set[EventType] = set()  # types whose next text starts a new paragraph
         self._thoughts = Thoughts()
 
     def of(self, event: Any) -> Iterator[BackendEvent]:
-        """Yield what the event says."""
-        kind, text, is_new = _said(event)
+        """Yield the events for a pydantic-ai event."""
+        kind, text, is_new = _text_piece(event)
         if is_new:
             yield from self.end()
             self._new |= {EventType.MESSAGE, EventType.THINKING}
@@ -102,10 +102,10 @@ class _Translation:
                 yield from self._text(EventType.THINKING if is_thought else EventType.MESSAGE, words)
         if not text:
             yield from self.end() if _ends_text(event) else ()
-            yield from _used(event)
+            yield from _tool_events(event)
 
     def end(self) -> Iterator[BackendEvent]:
-        """Yield what is still held of a text: it ends here."""
+        """Yield the held part of the text, which ends here."""
         thoughts, self._thoughts = self._thoughts, Thoughts()
         for is_thought, words in thoughts.end():
             yield from self._text(EventType.THINKING if is_thought else EventType.MESSAGE, words)
@@ -126,8 +126,8 @@ def _ends_text(event: Any) -> bool:
     return isinstance(event, FunctionToolCallEvent | PartEndEvent)
 
 
-def _said(event: Any) -> tuple[EventType, str, bool]:
-    """Return a piece of text or thought, and whether it begins one; an empty one for any other event."""
+def _text_piece(event: Any) -> tuple[EventType, str, bool]:
+    """Return a piece of text or thought and whether it starts a new one; an empty text for other events."""
     from pydantic_ai.messages import (
         PartDeltaEvent,
         PartStartEvent,
@@ -149,7 +149,7 @@ def _said(event: Any) -> tuple[EventType, str, bool]:
     return EventType.MESSAGE, "", False
 
 
-def _used(event: Any) -> Iterator[BackendEvent]:
+def _tool_events(event: Any) -> Iterator[BackendEvent]:
     """Yield the use of a tool, or its result."""
     from pydantic_ai.messages import FunctionToolCallEvent, FunctionToolResultEvent
 
@@ -162,7 +162,7 @@ def _used(event: Any) -> Iterator[BackendEvent]:
 
 
 def _input(args: Any) -> Any:
-    """Return a call's arguments as data, or as the model wrote them where they are none."""
+    """Return a call's arguments as JSON data, or as the model's text if they are not JSON."""
     if not isinstance(args, str):
         return args
     try:

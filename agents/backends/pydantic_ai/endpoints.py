@@ -1,7 +1,7 @@
-"""Where a request goes, and with whose key.
+"""Decide to which address a request is sent, and with which key.
 
-Options come from whoever may edit an agent, keys from the operator: a key is sent to its provider, or to the
-address that the operator has named in the environment, and nowhere else.
+Options come from users who may edit agents, keys from the operator: a key is only sent to its provider, or to the
+address that the operator has set in the environment.
 """
 
 import asyncio
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     from pydantic_ai.models import Model
 
 CONNECT_SECONDS = 10
-READ_SECONDS = 600  # the longest silence: a local model may first have to load and to read a long prompt
+READ_SECONDS = 600  # the longest silence: a local model may have to load first and to read a long prompt
 OPENAI_URL = "https://api.openai.com/v1"
-NO_KEY = "no-key"  # servers that need none still expect the header
+NO_KEY = "no-key"  # servers without keys still expect the header
 
 
 class Provider(NamedTuple):
     title: str
     variables: tuple[str, ...]  # any one of them must be set
-    extra: str  # of pydantic-ai-slim
+    extra: str  # the extra of the package pydantic-ai-slim
 
 
 PROVIDERS = {
@@ -46,9 +46,9 @@ PROVIDERS = {
     "cerebras": Provider("Cerebras", ("CEREBRAS_API_KEY",), "openai"),
     "cohere": Provider("Cohere", ("CO_API_KEY",), "cohere"),
 }
-# With an address, these say no more than that it speaks OpenAI's language. Others may begin a model's name.
+# With `base_url` these prefixes only mean "OpenAI-compatible". Other prefixes may be part of a model's name.
 _SPEAKS_OPENAI = ("openai:", "openai-chat:", "ollama:")
-# All that a server without the operator's trust gets to see of a request's headers.
+# The only request headers that an untrusted server receives.
 _PLAIN_HEADERS = frozenset(
     {
         "accept",
@@ -64,18 +64,18 @@ _PLAIN_HEADERS = frozenset(
 
 
 class Endpoint(NamedTuple):
-    """Where a request goes, and with whose key."""
+    """The address and the key of a request."""
 
     title: str
     model_name: str
     provider: str = ""
-    base_url: str = ""  # empty: wherever the provider is
+    base_url: str = ""  # empty: the provider's own address
     api_key: str = ""
-    trusted: bool = True  # the operator's own, which may see the operator's headers
+    trusted: bool = True  # set by the operator, and so may receive the operator's headers
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> "Endpoint":
-        """Decide from options and environment. Raises BackendError that says what to set."""
+        """Return the endpoint for options and environment. Raises BackendError with advice."""
         model_name, base_url = options.get("model", ""), options.get("base_url", "")
         if not model_name:
             raise BackendError("Set the option `model`, for example `openai:gpt-5.2`")
@@ -111,9 +111,9 @@ class Endpoint(NamedTuple):
 
     @asynccontextmanager
     async def model(self) -> AsyncIterator["Model"]:
-        """Open the model; its HTTP client is closed on the way out, with whatever it still has under way.
+        """Open the model; close its HTTP client, with any open request, at the end.
 
-        The SDKs are imported in a thread: it is seconds of work that must not hold up the loop.
+        The SDKs are imported in a thread, because that takes seconds and must not block the event loop.
         """
         if self.base_url:
             http_client, model = await asyncio.to_thread(self._openai_compatible)
@@ -153,14 +153,14 @@ class Endpoint(NamedTuple):
             },
         )
         client = AsyncOpenAI(base_url=self.base_url, api_key=self.api_key, http_client=http_client, max_retries=0)
-        # Whether an answer is whole is seen on the wire: some servers give no reason for its end.
+        # `wire` checks whether an answer is complete: some servers give no finish reason.
         profile = OpenAIModelProfile(openai_chat_streaming_requires_finish_reason=False)
         provider = OpenAICompatibleProvider("openai-compatible", openai_client=client, profile=profile)
         return http_client, OpenAIChatModel(self.model_name, provider=provider)
 
 
 def _mistral_at(base_url: str, model_name: str) -> "Model":
-    """Return a model at the operator's own address, which is the one variable that Mistral's SDK does not read."""
+    """Return a model at the operator's MISTRAL_BASE_URL, a variable that Mistral's SDK does not read."""
     from pydantic_ai.models.mistral import MistralModel
     from pydantic_ai.providers.mistral import MistralProvider
 
@@ -168,7 +168,7 @@ def _mistral_at(base_url: str, model_name: str) -> "Model":
 
 
 async def _keep_plain_headers(request: Any) -> None:
-    """Drop what the SDK adds from its own environment variables: organisation, project, headers of one's own."""
+    """Remove headers that the SDK adds from environment variables: organisation, project, custom headers."""
     for header in list(request.headers):
         if header.lower() not in _PLAIN_HEADERS:
             del request.headers[header]
@@ -176,7 +176,7 @@ async def _keep_plain_headers(request: Any) -> None:
 
 
 def any_key() -> bool:
-    """Return whether the environment has the key or the address of any provider."""
+    """Return whether the environment has a key or an address of any provider."""
     names = {"OPENAI_BASE_URL", *(name for provider in PROVIDERS.values() for name in provider.variables)}
     return any(os.environ.get(name, "").strip() for name in names)
 
@@ -187,7 +187,7 @@ def _require(provider: Provider) -> None:
 
 
 def _require_listed(base_url: str) -> None:
-    """Raise BackendError for a server that the operator does not list, where any are listed."""
+    """Raise BackendError for a server that is not in the operator's list, if there is a list."""
     listed = allowed().model_servers
     _, host, port, _ = _normalised(base_url)
     if listed and not {host, f"{host}:{port}"} & listed:
@@ -208,7 +208,7 @@ def _host(url: str) -> str:
 
 
 def _normalised(url: str) -> tuple[str, str, int | None, str]:
-    """Return the address in a form that compares. One that cannot be read equals nothing of the operator's."""
+    """Return the address in a comparable form. An invalid address never equals one of the operator's."""
     try:
         parts = urlsplit(url.strip())
         port = parts.port or {"http": 80, "https": 443}.get(parts.scheme.lower())

@@ -1,4 +1,4 @@
-"""What went wrong with a request, in words for people."""
+"""Translate the errors of requests to messages for users."""
 
 import socket
 from contextlib import suppress
@@ -7,35 +7,35 @@ from typing import Any
 from agents.backends.base import BackendError, TransientError
 from agents.backends.pydantic_ai.answer import TOOL_RETRIES
 from agents.backends.pydantic_ai.endpoints import PROVIDERS, Endpoint
-from agents.backends.pydantic_ai.wire import BrokenOff, ServerSaid, WireError, words_of
+from agents.backends.pydantic_ai.wire import AnswerBrokenOff, ServerError, WireError, words_of
 from agents.redaction import shown_error
 
 WORDS_OF_PROVIDER_CHARS = 100
-RETRIES_OF_NOBODY = 1
-_EMPTY = ("output retries", "without content")  # how pydantic-ai calls an answer in which nothing is said
+RETRIES_WITHOUT_SERVER = 1
+_EMPTY = ("output retries", "without content")  # pydantic-ai's words for an empty answer
 
 
-def explained(error: Exception, endpoint: Endpoint) -> BackendError:
-    """Return the failure for people, told apart by whether it passes."""
+def failure_of(error: Exception, endpoint: Endpoint) -> BackendError:
+    """Return the failure with a message for users: a TransientError if it is temporary."""
     from pydantic_ai import exceptions as failure
 
     if wire := _wire_error(error):
-        return _explained_wire(wire, endpoint)
-    message = _explain(error, endpoint)
+        return _failure_on_wire(wire, endpoint)
+    message = _message_of(error, endpoint)
     passing = (failure.ModelUnavailableError, failure.ModelServerError, failure.ModelConnectionError)
     if isinstance(error, failure.ModelRateLimitError):
         return TransientError(message, retry_after_seconds=error.retry_after)
-    # Who was silent for as long as a request may take is not asked again and again.
+    # A timeout is not retried: it has taken the full time of a request already.
     passes = isinstance(error, passing) and not isinstance(error, failure.ModelTimeoutError)
-    if passes and _is_nobody_there(error):
-        return TransientError(message, most_retries=RETRIES_OF_NOBODY)
+    if passes and _is_no_server_there(error):
+        return TransientError(message, most_retries=RETRIES_WITHOUT_SERVER)
     if passes:
         return TransientError(message, retry_after_seconds=getattr(error, "retry_after", None))
     return BackendError(message)
 
 
 def _wire_error(error: BaseException | None) -> WireError | None:
-    """Return what we ourselves raised on the wire, which the SDKs wrap in errors of their own."""
+    """Return our own error from `wire`, which the SDKs wrap in their errors; None if there is none."""
     for _ in range(10):
         if error is None or isinstance(error, WireError):
             return error
@@ -43,25 +43,28 @@ def _wire_error(error: BaseException | None) -> WireError | None:
     return None
 
 
-def _explained_wire(error: WireError, endpoint: Endpoint) -> BackendError:
-    if isinstance(error, BrokenOff):
+def _failure_on_wire(error: WireError, endpoint: Endpoint) -> BackendError:
+    if isinstance(error, AnswerBrokenOff):
         return TransientError(f"The answer of {_inline(endpoint.title)} broke off before it was complete")
-    if not isinstance(error, ServerSaid):
+    if not isinstance(error, ServerError):
         return BackendError(f"{endpoint.title} {error}")
     if words := _shortened(str(error)):
         return BackendError(f"{endpoint.title} failed: {words}")
     return BackendError(f"{endpoint.title} sent no answer that can be used. Is it a model server?")
 
 
-def _is_nobody_there(error: BaseException) -> bool:
-    """Say whether the address has no server: nothing listens, or no such name. One that starts is soon there."""
+def _is_no_server_there(error: BaseException) -> bool:
+    """Return whether no server is at the address: nothing listens, or the name is unknown.
+
+    It is retried once, because a server that is starting will be there soon.
+    """
     cause = error.__cause__ or error.__context__
     if isinstance(cause, socket.gaierror):
-        return cause.errno != socket.EAI_AGAIN  # which is the name server's own trouble
-    return isinstance(cause, ConnectionRefusedError) or (cause is not None and _is_nobody_there(cause))
+        return cause.errno != socket.EAI_AGAIN  # a failure of the name server
+    return isinstance(cause, ConnectionRefusedError) or (cause is not None and _is_no_server_there(cause))
 
 
-def _explain(error: Exception, endpoint: Endpoint) -> str:  # noqa: C901 - a table: a case for each failure
+def _message_of(error: Exception, endpoint: Endpoint) -> str:  # noqa: C901 - a table: a case for each failure
     from pydantic_ai import exceptions as failure
 
     who, model = endpoint.title, endpoint.model_name
@@ -71,16 +74,16 @@ def _explain(error: Exception, endpoint: Endpoint) -> str:  # noqa: C901 - a tab
         case failure.ModelAuthenticationError():
             return f"{who} refused the key{code}. {_key_advice(endpoint)}"
         case failure.ModelNotFoundError():
-            return f"{who} does not know the model {model}{code}{_said(error)}"
+            return f"{who} does not know the model {model}{code}{_provider_message(error)}"
         case failure.ModelContextWindowExceededError():
-            return f"The prompt is longer than {model} can read{code}{_said(error)}"
+            return f"The prompt is longer than {model} can read{code}{_provider_message(error)}"
         case failure.ModelQuotaExceededError():
-            return f"The account at {_inline(who)} has no quota left{code}{_said(error)}"
+            return f"The account at {_inline(who)} has no quota left{code}{_provider_message(error)}"
         case failure.ModelRateLimitError():
             wait = f"; try again in {error.retry_after:.0f} s" if error.retry_after else "; try again later"
             return f"{who} is rate-limiting requests{code}{wait}"
         case failure.ModelUnavailableError() | failure.ModelServerError():
-            return f"{who} failed{code}; try again later{_said(error)}"
+            return f"{who} failed{code}; try again later{_provider_message(error)}"
         case failure.ModelTimeoutError():
             return f"{who} did not answer in time"
         case failure.ModelConnectionError(phase="connect" | "pool"):
@@ -88,9 +91,9 @@ def _explain(error: Exception, endpoint: Endpoint) -> str:  # noqa: C901 - a tab
         case failure.ModelConnectionError():
             return f"The connection to {_inline(who)} broke off before the answer was complete"
         case failure.ModelAPIError() if status:
-            return f"{who} refused the request{code}{_said(error)}"
+            return f"{who} refused the request{code}{_provider_message(error)}"
         case failure.ModelAPIError():
-            return f"{who} sent an answer that cannot be understood{_said(error)}"
+            return f"{who} sent an answer that cannot be understood{_provider_message(error)}"
         case failure.ContentFilterError():
             return f"{who} held the answer back: its content filter was triggered"
         case failure.OutputTokenLimitExceeded():
@@ -103,7 +106,7 @@ def _explain(error: Exception, endpoint: Endpoint) -> str:  # noqa: C901 - a tab
             return "The model returned an empty answer"
         case failure.UnexpectedModelBehavior():
             return f"{who} sent no answer that can be used"
-    if not endpoint.trusted:  # the words of an error that nobody foresaw may be those of the server
+    if not endpoint.trusted:  # the text of an unexpected error may come from the server
         return f"{who} could not be asked: {type(error).__name__}"
     return f"{who} could not be asked: {shown_error(f'{type(error).__name__}: {error}')}"
 
@@ -112,20 +115,20 @@ def _inline(title: str) -> str:
     return title.replace("The server", "the server", 1)
 
 
-def _said(error: Any) -> str:
-    """Return the message of the provider's JSON error, where it sent one."""
-    response = getattr(error.__cause__, "response", None)  # whole, where the SDK keeps it
+def _provider_message(error: Any) -> str:
+    """Return the message of the provider's JSON error, if it sent one."""
+    response = getattr(error.__cause__, "response", None)  # complete, if the SDK keeps it
     body = getattr(error, "body", None)
     with suppress(Exception):  # not read, or no response of this kind
         body = response.content if response is not None else body
-    if response is None and isinstance(body, str):  # the `error` of an event amid the stream
+    if response is None and isinstance(body, str):  # the `error` of an event in the stream
         body = {"error": body}
     words = _shortened(words_of(body))
     return f": {words}" if words else ""
 
 
 def _shortened(words: str) -> str:
-    """Return a server's words short, on one line, and without secrets and paths."""
+    """Return a server's message shortened, on one line, without secrets and paths."""
     words = shown_error(words)
     return f"{words[:WORDS_OF_PROVIDER_CHARS]}{'…' if len(words) > WORDS_OF_PROVIDER_CHARS else ''}"
 

@@ -1,4 +1,4 @@
-"""Thoughts that a model writes into its text, between `<think>` and `</think>`, told apart from the text."""
+"""Separate the thoughts that a model writes into its text, between `<think>` and `</think>`."""
 
 import re
 from collections.abc import Iterator
@@ -8,19 +8,19 @@ _WHOLE = re.compile(r"\A\s*<think>.*?(?:</think>\s*|\Z)", re.DOTALL)
 
 
 def without_thoughts(text: str) -> str:
-    """Return a whole text without the thoughts at its beginning."""
+    """Return a complete text without the thoughts at its start."""
     return _WHOLE.sub("", text)
 
 
 class Thoughts:
-    """One text that comes in pieces: what of it is thought, and what is said."""
+    """Splits a text that arrives in pieces into thoughts and answer."""
 
     def __init__(self) -> None:
         self._held = ""
         self._state = "begin"  # then "thinking", then "saying"
 
     def feed(self, piece: str) -> Iterator[tuple[bool, str]]:
-        """Yield what is known to be a thought (True) or said (False). The beginning of a mark is held back."""
+        """Yield (is_thought, text). The possible start of a tag is held back."""
         text, self._held = self._held + piece, ""
         if self._state == "begin":
             text = self._begin(text)
@@ -38,13 +38,13 @@ class Thoughts:
             yield False, text
 
     def end(self) -> Iterator[tuple[bool, str]]:
-        """Yield what is held: the text ends here."""
+        """Yield the held part of the text, which ends here."""
         held, self._held = self._held, ""
         if held:
             yield self._state == "thinking", held
 
     def _begin(self, text: str) -> str:
-        """Decide what the text begins with, as soon as it shows; return what is to be read now."""
+        """Decide, as soon as possible, whether the text starts with a thought; return the text to process now."""
         begun = text.lstrip()
         if begun.startswith(BEGIN):
             self._state = "thinking"
@@ -57,5 +57,5 @@ class Thoughts:
 
 
 def _begun(text: str, mark: str) -> int:
-    """Return how many characters at the text's end may be the beginning of the mark."""
+    """Return how many characters at the end of the text may be the start of the tag."""
     return next((size for size in range(len(mark) - 1, 0, -1) if text.endswith(mark[:size])), 0)

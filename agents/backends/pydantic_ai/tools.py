@@ -1,7 +1,7 @@
-"""Tools that a model may be given: files of the project's folder, and nothing outside of it.
+"""Tools for models: access to the files of the project's folder, and nothing outside of it.
 
-What goes wrong is told to the model as the tool's result, so that it may try otherwise. All is bounded: what is
-read and written, how many entries and matches are told, how many files are searched.
+Errors are returned to the model as the tool's result, so that it can try something else. Everything is limited:
+the bytes read and written, the entries and matches returned, and the files searched.
 """
 
 import os
@@ -15,29 +15,29 @@ from pathlib import Path
 from agents import folders
 
 READ_BYTES = 200_000  # about 50,000 tokens
-PASSED_BYTES = 50_000_000  # of a file, to come to a line
+PASSED_BYTES = 50_000_000  # skipped in a file to reach a line
 WRITE_BYTES = 1_000_000
 MOST_ENTRIES = 500
 MOST_MATCHES = 200
-MOST_FILES = 5_000  # that one search looks into
-SEARCHED_BYTES = 1_000_000  # of each
+MOST_FILES = 5_000  # read by one search
+SEARCHED_BYTES = 1_000_000  # of each file
 LINE_CHARS = 300
 
 
 class Tools:
-    """The tools of one run, as methods; their docstrings are what the model is told of them."""
+    """The tools of one run, as methods; the model receives their docstrings as descriptions."""
 
     def __init__(self, workdir: Path) -> None:
         self._root = workdir.absolute().parent.resolve() / workdir.absolute().name
 
-    def named(self, names: list[str]) -> list[Callable[..., str]]:
-        """Return the tools by their names, each of which answers a refusal in words."""
+    def with_names(self, names: list[str]) -> list[Callable[..., str]]:
+        """Return the tools with these names. Each returns a refusal as text."""
         tools: Mapping[str, Callable[..., str]] = {name: getattr(self, name) for name in TOOLS}
         return [tools[name] for name in TOOLS if name in names]
 
     def read_file(self, path: str, first_line: int = 1) -> str:
         """Read a text file, from the given line on. Paths are relative to the project's folder."""
-        with _in_words() as words, self._open(path) as descriptor:
+        with _failure_as_text() as words, self._open(path) as descriptor:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 return f"{path} is no file"
             with open(descriptor, "rb", closefd=False) as file:
@@ -58,8 +58,8 @@ class Tools:
         data = content.encode(errors="replace")
         if len(data) > WRITE_BYTES:
             return f"Not written: more than {WRITE_BYTES:,} bytes"
-        with _in_words() as words:
-            real = folders.inside(self._root, path)
+        with _failure_as_text() as words:
+            real = folders.resolve_inside(self._root, path)
             if real == self._root:
                 return "Not written: that is the folder itself"
             _replace(self._root, real, data)
@@ -71,7 +71,7 @@ class Tools:
 
         Paths are relative to the project's folder.
         """
-        with _in_words() as words, self._open(path) as descriptor, os.scandir(descriptor) as entries:
+        with _failure_as_text() as words, self._open(path) as descriptor, os.scandir(descriptor) as entries:
             lines = sorted(map(_entry, islice(entries, MOST_ENTRIES)))
             more = next(entries, None) is not None
             return "\n".join([*lines, *(["… and more"] if more else [])]) or "The folder is empty"
@@ -84,7 +84,7 @@ class Tools:
         """
         if not text:
             return "There is nothing to find"
-        with _in_words() as words, self._open(path) as descriptor:
+        with _failure_as_text() as words, self._open(path) as descriptor:
             found = list(islice(_matches(descriptor, text.casefold()), MOST_MATCHES + 1))
             more = ["… and more"] if len(found) > MOST_MATCHES else []
             return "\n".join([*found[:MOST_MATCHES], *more]) or "Nothing was found"
@@ -92,7 +92,7 @@ class Tools:
 
     @contextmanager
     def _open(self, path: str) -> Iterator[int]:
-        descriptor = folders.opened(self._root, folders.inside(self._root, path))
+        descriptor = folders.open_inside(self._root, folders.resolve_inside(self._root, path))
         try:
             yield descriptor
         finally:
@@ -109,12 +109,12 @@ TOOLS_SCHEMA = {
 
 
 @contextmanager
-def _in_words() -> Iterator[list[str]]:
-    """Turn a failure into the words that the model gets; without the path, which is the server's own."""
+def _failure_as_text() -> Iterator[list[str]]:
+    """Turn an error into the text that the model receives, without the path, which is the server's own."""
     words: list[str] = []
     try:
         yield words
-    except folders.Outside:
+    except folders.OutsideFolder:
         words.append("Refused: the path leads out of the project's folder")
     except OSError as error:
         words.append(f"It did not work: {error.strerror or type(error).__name__}")
@@ -128,8 +128,8 @@ def _text(content: bytes) -> str:
 
 
 def _replace(root: Path, real: Path, data: bytes) -> None:
-    """Put a whole file in its place: a link that is put there meanwhile is replaced, never followed."""
-    folder = folders.opened(root, real.parent, making="folders")
+    """Replace a file as a whole. A link that is created at the same time is replaced, never followed."""
+    folder = folders.open_inside(root, real.parent, making="folders")
     draft = f".{secrets.token_hex(8)}.draft"
     try:
         mode = 0o666
@@ -159,7 +159,7 @@ def _entry(entry: os.DirEntry[str]) -> str:
 
 
 def _matches(folder: int, wanted: str) -> Iterator[str]:
-    """Yield each line that has it, with its place."""
+    """Yield each line that contains `wanted`, with its file and number."""
     for place, lines in islice(_files(folder), MOST_FILES):
         for number, line in enumerate(lines, start=1):
             if wanted in line.casefold():
@@ -167,7 +167,7 @@ def _matches(folder: int, wanted: str) -> Iterator[str]:
 
 
 def _files(folder: int) -> Iterator[tuple[str, list[str]]]:
-    """Yield each file's place and lines. Links are not followed, hidden folders not looked into."""
+    """Yield each file's path and lines. Links are not followed, and hidden folders are skipped."""
     for place, below, names, descriptor in os.fwalk(".", dir_fd=folder, follow_symlinks=False):
         below[:] = sorted(name for name in below if not name.startswith("."))
         for name in sorted(names):
@@ -176,7 +176,7 @@ def _files(folder: int) -> Iterator[tuple[str, list[str]]]:
 
 
 def _lines(folder: int, name: str) -> list[str]:
-    """Return the lines of a text file; none of what is no text, too large, or no file."""
+    """Return the lines of a text file; none if it is not text, too large, or not a file."""
     try:
         descriptor = os.open(name, folders.READ, dir_fd=folder)
     except OSError:

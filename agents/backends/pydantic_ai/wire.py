@@ -1,7 +1,7 @@
-"""What a model server at an address from an agent's options may do to us: no more than answer.
+"""Protect us from a model server whose address comes from an agent's options.
 
-Its answer is limited in size, comes uncompressed, and is read for what the SDK overlooks: an error in place of the
-answer, and an end that is none. Addresses that only a cloud's machines should reach are refused.
+Its answer is limited in size, must be uncompressed, and is checked for what the SDK overlooks: an error in place
+of the answer, and an incomplete answer. Addresses that only a cloud's machines should reach are refused.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 EVENT_BYTES = 4_000_000  # of one event of a stream: a piece of text, or a whole call of a tool
 ANSWER_BYTES = 512_000_000  # of a stream: a piece of four characters takes some 300 bytes
-BODY_BYTES = 1_000_000  # of an answer that is no stream
+BODY_BYTES = 1_000_000  # of an answer that is not a stream
 RESOLVE_SECONDS = 10
 
 _METADATA = {
@@ -30,33 +30,33 @@ _METADATA = {
         *("fd00:ec2::254", "fd20:ce::254", "fd00:c1::a9fe:a9fe"),  # Amazon, Google, Oracle
     )
 }
-# Networks of IPv6 whose last 32 bits are an address of IPv4, to which a gateway (NAT64) or the system passes on.
+# IPv6 networks whose last 32 bits are an IPv4 address, to which a gateway (NAT64) or the system forwards.
 _IPV4_INSIDE = [ipaddress.IPv6Network(one) for one in ("::/96", "::ffff:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48")]
 _FINISHED = re.compile(rb'"finish_reason"\s*:\s*"|^data:\s*\[DONE\]', re.MULTILINE)
 _BLANK_LINE = re.compile(rb"\r\n\r\n|\n\n|\r\r")
-_CARRIED_BYTES = 64  # of a piece, so that what two pieces share is found
+_CARRIED_BYTES = 64  # of a piece, to find matches that span two pieces
 
 
 class WireError(Exception):
-    """What is wrong with a server or its answer, as the end of a sentence that begins with the server's name."""
+    """An error of a server or its answer. The message continues a sentence that starts with the server's name."""
 
 
-class BrokenOff(WireError):
+class AnswerBrokenOff(WireError):
     """The answer ended before it was complete."""
 
 
-class ServerSaid(WireError):
-    """The server sent an error with the status of a success; the message is the server's, perhaps empty."""
+class ServerError(WireError):
+    """The server sent an error with a success status; the message is the server's, possibly empty."""
 
 
 async def refuse_forbidden(request: "Request") -> None:
-    """Raise WireError for an address that gives away a machine's credentials: link-local, cloud metadata.
+    """Raise WireError for an address that reveals a machine's credentials: link-local, cloud metadata.
 
-    A name is resolved here and again by the connection; `refuse_forbidden_peer` sees what that led to.
+    A name is resolved here and again by the connection; `guard` checks the address of the connection.
     """
     host = request.url.host
     found: list[Any] = []
-    with suppress(OSError, TimeoutError, UnicodeError):  # the connection fails for the same reason, and says it
+    with suppress(OSError, TimeoutError, UnicodeError):  # the connection fails for the same reason and reports it
         async with asyncio.timeout(RESOLVE_SECONDS):
             found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
     if any(is_forbidden(address[4][0]) for address in found):
@@ -64,7 +64,7 @@ async def refuse_forbidden(request: "Request") -> None:
 
 
 def is_forbidden(address: str) -> bool:
-    """Say whether an IP address is link-local or a cloud's metadata service."""
+    """Return whether an IP address is link-local or a cloud's metadata service."""
     try:
         ip = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
@@ -73,7 +73,7 @@ def is_forbidden(address: str) -> bool:
 
 
 def _ipv4_in(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
-    """Return the address of IPv4 that one of IPv6 stands for."""
+    """Return the IPv4 address that an IPv6 address represents; None if it represents none."""
     if isinstance(ip, ipaddress.IPv4Address):
         return None
     if any(ip in network for network in _IPV4_INSIDE):
@@ -82,7 +82,7 @@ def _ipv4_in(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> ipaddress.IPv
 
 
 async def guard(response: "Response") -> None:
-    """Put limits on the answer before anything of it is read. Raises WireError."""
+    """Set limits on the answer before any of it is read. Raises WireError."""
     peer = response.extensions.get("network_stream")
     address = peer.get_extra_info("server_addr") if peer else None
     if address and is_forbidden(str(address[0])):
@@ -95,12 +95,12 @@ async def guard(response: "Response") -> None:
 
 
 class GuardedStream(AsyncByteStream):
-    """The bytes of an answer, as long as they are no more than an answer has."""
+    """The bytes of an answer, within the limits. Raises WireError."""
 
     def __init__(self, stream: AsyncByteStream, *, is_success: bool, is_framed: bool) -> None:
         self._stream = stream
         self._is_success = is_success
-        self._is_framed = is_framed  # so that HTTP itself notices a connection that broke
+        self._is_framed = is_framed  # then HTTP itself detects a broken connection
         self._total = self._event = 0
         self._carried = b""
         self._is_finished = False
@@ -111,14 +111,14 @@ class GuardedStream(AsyncByteStream):
             if not is_begun and self._is_success and (begin := piece.lstrip()[:1]):
                 is_begun = True
                 if begin in b"{[<":
-                    raise ServerSaid(words_of(await self._whole(piece)))
+                    raise ServerError(words_of(await self._whole(piece)))
             self._count(piece)
             yield piece
         if self._is_success and is_begun and not (self._is_finished or self._is_framed):
-            raise BrokenOff("broke off before it was complete")
+            raise AnswerBrokenOff("broke off before it was complete")
 
     async def _whole(self, begin: bytes) -> bytes:
-        """Return the body of an answer that is no stream, as far as it is read."""
+        """Return the body of an answer that is not a stream, up to the limit."""
         parts, size = [begin], len(begin)
         async for piece in self._stream:
             parts.append(piece)
@@ -128,7 +128,7 @@ class GuardedStream(AsyncByteStream):
         return b"".join(parts)[:BODY_BYTES]
 
     def _count(self, piece: bytes) -> None:
-        """Add a piece. Raises WireError beyond a limit."""
+        """Count a piece. Raises WireError beyond a limit."""
         self._total += len(piece)
         if self._total > (ANSWER_BYTES if self._is_success else BODY_BYTES):
             raise WireError("sent an answer that is too long to be read")
@@ -145,9 +145,9 @@ class GuardedStream(AsyncByteStream):
 
 
 def words_of(body: Any) -> str:
-    """Return the words of an error: the field of a JSON error that holds its message, and nothing else.
+    """Return the message field of a JSON error; empty for anything else.
 
-    Whatever else a server at any address answers, a web page for one, is no message to a client and is not shown.
+    Any other answer of a server, for example a web page, is not a message for a client and is not shown.
     """
     if isinstance(body, bytes | str):
         try:

@@ -1,17 +1,17 @@
-"""What the known command-line agents print, a JSON object a line, as events: a reader for each format."""
+"""Readers that translate the output of known command-line agents, one JSON object per line, to events."""
 
-from agents.backends.programs.formats.claude import Claude
-from agents.backends.programs.formats.codex import Codex
-from agents.backends.programs.formats.copilot import Copilot
-from agents.backends.programs.formats.gemini import Gemini
-from agents.backends.programs.formats.opencode import OpenCode
+from agents.backends.programs.formats.claude import ClaudeReader
+from agents.backends.programs.formats.codex import CodexReader
+from agents.backends.programs.formats.copilot import CopilotReader
+from agents.backends.programs.formats.gemini import GeminiReader
+from agents.backends.programs.formats.opencode import OpenCodeReader
 from agents.backends.programs.formats.reader import Reader
 
 READERS: dict[str, type[Reader]] = {
-    "claude": Claude,
-    "codex": Codex,
-    "gemini": Gemini,
-    "opencode": OpenCode,
-    "copilot": Copilot,
+    "claude": ClaudeReader,
+    "codex": CodexReader,
+    "gemini": GeminiReader,
+    "opencode": OpenCodeReader,
+    "copilot": CopilotReader,
 }
 FORMATS = ("text", *READERS)

@@ -1,4 +1,4 @@
-"""The lines of Claude Code, which the Claude Agent SDK passes on too."""
+"""The output of Claude Code, which the Claude Agent SDK passes on as well."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -23,29 +23,29 @@ from agents.prices import price_of
 LOGIN_ADVICE = "Check ANTHROPIC_API_KEY in the environment of the worker, or log in there with `claude`"
 MOST_DELAY_MS = 1e9
 REFUSED_STATUSES = (401, 403)
-# The first retry may come with a login that was renewed meanwhile; the second cannot help a wrong key.
+# The first retry may use a renewed login; a second one cannot help with a wrong key.
 HOPELESS_ATTEMPT = 2
 _DENIED = re.compile(
     r"requested permissions? to|[Pp]ermission to (?:use|read|edit|write)\b.* denied|requires? approval"
 )
 
 
-class Claude(Reader):
+class ClaudeReader(Reader):
     """`claude -p --output-format stream-json --verbose`, with or without partial messages."""
 
-    says_its_end = True
+    marks_its_end = True
 
     def __init__(self, model: str | None = None) -> None:
         super().__init__(model)
-        self.spent = Spent()
-        self._message = ""  # the one that streams
-        self._in_pieces: set[str] = set()  # the messages that came so
+        self.counter = UsageCounter()
+        self._message = ""  # the message that is being streamed
+        self._in_pieces: set[str] = set()  # the messages that arrived in pieces
 
     def read(self, line: Line) -> Iterator[Item]:
         match line.get("type"):
             case "system" if line.get("subtype") == "init":
                 self.model = text_of(line.get("model")) or self.model
-                yield self.spent.usage(self.model)
+                yield self.counter.usage(self.model)
             case "system" if line.get("subtype") == "api_retry":
                 yield from self.retry(line)
             case "stream_event":
@@ -63,7 +63,7 @@ class Claude(Reader):
         return line.get("subtype") != "api_retry"
 
     def retry(self, line: Line) -> Iterator[BackendEvent]:
-        """Yield why a request is tried again, how often it was and when. A refused key is not tried for long."""
+        """Yield a notice about a retry: reason, attempt and delay. Give up soon for a refused key."""
         status_code, attempt, most = line.get("error_status"), line.get("attempt"), line.get("max_retries")
         why = [f"HTTP {status_code}"] if type(status_code) is int else []
         why += [text] if (text := text_of(line.get("error"))) else []
@@ -80,12 +80,15 @@ class Claude(Reader):
         yield BackendEvent(EventType.STATUS, told)
 
     def _streamed(self, line: Line) -> Iterator[Item]:
-        """A sub-agent's pieces are counted; what it says is told by its tool's result."""
+        """Yield a piece of the main thread.
+
+        Only count those of sub-agents, whose text is in their tool's result.
+        """
         event = part(line, "event")
         if line.get("parent_tool_use_id") is None:
             yield from self._piece(event)
-        if self.spent.add_piece(event, of=text_of(line.get("parent_tool_use_id"))):
-            yield self.spent.usage(self.model)
+        if self.counter.add_piece(event, of=text_of(line.get("parent_tool_use_id"))):
+            yield self.counter.usage(self.model)
 
     def _piece(self, event: Mapping[str, Any]) -> Iterator[Item]:
         if event.get("type") == "message_start":
@@ -99,7 +102,10 @@ class Claude(Reader):
             yield from self.thought(delta.get("thinking"))
 
     def _assistant(self, line: Line) -> Iterator[Item]:
-        """What came in pieces comes here once more; after a dropped connection a message comes here alone."""
+        """Yield a whole message, without the text that arrived in pieces before.
+
+        After a broken connection a message arrives only here.
+        """
         message = part(line, "message")
         came = text_of(message.get("id")) in self._in_pieces
         silent = came or line.get("parent_tool_use_id") is not None
@@ -111,12 +117,12 @@ class Claude(Reader):
                     yield from self.whole(block.get("text"))
                 case "thinking" if not silent:
                     yield from self.thought(block.get("thinking"))
-        if self.spent.add_message(message):
-            yield self.spent.usage(self.model)
+        if self.counter.add_message(message):
+            yield self.counter.usage(self.model)
 
     def _result(self, line: Line) -> Iterator[Item]:
         self.has_ended = True
-        so_far = self.spent.usage(self.model)
+        so_far = self.counter.usage(self.model)
         yield claudes_total(line.get("modelUsage"), line.get("usage"), line.get("total_cost_usd"), so_far)
         yield from claudes_refusals(line.get("permission_denials"))
         if line.get("is_error") or line.get("subtype") != "success":
@@ -124,17 +130,17 @@ class Claude(Reader):
         self.answer = text_of(line.get("result"))
 
 
-class Spent:
-    """What was used so far, counted message by message: a run that is stopped is billed too."""
+class UsageCounter:
+    """The usage so far, counted message by message, because a stopped run is billed too."""
 
     def __init__(self) -> None:
-        # Read, written, read from a cache and written to one, by the message's name.
+        # Message id → tokens read, written, read from a cache, written to a cache.
         self._messages: dict[str, tuple[int, ...]] = {}
         self._models: dict[str, str] = {}
-        self._open: dict[str, str] = {}  # the message that streams, by whose it is
+        self._open: dict[str, str] = {}  # thread → the message that is being streamed
 
     def add_piece(self, event: Mapping[str, Any], *, of: str) -> bool:
-        """Count what a piece of a message says it used; return whether it said anything."""
+        """Count the usage in a piece of a message; return whether it had any new."""
         if event.get("type") == "message_start":
             self._open[of] = text_of(part(event, "message").get("id"))
             return self.add_message(part(event, "message"))
@@ -143,7 +149,7 @@ class Spent:
         return False
 
     def add_message(self, message: Mapping[str, Any]) -> bool:
-        """Count what a message says it used. Each says it several times, ever more of it."""
+        """Count the usage in a message, which reports it several times with increasing numbers."""
         name, counts = text_of(message.get("id")), part(message, "usage")
         now = (
             read_tokens(counts) or 0,
@@ -158,13 +164,13 @@ class Spent:
         return self._messages[name] != known
 
     def usage(self, model: str | None) -> Usage:
-        """Return the sum; the cost is told at the end only."""
+        """Return the sum, without the cost, which is reported only at the end."""
         read = sum(counts[0] for counts in self._messages.values())
         written = sum(counts[1] for counts in self._messages.values())
         return Usage(model, read or None, written or None)
 
     def cost(self, model: str | None) -> float | None:
-        """Return what the messages cost by the list, `model` where one names none; None unless all are known."""
+        """Return the messages' cost by the price list, by default for `model`; None unless all are known."""
         costs = [
             price_of(
                 self._models.get(name) or model,
@@ -182,14 +188,14 @@ class Spent:
 
 
 def read_tokens(counts: Any) -> int | None:
-    """Return the tokens of a request, those that came from a cache or went into one included."""
+    """Return a request's input tokens, including those read from and written to a cache."""
     return total(counts, "input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
 
 
 def claudes_total(by_model: Any, of_main_thread: Any, cost: Any, so_far: Usage) -> Usage:
-    """Return what all models and sub-agents used, as it is billed; `usage` alone leaves most of that out.
+    """Return the billed usage of all models and sub-agents, most of which is missing in the field `usage`.
 
-    After a dropped connection the CLI may tell less than the messages did.
+    After a dropped connection the CLI may report less than its messages did.
     """
     entries = [part(entry) for entry in by_model.values()] if isinstance(by_model, Mapping) else []
     names = ("inputTokens", "cacheReadInputTokens", "cacheCreationInputTokens")
@@ -205,18 +211,18 @@ def claudes_total(by_model: Any, of_main_thread: Any, cost: Any, so_far: Usage) 
 
 
 def _most(*counts: int | None) -> int | None:
-    """Return the highest count; 0 is what the CLI says too when it does not know."""
+    """Return the highest count; None for 0, which the CLI also reports for an unknown count."""
     return max(count or 0 for count in counts) or None
 
 
 def claudes_cost(cost: Any, by_model: Any) -> float | None:
-    """Return the cost that Claude Code tells, unless it says that of some model it does not know the price."""
+    """Return the cost that Claude Code reports; None if it does not know the price of one of the models."""
     entries = by_model.values() if isinstance(by_model, Mapping) else ()
     return None if any(part(entry).get("costBasis") == "unknown" for entry in entries) else money(cost)
 
 
 def claudes_result(key: Any, content: Any, is_error: Any) -> BackendEvent:
-    """Return the event of a tool's result; a refusal is an error whose words say so."""
+    """Return the event of a tool's result. A refusal is an error with certain words."""
     said = text_of(content)
     is_refused = bool(is_error) and not said.startswith("Exit code") and _DENIED.search(said) is not None
     return tool_result(key, content, is_refused=is_refused)

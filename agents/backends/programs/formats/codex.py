@@ -1,4 +1,4 @@
-"""The lines of Codex CLI."""
+"""The output of Codex CLI."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -18,17 +18,17 @@ from agents.backends.programs.formats.reader import (
 from agents.prices import price_of
 
 
-class Codex(Reader):
+class CodexReader(Reader):
     """`codex exec --json`: whole items, no pieces."""
 
-    says_its_end = True
+    marks_its_end = True
 
     _TOOLS = ("command_execution", "mcp_tool_call", "web_search", "file_change", "collab_tool_call")
 
     def __init__(self, model: str | None = None) -> None:
         super().__init__(model)
         self._begun: set[str] = set()
-        self._notice = ""  # the last one, which it repeats while it waits for the network
+        self._notice = ""  # the last notice, which Codex repeats while it waits for the network
 
     def read(self, line: Line) -> Iterator[Item]:
         item = part(line, "item")
@@ -45,11 +45,12 @@ class Codex(Reader):
             case "turn.failed":
                 self.has_ended = True
                 self.fail(line.get("error"))
-            case "error":  # of a connection that is tried again too: only a failed turn, or the status, is the end
+            # Also for a connection that is retried: only a failed turn, or the exit status, is the end.
+            case "error":
                 yield from self._note(line.get("message"))
 
     def is_progress(self, line: Line) -> bool:
-        """An error is of a connection that is tried again, for ever where there is no network."""
+        """Return False for errors: Codex retries a connection, without a network for ever."""
         return line.get("type") != "error" and part(line, "item").get("type") != "error"
 
     def _note(self, message: Any) -> Iterator[BackendEvent]:
@@ -100,6 +101,6 @@ class Codex(Reader):
 
 
 def _is_refused(item: Mapping[str, Any]) -> bool:
-    """Return whether a command did not run: it was declined, or Codex' own sandbox could not be made."""
+    """Return whether a command did not run: it was declined, or Codex's own sandbox could not start."""
     said = text_of(item.get("aggregated_output"))
     return item.get("status") == "declined" or (item.get("status") == "failed" and said.startswith("bwrap: "))

@@ -1,4 +1,4 @@
-"""The lines of GitHub Copilot CLI."""
+"""The output of GitHub Copilot CLI."""
 
 from collections.abc import Iterator
 
@@ -6,10 +6,10 @@ from agents.backends.base import Usage
 from agents.backends.programs.formats.reader import Item, Line, Reader, part, text_of, tool_result, tool_use, total
 
 
-class Copilot(Reader):
+class CopilotReader(Reader):
     """`copilot --output-format json`, with or without `--stream on`."""
 
-    says_its_end = True
+    marks_its_end = True
 
     def __init__(self, model: str | None = None) -> None:
         super().__init__(model)
@@ -52,7 +52,7 @@ class Copilot(Reader):
             case "result":
                 self.has_ended = True
                 if line.get("exitCode") == 0:
-                    self.failure = ""  # what went wrong on the way was made good
+                    self.failure = ""  # earlier errors were recovered from
                 elif not self.failure:
                     self.fail()
 

@@ -1,4 +1,4 @@
-"""The lines of Gemini CLI."""
+"""The output of Gemini CLI."""
 
 import json
 import re
@@ -24,15 +24,15 @@ _API_ERROR = re.compile(r"\[API Error: (\{.*\})\]", re.DOTALL)
 _RETRY = re.compile(r"Attempt (\d+) failed(?: with status (\w+))?")
 
 
-class Gemini(Reader):
+class GeminiReader(Reader):
     """`gemini --output-format stream-json`."""
 
-    says_its_end = True
+    marks_its_end = True
 
     def __init__(self, model: str | None = None) -> None:
         super().__init__(model)
-        self._reason = ""  # the last error that it told, which its result leaves out
-        self._used_a_tool = False  # since it last spoke: what it says next is another message, which nothing tells
+        self._reason = ""  # the last error, which the result does not repeat
+        self._used_a_tool = False  # since its last text: the next text is a new message, which no line announces
 
     def read(self, line: Line) -> Iterator[Item]:
         match line.get("type"):
@@ -61,15 +61,15 @@ class Gemini(Reader):
                     self.fail(_plain(part(line, "error").get("message")), line.get("error"), self._reason)
 
     def read_error(self, line: str) -> Iterator[Item]:
-        """Tell of each request that is tried again: only standard error has it."""
+        """Yield a notice for each retry, which only standard error reports."""
         if retry := _RETRY.match(line):
             why = f" (HTTP {retry[2]})" if (retry[2] or "").isdecimal() else ""
             yield from status(f"The request to the model failed{why} and is retried, after attempt {retry[1]}")
 
     def _usage(self, stats: Mapping[str, Any]) -> Usage:
-        """Return what all its models took together; a small one chooses between them."""
+        """Return the usage of all its models; a small one chooses the model."""
         models = part(stats, "models") or {self.model or "": stats}
-        self.model = _main_of(models) or self.model  # it is called `auto` where it chooses the model itself
+        self.model = _main_of(models) or self.model  # `auto` if Gemini chooses the model itself
         costs = [
             price_of(
                 name,
@@ -86,7 +86,7 @@ class Gemini(Reader):
 
 
 def _plain(message: Any) -> str:
-    """Return the words of an error that comes as the provider's JSON, empty when it does not."""
+    """Return the message of an error in the provider's JSON; empty if it is in another form."""
     if not (found := _API_ERROR.match(text_of(message))):
         return ""
     try:
@@ -102,13 +102,13 @@ def _main_of(models: Mapping[str, Any]) -> str | None:
 
 
 def _is_refused(line: Line) -> bool:
-    """Return whether a tool was refused: by the rules, or for it is not there in this mode."""
+    """Return whether a tool was refused: by a policy, or because this mode does not have it."""
     kind = text_of(part(line, "error").get("type"))
     return line.get("status") == "error" and kind in REFUSALS
 
 
 def _written_by_gemini(counts: Mapping[str, Any]) -> int | None:
-    """Return how many tokens were written, thoughts included: Gemini counts those in the total alone."""
+    """Return the number of output tokens with thoughts, which Gemini counts only in the total."""
     everything, read = total(counts, "total_tokens"), total(counts, "input_tokens")
     written = total(counts, "output_tokens")
     if everything is None or read is None or written is None:

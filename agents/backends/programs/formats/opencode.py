@@ -1,4 +1,4 @@
-"""The lines of OpenCode."""
+"""The output of OpenCode."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -18,13 +18,13 @@ from agents.backends.programs.formats.reader import (
 from agents.prices import price_of
 
 
-class OpenCode(Reader):
-    """`opencode run --format json`: a tool's call and its result are one line; usage is told step by step.
+class OpenCodeReader(Reader):
+    """`opencode run --format json`: a tool's call and its result are one line; usage is reported per step.
 
-    The line that ends a step is the only mark of its end; it may be the last step whatever its reason is.
+    Only the end of a step marks the end of the output; any step may be the last one, whatever its reason.
     """
 
-    says_its_end = True
+    marks_its_end = True
 
     def __init__(self, model: str | None = None) -> None:
         super().__init__(model)
@@ -44,7 +44,7 @@ class OpenCode(Reader):
             case "tool_use":
                 state = part(told, "state")
                 yield tool_use(told.get("tool"), told.get("callID"), state.get("input"))
-                self.answer = None  # it ends here without one where the call is refused
+                self.answer = None  # if the call is refused, OpenCode ends here without an answer
                 said = text_of(state.get("output")) or text_of(state.get("error"))
                 yield tool_result(told.get("callID"), said, is_refused=_is_refused(state))
             case "step_finish":
@@ -68,7 +68,7 @@ class OpenCode(Reader):
         return Usage(self.model, self._read or None, self._written or None, self._cost or self._price())
 
     def _price(self) -> float | None:
-        """Return the price where OpenCode knows none: its models are named `provider/model`."""
+        """Return the price if OpenCode reports none; its models are named `provider/model`."""
         provider, _, model = (self.model or "").partition("/")
         return price_of(
             model,
@@ -81,6 +81,6 @@ class OpenCode(Reader):
 
 
 def _is_refused(state: Mapping[str, Any]) -> bool:
-    """Return whether nobody allowed the call: OpenCode has no other mark of it than these words."""
+    """Return whether the call was not allowed; OpenCode marks it only by these words."""
     said = text_of(state.get("error")).lower()
     return state.get("status") == "error" and any(word in said for word in ("rejected permission", "prevents you"))

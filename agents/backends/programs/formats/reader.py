@@ -1,4 +1,4 @@
-"""What the readers of all formats share: one answer, usage and failure of each, and fields of any type."""
+"""The base class of the readers of all formats, and helpers for fields of any type."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -7,22 +7,21 @@ from agents.backends.base import BackendEvent, EventType, Usage
 
 Item = BackendEvent | Usage
 Line = Mapping[str, Any]
-MOST_TOKENS = 10**12  # more is no count, whatever a program says
+MOST_TOKENS = 10**12  # a larger number is not a valid count
 
 
 class Reader:
-    """Reads the objects that a program prints, one a line, and yields what each means.
+    """Reads the JSON objects that a program prints, one per line, and yields their events.
 
-    Fields may be missing or of any type, and what a reader does not know it passes over: each release of these
-    programs adds some. `model` is the one that the program was called with, where that is known; what the program
-    says itself counts more.
+    Fields may be missing or of any type, and unknown ones are ignored, because each release of these programs adds
+    some. `model` is the model in the command line, if known; the model that the program reports takes precedence.
 
-    failure: what the program itself called its failure. is_hopeless: it would go on trying in vain, end it.
-    has_ended: its output came to its end, which it marks with a line of its own where `says_its_end` is true.
-    answer: the text that it hands in, None while there is none.
+    failure: the program's own error message. is_hopeless: it would only retry in vain and must be ended.
+    has_ended: its output is complete, which it marks with a line of its own if `marks_its_end` is true.
+    answer: the text of the deliverable, None while there is none.
     """
 
-    says_its_end = False
+    marks_its_end = False
 
     def __init__(self, model: str | None = None) -> None:
         self.failure = ""
@@ -33,32 +32,32 @@ class Reader:
         self._has_spoken = False
 
     def read(self, line: Line) -> Iterator[Item]:
-        """Yield what the line says."""
+        """Yield the events of a line."""
         raise NotImplementedError
 
     def read_error(self, line: str) -> Iterator[Item]:
-        """Yield what a line of standard error says; most say nothing that a person needs while it works."""
+        """Yield the events of a line of standard error; most programs write nothing useful there."""
         yield from ()
 
     def is_progress(self, line: Line) -> bool:
-        """Return whether the line shows that the program gets on, not only that it waits for something."""
+        """Return whether the line shows progress, rather than that the program waits for something."""
         return True
 
     def whole(self, content: Any) -> Iterator[BackendEvent]:
-        """Yield a text that comes whole, as a paragraph of its own. The last one is the answer."""
+        """Yield a complete text as a paragraph of its own. The last one is the answer."""
         if text := text_of(content):
             yield BackendEvent(EventType.MESSAGE, f"\n\n{text}" if self._has_spoken else text)
             self._has_spoken = True
             self.answer = text
 
     def begin(self) -> Iterator[BackendEvent]:
-        """Yield what stands between the text so far and the one that comes in pieces now."""
+        """Start a text that arrives in pieces: yield the separator from the text before."""
         if self._has_spoken:
             yield BackendEvent(EventType.MESSAGE, "\n\n")
         self.answer = None
 
     def piece(self, content: Any) -> Iterator[BackendEvent]:
-        """Yield a piece of a text that goes on."""
+        """Yield a piece of the current text."""
         if text := text_of(content):
             yield BackendEvent(EventType.MESSAGE, text)
             self._has_spoken = True
@@ -69,36 +68,36 @@ class Reader:
             yield BackendEvent(EventType.THINKING, text)
 
     def fail(self, *reasons: Any) -> None:
-        """Note the first reason that there is."""
+        """Store the first of the reasons that is not empty."""
         self.failure = next((text for reason in reasons if (text := text_of(reason))), "no reason given")
 
 
 def status(content: Any) -> Iterator[BackendEvent]:
-    """Yield a notice for people, unless there is nothing in it."""
+    """Yield a notice for users, unless it is empty."""
     if text := text_of(content):
         yield BackendEvent(EventType.STATUS, text)
 
 
 def tool_use(name: Any, key: Any, given: Any) -> BackendEvent:
-    """Return the event of a call, whatever types its parts have."""
+    """Return the event of a tool's call; its parts may have any type."""
     return BackendEvent(EventType.TOOL_USE, text_of(name) or "tool", {"id": text_of(key), "input": given})
 
 
 def tool_result(key: Any, content: Any, *, is_refused: bool = False) -> BackendEvent:
-    """Return the event of a call's result, as text. `is_refused`: it was not allowed to run."""
+    """Return the event of a call's result as text. `is_refused`: the tool was not allowed to run."""
     refused = {"refused": True} if is_refused else {}
     return BackendEvent(EventType.TOOL_RESULT, text_of(content), {"id": text_of(key), **refused})
 
 
 def part(line: Any, *path: str) -> Mapping[str, Any]:
-    """Return the object at the path, an empty one when there is none."""
+    """Return the object at the path; an empty one if there is none."""
     for key in path:
         line = line.get(key) if isinstance(line, Mapping) else None
     return line if isinstance(line, Mapping) else {}
 
 
 def listed(value: Any) -> list[Mapping[str, Any]]:
-    """Return the objects of a list, none when it is no list."""
+    """Return the objects of a list; an empty list for any other value."""
     return [entry for entry in value if isinstance(entry, Mapping)] if isinstance(value, list) else []
 
 
@@ -114,11 +113,11 @@ def text_of(content: Any) -> str:
 
 
 def total(counts: Mapping[str, Any], *names: str) -> int | None:
-    """Return the sum of the counts that are there, None when none is."""
+    """Return the sum of the valid counts; None if there is none."""
     found = [count for name in names if type(count := counts.get(name)) is int and 0 <= count < MOST_TOKENS]
     return sum(found) if found else None
 
 
 def money(value: Any) -> float | None:
-    """Return a price. Nothing is what programs say too when they do not know it."""
+    """Return a valid price; None for 0, which programs also report for an unknown price."""
     return float(value) if isinstance(value, int | float) and 0 < value < MOST_TOKENS else None

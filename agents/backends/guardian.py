@@ -1,10 +1,11 @@
-"""The process between a worker and an agent's program: it sees to it that nothing of the program outlives its run.
+"""The guardian.
 
-Started as a script, as the user that the program runs as. On standard input it gets one line of JSON, the prompt's
-bytes, and then nothing; in a dialogue more lines for the program, of which an empty one ends its input. When that
-is closed, by a stop or by the kernel because the worker was killed, it ends whatever descends from it, in whatever
-process group or session: TERM, and after the grace KILL. It does the same when the program has ended by itself,
-and exits as that did. Only the standard library, and no import of ours.
+A process between a worker and an agent's program, so that no process of the program outlives its run.  It is
+started as a script, under the program's user. On standard input it gets the launch spec as one line of JSON and
+the bytes of the prompt; in a dialogue also more lines for the program, of which an empty one ends its input. When
+standard input is closed, by a stop or by the kernel because the worker was killed, it ends all its descendants, in
+any process group or session: with TERM, and with KILL after a grace period. It does the same when the program has
+ended, and exits with its status. It uses only the standard library and imports none of our modules.
 """
 
 import ctypes
@@ -23,60 +24,60 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-KILL_SECONDS = 5.0  # what is still there then belongs to somebody whom we may not signal
+KILL_SECONDS = 5.0  # processes left after this belong to another user, and we may not signal them
 CANNOT_START = 127
-LOOK_SECONDS = 0.5  # between two looks at how many processes there are and how much of the disk is left
-LIMIT_STATUS = 122  # the program was ended at a limit; standard error ends with its name
+CHECK_SECONDS = 0.5  # between two checks of the number of processes and the free disk space
+LIMIT_STATUS = 122  # the program was ended at a limit, whose name is at the end of standard error
 LIMIT_MARK = "limit reached: "
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
-# Looked up here: between fork and exec nothing may be imported.
+# Loaded here: between fork and exec nothing may be imported.
 _prctl = ctypes.CDLL(None).prctl if sys.platform.startswith("linux") else None
 
 
-class Keeper:
-    """One program, and all that comes of it."""
+class Guardian:
+    """One program and all its descendants."""
 
-    def __init__(self, order: dict[str, Any]) -> None:
-        self.grace_seconds: float = order["grace_seconds"]
-        self.spares_first: bool = order["spares_first"]
-        self.prompt_file = order["prompt_file"]
-        self.is_dialogue: bool = order["is_dialogue"]
+    def __init__(self, spec: dict[str, Any]) -> None:
+        self.grace_seconds: float = spec["grace_seconds"]
+        self.spare_wrapper: bool = spec["spare_wrapper"]
+        self.prompt_file = spec["prompt_file"]
+        self.is_dialogue: bool = spec["is_dialogue"]
         self._input: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
-        self._line = b""  # the begun one of a dialogue
-        self.max_processes: int = order["max_processes"]
-        self.min_free_bytes: int = order["min_free_bytes"]
-        self.folder: str = order["cwd"]
-        self._looked = time.monotonic()
-        self.status: int | None = None  # of the program, as a shell gives it
+        self._line = b""  # the incomplete line of a dialogue
+        self.max_processes: int = spec["max_processes"]
+        self.min_free_bytes: int = spec["min_free_bytes"]
+        self.folder: str = spec["cwd"]
+        self._checked_at = time.monotonic()
+        self.status: int | None = None  # the program's exit status, as a shell reports it
         self._wake, wake = os.pipe()
         for end in (self._wake, wake):
             os.set_blocking(end, False)
         signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
-        self.told_to_stop = False
+        self.is_stopping = False
         for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
             signal.signal(number, self._note_stop)
         signal.signal(signal.SIGCHLD, lambda *_: None)
 
     def _note_stop(self, *_: object) -> None:
-        self.told_to_stop = True
+        self.is_stopping = True
 
-    def start(self, order: dict[str, Any], prompt: bytes) -> None:
-        """Start the program. It is killed with us, and what it leaves behind becomes our child."""
+    def start(self, spec: dict[str, Any], prompt: bytes) -> None:
+        """Start the program. It is killed with this process, and its orphaned children become our children."""
         if _prctl is not None:
             _prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         if self.prompt_file:
             Path(self.prompt_file).write_bytes(prompt)
         self._process = process = subprocess.Popen(  # noqa: S603 - what the operator has allowed
-            order["argv"],
-            cwd=order["cwd"],
-            env=order["env"],
+            spec["argv"],
+            cwd=spec["cwd"],
+            env=spec["env"],
             stdin=subprocess.DEVNULL if self.prompt_file else subprocess.PIPE,
             start_new_session=True,
-            preexec_fn=_bound(os.getpid(), order["max_file_bytes"]),  # noqa: PLW1509 - there is one thread as yet
+            preexec_fn=_child_setup(os.getpid(), spec["max_file_bytes"]),  # noqa: PLW1509 - there is one thread as yet
         )
-        self.pid = process.pid  # `_process` is kept: when it went it would take the status along
+        self.pid = process.pid  # `_process` is kept: if it were collected it would reap the status
         self._errors = os.dup(2)
-        for descriptor in (1, 2):  # theirs alone: their end is to be seen
+        for descriptor in (1, 2):  # only the program keeps them open, so that their end is noticed
             os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
         if process.stdin is not None:
             self._input.put(prompt)
@@ -84,28 +85,28 @@ class Keeper:
                 self._input.put(None)
             threading.Thread(target=_write, args=[process.stdin, self._input], daemon=True).start()
 
-    def keep(self) -> int:
-        """Wait for the program's end, or for the order to end it; return its status when nothing is left."""
-        excess = ""
-        while self.status is None and not self.told_to_stop and not excess:
-            readable, _, _ = select.select([0, self._wake], [], [], LOOK_SECONDS)
+    def run_to_end(self) -> int:
+        """Wait until the program ends, or must be ended; return its status when no descendant is left."""
+        exceeded = ""
+        while self.status is None and not self.is_stopping and not exceeded:
+            readable, _, _ = select.select([0, self._wake], [], [], CHECK_SECONDS)
             self.reap()
-            if 0 in readable and not self._hear():
+            if 0 in readable and not self._forward_input():
                 break
-            excess = self._excess()
+            exceeded = self._exceeded_limit()
         self.end()
         if self.prompt_file:
             Path(self.prompt_file).unlink(missing_ok=True)
-        if excess:
-            os.write(self._errors, f"\n{LIMIT_MARK}{excess}\n".encode())
+        if exceeded:
+            os.write(self._errors, f"\n{LIMIT_MARK}{exceeded}\n".encode())
             return LIMIT_STATUS
         return 128 + signal.SIGKILL if self.status is None else self.status
 
-    def _excess(self) -> str:
-        """Return the name of the limit that the program has reached, empty when none; looks twice a second."""
-        if time.monotonic() - self._looked < LOOK_SECONDS:
+    def _exceeded_limit(self) -> str:
+        """Return the name of the limit that the program exceeds, empty for none; checks twice a second."""
+        if time.monotonic() - self._checked_at < CHECK_SECONDS:
             return ""
-        self._looked = time.monotonic()
+        self._checked_at = time.monotonic()
         if len(descendants()) > self.max_processes:
             return "processes"
         with suppress(OSError):
@@ -114,8 +115,8 @@ class Keeper:
                 return "disk"
         return ""
 
-    def _hear(self) -> bool:
-        """Pass on what is said to the program; return False at the order to end it."""
+    def _forward_input(self) -> bool:
+        """Forward input to the program; return False when standard input was closed."""
         piece = os.read(0, 1 << 16)
         if self.is_dialogue:
             *lines, self._line = (self._line + piece).split(b"\n")
@@ -124,7 +125,7 @@ class Keeper:
         return bool(piece)
 
     def reap(self) -> None:
-        """Take the status of whatever has ended."""
+        """Collect the status of ended children."""
         with suppress(BlockingIOError):
             os.read(self._wake, 1024)
         with suppress(ChildProcessError):
@@ -134,8 +135,8 @@ class Keeper:
                     self.status = code if code >= 0 else 128 - code
 
     def end(self) -> None:
-        """TERM, then KILL, until nothing is left."""
-        spared = {self.pid} if self.spares_first else set()
+        """Send TERM, then KILL, until no descendant is left."""
+        spared = {self.pid} if self.spare_wrapper else set()
         if self.status is None and not spared:
             _signal(os.killpg, self.pid, signal.SIGTERM)
         for pid in descendants() - spared:
@@ -159,24 +160,24 @@ class Keeper:
             select.select([self._wake], [], [], 0.02)
 
 
-def _bound(keeper: int, max_file_bytes: int) -> Callable[[], None]:
-    """Return what binds the program to us and its files to their size, between fork and exec."""
+def _child_setup(guardian: int, max_file_bytes: int) -> Callable[[], None]:
+    """Return a function, called between fork and exec, that limits file sizes and ends the program with us."""
     most = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
     size = max_file_bytes if most == resource.RLIM_INFINITY else min(max_file_bytes, most)
 
-    def bound() -> None:
+    def setup() -> None:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
         if _prctl is not None:
             _prctl(_PR_SET_PDEATHSIG, ctypes.c_ulong(signal.SIGKILL), 0, 0, 0)
-            if os.getppid() != keeper:
+            if os.getppid() != guardian:
                 os._exit(CANNOT_START)
 
-    return bound
+    return setup
 
 
 def _write(stdin: Any, pieces: "queue.SimpleQueue[bytes | None]") -> None:
-    """Write what comes, until None; a program that does not read it may do so."""
+    """Write pieces until None. A program that does not read its input is no error."""
     with suppress(OSError), stdin:
         while (piece := pieces.get()) is not None:
             stdin.write(piece)
@@ -189,7 +190,7 @@ def _signal(send: Callable[[int, int], None], pid: int, number: int) -> None:
 
 
 def descendants() -> set[int]:
-    """Return the living processes that descend from this one. Empty where there is no /proc."""
+    """Return the live descendants of this process; empty without /proc."""
     children: dict[int, list[int]] = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -208,35 +209,35 @@ def descendants() -> set[int]:
     return found
 
 
-def read_order() -> tuple[dict[str, Any], bytes]:
-    """Read what to do and the prompt, and not a byte more: what comes then is the end."""
+def read_spec() -> tuple[dict[str, Any], bytes]:
+    """Read the launch spec and the prompt, and not a byte more: the rest is for `_forward_input`."""
     data = b""
     while b"\n" not in data:
         data += _read()
     line, _, prompt = data.partition(b"\n")
-    order = json.loads(line)
-    while len(prompt) < order["prompt_bytes"]:
+    spec = json.loads(line)
+    while len(prompt) < spec["prompt_bytes"]:
         prompt += _read()
-    return order, prompt
+    return spec, prompt
 
 
 def _read() -> bytes:
     piece = os.read(0, 1 << 16)
     if not piece:
-        raise SystemExit(CANNOT_START)  # the worker has gone before anything began
+        raise SystemExit(CANNOT_START)  # the worker has ended before the start
     return piece
 
 
 def main() -> int:
-    """Keep one program."""
-    order, prompt = read_order()
-    keeper = Keeper(order)
+    """Run one program to its end; return the exit status."""
+    spec, prompt = read_spec()
+    guardian = Guardian(spec)
     try:
-        keeper.start(order, prompt)
+        guardian.start(spec, prompt)
     except (OSError, ValueError) as error:
         sys.stderr.write(f"cannot be started: {getattr(error, 'strerror', None) or error}\n")
         return CANNOT_START
-    return keeper.keep()
+    return guardian.run_to_end()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What starting a defined program comes to: its variables, what it sees of the machine, how it runs apart."""
+"""Prepare the start of a defined program: its variables, its isolation and its mounts."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -7,17 +7,17 @@ from pathlib import Path
 
 from agents import isolation
 from agents.backends.base import BackendError
-from agents.backends.processes import MB, Order
+from agents.backends.processes import MB, LaunchSpec
 from agents.backends.programs.allowed import Definition, allowed
 from agents.backends.programs.places import home_of, places
 from agents.backends.programs.presets import COMMON_ENV, COMMON_READABLE
 
-# The kernel counts threads where it bounds processes; the exact number is for the keeper to see.
+# The kernel's limit of processes counts threads; the guardian checks the exact number of processes.
 THREADS_PER_PROCESS = 10
 
 
 def environment_of(definition: Definition) -> dict[str, str]:
-    """Return the variables that the program gets; a later entry of the definition counts."""
+    """Return the program's variables; a later entry of the definition overrides an earlier one."""
     environment = {}
     for entry in (*COMMON_ENV, *definition.env):
         name, is_set, value = entry.partition("=")
@@ -28,8 +28,8 @@ def environment_of(definition: Definition) -> dict[str, str]:
     return environment
 
 
-def how_apart() -> str:
-    """Return how agents run apart, one of what `isolation.method` returns. Raises BackendError."""
+def isolation_method() -> str:
+    """Return how agents are isolated, as `isolation.method` does. Raises BackendError."""
     try:
         return isolation.method(allowed().isolation)
     except isolation.IsolationError as error:
@@ -37,7 +37,7 @@ def how_apart() -> str:
 
 
 def check_network(definition: Definition, how: str) -> None:
-    """Raise BackendError where the program is to have no network and would have one."""
+    """Raise BackendError if the program must not have a network but would have one."""
     if definition.network or how == "bubblewrap":
         return
     why = isolation.bubblewrap_problem() or f"MISSION_CONTROL_AGENT_ISOLATION is {allowed().isolation}"
@@ -46,35 +46,37 @@ def check_network(definition: Definition, how: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What the program is given to read: at once, in a file, or as lines that follow."""
+    """The program's prompt: on standard input, in a file, or as later lines of a dialogue."""
 
     text: bytes = b""
     file: Path | None = None
     is_dialogue: bool = False
 
 
-def order_of(definition: Definition, argv: Sequence[str], workdir: Path, prompt: Prompt) -> Order:
-    """Put together what to start, how, and what it sees. Raises BackendError."""
-    how, environment = how_apart(), environment_of(definition)
+def launch_spec(definition: Definition, argv: Sequence[str], workdir: Path, prompt: Prompt) -> LaunchSpec:
+    """Return the launch spec: command line, environment, isolation and mounts. Raises BackendError."""
+    how, environment = isolation_method(), environment_of(definition)
     if problem := isolation.folder_problem(how, workdir):
         raise BackendError(f"Agents cannot be isolated here, as required: {problem}")
     check_network(definition, how)
-    sight = _sight(definition, argv[0], workdir, environment)
-    start = isolation.apart(how, argv, sight, environment)
-    return Order(
+    mounts = _mounts_of(definition, argv[0], workdir, environment)
+    start = isolation.sandbox(how, argv, mounts, environment)
+    return LaunchSpec(
         argv=start.argv,
         environment={**environment, **start.environment},
         workdir=workdir,
         prompt=prompt.text,
         prompt_file=prompt.file,
-        through=start.through,
-        spares_first=start.wrapped,
+        command_prefix=start.command_prefix,
+        spare_wrapper=start.is_wrapped,
         is_dialogue=prompt.is_dialogue,
     )
 
 
-def _sight(definition: Definition, program: str, workdir: Path, environment: Mapping[str, str]) -> isolation.Sight:
-    return isolation.Sight(
+def _mounts_of(
+    definition: Definition, program: str, workdir: Path, environment: Mapping[str, str]
+) -> isolation.Mounts:
+    return isolation.Mounts(
         workdir=workdir,
         scratch=[*places(environment, *definition.scratch)],
         readable=[
