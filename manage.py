@@ -10,11 +10,11 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pocketpaw_site.settings")
     if sys.argv[1:2] in (["worker"], ["web"]):
         os.environ["MISSION_CONTROL_PROCESS"] = sys.argv[1]  # the settings differ; see their database part
-    from pocketpaw_site.environment import one_clear_line
+    from pocketpaw_site.environment import errors_as_one_line
     from pocketpaw_site.streams import prepared
     from pocketpaw_site.supervisor import handover
 
-    with prepared(), one_clear_line():
+    with prepared(), errors_as_one_line():
         if handover.VARIABLE in os.environ:  # `up` has prepared everything, and goes on without Django
             from pocketpaw_site.supervisor.product import supervise
 

@@ -1,4 +1,4 @@
-"""Log lines that say which run they are about."""
+"""The formatter, the filters and the file of our log."""
 
 import fcntl
 import logging
@@ -20,15 +20,15 @@ from mission_control.terminal import terminal_text
 current_run: ContextVar[str | None] = ContextVar("current_run", default=None)
 
 
-class Line(logging.Formatter):
-    """A record as text in which nothing steers a terminal: agents and servers wrote parts of it."""
+class TerminalSafeFormatter(logging.Formatter):
+    """Formats a record without terminal control characters: parts of it come from agents and servers."""
 
     def format(self, record: logging.LogRecord) -> str:
         return terminal_text(super().format(record))
 
 
-class RunFilter(logging.Filter):
-    """Give each record `run`: ` run=<id>` while a run is handled (`current_run` or `extra={"run_id": …}`)."""
+class RunIdFilter(logging.Filter):
+    """Sets `run` on each record to ` run=<id>`, from `current_run` or `extra={"run_id": …}`, or to nothing."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         run_id = getattr(record, "run_id", None) or current_run.get()
@@ -36,16 +36,16 @@ class RunFilter(logging.Filter):
         return True
 
 
-class Unexpected(logging.Filter):
-    """Leave out refusals (4xx), the client's to read, and 503, whose cause is logged where it is known."""
+class UnexpectedErrors(logging.Filter):
+    """Drops refusals (4xx), which only concern the client, and 503, whose cause is logged where it occurs."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         status = getattr(record, "status_code", 500)
         return status >= 500 and status != 503
 
 
-class Outage(logging.Filter):
-    """Tell an outage of the database in one line, where django-q's scheduler would print a whole traceback."""
+class OutageFilter(logging.Filter):
+    """Shortens an outage of the database to one line, for which django-q's scheduler logs a traceback."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else None
@@ -56,10 +56,10 @@ class Outage(logging.Filter):
         return True
 
 
-class Seldom(logging.Filter):
-    """Let a message of a logger through once in a while; the next time it says how many were left out.
+class RepeatFilter(logging.Filter):
+    """Passes equal messages of a logger only every SECONDS, with the number of dropped ones.
 
-    For what each request, or each attempt to connect, would say again during an outage. Messages are the same when
+    For messages that each request, or each attempt to connect, repeats during an outage. Messages are equal if
     their texts without arguments are.
     """
 
@@ -82,11 +82,11 @@ class Seldom(logging.Filter):
         return True
 
 
-class Strangers(logging.Filter):
-    """Keep what anybody can make us log to short lines, and to some of them a minute.
+class RefusalFilter(logging.Filter):
+    """Limits the messages that any client can cause: short lines, and a few of them per minute.
 
-    Django logs a traceback for each request with a wrong Host, for one: whoever sends enough of them would push
-    everything else out of the log.
+    For example, Django logs a traceback for each request with a wrong Host: a client that sends enough of them
+    would push everything else out of the log.
     """
 
     MAX_CHARS, LINES_A_MINUTE = 300, 20
@@ -136,7 +136,7 @@ class LogFile(RotatingFileHandler):
                 if self._is_rotated():
                     self._close_stream()
                 super().emit(record)
-        except Exception:  # noqa: BLE001 - the log must never end what it is about
+        except Exception:  # noqa: BLE001 - an error of the log must never end the caller
             self.handleError(record)
 
     @contextmanager

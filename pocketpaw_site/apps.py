@@ -1,4 +1,4 @@
-"""The Django app of the site; it brings the commands."""
+"""The Django app of the site, with its commands."""
 
 from django.apps import AppConfig
 
@@ -7,6 +7,6 @@ class SiteConfig(AppConfig):
     name = "pocketpaw_site"
 
     def ready(self) -> None:
-        from pocketpaw_site.authentication import listen
+        from pocketpaw_site.authentication import log_logins
 
-        listen()
+        log_logins()

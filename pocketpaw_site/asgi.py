@@ -7,12 +7,12 @@ os.environ.setdefault("MISSION_CONTROL_PROCESS", "web")
 
 import django
 
-from pocketpaw_site.environment import one_clear_line
+from pocketpaw_site.environment import errors_as_one_line
 
-with one_clear_line():
+with errors_as_one_line():
     django.setup(set_prefix=False)
 
-# Models can be imported only after that.
+# Models can be imported only after `django.setup`.
 from channels.routing import ProtocolTypeRouter, URLRouter
 from django.conf import settings
 
@@ -20,12 +20,12 @@ from mission_control.realtime.auth import SocketLogin
 from mission_control.realtime.routing import websocket_urlpatterns
 from pocketpaw_site.http import BodyLimit, Handler, SubPath
 from pocketpaw_site.supervisor.database import check_schema_at_start
-from pocketpaw_site.supervisor.parentage import follow_parent
+from pocketpaw_site.supervisor.parentage import bind_to_parent
 from pocketpaw_site.web_server import limit_daphne, raise_file_limit
 
-follow_parent()
-if settings.IN_WEB_PROCESS:  # not where tests import the application
-    with one_clear_line():
+bind_to_parent()
+if settings.IN_WEB_PROCESS:  # not in tests that import the application
+    with errors_as_one_line():
         check_schema_at_start()
 raise_file_limit()
 limit_daphne(max_body_bytes=settings.MAX_BODY_BYTES)

@@ -1,7 +1,6 @@
-"""Logins by password: who may try again, how many are checked at once, and what is logged of them.
+"""Logins by password: limits on failures, limits on concurrent checks, and their log.
 
-django-axes counts the failures in the database, so that all web processes know them. `manage.py axes_reset` lets
-everybody try again.
+django-axes counts the failures in the database, shared by all web processes. `manage.py axes_reset` resets them.
 """
 
 import logging
@@ -27,18 +26,19 @@ from django.shortcuts import render
 
 from mission_control.addresses import client_address
 
-# How many failures stand for one, by what they have in common (AXES_LOCKOUT_PARAMETERS): several people may share
-# an address, and who tries out one user's passwords from many addresses must not keep the user out too easily.
-WEIGHTS = {("username", "ip_address"): 1, "ip_address": 2, "username": 5}
+# How many failures count as one, by what they have in common (AXES_LOCKOUT_PARAMETERS): several users may share an
+# address, and an attacker who tries one user's passwords from many addresses must not lock the user out too
+# easily.
+FAILURES_PER_COUNT = {("username", "ip_address"): 1, "ip_address": 2, "username": 5}
 UNKNOWN_ADDRESS = "0.0.0.0"  # noqa: S104 - stands for all that are not known
-MOST_WAITING = 10  # for their password to be checked; a check takes a good part of a second
+MAX_WAITING = 10  # for the check of their password, which takes a good part of a second
 
 logger = logging.getLogger(__name__)
 
 
-# ---------------------------------------------------------------- who may try
+# ---------------------------------------------------------------- failures
 class Backend(AxesStandaloneBackend, ModelBackend):
-    """Users by name and password, and no one after too many failures."""
+    """Authenticates users by name and password; refuses after too many failures."""
 
     def authenticate(
         self, request: HttpRequest | None, username: str | None = None, password: str | None = None, **kwargs: Any
@@ -49,20 +49,20 @@ class Backend(AxesStandaloneBackend, ModelBackend):
 
 
 class Failures(AxesDatabaseHandler):
-    """The failures of the last minutes, by user, by address, and by both."""
+    """Counts recent failures by user, by address, and by both."""
 
     def get_failures(self, request: HttpRequest, credentials: dict[str, Any] | None = None) -> int:
-        counted = zip(self.get_user_attempts(request, credentials), WEIGHTS.values(), strict=True)
+        counted = zip(self.get_user_attempts(request, credentials), FAILURES_PER_COUNT.values(), strict=True)
         return max((rows.aggregate(n=Sum("failures_since_start"))["n"] or 0) // weight for rows, weight in counted)
 
     def user_logged_in(self, sender: Any, request: HttpRequest, user: User, **kwargs: Any) -> None:
-        """Forget the user's own failures from that address; not the address's: it may have guessed others'."""
+        """Reset the user's failures from this address, but not the address's: it may try other users."""
         super().user_logged_in(sender, request, user, **kwargs)
         AccessAttempt.objects.filter(username=user.get_username(), ip_address=counted_address(request)).delete()
 
 
 def address_of(request: HttpRequest) -> str | None:
-    """Return the client's address as it is counted: of IPv6 the network that one client usually has for itself."""
+    """Return the address by which a client is counted: for IPv6 the /64 network, which one client usually has."""
     address = client_address(request)
     if isinstance(address, IPv6Address):
         return str(ip_network((address, 64), strict=False).network_address)
@@ -86,34 +86,34 @@ def refuse(request: HttpRequest, *_: Any) -> HttpResponse:
     return answer
 
 
-# ---------------------------------------------------------------- how many at once
+# ---------------------------------------------------------------- concurrent checks
 class TooManyLogins(Exception):
-    """More passwords are to be checked than this process should check."""
+    """Too many passwords wait to be checked in this process."""
 
 
-class _Checks:
-    """One check at a time in this process, and few that wait: each keeps a core busy."""
+class _PasswordChecks:
+    """Allows one check at a time in this process, with a few waiting: each one uses a whole core."""
 
     def __init__(self) -> None:
-        self._places = threading.BoundedSemaphore(1 + MOST_WAITING)
+        self._waiting_places = threading.BoundedSemaphore(1 + MAX_WAITING)
         self._turn = threading.Lock()
 
     @contextmanager
     def one(self) -> Iterator[None]:
-        if not self._places.acquire(blocking=False):
+        if not self._waiting_places.acquire(blocking=False):
             raise TooManyLogins
         try:
             with self._turn:
                 yield
         finally:
-            self._places.release()
+            self._waiting_places.release()
 
 
-_checks = _Checks()
+_checks = _PasswordChecks()
 
 
 class Hasher(PBKDF2PasswordHasher):
-    """Django's own, so that stored passwords stay valid; one at a time, so that other requests have a core."""
+    """Django's hasher, one call at a time, so that a core is left for other requests. Hashes stay the same."""
 
     def encode(self, password: str, salt: str, iterations: int | None = None) -> str:
         with _checks.one():
@@ -131,9 +131,9 @@ class LoginLimits(AxesMiddleware):
         return answer
 
 
-# ---------------------------------------------------------------- what is logged
-def listen() -> None:
-    """Log logins from now on. Passwords never; a name only when a user has it, for it may be a password too."""
+# ---------------------------------------------------------------- the log
+def log_logins() -> None:
+    """Start to log logins: never passwords, and only names of existing users, because others may be passwords."""
     user_logged_in.connect(_logged_in, dispatch_uid="logins")
     user_logged_out.connect(_logged_out, dispatch_uid="logins")
     user_login_failed.connect(_failed, dispatch_uid="logins")
@@ -151,12 +151,12 @@ def _logged_out(request: HttpRequest, user: User | None, **_: Any) -> None:
 
 def _failed(credentials: dict[str, Any], request: HttpRequest | None = None, **_: Any) -> None:
     if request is None or getattr(request, "axes_locked_out", False):
-        return  # one that is refused unread leaves no line: they could push all others out of the log
+        return  # a login refused without a check is not logged: many of them would push all other lines out
     logger.warning("a login failed: %s from %s", _known(credentials.get("username")), _place(request))
 
 
 def _locked_out(request: HttpRequest, username: str | None, **_: Any) -> None:
-    if getattr(request, "axes_failures_since_start", None):  # that one was the last
+    if getattr(request, "axes_failures_since_start", None):  # it was the last one allowed
         logger.warning("too many failed logins: %s from %s must wait", _known(username), _place(request))
 
 

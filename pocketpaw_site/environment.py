@@ -1,6 +1,6 @@
-"""What stands before the settings: the environment, the data folder, the secret key.
+"""Prepare what the settings need: the environment, the data folder, the secret key.
 
-Nothing here may import Django's settings; the settings import this.
+This module must not import Django's settings, because they import it.
 """
 
 import json
@@ -21,12 +21,12 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 
 
 class SetupError(Exception):
-    """The product cannot start as it is set up; the message is one line for the person at the terminal."""
+    """The product cannot start with this configuration; the message is one line for the operator."""
 
 
 @contextmanager
-def one_clear_line() -> Iterator[None]:
-    """Turn a set-up error into one line on stderr and exit status 1, without a traceback."""
+def errors_as_one_line() -> Iterator[None]:
+    """Turn a configuration error into one line on stderr and exit status 1, without a traceback."""
     from django.core.exceptions import ImproperlyConfigured
 
     try:
@@ -39,16 +39,16 @@ def one_clear_line() -> Iterator[None]:
 
 
 def read_environment() -> Env:
-    """Put what the file of settings says into the environment, and return the typed reader of the environment.
+    """Load the settings file into the environment, and return the typed reader of the environment.
 
-    The file is `.env` in the checkout; `MISSION_CONTROL_ENV_FILE` names another, empty for none. It is put into
-    `os.environ` because backends, the SDKs of providers and the redaction of output look there. A variable that
-    is set already wins over the file. Raises SetupError.
+    The file is `.env` in the checkout; `MISSION_CONTROL_ENV_FILE` names another, or none if it is empty. The file
+    is loaded into `os.environ` because backends, the SDKs of providers and redaction read that. A variable that is
+    set already takes precedence over the file. Raises SetupError.
     """
     name = os.environ.get("MISSION_CONTROL_ENV_FILE")
     path = Path(name).absolute() if name else CHECKOUT / ".env"
     if name:
-        os.environ["MISSION_CONTROL_ENV_FILE"] = str(path)  # the same for processes started in another folder
+        os.environ["MISSION_CONTROL_ENV_FILE"] = str(path)  # absolute, for processes started in another folder
         if not path.is_file():
             raise SetupError(f"MISSION_CONTROL_ENV_FILE names a file that does not exist: {path}")
     if name != "" and path.exists():
@@ -61,7 +61,7 @@ def read_environment() -> Env:
 def _load(path: Path) -> None:
     """Set each variable of the file that is not set yet. Raises SetupError."""
     try:
-        text = path.read_text(encoding="utf-8-sig")  # some editors begin a file with a byte order mark
+        text = path.read_text(encoding="utf-8-sig")  # some editors start a file with a byte order mark
     except UnicodeDecodeError:
         raise SetupError(f"{path} is not UTF-8 text: save it in the encoding UTF-8") from None
     except OSError as error:
@@ -72,12 +72,12 @@ def _load(path: Path) -> None:
 
 
 def names(text: str, *, subcast: Callable[[str], Any] = str, **_: Any) -> list[Any]:
-    """Read a list with commas between its entries: blanks around an entry and empty entries do not count."""
+    """Parse a list separated by commas; ignore blanks around entries and empty entries."""
     return [subcast(entry) for part in text.split(",") if (entry := part.strip())]
 
 
 def network(text: str) -> IPv4Network | IPv6Network:
-    """Return the network that the text names; one address is a network too. Raises ValidationError."""
+    """Parse a network; a single address is a network, too. Raises ValidationError."""
     try:
         return ip_network(text.strip(), strict=False)
     except ValueError:
@@ -85,11 +85,11 @@ def network(text: str) -> IPv4Network | IPv6Network:
 
 
 def prepare_data_dir(path: Path, *, folders: Iterable[str] = ()) -> Path:
-    """Make the data folder with its own folders, closed to other users, and return it resolved.
+    """Create the data folder with its subfolders, private to its owner, and return its resolved path.
 
-    Raises SetupError, saying what is wrong with the folder, when it cannot be made or written.
+    Raises SetupError with the reason if the folder cannot be created or written.
     """
-    os.umask(0o077)  # whatever any of our processes creates is its owner's alone
+    os.umask(0o077)  # all files that our processes create are private
     try:
         path.mkdir(parents=True, exist_ok=True)
         if path.stat().st_mode & 0o077 and path.stat().st_uid == os.getuid():
@@ -99,34 +99,34 @@ def prepare_data_dir(path: Path, *, folders: Iterable[str] = ()) -> Path:
     except OSError as error:
         raise SetupError(f"the data folder {path} cannot be used: {error.strerror}") from None
     for place in (path, *(path / name for name in folders)):
-        if not os.access(place, os.W_OK | os.X_OK):  # also where root meets a read-only file system
+        if not os.access(place, os.W_OK | os.X_OK):  # also detects a read-only file system for root
             raise SetupError(f"the data folder {path} cannot be written: {place.name} is read-only")
     return path.resolve()
 
 
 def folder_identity(path: Path, *database: object) -> str:
-    """Return what tells this data folder, with this database, from every other and from copies of it.
+    """Return an identity of this data folder and database that differs from every other, including their copies.
 
-    A copied or restored file has another path or inode, a cloned machine another machine id. A folder that is
-    moved gets another identity too, which costs nothing but a little time to notice runs that were lost.
+    A copied or restored folder has another path or inode, a cloned machine another machine id. A moved folder gets
+    another identity, too, which only delays the detection of lost runs a little.
     """
-    secret = kept_secret(path)
+    secret = stored_secret(path)
     try:
         machine = Path("/etc/machine-id").read_text().strip()
-    except OSError:  # elsewhere than on Linux, and in some containers
+    except OSError:  # not on Linux, or in some containers
         machine = ""
     place = path.resolve()
     return json.dumps([secret, str(place), place.stat().st_ino, machine, *map(str, database)])
 
 
-def kept_secret(path: Path) -> str:
-    """Return the secret kept in the file, made at the first call; safe when two processes call at once."""
+def stored_secret(path: Path) -> str:
+    """Return the secret stored in the file; create it at the first call. Safe for concurrent processes."""
     try:
         if not path.exists():
             draft = path.with_name(f"{path.name}.{os.getpid()}")
             draft.write_text(secrets.token_urlsafe(50))
             try:
-                os.link(draft, path)  # atomic, and refuses when a rival was first
+                os.link(draft, path)  # atomic; fails if another process was first
             except FileExistsError:
                 pass
             finally:

@@ -1,4 +1,4 @@
-"""What stands between the server and Django's views: what no view could refuse, or answer, in time."""
+"""Middleware and handlers in front of Django's views, for what no view could refuse or answer in time."""
 
 import asyncio
 import json
@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 DISK_IS_FULL = "The disk is full."
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
-# ASGI's terms, as loose as its messages are.
+# ASGI's terms; its messages have no fixed types.
 Message = Mapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
@@ -37,10 +37,10 @@ Application = Callable[[dict[str, Any], Receive, Send], Awaitable[None]]
 
 
 class Request(ASGIRequest):
-    """A request whose charset changes nothing: bodies and queries are UTF-8.
+    """A request that ignores the charset: bodies and queries are UTF-8.
 
-    Django would parse the query again for a charset, while it makes the request, where an error of the query is
-    nobody's to answer.
+    For a charset Django would parse the query again while it creates the request, where an error in the query
+    cannot be answered.
     """
 
     def _set_content_type_params(self, meta: dict[str, Any]) -> None:
@@ -48,10 +48,10 @@ class Request(ASGIRequest):
 
 
 class Handler(ASGIHandler):
-    """Django's handler, which enters a request's thread once.
+    """Django's handler, but it switches to a request's thread only once.
 
-    Django's own changes between the event loop and that thread at every middleware, there and back; all of ours
-    are synchronous. An asynchronous view still runs in the event loop.
+    Django's own switches between the event loop and that thread at every middleware, although all of ours are
+    synchronous. An asynchronous view still runs in the event loop.
     """
 
     request_class = Request
@@ -67,7 +67,10 @@ class Handler(ASGIHandler):
         return response
 
     def respond(self, request: HttpRequest) -> HttpResponseBase:
-        """Return the response. One that is sent for hours gives its database connection back before it begins."""
+        """Return the response.
+
+        A streaming one, which may last for hours, returns its connection to the pool first.
+        """
         response = self.get_response(request)
         if response.streaming:
             close_old_connections()
@@ -75,7 +78,7 @@ class Handler(ASGIHandler):
 
 
 def end_request_thread() -> None:
-    """End the thread that Django keeps for the running request; it gets a new one if it needs one again."""
+    """End the thread that Django keeps for the current request; it gets a new one if it needs it."""
     context = SyncToAsync.thread_sensitive_context.get(None)
     executor = SyncToAsync.context_to_thread_executor.pop(context, None) if context else None
     if executor is not None:
@@ -99,21 +102,21 @@ class Compression(GZipMiddleware):
 
 
 class MessagesCookie(CookieStorage):
-    """Django's own, under another name."""
+    """Django's storage in a cookie, with a name of this installation."""
 
     cookie_name = settings.MESSAGES_COOKIE_NAME
 
 
-class Messages(FallbackStorage):
-    """Messages that the next page shows, in a cookie of this installation's own, or in the session."""
+class InstallationMessages(FallbackStorage):
+    """Stores messages for the next page in a cookie with a name of this installation, or in the session."""
 
     storage_classes = (MessagesCookie, SessionStorage)
 
 
-class Outage:
-    """Django middleware: 503 while the database does not answer or the disk is full, and one line in the log.
+class OutageResponses:
+    """Django middleware: answer 503 while the database does not answer or the disk is full, and log one line.
 
-    Who opens a page gets one that says so, programs the API's form of an error.
+    A browser gets a page, an API client the API's form of an error.
     """
 
     RETRY_AFTER_SECONDS = 2
@@ -139,9 +142,9 @@ class Outage:
 
 
 class Health:
-    """Django middleware: answer the health paths whatever Host, scheme or session a request comes with.
+    """Django middleware: answer the health paths for any Host, scheme or session.
 
-    Who asks is a load balancer or a supervisor that knows the process by its address alone.
+    The client is a load balancer or a supervisor that knows only the process's address.
     """
 
     PATHS = ("/healthz", "/readyz")
@@ -159,10 +162,10 @@ class Health:
 
 
 class HttpsOnly:
-    """Django middleware: with BEHIND_TLS, what came to the proxy by plain HTTP is sent to HTTPS.
+    """Django middleware: with BEHIND_TLS, redirect requests that reached the proxy by plain HTTP to HTTPS.
 
-    Only where the proxy says so: without X-Forwarded-Proto the request did not come by it, or the proxy does not
-    set it, and then a redirect would lead back here for ever.
+    Only if the proxy says so: without X-Forwarded-Proto the request did not come through the proxy, or the proxy
+    does not set the header, and a redirect would lead back here for ever.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
@@ -182,18 +185,18 @@ class HttpsOnly:
     def _to_https(self, request: HttpRequest) -> HttpResponse:
         address = f"https://{request.get_host()}{request.get_full_path()}"
         if request.method in ("GET", "HEAD"):
-            return HttpResponseRedirect(address)  # not for ever: the setting may be wrong
+            return HttpResponseRedirect(address)  # not permanent: the setting may be wrong
         return JsonResponse({"detail": f"Use HTTPS: {address}"}, status=403)
 
     def _warn(self, what: str) -> None:
-        """Say once a process what an operator should know if it happens to every request."""
+        """Log once per process what an operator should know if it happens to every request."""
         if not self._is_warned:
             self._is_warned = True
             logger.warning("BEHIND_TLS is set, and %s; the proxy must set that header itself, always", what)
 
 
 class SubPath:
-    """ASGI middleware: the product below a path of its own, whether the proxy passes that on or takes it off."""
+    """ASGI middleware: serve the product below a path, whether or not the proxy removes the path."""
 
     def __init__(self, app: Any, *, root: str) -> None:
         self.app = app
@@ -209,13 +212,13 @@ class SubPath:
 
 
 class BodyTooLarge(Exception):
-    """The body grew over the limit while it came."""
+    """The body exceeded the limit while it was received."""
 
 
 class BodyLimit:
-    """ASGI middleware: a body over `max_bytes` is answered 413, and 503 where the disk has no room for it.
+    """ASGI middleware: answer 413 for a body over `max_bytes`, and 503 if the disk has no room for it.
 
-    Behind daphne such a body does not come so far (web_server.py); other servers hand it on as it comes.
+    Daphne refuses such a body earlier (web_server.py); other servers pass it on as it arrives.
     """
 
     def __init__(self, app: Application, *, max_bytes: int) -> None:
@@ -228,23 +231,23 @@ class BodyLimit:
         if length.isdigit() and int(length) > self.max_bytes:
             await self.refuse(send)
             return
-        taken, has_begun = 0, False
+        received_bytes, has_begun = 0, False
 
-        async def counted() -> Message:
-            nonlocal taken
+        async def receive_counted() -> Message:
+            nonlocal received_bytes
             message = await receive()
-            taken += len(message.get("body", b""))
-            if taken > self.max_bytes:
+            received_bytes += len(message.get("body", b""))
+            if received_bytes > self.max_bytes:
                 raise BodyTooLarge
             return message
 
-        async def noted(message: Message) -> None:
+        async def send_noted(message: Message) -> None:
             nonlocal has_begun
             has_begun = True
             await send(message)
 
         try:
-            await self.app(scope, counted, noted)
+            await self.app(scope, receive_counted, send_noted)
         except BodyTooLarge:
             await self.refuse(send)
         except OSError as error:
@@ -257,7 +260,7 @@ class BodyLimit:
 
 
 def too_large(max_bytes: int) -> str:
-    """Return what is said of a body over the limit."""
+    """Return the error message for a body over the limit."""
     return f"The body is larger than {max_bytes} bytes"
 
 

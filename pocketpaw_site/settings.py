@@ -1,4 +1,4 @@
-"""Settings: one file, every deployment's difference an environment variable (docs/settings.md lists them).
+"""Settings: one file; deployments differ only in environment variables (docs/settings.md lists them).
 
 Two profiles, one code. Embedded: no `REDIS_URL`, SQLite, nothing to install. Server: `DATABASE_URL`
 (PostgreSQL) and `REDIS_URL`, any number of web processes and workers on any number of machines.
@@ -21,26 +21,26 @@ from mission_control import __version__
 from pocketpaw_site.environment import (
     CHECKOUT,
     folder_identity,
-    kept_secret,
     network,
     prepare_data_dir,
     read_environment,
+    stored_secret,
 )
 
 env = read_environment()
 env.add_parser(name="commands", func=commands)
 
 BASE_DIR = CHECKOUT
-# Which of the product's programs this is, if it is one of these; they differ in what they load and how they write.
+# Whether this process is the web server or a worker, which differ in loaded modules and database settings.
 IN_WEB_PROCESS = os.environ.get("MISSION_CONTROL_PROCESS") == "web"
 IN_WORKER = os.environ.get("MISSION_CONTROL_PROCESS") == "worker"
 DATA_DIR = prepare_data_dir(
     env.path("MISSION_CONTROL_DATA_DIR", BASE_DIR / "var"), folders=["logs", "projects", "staticfiles"]
 )
 
-# ---------------------------------------------------------------- who may talk to us
+# ---------------------------------------------------------------- access
 DEBUG = env.bool("DJANGO_DEBUG", False)
-SECRET_KEY = env.str("SECRET_KEY", "") or kept_secret(DATA_DIR / "secret_key")
+SECRET_KEY = env.str("SECRET_KEY", "") or stored_secret(DATA_DIR / "secret_key")
 HOST = env.str("HOST", "127.0.0.1").strip()
 PORT = env.int("PORT", 8000, validate=validate.Range(0, 65535))
 ALLOWED_HOSTS: list[str] = env.names("ALLOWED_HOSTS", f"localhost,127.0.0.1,[::1],{HOST}")
@@ -49,12 +49,12 @@ BEHIND_TLS = env.bool("BEHIND_TLS", False)
 if BEHIND_TLS:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BEHIND_TLS
-# With BEHIND_TLS: for how long browsers use HTTPS alone for this host; whether plain HTTP is sent to HTTPS.
+# With BEHIND_TLS: for how long browsers must use HTTPS for this host, and whether plain HTTP is redirected.
 SECURE_HSTS_SECONDS = (
     env.int("HSTS_SECONDS", 30 * 86_400, validate=validate.Range(0, 63_072_000)) if BEHIND_TLS else 0
 )
 HTTPS_REDIRECT = env.bool("HTTPS_REDIRECT", True)
-# The path below which a proxy offers the product, as /mission; empty where it has a host name of its own.
+# The path below which a proxy serves the product, such as /mission; empty if it has its own host name.
 ROOT_PATH = env.str(
     "ROOT_PATH",
     "",
@@ -64,49 +64,50 @@ ROOT_PATH = env.str(
 )
 FORCE_SCRIPT_NAME = ROOT_PATH or None
 SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = f"{ROOT_PATH}/"
-# A browser sends the cookies of a host to all its ports: each installation has names of its own.
+# A browser sends the cookies of a host to all its ports, so each installation has its own names.
 _INSTALLATION = hashlib.sha256(f"cookies of {SECRET_KEY}".encode()).hexdigest()[:8]
 SESSION_COOKIE_NAME = f"mc_session_{_INSTALLATION}"
 CSRF_COOKIE_NAME = f"mc_csrf_{_INSTALLATION}"
 MESSAGES_COOKIE_NAME = f"mc_messages_{_INSTALLATION}"
-MESSAGE_STORAGE = "pocketpaw_site.http.Messages"
-# Who failed so often to log in waits so long (pocketpaw_site/authentication.py).
+MESSAGE_STORAGE = "pocketpaw_site.http.InstallationMessages"
+# The number of failed logins before a pause, and its length (pocketpaw_site/authentication.py).
 LOGIN_FAILURES = env.int("MISSION_CONTROL_LOGIN_FAILURES", 10, validate=validate.Range(1, 1000))
 LOGIN_LOCK_SECONDS = env.int("MISSION_CONTROL_LOGIN_LOCK_SECONDS", 300, validate=validate.Range(1, 86400))
-# How many proxies add to X-Forwarded-For: the client is that many from its end; what stands before is hearsay.
+# How many proxies add to X-Forwarded-For: the client is that many from its end; earlier entries are not trusted.
 NUM_PROXIES = env.int("NUM_PROXIES", 1 if BEHIND_TLS else 0, validate=validate.Range(0, 20))
-# Who may read /metrics without a login: addresses and networks.
+# The addresses and networks that may read /metrics without a login.
 METRICS_ALLOWED_ADDRESSES = env.names("METRICS_ALLOWED_ADDRESSES", "", subcast=network)
 
 # ---------------------------------------------------------------- Mission Control's own
-# What people call this machine: runs and workers name it.
+# The name of this machine, shown with runs and workers.
 HOST_NAME = (env.str("MISSION_CONTROL_HOST_NAME", "") or socket.gethostname())[:255]
-# Worker processes of this machine's `manage.py worker`; 0: one more than the limit of runs.
+# The worker processes of this machine's `manage.py worker`; 0: one more than the limit of runs.
 WORKERS = env.int("MISSION_CONTROL_WORKERS", 0, validate=validate.Range(0, 1001))
-# The number of slots. Written into the database at start when the variable is set; the admin changes it live.
+# The number of slots. Written to the database at start if the variable is set; the admin can change it at any
+# time.
 MAX_CONCURRENT_TASKS = env.int("MISSION_CONTROL_MAX_CONCURRENT_TASKS", 5, validate=validate.Range(1, 1000))
 MAX_CONCURRENT_TASKS_GIVEN = bool(os.environ.get("MISSION_CONTROL_MAX_CONCURRENT_TASKS"))
 RUN_TIMEOUT_SECONDS = env.int(
     "MISSION_CONTROL_RUN_TIMEOUT_SECONDS", 4 * 3600, validate=validate.Range(1, 7 * 86400)
 )
-# How long a silent worker is believed to work; one that cannot renew its lease for so long, while other machines
-# work, cancels its own agent. Longer than the longest wait for the database (20 s).
+# How long a worker's silence is tolerated. A worker that cannot renew its lease for so long, while workers of
+# other machines are alive, cancels its own agent. Longer than the longest wait for the database (20 s).
 LEASE_SECONDS = env.float("MISSION_CONTROL_LEASE_SECONDS", 24.0, validate=validate.Range(0.5, 3600))
-# How long a worker tries to store what its agent said, and how the run ended, while the database does not answer.
+# How long a worker tries to store its agent's output and the run's end while the database does not answer.
 DATABASE_PATIENCE_SECONDS = env.float(
     "MISSION_CONTROL_DATABASE_PATIENCE_SECONDS", 300.0, validate=validate.Range(0, 86400)
 )
-# How long an agent that ever sent a heartbeat may be silent before it reads offline.
+# How long an agent that sends heartbeats may be silent before it is shown as offline.
 HEARTBEAT_SECONDS = env.int("MISSION_CONTROL_HEARTBEAT_SECONDS", 300, validate=validate.Range(1, 7 * 86400))
-# How often changes may be requested of one task before it must be approved or changed by hand.
+# How often changes may be requested for a task before it must be approved or changed by hand.
 MAX_REVIEW_ROUNDS = env.int("MISSION_CONTROL_MAX_REVIEW_ROUNDS", 5, validate=validate.Range(1, 1000))
-# After how long without a decision people are reminded of a review, again and again.
+# The interval of the reminders of an undecided review.
 REVIEW_REMINDER_HOURS = env.int("MISSION_CONTROL_REVIEW_REMINDER_HOURS", 24, validate=validate.Range(1, 8760))
 DEFAULT_BACKEND = env.str("MISSION_CONTROL_DEFAULT_BACKEND", "claude_agent_sdk")
-# Who plans projects: the backend of the agent that is made for it when none is there. Empty: the default backend.
+# The backend of the default planner, which is created if needed. Empty: the default backend.
 PLANNER_BACKEND = env.str("MISSION_CONTROL_PLANNER_BACKEND", "")
 PLAN_MAX_TASKS = env.int("MISSION_CONTROL_PLAN_MAX_TASKS", 100, validate=validate.Range(1, 500))
-# How long a request that waits for the analysis of a goal bears the planner's silence.
+# How long the planner may be silent while a request waits for the analysis of a goal.
 GOAL_SILENCE_SECONDS = env.float("MISSION_CONTROL_GOAL_SILENCE_SECONDS", 60.0, validate=validate.Range(0.5, 3600))
 PROMPT_BUDGET_CHARS = env.int(
     "MISSION_CONTROL_PROMPT_BUDGET_CHARS", 200_000, validate=validate.Range(1_000, 5_000_000)
@@ -114,11 +115,11 @@ PROMPT_BUDGET_CHARS = env.int(
 MAX_OUTPUT_CHARS = env.int(
     "MISSION_CONTROL_MAX_OUTPUT_CHARS", 5_000_000, validate=validate.Range(1_000, 5_000_000)
 )
-# Limits of each run beside those of time and output; an agent may have stricter ones. 0: none.
+# Further limits of each run; an agent may have stricter ones. 0: no limit.
 MAX_IDLE_SECONDS = env.int("MISSION_CONTROL_MAX_IDLE_SECONDS", 1800, validate=validate.Range(0, 7 * 86400))
 MAX_TOTAL_TOKENS = env.int("MISSION_CONTROL_MAX_TOTAL_TOKENS", 0, validate=validate.Range(0, 1_000_000_000))
 MAX_COST_USD = env.float("MISSION_CONTROL_MAX_COST_USD", 0.0, validate=validate.Range(0, 1_000_000))
-# How often a call of an agent that failed for a reason that passes is made again; the first pause, which grows.
+# How often a temporarily failed call of an agent is retried; the first pause, which grows.
 RETRIES = env.int("MISSION_CONTROL_RETRIES", 4, validate=validate.Range(0, 20))
 RETRY_SECONDS = env.float("MISSION_CONTROL_RETRY_SECONDS", 2.0, validate=validate.Range(0.05, 300))
 SAMPLE_PROJECT = env.bool("MISSION_CONTROL_SAMPLE", True)
@@ -126,7 +127,7 @@ SAMPLE_PROJECT = env.bool("MISSION_CONTROL_SAMPLE", True)
 MAX_STREAMS_PER_USER = env.int("MISSION_CONTROL_MAX_STREAMS_PER_USER", 100, validate=validate.Range(1, 10_000))
 MAX_BODY_BYTES = DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024 * 1024
 PROJECTS_DIR = DATA_DIR / "projects"
-# Third parties add a backend with a name and the dotted path of its class.
+# A third party's backend is a name and the dotted path of its class.
 MISSION_CONTROL_BACKENDS: dict[str, str] = env.dict("MISSION_CONTROL_EXTRA_BACKENDS", {})
 # Programs that agents may run by name: the names of presets, or a JSON object (docs/backends/command.md).
 MISSION_CONTROL_COMMANDS: dict[str, dict[str, Any]] = env.commands("MISSION_CONTROL_COMMANDS", "")
@@ -178,7 +179,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "mission_control.web.middleware.VisibleTricks",
-    "pocketpaw_site.http.Outage",
+    "pocketpaw_site.http.OutageResponses",
     "pocketpaw_site.authentication.LoginLimits",
 ]
 
@@ -218,7 +219,7 @@ AXES_HANDLER = "pocketpaw_site.authentication.Failures"
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"], "ip_address", "username"]
 AXES_FAILURE_LIMIT = LOGIN_FAILURES
 AXES_COOLOFF_TIME = timedelta(seconds=LOGIN_LOCK_SECONDS)
-AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False  # else a guesser could keep the user out for ever
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False  # otherwise an attacker could lock the user out for ever
 AXES_CLIENT_IP_CALLABLE = "pocketpaw_site.authentication.counted_address"
 AXES_LOCKOUT_CALLABLE = "pocketpaw_site.authentication.refuse"
 AXES_SENSITIVE_PARAMETERS = [
@@ -254,7 +255,7 @@ CONTENT_SECURITY_POLICY = {
 }
 
 # ---------------------------------------------------------------- database
-# The web process takes psycopg's pool, workers one lasting connection each (a pool does not survive a fork).
+# The web process uses psycopg's pool, each worker one lasting connection (a pool does not survive a fork).
 DATABASE_WAIT_SECONDS = 20
 DATABASE_POOL_SIZE = env.int("DATABASE_POOL_SIZE", 20, validate=validate.Range(1, 1000))
 
@@ -262,21 +263,21 @@ DATABASES = {"default": env.dj_db_url("DATABASE_URL", f"sqlite:///{DATA_DIR / 'm
 _database = DATABASES["default"]
 EMBEDDED_DATABASE = _database["ENGINE"] == "django.db.backends.sqlite3"
 if EMBEDDED_DATABASE:
-    # IMMEDIATE: a transaction takes the write lock at its start, so that it never fails at its end.
-    # FULL: what the API acknowledged survives a power cut; workers' event batches take NORMAL.
+    # IMMEDIATE: a transaction takes the write lock at its start, so that it cannot fail at its end.
+    # FULL: what the API has acknowledged survives a power cut; for workers' event batches NORMAL is enough.
     _database["CONN_MAX_AGE"] = 0 if IN_WEB_PROCESS else None
     _database["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",
         "timeout": DATABASE_WAIT_SECONDS,
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=" + ("NORMAL;" if IN_WORKER else "FULL;"),
     }
-    # Tests use a file too: races are real only between connections.
+    # Tests use a file, too: races are real only between connections.
     _database["TEST"] = {"NAME": str(DATA_DIR / "test.sqlite3")}
 else:
     _database["ENGINE"] = "pocketpaw_site.postgresql"  # Django's, with a pool that recovers at once
     _database["CONN_MAX_AGE"] = 0 if IN_WEB_PROCESS else 60
     _database["CONN_HEALTH_CHECKS"] = True
-    # A server or network that is gone without a word is noticed within about ten seconds, instead of 15 minutes.
+    # A server or network that silently disappears is detected within about ten seconds, instead of 15 minutes.
     _database["OPTIONS"] = {
         "application_name": f"mission_control {os.environ.get('MISSION_CONTROL_PROCESS', 'command')}",
         "connect_timeout": 5,
@@ -293,14 +294,14 @@ else:
             "timeout": 15,
         }
 
-# Tells the workers of this installation and folder from those of every other, also from those of a restored copy.
+# Distinguishes the workers of this installation and folder from those of any other, including a restored copy.
 DATA_FOLDER_ID = folder_identity(
     DATA_DIR / "folder_id", *(_database.get(part) for part in ("HOST", "PORT", "NAME"))
 )
 
-# What a program that runs apart does not see, wherever it lies.
 # Which model servers agents may name in `base_url`, as host or host:port; empty: any.
 MODEL_SERVERS: list[str] = env.list("MISSION_CONTROL_MODEL_SERVERS", [])
+# Paths that an isolated program never sees.
 CLOSED_TO_AGENTS = [BASE_DIR, DATA_DIR]
 if EMBEDDED_DATABASE:
     CLOSED_TO_AGENTS.append(Path(_database["NAME"]))
@@ -311,7 +312,7 @@ if env_file := os.environ.get("MISSION_CONTROL_ENV_FILE"):
 # "default" carries what workers publish to every web process; "process" is local to each web process: on it the
 # relay passes on what the process's sockets and streams subscribe to. In the embedded profile the two are one.
 REDIS_URL = env.str("REDIS_URL", "")
-# Two installations may share a Redis server: each has a secret key of its own, and so its own names.
+# Two installations may share a Redis server: their names differ by their secret keys.
 REDIS_PREFIX = "mission_control." + hashlib.sha256(SECRET_KEY.encode()).hexdigest()[:12]
 _IN_MEMORY = {
     "BACKEND": "channels.layers.InMemoryChannelLayer",
@@ -329,7 +330,7 @@ if REDIS_URL:
     }
 
 # ---------------------------------------------------------------- jobs
-# These belong together: own deadline < timeout < retry; one delivery; one spare worker beside the slots.
+# These depend on each other: own deadline < timeout < retry; one delivery; one spare worker beside the slots.
 Q_CLUSTER: dict[str, Any] = {
     "name": "mission_control",
     "orm": "default",
@@ -385,15 +386,15 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }
-# By their prefix our tokens are recognised, and taken out of what agents say.
+# The prefix marks our tokens, so that they can be removed from agents' output.
 REST_KNOX = {"TOKEN_PREFIX": "mct_", "AUTH_HEADER_PREFIX": "Bearer", "TOKEN_TTL": None, "AUTO_REFRESH": False}
 KNOX_TOKEN_MODEL = "mission_control.AccessToken"  # noqa: S105 - a model's name
-# knox's migrations make the table of its own model, which ours replaces.
+# knox's migrations create the table of its own model, which ours replaces.
 MIGRATION_MODULES = {"knox": None}
 
 # ---------------------------------------------------------------- logs
 LOG_LEVEL = env.str("LOG_LEVEL", "INFO", validate=validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"]))
-# What Django logs under "django.security": refusals of what anybody may send.
+# Django's loggers below "django.security" for refused requests, which anyone can send.
 REFUSED_BY_DJANGO = [
     *["csrf", "SuspiciousOperation", "DisallowedHost", "DisallowedRedirect", "RequestDataTooBig"],
     *["TooManyFieldsSent", "TooManyFilesSent", "SuspiciousFileOperation", "SuspiciousMultipartForm"],
@@ -403,15 +404,15 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "filters": {
-        "run": {"()": "mission_control.logs.RunFilter"},
-        "unexpected": {"()": "mission_control.logs.Unexpected"},
-        "outage": {"()": "mission_control.logs.Outage"},
-        "seldom": {"()": "mission_control.logs.Seldom"},
-        "strangers": {"()": "mission_control.logs.Strangers"},
+        "run": {"()": "mission_control.logs.RunIdFilter"},
+        "unexpected": {"()": "mission_control.logs.UnexpectedErrors"},
+        "outage": {"()": "mission_control.logs.OutageFilter"},
+        "seldom": {"()": "mission_control.logs.RepeatFilter"},
+        "strangers": {"()": "mission_control.logs.RefusalFilter"},
     },
     "formatters": {
         "line": {
-            "()": "mission_control.logs.Line",
+            "()": "mission_control.logs.TerminalSafeFormatter",
             "format": "%(asctime)s %(levelname)-7s %(process)d %(name)s%(run)s %(message)s",
         }
     },
@@ -431,7 +432,7 @@ LOGGING = {
         "django-q": {"level": "WARNING", "handlers": [], "propagate": True, "filters": ["outage"]},
         "axes": {"level": "ERROR"},  # what it would say of logins, pocketpaw_site.authentication says
         "daphne": {"level": "WARNING"},
-        # During an outage: one line of each kind in half a minute, not one a request or attempt.
+        # During an outage: one line of each kind per half minute, not one per request or attempt.
         "pocketpaw_site.http": {"filters": ["seldom"]},
         "psycopg.pool": {"level": "WARNING", "filters": ["seldom"]},
         "django.request": {"filters": ["unexpected"]},

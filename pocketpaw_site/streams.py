@@ -1,4 +1,4 @@
-"""Standard output and standard error as a shell hands them over: closed, full, a pipe whose reader has left."""
+"""Standard output and standard error as a shell may provide them: closed, full, or a pipe without a reader."""
 
 import errno
 import io
@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
-READER_GONE = 141  # 128 + SIGPIPE, as a shell shows programs that a pipe ended
+READER_GONE = 141  # 128 + SIGPIPE, as a shell reports a program that was ended by a closed pipe
 NOT_WRITTEN = 74  # EX_IOERR
 
 
 class Stream(io.TextIOWrapper):
-    """A standard stream that replaces characters it cannot write, and remembers its failure."""
+    """A standard stream that replaces characters it cannot encode, and remembers its failure."""
 
     failure: OSError | None = None
     must_be_written = True  # a failure ends the command
@@ -22,35 +22,35 @@ class Stream(io.TextIOWrapper):
         try:
             return super().write(text)
         except OSError as error:
-            self._failed(error)
+            self._on_failure(error)
         return len(text)
 
     def flush(self) -> None:
         try:
             super().flush()
         except OSError as error:
-            self._failed(error)
+            self._on_failure(error)
 
-    def _failed(self, error: OSError) -> None:
+    def _on_failure(self, error: OSError) -> None:
         self.failure = error
         if self.must_be_written:
             raise error
 
-    def give_up(self) -> None:
-        """Write what could not be written to nowhere: Python would complain of it at its exit."""
+    def discard_unwritten(self) -> None:
+        """Discard unwritten output, which would cause an error at Python's exit."""
         if self.failure is not None:
             with open(os.devnull, "wb") as nowhere:  # noqa: PTH123 - a descriptor is asked for
                 os.dup2(nowhere.fileno(), self.fileno())
 
 
 class ErrorStream(Stream):
-    """Standard error: what cannot be written there is lost, and the command goes on."""
+    """Standard error: output that cannot be written is lost, and the command continues."""
 
     must_be_written = False
 
 
 def open_missing() -> None:
-    """Open closed standard streams, so that no file gets their numbers. To write to them fails, as before."""
+    """Open closed standard streams, so that no file gets their descriptors. Writing to them still fails."""
     while (descriptor := os.open(os.devnull, os.O_RDONLY)) <= 2:
         os.set_inheritable(descriptor, True)
     os.close(descriptor)
@@ -58,7 +58,7 @@ def open_missing() -> None:
 
 @contextmanager
 def prepared() -> Iterator[None]:
-    """Give the block streams that fail in an orderly way: exit status 141 or 74 instead of a traceback."""
+    """Replace the standard streams, so that a failure exits with status 141 or 74 instead of a traceback."""
     open_missing()
     out, err = _wrapped(sys.stdout, 1, Stream), _wrapped(sys.stderr, 2, ErrorStream)
     sys.stdout, sys.stderr = out, err
@@ -76,12 +76,12 @@ def prepared() -> Iterator[None]:
         raise SystemExit(NOT_WRITTEN) from None
     finally:
         err.flush()
-        out.give_up()
-        err.give_up()
+        out.discard_unwritten()
+        err.discard_unwritten()
 
 
 def _wrapped(stream: TextIO | None, descriptor: int, kind: type[Stream]) -> Stream:
-    """Return the stream in a form that notes its failures; it is the one with that descriptor."""
+    """Return the stream with the given descriptor, wrapped to remember failures."""
     encoding = (stream.encoding if stream else None) or "utf-8"
     if stream is not None:
         stream.flush()

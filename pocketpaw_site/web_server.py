@@ -1,8 +1,9 @@
-"""What daphne and Twisted do with a request before the application is called, within limits.
+"""Limits for what daphne and Twisted do with a request before the application is called.
 
-Twisted reads a whole request, and daphne calls the application only then. So what a stranger can cost us meanwhile
-(processor time, memory, disk, connections) is limited here. This is the one module that uses private interfaces of
-daphne and Twisted; tests/system/test_web_server.py fails when an upgrade changes one of them.
+Twisted reads a whole request, and daphne calls the application only then. So the resources that an unauthenticated
+client can use before (processor time, memory, disk, connections) are limited here. This is the only module that
+uses private interfaces of daphne and Twisted; tests/system/test_web_server.py fails when an upgrade changes one of
+them.
 """
 
 import ctypes
@@ -25,27 +26,27 @@ from twisted.web.http import HTTPChannel
 from mission_control.health import disk
 from pocketpaw_site.http import DISK_IS_FULL, too_large
 
-# A WebSocket that is silent for the first is pinged, and closed when it does not answer within the second:
-# daphne has no back-pressure, and a reader that does not read would pile up memory.
+# A WebSocket is pinged after PING_SECONDS of silence, and closed without an answer within PONG_SECONDS: daphne has
+# no back-pressure, and messages for a client that does not read would fill the memory.
 PING_SECONDS, PONG_SECONDS = 15, 15
 CONNECT_SECONDS = 20
 MOST_FILES = 65_536
 HEAD_BYTES = 16_384  # of the address and all headers together
 HEAD_SECONDS = 20.0  # from the first byte of a request to the end of its headers
-# A body may be slow for so long; after that it must come at this speed on average.
+# After BODY_SECONDS a body must have arrived at this speed on average.
 BODY_SECONDS, BODY_BYTES_PER_SECOND, BODY_CHECK_SECONDS = 30.0, 8_192, 10.0
-BODY_IN_MEMORY_BYTES = 100_000  # what is longer goes to a temporary file
-ALL_BODIES_BYTES = 100 * 1024 * 1024  # of all requests that are not answered yet, together
-# A client that was refused while it sends is listened to for so long, so that it reads the answer.
+BODY_IN_MEMORY_BYTES = 100_000  # a larger body is stored in a temporary file
+ALL_BODIES_BYTES = 100 * 1024 * 1024  # of all unanswered requests together
+# How long and how much we read from a client that was refused while it sends, so that it can read the answer.
 LINGER_SECONDS, LINGER_BYTES = 3.0, 32 * 1024 * 1024
 RETRY_AFTER_SECONDS = 5
-# What proxies say of a client. Daphne decodes it, and a client may have sent bytes that end in a traceback.
+# Headers in which proxies describe a client. Daphne decodes them, and invalid bytes would cause a traceback.
 FORWARDED = ("X-Forwarded-For", "X-Forwarded-Port", "X-Forwarded-Proto")
 _M_ARENA_MAX = -8  # malloc.h
 
 
 def raise_file_limit() -> None:
-    """Let this process open as many files as it may: each connection is one, and the usual limit is 1,024."""
+    """Raise this process's limit of open files: each connection is one, and the usual limit is 1,024."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
     if soft != resource.RLIM_INFINITY and soft < wanted:
@@ -59,7 +60,7 @@ def limit_daphne(*, max_body_bytes: int) -> None:
 
 
 def serve(listener: int) -> None:
-    """Serve the application on a listening socket, given by its descriptor, until a signal says stop."""
+    """Serve the application on a listening socket, given by its descriptor, until a stop signal."""
     _share_arenas()
     options = {
         "--fd": listener,
@@ -75,7 +76,7 @@ def serve(listener: int) -> None:
 
 
 def _share_arenas() -> None:
-    """Keep malloc from giving each request's thread memory of its own, which it would never give back."""
+    """Keep malloc from using a separate arena for each request's thread, whose memory it would never return."""
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # glibc has it
     if mallopt is not None and "MALLOC_ARENA_MAX" not in os.environ:
         mallopt(_M_ARENA_MAX, 2)
@@ -87,20 +88,20 @@ class Bodies:
     held_bytes = 0
 
     @classmethod
-    def take(cls, number: int) -> bool:
-        """Count these bytes too; False when that would be too many."""
+    def reserve(cls, number: int) -> bool:
+        """Add `number` bytes; return False if that exceeds the limit."""
         if cls.held_bytes + number > ALL_BODIES_BYTES:
             return False
         cls.held_bytes += number
         return True
 
     @classmethod
-    def give_back(cls, number: int) -> None:
+    def release(cls, number: int) -> None:
         cls.held_bytes -= number
 
 
 class LimitedRequest(WebRequest):
-    """One request. Its body is kept as it came: Twisted would parse forms while every other request waits."""
+    """One request. Its body is not parsed here: Twisted would parse forms while all other requests wait."""
 
     body_bytes = 0
 
@@ -111,12 +112,12 @@ class LimitedRequest(WebRequest):
         self.content = tempfile.SpooledTemporaryFile(max_size=BODY_IN_MEMORY_BYTES)  # noqa: SIM115 - Twisted closes it
 
     def handleContentChunk(self, data: bytes) -> None:  # noqa: N802
-        """Keep a piece of the body, or refuse the request."""
+        """Store a piece of the body, or refuse the request."""
         if self.channel.is_refused:
             return
         if self.body_bytes + len(data) > self.channel.max_body_bytes:
             self.channel.refuse_large_body()
-        elif not Bodies.take(len(data)):
+        elif not Bodies.reserve(len(data)):
             self.channel.refuse(HTTPStatus.SERVICE_UNAVAILABLE, "Too many large requests at once. Try again.")
         else:
             self.body_bytes += len(data)
@@ -132,36 +133,37 @@ class LimitedRequest(WebRequest):
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:  # noqa: N802
         if self.channel.is_refused:
             return
-        self.requestHeaders.removeHeader("Daphne-Root-Path")  # no client chooses below which path the product is
+        self.requestHeaders.removeHeader("Daphne-Root-Path")  # a client must not choose the product's path
         for name in FORWARDED:
             if not all(value.isascii() for value in self.requestHeaders.getRawHeaders(name.encode(), [])):
                 self.channel.refuse(HTTPStatus.BAD_REQUEST, f"The header {name} is not ASCII text")
                 return
         super().requestReceived(command, path, version)
-        if self.transport is None:  # a WebSocket took the connection over: nobody tells this request of its end
-            self._forget_body()
+        # A WebSocket has taken over the connection, and this request gets no event at its end.
+        if self.transport is None:
+            self._release_body()
 
     def finish(self) -> None:
         super().finish()
-        self._forget_body()
+        self._release_body()
 
     def connectionLost(self, reason: Any) -> None:  # noqa: N802
         super().connectionLost(reason)
-        self._forget_body()
+        self._release_body()
 
     def drop(self) -> None:
-        """Give up what came of the body: the request is refused."""
+        """Discard the received part of the body of a refused request."""
         if self.content is not None:
             self.content.close()
-        self._forget_body()
+        self._release_body()
 
-    def _forget_body(self) -> None:
-        Bodies.give_back(self.body_bytes)
+    def _release_body(self) -> None:
+        Bodies.release(self.body_bytes)
         self.body_bytes = 0
 
 
 class LimitedChannel(HTTPChannel):
-    """One connection. What it refuses, it answers in the API's form of an error, and then closes."""
+    """One connection. A refused request is answered in the API's form of an error, and the connection closed."""
 
     max_body_bytes: ClassVar[int]
     totalHeadersSize = HEAD_BYTES  # noqa: N815
@@ -180,7 +182,7 @@ class LimitedChannel(HTTPChannel):
             self._ignore(data)
             return
         if self.line_mode and self._deadline is None:
-            self._set_deadline(HEAD_SECONDS, self._head_is_late)
+            self._set_deadline(HEAD_SECONDS, self._refuse_late_head)
         super().dataReceived(data)
 
     def lineReceived(self, line: bytes) -> None:  # noqa: N802
@@ -200,7 +202,7 @@ class LimitedChannel(HTTPChannel):
     def headerReceived(self, line: bytes) -> bool:  # noqa: N802
         try:
             is_read: bool = super().headerReceived(line)
-        except ValueError:  # a Content-Length with more digits than Python makes a number of
+        except ValueError:  # a Content-Length with more digits than Python parses
             self._respondToBadRequestAndDisconnect()
             return False
         return is_read
@@ -217,7 +219,7 @@ class LimitedChannel(HTTPChannel):
             self._body_began_at = time.monotonic()
             self._set_deadline(BODY_SECONDS, self._check_body)
 
-    def _head_is_late(self) -> None:
+    def _refuse_late_head(self) -> None:
         self._deadline = None
         self.refuse(HTTPStatus.REQUEST_TIMEOUT, f"The headers did not come within {HEAD_SECONDS:.0f} seconds")
 
@@ -232,7 +234,7 @@ class LimitedChannel(HTTPChannel):
             super().allContentReceived()
 
     def _check_body(self) -> None:
-        """Refuse a body that comes more slowly than is tolerated."""
+        """Refuse a body that arrives too slowly."""
         self._deadline = None
         owed_seconds = time.monotonic() - self._body_began_at - BODY_SECONDS
         if self.requests[-1].body_bytes < owed_seconds * BODY_BYTES_PER_SECOND:
@@ -245,14 +247,14 @@ class LimitedChannel(HTTPChannel):
         self.refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, too_large(self.max_body_bytes))
 
     def _respondToBadRequestAndDisconnect(self) -> None:  # noqa: N802
-        """Answer what Twisted cannot read."""
+        """Answer a request that Twisted cannot parse."""
         if self._receivedHeaderCount > self.maxHeaders:
             self.refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"More than {self.maxHeaders} headers")
         else:
             self.refuse(HTTPStatus.BAD_REQUEST, "The request cannot be read")
 
     def refuse(self, status: HTTPStatus, detail: str) -> None:
-        """Answer at once, and close the connection when the client has had the time to read that."""
+        """Answer at once, and close the connection after the client has had time to read the answer."""
         if self.is_refused:
             return
         self.is_refused = True
@@ -282,14 +284,14 @@ class LimitedChannel(HTTPChannel):
         super().connectionLost(reason)
 
     def _set_deadline(self, seconds: float = 0, action: Any = None) -> None:
-        """Replace the deadline of what is being read; without an action there is none."""
+        """Replace the deadline of the current part of the request; without `action` remove it."""
         if self._deadline is not None:
             self._deadline.cancel()
         self._deadline = None if action is None else self.callLater(seconds, action)
 
 
 class LimitedFactory(HTTPFactory):
-    """Makes the channel of each connection."""
+    """Creates the channel of each connection."""
 
     protocol = LimitedChannel
 

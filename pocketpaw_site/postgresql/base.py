@@ -1,4 +1,4 @@
-"""Django's backend for PostgreSQL, the pool apart.
+"""Django's backend for PostgreSQL with another pool.
 
 Django has no setting for the pool's class, so this overrides `DatabaseWrapper.pool`, and uses its private
 `_connection_pools` and `_configure_connection` as Django 5.2 does there. An upgrade that changes them breaks
@@ -14,11 +14,11 @@ from pocketpaw_site.postgresql.pool import RecoveringPool
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
-    """One connection, out of a pool that recovers at once where there is a pool."""
+    """One connection, from a pool that recovers at once if there is a pool."""
 
     @property
     def pool(self) -> RecoveringPool | None:
-        """Return this process's pool, made at the first call; None where the settings want none."""
+        """Return this process's pool, created at the first call; None if the settings have none."""
         options = self.settings_dict["OPTIONS"].get("pool")
         if self.alias == NO_DB_ALIAS or not options:
             return None

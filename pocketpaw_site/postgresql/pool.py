@@ -14,10 +14,10 @@ RECONNECT_SECONDS = 1.0  # the pause between two attempts to connect, however lo
 
 
 class RecoveringPool(ConnectionPool[Connection[Any]]):
-    """Check each connection before it is handed out; at the first dead one replace all that are dead."""
+    """Checks each connection before it is handed out, and replaces all dead ones when it finds the first."""
 
     def __init__(self, **options: Any) -> None:
-        # Giving up early and then starting again keeps the pause constant: the pool doubles it within one attempt.
+        # Giving up early and starting again keeps the pause constant: the pool doubles it within one attempt.
         super().__init__(
             open=False, reconnect_timeout=RECONNECT_SECONDS, reconnect_failed=_connect_again, **options
         )
@@ -45,4 +45,4 @@ class RecoveringPool(ConnectionPool[Connection[Any]]):
 
 
 def _connect_again(pool: ConnectionPool[Any]) -> None:
-    pool.check()  # which makes a connection, unless one is being made or the pool is full
+    pool.check()  # opens a connection, unless one is being opened or the pool is full

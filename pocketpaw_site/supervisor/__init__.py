@@ -4,5 +4,5 @@
        └─ worker (watchdog) ── reaper
                             └─ cluster ── sentinel ── workers, pusher, monitor     (django-q2's)
 
-Whatever ends is started again by its parent; whatever loses its parent ends with it, kill -9 included.
+A process that ends is started again by its parent; a process whose parent ends, even by kill -9, ends with it.
 """

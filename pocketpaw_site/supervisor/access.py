@@ -1,4 +1,4 @@
-"""The first user and the first token: made at the first start, kept in the data folder for its owner alone."""
+"""The first user and token, created at the first start and stored in private files of the data folder."""
 
 import os
 import secrets
@@ -20,8 +20,8 @@ USERNAME = "admin"
 
 
 @dataclass(frozen=True)
-class Login:
-    """What is said about the login: the password itself on the very first start only."""
+class LoginInfo:
+    """The text about the login at a start: it contains the password only at the very first one."""
 
     username: str
     password_file: Path
@@ -41,24 +41,26 @@ class Login:
         return f"{self.username}, with the password you set"
 
 
-def prepare_login() -> Login:
-    """Return the login, made with its password when there is no user at all. Call it in a transaction.
+def prepare_login() -> LoginInfo:
+    """Return the login; create the first user and its password if there is no user. Call it in a transaction.
 
-    The password is kept before the user is committed: a start that is cut short here begins anew.
+    The password is stored before the user is committed, so that a start that is interrupted here can be repeated.
     """
     users = get_user_model().objects
     password_file = settings.DATA_DIR / "admin_password"
     if users.exists():
         user = _superuser()
-        return Login(user.get_username(), password_file, user.password) if user else Login("", password_file)
+        return (
+            LoginInfo(user.get_username(), password_file, user.password) if user else LoginInfo("", password_file)
+        )
     password = secrets.token_urlsafe(12)
     users.create_superuser(USERNAME, password=password)
     write_private(password_file, password)
-    return Login(USERNAME, password_file, first_password=password)
+    return LoginInfo(USERNAME, password_file, first_password=password)
 
 
 def prepare_token() -> Path | None:
-    """Return the file with the first user's token, anew if it is gone or not valid; None without a superuser."""
+    """Return the file with the first user's token; create a missing or invalid one. None without a superuser."""
     path = settings.DATA_DIR / "access_token"
     if path.is_file() and _is_valid(path.read_text(errors="replace").strip()):
         path.chmod(0o600)
@@ -73,7 +75,7 @@ def prepare_token() -> Path | None:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write the file whole or not at all, for its owner alone."""
+    """Write a file atomically, readable only by its owner."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:

@@ -1,4 +1,4 @@
-"""Where the product listens. The socket is `up`'s own: daphne may die and come back, and nobody is refused."""
+"""The address of the product. `up` owns the listening socket, so no client is refused while daphne restarts."""
 
 import contextlib
 import errno
@@ -14,7 +14,7 @@ WILDCARDS = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 
 
 class Address:
-    """A listening socket and how people reach it."""
+    """A listening socket and its URL."""
 
     def __init__(self, host: str, listener: socket.socket) -> None:
         self.host = host
@@ -23,7 +23,7 @@ class Address:
 
     @classmethod
     def listen(cls, host: str, port: int) -> Self:
-        """Listen. Raises SetupError, saying what to do, when the address cannot be had."""
+        """Listen on the address. Raises SetupError with advice if that is not possible."""
         host = host.strip("[]")
         return cls(host, _listen(host, port))
 
@@ -39,10 +39,10 @@ class Address:
 
 
 class Probe:
-    """Finds out when GET of a path that any Host may ask for succeeds, without waiting for it.
+    """Checks without blocking whether GET of a path, which accepts any Host, succeeds.
 
-    One request stays open until it is answered: the listening socket takes it before there is a server, and one
-    that was hung up meanwhile would be the first thing that the server complains of.
+    One request stays open until it is answered: the listening socket accepts it before the server runs, and a
+    request that was closed early would be the server's first error.
     """
 
     ANSWER_SECONDS = 5
@@ -50,23 +50,23 @@ class Probe:
     def __init__(self, address: Address, path: str) -> None:
         self.address = address
         self.path = path
-        self._asked: http.client.HTTPConnection | None = None
+        self._connection: http.client.HTTPConnection | None = None
 
     def succeeds(self) -> bool:
-        """Tell whether the answer has come and is a success; after any other answer ask anew."""
+        """Return whether a successful answer has arrived; after any other answer send a new request."""
         try:
-            if self._asked is None:
-                self._asked = self._ask()
-            if not select.select([self._asked.sock], [], [], 0)[0]:
+            if self._connection is None:
+                self._connection = self._send_request()
+            if not select.select([self._connection.sock], [], [], 0)[0]:
                 return False
-            asked, self._asked = self._asked, None
-            with contextlib.closing(asked):
-                return asked.getresponse().status < 400
+            connection, self._connection = self._connection, None
+            with contextlib.closing(connection):
+                return connection.getresponse().status < 400
         except (OSError, http.client.HTTPException):
-            self._asked = None
+            self._connection = None
             return False
 
-    def _ask(self) -> http.client.HTTPConnection:
+    def _send_request(self) -> http.client.HTTPConnection:
         host, port = self.address.reachable_host, self.address.port
         connection = http.client.HTTPConnection(host, port, timeout=self.ANSWER_SECONDS)
         connection.request("GET", self.path)

@@ -1,4 +1,4 @@
-"""The two programs that `up` starts, and starts again."""
+"""The programs that `up` starts, and restarts."""
 
 import logging
 import os
@@ -14,13 +14,13 @@ from pocketpaw_site.environment import CHECKOUT
 from pocketpaw_site.supervisor import readiness
 from pocketpaw_site.supervisor.address import Address
 from pocketpaw_site.supervisor.parentage import PARENT_VARIABLE, die_with
-from pocketpaw_site.supervisor.signals import held_back
+from pocketpaw_site.supervisor.signals import stop_signals_blocked
 
 logger = logging.getLogger(__name__)
 
 
 class Backoff:
-    """How long to wait before the next start: 0.2 s, doubled up to 5 s, from the beginning after a good time."""
+    """The pause before a restart: 0.2 s, doubled up to 5 s, and reset after 30 s of running."""
 
     FIRST_SECONDS, LONGEST_SECONDS, GOOD_SECONDS = 0.2, 5.0, 30.0
 
@@ -33,7 +33,7 @@ class Backoff:
         self._started = time.monotonic()
 
     def ended(self) -> float:
-        """Note an end; return the seconds until `due_at`, when the next start may be."""
+        """Record an end; return the seconds until `due_at`, the time of the next start."""
         now = time.monotonic()
         if now - self._started >= self.GOOD_SECONDS:
             self._seconds = self.FIRST_SECONDS
@@ -43,8 +43,8 @@ class Backoff:
         return seconds
 
 
-def cause(status: int) -> str:
-    """Say how a process ended, by its exit status or the negative number of the signal."""
+def exit_reason(status: int) -> str:
+    """Describe how a process ended, by its exit status or the negative number of the signal."""
     if status >= 0:
         return f"ended with exit status {status}"
     try:
@@ -54,7 +54,7 @@ def cause(status: int) -> str:
 
 
 class Child:
-    """A program that runs until it is told to stop. In a session of its own: Ctrl-C reaches `up` alone."""
+    """A program that runs until it gets a stop signal, in its own session, so that Ctrl-C reaches only `up`."""
 
     name = ""
     pass_fds: Sequence[int] = ()
@@ -76,9 +76,9 @@ class Child:
         return self.process is not None and self.process.poll() is None
 
     def start(self) -> int:
-        """Start it and return its pid. From the main thread only; see parentage."""
+        """Start it and return its pid. Call it only from the main thread; see parentage.py."""
         parent = os.getpid()
-        with held_back():
+        with stop_signals_blocked():
             self.process = subprocess.Popen(  # noqa: S603 - our own programs
                 self.command(),
                 env=self.environment(),
@@ -90,8 +90,8 @@ class Child:
         self.backoff.started()
         return self.process.pid
 
-    def tend(self) -> float:
-        """Start it again if it has ended and the time has come; return in how many seconds to look again."""
+    def ensure_running(self) -> float:
+        """Restart it if it has ended and the pause is over; return the seconds until the next call is due."""
         if self.runs:
             return 3600.0
         now = time.monotonic()
@@ -99,7 +99,7 @@ class Child:
             pid, status, self.process = self.process.pid, self.process.returncode, None
             self.deaths += 1
             wait = self.backoff.ended()
-            logger.error("%s (pid %d) %s; starting it again in %.1f s", self.name, pid, cause(status), wait)
+            logger.error("%s (pid %d) %s; starting it again in %.1f s", self.name, pid, exit_reason(status), wait)
             return wait
         if now < self.backoff.due_at:
             return self.backoff.due_at - now
@@ -112,7 +112,7 @@ class Child:
             self.process.send_signal(number)
 
     def kill(self) -> None:
-        """Kill it; what it has forked ends with it."""
+        """Kill it; its forks end with it."""
         self.send(signal.SIGKILL)
         if self.process is not None:
             self.process.wait()
@@ -124,7 +124,7 @@ def modules_path() -> str:
 
 
 class Web(Child):
-    """`manage.py web` on the socket that `up` listens with."""
+    """`manage.py web` on the listening socket of `up`."""
 
     name = "manage.py web"
 
@@ -145,57 +145,57 @@ class Web(Child):
 
 
 class Worker(Child):
-    """`manage.py worker`, each start a group of its own."""
+    """`manage.py worker`; each start is a worker group of its own."""
 
     name = "manage.py worker"
 
     def __init__(self) -> None:
         super().__init__()
-        self.awaited: readiness.Awaited | None = None
+        self.readiness_receiver: readiness.ReadinessReceiver | None = None
 
     def start(self) -> int:
-        # Each start is a group of its own, so that what is said about the dead one is not said about this.
+        # Each start is a group of its own, so that the records of a dead one are not taken for this one's.
         os.environ[GROUP_VARIABLE] = uuid.uuid4().hex
-        if self.awaited is not None:
-            self.awaited.close()
-        self.awaited = readiness.Awaited()
-        self.pass_fds = [self.awaited.writer]
+        if self.readiness_receiver is not None:
+            self.readiness_receiver.close()
+        self.readiness_receiver = readiness.ReadinessReceiver()
+        self.pass_fds = [self.readiness_receiver.writer]
         pid = super().start()
-        os.close(self.awaited.writer)  # the worker has it
+        os.close(self.readiness_receiver.writer)  # the worker has it
         return pid
 
     @property
     def is_ready(self) -> bool:
-        """Tell whether its workers have been made."""
-        return self.runs and self.awaited is not None and self.awaited.has_come()
+        """Return whether its workers have started."""
+        return self.runs and self.readiness_receiver is not None and self.readiness_receiver.has_arrived()
 
     def command(self) -> list[str]:
         return [sys.executable, str(CHECKOUT / "manage.py"), "worker"]
 
     def environment(self) -> dict[str, str]:
-        assert self.awaited is not None, "it is being started"
+        assert self.readiness_receiver is not None, "it is being started"
         return super().environment() | {
             "MISSION_CONTROL_PROCESS": "worker",
-            readiness.VARIABLE: str(self.awaited.writer),
+            readiness.VARIABLE: str(self.readiness_receiver.writer),
         }
 
 
-class Accounting(Child):
-    """What says at the end which runs were cut short; it begins when `finish` is called."""
+class FinalReport(Child):
+    """Prints at the end which runs were interrupted; it waits until `finish` is called."""
 
-    name = "the accounting"
+    name = "the final report"
     stdin = subprocess.PIPE
 
     def command(self) -> list[str]:
-        return [sys.executable, "-m", "pocketpaw_site.supervisor.accounting"]
+        return [sys.executable, "-m", "pocketpaw_site.supervisor.final_report"]
 
     def environment(self) -> dict[str, str]:
         return super().environment() | {"PYTHONPATH": modules_path()}
 
     def finish(self, deadline: float) -> None:
-        """Let it say what there is to say, until the deadline on the monotonic clock at most."""
+        """Let it print its report; kill it at the deadline on the monotonic clock."""
         assert self.process is not None, "it was started"
-        assert self.process.stdin is not None, "it waits for it"
+        assert self.process.stdin is not None, "it is a pipe"
         self.process.stdin.close()
         try:
             self.process.wait(max(deadline - time.monotonic(), 0))

@@ -1,4 +1,4 @@
-"""Whether PostgreSQL allows as many connections as the installation may need."""
+"""Check whether PostgreSQL allows as many connections as the installation may need."""
 
 import logging
 
@@ -9,9 +9,9 @@ from django.db.models import Count, Sum
 from mission_control.runs.worker_group import group
 from mission_control.runs.workers import live_groups
 
-# Of each `manage.py worker` beside its worker processes: watchdog, reaper, and what a cluster keeps for itself.
+# Connections of each `manage.py worker` beside its worker processes: watchdog, reaper, and the cluster's own.
 OWN_CONNECTIONS = 5
-# What PostgreSQL has, and what it keeps back of that; the last from version 16 on.
+# PostgreSQL's connections, and those that it reserves; the last setting exists from version 16 on.
 NUMBERS = ["max_connections", "superuser_reserved_connections", "reserved_connections"]
 
 logger = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ def allowed_connections() -> int:
 
 
 def needed_connections(workers: int) -> dict[str, int]:
-    """Return how many this `manage.py worker`, the others that live, and one web process may need at most."""
+    """Return the most connections that this `manage.py worker`, the other ones, and a web process may need."""
     others = live_groups().exclude(group=group()).aggregate(groups=Count("*"), workers=Sum("workers", default=0))
     return {
         "this worker": workers + OWN_CONNECTIONS,
@@ -36,7 +36,7 @@ def needed_connections(workers: int) -> dict[str, int]:
 
 
 def warn_of_few_connections(workers: int) -> None:
-    """Log a warning with the sum where PostgreSQL allows fewer connections than may be needed."""
+    """Log a warning if PostgreSQL allows fewer connections than may be needed."""
     if connection.vendor != "postgresql":
         return
     needed, allowed = needed_connections(workers), allowed_connections()

@@ -1,4 +1,4 @@
-"""The database as the supervising processes see it: they wait briefly, and carry on when it is away."""
+"""Database access of the supervising processes: they wait only briefly, and continue during an outage."""
 
 import logging
 import os
@@ -20,9 +20,9 @@ logger = logging.getLogger(__name__)
 
 
 def wait_briefly() -> None:
-    """Let this process (not its forks) wait two seconds for a locked row or file, so that it hears a stop.
+    """Let this process (not its forks) wait only two seconds for a locked row or file, so that it notices a stop.
 
-    Holds for connections that are opened from now on.
+    Applies to connections that are opened from now on.
     """
     owner = os.getpid()
 
@@ -39,8 +39,8 @@ def wait_briefly() -> None:
 
 
 @contextmanager
-def alone() -> Iterator[None]:
-    """Keep other machines from preparing the same PostgreSQL database; of a SQLite file the folder's lock does."""
+def preparation_lock() -> Iterator[None]:
+    """Prevent other machines from preparing the same PostgreSQL database; for SQLite the folder's lock does."""
     if connection.vendor != "postgresql":
         yield
         return
@@ -54,9 +54,9 @@ def alone() -> Iterator[None]:
 
 
 def check_schema_at_start() -> None:
-    """Raise WrongSchema when the database has the schema of another version.
+    """Raise WrongSchema if the database has the schema of another version.
 
-    A database that does not answer is no reason not to start: `/readyz` says what is wrong once it answers.
+    If the database does not answer the process starts anyway: `/readyz` reports a wrong schema later.
     """
     try:
         check_schema()
@@ -66,8 +66,8 @@ def check_schema_at_start() -> None:
         connection.close()
 
 
-class Outage:
-    """Says once that the database does not answer, and once that it does again."""
+class OutageTolerance:
+    """Continues during an outage of the database; logs its start and its end once."""
 
     def __init__(self) -> None:
         self.lasts = False
@@ -88,5 +88,5 @@ class Outage:
 
 
 def first_line(error: BaseException) -> str:
-    """Return an error's first line, its name where it says nothing."""
+    """Return the first line of an error's message; its class name if the message is empty."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]

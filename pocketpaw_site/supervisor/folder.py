@@ -1,4 +1,4 @@
-"""The data folder: can it be written, and does nobody else serve it."""
+"""Check that the data folder is writable and that no other process serves it."""
 
 import errno
 import fcntl
@@ -13,7 +13,7 @@ PROBE_BYTES = 1024 * 1024
 
 
 def check(folder: Path) -> None:
-    """Write a megabyte to the folder and remove it. Raises SetupError when it is full or cannot be written."""
+    """Write a megabyte to the folder and remove it. Raises SetupError if the folder is full or not writable."""
     probe = folder / f".probe.{os.getpid()}"
     try:
         with probe.open("wb") as file:
@@ -41,14 +41,14 @@ def _remove(probe: Path) -> None:
     try:
         probe.unlink(missing_ok=True)
     except OSError:
-        return  # a folder that cannot be written has been reported
+        return  # a folder that is not writable has been reported
 
 
 class FolderLock:
-    """Held while a Mission Control serves the folder; the kernel lets go of it when the process ends."""
+    """Held while a process serves the folder; the kernel releases it when the process ends."""
 
     def __init__(self, folder: Path) -> None:
-        """Take the lock. Raises SetupError when another process holds it."""
+        """Take the lock. Raises SetupError if another process holds it."""
         try:
             self._file = (folder / "lock").open("a+")
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,6 +1,6 @@
-"""What the worker's watchdog forks: clusters of django-q2 and the reaper, each in a process group of its own.
+"""The forks of the worker's watchdog: django-q2's clusters and the reaper, each in its own process group.
 
-Forked after the import of everything they need: they share its memory.
+They are forked after all imports, so that they share the memory of the modules.
 """
 
 import logging
@@ -21,13 +21,13 @@ from django_q.conf import Conf
 from mission_control.runs.reaper import Reaper
 from mission_control.runs.worker_group import GROUP_VARIABLE
 from mission_control.runs.workers import workers_of
-from pocketpaw_site.supervisor.children import Backoff, cause
-from pocketpaw_site.supervisor.database import Outage
-from pocketpaw_site.supervisor.signals import held_back
+from pocketpaw_site.supervisor.children import Backoff, exit_reason
+from pocketpaw_site.supervisor.database import OutageTolerance
+from pocketpaw_site.supervisor.signals import stop_signals_blocked
 
-TEND_SECONDS = 2.0
+CHECK_SECONDS = 2.0
 REAP_SECONDS = 2.0
-LOOK_SECONDS = 0.25
+POLL_SECONDS = 0.25
 
 logger = logging.getLogger(__name__)
 
@@ -36,15 +36,15 @@ class Fork:
     """A forked process that leads a process group."""
 
     def __init__(self, name: str, target: Callable[..., object], *args: object) -> None:
-        """Fork. From the main thread only; see parentage. No database connection may cross the fork."""
+        """Fork. Call it only from the main thread; see parentage.py. Closes all database connections first."""
         connections.close_all()
         context = multiprocessing.get_context("fork")
         self._process = context.Process(target=_lead_group, args=[target, *args], name=name)
-        with held_back():
+        with stop_signals_blocked():
             self._process.start()
         assert self._process.pid is not None, "it was started"
         self.pid = self._process.pid
-        with suppress(OSError):  # either of us may be first, and it may have ended
+        with suppress(OSError):  # both processes set it, in any order, and the child may have ended
             os.setpgid(self.pid, self.pid)
 
     @property
@@ -60,46 +60,49 @@ class Fork:
             os.kill(self.pid, signal.SIGTERM)
 
     def kill_group(self) -> None:
-        """Kill it with all that it forked, and wait for its end."""
+        """Kill it and its own forks, and wait for its end."""
         with suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
         self._process.join()
 
 
-Made = TypeVar("Made", bound=Fork)
+ForkType = TypeVar("ForkType", bound=Fork)
 
 
-class Kept(Generic[Made]):
-    """A fork that is made again when it has ended."""
+class SupervisedFork(Generic[ForkType]):
+    """A fork that is restarted when it has ended."""
 
-    def __init__(self, name: str, make: Callable[[], Made]) -> None:
+    def __init__(self, name: str, create: Callable[[], ForkType]) -> None:
         self.name = name
-        self.make = make
+        self.create = create
         self.backoff = Backoff()
-        self.fork: Made | None = None
+        self.fork: ForkType | None = None
 
     @property
     def runs(self) -> bool:
         return self.fork is not None and self.fork.runs
 
-    def tend(self) -> float:
-        """Make it, again if it has ended and the time has come; return in how many seconds to look again."""
+    def ensure_running(self) -> float:
+        """Start it, or restart it if it has ended and the pause is over.
+
+        Return the seconds until the next call.
+        """
         if self.runs:
-            return TEND_SECONDS
+            return CHECK_SECONDS
         if self.fork is not None:
             dead, self.fork = self.fork, None
-            dead.kill_group()  # what it forked ends with it; here at the latest
+            dead.kill_group()  # end its own forks as well
             wait = self.backoff.ended()
-            how = cause(dead.exit_status)
+            how = exit_reason(dead.exit_status)
             logger.error("the %s (pid %d) %s; starting it again in %.1f s", self.name, dead.pid, how, wait)
             return wait
         if time.monotonic() < self.backoff.due_at:
             return self.backoff.due_at - time.monotonic()
-        self.fork = self.make()
+        self.fork = self.create()
         self.backoff.started()
         if self.backoff.due_at:
             logger.warning("the %s was started again as pid %d", self.name, self.fork.pid)
-        return TEND_SECONDS
+        return CHECK_SECONDS
 
 
 def _lead_group(target: Callable[..., object], *args: object) -> None:
@@ -109,15 +112,15 @@ def _lead_group(target: Callable[..., object], *args: object) -> None:
 
 
 class ReaperFork(Fork):
-    """The reaper of this worker program."""
+    """The reaper of this `manage.py worker`."""
 
     def __init__(self) -> None:
         super().__init__("reaper", reap)
 
 
 def reap() -> None:
-    """Look again and again; a database that is away is waited for."""
-    reaper, outage = Reaper(), Outage()
+    """Run the reaper's tick every two seconds; wait during an outage of the database."""
+    reaper, outage = Reaper(), OutageTolerance()
     while True:
         with outage.tolerated():
             reaper.tick()
@@ -126,7 +129,7 @@ def reap() -> None:
 
 
 class ClusterFork(Fork):
-    """A django-q2 cluster. Its workers are a group of their own, so that it is known which runs are its."""
+    """A django-q2 cluster. Its workers are a group of their own, so that its runs can be found."""
 
     def __init__(self, *, group: str, workers: int) -> None:
         self.workers = workers
@@ -138,28 +141,28 @@ class ClusterFork(Fork):
 
     @property
     def is_up(self) -> bool:
-        """Tell whether it runs and its workers have been made."""
+        """Return whether it runs and its workers have started."""
         return self.runs and self._reader.poll()
 
     def retire(self) -> None:
-        """Let it finish what it runs and take nothing new."""
+        """Let it finish its current runs and take no new ones."""
         self.retired_at = time.monotonic()
         self.terminate()
 
 
 def run_cluster(group: str, workers: int, up: Connection) -> None:
-    """Run a cluster until SIGTERM, then until its runs have ended. Exits with 1 when it ended by itself."""
+    """Run a cluster until SIGTERM, then until its runs have ended. Exits with 1 if it ended without a signal."""
     os.environ[GROUP_VARIABLE] = group
     Conf.WORKERS = workers
-    told: list[int] = []
+    stop_signals: list[int] = []
     cluster = Cluster()
-    # Its own handlers join the sentinel from within the signal; a second signal there can deadlock.
-    signal.signal(signal.SIGTERM, lambda number, _: told.append(number))
+    # The cluster's own handlers join the sentinel within the signal handler; a second signal there can deadlock.
+    signal.signal(signal.SIGTERM, lambda number, _: stop_signals.append(number))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     cluster.start()
     up.send(True)
-    while not told and not wait([cluster.sentinel.sentinel], LOOK_SECONDS):
+    while not stop_signals and not wait([cluster.sentinel.sentinel], POLL_SECONDS):
         continue
-    if told:
+    if stop_signals:
         cluster.stop()
-    sys.exit(0 if told else 1)
+    sys.exit(0 if stop_signals else 1)

@@ -1,7 +1,7 @@
-"""`up` becomes another program once all is prepared: Django's models take three times the memory of what is left
-to do, which is to keep two processes alive.
+"""Replace `up` by a smaller program after the preparation.
 
-The process stays (exec): its pid, the lock of the data folder, the socket, and signals that came meanwhile.
+Django's models take three times the memory of the rest.  The process stays the same (exec): it keeps its pid, the
+lock of the data folder, the socket, and pending signals.
 """
 
 import json
@@ -14,12 +14,12 @@ from typing import NoReturn
 from pocketpaw_site.environment import CHECKOUT
 from pocketpaw_site.supervisor.signals import STOPS
 
-VARIABLE = "MISSION_CONTROL_HANDOVER"  # the descriptor of a pipe: what it holds names the first password
+VARIABLE = "MISSION_CONTROL_HANDOVER"  # the descriptor of a pipe, because the content includes the first password
 
 
 @dataclass(frozen=True)
 class Handover:
-    """What was prepared: where it listens, what holds the folder, and what is said when it is ready."""
+    """The result of the preparation: listening socket, folder lock, and the texts to print when ready."""
 
     host: str
     listener: int  # descriptors of the listening socket and of the locked file
@@ -29,7 +29,7 @@ class Handover:
 
 
 def hand_over(prepared: Handover) -> NoReturn:
-    """Become the program that supervises. Signals to stop wait until it has handlers for them."""
+    """Execute the supervising program in this process. Stop signals are blocked until it has handlers for them."""
     reader, writer = os.pipe()
     with os.fdopen(writer, "w") as pipe:
         json.dump(asdict(prepared), pipe)
@@ -41,7 +41,7 @@ def hand_over(prepared: Handover) -> NoReturn:
 
 
 def take_over() -> Handover:
-    """Return what was handed over; nothing that is started from here on inherits it."""
+    """Return the handover; processes started from now on do not inherit its descriptors."""
     with os.fdopen(int(os.environ.pop(VARIABLE))) as pipe:
         prepared = Handover(**json.load(pipe))
     for descriptor in (prepared.listener, prepared.lock):

@@ -1,8 +1,8 @@
-"""Processes that end with their parent, also when that is killed by SIGKILL.
+"""End processes with their parent, even if that is killed by SIGKILL.
 
-On Linux the kernel sees to it (PR_SET_PDEATHSIG); elsewhere a thread watches the parent's pid. The kernel's
-order is dropped at each fork and comes due when the *thread* that forked ends: it is given again after each
-fork, and children are made by main threads only.
+On Linux the kernel does it (PR_SET_PDEATHSIG); elsewhere a thread watches the parent's pid. The kernel's setting
+is cleared at each fork, and takes effect when the *thread* that forked ends: so it is set again after each fork,
+and only main threads start children.
 """
 
 import ctypes
@@ -15,18 +15,18 @@ import time
 PARENT_VARIABLE = "MISSION_CONTROL_PARENT"
 WATCH_SECONDS = 0.5
 _PR_SET_PDEATHSIG = 1
-# Looked up here, for between fork and exec nothing may be imported.
+# Loaded here, because between fork and exec nothing may be imported.
 _prctl = ctypes.CDLL(None).prctl if sys.platform.startswith("linux") else None
 _forking = 0
 
 
 def die_with(parent: int) -> None:
-    """Let this process be killed when `parent`, whose child it is, ends. To be called by the child."""
+    """Kill this process when its parent `parent` ends. Call it in the child."""
     if _prctl is not None:
         _prctl(_PR_SET_PDEATHSIG, ctypes.c_ulong(signal.SIGKILL), 0, 0, 0)
     else:
         threading.Thread(target=_watch, args=[parent], daemon=True).start()
-    if os.getppid() != parent:  # it had ended before the order was given
+    if os.getppid() != parent:  # it ended before the setting took effect
         os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -36,10 +36,10 @@ def _watch(parent: int) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def follow_parent() -> bool:
-    """Bind this process to the supervisor that started it; False when nobody did, as by hand.
+def bind_to_parent() -> bool:
+    """End this process with the supervisor that started it; return False if it was started by hand.
 
-    The variable is taken out of the environment: an agent's processes do not inherit it.
+    Removes the variable from the environment, so that an agent's processes do not inherit it.
     """
     parent = os.environ.pop(PARENT_VARIABLE, "")
     if not parent.isdigit():
@@ -48,15 +48,15 @@ def follow_parent() -> bool:
     return True
 
 
-def bind_forks() -> None:
-    """Bind every process that is forked from here on, by us or by what we fork, to its own parent."""
-    os.register_at_fork(before=_note_parent, after_in_child=_die_with_noted)
+def bind_forks_to_parents() -> None:
+    """Let every process that is forked from now on, by us or by our forks, end with its own parent."""
+    os.register_at_fork(before=_note_parent, after_in_child=_die_with_parent)
 
 
 def _note_parent() -> None:
-    global _forking  # noqa: PLW0603 - a hook of the fork has nowhere else to keep it
+    global _forking  # noqa: PLW0603 - a fork hook has no other place to store it
     _forking = os.getpid()
 
 
-def _die_with_noted() -> None:
+def _die_with_parent() -> None:
     die_with(_forking)

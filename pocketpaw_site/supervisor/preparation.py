@@ -1,4 +1,4 @@
-"""What `up` does before it serves: database, limit, first user and token, sample, and what was left behind."""
+"""The preparation of `up`: database, limit, first user and token, sample project, orphaned runs."""
 
 import logging
 from contextlib import suppress
@@ -16,7 +16,7 @@ from mission_control.runs.reaper import recover
 from mission_control.runs.workers import folder_id
 from pocketpaw_site.environment import SetupError
 from pocketpaw_site.supervisor import database
-from pocketpaw_site.supervisor.access import Login, prepare_login, prepare_token
+from pocketpaw_site.supervisor.access import LoginInfo, prepare_login, prepare_token
 from pocketpaw_site.supervisor.terminal import say, say_isolation, say_runs
 
 logger = logging.getLogger(__name__)
@@ -24,14 +24,14 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Prepared:
-    """What was prepared, to be said at the end."""
+    """The result of the preparation, to be printed when ready."""
 
-    login: Login
+    login: LoginInfo
     token_file: Path | None
 
 
 def prepare() -> Prepared:
-    """Bring the database up to date and the first things into it. Raises SetupError, one line for a person."""
+    """Migrate the database and create the first objects. Raises SetupError with a one-line message."""
     try:
         return _prepare()
     except Error as error:
@@ -43,25 +43,25 @@ def prepare() -> Prepared:
         connections.close_all()
 
 
-def apply_limit(given: int) -> None:
-    """Write the environment's limit of runs into the database, unless it was written before.
+def apply_limit(configured: int) -> None:
+    """Write the environment's limit of runs into the database, unless the same value was written before.
 
-    So a new value in the environment holds from the next start on, and a change in the admin survives starts.
+    So a new value in the environment applies from the next start on, and a change in the admin survives restarts.
     """
     row = Capacity.current()
-    if row.applied_setting != given:
-        Capacity.objects.filter(pk=row.pk).update(limit=given, applied_setting=given)
-    elif row.limit != given:
+    if row.applied_setting != configured:
+        Capacity.objects.filter(pk=row.pk).update(limit=configured, applied_setting=configured)
+    elif row.limit != configured:
         say(
             f"The limit of runs is {row.limit}, as set in the admin; "
-            f"MISSION_CONTROL_MAX_CONCURRENT_TASKS={given} was applied at an earlier start."
+            f"MISSION_CONTROL_MAX_CONCURRENT_TASKS={configured} was applied at an earlier start."
         )
 
 
 def _prepare() -> Prepared:
-    with database.alone():
+    with database.preparation_lock():
         say("Preparing the database.")
-        with suppress(OlderSchema):  # which the next line mends
+        with suppress(OlderSchema):  # `migrate` updates it below
             check_schema()
         call_command("migrate", verbosity=0, interactive=False, skip_checks=False)
         if settings.MAX_CONCURRENT_TASKS_GIVEN:

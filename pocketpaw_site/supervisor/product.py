@@ -1,6 +1,6 @@
-"""The product while it runs: the web server and the workers, from the first start to the last.
+"""The running product: start, restart and stop the web server and the worker.
 
-Without Django's models and without the database: see handover.py.
+Uses neither Django's models nor the database: see handover.py.
 """
 
 import logging.config
@@ -12,20 +12,20 @@ from django.conf import settings
 
 from pocketpaw_site.environment import SetupError
 from pocketpaw_site.supervisor.address import Address, Probe
-from pocketpaw_site.supervisor.children import Accounting, Child, Web, Worker
+from pocketpaw_site.supervisor.children import Child, FinalReport, Web, Worker
 from pocketpaw_site.supervisor.handover import Handover, take_over
 from pocketpaw_site.supervisor.signals import STOPS, Signals
 from pocketpaw_site.supervisor.terminal import say
 
 DEATHS_BEFORE_READY = 5
-# From the signal on: when the worker, when the web server, when the accounting is killed, and when this process
-# itself is, so that nothing is left after ten seconds whatever hangs.
-WORKER_SECONDS, WEB_SECONDS, ACCOUNTING_SECONDS, LAST_SECONDS = 6.0, 7.5, 8.5, 9
-HURRIED_SECONDS = 1.5
+# Seconds from the signal until the worker, the web server, the final report and this process itself are killed, so
+# that everything has ended after ten seconds whatever hangs.
+WORKER_SECONDS, WEB_SECONDS, REPORT_SECONDS, LAST_SECONDS = 6.0, 7.5, 8.5, 9
+SECOND_STOP_SECONDS = 1.5
 
 
 def supervise() -> None:
-    """Serve what `up` has prepared, until a signal says stop. Raises SetupError."""
+    """Serve until a stop signal, after the preparation by `up`. Raises SetupError."""
     signals = Signals()
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
     logging.config.dictConfig(settings.LOGGING)
@@ -35,14 +35,14 @@ def supervise() -> None:
         say("Starting the web server and a worker.")
         if product.start():
             say_ready(product.address, prepared)
-            product.keep()
+            product.run_until_stopped()
     finally:
         product.stop()
     say("Stopped.")
 
 
 def say_ready(address: Address, prepared: Handover) -> None:
-    """Say where it is and how to log in."""
+    """Print the address and how to log in."""
     say()
     say("Mission Control is ready.")
     say(f"  Address  {address.url}{settings.ROOT_PATH}")
@@ -53,7 +53,7 @@ def say_ready(address: Address, prepared: Handover) -> None:
 
 
 class Product:
-    """Daphne and a worker, kept alive until a signal says stop."""
+    """The web server and a worker, restarted until a stop signal."""
 
     def __init__(self, address: Address, signals: Signals) -> None:
         self.address = address
@@ -68,11 +68,11 @@ class Product:
         return [self.worker, self.web]
 
     def start(self) -> bool:
-        """Start both and wait until they serve; False when told to stop before. Raises SetupError."""
+        """Start both and wait until they are ready; return False on a stop signal. Raises SetupError."""
         for child in self.children:
             child.start()
         while not self.signals.stops:
-            wait = self.tend()
+            wait = self.ensure_running()
             for child in self.children:
                 if child.deaths >= DEATHS_BEFORE_READY:
                     raise SetupError(
@@ -88,36 +88,36 @@ class Product:
         self.serves = self.web.runs and (self.serves or self.probe.succeeds())
         return self.serves and self.worker.is_ready
 
-    def tend(self) -> float:
-        return min(child.tend() for child in self.children)
+    def ensure_running(self) -> float:
+        return min(child.ensure_running() for child in self.children)
 
-    def keep(self) -> None:
-        """Start again whatever ends, until told to stop."""
+    def run_until_stopped(self) -> None:
+        """Restart children that end, until a stop signal."""
         while not self.signals.stops:
-            self.signals.wait(self.tend())
+            self.signals.wait(self.ensure_running())
 
     def stop(self) -> None:
-        """End everything: the workers first, so that browsers still see how their runs ended."""
+        """Stop everything, the worker first, so that browsers still see the end of runs."""
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.alarm(LAST_SECONDS)
         say("Stopping. Press Ctrl-C again to stop faster.")
         begun = time.monotonic()
-        accounting = Accounting()
-        accounting.start()
+        final_report = FinalReport()
+        final_report.start()
         self._end(self.worker, begun + WORKER_SECONDS)
         self._end(self.web, begun + WEB_SECONDS)
         self.address.socket.close()
-        accounting.finish(begun + ACCOUNTING_SECONDS)
+        final_report.finish(begun + REPORT_SECONDS)
         signal.alarm(0)
 
     def _end(self, child: Child, deadline: float) -> None:
-        """Tell a child to stop, wait for it until the deadline, then kill it."""
+        """Send a child the stop signal, wait for it until the deadline, then kill it."""
         already = self.signals.stops
         child.send(signal.SIGTERM)
         while child.runs and time.monotonic() < deadline:
             if self.signals.stops > already:
                 already = self.signals.stops
                 child.send(signal.SIGTERM)
-                deadline = min(deadline, time.monotonic() + HURRIED_SECONDS)
+                deadline = min(deadline, time.monotonic() + SECOND_STOP_SECONDS)
             self.signals.wait(min(deadline - time.monotonic(), 0.5))
         child.kill()

@@ -1,4 +1,4 @@
-"""Signals as something to wait for, instead of code that runs at any point of any other code."""
+"""Wait for signals, instead of running handlers in the middle of other code."""
 
 import os
 import select
@@ -10,7 +10,7 @@ STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Signals:
-    """Counts the requests to stop, and wakes whoever waits: for one of them, or for a child that ended."""
+    """Counts stop signals, and ends a wait at a stop signal or when a child has ended."""
 
     def __init__(self) -> None:
         self.stops = 0
@@ -19,24 +19,24 @@ class Signals:
         os.set_blocking(self._writer, False)
         signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
         for number in (*STOPS, signal.SIGCHLD):
-            # nohup ignores SIGHUP, and that is respected. A SIGINT that a script's `&` ignores is not.
+            # A SIGHUP that nohup ignores stays ignored. A SIGINT that a script's `&` ignores is handled.
             if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
-                signal.signal(number, _noted)
-        os.register_at_fork(after_in_child=_forget)
+                signal.signal(number, _ignore)
+        os.register_at_fork(after_in_child=_reset_signals)
 
     def wait(self, seconds: float) -> None:
-        """Return after so many seconds, or as soon as a signal came."""
+        """Return after `seconds`, or as soon as a signal arrives."""
         select.select([self._reader], [], [], max(seconds, 0))
         try:
-            came = os.read(self._reader, 4096)
+            received = os.read(self._reader, 4096)
         except BlockingIOError:
             return
-        self.stops += sum(number in STOPS for number in came)
+        self.stops += sum(number in STOPS for number in received)
 
 
 @contextmanager
-def held_back() -> Iterator[None]:
-    """Hold stop signals back while a child is made: a fork must not write into our pipe what was meant for it."""
+def stop_signals_blocked() -> Iterator[None]:
+    """Block stop signals while a child is started: it must not write its own signals into our pipe."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
     try:
         yield
@@ -44,14 +44,14 @@ def held_back() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _noted(*_: object) -> None:
+def _ignore(*_: object) -> None:
     """Do nothing: the number is in the pipe."""
 
 
-def _forget() -> None:
-    """Give a forked child the signals as they are by default."""
+def _reset_signals() -> None:
+    """Restore the default signal handling in a forked child."""
     signal.set_wakeup_fd(-1)
     for number in (*STOPS, signal.SIGCHLD):
-        if signal.getsignal(number) is _noted:
+        if signal.getsignal(number) is _ignore:
             signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)

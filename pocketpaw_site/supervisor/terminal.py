@@ -1,4 +1,4 @@
-"""What the person at the terminal reads, and gives."""
+"""Output to the terminal, and a type for command-line options."""
 
 import sys
 from argparse import ArgumentTypeError
@@ -15,14 +15,14 @@ MAX_RUNS = 50
 
 
 def say(line: str = "") -> None:
-    """Print a line at once. A terminal that is gone is no reason to fall over."""
+    """Print a line at once. Ignores a terminal that has been closed."""
     with suppress(OSError, ValueError):
         sys.stdout.write(f"{line}\n")
         sys.stdout.flush()
 
 
 def say_isolation(wish: str) -> None:
-    """Print what an operator should know of how agents' programs are isolated on this machine."""
+    """Print warnings about the isolation of agents' programs on this machine."""
     for warning in isolation.warnings(wish):
         say(f"Warning: {warning}.")
 
@@ -44,5 +44,5 @@ def say_runs(heading: str, runs: "Iterable[Run]") -> None:
 
 
 def plain(text: str) -> str:
-    """Return the text without what could move a terminal's cursor."""
+    """Return the text with all characters replaced that are not printable."""
     return "".join(character if character.isprintable() else " " for character in text)

@@ -1,4 +1,4 @@
-"""`manage.py worker`: a cluster that works, a reaper, and the watchdog that keeps both."""
+"""`manage.py worker`: the watchdog, which runs a cluster and a reaper."""
 
 import gc
 import logging
@@ -24,19 +24,19 @@ from mission_control.runs.reaper import reenqueue_unstarted
 from mission_control.runs.worker_group import GROUP_VARIABLE
 from pocketpaw_site.environment import SetupError
 from pocketpaw_site.supervisor.connections import warn_of_few_connections
-from pocketpaw_site.supervisor.database import Outage
-from pocketpaw_site.supervisor.forks import ClusterFork, Kept, ReaperFork
-from pocketpaw_site.supervisor.readiness import Teller
+from pocketpaw_site.supervisor.database import OutageTolerance
+from pocketpaw_site.supervisor.forks import ClusterFork, ReaperFork, SupervisedFork
+from pocketpaw_site.supervisor.readiness import ReadinessSender
 from pocketpaw_site.supervisor.signals import Signals
 from pocketpaw_site.supervisor.terminal import say, say_runs
 
-LOOK_SECONDS, STARTING_SECONDS, BEAT_SECONDS = 2.0, 0.05, 5.0
-QUEUED_SECONDS = 10.0  # queued for so long beside free workers: the cluster is dead
+POLL_SECONDS, STARTING_SECONDS, BEAT_SECONDS = 2.0, 0.05, 5.0
+QUEUED_SECONDS = 10.0  # a run queued for longer while workers are free means a dead cluster
 REPLACE_SECONDS, LONGEST_REPLACE_SECONDS = (
     15.0,
     240.0,
 )  # between two replacements; doubled while it is no help
-RETIRED_SECONDS = 10.0  # how long a retired cluster without runs may take to end by itself
+RETIRED_SECONDS = 10.0  # how long a retired cluster without runs may take to end
 STOP_SECONDS, LAST_SECONDS = 4.5, 9
 INTERRUPT_SECONDS = 0.25
 
@@ -45,23 +45,23 @@ Status = Run.Status
 
 
 class Watchdog:
-    """Keeps one cluster at work and a reaper beside it; sees when a cluster lives and does not work.
+    """Restarts a cluster and a reaper, and detects a cluster that is alive but does not work.
 
-    django-q2's workers share a queue whose lock a killed worker may take into its grave; then all look alive and
-    nothing starts. What tells is a run that stays queued while workers are free. A fresh cluster is started
-    beside the dead one, which finishes what it runs.
+    django-q2's workers share a queue; a worker that is killed while it holds the queue's lock blocks all others,
+    which then look alive although no run starts. The sign is a run that stays queued while workers are free. The
+    watchdog then starts a new cluster beside the dead one, which finishes its current runs.
     """
 
     def __init__(self, signals: Signals, *, fixed_workers: int | None = None) -> None:
         self.signals = signals
-        self.teller = Teller()
+        self.readiness_sender = ReadinessSender()
         self.fixed_workers = fixed_workers
         self.group = os.environ.setdefault(GROUP_VARIABLE, uuid.uuid4().hex)
-        self.outage = Outage()
-        self.reaper = Kept("reaper", ReaperFork)
-        self.kept_cluster = Kept("cluster", self.make_cluster)
+        self.outage = OutageTolerance()
+        self.reaper = SupervisedFork("reaper", ReaperFork)
+        self.supervised_cluster = SupervisedFork("cluster", self.create_cluster)
         self.retired: list[ClusterFork] = []
-        self.clusters_made = 0
+        self.clusters_created = 0
         self.wanted_workers = 0
         self.queued_since: dict[uuid.UUID, float] = {}
         self.replaced_at, self.replace_seconds = 0.0, REPLACE_SECONDS
@@ -69,33 +69,33 @@ class Watchdog:
         self.beat_at = 0.0
 
     def run(self) -> None:
-        """Work until a signal says stop, then interrupt what runs. Raises SetupError, WrongSchema."""
-        if not self.await_database():
+        """Work until a stop signal, then interrupt the runs. Raises SetupError, WrongSchema."""
+        if not self.wait_for_database():
             return
-        import_what_forks_share()
-        gc.freeze()  # so that the collector of a fork does not copy what they share
+        import_shared_modules()
+        gc.freeze()  # so that garbage collection in a fork does not copy shared memory
         try:
             self.watch()
         finally:
             self.stop()
 
     def watch(self) -> None:
-        """Keep the processes and look at the database, again and again, until a signal says stop."""
-        look_at = 0.0
+        """Restart processes and run the ticks until a stop signal."""
+        tick_at = 0.0
         while not self.signals.stops:
-            wait = min(self.reaper.tend(), self.kept_cluster.tend())
+            wait = min(self.reaper.ensure_running(), self.supervised_cluster.ensure_running())
             cluster = self.cluster
             if cluster is None or not cluster.is_up:
                 self.signals.wait(min(wait, STARTING_SECONDS))
                 continue
-            if time.monotonic() >= look_at:
+            if time.monotonic() >= tick_at:
                 with self.outage.tolerated():
-                    self.look(cluster)
-                look_at = time.monotonic() + LOOK_SECONDS
-            self.signals.wait(min(wait, look_at - time.monotonic()))
+                    self.tick(cluster)
+                tick_at = time.monotonic() + POLL_SECONDS
+            self.signals.wait(min(wait, tick_at - time.monotonic()))
 
-    def await_database(self) -> bool:
-        """Return when the database answers; False when told to stop before."""
+    def wait_for_database(self) -> bool:
+        """Wait until the database answers; return False on a stop signal."""
         while not self.signals.stops:
             with self.outage.tolerated():
                 if Capacity._meta.db_table not in connection.introspection.table_names():
@@ -103,37 +103,37 @@ class Watchdog:
                         "the database is not prepared; run `manage.py up` or `manage.py migrate` first"
                     )
                 check_schema()
-                refuse_another_key()
+                refuse_other_key()
                 self.wanted_workers = self.fixed_workers or Capacity.current().limit + 1
                 warn_of_few_connections(self.wanted_workers)
                 return True
-            self.signals.wait(LOOK_SECONDS)
+            self.signals.wait(POLL_SECONDS)
         return False
 
     @property
     def cluster(self) -> ClusterFork | None:
-        return self.kept_cluster.fork
+        return self.supervised_cluster.fork
 
-    def make_cluster(self) -> ClusterFork:
-        self.clusters_made += 1
-        self.jobs_may_be_lost = self.clusters_made > 1  # with the one before
-        return ClusterFork(group=f"{self.group}.{self.clusters_made}", workers=self.wanted_workers)
+    def create_cluster(self) -> ClusterFork:
+        self.clusters_created += 1
+        self.jobs_may_be_lost = self.clusters_created > 1  # jobs that the previous cluster had taken
+        return ClusterFork(group=f"{self.group}.{self.clusters_created}", workers=self.wanted_workers)
 
     def replace(self, cluster: ClusterFork) -> None:
-        """Start a fresh cluster beside the present one, which takes nothing new and ends after its runs."""
+        """Start a new cluster beside the current one, which takes no new runs and ends after its current ones."""
         cluster.retire()
         self.retired.append(cluster)
-        self.kept_cluster.fork = self.make_cluster()
+        self.supervised_cluster.fork = self.create_cluster()
         self.replaced_at = time.monotonic()
         self.queued_since = {}
 
-    def look(self, cluster: ClusterFork) -> None:
-        """Look at the database once: show that we live, follow the limit, find a dead cluster."""
+    def tick(self, cluster: ClusterFork) -> None:
+        """Send the heartbeat, adapt the number of workers to the limit, and replace a dead cluster."""
         if time.monotonic() >= self.beat_at:
             workers.send_heartbeat(cluster.workers)
-            self.teller.tell()
+            self.readiness_sender.send()
             self.beat_at = time.monotonic() + BEAT_SECONDS
-        if self.jobs_may_be_lost and time.monotonic() >= self.replaced_at + LOOK_SECONDS:
+        if self.jobs_may_be_lost and time.monotonic() >= self.replaced_at + POLL_SECONDS:
             reenqueue_unstarted(patience=timedelta(0))
             self.jobs_may_be_lost = False
         self.wanted_workers = self.fixed_workers or Capacity.current().limit + 1
@@ -141,16 +141,17 @@ class Watchdog:
             logger.warning("from now on %d workers, before %d", self.wanted_workers, cluster.workers)
             self.replace(cluster)
         elif self.is_dead(cluster):
-            logger.error("a run stays queued while workers are free: a fresh cluster takes over")
+            logger.error("a run stays queued while workers are free: a new cluster takes over")
             self.replace(cluster)
             self.replace_seconds = min(self.replace_seconds * 2, LONGEST_REPLACE_SECONDS)
-        self.dismiss_retired()
+        self.end_retired()
 
     def is_dead(self, cluster: ClusterFork) -> bool:
-        """Tell whether a run stays queued while workers are free, judged by what was seen on the own clock."""
+        """Return whether a run stays queued while workers are free, measured on the monotonic clock."""
         now = time.monotonic()
         queued = Run.objects.filter(status=Status.QUEUED).values_list("pk", "declined_hosts")
-        ours = [pk for pk, declined in queued if settings.HOST_NAME not in declined]  # the rest waits for others
+        # The others wait for other machines.
+        ours = [pk for pk, declined in queued if settings.HOST_NAME not in declined]
         self.queued_since = {pk: self.queued_since.get(pk, now) for pk in ours}
         if self.running_in(cluster) >= cluster.workers:
             self.queued_since = {}
@@ -158,18 +159,18 @@ class Watchdog:
             if now - self.replaced_at > LONGEST_REPLACE_SECONDS:
                 self.replace_seconds = REPLACE_SECONDS
             return False
-        if self.has_worked(cluster):  # then it was of help, and died since
+        if self.has_worked(cluster):  # the last replacement helped, and the cluster died later
             self.replace_seconds = REPLACE_SECONDS
         return now - self.replaced_at >= self.replace_seconds
 
     def has_worked(self, cluster: ClusterFork) -> bool:
-        """Tell whether a cluster runs something, or ended a run lately."""
+        """Return whether a cluster has a current run, or ended one recently."""
         lately = timezone.now() - timedelta(seconds=LONGEST_REPLACE_SECONDS)
         begun = Run.objects.filter(worker__startswith=cluster.worker_prefix)
         return begun.filter(Q(status=Status.RUNNING) | Q(finished_at__gte=lately)).exists()
 
-    def dismiss_retired(self) -> None:
-        """Kill retired clusters that run nothing and do not end: idle workers blocked on a lock never do."""
+    def end_retired(self) -> None:
+        """Kill retired clusters without runs that do not end: idle workers that wait for a lock never do."""
         for cluster in list(self.retired):
             overdue = time.monotonic() - cluster.retired_at >= RETIRED_SECONDS
             if not cluster.runs or (overdue and not self.running_in(cluster)):
@@ -180,9 +181,9 @@ class Watchdog:
         return Run.objects.filter(status=Status.RUNNING, worker__startswith=cluster.worker_prefix).count()
 
     def stop(self) -> None:
-        """Interrupt what runs and end every process. A second signal kills at once."""
+        """Interrupt the runs and end every process. A second signal kills at once."""
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.alarm(LAST_SECONDS)  # whatever hangs: our end is the end of all our forks
+        signal.alarm(LAST_SECONDS)  # if anything hangs: all our forks end with this process
         workers.stop_claiming()
         clusters = [cluster for cluster in (self.cluster, *self.retired) if cluster is not None]
         for cluster in clusters:
@@ -194,7 +195,7 @@ class Watchdog:
             cluster.kill_group()
         with self.outage.tolerated():
             abandoned = abandon(self.all_workers)
-            reenqueue_unstarted(patience=timedelta(0))  # what our workers were given and did not begin
+            reenqueue_unstarted(patience=timedelta(0))  # jobs that our workers took but did not start
             unlucky = [run.pk for run in (*interrupted, *abandoned)]
             say_runs("Interrupted", Run.objects.light().filter(pk__in=unlucky).exclude(status=Status.COMPLETED))
             workers.forget_group()
@@ -202,27 +203,29 @@ class Watchdog:
 
     @property
     def all_workers(self) -> str:
-        """What the names of the workers of all our clusters begin with."""
+        """The common prefix of the names of all our clusters' workers."""
         return workers.workers_of(self.group).removesuffix("/")
 
     def interrupt_until_ended(self, clusters: list[ClusterFork]) -> list[Run]:
-        """Tell every run to stop, those claimed meanwhile too, until the clusters have ended or time is up."""
+        """Request every run to stop, repeatedly for newly claimed ones, until the clusters end or time is up."""
         interrupted: list[Run] = []
         stops, deadline = self.signals.stops, time.monotonic() + STOP_SECONDS
         while any(cluster.runs for cluster in clusters):
             if self.signals.stops > stops or time.monotonic() > deadline:
                 break
             with self.outage.tolerated():
-                told = interrupt(self.all_workers)
-                if told:
-                    say(f"Stopping {len(told)} active run{'s' if len(told) > 1 else ''}.")
-                interrupted += told
+                newly_interrupted = interrupt(self.all_workers)
+                if newly_interrupted:
+                    say(
+                        f"Stopping {len(newly_interrupted)} active run{'s' if len(newly_interrupted) > 1 else ''}."
+                    )
+                interrupted += newly_interrupted
             self.signals.wait(INTERRUPT_SECONDS)
         return interrupted
 
 
-def import_what_forks_share() -> None:
-    """Import what each fork would import for itself at its first run, and would then have for itself alone."""
+def import_shared_modules() -> None:
+    """Import the modules that each fork would import at its first run, so that the forks share their memory."""
     for name in ("mission_control.jobs", "mission_control.scheduling.scheduler", "django.db.models.sql.compiler"):
         import_module(name)
     registry.describe()  # every backend
@@ -231,8 +234,8 @@ def import_what_forks_share() -> None:
         import_string(str(settings.CHANNEL_LAYERS["default"]["BACKEND"]))
 
 
-def refuse_another_key() -> None:
-    """Raise SetupError when workers live that sign their jobs with another secret key."""
+def refuse_other_key() -> None:
+    """Raise SetupError if there are live workers that sign their jobs with another secret key."""
     other = workers.group_with_other_key()
     if other is not None:
         raise SetupError(

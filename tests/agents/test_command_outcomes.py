@@ -156,7 +156,7 @@ async def test_a_missing_login_is_told_with_what_to_do_here(allow, tmp_path, mon
 
 
 # ---------------------------------------------------------------- an end that is none
-@pytest.mark.parametrize("format", [name for name, reader in READERS.items() if reader.says_its_end])
+@pytest.mark.parametrize("format", [name for name, reader in READERS.items() if reader.marks_its_end])
 async def test_output_that_breaks_off_is_an_error_though_the_exit_status_is_0(allow, tmp_path, format):
     whole = (TRANSCRIPTS / f"{format}.jsonl").read_text().splitlines(keepends=True)
     (tmp_path / "cut").write_text("".join(whole[:-1]))

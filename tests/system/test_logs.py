@@ -6,7 +6,7 @@ import multiprocessing
 import pytest
 from django.db.utils import OperationalError
 
-from mission_control.logs import Line, LogFile, Seldom
+from mission_control.logs import LogFile, RepeatFilter, TerminalSafeFormatter
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_the_log_is_written_by_that_handler():
 
 def test_what_each_request_would_say_again_during_an_outage_is_said_once_and_counted(caplog):
     log = logging.getLogger("tests.seldom")
-    seldom = Seldom()
+    seldom = RepeatFilter()
     log.addFilter(seldom)
     for number in range(500):
         log.warning("no connection for request %s", number)
@@ -77,7 +77,7 @@ def test_what_each_request_would_say_again_during_an_outage_is_said_once_and_cou
 
 @pytest.mark.parametrize("name", ["pocketpaw_site.http", "psycopg.pool"])
 def test_the_web_process_uses_it_for_what_an_outage_repeats(name):
-    assert {type(one) for one in logging.getLogger(name).filters} == {Seldom}
+    assert {type(one) for one in logging.getLogger(name).filters} == {RepeatFilter}
 
 
 def test_an_outage_of_the_database_is_one_line_where_the_queue_meets_it(caplog):
@@ -95,9 +95,10 @@ def test_an_outage_of_the_database_is_one_line_where_the_queue_meets_it(caplog):
 def test_nothing_that_others_wrote_steers_the_terminal_that_shows_the_log():
     said = "failed: \x1b]52;c;aGk=\x07\x1b[2J\x9b2Jmessage\r\x08"
     record = logging.LogRecord("agents", logging.INFO, "", 1, "the model %s", (said,), None)
-    assert Line("%(message)s").format(record) == "the model failed: message\n"
+    assert TerminalSafeFormatter("%(message)s").format(record) == "the model failed: message\n"
 
 
 def test_every_handler_writes_such_lines(settings):
     formatters = {handler["formatter"] for handler in settings.LOGGING["handlers"].values()}
-    assert {settings.LOGGING["formatters"][name]["()"] for name in formatters} == {"mission_control.logs.Line"}
+    classes = {settings.LOGGING["formatters"][name]["()"] for name in formatters}
+    assert classes == {"mission_control.logs.TerminalSafeFormatter"}

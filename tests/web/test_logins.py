@@ -160,7 +160,7 @@ def test_passwords_are_checked_one_at_a_time_and_few_wait(mara, settings):
     mara.save()
     checks = authentication._checks
     with checks.one():  # as a check does that takes long
-        waiting = [threading.Thread(target=make_password, args=["x"]) for _ in range(authentication.MOST_WAITING)]
+        waiting = [threading.Thread(target=make_password, args=["x"]) for _ in range(authentication.MAX_WAITING)]
         for thread in waiting:
             thread.start()
         wait_until(lambda: checks._places._value == 0, what="all to have a place")

@@ -1,4 +1,4 @@
-"""`manage.py up`: serve everything, until a signal says stop."""
+"""`manage.py up`: serve everything until a stop signal."""
 
 import os
 from argparse import ArgumentParser
@@ -17,7 +17,7 @@ from pocketpaw_site.supervisor.terminal import say, worker_count
 
 class Command(BaseCommand):
     help = "Serve Mission Control: prepare the data folder, start the web server and a worker, keep them alive."
-    requires_system_checks = ()  # the preparation makes them, in its own time
+    requires_system_checks = ()  # the preparation runs them
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--host", default=settings.HOST, help="address to listen on (HOST)")

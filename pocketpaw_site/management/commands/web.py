@@ -1,4 +1,4 @@
-"""`manage.py web`: one web process, with the options that this product needs."""
+"""`manage.py web`: one web process with this product's options."""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -12,7 +12,7 @@ from pocketpaw_site.supervisor.terminal import say
 
 class Command(BaseCommand):
     help = "Serve the pages, the API and the sockets: one web process. Any number of these, on any machine."
-    requires_system_checks = ()  # made below where `up` has not made them
+    requires_system_checks = ()  # run below unless `up` has run them
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--host", default=settings.HOST, help="address to listen on (HOST)")

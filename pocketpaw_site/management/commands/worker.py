@@ -1,4 +1,4 @@
-"""`manage.py worker`: run tasks, beside others or on a machine of its own."""
+"""`manage.py worker`: run tasks, on this machine or on one of several."""
 
 import os
 from argparse import ArgumentParser
@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand
 
 from mission_control.runs.worker_group import GROUP_VARIABLE
 from pocketpaw_site.supervisor.database import wait_briefly
-from pocketpaw_site.supervisor.parentage import bind_forks, follow_parent
+from pocketpaw_site.supervisor.parentage import bind_forks_to_parents, bind_to_parent
 from pocketpaw_site.supervisor.signals import Signals
 from pocketpaw_site.supervisor.terminal import say, say_isolation, worker_count
 from pocketpaw_site.supervisor.watchdog import Watchdog
@@ -28,12 +28,12 @@ class Command(BaseCommand):
 
     def handle(self, *, workers: int | None, **options: Any) -> None:
         signals = Signals()
-        by_hand = not follow_parent()
+        by_hand = not bind_to_parent()
         if by_hand:
-            os.environ.pop(GROUP_VARIABLE, None)  # it may be inherited, from a worker's agent for one
+            os.environ.pop(GROUP_VARIABLE, None)  # it may be inherited, for example from a worker's agent
             say(f"Worker, data in {settings.DATA_DIR}. Ctrl-C stops it.")
             say_isolation(settings.AGENT_ISOLATION)
-        bind_forks()
+        bind_forks_to_parents()
         wait_briefly()
         Watchdog(signals, fixed_workers=workers).run()
         if by_hand:

@@ -1,6 +1,6 @@
-"""Says at the end what nobody works on any more. A program of its own, for `up` has no database.
+"""Print at the end which runs were interrupted or still wait. A program of its own, because `up` has no database.
 
-It is started when the end begins and waits, prepared, for its standard input to close.
+It is started when the stop begins, initialises, and waits until its standard input is closed.
 """
 
 import os
@@ -9,8 +9,8 @@ import sys
 import django
 
 
-def account() -> None:
-    """End what a worker that was killed could not end, and name it; name what waits for the next start."""
+def report() -> None:
+    """End and list the runs of a killed worker; list the runs that wait for the next start."""
     from mission_control.models import Run
     from mission_control.runs import workers
     from mission_control.runs.lifecycle import abandon
@@ -25,15 +25,15 @@ def account() -> None:
 
 
 def main() -> None:
-    """Get ready, wait until standard input closes, account."""
+    """Initialise, wait until standard input is closed, and report."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pocketpaw_site.settings")
     django.setup()
-    from pocketpaw_site.supervisor.database import Outage, wait_briefly
+    from pocketpaw_site.supervisor.database import OutageTolerance, wait_briefly
 
     wait_briefly()
     sys.stdin.read()
-    with Outage().tolerated():
-        account()
+    with OutageTolerance().tolerated():
+        report()
 
 
 if __name__ == "__main__":
