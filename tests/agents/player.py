@@ -108,12 +108,12 @@ def meet(port: str) -> None:
 
 
 def outlive() -> None:
-    """Kill the keeper, and stay with a child in a session of its own."""
+    """Kill the guardian, and stay with a child in a session of its own."""
     pid = child("os.setsid()")
     say(f"{os.getpid()} {pid}\n")
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     libc = __import__("ctypes").CDLL(None)
-    libc.prctl(1, 0)  # not with the keeper
+    libc.prctl(1, 0)  # not with the guardian
     os.kill(os.getppid(), signal.SIGKILL)
     time.sleep(600)
 

@@ -244,7 +244,7 @@ def test_a_sandbox_that_leaves_the_kernel_open_is_no_sandbox(monkeypatch):
     need("bwrap", "agents that run apart")
     if os.getuid() != 0:
         lack("only root may write the kernel's files at all")
-    monkeypatch.setattr(isolation, "_kernel", list)
+    monkeypatch.setattr(isolation, "_kernel_mounts", list)
     isolation.bubblewrap_problem.cache_clear()
     try:
         assert "does not protect the kernel's settings here" in isolation.bubblewrap_problem()

@@ -115,11 +115,11 @@ async def test_a_program_dies_with_its_keeper(allow, tmp_path):
     allow(mine=player("silent"))
     stream = Command().stream("work", {"command": "mine"}, tmp_path)
     await anext(stream)
-    [keeper] = [
+    [guardian] = [
         pid for pid in children_of(os.getpid()) if "guardian.py" in Path(f"/proc/{pid}/cmdline").read_text()
     ]
-    [program] = children_of(keeper)
-    os.kill(keeper, signal.SIGKILL)
+    [program] = children_of(guardian)
+    os.kill(guardian, signal.SIGKILL)
     await asyncio.to_thread(wait_until, lambda: not is_alive(program), what="the program to end")
     await stream.aclose()
 

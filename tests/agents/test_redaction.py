@@ -222,7 +222,7 @@ def test_what_detect_secrets_finds_by_its_form_is_taken_out():
 
 
 def test_what_the_product_remembers_as_its_own_is_taken_out(monkeypatch):
-    monkeypatch.setattr(redaction, "_own", set())
+    monkeypatch.setattr(redaction, "_remembered", set())
     redaction.remember_secrets("correct-horse-battery", "short")
     assert redact_secrets("It is correct-horse-battery, in short") == "It is [redacted], in short"
 

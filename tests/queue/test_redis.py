@@ -10,8 +10,8 @@ from tests.product import CHECKOUT
 WORKER = """
 import sys, django
 django.setup()
-from pocketpaw_site.supervisor.watchdog import import_what_forks_share
-import_what_forks_share()
+from pocketpaw_site.supervisor.watchdog import import_shared_modules
+import_shared_modules()
 print(sorted({name.partition(".")[0] for name in sys.modules} & {"redis", "channels_redis", "daphne", "twisted"}))
 """
 

@@ -163,7 +163,7 @@ def test_passwords_are_checked_one_at_a_time_and_few_wait(mara, settings):
         waiting = [threading.Thread(target=make_password, args=["x"]) for _ in range(authentication.MAX_WAITING)]
         for thread in waiting:
             thread.start()
-        wait_until(lambda: checks._places._value == 0, what="all to have a place")
+        wait_until(lambda: checks._waiting_places._value == 0, what="all to have a place")
         answer = Client().post(reverse("login"), {"username": "mara", "password": PASSWORD})
     for thread in waiting:
         thread.join()
