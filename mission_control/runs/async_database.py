@@ -45,11 +45,11 @@ async def persist(function: Callable[Params, Returned], *args: Params.args, **kw
             if time.monotonic() > deadline:
                 raise
             if not is_away:  # logged once per outage: it may last for minutes, and many runs wait
-                logger.warning("the database does not answer (%s); trying again", type(error).__name__)
+                logger.warning("a database call failed (%s); trying again", type(error).__name__)
             is_away = True
             await in_db(close_old_connections)
             await asyncio.sleep(0.5)
         else:
             if is_away:
-                logger.warning("the database answers again")
+                logger.warning("the database call succeeded")
             return answer
