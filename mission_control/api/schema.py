@@ -67,14 +67,14 @@ ERRORS: dict[int, tuple[Any, str]] = {
     415: (Error, "The body's content type is not application/json."),
     429: (Error, "All slots are busy, or the user has too many open streams."),
     502: (Error, "The planner failed, was stopped, or was silent for too long."),
-    503: (Error, "The database does not answer at the moment."),
+    503: (Error, "The database is unavailable at the moment."),
 }
 
 HEADERS = [
     OpenApiParameter(name, schema, OpenApiParameter.HEADER, required=True, response=statuses, description=told)
     for name, schema, statuses, told in (
-        ("WWW-Authenticate", {"type": "string", "enum": ["Bearer"]}, [401], "How to log in."),
-        ("Retry-After", SECONDS, [429, 503], "Seconds after which to try again."),
+        ("WWW-Authenticate", {"type": "string", "enum": ["Bearer"]}, [401], "The accepted way to log in."),
+        ("Retry-After", SECONDS, [429, 503], "Seconds until you may try again."),
     )
 ]
 

@@ -11,7 +11,7 @@ from mission_control.models import AccessToken
 
 
 class TokenReader(serializers.ModelSerializer):
-    """A token, without what it is: that is stored nowhere."""
+    """A token without its secret, which is not stored."""
 
     id = serializers.UUIDField(source="uid")
     created_at = serializers.DateTimeField(source="created")
@@ -28,7 +28,7 @@ class TokenReader(serializers.ModelSerializer):
 
 
 class NewTokenReader(TokenReader):
-    """A token that was just made."""
+    """A token that was just created, with its secret."""
 
     value = serializers.CharField(help_text="The token. Shown in this answer only.")
 

@@ -8,7 +8,7 @@ from mission_control.api.fields import BackendName, BackendOptions, Choice, Data
 
 
 class AgentReader(serializers.ModelSerializer):
-    """An agent, as `with_runs` annotates it: its status reads active while it has a run."""
+    """An agent, as annotated by `with_runs`. Its status is active while it has a run."""
 
     status = serializers.ChoiceField(choices=Agent.Status.choices, source="derived_status")
     current_task_id = serializers.UUIDField(allow_null=True)

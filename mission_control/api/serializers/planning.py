@@ -10,7 +10,7 @@ from mission_control.planning.answers import DEPTHS, BadAnswer, GoalAnalysis
 
 
 class GoalField(Text):
-    """What is wanted, in a person's own words, kept as they were written."""
+    """The goal in the user's own words, stored verbatim."""
 
     def __init__(self, **kwargs: Any) -> None:
         kwargs = {"trim_whitespace": False, "style": {"base_template": "textarea.html"}, **kwargs}
@@ -18,7 +18,7 @@ class GoalField(Text):
 
 
 class AnalysisField(Data):
-    """An analysis as `parse-goal` answers it, perhaps changed by hand. Unknown keys and nulls are left out."""
+    """An analysis as returned by `parse-goal`, possibly edited. Unknown keys and nulls are ignored."""
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         given = super().to_internal_value(data)

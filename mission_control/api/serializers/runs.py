@@ -10,7 +10,7 @@ from mission_control.runs.events import output_of
 
 
 class Usage(TypedDict):
-    """What a run took; null where unknown."""
+    """Tokens and cost of a run; null if unknown."""
 
     model: str | None
     input_tokens: int | None
@@ -19,7 +19,7 @@ class Usage(TypedDict):
 
 
 class RunReader(serializers.ModelSerializer):
-    """A run as lists show it."""
+    """A run, as shown in lists."""
 
     project_id = serializers.UUIDField(allow_null=True)
     task_id = serializers.UUIDField(allow_null=True)

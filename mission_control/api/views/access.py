@@ -16,7 +16,7 @@ from mission_control.text import as_uuid
 
 
 class TokenViews(ObjectViews):
-    """The access tokens of the user who asks. Whoever may log in may have some: they give no more than he has."""
+    """The user's own access tokens. Any user may have some; a token grants what its user may do, and no more."""
 
     permission_classes = [IsAuthenticated]
     filter_backends = []

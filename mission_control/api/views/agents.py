@@ -15,7 +15,7 @@ from mission_control.api.views.base import ObjectViews
 
 
 class AgentViews(ObjectViews):
-    """Agents. Their status reads active while they have a run."""
+    """Agents. Their status is active while they have a run."""
 
     queryset = querysets.agents()
     filterset_class = AgentFilter
@@ -42,7 +42,7 @@ class AgentViews(ObjectViews):
 
 
 class BackendsView(APIView):
-    """What agents can be run by, and what is missing where one cannot."""
+    """The backends agents can use, and what is missing for those that are not available."""
 
     queryset = Agent.objects.all()
     answers = {"get": Backends}

@@ -60,21 +60,21 @@ class DeepWorkViews(ObjectViews):
 
     @extend_schema(operation_id="deep_work_parse_goal")
     def parse_goal(self, request: Request) -> Response:
-        """Have the planner analyse a goal, and wait for it."""
+        """Have the planner analyse a goal, and return the analysis."""
         given = self.given()
         assert request.user.is_authenticated, "add_run is asked for"
         return Response({"success": True, "goal_analysis": planning.parse_goal(**given, by=request.user)})
 
     @extend_schema(operation_id="deep_work_start")
     def start(self, request: Request) -> Response:
-        """Create a project and have it planned; answers at once, the sockets tell how it goes."""
+        """Create a project and start planning it. Answers at once; WebSockets report the progress."""
         given = self.given()
         assert request.user.is_authenticated, "add_run is asked for"
         return self.steered(planning.start(**given, by=request.user))
 
     @extend_schema(operation_id="deep_work_replan")
     def replan(self, request: Request, pk: str) -> Response:
-        """Plan a project again whose planning failed or whose plan awaits approval."""
+        """Regenerate the plan of a project whose planning failed or whose plan awaits approval."""
         assert request.user.is_authenticated, "add_run is asked for"
         return self.steered(planning.replan(self.find(pk), by=request.user))
 
@@ -101,7 +101,7 @@ class DeepWorkViews(ObjectViews):
 
     @extend_schema(operation_id="deep_work_begin")
     def begin(self, request: Request, pk: str) -> Response:
-        """Start the execution of a project whose tasks were written by hand: from draft or approved."""
+        """Start a project whose tasks were created manually, from draft or approved."""
         return self.steered(project_execution.start(self.find(pk)))
 
     @extend_schema(operation_id="deep_work_pause")

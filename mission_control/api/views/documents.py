@@ -17,7 +17,7 @@ FILE = "file"  # as multipart/form-data names it
 
 
 class DocumentViews(ObjectViews):
-    """Documents: what agents handed in, requirements, notes. Another content is another version."""
+    """Documents: results of agents, requirements, notes. A change of content creates a new version."""
 
     queryset = querysets.documents()
     filterset_class = DocumentFilter
@@ -26,7 +26,7 @@ class DocumentViews(ObjectViews):
     lists = {"versions": VersionReader}
 
     def create(self, request: Request) -> Response:
-        """Make a document of the fields, or, as multipart, of a file of text: its name is the title by default."""
+        """Create a document from fields or, as multipart, from a text file, whose name is the default title."""
         is_form = isinstance(request.data, QueryDict)
         given = self.given(
             self._with_file(request) if request.FILES or (is_form and FILE in request.data) else None
@@ -59,6 +59,6 @@ class DocumentViews(ObjectViews):
 
 
 class DeliverableViews(DocumentViews):
-    """The same documents, named as the model is."""
+    """The same documents, under the name of their model."""
 
     one, many = "deliverable", "deliverables"

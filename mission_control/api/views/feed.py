@@ -25,7 +25,7 @@ class FeedPagination(ListPagination):
 
 
 class ActivityViews(ObjectViews):
-    """What happened, newest first; and how things stand."""
+    """Activity, latest first, and current statistics."""
 
     queryset = querysets.activities()
     filterset_class = ActivityFilter
@@ -53,7 +53,7 @@ class ActivityViews(ObjectViews):
 
 
 class NotificationViews(ObjectViews):
-    """What agents, and people, should come to know."""
+    """Notifications for agents and people."""
 
     queryset = querysets.notifications()
     filterset_class = NotificationFilter

@@ -40,7 +40,7 @@ PATH = OpenApiParameter(
 
 
 class ProjectViews(ObjectViews):
-    """Projects, with their tasks and how far they are."""
+    """Projects, with their tasks and progress."""
 
     queryset = querysets.projects()
     filterset_class = ProjectFilter

@@ -25,7 +25,7 @@ from mission_control.runs.slots import capacity
 
 
 class RunViews(ObjectViews):
-    """Runs: attempts at tasks, and plannings of projects."""
+    """Runs: attempts at tasks, and the planning of projects."""
 
     queryset = querysets.runs()
     filterset_class = RunFilter
@@ -70,7 +70,7 @@ class RunViews(ObjectViews):
 
 
 class CapacityView(APIView):
-    """How many runs there may be at once, and how many there are."""
+    """The maximum number of concurrent runs, and the current number."""
 
     queryset = Run.objects.all()
     answers = {"get": CapacityReader}

@@ -177,7 +177,7 @@ class TaskViews(ObjectViews):
         return self.now(reviews.approve(task, by=request.user))
 
     def request_changes(self, request: Request, pk: str) -> Response:
-        """Send the task back with feedback, which its next prompt has."""
+        """Send the task back with feedback, which is part of its next prompt."""
         task = self.find(pk)
         assert request.user.is_authenticated, "change_task is asked for"
         return self.now(reviews.request_changes(task, **self.given(), by=request.user))

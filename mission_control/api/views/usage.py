@@ -12,7 +12,7 @@ from mission_control.queries import usage
 
 
 class UsageViews(ObjectViews):
-    """Tokens and cost of the runs that ended, by day, agent, project, task or model."""
+    """Tokens and cost of finished runs, by day, agent, project, task or model."""
 
     queryset = usage.worked()
     filterset_class = UsageFilter
