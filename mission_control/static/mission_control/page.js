@@ -110,6 +110,7 @@ const FORMS = {
   date: (moment) => moment.toLocaleDateString("en", { year: "numeric", month: "short", day: "numeric" }),
   moment: (moment) => `${moment.toLocaleDateString("en", { month: "short", day: "numeric" })}, ${FORMS.minute(moment)}`,
   ago: (moment) => ago((Date.now() - moment) / 1000),
+  since: (moment) => FORMS.ago(moment) === "now" ? "just now" : `${FORMS.ago(moment)} ago`,
 };
 
 function ago(seconds) {
@@ -119,7 +120,7 @@ function ago(seconds) {
   return `${Math.floor(seconds / 86400)} d`;
 }
 
-/** Show moments in the reader's own time (`data-clock`, `-minute`, `-day`, `-date`, `-moment`, `-ago`), and note
+/** Show moments in the reader's own time (`data-clock`, `-minute`, `-day`, `-date`, `-moment`, `-ago`, `-since`), and note
     since when elapsed times (`data-elapsed`, in seconds) run: no clocks are compared. */
 export function localise(root) {
   for (const [form, write] of Object.entries(FORMS)) {
@@ -150,8 +151,8 @@ export function tick() {
 }
 
 export function tickSlowly() {
-  for (const time of document.querySelectorAll("time[data-ago][datetime]")) {
-    time.textContent = FORMS.ago(new Date(time.dateTime));
+  for (const time of document.querySelectorAll("time:is([data-ago], [data-since])[datetime]")) {
+    time.textContent = FORMS["ago" in time.dataset ? "ago" : "since"](new Date(time.dateTime));
   }
 }
 
