@@ -5,14 +5,14 @@ from django.db import transaction
 from django.db.models import Model
 from django.forms import BaseModelForm
 from django.http import HttpRequest
-from django_q.models import Failure, OrmQ, Schedule, Success
 
 from mission_control.admin.base import Lean, ReadOnly
+from mission_control.compat.django_q import MODELS
 from mission_control.models import Capacity, WorkerGroup
 from mission_control.runs.lifecycle import promote
 
 # django-q2's own pages let their user have any function of the process called: a shell for whoever is let in.
-admin.site.unregister([Failure, OrmQ, Schedule, Success])
+admin.site.unregister(MODELS)
 
 
 @admin.register(Capacity)

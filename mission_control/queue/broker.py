@@ -4,19 +4,22 @@ A job's row is written in the transaction that needs the job, so a committed cha
 """
 
 import logging
-import pickle
 import time
 from datetime import timedelta
 from functools import cache
 
 from django.db import DatabaseError, close_old_connections, transaction
 from django.utils import timezone
-from django_q.brokers.orm import ORM
-from django_q.conf import Conf
-from django_q.models import OrmQ
-from django_q.signing import BadSignature, SignedPackage
-from django_q.tasks import async_task
 
+from mission_control.compat.django_q import (
+    ORM,
+    UnreadableJob,
+    async_task,
+    batch_size,
+    cluster_name,
+    job_rows,
+    read_job,
+)
 from mission_control.queue.wakeup import LONGEST_WAIT_SECONDS, jobs_wakeup, wake_clusters
 
 RETRY_SECONDS = 0.5  # between two attempts to read the queue while the database does not answer
@@ -33,7 +36,8 @@ logger = logging.getLogger(__name__)
 class WakeupBroker(ORM):
     """django-q2's ORM broker, which waits for a wakeup when the queue is empty.
 
-    It starts to listen before it reads the queue, so a job that is committed after the read wakes it.
+    It starts to listen before it reads the queue, so a job that is committed after the read wakes it. What it
+    overrides, and why: `compat/django_q.py`.
     """
 
     is_database_away = False  # at the last read
@@ -41,7 +45,7 @@ class WakeupBroker(ORM):
 
     def enqueue(self, task: str) -> int:
         due = timezone.now() + timedelta(seconds=self.delay_seconds)
-        row = OrmQ.objects.using(Conf.ORM).create(key=self.list_key, payload=task, lock=due)
+        row = job_rows().create(key=self.list_key, payload=task, lock=due)
         return int(row.pk)
 
     def dequeue(self) -> Jobs | None:
@@ -70,9 +74,9 @@ class WakeupBroker(ORM):
 
     def take(self) -> Jobs | None:
         """Return the next job, locked for `retry` seconds, or None when there is none."""
-        # `get_connection` is not used: it sends an extra query before each one to test the connection.
-        queue = OrmQ.objects.using(Conf.ORM)
-        for job in queue.filter(key=self.list_key, lock__lt=timezone.now()).order_by("lock", "id")[: Conf.BULK]:
+        queue = job_rows()
+        due = queue.filter(key=self.list_key, lock__lt=timezone.now()).order_by("lock", "id")
+        for job in due[: batch_size()]:
             # Another cluster may have taken it since the read.
             if queue.filter(id=job.id, lock=job.lock).update(lock=self.timeout(job)):
                 if problem := refusal_reason(job.payload):
@@ -86,12 +90,10 @@ class WakeupBroker(ORM):
 def refusal_reason(payload: str) -> str | None:
     """Return why a worker must not run the job; None for a valid job of this product."""
     try:
-        job = SignedPackage.loads(payload)
-        function = job["func"]
-    except (BadSignature, TypeError, KeyError):
-        return "it is not signed with this installation's secret key"
-    except (AttributeError, ImportError, pickle.UnpicklingError) as error:
-        return f"it cannot be read ({type(error).__name__})"
+        job = read_job(payload)
+    except UnreadableJob as problem:
+        return str(problem)
+    function = job["func"]
     if not isinstance(function, str) or function not in JOBS:
         return f"{function!r:.200} is not a job of this product"
     if job.get("hook") or job.get("chain"):
@@ -101,7 +103,7 @@ def refusal_reason(payload: str) -> str | None:
 
 @cache
 def _broker(delay_seconds: float) -> WakeupBroker:
-    broker = WakeupBroker(list_key=Conf.CLUSTER_NAME)
+    broker = WakeupBroker(list_key=cluster_name())
     broker.delay_seconds = delay_seconds
     return broker
 

@@ -15,7 +15,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Protocol
 
 from django.conf import settings
-from django_q.conf import Conf
+
+from mission_control.compat.django_q import poll_seconds
 
 if TYPE_CHECKING:
     from mission_control.queue.redis import RedisWakeup
@@ -118,7 +119,7 @@ class LocalWakeup:
             self.counter.listen()
 
     def wait(self, seconds: float) -> None:
-        deadline = time.monotonic() + (seconds if self.counter is not None else Conf.POLL)
+        deadline = time.monotonic() + (seconds if self.counter is not None else poll_seconds())
         while (left := deadline - time.monotonic()) > 0:
             if self.pipe.wait(min(left, COUNTER_POLL_SECONDS)) or (
                 self.counter is not None and self.counter.has_changed()

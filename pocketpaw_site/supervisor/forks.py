@@ -11,13 +11,12 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import Connection
 from typing import Generic, TypeVar
 
 from django.db import close_old_connections, connections
-from django_q.cluster import Cluster
-from django_q.conf import Conf
 
+from mission_control.compat.django_q_cluster import OwnCluster
 from mission_control.runs.reaper import Reaper
 from mission_control.runs.worker_group import GROUP_VARIABLE
 from mission_control.runs.workers import workers_of
@@ -153,15 +152,14 @@ class ClusterFork(Fork):
 def run_cluster(group: str, workers: int, up: Connection) -> None:
     """Run a cluster until SIGTERM, then until its runs have ended. Exits with 1 if it ended without a signal."""
     os.environ[GROUP_VARIABLE] = group
-    Conf.WORKERS = workers
     stop_signals: list[int] = []
-    cluster = Cluster()
+    cluster = OwnCluster(workers=workers)
     # The cluster's own handlers join the sentinel within the signal handler; a second signal there can deadlock.
     signal.signal(signal.SIGTERM, lambda number, _: stop_signals.append(number))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     cluster.start()
     up.send(True)
-    while not stop_signals and not wait([cluster.sentinel.sentinel], POLL_SECONDS):
+    while not stop_signals and not cluster.ends_within(POLL_SECONDS):
         continue
     if stop_signals:
         cluster.stop()
