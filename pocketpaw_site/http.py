@@ -6,22 +6,20 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from asgiref.sync import SyncToAsync, sync_to_async
 from django.conf import settings
 from django.contrib.messages.storage.cookie import CookieStorage
 from django.contrib.messages.storage.fallback import FallbackStorage
 from django.contrib.messages.storage.session import SessionStorage
 from django.core.exceptions import MiddlewareNotUsed
-from django.core.handlers.asgi import ASGIHandler, ASGIRequest
-from django.db import InterfaceError, OperationalError, close_old_connections
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.http.response import HttpResponseBase
 from django.middleware.gzip import GZipMiddleware
 from django.template.loader import render_to_string
 from django.template.response import SimpleTemplateResponse
 from django.urls import resolve
-from django.utils.http import parse_header_parameters
 
+from mission_control.compat.django_asgi import OneThreadHandler
 from mission_control.health import disk
 from mission_control.realtime import publisher
 
@@ -36,53 +34,11 @@ Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[dict[str, Any], Receive, Send], Awaitable[None]]
 
 
-class Request(ASGIRequest):
-    """A request that ignores the charset: bodies and queries are UTF-8.
+class Handler(OneThreadHandler):
+    """Django's handler; what a request publishes is sent by the event loop that serves it."""
 
-    For a charset Django would parse the query again while it creates the request, where an error in the query
-    cannot be answered.
-    """
-
-    def _set_content_type_params(self, meta: dict[str, Any]) -> None:
-        self.content_type, self.content_params = parse_header_parameters(meta.get("CONTENT_TYPE", ""))
-
-
-class Handler(ASGIHandler):
-    """Django's handler, but it switches to a request's thread only once.
-
-    Django's own switches between the event loop and that thread at every middleware, although all of ours are
-    synchronous. An asynchronous view still runs in the event loop.
-    """
-
-    request_class = Request
-
-    def load_middleware(self, is_async: bool = False) -> None:
-        super().load_middleware(is_async=False)
-
-    async def get_response_async(self, request: HttpRequest) -> HttpResponseBase:
+    def prepare(self) -> None:
         publisher.send_from_loop(asyncio.get_running_loop())
-        response = await sync_to_async(self.respond, thread_sensitive=True)(request)
-        if response.streaming:
-            end_request_thread()
-        return response
-
-    def respond(self, request: HttpRequest) -> HttpResponseBase:
-        """Return the response.
-
-        A streaming one, which may last for hours, returns its connection to the pool first.
-        """
-        response = self.get_response(request)
-        if response.streaming:
-            close_old_connections()
-        return response
-
-
-def end_request_thread() -> None:
-    """End the thread that Django keeps for the current request; it gets a new one if it needs it."""
-    context = SyncToAsync.thread_sensitive_context.get(None)
-    executor = SyncToAsync.context_to_thread_executor.pop(context, None) if context else None
-    if executor is not None:
-        executor.shutdown(wait=False)
 
 
 class Compression(GZipMiddleware):

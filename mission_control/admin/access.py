@@ -14,6 +14,7 @@ from agents.rules import TOKEN_NAME_CHARS
 from mission_control.actions.permissions import may_manage
 from mission_control.actions.tokens import MOST_DAYS, create_token
 from mission_control.admin.base import Deleted, Lean, Rows
+from mission_control.compat.django_models import copy_values
 from mission_control.models import AccessToken
 
 
@@ -72,7 +73,7 @@ class AccessTokenAdmin(Lean):
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         given = form.cleaned_data
         made, obj.shown_once = create_token(given["user"], name=given["name"], days=given["expires_in_days"])
-        obj.__dict__.update(made.__dict__)
+        copy_values(made, obj)
 
     def response_add(self, request: HttpRequest, obj: Any, post_url_continue: str | None = None) -> HttpResponse:
         """Show the token in this very answer: by way of a message it would lie in a cookie."""

@@ -14,6 +14,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.text import smart_split
 
 from mission_control.actions.permissions import acting
+from mission_control.compat.django_models import copy_values
 from mission_control.errors import Refusal
 from mission_control.text import as_uuid
 
@@ -94,7 +95,7 @@ class ByVerbs(Lean):
             saved = type(self).change_verb(original, **{name: given[name] for name in form.changed_data})
         else:
             saved = type(self).create_verb(**given)
-        obj.__dict__.update(saved.__dict__)
+        copy_values(saved, obj)
 
     def save_related(self, request: HttpRequest, form: BaseModelForm, formsets: Any, change: bool) -> None:
         """Nothing is left to do: the verb wrote the relations too."""

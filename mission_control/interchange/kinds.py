@@ -9,6 +9,7 @@ from django.db.models import Model
 from django.utils import timezone
 
 from agents.models import Agent
+from mission_control.compat.django_models import save_as_given
 from mission_control.interchange import entries
 from mission_control.interchange.references import HUMAN, NOWHERE, Here
 from mission_control.interchange.report import Place, Report
@@ -67,7 +68,7 @@ class Kind:
             values["updated_at"] = given.get("updated_at") or created
         for name, value in values.items():
             setattr(row, name, value)
-        row.save_base(raw=True, force_insert=is_new)
+        save_as_given(row, is_new=is_new)
 
     def end(self) -> None:
         """Store what could not be stored object by object; called at the end of each batch."""

@@ -14,8 +14,9 @@ from typing import Any
 from asgiref.sync import async_to_sync
 from channels.layers import channel_layers
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 
+from mission_control.compat.django_models import runs_on_commit
 from mission_control.models import Run, RunEvent
 from mission_control.queue.wakeup import NEW_ROWS, wake_listener
 from mission_control.realtime.frames import Frame, RunHeader, run_frames
@@ -49,7 +50,7 @@ def publish_run(run: Run, events: list[RunEvent]) -> None:
 
 def publish_new_activity() -> None:
     """Make every web process read new activities after the commit, once for all activities of the transaction."""
-    if not any(call is _publish_new_activity for _, call, *_ in connection.run_on_commit):
+    if not runs_on_commit(_publish_new_activity):
         transaction.on_commit(_publish_new_activity)
 
 

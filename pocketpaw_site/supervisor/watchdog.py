@@ -49,7 +49,8 @@ class Watchdog:
 
     django-q2's workers share a queue; a worker that is killed while it holds the queue's lock blocks all others,
     which then look alive although no run starts (#23 in `compat/django_q.py`). The sign is a run that stays queued
-    while workers are free. The watchdog then starts a new cluster beside the dead one, which finishes its current runs.
+    while workers are free. The watchdog then starts a new cluster beside the dead one, which finishes its current
+    runs.
     """
 
     def __init__(self, signals: Signals, *, fixed_workers: int | None = None) -> None:

@@ -1,0 +1,61 @@
+"""What the modules `compat/django_*.py` and `pocketpaw_site/postgresql/` use of Django is still there."""
+
+import inspect
+
+from asgiref.sync import SyncToAsync
+from django.contrib.admin.actions import delete_selected
+from django.core.handlers.asgi import ASGIHandler, ASGIRequest
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.postgresql.base import DatabaseWrapper
+from django.db.models import Model
+
+from tests.compat.expect import changed, expect_attributes, expect_parameters
+
+ASGI, MODELS, POOL = "compat/django_asgi.py", "compat/django_models.py", "pocketpaw_site/postgresql/base.py"
+
+
+def test_the_handler_has_the_methods_that_ours_overrides():
+    expect_parameters("django", ASGIHandler.load_middleware, ["self", "is_async"], ASGI)
+    expect_parameters("django", ASGIHandler.get_response_async, ["self", "request"], ASGI)
+    expect_attributes("django", ASGIHandler, ["get_response", "request_class"], ASGI)
+    assert "self.get_response_async(" in inspect.getsource(ASGIHandler), changed(
+        "django", ASGI, "the handler does not call `get_response_async`"
+    )
+
+
+def test_a_request_reads_its_content_type_where_ours_does():
+    overridden = ASGIRequest._set_content_type_params  # type: ignore[attr-defined]  # the stubs lack it
+    expect_parameters("django", overridden, ["self", "meta"], ASGI)
+    assert "self._set_content_type_params(" in inspect.getsource(ASGIRequest.__init__), changed(
+        "django", ASGI, "a request does not call `_set_content_type_params`"
+    )
+
+
+def test_asgiref_keeps_the_thread_of_a_request_where_ours_ends_it():
+    expect_attributes("asgiref", SyncToAsync, ["thread_sensitive_context", "context_to_thread_executor"], ASGI)
+    expect_attributes("asgiref", SyncToAsync.context_to_thread_executor, ["pop"], ASGI)
+
+
+def test_a_transaction_lists_its_calls_as_tuples_with_the_function_second():
+    source = inspect.getsource(BaseDatabaseWrapper.on_commit)
+    assert "self.run_on_commit.append((set(self.savepoint_ids), func, robust))" in source, changed(
+        "django", MODELS, "`run_on_commit` has other tuples"
+    )
+
+
+def test_a_row_can_be_saved_as_it_is():
+    parameters = list(inspect.signature(Model.save_base).parameters)
+    assert {"raw", "force_insert"} <= set(parameters), changed("django", MODELS, f"save_base takes {parameters}")
+
+
+def test_the_admins_deletion_of_selected_rows_can_be_called():
+    expect_parameters("django", delete_selected, ["modeladmin", "request", "queryset"], "admin/base.py")
+
+
+def test_the_postgresql_backend_has_the_pool_that_ours_replaces():
+    assert isinstance(DatabaseWrapper.pool, property), changed("django", POOL, "`pool` is no property")
+    source = inspect.getsource(DatabaseWrapper.pool.fget)
+    names = ("self._connection_pools", "self._configure_connection", "self.get_connection_params()")
+    assert [name for name in names if name not in source] == [], changed(
+        "django", POOL, "`pool` is made otherwise"
+    )
