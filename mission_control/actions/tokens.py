@@ -5,8 +5,8 @@ from datetime import timedelta
 from django.contrib.auth.models import User
 from django.db.models import Q
 from django.utils import timezone
-from knox.crypto import hash_token
 
+from mission_control.compat.knox import digest_of
 from mission_control.errors import Invalid
 from mission_control.models import AccessToken
 
@@ -46,6 +46,6 @@ def token_of(text: str) -> AccessToken | None:
     if not (text.isascii() and text.replace("_", "").isalnum()):  # a NUL is an error to PostgreSQL
         return None
     found: AccessToken | None = (
-        AccessToken.objects.filter(valid_tokens(), digest=hash_token(text)).select_related("user").first()
+        AccessToken.objects.filter(valid_tokens(), digest=digest_of(text)).select_related("user").first()
     )
     return found

@@ -10,10 +10,8 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.hashers import check_password
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import Q
-from django.utils import timezone
-from knox.crypto import hash_token
 
+from mission_control.actions.tokens import token_of
 from mission_control.models import AccessToken
 
 USERNAME = "admin"
@@ -62,7 +60,7 @@ def prepare_login() -> LoginInfo:
 def prepare_token() -> Path | None:
     """Return the file with the first user's token; create a missing or invalid one. None without a superuser."""
     path = settings.DATA_DIR / "access_token"
-    if path.is_file() and _is_valid(path.read_text(errors="replace").strip()):
+    if path.is_file() and token_of(path.read_text(errors="replace").strip()) is not None:
         path.chmod(0o600)
         return path
     user = _superuser()
@@ -90,9 +88,3 @@ def write_private(path: Path, text: str) -> None:
 
 def _superuser() -> User | None:
     return get_user_model().objects.filter(is_superuser=True, is_active=True).order_by("pk").first()
-
-
-def _is_valid(token: str) -> bool:
-    unexpired = Q(expiry__isnull=True) | Q(expiry__gt=timezone.now())
-    found = AccessToken.objects.filter(unexpired, digest=hash_token(token), user__is_active=True)
-    return bool(found.exists())
