@@ -11,7 +11,6 @@ from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from rest_framework import serializers
 from rest_framework.exceptions import ParseError
-from rest_framework.utils import html
 
 from agents.models import Agent
 from agents.rules import (
@@ -27,16 +26,12 @@ from agents.rules import (
     is_blank,
 )
 from mission_control.api.parsers import strict_loads
+from mission_control.compat.rest_framework import is_from_form
 from mission_control.text import as_uuid
 
 MOST_IDS = 500
 
 AnyField = serializers.Field[Any, Any, Any, Any]
-
-
-def is_from_form(field: AnyField) -> bool:
-    """Tell whether an HTML form sent the value, in which everything is text."""
-    return html.is_html_input(getattr(field.root, "initial_data", None))
 
 
 class Text(serializers.CharField):

@@ -6,7 +6,6 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from asgiref.typing import ASGIReceiveCallable, ASGISendCallable
-from autobahn.exception import Disconnected
 from channels.auth import AuthMiddlewareStack
 from channels.db import database_sync_to_async
 from channels.security.websocket import WebsocketDenier
@@ -14,13 +13,13 @@ from django.contrib.auth.models import AnonymousUser
 from django.db import InterfaceError, OperationalError
 
 from mission_control.actions import tokens
+from mission_control.compat.channels import CLIENT_GONE
 from mission_control.health.disk import trouble
 from mission_control.realtime import origins
 
 Scope = dict[str, Any]  # ASGI's, with the keys that channels and this module add
 
 TRY_AGAIN_LATER = 4503  # the standard code is 1013, but daphne only allows 1000 and 3000 to 4999
-CLIENT_GONE = (Disconnected, OSError)  # what `send` raises for a closed connection: daphne's error, and ASGI's
 
 logger = logging.getLogger(__name__)
 

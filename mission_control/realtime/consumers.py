@@ -15,17 +15,16 @@ from contextlib import suppress
 from typing import Any, cast
 from urllib.parse import parse_qs
 
-from asgiref.typing import ASGIReceiveCallable, ASGISendCallable
 from channels.db import database_sync_to_async
-from channels.generic.websocket import AsyncWebsocketConsumer
 from django.contrib.auth.models import AnonymousUser, User
 from django.db import DatabaseError
 from django.db.models import Model, Q
 
+from mission_control.compat.channels import CLIENT_GONE, LeavingConsumer
 from mission_control.models import AccessToken, Project, Run, Task
 from mission_control.queries.project_files import browse
 from mission_control.realtime.activity_relay import BOARD
-from mission_control.realtime.auth import CLIENT_GONE, token_of
+from mission_control.realtime.auth import token_of
 from mission_control.realtime.frames import (
     KNOWN_TO_POCKETPAW,
     OF_A_TASK,
@@ -48,7 +47,6 @@ from mission_control.realtime.sessions import (
 from mission_control.text import as_uuid
 
 UNAUTHENTICATED, FORBIDDEN, NOT_FOUND = 4401, 4403, 4404
-LAYER_MESSAGES = {"run.frames", "run.positions", "feed.frame"}
 # The permission that each event about something other than a run needs, beside the socket's own.
 PERMISSIONS = {
     "mc_activity_created": "mission_control.view_activity",
@@ -61,10 +59,11 @@ BROWSE = "mission_control.view_project"  # the permission to list the folders of
 logger = logging.getLogger(__name__)
 
 
-class BoardConsumer(AsyncWebsocketConsumer):
+class BoardConsumer(LeavingConsumer):
     """All events. The subclasses narrow it to one task, project or run."""
 
     channel_layer_alias = "process"
+    direct_messages = frozenset({"run.frames", "run.positions", "feed.frame"})
     unauthenticated_code = UNAUTHENTICATED
     scope_of_runs = Q()
 
@@ -78,12 +77,6 @@ class BoardConsumer(AsyncWebsocketConsumer):
         self.closing: asyncio.Task[None] | None = None
 
     # ------------------------------------------------------------ connect and disconnect
-    async def __call__(self, scope: Any, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            await self.leave()  # channels does not call `disconnect` after an error
-
     async def connect(self) -> None:
         await self.accept()
         await self.log_in(self.user, self.token)
@@ -155,17 +148,6 @@ class BoardConsumer(AsyncWebsocketConsumer):
             await relay.leave(self.channel_name, self.subscribed_groups)
 
     # ------------------------------------------------------------ messages from the channel layer
-    async def dispatch(self, message: Message) -> None:
-        """Handle a message.
-
-        A message of ours from the layer uses no database connection of a thread pool, so it skips channels'
-        clean-up of connections, which would switch threads for every frame to every socket.
-        """
-        if message["type"] in LAYER_MESSAGES:
-            await getattr(self, message["type"].replace(".", "_"))(message)
-        else:
-            await super().dispatch(message)
-
     async def run_frames(self, message: Message) -> None:
         await self.forward(await self.position.advance(message))
 
@@ -200,13 +182,11 @@ class BoardConsumer(AsyncWebsocketConsumer):
     def wants(self, frame: Frame) -> bool:
         return True
 
-    async def send(  # type: ignore[override]  # channels overrides its base class's in the same way
+    async def send(  # type: ignore[override]  # channels' own overrides its base class's just so
         self, text_data: str | None = None, bytes_data: bytes | None = None, close: bool = False
     ) -> None:
-        """Send, unless the client has disconnected, which is no error, or its login is no longer valid."""
-        if self.closing is not None:
-            return
-        with suppress(*CLIENT_GONE):
+        """Send, unless the login is no longer valid."""
+        if self.closing is None:
             await super().send(text_data, bytes_data, close)
 
     # ------------------------------------------------------------ messages from the client

@@ -10,10 +10,10 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer, Serializer
-from rest_framework.viewsets import GenericViewSet
 
 from mission_control.actions.permissions import AnyUser, acting
 from mission_control.api.pagination import ListPagination
+from mission_control.compat.rest_framework import ChunkedBodies
 from mission_control.errors import NotFound, Refusal
 from mission_control.text import as_uuid
 
@@ -29,7 +29,7 @@ def find(rows: QuerySet[Found], noun: str, key: str) -> Found:
     return found
 
 
-class ObjectViews(GenericViewSet[Any]):
+class ObjectViews(ChunkedBodies):
     """What the views of one kind of object share."""
 
     noun: str  # as errors and deletions name it
@@ -50,11 +50,6 @@ class ObjectViews(GenericViewSet[Any]):
 
         with acting(user):
             return super().dispatch(request, *args, **kwargs)
-
-    def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
-        if "CONTENT_LENGTH" not in request.META:  # sent in chunks: DRF would take it for no body at all
-            request.META["CONTENT_LENGTH"] = str(len(request.body))
-        return super().initialize_request(request, *args, **kwargs)
 
     def get_serializer_class(self) -> type[Serializer[Any]]:
         return self.writers.get(self.action, Serializer)
