@@ -1,6 +1,9 @@
 """Logins by password: limits on failures, limits on concurrent checks, and their log.
 
 django-axes counts the failures in the database, shared by all web processes. `manage.py axes_reset` resets them.
+
+This is the only module that uses django-axes 8.3: it overrides how the handler counts failures.
+tests/compat/test_axes.py names what an upgrade changes.
 """
 
 import logging

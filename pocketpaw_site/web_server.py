@@ -2,8 +2,8 @@
 
 Twisted reads a whole request, and daphne calls the application only then. So the resources that an unauthenticated
 client can use before (processor time, memory, disk, connections) are limited here. This is the only module that
-uses private interfaces of daphne and Twisted; tests/system/test_web_server.py fails when an upgrade changes one of
-them.
+uses private interfaces of daphne and Twisted; tests/compat/test_daphne_and_twisted.py names
+what an upgrade changes.
 """
 
 import ctypes

@@ -2,6 +2,9 @@
 
 A view that is made later needs nothing from here. An action beside the usual five says in its view's `answers` (or
 `lists`) what it answers; one that does not fails the generation.
+
+This is the one module that uses private interfaces of drf-spectacular 0.30: AutoSchema's underscore
+methods and its registry of components. tests/compat/test_drf_spectacular.py names what an upgrade changes.
 """
 
 from collections.abc import Iterator

@@ -9,6 +9,19 @@ COMPAT = "mission_control/compat/"
 # What is used (a module, a module's name, or an attribute) → where it may be.
 SEAMS = {
     r"django_q\b.*": f"{COMPAT}django_q(_cluster)?.py",
+    r"django\.core\.handlers\b.*|asgiref\.sync\.SyncToAsync": f"{COMPAT}django_asgi.py",
+    r"\.(run_on_commit|save_base)": f"{COMPAT}django_models.py",
+    r"django\.db\.backends\.postgresql\b.*|psycopg_pool\b.*": "pocketpaw_site/postgresql/.*",
+    r"rest_framework\.utils\.html|\.(initialize_request|initial_data)": f"{COMPAT}rest_framework.py",
+    r"autobahn\b.*": f"{COMPAT}channels.py",
+    r"knox\.crypto\b.*": f"{COMPAT}knox.py",
+    r"axes\b.*": "pocketpaw_site/authentication.py",
+    r"(daphne|twisted)\b.*": "pocketpaw_site/web_server.py",
+    r"drf_spectacular\.(contrib|drainage|extensions|openapi|plumbing)\b.*": "mission_control/api/schema.py",
+    r"claude_agent_sdk\b.*": "agents/backends/claude/conversation.py",
+    r"(pydantic_ai|openai|httpx2)\b.*": "agents/backends/pydantic_ai/.*",
+    r"genai_prices\b.*": "agents/prices.py",
+    r"\.modules": "nowhere",  # `sys.modules`
 }
 
 
