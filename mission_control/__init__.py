@@ -1,3 +1,3 @@
-"""Mission Control. The version is defined here and nowhere else."""
+"""Mission Control. This is the only definition of its version."""
 
 __version__ = "0.2.0"

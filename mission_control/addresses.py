@@ -1,4 +1,4 @@
-"""The address of a client, as far as it can be believed."""
+"""The address of a client, as far as it can be trusted."""
 
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Protocol
@@ -14,12 +14,12 @@ class HasMeta(Protocol):
 
 
 def client_address(request: HasMeta) -> IPv4Address | IPv6Address | None:
-    """Return the client's address as far as it can be believed; None where it cannot.
+    """Return the client's address; None if it cannot be trusted.
 
-    Each proxy adds to X-Forwarded-For the address that it was called from: of NUM_PROXIES entries from the end the
-    first is the client's, and what stands before is what the client says. The server may have put just that into
-    REMOTE_ADDR, so with proxies the header decides. A header that no proxy of ours can have sent is not believed,
-    and neither is the address of what may be a proxy that the settings do not know.
+    Each proxy appends the address of its own client to X-Forwarded-For, so the client's address is the entry
+    NUM_PROXIES from the end; the client itself may have sent any entry before it. The server may have copied such
+    an entry to REMOTE_ADDR, so the header decides if it is present. A header that our proxies cannot have sent is
+    not trusted, and neither is REMOTE_ADDR then, which may be a proxy that the settings do not know.
     """
     forwarded = request.META.get("HTTP_X_FORWARDED_FOR")
     if forwarded is None:

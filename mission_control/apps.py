@@ -7,7 +7,7 @@ from django.apps import AppConfig
 from mission_control import hooks
 from mission_control.hooks import Hook
 
-# The calls that point up (`hooks.py`): lower rooms know the name, this is the one place that knows the function.
+# The functions of the hooks (`hooks.py`): lower packages know only the names.
 HOOKS = {
     Hook.EXECUTE_RUN: "mission_control.jobs.execute_run",
     Hook.ADVANCE_PROJECT: "mission_control.scheduling.scheduler.advance",
@@ -18,7 +18,7 @@ HOOKS = {
 
 
 def _remember_own_secrets() -> None:
-    """Tell the redaction of those of the product's secrets that may stand in files instead of the environment."""
+    """Register the product's secrets for redaction that may be in files instead of the environment."""
     from django.conf import settings
 
     from agents.redaction import remember_secrets

@@ -1,4 +1,4 @@
-"""System checks: settings that contradict each other are found at start, not at the first fault."""
+"""System checks that detect contradictory settings at start, before they cause a failure."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ LONGEST_PULSE_SECONDS = 2.0
 
 @register()
 def queue_settings_go_together(**_: Any) -> list[Error]:
-    """A run's deadline, the queue's timeout and its redelivery must follow each other; nothing is prefetched."""
+    """Check the order of a run's deadline, the queue's timeout and its redelivery; nothing may be prefetched."""
     queue = settings.Q_CLUSTER
     problems = []
     if not settings.RUN_TIMEOUT_SECONDS < queue["timeout"] < queue["retry"]:
@@ -35,7 +35,7 @@ def queue_settings_go_together(**_: Any) -> list[Error]:
 
 @register()
 def lease_outlives_the_database_wait(**_: Any) -> list[Warning]:
-    """A worker that waits for a locked database cannot renew its lease."""
+    """Check that the lease is longer than the wait for a locked database, during which it cannot be renewed."""
     if settings.LEASE_SECONDS > settings.DATABASE_WAIT_SECONDS + LONGEST_PULSE_SECONDS:
         return []
     message = "MISSION_CONTROL_LEASE_SECONDS is shorter than a worker may have to wait for the database"
@@ -44,7 +44,7 @@ def lease_outlives_the_database_wait(**_: Any) -> list[Warning]:
 
 @register()
 def profile_is_whole(**_: Any) -> list[Warning]:
-    """Redis without PostgreSQL serves one machine only; PostgreSQL without Redis polls."""
+    """Warn about Redis without PostgreSQL, for one machine only, and PostgreSQL without Redis, which is polled."""
     if settings.REDIS_URL and settings.EMBEDDED_DATABASE:
         return [
             Warning(
@@ -63,7 +63,7 @@ def profile_is_whole(**_: Any) -> list[Warning]:
 
 @register()
 def names_can_be_imported(**_: Any) -> list[Error]:
-    """The function of each hook, and each backend that a setting adds."""
+    """Check that the function of each hook and the backends in the settings can be imported."""
     problems = []
     for hook in hooks.Hook:
         try:
@@ -80,11 +80,13 @@ def names_can_be_imported(**_: Any) -> list[Error]:
 
 @register()
 def backends_that_settings_name_exist(**_: Any) -> list[Error]:
-    """A name that is misspelt would be found when the first agent is made of it."""
-    named = {
+    """Check the names of backends in the settings, which would otherwise fail with the first agent."""
+    configured = {
         "MISSION_CONTROL_DEFAULT_BACKEND": settings.DEFAULT_BACKEND,
         "MISSION_CONTROL_PLANNER_BACKEND": settings.PLANNER_BACKEND or settings.DEFAULT_BACKEND,
     }
     known = registry.names()
-    problems = [f"{variable}: unknown backend {name!r}" for variable, name in named.items() if name not in known]
-    return [Error(f"{told}; available: {', '.join(known)}", id="mission_control.E006") for told in problems]
+    problems = [
+        f"{variable}: unknown backend {name!r}" for variable, name in configured.items() if name not in known
+    ]
+    return [Error(f"{problem}; available: {', '.join(known)}", id="mission_control.E006") for problem in problems]

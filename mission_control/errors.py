@@ -1,11 +1,11 @@
-"""What a verb refuses, and how that reads to a client. One handler turns these into answers."""
+"""The errors of actions, with their HTTP status and message. One exception handler turns them into answers."""
 
 import uuid
 from typing import Any
 
 
 class Refusal(Exception):
-    """A verb did not do it: `status` is the HTTP status, `body` what the client gets beside `detail`."""
+    """An action was refused. `status` is the HTTP status, `body` further keys of the answer beside `detail`."""
 
     status = 409
 
@@ -16,7 +16,7 @@ class Refusal(Exception):
 
 
 class NotFound(Refusal):
-    """What the verb is about does not exist, any more or at all."""
+    """The object of the action does not exist, or no longer."""
 
     status = 404
 
@@ -34,7 +34,7 @@ class NotRunning(Refusal):
 
 
 class NotAllowed(Refusal):
-    """The user who acts lacks a permission."""
+    """The acting user lacks a permission."""
 
     status = 403
 
@@ -43,7 +43,7 @@ class NotAllowed(Refusal):
 
 
 class NotForAgents(Refusal):
-    """The task is a person's or a review; no agent runs it."""
+    """The task is for a person or a review; agents cannot run it."""
 
     status = 400
 
@@ -53,7 +53,7 @@ class NotForAgents(Refusal):
 
 
 class Invalid(Refusal):
-    """A verb refuses a value; the answer names the field that holds it."""
+    """A value is invalid; the answer names its field."""
 
     status = 400
 
@@ -62,40 +62,40 @@ class Invalid(Refusal):
 
 
 class WrongState(Refusal):
-    """It cannot be done from the status that the project or the task has."""
+    """The action is impossible in the current status of the project or task."""
 
     status = 400
 
 
 class AlreadyRunning(Refusal):
-    """The task has an active run; it never has two."""
+    """The task has an active run already, and can have only one."""
 
     def __init__(self) -> None:
         super().__init__("Task is already running")
 
 
 class AlreadyPlanned(Refusal):
-    """The project has an active planning; it never has two."""
+    """The project has an active planning run already, and can have only one."""
 
     def __init__(self) -> None:
         super().__init__("Project is already being planned")
 
 
 class PlannerFailed(Refusal):
-    """The planner, on which a request waited, failed or fell silent."""
+    """The planner, for which a request waited, failed or made no progress."""
 
     status = 502
 
 
 class TaskBlocked(Refusal):
-    """The task waits for others that are not done."""
+    """The task has unresolved blockers."""
 
     def __init__(self, blockers: list[uuid.UUID]) -> None:
         super().__init__("Task is blocked by unfinished tasks", blocked_by=[str(blocker) for blocker in blockers])
 
 
 class LimitReached(Refusal):
-    """No slot is free, or those who wait go first."""
+    """No slot is free, or waiting runs have precedence."""
 
     status = 429
     retry_after_seconds = 5
@@ -105,8 +105,8 @@ class LimitReached(Refusal):
 
 
 class HasActiveRuns(Refusal):
-    """Something cannot be changed or deleted while a run of it is active."""
+    """The object cannot be changed or deleted while one of its runs is active."""
 
 
 class ClaimLost(Exception):
-    """The run is no longer this worker's: it was declared lost, or has ended. Stop without a word."""
+    """The worker no longer holds the run's claim: the run was declared lost, or has ended. Stop silently."""

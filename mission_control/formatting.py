@@ -1,4 +1,4 @@
-"""How numbers read everywhere: costs, tokens, shares and durations, each written by one function."""
+"""Format costs, token counts, shares and durations, each with one function for all pages and texts."""
 
 from datetime import datetime
 from decimal import Decimal

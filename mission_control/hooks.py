@@ -1,7 +1,7 @@
-"""Functions of higher rooms that lower rooms call: named here, registered in `apps.py`, imported when called.
+"""Calls from lower to higher packages: named here, registered in `apps.py`, imported when called.
 
-Imports point down; these calls point up. A run that ends lets the scheduler continue its project, and the relay
-shows an object as the API does. A system check imports every registered function at start.
+Imports only point down; these calls point up. For example, the end of a run makes the scheduler advance its
+project, and the relay shows an object as the API does. A system check imports every registered function at start.
 """
 
 from collections.abc import Mapping
@@ -12,17 +12,17 @@ from django.utils.module_loading import import_string
 
 
 class Hook(StrEnum):
-    """What is called, and with which arguments."""
+    """The hooks, with their arguments."""
 
     EXECUTE_RUN = "execute_run"  # the job that executes a queued run; the queue stores its dotted path
-    ADVANCE_PROJECT = "advance_project"  # (project id): start what a project's tasks are ready for
+    ADVANCE_PROJECT = "advance_project"  # (project id): start the due tasks of a project
     ADVANCE_ALL = "advance_all"  # (): the same for all projects and tasks
     SHOW_TASKS = "show_tasks"  # (list of ids): the tasks as the API shows them
     SHOW_PROJECTS = "show_projects"  # (list of ids): the projects as the API shows them
 
 
 class NotRegistered(RuntimeError):
-    """A hook was called before `apps.py` registered its function, or was forgotten there."""
+    """A hook was called before `apps.py` registered its function, or is missing there."""
 
     def __init__(self, hook: Hook) -> None:
         super().__init__(f"No function is registered for the hook {hook.value!r} (mission_control/apps.py).")
@@ -45,5 +45,5 @@ def path_of(hook: Hook) -> str:
 
 
 def call(hook: Hook, *args: Any) -> Any:
-    """Call the hook's function and return what it returns. Raises NotRegistered, ImportError."""
+    """Call the hook's function and return its result. Raises NotRegistered, ImportError."""
     return import_string(path_of(hook))(*args)

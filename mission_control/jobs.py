@@ -1,4 +1,4 @@
-"""django-q2's entry points: each calls one verb, with an id where it is about something."""
+"""The functions that django-q2 calls; each calls one action. Stored rows contain their dotted names."""
 
 import uuid
 
@@ -8,15 +8,15 @@ from mission_control.runs.execution import execute
 
 
 def execute_run(run_id: str) -> None:
-    """Carry out a run; `runs/lifecycle.py` enqueues it by this dotted name."""
+    """Execute a run; `runs/lifecycle.py` enqueues this dotted name."""
     execute(uuid.UUID(run_id), execution_of)
 
 
 def mark_offline() -> None:
-    """Set silent agents offline; a schedule in the database calls it by this dotted name."""
+    """Set silent agents offline; a schedule in the database calls this dotted name."""
     agents.mark_offline()
 
 
 def remind_reviews() -> None:
-    """Remind of undecided reviews; a schedule in the database calls it by this dotted name."""
+    """Remind people of undecided reviews; a schedule in the database calls this dotted name."""
     reviews.remind()

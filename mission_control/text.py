@@ -1,4 +1,4 @@
-"""Text from outside: as an id, and as every database can store it."""
+"""Text from outside: parse it as an id, and make it storable in every database."""
 
 import math
 import uuid
@@ -6,7 +6,7 @@ from typing import Any, overload
 
 
 def as_uuid(text: object) -> uuid.UUID | None:
-    """Return the UUID that the text spells, None when it spells none."""
+    """Parse a UUID; return None for any other text."""
     try:
         return uuid.UUID(str(text))
     except ValueError:
@@ -18,10 +18,10 @@ def storable(value: str) -> str: ...
 @overload
 def storable(value: Any) -> Any: ...
 def storable(value: Any) -> Any:
-    """Return text, or JSON data, as every database and every reader of JSON takes it.
+    """Return text or JSON data in a form that every database and every JSON parser accepts.
 
-    NUL characters and lone surrogates are replaced. Numbers that JSON does not know (NaN, infinity), integers of
-    more than 64 bits, and what is no JSON at all become text.
+    NUL characters and lone surrogates are replaced. Numbers that JSON does not have (NaN, infinity), integers of
+    more than 64 bits, and values that are not JSON become text.
     """
     if isinstance(value, str):
         return value.replace("\x00", "\ufffd").encode("utf-8", "replace").decode("utf-8")
@@ -39,5 +39,5 @@ def storable(value: Any) -> Any:
 def _long_number(value: int) -> str:
     try:
         return str(value)
-    except ValueError:  # Python writes no more than 4,300 digits
+    except ValueError:  # Python refuses to write more than 4,300 digits
         return f"an integer of {value.bit_length():,} bits"

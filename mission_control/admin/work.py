@@ -50,7 +50,7 @@ class AgentAdmin(ByVerbs):
 
     @admin.display(description="Usage")
     def took(self, agent: Agent) -> str:
-        return usage.told(usage.worked().filter(agent=agent))
+        return usage.summary_text(usage.completed_usage().filter(agent=agent))
 
     @admin.display(description="Status")
     def state(self, agent: Any) -> str:
@@ -122,7 +122,7 @@ class TaskAdmin(Live, TaskActions, ByVerbs):
 
     @admin.display(description="Usage")
     def took(self, task: Task) -> str:
-        return usage.told(usage.worked().filter(task=task))
+        return usage.summary_text(usage.completed_usage().filter(task=task))
 
     @admin.display(description="Assignees")
     def assigned(self, task: Task) -> str:
@@ -153,7 +153,7 @@ class ProjectAdmin(ProjectActions, ByVerbs):
 
     @admin.display(description="Usage")
     def took(self, project: Project) -> str:
-        return usage.told(usage.worked().filter(project=project))
+        return usage.summary_text(usage.completed_usage().filter(project=project))
 
     @admin.display(description="Status", ordering="status")
     def state(self, project: Project) -> SafeString:

@@ -1,1 +1,1 @@
-"""Whether the product can work: the disk, the schema of the database, the parts it needs."""
+"""Checks of what the product needs: disk space, the schema of the database, and its services."""

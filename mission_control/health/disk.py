@@ -1,4 +1,4 @@
-"""The disk that holds our data: how much is free, and whether an error means that nothing is."""
+"""The disk with our data: its free space, and whether an error means that it is full."""
 
 import errno
 import shutil
@@ -15,7 +15,7 @@ _POSTGRESQL_DISK_FULL = "53100"
 
 
 def folders() -> list[Path]:
-    """Return the folders that must have room: the data folder, and that of a SQLite database."""
+    """Return the folders that need free space: the data folder, and that of a SQLite database."""
     found = [Path(settings.DATA_DIR)]
     if settings.EMBEDDED_DATABASE:
         found.append(Path(settings.DATABASES["default"]["NAME"]).parent)
@@ -23,22 +23,22 @@ def folders() -> list[Path]:
 
 
 def free_bytes() -> int:
-    """Return what may still be written, of the folders with the least room. Raises OSError."""
+    """Return the free bytes of the folder with the least free space. Raises OSError."""
     return min(shutil.disk_usage(folder).free for folder in folders())
 
 
 def is_full() -> bool:
-    """Tell whether too little is free to work. Raises OSError."""
+    """Return whether there is too little free space to work. Raises OSError."""
     return free_bytes() < NEEDED_BYTES
 
 
 def says_full(error: BaseException) -> bool:
-    """Tell whether an error, of ours or of the database, means that a disk is full."""
+    """Return whether an error, also of the database, means that a disk is full."""
     return any(_says_full(one) for one in _chain(error))
 
 
 def trouble(error: BaseException) -> str:
-    """Say what is wrong when the database refused or an error of the disk came up."""
+    """Describe the reason of an error of the database or the disk."""
     return "the disk is full" if says_full(error) else "the database does not answer"
 
 
@@ -47,13 +47,14 @@ def _says_full(error: BaseException) -> bool:
         return error.errno in _ERRNO
     if isinstance(error, sqlite3.Error):
         code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY
-        # A full disk is also an input/output error to SQLite, where it grows the file that its processes share.
+        # SQLite also reports a full disk as an input/output error, when it extends the file shared by its
+        # processes.
         return code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and is_full())
     return getattr(error, "sqlstate", None) == _POSTGRESQL_DISK_FULL
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield an error and what caused it: Django wraps the database's own."""
+    """Yield an error and its causes: Django wraps the database's own errors."""
     while error is not None:
         yield error
         error = error.__cause__

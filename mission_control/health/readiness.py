@@ -1,4 +1,4 @@
-"""Whether everything is there that the product needs, known within two seconds whatever hangs."""
+"""Check everything that the product needs, within two seconds even if a service hangs."""
 
 import threading
 import time
@@ -14,60 +14,60 @@ from mission_control.runs.workers import count_live_groups
 
 ANSWER_SECONDS = 1.5
 OK, NO_ANSWER = "ok", "does not answer"
-States = dict[str, str]  # part → `ok`, or what is wrong with it
+States = dict[str, str]  # part → `ok`, or the problem
 
 
-class Question:
-    """A question that may hang. One thread asks, however many wait for the answer."""
+class PendingCheck:
+    """A check that may hang. One thread runs it, however many callers wait for the result."""
 
-    def __init__(self, ask: Callable[[], States], otherwise: States) -> None:
+    def __init__(self, ask: Callable[[], States], fallback: States) -> None:
         self._ask = ask
-        self._otherwise = otherwise
+        self._fallback = fallback
         self._lock = threading.Lock()
-        self._asked: Future[States] | None = None
+        self._future: Future[States] | None = None
 
-    def begin(self) -> None:
-        """Ask, unless an earlier question has not been answered yet."""
+    def start(self) -> None:
+        """Start the check, unless an earlier one is still running."""
         with self._lock:
-            if self._asked is None or self._asked.done():
-                self._asked = Future()
-                # No pool: what hangs there would hold up the end of the process.
-                threading.Thread(target=self._answer, args=[self._asked], daemon=True).start()
+            if self._future is None or self._future.done():
+                self._future = Future()
+                # No pool: a hanging check in a pool would delay the end of the process.
+                threading.Thread(target=self._answer, args=[self._future], daemon=True).start()
 
     def answer(self, deadline: float) -> States:
-        """Return the answer; at the deadline on the monotonic clock what is said without one."""
-        assert self._asked is not None, "begin() comes first"
+        """Return the result; at the deadline on the monotonic clock return the fallback."""
+        assert self._future is not None, "call start() first"
         try:
-            return self._asked.result(max(deadline - time.monotonic(), 0))
+            return self._future.result(max(deadline - time.monotonic(), 0))
         except NotInTime:
-            return self._otherwise
+            return self._fallback
 
-    def _answer(self, asked: "Future[States]") -> None:
+    def _answer(self, future: "Future[States]") -> None:
         try:
-            asked.set_result(self._ask())
-        except Exception as error:  # noqa: BLE001 - whoever waits gets it
-            asked.set_exception(error)
+            future.set_result(self._ask())
+        except Exception as error:  # noqa: BLE001 - it is raised in the waiting callers
+            future.set_exception(error)
         finally:
             connection.close()
 
 
 def states() -> States:
-    """Return the state of every part, in the order in which they are shown."""
+    """Return the state of every part, in display order."""
     deadline = time.monotonic() + ANSWER_SECONDS
-    for question in QUESTIONS:
-        question.begin()
+    for check in CHECKS:
+        check.start()
     found: States = {}
-    for question in QUESTIONS:
-        found |= question.answer(deadline)
+    for check in CHECKS:
+        found |= check.answer(deadline)
     return found
 
 
 def _database() -> States:
-    """Ask the database, and where it answers what it knows."""
+    """Check the database and, if it answers, the workers and migrations."""
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
-    except (DatabaseError, InterfaceError) as error:  # SQLite needs room even to be opened
+    except (DatabaseError, InterfaceError) as error:  # SQLite needs free space even to be opened
         return _NO_DATABASE | ({"database": "the disk is full"} if disk.says_full(error) else {})
     return {"database": OK, "worker": _worker(), "migrations": _migrations()}
 
@@ -90,7 +90,7 @@ def _migrations() -> str:
 
 
 def _channel_layer() -> States:
-    """Embedded it is this very process."""
+    """Check the channel layer; in the embedded profile it is part of this process."""
     if not settings.REDIS_URL:
         return {"channel_layer": OK}
     from mission_control.queue.redis import answers
@@ -107,8 +107,8 @@ def _disk() -> States:
 
 _UNKNOWN = "unknown without the database"
 _NO_DATABASE = {"database": NO_ANSWER, "worker": _UNKNOWN, "migrations": _UNKNOWN}
-QUESTIONS = (
-    Question(_database, _NO_DATABASE),
-    Question(_channel_layer, {"channel_layer": NO_ANSWER}),
-    Question(_disk, {"disk": NO_ANSWER}),
+CHECKS = (
+    PendingCheck(_database, _NO_DATABASE),
+    PendingCheck(_channel_layer, {"channel_layer": NO_ANSWER}),
+    PendingCheck(_disk, {"disk": NO_ANSWER}),
 )

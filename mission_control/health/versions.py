@@ -1,4 +1,4 @@
-"""Whether the database has the schema that this version works with."""
+"""Check that the database has the schema of this version."""
 
 import pkgutil
 from collections.abc import Iterable
@@ -19,18 +19,18 @@ Names = set[tuple[str, str]]  # the app and the name of each migration
 
 
 class WrongSchema(ImproperlyConfigured):
-    """The database has another schema than this version needs; the message names both versions, in one line."""
+    """The database has the schema of another version; the message names both versions in one line."""
 
 
 class NewerSchema(WrongSchema):
-    """It has migrations that this version does not know."""
+    """The database has migrations that this version does not know."""
 
 
 class OlderSchema(WrongSchema):
-    """It lacks migrations of this version."""
+    """The database lacks migrations of this version."""
 
 
-def known() -> Names:
+def own_migrations() -> Names:
     """Return the migrations of this version."""
     packages = {app: import_module(f"{app}.migrations") for app in APPS}
     return {
@@ -41,14 +41,14 @@ def known() -> Names:
     }
 
 
-def applied() -> Names:
-    """Return the migrations of the database, none for one that was never prepared. Two queries."""
+def applied_migrations() -> Names:
+    """Return the migrations applied to the database, none for an empty one. Two queries."""
     return {name for name in MigrationRecorder(connection).applied_migrations() if name[0] in APPS}
 
 
 def check_schema() -> None:
-    """Raise NewerSchema or OlderSchema when the database does not have the schema of this version."""
-    ours, theirs = known(), applied()
+    """Raise NewerSchema or OlderSchema if the database does not have the schema of this version."""
+    ours, theirs = own_migrations(), applied_migrations()
     if ours == theirs:
         return
     this = f"this is version {__version__} (schema {newest(ours)})"
@@ -64,15 +64,15 @@ def newest(names: Names) -> str:
 
 
 def recorded_version() -> str:
-    """Return the version that last changed the schema, as far as it is known."""
+    """Return the version that last changed the schema, or "an unknown version"."""
     try:
         found = Installation.objects.values_list("schema_version", flat=True).first()
-    except DatabaseError:  # before there was such a table
+    except DatabaseError:  # the table does not exist yet
         return UNKNOWN_VERSION
     return found or UNKNOWN_VERSION
 
 
 def record_version(*, plan: Iterable[Any] = (), **_: Any) -> None:
-    """Note that this version changed the schema; called after `migrate` with what it did."""
-    if list(plan) and known() == applied():
+    """Record that this version changed the schema; called after `migrate` with its plan."""
+    if list(plan) and own_migrations() == applied_migrations():
         Installation.objects.update_or_create(pk=Installation.THE_ROW, defaults={"schema_version": __version__})

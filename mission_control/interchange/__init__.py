@@ -1,1 +1,1 @@
-"""Take over what PocketPaw's Mission Control stored, and write the same form: one JSON array a kind of object."""
+"""Import and export the files of PocketPaw's Mission Control: one JSON array per kind of object."""

@@ -1,6 +1,6 @@
-"""What an object in a file must be: the API's rules, and the fields that there only the product itself writes.
+"""The rules for objects in a file: the API's rules, and those for fields that only the product itself writes.
 
-Ids of other objects are checked for their form only; what they lead to may come later, or be missing.
+Ids of other objects are only checked for their form; the objects may follow later, or be missing.
 """
 
 from typing import Any
@@ -30,7 +30,7 @@ from mission_control.models import Activity, Deliverable, Notification, Project,
 from mission_control.models.retry import retry_policy
 
 MOST_LINKS = 20_000
-PERSON_CHARS = 100  # what is longer is nobody's id; what is shorter is looked up
+PERSON_CHARS = 100  # a longer text cannot be an id; a shorter one is looked up
 
 
 class Link(Id):
@@ -41,7 +41,7 @@ class Link(Id):
 
 
 class Links(serializers.ListField):
-    """Ids of other objects, each once. More than a request may name: assignees can be added again and again."""
+    """Ids of other objects, without repetitions: possibly more than a request may have, if added repeatedly."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(child=Id(), required=False, max_length=MOST_LINKS, **kwargs)
@@ -52,7 +52,7 @@ class Links(serializers.ListField):
         return list(dict.fromkeys(super().to_internal_value(data)))
 
 
-class Who(Text):
+class CreatorId(Text):
     """Null, `human`, or the id of an agent."""
 
     def __init__(self) -> None:
@@ -65,19 +65,19 @@ class Time(Moment):
 
 
 class KeptData(Data):
-    """Metadata as it is stored: the product itself adds to what a request may hold, such as a goal's analysis."""
+    """Metadata as stored: larger than in a request, because the product adds data such as a goal's analysis."""
 
     MOST_BYTES, MOST_LEVELS = 16 * Data.MOST_BYTES, 2 * Data.MOST_LEVELS
 
 
 class KeptContent(Content):
-    """A document's content as it is stored: a run's output is limited in characters, not in bytes."""
+    """A document's content as stored: a run's output is limited in characters, not in bytes."""
 
     MOST_BYTES = 4 * Content.MOST_BYTES
 
 
 class Mentions(serializers.ListField):
-    """The names that a message mentions, as long and as many as its text has."""
+    """The names that a message mentions, limited only by its text."""
 
     def __init__(self) -> None:
         super().__init__(child=Text(max_length=DESCRIPTION_CHARS), max_length=DESCRIPTION_CHARS, required=False)
@@ -90,7 +90,7 @@ class Entry(serializers.Serializer[Any]):
 
 
 class ChangingEntry(Entry):
-    """An object that is changed after it was made."""
+    """An object that can change after its creation."""
 
     updated_at = Time()
 
@@ -100,7 +100,7 @@ class AgentEntry(AgentWriter, ChangingEntry):
     last_heartbeat = Time()
 
     def validate(self, given: dict[str, Any]) -> dict[str, Any]:
-        """Apply the rules of the actions that the serializer does not know."""
+        """Apply the rules of actions that the serializer does not have."""
         told = {name: given[name] for name in ("backend", "backend_options", "metadata") if name in given}
         try:
             agents.check_backend(agent := Agent(**told))
@@ -117,7 +117,7 @@ class ProjectEntry(ChangingEntry):
     planner_agent_id = Link()
     team_agent_ids = Links()
     prd_document_id = Link()
-    creator_id = Who()
+    creator_id = CreatorId()
     tags = Tags()
     started_at = Time()
     completed_at = Time()
@@ -126,7 +126,7 @@ class ProjectEntry(ChangingEntry):
 class TaskEntry(TaskFields, ChangingEntry):
     status = Choice(choices=Task.Status.choices, required=False)
     assignee_ids = Links()
-    creator_id = Who()
+    creator_id = CreatorId()
     project_id = Link()
     parent_task_id = Link()
     blocked_by = Links()
@@ -144,14 +144,14 @@ class DocumentEntry(ChangingEntry):
     type = Choice(choices=Deliverable.Type.choices, required=False)
     task_id = Link()
     project_id = Link()
-    author_id = Who()
+    author_id = CreatorId()
     tags = Tags()
     version = Integer(required=False)
 
 
 class MessageEntry(Entry):
     task_id = Id()
-    from_agent_id = Who()
+    from_agent_id = CreatorId()
     author = Text(max_length=150, required=False, allow_null=True)
     content = Description(required=True)
     attachment_ids = Links()

@@ -1,7 +1,7 @@
-"""Read a folder of PocketPaw's files into the database, object by object, saying of each what could not be taken.
+"""Import a folder of PocketPaw's files into the database, object by object, and report what cannot be imported.
 
-Ids and times are kept. An object that is here already is written over, unless it was changed here since; so a
-folder can be read again. Each batch is a transaction of its own: a product that runs can write in between.
+Ids and times are kept. An existing object is overwritten unless it was changed here later, so a folder can be
+imported again. Each batch is a transaction of its own, so that a running product can write in between.
 """
 
 from collections.abc import Iterator
@@ -13,38 +13,56 @@ from uuid import UUID
 from django.db import transaction
 from rest_framework.exceptions import ValidationError
 
-from mission_control.interchange.activities import Activities
-from mission_control.interchange.documents import Documents
-from mission_control.interchange.kinds import Agents, Given, Kind, Messages, Notifications, Projects
-from mission_control.interchange.references import Here
-from mission_control.interchange.report import Place, Report
-from mission_control.interchange.source import Unreadable, Unsound, items
-from mission_control.interchange.tasks import Tasks
+from mission_control.interchange.activities import ActivityImporter
+from mission_control.interchange.documents import DocumentImporter
+from mission_control.interchange.kinds import (
+    AgentImporter,
+    Given,
+    KindImporter,
+    MessageImporter,
+    NotificationImporter,
+    ProjectImporter,
+)
+from mission_control.interchange.references import ExistingObjects
+from mission_control.interchange.report import ObjectLocation, Report
+from mission_control.interchange.source import InvalidObject, UnreadableFile, items
+from mission_control.interchange.tasks import TaskImporter
 from mission_control.models import Project
 
-FILES = [kind.FILE for kind in (Agents, Projects, Tasks, Documents, Messages, Activities, Notifications)]
+FILES = [
+    kind.FILE
+    for kind in (
+        AgentImporter,
+        ProjectImporter,
+        TaskImporter,
+        DocumentImporter,
+        MessageImporter,
+        ActivityImporter,
+        NotificationImporter,
+    )
+]
 
 
 def read_folder(folder: Path, report: Report) -> None:
-    """Read all files that there are; what refers to others comes after them, and the two circles last."""
-    here = Here(report)
-    projects, tasks = Projects(here, report), Tasks(here, report)
-    for kind in (Agents(here, report), projects, tasks):
+    """Import all existing files: referenced objects first, and the two kinds of cyclic references last."""
+    existing = ExistingObjects(report)
+    projects, tasks = ProjectImporter(existing, report), TaskImporter(existing, report)
+    for kind in (AgentImporter(existing, report), projects, tasks):
         _read(kind, folder, report)
     tasks.link()
-    _read(Documents(here, report), folder, report)
-    _link_requirements(projects, here)
-    for late in (Messages, Activities, Notifications):
-        _read(late(here, report), folder, report)
+    _read(DocumentImporter(existing, report), folder, report)
+    _link_requirements(projects, existing)
+    for late in (MessageImporter, ActivityImporter, NotificationImporter):
+        _read(late(existing, report), folder, report)
 
 
-def _link_requirements(projects: Projects, here: Here) -> None:
+def _link_requirements(projects: ProjectImporter, existing: ExistingObjects) -> None:
     for key, (place, document) in projects.requirements.items():
-        found = here.one(place, "prd_document_id", "document", document)
+        found = existing.one(place, "prd_document_id", "document", document)
         Project.objects.filter(pk=key).update(prd_document=found)
 
 
-def _read(kind: Kind, folder: Path, report: Report) -> None:
+def _read(kind: KindImporter, folder: Path, report: Report) -> None:
     path = folder / kind.FILE
     if not path.exists():
         return
@@ -56,11 +74,11 @@ def _read(kind: Kind, folder: Path, report: Report) -> None:
             _store(kind, batch, report)
 
 
-def _store(kind: Kind, batch: list[tuple[Place, Given]], report: Report) -> None:
+def _store(kind: KindImporter, batch: list[tuple[ObjectLocation, Given]], report: Report) -> None:
     rows = kind.begin(batch)
     for place, given in batch:
         row = rows.get(given["id"])
-        if row is not None and kind.stays(place, given, row):
+        if row is not None and kind.is_newer_here(place, given, row):
             report.count(kind.FILE, "kept")
         elif kind.store(place, given, row):
             report.count(kind.FILE, "new" if row is None else "changed")
@@ -69,13 +87,13 @@ def _store(kind: Kind, batch: list[tuple[Place, Given]], report: Report) -> None
     kind.end()
 
 
-def _entries(kind: Kind, path: Path, report: Report) -> Iterator[tuple[Place, Given]]:
-    """Yield the objects that are sound; say of the others what is wrong with them."""
+def _entries(kind: KindImporter, path: Path, report: Report) -> Iterator[tuple[ObjectLocation, Given]]:
+    """Yield the valid objects; report the errors of the others."""
     entry, seen = kind.ENTRY(), set[UUID]()
     index = -1
     try:
         for index, item in enumerate(items(path)):
-            place = Place(kind.FILE, index, _id_of(item))
+            place = ObjectLocation(kind.FILE, index, _id_of(item))
             given = _checked(entry, item, place, report)
             if given is not None and given["id"] in seen:
                 report.refused(place, "id", "An earlier object has the same id.")
@@ -85,18 +103,18 @@ def _entries(kind: Kind, path: Path, report: Report) -> Iterator[tuple[Place, Gi
                 continue
             seen.add(given["id"])
             yield place, given
-    except Unreadable as error:
-        report.broken(Place(kind.FILE, index + 1), str(error))
+    except UnreadableFile as error:
+        report.broken(ObjectLocation(kind.FILE, index + 1), str(error))
 
 
 def _id_of(item: Any) -> object:
-    if isinstance(item, Unsound):
+    if isinstance(item, InvalidObject):
         return item.id
     return item.get("id") if isinstance(item, dict) else None
 
 
-def _checked(entry: Any, item: Any, place: Place, report: Report) -> Given | None:
-    if isinstance(item, Unsound):
+def _checked(entry: Any, item: Any, place: ObjectLocation, report: Report) -> Given | None:
+    if isinstance(item, InvalidObject):
         report.refused(place, "object", item.reason)
         return None
     if not isinstance(item, dict):
@@ -113,7 +131,7 @@ def _checked(entry: Any, item: Any, place: Place, report: Report) -> Given | Non
 
 
 def _first(detail: Any) -> str:
-    """Return the first message from whatever DRF nests them in."""
+    """Return the first message in DRF's nested errors."""
     while not isinstance(detail, str):
         detail = next(iter(detail.values() if isinstance(detail, dict) else detail))
     return detail

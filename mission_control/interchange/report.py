@@ -1,4 +1,4 @@
-"""What became of each object, line by line."""
+"""The report of an import: messages about objects, and counts."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -7,8 +7,8 @@ from typing import Literal
 
 from mission_control.text import as_uuid
 
-Fate = Literal["new", "changed", "kept", "refused"]
-FATES: dict[Fate, str] = {
+Result = Literal["new", "changed", "kept", "refused"]
+FATES: dict[Result, str] = {
     "new": "new",
     "changed": "updated",
     "kept": "kept (newer here)",
@@ -17,8 +17,8 @@ FATES: dict[Fate, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where an object stands: file, position from 0, and its id where it has one."""
+class ObjectLocation:
+    """The location of an object: file, position from 0, and its id if it has one."""
 
     file: str
     index: int
@@ -30,29 +30,29 @@ class Place:
 
 
 class Report:
-    """Says each line at once, and counts. `losses` is how often something could not be taken as it was."""
+    """Prints each message at once, and counts. `losses` counts the data that could not be imported unchanged."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self.say = say
         self.losses = 0
-        self.counts: dict[str, Counter[Fate]] = {}
+        self.counts: dict[str, Counter[Result]] = {}
 
-    def count(self, file: str, fate: Fate, number: int = 1) -> None:
-        self.counts.setdefault(file, Counter())[fate] += number
+    def count(self, file: str, result: Result, number: int = 1) -> None:
+        self.counts.setdefault(file, Counter())[result] += number
 
-    def refused(self, place: Place, field: str, reason: str) -> None:
-        """Say why an object is not taken; the caller counts it, once however many reasons it has."""
+    def refused(self, place: ObjectLocation, field: str, reason: str) -> None:
+        """Report why an object is refused; the caller counts it once, even for several reasons."""
         self._lose(f"{place}: {field}: {reason} Not imported.")
 
-    def dropped(self, place: Place, field: str, reason: str) -> None:
-        """Say what an object is taken without."""
+    def dropped(self, place: ObjectLocation, field: str, reason: str) -> None:
+        """Report a value that was left out of an imported object."""
         self._lose(f"{place}: {field}: {reason} Imported without it.")
 
-    def broken(self, place: Place, reason: str) -> None:
+    def broken(self, place: ObjectLocation, reason: str) -> None:
         self._lose(f"{place.file} [{place.index}]: {reason}")
 
-    def changed(self, place: Place, field: str, reason: str) -> None:
-        """Say what reads otherwise here, because it could not be true here."""
+    def changed(self, place: ObjectLocation, field: str, reason: str) -> None:
+        """Report a value that was changed because it cannot be true here."""
         self.say(f"{place}: {field}: {reason}")
 
     def _lose(self, line: str) -> None:
@@ -60,9 +60,9 @@ class Report:
         self.say(line)
 
     def summary(self) -> list[str]:
-        """Return one line a file."""
+        """Return one line per file."""
         lines = []
         for file, counter in self.counts.items():
-            told = [f"{counter[fate]} {words}" for fate, words in FATES.items() if counter[fate]]
+            told = [f"{counter[result]} {words}" for result, words in FATES.items() if counter[result]]
             lines.append(f"{file}: {', '.join(told) or 'empty'}")
         return lines

@@ -1,7 +1,7 @@
-"""The files in the folder, read one object at a time, so that a file's size does not matter.
+"""Read the files of the folder one object at a time, so that the size of a file does not matter.
 
-An array is split into its elements before each is decoded, so that a bad value costs only its own object. The
-bytes, levels and values of one object are limited while it is read, so that no file fills the memory.
+An array is split into its elements before each is decoded, so that an invalid value affects only its own object.
+The bytes, levels and values of an object are limited while it is read, so that no file fills the memory.
 """
 
 import json
@@ -18,7 +18,7 @@ from mission_control.api.parsers import strict_loads
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 CHUNK_BYTES = 64 * 1024
-# Of one object. The largest that the product writes is a document of 5 million characters, each escaped.
+# The limit of one object. The largest one that we write is a document of 5 million escaped characters.
 MOST_BYTES = 64 * 1024 * 1024
 MOST_LEVELS = 64  # metadata has at most 20
 MOST_VALUES = 200_000  # 64 kB of metadata hold far fewer
@@ -29,37 +29,37 @@ _OUTSIDE = re.compile(rb'["{}\[\],]')
 _SPACE = b" \t\r\n"
 
 
-class Unreadable(Exception):
-    """A file cannot be read, or not from here on; the text says why."""
+class UnreadableFile(Exception):
+    """A file cannot be read, or not beyond this point; the message has the reason."""
 
 
-class Unsound(NamedTuple):
-    """What stands for an object that cannot be decoded: why, and its id where that can be read."""
+class InvalidObject(NamedTuple):
+    """Represents an object that cannot be decoded: the reason, and its id if that can be read."""
 
     reason: str
     id: object = None
 
 
 def items(path: Path) -> Iterator[Any]:
-    """Yield each element of the array in the file, an Unsound for one that cannot be decoded.
+    """Yield each element of the array in the file, an InvalidObject for one that cannot be decoded.
 
-    Raises Unreadable, also in the middle of a file: what came before is good.
+    Raises UnreadableFile, also in the middle of a file: the elements before are valid.
     """
     try:
         with _opened(path) as file:
             _expect_array(file)
             for element in _Splitter(file).elements():
-                yield element if isinstance(element, Unsound) else _decoded(element)
+                yield element if isinstance(element, InvalidObject) else _decoded(element)
     except OSError as error:
-        raise Unreadable(f"The file cannot be read: {error.strerror}.") from None
+        raise UnreadableFile(f"The file cannot be read: {error.strerror}.") from None
 
 
 def _opened(path: Path) -> IO[bytes]:
-    """Open a regular file; a named pipe would be waited for. Raises OSError, Unreadable."""
+    """Open a regular file; opening a named pipe would block. Raises OSError, UnreadableFile."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise Unreadable("This is not a regular file.")
+        raise UnreadableFile("This is not a regular file.")
     return os.fdopen(descriptor, "rb")
 
 
@@ -70,7 +70,7 @@ def _expect_array(file: IO[bytes]) -> None:
     while (byte := file.read(1)) and byte in _SPACE:
         pass
     if byte != b"[":
-        raise Unreadable("The file does not hold a JSON array.")
+        raise UnreadableFile("The file does not hold a JSON array.")
 
 
 class _Splitter:
@@ -92,7 +92,7 @@ class _Splitter:
         self.in_text = self.is_escaped = False
         self.fault = ""
 
-    def elements(self) -> Iterator[bytes | Unsound]:
+    def elements(self) -> Iterator[bytes | InvalidObject]:
         is_first = True
         while chunk := self.file.read(CHUNK_BYTES):
             start = 0
@@ -103,14 +103,14 @@ class _Splitter:
                 if element.strip(_SPACE) if isinstance(element, bytes) else element:
                     yield element
                 elif not (is_first and self.ended):
-                    yield Unsound("Invalid JSON: a value is missing.")
+                    yield InvalidObject("Invalid JSON: a value is missing.")
                 is_first = False
             if not self.ended:
                 self._take(chunk[start:])
             elif chunk[start:].strip(_SPACE):
-                raise Unreadable("Invalid JSON: text after the array is not read.")
+                raise UnreadableFile("Invalid JSON: text after the array is not read.")
         if not self.ended:
-            raise Unreadable("Invalid JSON, or the file is truncated, in the object that starts here.")
+            raise UnreadableFile("Invalid JSON, or the file is truncated, in the object that starts here.")
 
     def _ends(self, chunk: bytes) -> Iterator[int]:
         """Yield the position of each comma or bracket that ends an element."""
@@ -127,7 +127,7 @@ class _Splitter:
                 yield found.start()
 
     def _is_end(self, byte: int) -> bool:
-        """Take in a byte that means something; tell whether it ends the element."""
+        """Process a structural byte; return whether it ends the element."""
         if self.in_text:
             self.is_escaped = byte == ord("\\")
             self.in_text = self.is_escaped
@@ -147,12 +147,12 @@ class _Splitter:
             self.deeper -= 1
         elif self.open:
             if self.open.pop() != (ord("{") if byte == ord("}") else ord("[")):
-                raise Unreadable(MISMATCH)
+                raise UnreadableFile(MISMATCH)
         elif byte == ord("]"):
             self.ended = True
             return True
         else:
-            raise Unreadable(MISMATCH)
+            raise UnreadableFile(MISMATCH)
         return False
 
     def _count(self) -> None:
@@ -171,26 +171,26 @@ class _Splitter:
         self.fault = self.fault or reason
         self.parts.clear()
 
-    def _finished(self) -> bytes | Unsound:
-        element = Unsound(self.fault) if self.fault else b"".join(self.parts)
+    def _finished(self) -> bytes | InvalidObject:
+        element = InvalidObject(self.fault) if self.fault else b"".join(self.parts)
         self._begin()
         return element
 
 
 def _decoded(element: bytes) -> Any:
-    """Return the value of one element, an Unsound when it has none."""
+    """Return the value of one element; an InvalidObject if it cannot be decoded."""
     try:
         text = element.decode("utf-8")
     except UnicodeDecodeError:
-        return Unsound("Invalid JSON: it is not UTF-8.")
+        return InvalidObject("Invalid JSON: it is not UTF-8.")
     try:
         return strict_loads(text)
     except ParseError as error:
-        return Unsound(str(error.detail), _id_in(text))
+        return InvalidObject(str(error.detail), _id_in(text))
 
 
 def _id_in(text: str) -> object:
-    """Return the id of an object that only Python's own decoder takes."""
+    """Return the id of an object that is invalid JSON but accepted by Python's decoder."""
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""How tasks are stored, and when all of them are, what waits for what."""
+"""Import tasks, and after all of them their dependencies."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,51 +10,51 @@ from mission_control.actions.activity import note
 from mission_control.actions.tasks import DEPENDENCIES_LOCK
 from mission_control.api.serializers.tasks import TaskFields
 from mission_control.interchange import entries
-from mission_control.interchange.kinds import Given, Kind, given_only
-from mission_control.interchange.references import Here
-from mission_control.interchange.report import Place, Report
+from mission_control.interchange.kinds import Given, KindImporter, present_fields
+from mission_control.interchange.references import ExistingObjects
+from mission_control.interchange.report import ObjectLocation, Report
 from mission_control.models import Activity, Assignment, Run, Task
 from mission_control.scheduling.dependencies import Edge, Edges, break_circles
 
 AT_ONCE = 500
 
 
-class Tasks(Kind):
+class TaskImporter(KindImporter):
     FILE, ENTRY, MODEL = "tasks.json", entries.TaskEntry, Task
 
-    def __init__(self, here: Here, report: Report) -> None:
-        super().__init__(here, report)
-        self.places: dict[UUID, Place] = {}  # of the tasks that were stored
+    def __init__(self, existing: ExistingObjects, report: Report) -> None:
+        super().__init__(existing, report)
+        self.places: dict[UUID, ObjectLocation] = {}  # of the tasks that were stored
         self.waits: dict[UUID, list[UUID]] = {}
         self.parents: dict[UUID, UUID] = {}
         self._active: set[UUID | None] = set()
         self._assignments: dict[UUID, list[UUID]] = {}
         self._interrupted: list[tuple[UUID, str]] = []
 
-    def begin(self, batch: list[tuple[Place, Given]]) -> dict[UUID, Any]:
+    def begin(self, batch: list[tuple[ObjectLocation, Given]]) -> dict[UUID, Any]:
         rows = super().begin(batch)
         self._active = set(Run.objects.active().filter(task__in=list(rows)).values_list("task_id", flat=True))
         return rows
 
-    def values(self, place: Place, given: Given, row: Any) -> dict[str, Any] | None:
+    def values(self, place: ObjectLocation, given: Given, row: Any) -> dict[str, Any] | None:
         if given["id"] in self._active:
             self.refuse(place, "id", "The task has an active run here.")
             return None
         written = (*TaskFields().fields, "status", "started_at", "completed_at", "metadata")
-        values = given_only(given, *written)
-        assignees = self.here.many(place, "assignee_ids", "agent", given.get("assignee_ids", []))
-        values["project_id"] = self.here.one(place, "project_id", "project", given.get("project_id"))
-        values["creator_id"] = self.here.person(place, "creator_id", given.get("creator_id"))
-        self._end_what_nobody_runs(place, given["id"], values, row, assigned=bool(assignees))
+        values = present_fields(given, *written)
+        assignees = self.existing.many(place, "assignee_ids", "agent", given.get("assignee_ids", []))
+        values["project_id"] = self.existing.one(place, "project_id", "project", given.get("project_id"))
+        values["creator_id"] = self.existing.person(place, "creator_id", given.get("creator_id"))
+        self._reset_interrupted_task(place, given["id"], values, row, assigned=bool(assignees))
         self._remember(place, given, assignees, values["project_id"])
         return values
 
-    def _end_what_nobody_runs(
-        self, place: Place, key: UUID, values: dict[str, Any], row: Any, *, assigned: bool
+    def _reset_interrupted_task(
+        self, place: ObjectLocation, key: UUID, values: dict[str, Any], row: Any, *, assigned: bool
     ) -> None:
-        """Let a task that an agent was working at wait for its next run: none of it goes on here.
+        """Reset a task that an agent was working on, because its run does not continue here.
 
-        What people have in progress stays so. The reason stands in the feed, once.
+        Tasks in progress by people are kept. The reason is written to the feed once.
         """
         is_agents = values.get("task_type", Task.Type.AGENT) == Task.Type.AGENT
         if values.get("status") != Task.Status.IN_PROGRESS or not is_agents:
@@ -65,10 +65,10 @@ class Tasks(Kind):
         if row is None or row.status != status:
             self._interrupted.append((key, status))
 
-    def _remember(self, place: Place, given: Given, assignees: list[UUID], project: UUID | None) -> None:
-        """Note what is stored when the rows are: what refers to tasks, when all of them are."""
+    def _remember(self, place: ObjectLocation, given: Given, assignees: list[UUID], project: UUID | None) -> None:
+        """Remember what is stored later: assignments after the batch, references to tasks after all tasks."""
         key = given["id"]
-        self.here.task[key] = project
+        self.existing.task[key] = project
         self.places[key] = place
         self._assignments[key] = assignees
         self.waits[key] = given.get("blocked_by", [])
@@ -76,7 +76,7 @@ class Tasks(Kind):
             self.parents[key] = given["parent_task_id"]
 
     def end(self) -> None:
-        """Write the assignments of a batch, and say of what was interrupted why it waits."""
+        """Store the assignments of a batch, and write why interrupted tasks wait."""
         keys = list(self._assignments)
         Assignment.objects.filter(task__in=keys).delete()
         Assignment.objects.bulk_create(
@@ -91,10 +91,10 @@ class Tasks(Kind):
         self._assignments.clear()
         self._interrupted.clear()
 
-    # ------------------------------------------------------------ when all are stored
+    # ------------------------------------------------------------ after all tasks
     @transaction.atomic
     def link(self) -> None:
-        """Store who is a part of whom, and who waits for whom: what leads nowhere or in a circle is left out."""
+        """Store parents and dependencies; leave out references to missing tasks and cycles."""
         if connection.vendor == "postgresql":  # nobody else may change dependencies meanwhile
             with connection.cursor() as cursor:
                 cursor.execute("SELECT pg_advisory_xact_lock(%s)", [DEPENDENCIES_LOCK])
@@ -108,7 +108,7 @@ class Tasks(Kind):
             place = self.places[key]
             if parent == key:
                 self.report.dropped(place, "parent_task_id", "A task cannot be its own parent.")
-            elif self.here.one(place, "parent_task_id", "task", parent):
+            elif self.existing.one(place, "parent_task_id", "task", parent):
                 Task.objects.filter(pk=key).update(parent_task=parent)
 
     def _link_blockers(self) -> None:
@@ -130,11 +130,11 @@ class Tasks(Kind):
         through.bulk_create(rows, batch_size=AT_ONCE)
 
     def _sound_edges(self) -> Iterator[Edge]:
-        """Yield who waits for whom, where both are here and belong together."""
+        """Yield the dependencies between existing tasks of the same project."""
         for key, blockers in self.waits.items():
-            place, project = self.places[key], self.here.task[key]
-            for blocker in self.here.many(place, "blocked_by", "task", blockers):
-                if self.here.task[blocker] not in (None, project):
+            place, project = self.places[key], self.existing.task[key]
+            for blocker in self.existing.many(place, "blocked_by", "task", blockers):
+                if self.existing.task[blocker] not in (None, project):
                     self.report.dropped(place, "blocked_by", f"Task {blocker} belongs to another project.")
                 else:
                     yield key, blocker

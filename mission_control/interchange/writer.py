@@ -1,4 +1,4 @@
-"""Write what is here as PocketPaw's files: a snapshot, each file whole or not at all."""
+"""Export everything as PocketPaw's files: a snapshot, with each file written completely or not at all."""
 
 import json
 import os
@@ -22,7 +22,7 @@ from mission_control.api.serializers.projects import ProjectReader
 from mission_control.api.serializers.tasks import MessageReader, TaskReader
 from mission_control.models import Activity, Notification
 
-OF_THIS_MACHINE = {"folder_path", "file_count"}  # of a project
+LOCAL_FIELDS = {"folder_path", "file_count"}  # of a project
 AT_ONCE = 200
 DOCUMENTS_AT_ONCE = 20  # of 5 MB each at most
 
@@ -30,18 +30,18 @@ Rows = QuerySet[Any, Any]
 
 
 class PortableProjectReader(ProjectReader):
-    """A project as it is anywhere."""
+    """A project without the fields that apply only to this machine."""
 
     class Meta(ProjectReader.Meta):
-        fields = [name for name in ProjectReader.Meta.fields if name not in OF_THIS_MACHINE]
+        fields = [name for name in ProjectReader.Meta.fields if name not in LOCAL_FIELDS]
         read_only_fields = fields
 
 
 def write_folder(folder: Path) -> dict[str, int]:
     """Write all files, and return how many objects each has. Raises OSError.
 
-    They are prepared beside the folder and put in place when all are complete; a folder that is not there yet
-    comes into being as a whole.
+    The files are written beside the folder and moved into place when all are complete; a new folder appears only
+    when it is complete.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
@@ -59,7 +59,7 @@ def write_folder(folder: Path) -> dict[str, int]:
 
 
 def _contents() -> Iterator[tuple[str, Iterable[Model], type[BaseSerializer[Any]]]]:
-    """Yield file, rows and how each reads: as the API shows it, oldest first as PocketPaw writes."""
+    """Yield file name, rows and serializer: as the API shows them, oldest first as in PocketPaw's files."""
 
     def oldest_first(rows: Rows, at_once: int = AT_ONCE) -> Iterable[Model]:
         return rows.order_by("created_at", "id").iterator(at_once)
@@ -74,7 +74,7 @@ def _contents() -> Iterator[tuple[str, Iterable[Model], type[BaseSerializer[Any]
 
 
 def _write(path: Path, rows: Iterable[Model], reader: type[BaseSerializer[Any]]) -> int:
-    """Write one array, an object a line."""
+    """Write one array with one object per line; return their number."""
     number, shown = 0, reader()
     with path.open("w", encoding="utf-8") as file:
         file.write("[")
@@ -89,9 +89,9 @@ def _write(path: Path, rows: Iterable[Model], reader: type[BaseSerializer[Any]])
 
 @contextmanager
 def snapshot() -> Iterator[None]:
-    """Read the database as it is at one moment, without keeping anybody from writing.
+    """Read the database in a consistent snapshot without blocking writers.
 
-    Django's own `atomic` would take SQLite's write lock for as long as this takes.
+    Django's `atomic` would hold SQLite's write lock for the whole time.
     """
     if connection.in_atomic_block:
         yield

@@ -1,4 +1,4 @@
-"""What the commands that work on the database have in common."""
+"""The base class of commands that use the database."""
 
 from typing import Any
 
@@ -10,12 +10,12 @@ from mission_control.health.versions import WrongSchema, check_schema
 
 
 class DatabaseCommand(BaseCommand):
-    """A command that is refused in one line where the database cannot be used.
+    """A command that exits with a one-line message if the database cannot be used.
 
-    That is: it has the schema of another version, it does not answer, or the disk is full.
+    That is, if it has the schema of another version, does not answer, or the disk is full.
     """
 
-    no_database_status = 1  # the exit status then
+    no_database_status = 1  # the exit status in that case
 
     def execute(self, *args: Any, **options: Any) -> str | None:
         try:

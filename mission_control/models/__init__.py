@@ -1,4 +1,4 @@
-"""Rows, the constraints that hold them, and querysets that read as adjectives; changed by actions/ and runs/."""
+"""The models, their constraints, and querysets named by adjectives. Only actions/ and runs/ change their rows."""
 
 from mission_control.models import search  # noqa: F401 - registers the lookup
 from mission_control.models.access import AccessToken

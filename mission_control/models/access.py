@@ -9,11 +9,11 @@ from agents import rules
 
 
 class AccessToken(AbstractAuthToken):
-    """A user's API token: stored as a hash, shown once, expiring if asked for."""
+    """A user's API token: stored as a hash, shown only once, with an optional expiry."""
 
     uid = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
     name = models.CharField(max_length=rules.TOKEN_NAME_CHARS, blank=True, validators=[rules.not_blank])
-    # The token that it was made with, whose end is its end too.
+    # The token with which it was created; it ends with that token.
     parent = models.ForeignKey(
         "self", null=True, editable=False, on_delete=models.CASCADE, related_name="children"
     )

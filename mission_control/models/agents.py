@@ -1,4 +1,4 @@
-"""What an agent's runs say about it: derived at each reading, written nowhere."""
+"""The state of agents that is derived from their runs at each query, and never stored."""
 
 from django.db.models import Case, CharField, Count, F, OuterRef, QuerySet, Subquery, UUIDField, Value, When
 from django.db.models.functions import Coalesce
@@ -11,8 +11,8 @@ def with_runs(agents: QuerySet[Agent] | None = None) -> QuerySet[Agent]:
     """Add `running_count`, `current_task_id` and `derived_status`: active while the agent holds a run."""
     holding = Run.objects.holding().filter(agent=OuterRef("pk")).order_by()
     number = holding.values("agent").annotate(number=Count("pk")).values("number")
-    # No time is null; but by the bare column, which an index has in order, SQLite would go through all that the
-    # agent ever ran.
+    # The column is never null. Ordered by the bare column, SQLite would use an index and scan all the agent's
+    # runs.
     latest = Coalesce("queued_at", "queued_at").desc()
     newest = holding.filter(task__isnull=False).order_by(latest, "id").values("task_id")[:1]
     return (

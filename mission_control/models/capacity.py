@@ -7,14 +7,14 @@ from django.db import models
 
 
 class Capacity(models.Model):
-    """How many runs may hold a slot at once: the one row that every process reads."""
+    """How many runs may hold a slot at once: a single row that every process reads."""
 
     THE_ROW = 1
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=THE_ROW, editable=False)
     limit = models.PositiveSmallIntegerField(default=5, help_text="Maximum concurrent runs. Applies to new runs.")
 
-    # The environment's value that was written here last: only another one undoes what the admin has set.
+    # The environment's value that was applied last: only a different one overrides the admin's setting.
     applied_setting = models.PositiveSmallIntegerField(null=True, editable=False)
 
     class Meta:
@@ -31,5 +31,5 @@ class Capacity(models.Model):
 
     @classmethod
     def current(cls) -> Self:
-        """Return the row. A migration made it; after a `flush` it is made anew from the setting."""
+        """Return the row. A migration creates it; after a `flush` it is created again from the setting."""
         return cls.objects.get_or_create(pk=cls.THE_ROW, defaults={"limit": settings.MAX_CONCURRENT_TASKS})[0]

@@ -10,10 +10,10 @@ from mission_control.models.task import Task
 
 
 class Deliverable(models.Model):
-    """A document that is kept (the API calls it Document): what an agent handed in, a PRD, a note.
+    """A stored document (the API calls it Document): an agent's output, a PRD, a note.
 
-    A change of content raises `version`; each version's content stays readable. What the runs of one task
-    hand in is one deliverable with a version for each run.
+    A change of content increases `version`; the content of each version is kept. The outputs of a task's runs are
+    one deliverable with a version for each run.
     """
 
     class Type(models.TextChoices):
@@ -27,7 +27,7 @@ class Deliverable(models.Model):
     title = models.CharField(max_length=rules.DOCUMENT_TITLE_CHARS, validators=[rules.not_blank])
     content = models.TextField(blank=True, validators=[rules.content_size])
     type = models.CharField(max_length=12, choices=Type, default=Type.DRAFT)
-    # A result outlives its task.
+    # A deliverable is kept when its task is deleted.
     task = models.ForeignKey(Task, null=True, blank=True, on_delete=models.SET_NULL, related_name="deliverables")
     project = models.ForeignKey(
         Project, null=True, blank=True, on_delete=models.CASCADE, related_name="deliverables"
@@ -59,7 +59,7 @@ class Deliverable(models.Model):
 
 
 class DeliverableVersion(models.Model):
-    """The content of one version of a deliverable, the newest included."""
+    """The content of one version of a deliverable, including the newest."""
 
     deliverable = models.ForeignKey(Deliverable, on_delete=models.CASCADE, related_name="versions")
     version = models.PositiveIntegerField()

@@ -1,4 +1,4 @@
-"""What happened, and what was said about a task."""
+"""Activities, messages in the threads of tasks, and notifications."""
 
 import uuid
 
@@ -12,7 +12,7 @@ from mission_control.models.task import Task
 
 
 class Activity(models.Model):
-    """One line of what happened. `number` grows with time, so that a reader knows where it stood."""
+    """One entry of the activity feed. `number` increases with time, so that a reader can resume after it."""
 
     class Type(models.TextChoices):
         TASK_CREATED = "task_created"
@@ -37,7 +37,7 @@ class Activity(models.Model):
         Task, null=True, blank=True, on_delete=models.SET_NULL, related_name="activities", db_index=False
     )
     document = models.ForeignKey(Deliverable, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
-    # Kept beside the task, so that the feed of a project survives the deletion of its tasks.
+    # Stored beside the task, so that the feed of a project survives the deletion of its tasks.
     project_id = models.UUIDField(null=True, blank=True, db_index=True)
     created_at = models.DateTimeField(auto_now_add=True)
     is_edit = models.BooleanField(
@@ -87,13 +87,13 @@ class Message(models.Model):
 
 
 class Notification(models.Model):
-    """What an agent, or without one the people, should come to know.
+    """A notification for an agent or, without one, for people.
 
-    New → delivered, new or delivered → read: each happens once and keeps the time of its first.
+    New → delivered, new or delivered → read: each happens once, and the time of the first is kept.
     """
 
     class Type(models.TextChoices):
-        """Those beside the types of activities."""
+        """The types in addition to those of activities."""
 
         RUN_COMPLETED = "run_completed"
         RUN_FAILED = "run_failed"
@@ -101,7 +101,7 @@ class Notification(models.Model):
         HUMAN_TASK = "human_task"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    # An agent's go with it: without one they would be the people's.
+    # Deleted with the agent: without one they would become notifications for people.
     agent = models.ForeignKey(
         Agent, null=True, blank=True, on_delete=models.CASCADE, related_name="notifications", db_index=False
     )
@@ -126,7 +126,7 @@ class Notification(models.Model):
             models.Index(fields=["delivered_at", "-created_at", "id"], name="notification_undelivered"),
             models.Index(fields=["read_at", "-created_at", "id"], name="notification_unread"),
             models.Index(fields=["delivered_at", "read_at", "-created_at", "id"], name="notification_open"),
-            # For the counts: the narrower an index, the faster. SQLite takes a partial one for none of them.
+            # For the counts: narrow indexes are faster. SQLite would use a partial index for none of them.
             models.Index(fields=["delivered_at"], name="notification_delivered"),
             models.Index(fields=["read_at"], name="notification_read"),
             models.Index(fields=["agent", "read_at", "delivered_at"], name="notification_agent_open"),

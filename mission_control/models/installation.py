@@ -1,10 +1,10 @@
-"""Which version made the tables."""
+"""The version that created the tables."""
 
 from django.db import models
 
 
 class Installation(models.Model):
-    """The one row that says which version last changed the schema; `health/versions.py` writes it."""
+    """A single row with the version that last changed the schema; `health/versions.py` writes it."""
 
     THE_ROW = 1
 

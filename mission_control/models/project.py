@@ -54,5 +54,5 @@ class Project(models.Model):
 
     @property
     def folder(self) -> Path:
-        """The working folder of the project's agents; made by whoever first needs it."""
+        """The working folder of the project's agents; created when it is first needed."""
         return settings.PROJECTS_DIR / str(self.pk)

@@ -1,4 +1,4 @@
-"""When a task whose run failed is tried again."""
+"""The retry policy of a task."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,15 +12,15 @@ LONGEST_BACKOFF_SECONDS = 86_400
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
-    """A task's `metadata.retry`: how many attempts in all, and how long the first pause is, doubled each time."""
+class RetryPolicy:
+    """A task's `metadata.retry`: the total number of attempts, and the first pause, which doubles each time."""
 
     attempts: int
     backoff_seconds: int
 
     @classmethod
-    def read(cls, value: Any) -> "Policy":
-        """Return the policy that a JSON value describes. Raises ValueError, whose text is for people."""
+    def read(cls, value: Any) -> "RetryPolicy":
+        """Parse a JSON value. Raises ValueError with a text for users."""
         if not isinstance(value, Mapping) or set(value) - {"attempts", "backoff_seconds"}:
             raise ValueError("retry must be an object of attempts and backoff_seconds.")
         attempts, backoff = value.get("attempts"), value.get("backoff_seconds", 0)
@@ -31,14 +31,14 @@ class Policy:
         return cls(attempts, backoff)
 
     def pause(self, failures: int) -> timedelta:
-        """Return the pause after so many failures in a row, a day at most."""
+        """Return the pause after this number of consecutive failures, a day at most."""
         return timedelta(seconds=min(self.backoff_seconds * 2 ** (failures - 1), LONGEST_BACKOFF_SECONDS))
 
 
 def retry_policy(metadata: Any) -> None:
-    """Raise ValidationError for a task's metadata whose `retry` no scheduler would follow."""
+    """Raise ValidationError for a task's metadata with an invalid `retry`."""
     if isinstance(metadata, Mapping) and "retry" in metadata:
         try:
-            Policy.read(metadata["retry"])
+            RetryPolicy.read(metadata["retry"])
         except ValueError as error:
             raise ValidationError(str(error)) from None

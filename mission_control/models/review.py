@@ -1,4 +1,4 @@
-"""Reviews: what a person said of a task's result."""
+"""Reviews of tasks' results by people."""
 
 import uuid
 
@@ -14,7 +14,7 @@ from mission_control.models.task import Task
 class Review(models.Model):
     """One round of review of a task: open → approved | changes_requested.
 
-    A task has one open review at most, while it reads `review`. Decided reviews stay: who decided what, and when.
+    A task has at most one open review, while its status is `review`. Decided reviews are kept as a record.
     """
 
     class Status(models.TextChoices):

@@ -1,4 +1,4 @@
-"""Runs, the states between which they move, and their events."""
+"""Runs, their states, and their events."""
 
 import uuid
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ SMALLEST_USD = Decimal("1e-10")
 
 
 class RunStatus(models.TextChoices):
-    """A run's states; how it moves between them stands at Run."""
+    """A run's states; Run describes the transitions."""
 
     WAITING = "waiting"
     QUEUED = "queued"
@@ -32,9 +32,9 @@ class RunStatus(models.TextChoices):
 
 
 class EndCause(models.TextChoices):
-    """Why a run ended. What follows from an end is decided by this, never by a text.
+    """Why a run ended. All consequences of an end depend on this, never on a text.
 
-    The last two are not used yet; they belong to the contract's list.
+    The last two are in the API contract but not used yet.
     """
 
     COMPLETED = "completed"
@@ -62,7 +62,7 @@ ENDED = (RunStatus.COMPLETED, RunStatus.ERROR, RunStatus.STOPPED)
 
 
 class RunQuerySet(models.QuerySet["Run"]):
-    """Runs by what they are, to be combined."""
+    """Filters by the state of runs, which can be combined."""
 
     def active(self) -> Self:
         """Keep the runs that have not ended."""
@@ -77,7 +77,7 @@ class RunQuerySet(models.QuerySet["Run"]):
         return self.filter(status=RunStatus.WAITING).order_by(priority_rank("task__priority"), "queued_at", "id")
 
     def light(self) -> Self:
-        """Leave the long texts in the database."""
+        """Do not load the long texts."""
         return self.defer("output", "prompt")
 
 
@@ -85,11 +85,11 @@ class Run(models.Model):
     """One execution of a task by an agent, or one planning of a project.
 
     waiting (no slot yet) → queued (holds a slot, its job is not claimed) → running (claimed by a worker)
-    → completed | error | stopped. A waiting or queued run can be stopped, a queued one can fail.
-    `runs/admission.py` makes runs and `runs/lifecycle.py` changes their status; nothing else does.
+    → completed | error | stopped. A waiting or queued run can be stopped; a queued one can also fail.
+    Only `runs/admission.py` creates runs, and only `runs/lifecycle.py` changes their status.
 
-    `claim_token` is the claim of the worker that runs it: whoever writes shows it, so that a worker that was
-    declared lost writes nothing any more. `lease_renewed_at` moves while the worker lives.
+    `claim_token` is the claim of the worker that executes the run: every write requires it, so that a worker that
+    was declared lost cannot write any more. `lease_renewed_at` is renewed while the worker is alive.
     """
 
     Status = RunStatus
@@ -136,7 +136,7 @@ class Run(models.Model):
     declined_hosts = models.JSONField(default=list, editable=False)  # machines that lack what its agent needs
     lease_renewed_at = models.DateTimeField(null=True, blank=True)
 
-    # The stop: when it was requested, and why. They become the end cause, and the error text where there is one.
+    # The stop: when it was requested, and why. Cause and reason become the run's end cause and error text.
     stop_requested_at = models.DateTimeField(null=True, blank=True)
     stop_cause = models.CharField(max_length=13, choices=EndCause, blank=True)
     stop_reason = models.CharField(max_length=200, blank=True)
@@ -149,7 +149,7 @@ class Run(models.Model):
     prompt = models.TextField(blank=True)
     output = models.TextField(blank=True)
 
-    # What it took. Null, and a model that is empty: not known, which is not nothing.
+    # The usage. Null, or an empty model, means unknown, not zero.
     model = models.CharField(max_length=MODEL_CHARS, blank=True)
     input_tokens = models.PositiveBigIntegerField(null=True, blank=True)
     output_tokens = models.PositiveBigIntegerField(null=True, blank=True)
@@ -163,12 +163,12 @@ class Run(models.Model):
             models.Index(fields=["-queued_at", "id"], name="run_newest"),
             models.Index(fields=["task", "-queued_at"], name="run_task_newest"),
             models.Index(fields=["agent", "-queued_at"], name="run_agent_newest"),
-            # Of all statuses: SQLite takes a partial index only where the query names its condition literally.
+            # Not partial: SQLite uses a partial index only if the query contains its condition literally.
             models.Index(fields=["status", "-queued_at", "id"], name="run_status_newest"),
-            # Without it SQLite goes through all that an agent ever ran to find what it runs now.
+            # Without it SQLite scans all of an agent's runs to find the current ones.
             models.Index(fields=["agent", "status"], name="run_agent_status"),
             models.Index(fields=["kind", "-queued_at", "id"], name="run_kind_newest"),
-            # All that the sums of usage read: behind the long texts of a million rows it would take minutes.
+            # All columns of the sums of usage: reading a million rows with their long texts would take minutes.
             models.Index(
                 fields=[
                     *("finished_at", "started_at", "agent", "project", "task", "model"),
@@ -216,20 +216,20 @@ class Run(models.Model):
 
     @property
     def reported_end_cause(self) -> str | None:
-        """Return the end cause as the API's list has it; None while the run is active."""
+        """Return the end cause as the API reports it; None while the run is active."""
         is_database = self.end_cause == EndCause.DATABASE_LOST
         return EndCause.WORKER_LOST.value if is_database else self.end_cause or None
 
     @property
     def duration_seconds(self) -> float | None:
-        """Seconds of work from claim to end; None before the end or when it never started."""
+        """Seconds from claim to end; None before the end, or if it never started."""
         if self.started_at is None or self.finished_at is None:
             return None
         return round((self.finished_at - self.started_at).total_seconds(), 3)
 
     @property
     def usage(self) -> dict[str, Any]:
-        """What the run took, as the API tells it: None where unknown."""
+        """The run's usage as the API reports it: None for unknown values."""
         return {
             "model": self.model or None,
             "input_tokens": self.input_tokens,
@@ -239,7 +239,7 @@ class Run(models.Model):
 
 
 def usage_columns(usage: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the columns that keep a usage. What is no amount is not known."""
+    """Return the columns of a usage. An invalid amount becomes unknown."""
     cost = _amount(usage.get("cost_usd"), most=MOST_USD)
     return {
         "model": str(usage.get("model") or "")[:MODEL_CHARS],
@@ -255,15 +255,15 @@ def _whole(value: Any) -> int | None:
 
 
 def _amount(value: Any, *, most: float) -> float | None:
-    """Return a number from 0 to `most`: a backend that anybody may have written says it, and no NaN compares."""
+    """Return a number from 0 to `most`; None for anything else, such as NaN, which a backend may report."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return value if is_number and 0 <= value <= most else None
 
 
 class RunEvent(models.Model):
-    """One numbered line of a run's log: `seq` starts at 1 and has no gap (a trigger refuses one).
+    """One numbered entry of a run's log: `seq` starts at 1 without gaps (a trigger refuses them).
 
-    Written only by `runs/events.py`, never changed.
+    Only `runs/events.py` writes events; they are never changed.
     """
 
     class Type(models.TextChoices):

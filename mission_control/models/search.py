@@ -1,8 +1,7 @@
-"""Find text in rows without regard to case or Unicode's different spellings, alike in both databases.
+"""Search text in rows, ignoring case and Unicode's equivalent spellings, with the same result in both databases.
 
-`title__has_text="übung"` finds "ÜBUNG", also where the umlaut is written as two characters. A row of nothing but
-ASCII is compared by the database's own operator; only other rows are folded: a search stays about as fast as
-`icontains`.
+`title__has_text="übung"` finds "ÜBUNG", even if the umlaut is written as two characters. An ASCII row is compared
+by the database's own operator, and only other rows are folded, so a search is about as fast as `icontains`.
 """
 
 import unicodedata
@@ -15,11 +14,11 @@ from django.db.models import CharField, Lookup, Q, TextField
 from django.db.models.sql.compiler import SQLCompiler
 
 SQLAndParams = tuple[str, list[Any]]
-ICU = "und-x-icu"  # PostgreSQL's collation for all of Unicode, where it was built with ICU
+ICU = "und-x-icu"  # PostgreSQL's collation for all of Unicode, if it was built with ICU
 
 
 def fold(text: str) -> str:
-    """Return the text in the form in which texts are compared: no case, one spelling for each character."""
+    """Return the text in a form for comparison: without case, and with one spelling per character."""
     if text.isascii():
         return text.lower()
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
@@ -36,7 +35,7 @@ def has_text(words: str, *fields: str) -> Q:
 @CharField.register_lookup
 @TextField.register_lookup
 class HasText(Lookup):
-    """Tell whether a text column contains a text, compared by `fold`."""
+    """A lookup: whether a text column contains a text, compared by `fold`."""
 
     lookup_name = "has_text"
 
@@ -46,12 +45,12 @@ class HasText(Lookup):
         if connection.vendor == "sqlite":
             ascii_match, has_others, folded = _sqlite(column)
             folded_param = words
-        else:  # folds the words itself: what it leaves as it is in a row it must leave in them, too
+        else:  # PostgreSQL folds the words as well, so that it treats them like the rows
             ascii_match, has_others, folded = _postgresql(column)
             folded_param = _pattern(unicodedata.normalize("NFKC", str(self.rhs)))
         others = f"({has_others} AND {folded})"
         others_params = [*column_params * 3, folded_param]
-        if not words.isascii():  # no text of ASCII alone contains it
+        if not words.isascii():  # no ASCII text contains it
             return others, others_params
         return f"({ascii_match} OR {others})", [*column_params, _pattern(words), *others_params]
 
@@ -71,13 +70,13 @@ def _postgresql(column: str) -> tuple[str, str, str]:
 
 
 def _folded(text: str) -> str:
-    """Return the expression in which PostgreSQL folds a text, nearly as `fold` does."""
+    """Return the expression with which PostgreSQL folds a text, almost as `fold` does."""
     collation = f' COLLATE "{ICU}"' if _has_icu() else ""
     lower = f"lower(normalize({text}, NFKC){collation})"
     return f"normalize(replace(replace({lower}, 'ß', 'ss'), 'ς', 'σ'), NFKC)"
 
 
-_icu: list[bool] = []  # asked once in a process
+_icu: list[bool] = []  # queried once per process
 
 
 def _has_icu() -> bool:
@@ -99,10 +98,10 @@ def _contains(text: str | None, words: str) -> bool:
     return text is not None and words in fold(text)
 
 
-def _teach(connection: BaseDatabaseWrapper, **_: Any) -> None:
-    """Give each new connection to SQLite the function that compares what is not ASCII."""
+def _add_sqlite_function(connection: BaseDatabaseWrapper, **_: Any) -> None:
+    """Add the function that compares non-ASCII text to each new SQLite connection."""
     if connection.vendor == "sqlite":
         connection.connection.create_function("mc_has_text", 2, _contains, deterministic=True)
 
 
-connection_created.connect(_teach, dispatch_uid="mission_control.models.search")
+connection_created.connect(_add_sqlite_function, dispatch_uid="mission_control.models.search")

@@ -1,4 +1,4 @@
-"""Find rows by their tags, which are a JSON list in either database."""
+"""Find rows by their tags, which both databases store as a JSON list."""
 
 import json
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ SQLAndParams = tuple[str, tuple[str | int, ...]]
 
 
 class TaggedAny(Func):
-    """Tell whether a row's `tags` hold at least one of the given."""
+    """An expression: whether a row's `tags` contain at least one of the given tags."""
 
     output_field = BooleanField()
 

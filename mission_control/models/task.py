@@ -1,4 +1,4 @@
-"""Tasks, and who is assigned to them in which order."""
+"""Tasks and their assignments."""
 
 import uuid
 from datetime import UTC, date, datetime, time
@@ -14,31 +14,31 @@ from agents.models import Agent
 from mission_control.models.project import Project
 from mission_control.models.retry import retry_policy
 
-# A card nobody placed stands on the board by its task's last change, the newest on top. One that was placed stands
-# as if that change had been in another moment, and for that moment in another place among those of the same.
+# A card is ranked by its task's last change, newest first. A card that was moved by hand is ranked as if its task
+# had changed at `placed_at`, with `placed_as` to break ties.
 RANK_AT = Coalesce("placed_at", "updated_at")
 RANK_TIE = Coalesce("placed_as", "id")
-CLEARED_RANK = {"placed_at": None, "placed_as": None}  # goes with each change of a status
+CLEARED_RANK = {"placed_at": None, "placed_as": None}  # written with each change of a status
 
 
 class TaskQuerySet(models.QuerySet["Task"]):
-    """Tasks by what they are, to be combined."""
+    """Filters by the state of tasks, which can be combined."""
 
     def unresolved(self) -> Self:
-        """Keep the tasks that still hold back those that depend on them."""
+        """Keep the tasks that still block those that depend on them."""
         return self.exclude(status__in=[Task.Status.DONE, Task.Status.SKIPPED])
 
     def by_rank(self) -> Self:
-        """Sort as a column of the board does; each has its place in `rank_at` and `rank_tie`."""
-        placed = self.annotate(rank_at=RANK_AT, rank_tie=RANK_TIE)
-        return placed.order_by(RANK_AT.desc(), RANK_TIE.asc(), "id")
+        """Sort by rank, as a column of the board does; annotates `rank_at` and `rank_tie`."""
+        ranked = self.annotate(rank_at=RANK_AT, rank_tie=RANK_TIE)
+        return ranked.order_by(RANK_AT.desc(), RANK_TIE.asc(), "id")
 
 
 class Task(models.Model):
     """A work item.
 
-    inbox → assigned → in_progress → review | done | blocked; skipped is set aside for good. A task reads
-    in_progress exactly while a run of it holds a slot, or when a person said so.
+    inbox → assigned → in_progress → review | done | blocked; skipped tasks are never done. A task is in_progress
+    exactly while a run of it holds a slot, or if a user has set it.
     """
 
     class Status(models.TextChoices):
@@ -74,7 +74,7 @@ class Task(models.Model):
         "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="subtasks"
     )
     creator_id = models.CharField(max_length=36, null=True, blank=True)  # noqa: DJ001 - the contract says null
-    # The newest run. A task has one active run at most, so this is it while there is one.
+    # The newest run. A task has at most one active run, which is always this one.
     last_run = models.ForeignKey(
         "mission_control.Run", null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )
@@ -84,11 +84,12 @@ class Task(models.Model):
     due_date = models.DateTimeField(null=True, blank=True)
     started_at = models.DateTimeField(null=True, blank=True)
     completed_at = models.DateTimeField(null=True, blank=True)
-    # What the scheduler notes: when people were told of it, how often in a row its runs failed, when to try again.
+    # The scheduler's fields: when people were notified, the number of consecutive failures, the time of the next
+    # retry.
     announced_at = models.DateTimeField(null=True, blank=True, editable=False)
     failed_attempts = models.PositiveSmallIntegerField(default=0, editable=False)
     retry_at = models.DateTimeField(null=True, blank=True, editable=False)
-    # Where a person placed it in its column of the board.
+    # The rank that a user has given its card in the column of the board.
     placed_at = models.DateTimeField(null=True, blank=True, editable=False)
     placed_as = models.UUIDField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -97,8 +98,8 @@ class Task(models.Model):
 
     objects = TaskQuerySet.as_manager()
 
-    unfinished: list["Task"]  # those it waits for, where the page has read them with it
-    rank_at: datetime  # where the query was sorted `as_placed`
+    unfinished: list["Task"]  # its unresolved blockers, if the page has loaded them
+    rank_at: datetime  # set by `by_rank`
     rank_tie: uuid.UUID
 
     class Meta:
@@ -119,25 +120,25 @@ class Task(models.Model):
     def __str__(self) -> str:
         return self.title
 
-    # Read once for each instance, from what was prefetched where it was; whoever made the task sets them.
+    # Loaded once per instance, from prefetched rows if there are any; `actions.tasks.create` sets them.
     @cached_property
     def assignee_ids(self) -> list[uuid.UUID]:
-        """The agents' ids in the order in which they were given; clients run the first."""
+        """The ids of the assigned agents in their order; clients run the first."""
         return [assignment.agent_id for assignment in self.assignments.all()]
 
     @cached_property
     def blocker_ids(self) -> list[uuid.UUID]:
-        """The ids of the tasks that it waits for; oldest first where the API reads them."""
+        """The ids of the tasks that block it; oldest first if the API loads them."""
         return [blocker.pk for blocker in self.blocked_by.all()]
 
     @cached_property
     def blocked_ids(self) -> list[uuid.UUID]:
-        """The ids of the tasks that wait for it; oldest first where the API reads them."""
+        """The ids of the tasks that it blocks; oldest first if the API loads them."""
         return [blocked.pk for blocked in self.blocks.all()]
 
     @property
     def due_day(self) -> date | None:
-        """The day on which it is due: the same for every reader, in whatever time zone."""
+        """The day on which it is due, the same in every time zone."""
         return None if self.due_date is None else self.due_date.astimezone(UTC).date()
 
     def unresolved_blockers(self) -> list[uuid.UUID]:
@@ -145,7 +146,7 @@ class Task(models.Model):
 
 
 def due_at(day: date) -> datetime:
-    """Return what `due_date` stores of a day: its noon in UTC, which is on that day nearly everywhere."""
+    """Return the value of `due_date` for a day: its noon in UTC, which is on the same day almost everywhere."""
     return datetime.combine(day, time(12), UTC)
 
 
@@ -162,7 +163,7 @@ def priority_rank(field: str = "priority") -> Case:
 
 
 class Assignment(models.Model):
-    """One agent on one task, at its place in the order."""
+    """One agent assigned to one task, with its position in the order."""
 
     task = models.ForeignKey(Task, on_delete=models.CASCADE, related_name="assignments")
     agent = models.ForeignKey(Agent, on_delete=models.CASCADE, related_name="assignments")

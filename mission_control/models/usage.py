@@ -1,4 +1,4 @@
-"""What runs took, kept for longer than the runs."""
+"""The usage of runs, stored longer than the runs themselves."""
 
 from typing import Self
 
@@ -11,13 +11,13 @@ from mission_control.models.task import Task
 
 
 class UsageRecord(models.Model):
-    """What one run took that was begun and has ended.
+    """The usage of one run that was started and has ended.
 
-    It outlives its run, which goes with its task or project: money that was spent stays spent. Written once, by
-    `runs/lifecycle.py`, in the transaction that ends the run. Null, and a model that is empty: not known.
+    It is kept when its run is deleted with its task or project, because the money was spent. Written once, by
+    `runs/lifecycle.py`, in the transaction that ends the run. Null, or an empty model, means unknown.
     """
 
-    run_id = models.UUIDField(primary_key=True, editable=False)  # of a run that may be gone
+    run_id = models.UUIDField(primary_key=True, editable=False)  # the run may have been deleted
     finished_at = models.DateTimeField()
     agent = models.ForeignKey(Agent, null=True, on_delete=models.SET_NULL, related_name="+")
     project = models.ForeignKey(Project, null=True, on_delete=models.SET_NULL, related_name="+")
@@ -28,9 +28,9 @@ class UsageRecord(models.Model):
     cost_usd = models.DecimalField(max_digits=19, decimal_places=10, null=True)
 
     class Meta:
-        default_permissions = ()  # who may see runs may see what they took
+        default_permissions = ()  # the permission to view runs includes their usage
         indexes = [
-            # All that the sums read, so that they never look at the table.
+            # All columns of the sums, so that they are read from the index alone.
             models.Index(
                 fields=[
                     *("finished_at", "agent", "project", "task", "model"),
@@ -45,8 +45,8 @@ class UsageRecord(models.Model):
 
     @classmethod
     def of(cls, run: Run) -> Self:
-        """Return the record of an ended run, not yet saved."""
-        assert run.finished_at is not None, "only what has ended is recorded"
+        """Return the unsaved record of an ended run."""
+        assert run.finished_at is not None, "only ended runs are recorded"
         return cls(
             run_id=run.pk,
             finished_at=run.finished_at,

@@ -1,17 +1,17 @@
-"""Which worker programs are alive."""
+"""The live groups of workers."""
 
 from django.db import models
 
 
 class WorkerGroup(models.Model):
-    """A `manage.py worker` that is alive somewhere: it beats every few seconds and goes when it ends."""
+    """A live `manage.py worker`: it sends a heartbeat every few seconds, and is deleted when it ends."""
 
     group = models.CharField(primary_key=True, max_length=64)
     host = models.CharField(max_length=255)
     workers = models.PositiveIntegerField(default=0, help_text="Number of processes that run agents.")
     pid = models.PositiveIntegerField()
     beat_at = models.DateTimeField()
-    # Jobs are signed: who has another secret key refuses them, and nothing would ever start.
+    # Jobs are signed: a worker with another secret key would refuse them, and no run would ever start.
     key_fingerprint = models.CharField(max_length=16)
 
     class Meta:

@@ -1,1 +1,1 @@
-"""Read only: sums, statistics, metrics, and the files of projects."""
+"""Read-only queries: sums, statistics, metrics, and the files of projects."""

@@ -1,4 +1,4 @@
-"""A project's working folder as one zip file, made while it is sent: nothing is kept, no link is followed."""
+"""A project's working folder as a zip file, created while it is sent: nothing is stored, no link is followed."""
 
 import os
 import stat
@@ -10,54 +10,56 @@ from contextlib import suppress
 from agents import folders
 from mission_control.errors import NotFound, WrongState
 from mission_control.models import Project
-from mission_control.queries.project_files import opened_root
+from mission_control.queries.project_files import open_root
 
-MOST_BYTES = 500 * 1024 * 1024  # of all files together, before they are packed
+MOST_BYTES = 500 * 1024 * 1024  # of all files together, uncompressed
 MOST_FILES, MOST_LEVELS = 10_000, 100  # an agent may have unpacked anything
 READ_BYTES = 256 * 1024
-OLDEST = (1980, 1, 1, 0, 0, 0)  # what a zip file can say
+OLDEST = (1980, 1, 1, 0, 0, 0)  # the earliest time in a zip file
 
 
-class TooLarge(WrongState):
-    """The folder holds more than is sent at once."""
+class FolderTooLarge(WrongState):
+    """The folder is larger than the limit of an archive."""
 
 
-class Growth(Exception):
-    """The folder outgrew the limit while it was sent: what was sent so far is no archive."""
+class FolderGrew(Exception):
+    """The folder exceeded the limit while it was sent: the archive is incomplete."""
 
 
 def check(project: Project) -> None:
-    """Measure the folder. Raises NotFound where there is no file in it, TooLarge."""
+    """Measure the folder. Raises NotFound if it has no file, and TooLarge."""
     number = size = 0
     for _, descriptor in _files(project):
         number += 1
         size += os.fstat(descriptor).st_size
         if number > MOST_FILES:
-            raise TooLarge(f"The folder has more than {MOST_FILES:,} files. Download only those you need")
+            raise FolderTooLarge(f"The folder has more than {MOST_FILES:,} files. Download only those you need")
         if size > MOST_BYTES:
-            raise TooLarge(f"The folder is larger than {MOST_BYTES // 2**20} MB. Download only the files you need")
+            raise FolderTooLarge(
+                f"The folder is larger than {MOST_BYTES // 2**20} MB. Download only the files you need"
+            )
     if not number:
         raise NotFound("File")
 
 
 def pieces(project: Project) -> Generator[bytes, None, None]:
-    """Yield the archive, piece by piece, with every file as it is when its turn comes. Raises Growth."""
-    pipe, left = _Pipe(), MOST_BYTES
+    """Yield the archive in pieces, with each file's content at the time when it is read. Raises FolderGrew."""
+    pipe, left = _ZipBuffer(), MOST_BYTES
     with zipfile.ZipFile(pipe, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, descriptor in _files(project):
             with archive.open(_entry(name, descriptor), "w") as entry:
                 while piece := os.read(descriptor, min(READ_BYTES, left + 1)):
                     left -= len(piece)
                     if left < 0:
-                        raise Growth
+                        raise FolderGrew
                     entry.write(piece)
                     yield pipe.taken()
             yield pipe.taken()
     yield pipe.taken()
 
 
-class _Pipe:
-    """What an archive is written to, and taken from; it cannot be gone back in."""
+class _ZipBuffer:
+    """A write-only file for the zip writer, from which the written pieces are taken; it cannot seek."""
 
     def __init__(self) -> None:
         self.written: list[bytes] = []
@@ -85,13 +87,13 @@ def _entry(name: str, descriptor: int) -> zipfile.ZipInfo:
 
 
 def _files(project: Project) -> Iterator[tuple[str, int]]:
-    """Yield the path and a descriptor of each regular file below the folder; the descriptor is closed after use.
+    """Yield the path and a descriptor of each regular file below the folder; close the descriptor after use.
 
     Walked by descriptors, none of which may be opened through a link: what an agent puts in the place of a folder
     meanwhile leads nowhere.
     """
     with suppress(OSError):  # no folder yet
-        root = opened_root(project)
+        root = open_root(project)
         try:
             yield from _below(root)
         finally:
@@ -116,5 +118,5 @@ def _below(root: int) -> Iterator[tuple[str, int]]:
 
 
 def _shown(path: str) -> str:
-    """Return a path that leads no program out of where it unpacks: a backslash parts folders elsewhere."""
+    """Return a path that is safe to unpack: other systems treat a backslash as a separator of folders."""
     return os.fsencode(path).decode("utf-8", "replace").replace("\\", "_")

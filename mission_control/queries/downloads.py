@@ -1,4 +1,4 @@
-"""Send a file of any size in pieces, or the requested range of it: to be saved, never to be run."""
+"""Send a file of any size, or a requested range of it, in pieces, as an attachment that browsers do not run."""
 
 import os
 import re
@@ -16,8 +16,8 @@ from mission_control.queries.project_files import pieces_of
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)  # one part; several are sent as the whole
 
 
-def sent(file: BinaryIO, path: str, *, asked: str | None) -> HttpResponseBase:
-    """Return the answer that sends an open file, and closes it; `asked` is the request's Range."""
+def file_response(file: BinaryIO, path: str, *, asked: str | None) -> HttpResponseBase:
+    """Return the response that sends an open file and closes it; `asked` is the request's Range header."""
     size = os.fstat(file.fileno()).st_size
     part = _range(asked or "", size)
     headers = {**as_attachment(path), "Accept-Ranges": "bytes"}
@@ -25,7 +25,7 @@ def sent(file: BinaryIO, path: str, *, asked: str | None) -> HttpResponseBase:
         file.close()
         return HttpResponse(status=416, headers={"Content-Range": f"bytes */{size}"})
     first, end = part
-    headers["Content-Encoding"] = "identity"  # packed it would have another length, and no ranges
+    headers["Content-Encoding"] = "identity"  # compression would change the length and break ranges
     headers["Content-Length"] = str(end - first)
     if (first, end) != (0, size):
         headers["Content-Range"] = f"bytes {first}-{end - 1}/{size}"
@@ -38,7 +38,7 @@ def sent(file: BinaryIO, path: str, *, asked: str | None) -> HttpResponseBase:
 
 
 def as_attachment(path: str) -> dict[str, str]:
-    """Return the headers by which a browser saves a file under its name, without what a header cannot carry."""
+    """Return the headers that make a browser save a file under its name; remove characters invalid in a header."""
     name = "".join(character if character.isprintable() else "_" for character in PurePosixPath(path).name)
     return {
         "Content-Disposition": content_disposition_header(as_attachment=True, filename=name),
@@ -47,7 +47,7 @@ def as_attachment(path: str) -> dict[str, str]:
 
 
 async def in_threads(pieces: Generator[bytes, None, None]) -> AsyncIterator[bytes]:
-    """Read pieces without holding up the event loop; whoever hangs up ends it."""
+    """Read pieces in threads, without blocking the event loop; stop when the client disconnects."""
 
     @sync_to_async(thread_sensitive=False)
     def read() -> bytes | None:
@@ -62,7 +62,7 @@ async def in_threads(pieces: Generator[bytes, None, None]) -> AsyncIterator[byte
 
 
 def _range(header: str, size: int) -> tuple[int, int] | None:
-    """Return where a requested range begins and ends (exclusive), None where the file has nothing of it.
+    """Return the start and the end (exclusive) of a requested range; None if it is outside the file.
 
     A header that is something else means the whole file.
     """

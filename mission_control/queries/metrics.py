@@ -1,4 +1,4 @@
-"""What Prometheus is told: read from the database when it asks, the same from every web process.
+"""The metrics for Prometheus, read from the database at each scrape, the same in every web process.
 
 Each scrape is seven short queries. Runs are counted in an index; the million rows of their events are not counted
 at all.
@@ -33,7 +33,7 @@ NUMBERS_GIVEN = {
 
 
 class ProductCollector(Collector):
-    """Runs, slots, events and workers, as they are at the moment of the scrape."""
+    """Runs, slots, events and workers at the time of the scrape."""
 
     def collect(self) -> Iterator[Metric]:
         yield _build()
@@ -88,7 +88,7 @@ def _slots() -> Iterator[Metric]:
 
 
 def _events() -> Metric:
-    """Count by the numbers that the database has given to rows: they never fall, as a count does at a deletion.
+    """Count by the numbers that the database has assigned to rows, which never decrease, as a count of rows does.
 
     An insert that was rolled back has used up its numbers too, so this may be a little more than was ever stored.
     """
@@ -114,10 +114,10 @@ def _workers() -> Iterator[Metric]:
 
 def _disk() -> Iterator[Metric]:
     text = "Room for the data of this web process: its folder, and a SQLite database."
-    with suppress(OSError):  # a file system that is gone has no figure
+    with suppress(OSError):  # a missing file system has no value
         yield GaugeMetricFamily(PREFIX + "disk_free_bytes", text, disk.free_bytes())
 
 
-REGISTRY = CollectorRegistry(auto_describe=False)  # to describe it would be to read the database at import
+REGISTRY = CollectorRegistry(auto_describe=False)  # describing the collectors would read the database at import
 REGISTRY.register(ProductCollector())
-ProcessCollector(registry=REGISTRY)  # of the web process that answers
+ProcessCollector(registry=REGISTRY)  # of the answering web process

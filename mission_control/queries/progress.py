@@ -1,4 +1,4 @@
-"""How far a project is, and what lies in its folder."""
+"""The progress of a project, and the number of files in its folder."""
 
 import os
 from pathlib import Path
@@ -7,11 +7,11 @@ from django.db.models import Count, Q
 
 from mission_control.models import Project, Task
 
-MOST_FILES = 10_000  # an agent may unpack half a million; nobody waits for their count
+MOST_FILES = 10_000  # an agent may unpack half a million, and counting them would take too long
 
 
 def progress(project: Project) -> dict[str, int | float]:
-    """Return the contract's `progress` in one query."""
+    """Return `progress` as the API contract defines it, in one query."""
     status = Task.Status
     counts = Task.objects.filter(project=project).aggregate(
         total=Count("pk"),
@@ -28,7 +28,7 @@ def progress(project: Project) -> dict[str, int | float]:
 
 
 def count_files(folder: Path) -> int:
-    """Count the files below a folder, up to MOST_FILES; links are not followed. No folder: 0."""
+    """Return the number of files below a folder, up to MOST_FILES; 0 without a folder. Does not follow links."""
     number = 0
     for _, _, files in os.walk(folder):
         number += len(files)

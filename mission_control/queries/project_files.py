@@ -1,4 +1,4 @@
-"""Look into project folders, and nowhere else."""
+"""List and open the files in the folders of projects, and nowhere else."""
 
 import os
 import stat
@@ -23,8 +23,8 @@ PIECE_BYTES = 256 * 1024
 LINKS_SECONDS = 1.0  # for all links of a folder: an agent may chain thousands
 
 
-class TooLarge(Invalid):
-    """The file is larger than what is shown, or sent at once."""
+class FileTooLarge(Invalid):
+    """The file is larger than the limit of what is shown or sent."""
 
 
 def browse(path: str, *, most: int = 1_000) -> dict[str, Any]:
@@ -40,15 +40,15 @@ def browse(path: str, *, most: int = 1_000) -> dict[str, Any]:
         real = folders.resolve_inside(root, "" if path in ("~", "/") else path.removeprefix("~/"))
         root.mkdir(parents=True, exist_ok=True)
         descriptor = folders.open_inside(root, real)
-        found = [_as_browsed(entry) for entry in _entries(descriptor)[:most]]
+        found = [_browsed_entry(entry) for entry in _entries(descriptor)[:most]]
     except folders.OutsideFolder:
-        return _not_browsed(path, "Access denied: path outside the project folders")
+        return _browse_error(path, "Access denied: path outside the project folders")
     except NotADirectoryError:
-        return _not_browsed(path, "Not a directory")
+        return _browse_error(path, "Not a directory")
     except FileNotFoundError:
-        return _not_browsed(path, "Path does not exist")
+        return _browse_error(path, "Path does not exist")
     except OSError:
-        return _not_browsed(path, "The folder cannot be read")
+        return _browse_error(path, "The folder cannot be read")
     finally:
         if descriptor is not None:
             os.close(descriptor)
@@ -56,12 +56,12 @@ def browse(path: str, *, most: int = 1_000) -> dict[str, Any]:
     return {"path": "~" if shown == "." else shown, "files": found}
 
 
-def _not_browsed(path: str, error: str) -> dict[str, Any]:
+def _browse_error(path: str, error: str) -> dict[str, Any]:
     return {"path": path, "files": [], "error": error}
 
 
-def _as_browsed(entry: dict[str, Any]) -> dict[str, Any]:
-    """Return an entry as PocketPaw's page shows it: `size` is a text such as `2.9 KB`, empty for a folder."""
+def _browsed_entry(entry: dict[str, Any]) -> dict[str, Any]:
+    """Return an entry in PocketPaw's form: `size` is a text such as `2.9 KB`, empty for a folder."""
     size = "" if entry["isDir"] else _size_text(entry["size"])
     return {"name": entry["name"], "isDir": entry["isDir"], "size": size}
 
@@ -75,7 +75,7 @@ def _size_text(size: int) -> str:
 
 
 def files_in(project: Project, path: str) -> list[dict[str, Any]]:
-    """List a folder inside a project's, as `browse` does; the project's own is empty until an agent needs it.
+    """List a folder inside a project's, like `browse`; the project's own is empty until an agent needs it.
 
     Raises Invalid for a path that leads out of it, NotFound where no folder is.
     """
@@ -91,12 +91,12 @@ def listing(project: Project, path: str) -> list[dict[str, Any]]:
     for entry in entries:
         if entry["isLink"] and not entry["kind"]:
             target = str(PurePosixPath(path, entry["name"]))
-            entry.update(_target_of(project, target) if time.monotonic() < end else {"kind": "A link"})
+            entry.update(_link_target(project, target) if time.monotonic() < end else {"kind": "A link"})
     return entries
 
 
 def _listed(project: Project, path: str) -> list[dict[str, Any]]:
-    """Describe what a folder holds, without following links."""
+    """Describe the entries of a folder, without following links."""
     descriptor = None
     try:
         descriptor = _open(project, path)
@@ -111,7 +111,7 @@ def _listed(project: Project, path: str) -> list[dict[str, Any]]:
 
 
 def hosts_of(project: Project) -> list[str]:
-    """Return the other machines on which the project's agents worked: its files are there, unless they are shared.
+    """Return the other machines on which the project's agents worked: unless shared, its files are there.
 
     None where everything is on one machine, as with SQLite.
     """
@@ -122,19 +122,19 @@ def hosts_of(project: Project) -> list[str]:
 
 
 def content_of(project: Project, path: str) -> bytes:
-    """Return what a file inside a project's folder holds.
+    """Return the content of a file inside a project's folder.
 
     Raises Invalid for a path that leads out of it or a file that is too large, NotFound where no file is.
     """
-    with opened_file(project, path) as file:
+    with open_file(project, path) as file:
         content = file.read(CONTENT_BYTES + 1)
     if len(content) > CONTENT_BYTES:
-        raise TooLarge("path", f"The file is larger than {CONTENT_BYTES // 2**20} MB.")
+        raise FileTooLarge("path", f"The file is larger than {CONTENT_BYTES // 2**20} MB.")
     return content
 
 
-def opened_file(project: Project, path: str) -> BinaryIO:
-    """Open a file inside a project's folder, for reading; the caller closes it.
+def open_file(project: Project, path: str) -> BinaryIO:
+    """Open a file inside a project's folder for reading; the caller closes it.
 
     Raises Invalid for a path that leads out of the folder, NotFound where no regular file is.
     """
@@ -149,7 +149,7 @@ def opened_file(project: Project, path: str) -> BinaryIO:
 
 
 def pieces_of(file: BinaryIO, start: int, length: int) -> Generator[bytes, None, None]:
-    """Yield a part of a file piece by piece, and close it. One that has become shorter ends earlier."""
+    """Yield a part of a file in pieces, and close it. If the file has become shorter, the part ends earlier."""
     with file:
         file.seek(start)
         while length > 0 and (piece := file.read(min(PIECE_BYTES, length))):
@@ -157,18 +157,18 @@ def pieces_of(file: BinaryIO, start: int, length: int) -> Generator[bytes, None,
             yield piece
 
 
-def opened_root(project: Project) -> int:
-    """Open the project's own folder; the caller closes it. Raises OSError where there is none yet."""
+def open_root(project: Project) -> int:
+    """Open the project's own folder; the caller closes it. Raises OSError if it does not exist yet."""
     return folders.open_inside(_root(project), _root(project))
 
 
 def _root(project: Project) -> Path:
-    """Return the project's folder, itself not followed should an agent have put a link in its place."""
+    """Return the path of the project's folder, which is not resolved: an agent may have replaced it by a link."""
     return settings.PROJECTS_DIR.resolve() / project.folder.name
 
 
 def _inside(project: Project, path: str) -> Path:
-    """Return the real path that `path` leads to from the project's folder. Raises Invalid if that is out of it."""
+    """Return the resolved path of `path` in the project's folder. Raises Invalid if it is outside of it."""
     try:
         return folders.resolve_inside(_root(project), path)
     except folders.OutsideFolder:
@@ -176,12 +176,12 @@ def _inside(project: Project, path: str) -> Path:
 
 
 def _open(project: Project, path: str) -> int:
-    """Open what lies at a path in the project's folder, for reading. Raises Invalid, OSError."""
+    """Open a path in the project's folder for reading. Raises Invalid, OSError."""
     return folders.open_inside(_root(project), _inside(project, path))
 
 
-def _target_of(project: Project, path: str) -> dict[str, Any]:
-    """Describe what a link leads to: a file or a folder of the project, or nothing that can be opened."""
+def _link_target(project: Project, path: str) -> dict[str, Any]:
+    """Describe the target of a link: a file or folder of the project, or something that cannot be opened."""
     try:
         target = _open(project, path)
     except (OSError, Invalid):
@@ -195,7 +195,7 @@ def _target_of(project: Project, path: str) -> dict[str, Any]:
 
 
 def _entries(folder: int) -> list[dict[str, Any]]:
-    """Describe what a folder holds, folders first, up to MOST_ENTRIES. Links are shown and not followed."""
+    """Describe the entries of a folder, folders first, up to MOST_ENTRIES. Links are listed but not followed."""
     with os.scandir(folder) as entries:
         found = [_described(entry, folder) for entry in islice(entries, MOST_ENTRIES)]
     return sorted(found, key=lambda file: (not file["isDir"], file["name"].lower()))
@@ -206,11 +206,11 @@ def _shown(entry: dict[str, Any]) -> dict[str, Any]:
 
 
 def _described(entry: os.DirEntry[str], folder: int) -> dict[str, Any]:
-    """Describe an entry; `kind` says why it cannot be opened, "" where it can. Links are not followed."""
+    """Describe an entry; `kind` is the reason why it cannot be opened, or empty. Does not follow links."""
     name, size, kind = os.fsencode(entry.name).decode("utf-8", "replace"), 0, ""
     is_folder, is_link = entry.is_dir(follow_symlinks=False), entry.is_symlink()
     needed = os.R_OK | os.X_OK if is_folder else os.R_OK
-    with suppress(FileNotFoundError):  # an agent just removed it
+    with suppress(FileNotFoundError):  # an agent has just removed it
         if entry.is_file(follow_symlinks=False):
             size = entry.stat(follow_symlinks=False).st_size
         elif not is_folder and not is_link:

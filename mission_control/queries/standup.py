@@ -35,7 +35,7 @@ def standup() -> str:
 
 
 def _section(title: str, rows: QuerySet[Any], line_of: Callable[[Any], str]) -> list[str]:
-    """Return a section's lines: the first rows, and how many more there are."""
+    """Return a section's lines: the first rows, and the number of further ones."""
     shown = list(rows[:LINES_A_SECTION])
     lines = [f"- {line_of(row)}" for row in shown] or ["Nothing."]
     more = rows.count() - len(shown) if len(shown) == LINES_A_SECTION else 0
@@ -53,10 +53,10 @@ def _blocked_line(task: Task) -> str:
 
 
 def _agent_line(agent: Any) -> str:
-    """Describe an agent that `with_runs` has annotated."""
+    """Describe an agent annotated by `with_runs`."""
     return _one_line(f"{agent.name} ({agent.role}): {agent.derived_status}")
 
 
 def _one_line(text: str) -> str:
-    """Keep what somebody wrote from beginning lines, and so sections, of its own."""
+    """Return the text on one line, so that it cannot start lines, and so sections, of its own."""
     return " ".join(text.split())

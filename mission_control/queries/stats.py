@@ -12,7 +12,7 @@ Counts = dict[str, Any]
 
 
 def stats() -> dict[str, Counts]:
-    """Count everything, in a constant number of queries, each answered by an index."""
+    """Return all counts, in a constant number of queries, each answered by an index."""
     notifications = Notification.objects.all()
     return {
         "agents": _by_status(with_runs(), "derived_status", Agent.Status.values),
@@ -30,7 +30,7 @@ def stats() -> dict[str, Counts]:
 
 
 def _by_status(rows: QuerySet[Any], field: str, statuses: list[str]) -> Counts:
-    """Count rows by status, those that no row has included."""
+    """Count rows by status, including statuses without rows."""
     counted = rows.order_by().values_list(field).annotate(number=Count("*"))
     by_status = {**dict.fromkeys(statuses, 0), **dict(counted)}
     return {"total": sum(by_status.values()), "by_status": by_status}

@@ -1,4 +1,4 @@
-"""What runs took: sums of tokens and cost over the runs that ended, made by the database.
+"""The usage of runs: sums of tokens and cost over ended runs, computed by the database.
 
 Runs that went with their task or project count as well; what is gone of them is null.
 
@@ -20,7 +20,7 @@ from mission_control.models import Project, Task, UsageRecord
 
 
 class Day(TruncDate):
-    """The day of UTC on which it was. SQLite's own function takes a tenth of the time of Django's for it."""
+    """The UTC day of a time. SQLite's own function takes a tenth of the time of Django's."""
 
     def as_sqlite(self, compiler: Any, connection: Any, **_: Any) -> tuple[str, Any]:
         sql, params = compiler.compile(self.lhs)
@@ -28,11 +28,11 @@ class Day(TruncDate):
 
 
 def _id(column: str) -> Coalesce:
-    """Return the column. Bare, SQLite would go through all rows in the order that some other index has it in."""
+    """Return the column, wrapped: for a bare column SQLite would scan all rows in the order of another index."""
     return Coalesce(column, column, output_field=UUIDField())
 
 
-# What sums can be made by: for clients the name, in the query the expression. What is shown of it has a name too.
+# The groups by which usage can be summed: the name for clients → the key in rows, and the expression in the query.
 GROUPS = {
     "day": ("day", Day("finished_at", tzinfo=UTC)),
     "agent": ("agent_id", _id("agent_id")),
@@ -53,24 +53,24 @@ SUMS = {
     "sum_of_output_tokens": Sum("output_tokens"),
     "sum_of_cost_usd": Sum("cost_usd"),
 }
-PREFIX = re.compile("^(?:sum|key)_of_")  # nothing may have the name of the column that it is made of
+PREFIX = re.compile("^(?:sum|key)_of_")  # an aggregate must not have the name of its column
 
 
-def worked() -> QuerySet[UsageRecord]:
-    """Return what the runs took that took anything: begun, and ended."""
+def completed_usage() -> QuerySet[UsageRecord]:
+    """Return the usage of all runs that were started and have ended."""
     return UsageRecord.objects.order_by()
 
 
 def sums(runs: QuerySet[UsageRecord], *, by: Sequence[str]) -> QuerySet[Any, Any]:
-    """Return a row for each group of these runs: newest day first, then what cost the most."""
+    """Return the sums of each group of these runs: newest day first, then the highest cost."""
     keys = {f"key_of_{name}": expression for name, expression in (GROUPS[group] for group in by)}
     days = [F("key_of_day").desc()] if "day" in by else []
     most = [F(name).desc(nulls_last=True) for name in ("sum_of_cost_usd", "sum_of_input_tokens")]
     return runs.order_by().values(**keys).annotate(**SUMS).order_by(*days, *most, *keys)
 
 
-def named(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return rows of sums with the names of what they are of, as clients see them: a query for each kind."""
+def with_names(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return rows of sums for clients, with the names of agents, projects and tasks: one query for each kind."""
     shown = [_row(row) for row in rows]
     for group, (model, name) in NAMES.items():
         key, _ = GROUPS[group]
@@ -87,8 +87,8 @@ def _row(row: dict[str, Any]) -> dict[str, Any]:
     return {PREFIX.sub("", name): value for name, value in row.items()}
 
 
-def told(runs: QuerySet[UsageRecord]) -> str:
-    """Return in words what these runs took together: one query."""
+def summary_text(runs: QuerySet[UsageRecord]) -> str:
+    """Return the total usage of these runs as a text, with one query."""
     row = _row(runs.order_by().aggregate(**SUMS))
     tokens = [
         f"{row[name]:,} {word}"

@@ -10,7 +10,7 @@ from django.utils import timezone
 from agents.models import Agent
 from mission_control.actions.activity import note
 from mission_control.models import Activity, Deliverable, DeliverableVersion, Run, Task
-from mission_control.terminal import settled
+from mission_control.terminal import rendered_text
 
 
 def save_output(run: Run, output: str) -> Deliverable:
@@ -19,7 +19,7 @@ def save_output(run: Run, output: str) -> Deliverable:
     A task has at most one active run, so no other run saves output for it at the same time. Text that a terminal
     would have overwritten, such as earlier states of a progress bar, is left out.
     """
-    output = settled(output)
+    output = rendered_text(output)
     kept = Deliverable.objects.filter(task=run.task, run__isnull=False).order_by("created_at").first()
     if kept is not None:
         return add_version(kept, output, editor_id=run.agent_id, agent=run.agent, run=run)

@@ -5,17 +5,17 @@ from typing import Any
 
 from mission_control.actions.activity import note
 from mission_control.models import Activity, Project, Run, Task
-from mission_control.models.retry import Policy
+from mission_control.models.retry import RetryPolicy
 from mission_control.models.run import EndCause
 
 LOST = (EndCause.WORKER_LOST, EndCause.DATABASE_LOST)
 MOST_LOSSES = 3  # a task that crashes its worker or database must not be restarted for ever
 
 
-def policy_of(task: Task) -> Policy | None:
+def policy_of(task: Task) -> RetryPolicy | None:
     """Return the task's retry policy; None if absent or invalid."""
     try:
-        return Policy.read(task.metadata["retry"])
+        return RetryPolicy.read(task.metadata["retry"])
     except (KeyError, TypeError, ValueError):
         return None
 

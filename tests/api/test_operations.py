@@ -89,14 +89,14 @@ def test_question_that_hangs_is_asked_once_however_many_wait_and_anew_when_it_wa
         go_on.wait(20)
         return {"part": "ok"}
 
-    question = readiness.Question(hang, {"part": "does not answer"})
+    question = readiness.PendingCheck(hang, {"part": "does not answer"})
     for _ in range(3):
-        question.begin()
+        question.start()
         assert question.answer(time.monotonic() + 0.05) == {"part": "does not answer"}
     assert len(begun) == 1
     go_on.set()
     assert question.answer(time.monotonic() + 20) == {"part": "ok"}
-    question.begin()
+    question.start()
     assert question.answer(time.monotonic() + 20) == {"part": "ok"}
     assert len(begun) == 2
 

@@ -198,7 +198,7 @@ def test_whoever_may_not_see_runs_sees_no_sums(api):
 @pytest.mark.embedded
 @pytest.mark.parametrize("group", usage.GROUPS)
 def test_sums_are_made_in_an_index_alone(group):
-    plan = usage.sums(usage.worked().filter(finished_at__gte=NOON), by=[group]).explain()
+    plan = usage.sums(usage.completed_usage().filter(finished_at__gte=NOON), by=[group]).explain()
     assert "USING COVERING INDEX usage_sums (finished_at>?)" in plan
 
 

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from mission_control.actions import project_execution
 from mission_control.models import Activity, Run, Task
-from mission_control.models.retry import Policy
+from mission_control.models.retry import RetryPolicy
 from mission_control.runs import workers
 from mission_control.runs.admission import admit
 from mission_control.runs.lifecycle import claim, end_lost, finish, interrupt, stop
@@ -87,7 +87,7 @@ def test_a_stop_is_not_tried_again(project, agent):
 
 
 def test_each_pause_is_twice_the_one_before_and_none_longer_than_a_day():
-    policy = Policy(10, 3600)
+    policy = RetryPolicy(10, 3600)
     assert [policy.pause(number) // timedelta(hours=1) for number in range(1, 7)] == [1, 2, 4, 8, 16, 24]
 
 

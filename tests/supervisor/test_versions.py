@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from mission_control import __version__
-from mission_control.health.versions import known, newest
+from mission_control.health.versions import newest, own_migrations
 from tests.supervisor.processes import CHECKOUT, Command
 from tests.supervisor.test_start import one_line
 
 pytestmark = [pytest.mark.system, pytest.mark.embedded]
-SCHEMA = newest(known())
+SCHEMA = newest(own_migrations())
 THIS = f"this is version {__version__} (schema {SCHEMA})"
 
 

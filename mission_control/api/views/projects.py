@@ -100,9 +100,9 @@ class FileContentView(APIView):
     @extend_schema(parameters=[PATH])
     def get(self, request: Request, pk: str) -> HttpResponseBase:
         path, asked = request.query_params.get("path", ""), request.headers.get("Range")
-        file = project_files.opened_file(find(Project.objects.all(), "Project", pk), path)
+        file = project_files.open_file(find(Project.objects.all(), "Project", pk), path)
         whole = self._whole(file, path) if asked is None else None
-        answer = whole or downloads.sent(file, path, asked=asked)
+        answer = whole or downloads.file_response(file, path, asked=asked)
         answer.headers["Cache-Control"] = "no-store"
         return answer
 

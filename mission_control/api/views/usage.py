@@ -14,10 +14,10 @@ from mission_control.queries import usage
 class UsageViews(ObjectViews):
     """Tokens and cost of finished runs, by day, agent, project, task or model."""
 
-    queryset = usage.worked()
+    queryset = usage.completed_usage()
     filterset_class = UsageFilter
     action_permissions = {name: ["mission_control.view_run"] for name in ("list", "metadata")}
     noun, one, many, reader = "Usage", "usage", "usage", UsageReader
 
     def paginate_queryset(self, queryset: QuerySet[Any] | Sequence[Any]) -> list[Any]:
-        return usage.named(super().paginate_queryset(queryset) or [])
+        return usage.with_names(super().paginate_queryset(queryset) or [])

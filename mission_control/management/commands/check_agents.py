@@ -1,4 +1,4 @@
-"""`manage.py check_agents`: what could run now, what is missing, and how agents are isolated."""
+"""`manage.py check_agents`: which agents can run, what the others lack, and how agents are isolated."""
 
 from typing import Any
 
@@ -30,7 +30,7 @@ class Command(DatabaseCommand):
         for entry in registry.describe():
             self.tell(f"{entry['name']} ({entry['display_name']})", entry["reason"])
         self.title("Isolation")
-        self.tell_isolation()
+        self.print_isolation()
         self.title("Agents")
         for agent in Agent.objects.order_by("name", "id"):
             reason = missing_for(agent)
@@ -39,7 +39,7 @@ class Command(DatabaseCommand):
         if self.lacking:
             raise CommandError(f"{self.lacking} of the agents cannot run", returncode=1)
 
-    def tell_isolation(self) -> None:
+    def print_isolation(self) -> None:
         wish = settings.AGENT_ISOLATION
         try:
             how = isolation.method(wish)
@@ -66,7 +66,7 @@ class Command(DatabaseCommand):
 
 
 def missing_for(agent: Agent) -> str | None:
-    """Return why a run of the agent would fail before it began, None when it would not."""
+    """Return why a run of the agent would fail at its start; None if it would not."""
     try:
         registry.check_options(agent.backend, agent.backend_options)
     except BackendError as error:

@@ -1,4 +1,4 @@
-"""`manage.py create_token USER`: make an access token and print it, once."""
+"""`manage.py create_token USER`: create an access token and print it once."""
 
 from typing import Any
 
@@ -27,24 +27,24 @@ class Command(DatabaseCommand):
             raise CommandError(f"--name must have 1 to {TOKEN_NAME_CHARS} characters")
         lasts = None if days is None else number_of_days(days)
         token, text = create_token(active_user(user), name=name.strip(), days=lasts)
-        self.stderr.write(told(token), style_func=str)
+        self.stderr.write(token_text(token), style_func=str)
         try:
             self.stdout.write(text, style_func=str)
             self.stdout.flush()
         except OSError:
-            token.delete()  # nobody has read it
+            token.delete()  # it could not be printed
             raise
 
 
 def number_of_days(given: str) -> int:
-    """Return the number that was given. Raises CommandError when it is none or out of range."""
+    """Parse the number of days. Raises CommandError if it is invalid or out of range."""
     if not (given.isascii() and given.isdigit() and len(given) < 10 and 1 <= int(given) <= MOST_DAYS):
         raise CommandError(f"--days must be a number from 1 to {MOST_DAYS}")
     return int(given)
 
 
 def active_user(name: str) -> User:
-    """Return the user of that name. Raises CommandError when there is none, or none who may log in."""
+    """Return the active user with this name. Raises CommandError if there is none."""
     user = User.objects.filter(username=name).first()
     if user is None:
         raise CommandError(f"there is no user called '{name}'")
@@ -53,7 +53,7 @@ def active_user(name: str) -> User:
     return user
 
 
-def told(token: AccessToken) -> str:
-    """Return what is said about the token beside itself."""
+def token_text(token: AccessToken) -> str:
+    """Return the text that is printed about the token beside the token itself."""
     expires = f"expires on {token.expiry:%Y-%m-%d %H:%M} UTC" if token.expiry else "never expires"
     return f"Token '{token.name}' of {token.user}, which {expires}:"

@@ -1,4 +1,4 @@
-"""`manage.py export_pocketpaw DIR`: write everything in the form of PocketPaw's files."""
+"""`manage.py export_pocketpaw DIR`: export everything as PocketPaw's files."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""`manage.py import_pocketpaw DIR`: take over what PocketPaw's Mission Control stored."""
+"""`manage.py import_pocketpaw DIR`: import the files of PocketPaw's Mission Control."""
 
 from pathlib import Path
 from typing import Any

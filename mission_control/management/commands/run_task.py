@@ -25,7 +25,7 @@ from mission_control.text import as_uuid
 EXIT_STATUS: dict[str, int] = {Run.Status.COMPLETED: 0, Run.Status.ERROR: 1, Run.Status.STOPPED: 3}
 Row = TypeVar("Row", Agent, Task)
 REFUSED = 4
-LOOK_SECONDS = 0.1
+POLL_SECONDS = 0.1
 
 
 class Command(DatabaseCommand):
@@ -54,7 +54,7 @@ class Command(DatabaseCommand):
         raise SystemExit(EXIT_STATUS[self.follow(run)])
 
     def admitted(self, task: str, agent: str | None, *, queue: bool, ignore_dependencies: bool) -> Run:
-        """Start the run, or queue it, and say so. Raises CommandError."""
+        """Start the run, or let it wait, and print which. Raises CommandError."""
         found = only(Task.objects.all(), task, "task", "title")
         try:
             run = admit(
@@ -88,14 +88,14 @@ class Command(DatabaseCommand):
                 interrupted.clear()
                 self.say("\nStopping …")
                 self.stop(run)
-            time.sleep(LOOK_SECONDS)
+            time.sleep(POLL_SECONDS)
 
     def stop(self, run: Run) -> None:
-        with suppress(NotRunning):  # it ended by itself meanwhile; the next look says how
+        with suppress(NotRunning):  # it has just ended; the next poll shows how
             stop(run, reason="Stopped in the terminal")
 
     def show(self, event: RunEvent) -> None:
-        """Write what the agent said to standard output, what it did and what happened to standard error."""
+        """Write the agent's messages to standard output, and all other events to standard error."""
         if event.type == RunEvent.Type.MESSAGE:
             sys.stdout.write(self.spoken.feed(event.content) if sys.stdout.isatty() else event.content)
             sys.stdout.flush()
@@ -114,7 +114,7 @@ class Command(DatabaseCommand):
 
 
 def only(rows: QuerySet[Row], given: str, noun: str, field: str) -> Row:
-    """Return the one row with that id, or with that title or name. Raises CommandError."""
+    """Return the only row with this id, title or name. Raises CommandError."""
     key = as_uuid(given)
     found = list(rows.filter(Q(pk=key) if key else Q(**{field: given}))[:2])
     if len(found) == 1:
@@ -124,7 +124,7 @@ def only(rows: QuerySet[Row], given: str, noun: str, field: str) -> Row:
 
 
 def first_assignee(task: Task) -> Agent:
-    """Return the task's first assignee. Raises CommandError when it has none."""
+    """Return the task's first assignee. Raises CommandError if it has none."""
     agent = task.assignees.order_by("assignments__place").first()
     if agent is None:
         raise CommandError("the task has no assignee: name an agent with --agent", returncode=REFUSED)

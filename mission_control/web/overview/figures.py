@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from mission_control.formatting import dollars, duration, percent, short_count
 from mission_control.models import Run
-from mission_control.queries.usage import worked
+from mission_control.queries.usage import completed_usage
 
 PERIODS = {"1": "Today", "7": "7 days", "30": "30 days"}
 MOST_RUNS = 10_000  # of the newest; figures and charts are made of these
@@ -192,7 +192,7 @@ def ended_since(start: datetime, zone: tzinfo) -> list[Ended]:
 
 def spent_since(start: datetime, zone: tzinfo) -> list[Spent]:
     """Return what runs took that ended since then, the newest so many of them: one query."""
-    rows = worked().filter(finished_at__gte=start).order_by("-finished_at")
+    rows = completed_usage().filter(finished_at__gte=start).order_by("-finished_at")
     names = ("finished_at", "agent__name", "cost_usd", "input_tokens", "output_tokens")
     return [
         Spent(finished.astimezone(zone), agent or "deleted", float(cost or 0), tokens_in or 0, tokens_out or 0)

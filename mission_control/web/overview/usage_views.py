@@ -40,7 +40,7 @@ def usage_page(request: HttpRequest) -> HttpResponse:
     by = request.GET.get("by", "day")
     by = by if by in BY else "day"
     first, last = _day(request.GET, "from"), _day(request.GET, "to")
-    found = usage.worked()
+    found = usage.completed_usage()
     if first:
         found = found.filter(finished_at__gte=datetime.combine(first, time.min, UTC))
     if last:
@@ -48,7 +48,7 @@ def usage_page(request: HttpRequest) -> HttpResponse:
     page = Paginator(usage.sums(found, by=[by]), ROWS_A_PAGE).get_page(request.GET.get("page"))
     context = {
         "page": page,
-        "rows": [_row(request, by, sums) for sums in usage.named(page.object_list)],
+        "rows": [_row(request, by, sums) for sums in usage.with_names(page.object_list)],
         "by": by,
         "word": BY[by],
         "choices": BY.items(),

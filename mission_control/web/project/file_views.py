@@ -68,7 +68,7 @@ def file(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
         content = project_files.content_of(found, path)
     except NotFound:
         raise Http404("File not found") from None
-    except project_files.TooLarge as refusal:
+    except project_files.FileTooLarge as refusal:
         refused, is_large = f"{refusal.detail} Download it to read it.", True
     except Refusal as refusal:
         refused = refusal.detail
@@ -95,10 +95,10 @@ def download(request: HttpRequest, project_id: uuid.UUID) -> HttpResponseBase:
     """Send a file of any size in pieces, or the requested range of it: to be saved, never to be run."""
     found, path = get_object_or_404(Project, pk=project_id), request.GET.get("path", "")
     try:
-        content = project_files.opened_file(found, path)
+        content = project_files.open_file(found, path)
     except Refusal:
         raise Http404("File not found") from None
-    return downloads.sent(content, path, asked=request.headers.get("Range"))
+    return downloads.file_response(content, path, asked=request.headers.get("Range"))
 
 
 @require_safe

@@ -2,7 +2,7 @@
 
 import re
 
-from mission_control.terminal import settled
+from mission_control.terminal import rendered_text
 
 _OVERRIDES = (*range(0x202A, 0x202F), *range(0x2066, 0x206A))  # they turn the text that follows round
 _SHOWN_AS = {
@@ -15,7 +15,7 @@ TRICKS = re.compile("[" + "".join(map(chr, _SHOWN_AS.keys() - {ord("\r")})) + "]
 
 def plain(text: str) -> str:
     """Return the text as a terminal shows it in the end, with other control characters made visible."""
-    return visible(settled(text))
+    return visible(rendered_text(text))
 
 
 def visible(text: str) -> str:

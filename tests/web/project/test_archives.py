@@ -91,7 +91,7 @@ def test_what_is_too_much_is_said_before_it_is_sent(browser, project, monkeypatc
 def test_a_folder_that_grows_while_it_is_sent_breaks_off(project, monkeypatch):
     archives.check(project)
     monkeypatch.setattr(archives, "MOST_BYTES", 2**20)
-    with pytest.raises(archives.Growth):
+    with pytest.raises(archives.FolderGrew):
         list(archives.pieces(project))
 
 

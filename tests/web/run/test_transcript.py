@@ -10,7 +10,7 @@ from django.db.models import Q
 from mission_control.models import Run, RunEvent
 from mission_control.runs.events import Draft
 from mission_control.runs.lifecycle import finish
-from mission_control.terminal import settled
+from mission_control.terminal import rendered_text
 from mission_control.web.run import transcript
 from mission_control.web.shared.differences import difference
 from mission_control.web.shared.highlight import LEXERS, LONGEST_CODE, highlighted
@@ -316,7 +316,7 @@ def test_a_progress_bar_shows_its_last_state():
     ],
 )
 def test_what_a_terminal_overwrites_is_not_shown(written, shown):
-    assert settled(written) == shown
+    assert rendered_text(written) == shown
 
 
 @pytest.mark.parametrize(
@@ -325,7 +325,7 @@ def test_what_a_terminal_overwrites_is_not_shown(written, shown):
 )
 def test_no_text_of_a_terminal_takes_long_or_grows_without_limit(text):
     before = time.thread_time()
-    assert len(settled(text)) < 12 * len(text)
+    assert len(rendered_text(text)) < 12 * len(text)
     assert time.thread_time() - before < 1
 
 
