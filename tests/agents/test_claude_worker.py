@@ -45,7 +45,9 @@ def test_a_run_is_streamed_and_counted_and_the_next_of_the_task_goes_on_with_it(
     assert (second["status"], second["usage"]) == ("completed", first["usage"])
     kinds = {event["type"] for event in office.events(second["id"])}
     assert "message" in kinds
-    assert not [event for event in office.events(second["id"]) if "conversation is gone" in event["content"]]
+    assert not [
+        event for event in office.events(second["id"]) if "conversation no longer exists" in event["content"]
+    ]
 
 
 def test_a_stopped_run_leaves_no_process(office):

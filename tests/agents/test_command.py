@@ -54,7 +54,7 @@ def test_a_command_line_is_no_name(name):
 
 @pytest.mark.parametrize("option", ["args", "argv", "env", "arguments", "prompt"])
 def test_an_agent_brings_no_arguments(option):
-    with pytest.raises(registry.OptionsError, match=f"no option `{option}`"):
+    with pytest.raises(registry.OptionsError, match=f"Unknown option `{option}`"):
         registry.check_options("command", {"command": "claude", option: ["--help"]})
 
 

@@ -80,7 +80,7 @@ def test_a_third_party_may_serve_one_of_our_names(settings):
     [
         ("raise OSError('no licence in /srv/backend/licence.txt')", "OSError: no licence in [path]"),
         ("import no_such_package", "ModuleNotFoundError: No module named 'no_such_package'"),
-        ("Broken = 3", "is no subclass of Backend"),
+        ("Broken = 3", "is not a subclass of Backend"),
         ("def", "SyntaxError"),
         ("", "AttributeError"),
     ],

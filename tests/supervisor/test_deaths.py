@@ -80,7 +80,7 @@ def test_cluster_whose_idle_workers_are_blocked_is_replaced(up):
     run = product.run(product.make_task("Behind a lock", chunks=1, delay_seconds=0))
     product.await_status(run, "completed")
     wait_until(lambda: not is_alive(old), what="the end of the dead cluster")
-    assert "a fresh cluster takes over" in product.output
+    assert "a new cluster takes over" in product.output
 
 
 def holder_of_the_queue(product) -> int:

@@ -95,7 +95,7 @@ def test_the_search_finds_tasks_projects_agents_pages_and_actions(browser):
     assert "Bake the bread" in html(browser, "/search?q=YEAST", **SCRIPT)
     assert "New agent" in html(browser, "/search?q=new", **SCRIPT)
     assert "Overview" in html(browser, "/search?q=overv")
-    assert "Nothing is called" in html(browser, "/search?q=zzz")
+    assert "No results for" in html(browser, "/search?q=zzz")
     assert html(browser, "/search?q=%00")
 
 
@@ -195,7 +195,7 @@ def test_the_account_says_which_version_runs(browser):
 def test_a_token_is_shown_once_works_and_is_revoked(browser):
     made = browser.post("/account/tokens", {"name": "Deploy script", "days": "90"}).content.decode()
     text = re.search(r'<code class="tok" id="tok">(\w+)</code>', made)[1]
-    assert "not shown again" in made
+    assert "won’t be shown again" in made
     assert text not in html(browser, "/account")
     assert "Deploy script" in html(browser, "/account")
     bearer = {"Authorization": f"Bearer {text}"}

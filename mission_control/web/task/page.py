@@ -191,8 +191,8 @@ class TaskPage:
         if run.stop_requested_at:
             return "Stopping…"
         if run.status == Run.Status.WAITING:
-            limit, is_full = self.capacity["limit"], not self.capacity["available"]
-            reason = f"All {limit} slots are busy" if is_full else "Other runs are ahead in the queue"
+            is_full = not self.capacity["available"]
+            reason = "All slots are busy" if is_full else "Other runs are ahead in the queue"
             return f"{reason}. It starts automatically. To switch agents, remove it from the queue."
         return "To switch agents, stop this run first."
 

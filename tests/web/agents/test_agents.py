@@ -225,7 +225,7 @@ def test_every_backend_has_a_form():
 def test_an_agent_is_deleted_after_a_question_and_not_while_it_runs(browser):
     agent = make.agent(name="Scout")
     run = make.run(make.task(), agent)
-    assert "can be deleted when that has ended" in page_of(browser, f"/agents/{agent.pk}")
+    assert "Can’t delete while a run is active" in page_of(browser, f"/agents/{agent.pk}")
     assert "Agent has an active run" in browser.post(f"/agents/{agent.pk}/delete", follow=True).content.decode()
     finish(run.pk, Run.Status.STOPPED, guard=Q())
     assert "Delete “" in page_of(browser, f"/agents/{agent.pk}/delete")

@@ -339,7 +339,7 @@ def test_who_may_not_start_agents_is_told_so_in_the_form_of_a_task_that_would_st
     form = {"title": "Sly", "agent": make.agent().pk, "project": make.project(status="executing").pk}
     for headers in (None, {"X-Fragment": "1"}):
         answer = client_of(make.user(may=may)).post("/tasks/new", form, headers=headers)
-        assert "To start an agent you need the permission “Can add run”." in answer.content.decode()
+        assert "To start an agent, you need the “Can add run” permission." in answer.content.decode()
         assert 'value="Sly"' in answer.content.decode()
     assert not Task.objects.exists()
 

@@ -127,7 +127,7 @@ def test_waiting_tasks_say_why_and_those_for_a_person_come_first(browser):
     assert waits.index("Buy paper") < waits.index(first.title)
     told = text_of(waits)
     assert "Human task" in told
-    assert "Blocked by 'First 1', 'First 2'" in told
+    assert "Blocked by “First 1”, “First 2”" in told
     browser.post(f"/projects/{project.pk}/tasks/{person.pk}/done")
     assert Task.objects.get(pk=person.pk).status == Task.Status.DONE
 
@@ -334,7 +334,7 @@ def test_a_project_is_edited_and_deleted_after_a_question(browser):
     browser.post(f"{at}/edit", {"title": "New title", "description": "d", "tags": "x", "team_agents": [scout.pk]})
     changed = now(project)
     assert (changed.title, changed.tags, list(changed.team_agents.all())) == ("New title", ["x"], [scout])
-    assert "Its 3 tasks go with it" in page_of(browser, f"{at}/delete")
+    assert "This deletes its 3 tasks" in page_of(browser, f"{at}/delete")
     run = make.run(first)
     assert "Project has an active run" in browser.post(f"{at}/delete", follow=True).content.decode()
     finish(run.pk, Run.Status.STOPPED, guard=Q())

@@ -21,7 +21,7 @@ def write(page, product, task, *, theirs: str, mine: str) -> None:
     page.locator("#edit-description").fill(mine)
     product.call("PATCH", f"/tasks/{task}", description=theirs)
     page.locator("#edit-text").get_by_role("button", name="Save").click()
-    page.locator("[data-conflict]", has_text="changed this meanwhile").wait_for()
+    page.locator("[data-conflict]", has_text="edited this while you were editing").wait_for()
 
 
 def test_the_second_to_save_sees_what_the_first_wrote_and_keeps_his(page, product, task, complaints):

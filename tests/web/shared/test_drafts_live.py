@@ -124,7 +124,7 @@ def test_a_draft_is_restored_with_what_it_was_written_on_so_that_anothers_change
     page.reload()
     page.get_by_text("Your draft was restored.").wait_for()
     page.locator("#edit-text").get_by_role("button", name="Save").click()
-    page.locator("[data-conflict]", has_text="changed this meanwhile").wait_for()
+    page.locator("[data-conflict]", has_text="edited this while you were editing").wait_for()
     assert page.locator("#edit-description").input_value() == "mine"
     page.get_by_role("link", name="Discard mine").click()
     page.locator("#task-text .desc", has_text="theirs").wait_for()

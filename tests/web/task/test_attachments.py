@@ -66,7 +66,7 @@ def test_a_document_that_there_is_is_attached(browser):
     document = make.document(title="Report", task=other)
     make.document(title="Elsewhere", project=make.project())
     choices = part(page_of(browser, task), "documents")
-    assert "Report, now of Had it" in text_of(choices)
+    assert "Report (currently in Had it)" in text_of(choices)
     assert "Elsewhere" not in choices
     assert post(browser, task, "attach", document=document.pk).status_code == 200
     document.refresh_from_db()

@@ -253,9 +253,9 @@ def test_while_a_run_is_active_the_bar_says_why_no_other_agent_can_be_chosen(bro
     run = started_run(running, agent)
     make.run(waiting, agent, when_full="queue")
     assert "To switch agents" in text_of(part(page_of(browser, running), "run-bar"))
-    assert "All 1 slots are busy. It starts automatically" in text_of(part(page_of(browser, waiting), "run-bar"))
+    assert "All slots are busy. It starts automatically" in text_of(part(page_of(browser, waiting), "run-bar"))
     stop(run)
-    assert "It stops" in text_of(part(page_of(browser, running), "run-bar"))
+    assert "Stopping" in text_of(part(page_of(browser, running), "run-bar"))
     viewer = client_of(make.user(may=["mission_control.view_task", "mission_control.view_run"]))
     assert "run-why" not in page_of(viewer, running)
 
@@ -264,7 +264,7 @@ def test_a_persons_task_a_review_and_a_board_without_agents_say_why_nothing_runs
     assert "to run this task" in page_of(browser, make.task())
     make.agent()
     assert "Human task" in page_of(browser, make.task(task_type="human"))
-    assert "This review needs no other task" in page_of(browser, make.task(task_type="review"))
+    assert "Nothing under review" in page_of(browser, make.task(task_type="review"))
 
 
 # ---------------------------------------------------------------- the page itself
