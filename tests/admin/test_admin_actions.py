@@ -311,7 +311,7 @@ def test_a_run_and_its_task_follow_it_live_and_one_that_has_ended_does_not(staff
         ),
     }
     for socket, path in pages.items():
-        page = staff.get(path).content.decode()
+        page = " ".join(staff.get(path).content.decode().split())
         assert f'data-socket="{socket}" data-run="{run.pk}" data-seq="3"' in page
         assert "mission_control/admin.js" in page
         assert not INLINE.search(page)
