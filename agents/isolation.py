@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 
 TRY_SECONDS = 10
-PYTHON = "python3"  # runs another user's guardian, who may not have access to our interpreter
+PYTHON = "python3"  # runs the guardian of another user, who may have no access to our interpreter
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store")
 # Only the files of /etc that programs need: an operator's own files may contain keys.

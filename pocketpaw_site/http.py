@@ -88,7 +88,7 @@ class OutageResponses:
         if not full and not isinstance(exception, OperationalError | InterfaceError):
             return None
         trouble = disk.trouble(exception)
-        logger.warning(f"{trouble} (%s)", type(exception).__name__)  # noqa: G004 - the log's filter tells them apart
+        logger.warning(f"{trouble} (%s)", type(exception).__name__)  # noqa: G004 - the log's filter distinguishes them
         headers = {"Retry-After": str(self.RETRY_AFTER_SECONDS)}
         if "text/html" in request.headers.get("Accept", "") and not request.path_info.startswith("/api/"):
             page = render_to_string("503.html", {"trouble": trouble, "disk_is_full": full})

@@ -39,7 +39,7 @@ class Stream(io.TextIOWrapper):
     def discard_unwritten(self) -> None:
         """Discard unwritten output, which would cause an error at Python's exit."""
         if self.failure is not None:
-            with open(os.devnull, "wb") as nowhere:  # noqa: PTH123 - a descriptor is asked for
+            with open(os.devnull, "wb") as nowhere:  # noqa: PTH123 - a descriptor is needed
                 os.dup2(nowhere.fileno(), self.fileno())
 
 

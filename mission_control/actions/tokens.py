@@ -1,4 +1,4 @@
-"""Make access tokens, and find who holds one. Whoever does it (API, admin, command, socket) does it here."""
+"""Create, revoke and find access tokens, for the API, the admin, the command and the sockets."""
 
 from datetime import timedelta
 
@@ -14,18 +14,18 @@ MOST_DAYS = 36_500
 
 
 def create_token(
-    user: User, *, name: str, days: int | None = None, asked_with: AccessToken | None = None
+    user: User, *, name: str, days: int | None = None, requested_with: AccessToken | None = None
 ) -> tuple[AccessToken, str]:
-    """Make a token that expires after so many days (None: never); return it and its text, which is kept nowhere.
+    """Create a token that expires after `days` (None: never); return it and its text, which is not stored.
 
-    It ends with the token that it is asked for with, when that one is revoked, and may not be made to expire later
-    (raises Invalid): who found that one would keep access for ever.
+    A token that is requested with another token is revoked with that one. Raises Invalid if it would expire later
+    than that one: otherwise a stolen token would give access for ever.
     """
-    lasts = None if days is None else timedelta(days=days)
-    latest = asked_with.expiry if asked_with else None
-    if latest is not None and (lasts is None or timezone.now() + lasts > latest):
+    lifetime = None if days is None else timedelta(days=days)
+    latest = requested_with.expiry if requested_with else None
+    if latest is not None and (lifetime is None or timezone.now() + lifetime > latest):
         raise Invalid("expires_in_days", "A token cannot create one that expires later than itself.")
-    token, text = AccessToken.objects.create(user=user, expiry=lasts, name=name, parent=asked_with)
+    token, text = AccessToken.objects.create(user=user, expiry=lifetime, name=name, parent=requested_with)
     return token, text
 
 
@@ -36,13 +36,13 @@ def revoke_all(user: User) -> int:
 
 
 def valid_tokens() -> Q:
-    """Return the condition for tokens that let their holder in."""
+    """Return the condition for valid tokens: not expired, and of an active user."""
     unexpired = Q(expiry__isnull=True) | Q(expiry__gt=timezone.now())
     return unexpired & Q(user__is_active=True)
 
 
 def token_of(text: str) -> AccessToken | None:
-    """Return the valid token with its user; None for a text that is none, or of one expired or revoked."""
+    """Return the valid token with this text, with its user loaded; None for any other text."""
     if not (text.isascii() and text.replace("_", "").isalnum()):  # a NUL is an error to PostgreSQL
         return None
     found: AccessToken | None = (

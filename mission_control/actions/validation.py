@@ -22,5 +22,5 @@ def check(instance: Model, names: Iterable[str]) -> None:
         except ValidationError as error:
             label = name.replace("_", " ")
             message = error.messages[0].replace("This field", label.capitalize())
-            told = message if label in message.lower() else f"{label.capitalize()}: {message}"
-            raise Invalid(name, told) from None
+            labelled = message if label in message.lower() else f"{label.capitalize()}: {message}"
+            raise Invalid(name, labelled) from None

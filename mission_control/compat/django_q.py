@@ -45,7 +45,7 @@ MODELS = [Failure, OrmQ, Schedule, Success]  # with pages of their own in the ad
 
 
 class UnreadableJob(Exception):
-    """The payload is no job; the message says why."""
+    """The payload is not a valid job; the message has the reason."""
 
 
 def job_rows() -> QuerySet[OrmQ]:
@@ -65,7 +65,7 @@ def batch_size() -> int:
 
 
 def poll_seconds() -> float:
-    """Return the pause between two reads of an empty queue that nobody announces jobs for."""
+    """Return the pause between two reads of an empty queue without a wakeup."""
     return float(Conf.POLL)
 
 

@@ -101,9 +101,9 @@ class AgentEntry(AgentWriter, ChangingEntry):
 
     def validate(self, given: dict[str, Any]) -> dict[str, Any]:
         """Apply the rules of actions that the serializer does not have."""
-        told = {name: given[name] for name in ("backend", "backend_options", "metadata") if name in given}
+        checked = {name: given[name] for name in ("backend", "backend_options", "metadata") if name in given}
         try:
-            agents.check_backend(agent := Agent(**told))
+            agents.check_backend(agent := Agent(**checked))
             agents.check_limits(agent)
         except Invalid as refusal:
             raise serializers.ValidationError(refusal.body) from None

@@ -63,6 +63,6 @@ class Report:
         """Return one line per file."""
         lines = []
         for file, counter in self.counts.items():
-            told = [f"{counter[result]} {words}" for result, words in FATES.items() if counter[result]]
-            lines.append(f"{file}: {', '.join(told) or 'empty'}")
+            counts = [f"{counter[result]} {words}" for result, words in FATES.items() if counter[result]]
+            lines.append(f"{file}: {', '.join(counts) or 'empty'}")
         return lines

@@ -14,7 +14,7 @@ from mission_control.interchange.kinds import Given, KindImporter, present_field
 from mission_control.interchange.references import ExistingObjects
 from mission_control.interchange.report import ObjectLocation, Report
 from mission_control.models import Activity, Assignment, Run, Task
-from mission_control.scheduling.dependencies import Edge, Edges, break_circles
+from mission_control.scheduling.dependencies import Edge, Edges, break_cycles
 
 AT_ONCE = 500
 
@@ -86,8 +86,8 @@ class TaskImporter(KindImporter):
         )
         interrupted = Task.objects.in_bulk([key for key, _ in self._interrupted])
         for key, status in self._interrupted:
-            told = f"“{interrupted[key].title}” was in progress where it was imported from. It is now {status}"
-            note(Activity.Type.TASK_UPDATED, told, task=interrupted[key], before="in_progress", status=status)
+            message = f"“{interrupted[key].title}” was in progress where it was imported from. It is now {status}"
+            note(Activity.Type.TASK_UPDATED, message, task=interrupted[key], before="in_progress", status=status)
         self._assignments.clear()
         self._interrupted.clear()
 
@@ -95,7 +95,7 @@ class TaskImporter(KindImporter):
     @transaction.atomic
     def link(self) -> None:
         """Store parents and dependencies; leave out references to missing tasks and cycles."""
-        if connection.vendor == "postgresql":  # nobody else may change dependencies meanwhile
+        if connection.vendor == "postgresql":  # blocks concurrent changes of dependencies
             with connection.cursor() as cursor:
                 cursor.execute("SELECT pg_advisory_xact_lock(%s)", [DEPENDENCIES_LOCK])
         self._link_parents()
@@ -121,7 +121,7 @@ class TaskImporter(KindImporter):
         new = dict.fromkeys(self._sound_edges())  # in the files' order
         for key, blocker in new:
             edges.setdefault(key, []).append(blocker)
-        for key, blocker in break_circles(edges, new):
+        for key, blocker in break_cycles(edges, new):
             self.report.dropped(
                 self.places[key], "blocked_by", f"Depending on {blocker} would create a circular dependency."
             )

@@ -135,7 +135,7 @@ class PlanExecution(PlanningExecution):
         prd = await self.step("prd", lambda text: markdown(text, "requirements document"))
         self.add_result("prd", prd)
         most = settings.PLAN_MAX_TASKS
-        tasks = await self.step("tasks", lambda text: TaskPlan.read(text).doable(most_tasks=most))
+        tasks = await self.step("tasks", lambda text: TaskPlan.read(text).checked(most_tasks=most))
         self.add_result("tasks", tasks.model_dump_json(exclude_defaults=True, indent=1))
         self.plan = plan.Plan(analysis, prd, tasks, await self.step("team", Team.read))
 

@@ -89,8 +89,8 @@ def _entry(name: str, descriptor: int) -> zipfile.ZipInfo:
 def _files(project: Project) -> Iterator[tuple[str, int]]:
     """Yield the path and a descriptor of each regular file below the folder; close the descriptor after use.
 
-    Walked by descriptors, none of which may be opened through a link: what an agent puts in the place of a folder
-    meanwhile leads nowhere.
+    The folder is walked by descriptors, none of which may be opened through a link, so that a link that an agent
+    creates at the same time is not followed.
     """
     with suppress(OSError):  # no folder yet
         root = open_root(project)

@@ -64,7 +64,7 @@ async def in_threads(pieces: Generator[bytes, None, None]) -> AsyncIterator[byte
 def _range(header: str, size: int) -> tuple[int, int] | None:
     """Return the start and the end (exclusive) of a requested range; None if it is outside the file.
 
-    A header that is something else means the whole file.
+    Any other header means the whole file.
     """
     asked = _RANGE.fullmatch(header.strip())
     if asked is None or asked.groups() == ("", ""):

@@ -90,7 +90,7 @@ def _slots() -> Iterator[Metric]:
 def _events() -> Metric:
     """Count by the numbers that the database has assigned to rows, which never decrease, as a count of rows does.
 
-    An insert that was rolled back has used up its numbers too, so this may be a little more than was ever stored.
+    A rolled-back insert has used its numbers, too, so the count may be a little too high.
     """
     with connection.cursor() as cursor:
         cursor.execute(NUMBERS_GIVEN[connection.vendor], [RunEvent._meta.db_table])

@@ -77,15 +77,15 @@ def _size_text(size: int) -> str:
 def files_in(project: Project, path: str) -> list[dict[str, Any]]:
     """List a folder inside a project's, like `browse`; the project's own is empty until an agent needs it.
 
-    Raises Invalid for a path that leads out of it, NotFound where no folder is.
+    Raises Invalid for a path outside of it, and NotFound if there is no folder at the path.
     """
     return [_shown(entry) for entry in _listed(project, path)]
 
 
 def listing(project: Project, path: str) -> list[dict[str, Any]]:
-    """List a folder inside a project's: name, isDir, size, and `kind` where the entry cannot be opened.
+    """List a folder inside a project's: name, isDir, size, and `kind` if the entry cannot be opened.
 
-    Of a link also whether it leads to a folder of the project: `toFolder`. Raises as `files_in` does.
+    A link also has `toFolder`: whether its target is a folder of the project. Raises as `files_in` does.
     """
     entries, end = _listed(project, path), time.monotonic() + LINKS_SECONDS
     for entry in entries:
@@ -113,7 +113,7 @@ def _listed(project: Project, path: str) -> list[dict[str, Any]]:
 def hosts_of(project: Project) -> list[str]:
     """Return the other machines on which the project's agents worked: unless shared, its files are there.
 
-    None where everything is on one machine, as with SQLite.
+    An empty list if everything is on one machine, as with SQLite.
     """
     if settings.EMBEDDED_DATABASE:
         return []
@@ -124,7 +124,7 @@ def hosts_of(project: Project) -> list[str]:
 def content_of(project: Project, path: str) -> bytes:
     """Return the content of a file inside a project's folder.
 
-    Raises Invalid for a path that leads out of it or a file that is too large, NotFound where no file is.
+    Raises Invalid for a path outside of it or a file that is too large, and NotFound if there is no file.
     """
     with open_file(project, path) as file:
         content = file.read(CONTENT_BYTES + 1)
@@ -136,7 +136,7 @@ def content_of(project: Project, path: str) -> bytes:
 def open_file(project: Project, path: str) -> BinaryIO:
     """Open a file inside a project's folder for reading; the caller closes it.
 
-    Raises Invalid for a path that leads out of the folder, NotFound where no regular file is.
+    Raises Invalid for a path outside of the folder, and NotFound if there is no regular file.
     """
     try:
         descriptor = _open(project, path)

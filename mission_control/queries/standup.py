@@ -1,4 +1,4 @@
-"""The daily standup: what was completed in the last 24 hours, and how the rest stands, as Markdown."""
+"""The daily standup as Markdown: tasks completed in the last 24 hours, and the state of the others."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -15,7 +15,7 @@ LINES_A_SECTION = 20
 
 
 def standup() -> str:
-    """Return the daily standup as Markdown: what was completed in the last 24 hours, and how the rest stands."""
+    """Return the standup as Markdown: tasks completed in the last 24 hours, and the state of the others."""
     now = timezone.now()
     tasks = (
         Task.objects.select_related("last_run")

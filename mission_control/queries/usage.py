@@ -1,9 +1,9 @@
 """The usage of runs: sums of tokens and cost over ended runs, computed by the database.
 
-Runs that went with their task or project count as well; what is gone of them is null.
+Runs that were deleted with their task or project are included; references to deleted objects are null.
 
-What a run does not know is left out of a sum; where no run knows it, the sum is not known either. Beside the sums
-stands how many runs knew.
+An unknown amount is left out of a sum; if no run knows it, the sum is unknown, too. The number of runs that know
+it is reported with the sums.
 """
 
 import re

@@ -78,5 +78,5 @@ def _is_output(item: Any) -> bool:
 def _notice(failure: TransientError, pause: float, *, attempt: int, most: int) -> BackendEvent:
     why = shown_error(str(failure)).rstrip(".") or "The agent failed"
     stop = "" if why.endswith(("?", "!")) else "."
-    told = f"{why}{stop} Retrying in {round(pause, 1):g} s (attempt {attempt} of {most})"
-    return BackendEvent(EventType.STATUS, told, {"attempt": attempt, "attempts": most, "pause_seconds": pause})
+    message = f"{why}{stop} Retrying in {round(pause, 1):g} s (attempt {attempt} of {most})"
+    return BackendEvent(EventType.STATUS, message, {"attempt": attempt, "attempts": most, "pause_seconds": pause})

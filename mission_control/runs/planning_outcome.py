@@ -32,8 +32,8 @@ def settle_project(run: Run, outcome: str, error: str) -> list[RunEvent]:
     project.refresh_from_db()
     message = why or f"Plan for “{project.title}” is ready for approval"
     note_project(project, message, before=before, status=project.status)
-    told = {"phase": "planned", "status": project.status, "title": project.title, "error": why}
-    return [events.append_unfenced(run.pk, events.Draft(RunEvent.Type.STATUS, message, told))]
+    event_metadata = {"phase": "planned", "status": project.status, "title": project.title, "error": why}
+    return [events.append_unfenced(run.pk, events.Draft(RunEvent.Type.STATUS, message, event_metadata))]
 
 
 def _project_of(run: Run) -> Project | None:

@@ -161,9 +161,9 @@ def _announce(task: Task, project_id: uuid.UUID) -> None:
     """Notify people once that a task waits for them; for a review task, open the review."""
     with transaction.atomic():
         mine = Task.objects.filter(pk=task.pk, announced_at__isnull=True, status__in=OPEN)
-        told = mine.update(announced_at=timezone.now())
+        is_claimed = mine.update(announced_at=timezone.now())
         executing = lock_project_in(project_id, Project.Status.EXECUTING)
-        if not (told and executing and unblocked().filter(pk=task.pk, project=project_id).exists()):
+        if not (is_claimed and executing and unblocked().filter(pk=task.pk, project=project_id).exists()):
             transaction.set_rollback(True)
         elif task.task_type == Task.Type.REVIEW:
             reviews.start_review_task(task)

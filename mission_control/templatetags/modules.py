@@ -1,7 +1,7 @@
-"""`{% module "mission_control/board.js" %}`: a script, and what it imports asked for beside it.
+"""`{% module "mission_control/board.js" %}`: a script, with preloading of the modules that it imports.
 
-Without a build step a browser finds out what a module imports when it has that module: one round of requests
-another before the page can be used. Told beforehand (`modulepreload`, in HTML), it asks for all.
+Without a build step a browser learns of a module's imports only after it has loaded the module, so each level
+costs one more round of requests. With `modulepreload` in the HTML it requests all modules at once.
 """
 
 import re
@@ -21,7 +21,7 @@ _IMPORTED = re.compile(r'^import (?:[^"]* from )?"\./([\w.-]+)";$', re.MULTILINE
 
 @register.simple_tag
 def module(name: str) -> SafeString:
-    """Return the elements for a script below the static files, with a hint for each that it imports."""
+    """Return the HTML elements for a script in the static files, with a preload for each of its imports."""
     hints = format_html_join(
         "", '<link rel="modulepreload" href="{}">', ((static(one),) for one in imports_of(name))
     )
@@ -30,15 +30,15 @@ def module(name: str) -> SafeString:
 
 @cache
 def imports_of(name: str) -> list[str]:
-    """Return all that a module imports, and what that imports. Read once a process."""
+    """Return all direct and indirect imports of a module. Read once per process."""
     found: list[str] = []
-    asked = [name]
-    while asked:
-        importing = asked.pop(0)
+    pending = [name]
+    while pending:
+        importing = pending.pop(0)
         source = Path(str(finders.find(importing))).read_text()
         for imported in _IMPORTED.findall(source):
             path = str(PurePosixPath(importing).with_name(imported))
             if path not in (name, *found):
                 found.append(path)
-                asked.append(path)
+                pending.append(path)
     return found

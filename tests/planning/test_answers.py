@@ -91,12 +91,12 @@ def test_a_hostile_text_is_read_in_linear_time():
 )
 def test_a_plan_that_cannot_be_carried_out_is_refused_and_says_why(tasks, told):
     with pytest.raises(BadAnswer) as refused:
-        TaskPlan.read(json.dumps({"tasks": tasks})).doable(most_tasks=3)
+        TaskPlan.read(json.dumps({"tasks": tasks})).checked(most_tasks=3)
     assert told in str(refused.value)
 
 
 def test_a_plan_comes_in_an_order_in_which_it_can_be_done():
-    plan = TaskPlan.check({"tasks": [a_task("c", "b"), a_task("b", "a"), a_task("a")]}).doable(most_tasks=3)
+    plan = TaskPlan.check({"tasks": [a_task("c", "b"), a_task("b", "a"), a_task("a")]}).checked(most_tasks=3)
     assert [task.key for task in plan.in_order()] == ["a", "b", "c"]
 
 

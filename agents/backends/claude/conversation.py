@@ -247,10 +247,10 @@ class MessageReader(ClaudeReader):
             from_cache=total(counts, "cache_read_input_tokens"),
             to_cache=total(counts, "cache_creation_input_tokens"),
         )
-        told = Usage(self.model, read_tokens(counts), total(counts, "output_tokens"), cost)
+        reported = Usage(self.model, read_tokens(counts), total(counts, "output_tokens"), cost)
         # It covers the main thread only; the messages of sub-agents were counted as they arrived.
         counter = replace(self.counter.usage(self.model), cost_usd=self.counter.cost(self.model))
-        return max(told, counter, key=_tokens)
+        return max(reported, counter, key=_tokens)
 
 
 def _tokens(usage: Usage) -> int:

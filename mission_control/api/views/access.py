@@ -39,7 +39,7 @@ class TokenViews(ObjectViews):
         given, user = self.given(), request.user
         assert user.is_authenticated, "a login is asked for"
         by = request.auth if isinstance(request.auth, AccessToken) else None
-        token, value = create_token(user, name=given["name"], days=given.get("expires_in_days"), asked_with=by)
+        token, value = create_token(user, name=given["name"], days=given.get("expires_in_days"), requested_with=by)
         shown = {**TokenReader(token).data, "value": value}
         return Response({"token": shown}, headers={"Cache-Control": "no-store, no-transform"})
 

@@ -67,17 +67,17 @@ class ClaudeReader(Reader):
         status_code, attempt, most = line.get("error_status"), line.get("attempt"), line.get("max_retries")
         why = [f"HTTP {status_code}"] if type(status_code) is int else []
         why += [text] if (text := text_of(line.get("error"))) else []
-        told = f"The request to the model failed ({', '.join(why) or 'no reason given'}) and is retried"
+        notice = f"The request to the model failed ({', '.join(why) or 'no reason given'}) and is retried"
         if type(attempt) is int and type(most) is int:
-            told += f", attempt {attempt} of {most}"
+            notice += f", attempt {attempt} of {most}"
         delay = line.get("retry_delay_ms")
         if isinstance(delay, int | float) and 0 <= delay < MOST_DELAY_MS:
-            told += f", in {delay / 1000:.1f} s"
+            notice += f", in {delay / 1000:.1f} s"
         if status_code in REFUSED_STATUSES and type(attempt) is int and attempt >= HOPELESS_ATTEMPT:
             self.fail(f"Anthropic refused the key or login (HTTP {status_code}). {LOGIN_ADVICE}")
             self.is_hopeless = True
             return
-        yield BackendEvent(EventType.STATUS, told)
+        yield BackendEvent(EventType.STATUS, notice)
 
     def _streamed(self, line: Line) -> Iterator[Item]:
         """Yield a piece of the main thread.

@@ -90,8 +90,8 @@ class CodexReader(Reader):
             "mcp_tool_call": f"{text_of(item.get('server'))}.{text_of(item.get('tool'))}",
             "collab_tool_call": item.get("tool"),
         }.get(text_of(item.get("type")), item.get("type"))
-        told = ("command", "arguments", "query", "changes", "prompt")
-        return tool_use(name, item.get("id"), {key: item[key] for key in told if item.get(key) is not None})
+        shown = ("command", "arguments", "query", "changes", "prompt")
+        return tool_use(name, item.get("id"), {key: item[key] for key in shown if item.get(key) is not None})
 
     def _outcome(self, item: Mapping[str, Any]) -> str:
         said = text_of(item.get("aggregated_output")) or text_of(item.get("result")) or text_of(item.get("error"))

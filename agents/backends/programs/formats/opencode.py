@@ -32,36 +32,36 @@ class OpenCodeReader(Reader):
         self._cost = 0.0
 
     def read(self, line: Line) -> Iterator[Item]:
-        told = part(line, "part")
+        content = part(line, "part")
         match line.get("type"):
             case "step_start":
                 self.has_ended = False
                 yield self._usage()
             case "text":
-                yield from self.whole(told.get("text"))
+                yield from self.whole(content.get("text"))
             case "reasoning":
-                yield from self.thought(f"{text_of(told.get('text'))}\n")
+                yield from self.thought(f"{text_of(content.get('text'))}\n")
             case "tool_use":
-                state = part(told, "state")
-                yield tool_use(told.get("tool"), told.get("callID"), state.get("input"))
+                state = part(content, "state")
+                yield tool_use(content.get("tool"), content.get("callID"), state.get("input"))
                 self.answer = None  # if the call is refused, OpenCode ends here without an answer
                 said = text_of(state.get("output")) or text_of(state.get("error"))
-                yield tool_result(told.get("callID"), said, is_refused=_is_refused(state))
+                yield tool_result(content.get("callID"), said, is_refused=_is_refused(state))
             case "step_finish":
                 self.has_ended = True
-                yield self._step(told)
+                yield self._step(content)
             case "error":
                 error = part(line, "error")
                 self.fail(error.get("data"), error, error.get("name"), line.get("message"))
 
-    def _step(self, told: Mapping[str, Any]) -> Usage:
-        counts = part(told, "tokens")
+    def _step(self, content: Mapping[str, Any]) -> Usage:
+        counts = part(content, "tokens")
         from_cache, to_cache = (total(part(counts, "cache"), way) or 0 for way in ("read", "write"))
         self._read += (total(counts, "input") or 0) + from_cache + to_cache
         self._from_cache += from_cache
         self._to_cache += to_cache
         self._written += total(counts, "output", "reasoning") or 0
-        self._cost += money(told.get("cost")) or 0.0
+        self._cost += money(content.get("cost")) or 0.0
         return self._usage()
 
     def _usage(self) -> Usage:
