@@ -1,6 +1,10 @@
 """Private, undocumented and unstable interfaces of dependencies are used in one module each, and nowhere else."""
 
 import ast
+import enum
+import importlib
+import inspect
+import pkgutil
 import re
 
 from tests.product import CHECKOUT
@@ -25,6 +29,14 @@ SEAMS = {
 }
 
 
+OURS = ("agents", "mission_control", "pocketpaw_site")
+OVERRIDES_PRIVATE_METHODS = {
+    "mission_control.api.schema",
+    "mission_control.compat.django_asgi",
+    "pocketpaw_site.web_server",
+}
+
+
 def uses(path):
     """Yield each import, as `module` or `module.name`, and each attribute, as `.name`."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -38,7 +50,7 @@ def uses(path):
 
 def test_private_and_unstable_interfaces_are_used_in_their_seam_alone():
     elsewhere = []
-    for folder in ("agents", "mission_control", "pocketpaw_site"):
+    for folder in OURS:
         for path in sorted((CHECKOUT / folder).rglob("*.py")):
             name = str(path.relative_to(CHECKOUT))
             for used in uses(path):
@@ -47,4 +59,28 @@ def test_private_and_unstable_interfaces_are_used_in_their_seam_alone():
                     for pattern, place in SEAMS.items()
                     if re.fullmatch(pattern, used) and not re.fullmatch(place, name) and "/migrations/" not in name
                 ]
+    assert elsewhere == []
+
+
+def own_classes():
+    """Yield every class that our modules define, but enums, whose machinery is private and their own."""
+    for package in OURS:
+        for module in pkgutil.walk_packages([str(CHECKOUT / package)], f"{package}."):
+            if ".migrations" in module.name:
+                continue
+            for _, found in inspect.getmembers(importlib.import_module(module.name), inspect.isclass):
+                if found.__module__ == module.name and not issubclass(found, enum.Enum):
+                    yield found
+
+
+def test_private_methods_of_dependencies_are_overridden_in_seams_alone():
+    elsewhere = [
+        f"{one.__module__}.{one.__name__} overrides {base.__module__}.{base.__name__}.{name}"
+        for one in own_classes()
+        if one.__module__ not in OVERRIDES_PRIVATE_METHODS
+        for base in one.__mro__
+        if not base.__module__.startswith(OURS)
+        for name, own in vars(one).items()
+        if re.match(r"_[^_]", name) and inspect.isfunction(own) and name in vars(base)
+    ]
     assert elsewhere == []
