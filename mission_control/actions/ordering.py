@@ -18,7 +18,6 @@ from mission_control.errors import Invalid, NotFound, WrongState
 from mission_control.models import Activity, Task
 
 RANKS_LOCK = 0x6D635F70  # the key of PostgreSQL's advisory lock for every change of a rank
-CLOSED = (Task.Status.DONE, Task.Status.SKIPPED)  # they share a column
 STEP, STEP_AT_END = timedelta(microseconds=1), timedelta(seconds=1)
 LAST = 2**128
 NEIGHBOUR_MOVED = "The neighbouring card has moved. Try again"
@@ -78,7 +77,7 @@ def _found(task: Task) -> Task:
 
 def _column(task: Task) -> QuerySet[Any]:
     """Return the other tasks of the column, first rank first, with only their ranks loaded."""
-    statuses = CLOSED if task.status in CLOSED else (task.status,)
+    statuses = Task.RESOLVED if task.is_resolved else (task.status,)  # the resolved share a column
     return Task.objects.filter(status__in=statuses).exclude(pk=task.pk).by_rank().only("pk")
 
 

@@ -10,7 +10,6 @@ from mission_control.runs.lifecycle import STOP_SECONDS, stop_all
 from mission_control.runs.project_completion import advance_on_commit, complete_if_resolved
 
 Status = Project.Status
-STARTABLE = (Status.DRAFT, Status.APPROVED)  # a plan that awaits approval is approved instead
 NOTHING_TO_START = "Add a task before starting the project"
 
 
@@ -23,9 +22,9 @@ def start(project: Project) -> Project:
     """Execute a project whose tasks were written by hand. Raises WrongState, also without a task, and NotFound."""
     with transaction.atomic():
         project = locked(project)
-        if project.status in STARTABLE and not project.tasks.exists():
+        if project.status in Project.STARTABLE and not project.tasks.exists():
             raise WrongState(NOTHING_TO_START)
-        return _move(project, *STARTABLE, to=Status.EXECUTING)
+        return _move(project, *Project.STARTABLE, to=Status.EXECUTING)
 
 
 def resume(project: Project) -> Project:

@@ -18,7 +18,6 @@ from mission_control.models import Activity, Notification, Review, Task
 from mission_control.runs.open_reviews import ensure_open_review, mark_review_notifications_read, next_round
 
 Status = Review.Status
-NOT_BEGUN = (Task.Status.INBOX, Task.Status.ASSIGNED)  # not started
 
 
 class NotInReview(Refusal):
@@ -81,7 +80,7 @@ def start_review_task(task: Task) -> bool:
     """
     with transaction.atomic():
         mine = Task.objects.select_for_update(of=("self",)).filter(
-            pk=task.pk, task_type=Task.Type.REVIEW, status__in=NOT_BEGUN
+            pk=task.pk, task_type=Task.Type.REVIEW, status__in=Task.NOT_STARTED
         )
         found = mine.first()
         if found is None or found.unresolved_blockers():

@@ -24,7 +24,6 @@ ACTIVE_RUN = "Task has an active run"
 DEPENDENCIES_LOCK = 0x6D635F74  # the key of PostgreSQL's advisory lock for every change of dependencies
 
 Status = Task.Status
-OPEN = (Status.INBOX, Status.ASSIGNED)  # not started
 
 
 def create(*, assignees: Sequence[Agent] = (), blocked_by: Sequence[Task] = (), **fields: Any) -> Task:
@@ -115,7 +114,7 @@ def skip(task: Task) -> Task:
             waits = Q(status=Run.Status.WAITING)
             finish(run.pk, Run.Status.STOPPED, cause=Run.EndCause.CANCELLED, guard=waits)
         task = _locked(task)
-        if task.status in (Status.DONE, Status.SKIPPED, Status.IN_PROGRESS):
+        if not task.is_skippable:
             raise WrongState(f"Task is {task.get_status_display().lower()} and cannot be skipped")
         return change(task, status=Status.SKIPPED)
 
@@ -159,13 +158,13 @@ def delete(task: Task) -> None:
 
 def _reopen_project(task: Task) -> None:
     """Reopen the task's completed project if the task is not started and the acting user may start agents."""
-    if task.status in OPEN and may_start():
+    if task.status in Task.NOT_STARTED and may_start():
         reopen(task.project_id)
 
 
 def _refuse_unpermitted_start(task: Task) -> None:
     """Raise NotAllowed if the task's project is executing and would start it, but the acting user may not."""
-    if may_start() or task.task_type != Task.Type.AGENT or task.status not in OPEN:
+    if may_start() or task.task_type != Task.Type.AGENT or task.status not in Task.NOT_STARTED:
         return
     executing = Project.objects.filter(tasks=task, status=Project.Status.EXECUTING)
     if executing.exists() and task.assignments.exists():
@@ -193,7 +192,7 @@ def _save(
     is_edit = is_touched or bool(changes.keys() - {"status"})
     if changes.get("status") == Status.IN_PROGRESS and task.started_at is None:
         changes["started_at"] = now
-    if changes.get("status") in (Status.DONE, Status.SKIPPED) and task.completed_at is None:
+    if changes.get("status") in Task.RESOLVED and task.completed_at is None:
         changes["completed_at"] = now
     for name, value in changes.items():
         setattr(task, name, value)

@@ -23,6 +23,11 @@ class Project(models.Model):
         COMPLETED = "completed"
         FAILED = "failed"
 
+    EDITABLE = (Status.DRAFT, Status.AWAITING_APPROVAL, Status.APPROVED)  # its plan
+    NOT_STARTED = (*EDITABLE, Status.PLANNING)
+    STARTABLE = (Status.DRAFT, Status.APPROVED)  # a plan that awaits approval is approved instead
+    REPLANNABLE = (Status.FAILED, Status.AWAITING_APPROVAL)
+
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     title = models.CharField(max_length=rules.TITLE_CHARS, validators=[rules.not_blank])
     description = models.TextField(max_length=rules.DESCRIPTION_CHARS, blank=True)

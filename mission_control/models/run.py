@@ -58,6 +58,7 @@ class EndCause(models.TextChoices):
 
 ACTIVE = (RunStatus.WAITING, RunStatus.QUEUED, RunStatus.RUNNING)
 HOLDING = (RunStatus.QUEUED, RunStatus.RUNNING)
+UNCLAIMED = (RunStatus.WAITING, RunStatus.QUEUED)
 ENDED = (RunStatus.COMPLETED, RunStatus.ERROR, RunStatus.STOPPED)
 
 
@@ -96,6 +97,7 @@ class Run(models.Model):
     EndCause = EndCause
     ACTIVE = ACTIVE
     HOLDING = HOLDING
+    UNCLAIMED = UNCLAIMED
     ENDED = ENDED
 
     class Kind(models.TextChoices):

@@ -26,7 +26,11 @@ class TaskQuerySet(models.QuerySet["Task"]):
 
     def unresolved(self) -> Self:
         """Keep the tasks that still block those that depend on them."""
-        return self.exclude(status__in=[Task.Status.DONE, Task.Status.SKIPPED])
+        return self.exclude(status__in=Task.RESOLVED)
+
+    def not_started(self) -> Self:
+        """Keep the tasks that are in the inbox or assigned."""
+        return self.filter(status__in=Task.NOT_STARTED)
 
     def by_rank(self) -> Self:
         """Sort by rank, as a column of the board does; annotates `rank_at` and `rank_tie`."""
@@ -49,6 +53,9 @@ class Task(models.Model):
         DONE = "done"
         BLOCKED = "blocked"
         SKIPPED = "skipped"
+
+    NOT_STARTED = (Status.INBOX, Status.ASSIGNED)
+    RESOLVED = (Status.DONE, Status.SKIPPED)  # such a task blocks no other
 
     class Priority(models.TextChoices):
         LOW = "low"
@@ -135,6 +142,14 @@ class Task(models.Model):
     def blocked_ids(self) -> list[uuid.UUID]:
         """The ids of the tasks that it blocks; oldest first if the API loads them."""
         return [blocked.pk for blocked in self.blocks.all()]
+
+    @property
+    def is_resolved(self) -> bool:
+        return self.status in self.RESOLVED
+
+    @property
+    def is_skippable(self) -> bool:
+        return not self.is_resolved and self.status != self.Status.IN_PROGRESS
 
     @property
     def due_day(self) -> date | None:

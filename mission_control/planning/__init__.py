@@ -24,7 +24,6 @@ Status = Project.Status
 PLANNER = "Planner"
 POLL_SECONDS = 0.1
 LONGEST_GOAL_SECONDS = 300.0  # also for a planner that is never silent: a request waits for it
-REPLANNED = (Status.FAILED, Status.AWAITING_APPROVAL)
 
 
 def planner() -> Agent:
@@ -143,10 +142,10 @@ def _back_to_planning(project: Project, agent: Agent) -> Project:
             raise NotFound("Project")
         expected = Project.objects.filter(pk=project.pk, status=before)
         now = timezone.now()
-        if before not in REPLANNED or not expected.update(
+        if before not in Project.REPLANNABLE or not expected.update(
             status=Status.PLANNING, planner_agent=agent, updated_at=now
         ):
-            raise WrongState(f"Project status is not {' or '.join(REPLANNED)}")
+            raise WrongState(f"Project status is not {' or '.join(Project.REPLANNABLE)}")
         project = Project.objects.get(pk=project.pk)
         note_project(project, f"Planning again: {project.title}", before=before, status=project.status)
     return project

@@ -60,7 +60,7 @@ def write(run: Run, plan: Plan) -> None:
 def _delete_unstarted(project: Project) -> None:
     """Delete the unstarted tasks of an earlier plan."""
     planned = Task.objects.filter(project=project, metadata__has_key="planned_by", started_at=None, runs=None)
-    for task in planned.filter(status__in=[Task.Status.INBOX, Task.Status.ASSIGNED]):
+    for task in planned.not_started():
         with suppress(HasActiveRuns, NotFound):  # started or deleted at the same moment
             tasks.delete(task)
 

@@ -73,7 +73,7 @@ def _runs() -> Iterator[Metric]:
         labels=["status"],
     )
     now = timezone.now()
-    for pending in (Run.Status.WAITING, Run.Status.QUEUED):
+    for pending in Run.UNCLAIMED:
         since = Run.objects.filter(status=pending).aggregate(since=Min("queued_at"))["since"]
         age.add_metric([pending], max((now - since).total_seconds(), 0.0) if since else 0.0)
     yield age

@@ -19,9 +19,7 @@ def progress(project: Project) -> dict[str, int | float]:
         skipped=Count("pk", filter=Q(status=status.SKIPPED)),
         in_progress=Count("pk", filter=Q(status=status.IN_PROGRESS)),
         blocked=Count("pk", filter=Q(status=status.BLOCKED)),
-        human_pending=Count(
-            "pk", filter=Q(task_type=Task.Type.HUMAN) & ~Q(status__in=[status.DONE, status.SKIPPED])
-        ),
+        human_pending=Count("pk", filter=Q(task_type=Task.Type.HUMAN) & ~Q(status__in=Task.RESOLVED)),
     )
     resolved = counts["completed"] + counts["skipped"]
     return {**counts, "percent": round(resolved / counts["total"] * 100, 1) if counts["total"] else 0.0}

@@ -169,7 +169,7 @@ def stop(
     for _ in range(100):  # pragma: no branch - a status only moves forward, twice at most
         if request_stop(Q(pk=run.pk), reason=reason, cause=cause):
             return await_end(run, seconds=wait_seconds)
-        early = Q(status__in=[Status.WAITING, Status.QUEUED])
+        early = Q(status__in=Run.UNCLAIMED)
         if finish(run.pk, Status.STOPPED, error=reason, cause=cause, guard=early):
             return Run.objects.get(pk=run.pk)
         if not Run.objects.active().filter(pk=run.pk).exists():
@@ -184,8 +184,8 @@ def stop_all(which: Q, *, cause: EndCause, wait_seconds: float = STOP_SECONDS) -
     `wait_seconds`. Waiting runs end first, so that none of them gets a slot that becomes free. A status only moves
     forward, so a run whose status changes during one step is handled in the next.
     """
-    early = Q(status__in=[Status.WAITING, Status.QUEUED])
-    for status in (Status.WAITING, Status.QUEUED):
+    early = Q(status__in=Run.UNCLAIMED)
+    for status in Run.UNCLAIMED:  # in this order
         for key in list(Run.objects.filter(which, status=status).values_list("pk", flat=True)):
             finish(key, Status.STOPPED, cause=cause, guard=early)
     running = list(Run.objects.light().filter(which, status=Status.RUNNING))

@@ -23,7 +23,7 @@ from mission_control.runs.admission import admit_due
 from mission_control.runs.lifecycle import promote
 from mission_control.runs.project_completion import complete_if_resolved
 from mission_control.runs.slots import waiting_queue
-from mission_control.scheduling.waiting_reasons import OPEN, RESTARTING_STOPS
+from mission_control.scheduling.waiting_reasons import RESTARTING_STOPS
 
 MAX_TASKS_PER_TICK = 100  # the rest follows with the next trigger, at the latest at the reaper's next tick
 PLANNING_PATIENCE = timedelta(minutes=1)
@@ -46,7 +46,7 @@ def unblocked() -> QuerySet[Task]:
     """Return the tasks of executing projects that are not started and have no unresolved blockers."""
     blockers = Task.objects.unresolved().filter(blocks=OuterRef("pk"))
     executing = Q(project__status=Project.Status.EXECUTING)
-    return Task.objects.filter(~Exists(blockers), executing, status__in=OPEN)
+    return Task.objects.not_started().filter(~Exists(blockers), executing)
 
 
 def due() -> QuerySet[Task]:
@@ -137,7 +137,7 @@ class ProjectTurn:
         still valid at the commit.
         """
         retry_is_due = Q(retry_at__isnull=True) | Q(retry_at__lte=timezone.now())
-        mine = Task.objects.filter(retry_is_due, pk=task.pk, status__in=OPEN)
+        mine = Task.objects.not_started().filter(retry_is_due, pk=task.pk)
         if not mine.update(retry_at=None) or not lock_project_in(self.project_id, Project.Status.EXECUTING):
             raise NotDue
         if not due().filter(Q(first_agent=agent.pk), pk=task.pk, project=self.project_id).exists():
@@ -160,7 +160,7 @@ def lock_project_in(project_id: uuid.UUID, status: Project.Status) -> bool:
 def _announce(task: Task, project_id: uuid.UUID) -> None:
     """Notify people once that a task waits for them; for a review task, open the review."""
     with transaction.atomic():
-        mine = Task.objects.filter(pk=task.pk, announced_at__isnull=True, status__in=OPEN)
+        mine = Task.objects.not_started().filter(pk=task.pk, announced_at__isnull=True)
         is_claimed = mine.update(announced_at=timezone.now())
         executing = lock_project_in(project_id, Project.Status.EXECUTING)
         if not (is_claimed and executing and unblocked().filter(pk=task.pk, project=project_id).exists()):

@@ -9,10 +9,8 @@ from mission_control.formatting import duration
 from mission_control.models import Project, Review, Run, Task
 
 NAMED = 3  # how many blockers a reason names
-RESOLVED = (Task.Status.DONE, Task.Status.SKIPPED)
 # Stops after which the scheduler may start the task again.
 RESTARTING_STOPS = (Run.EndCause.PAUSED, Run.EndCause.CANCELLED)
-OPEN = (Task.Status.INBOX, Task.Status.ASSIGNED)
 
 
 def waiting_for(project: Project, tasks: Iterable[Task]) -> dict[str, str]:
@@ -21,7 +19,7 @@ def waiting_for(project: Project, tasks: Iterable[Task]) -> dict[str, str]:
     `tasks` are all tasks of the project, with last run, assignees and dependencies loaded. At most one query.
     """
     tasks = list(tasks)
-    titles = {task.pk: task.title for task in tasks if task.status not in RESOLVED}
+    titles = {task.pk: task.title for task in tasks if not task.is_resolved}
     review_reasons = _review_reasons([task.pk for task in tasks if task.status == Task.Status.REVIEW])
     reasons = (
         (str(task.pk), _reason(project, task, titles, review_reasons)) for task in tasks if task.pk in titles
@@ -45,7 +43,7 @@ def _reason(
     is_waiting = run is not None and run.status == Run.Status.WAITING
     if task.status == Task.Status.IN_PROGRESS and not is_waiting:
         return "" if run and run.is_active else "set to in progress manually"
-    if task.status in OPEN or is_waiting:
+    if task.status in Task.NOT_STARTED or is_waiting:
         return _why_not_started(project, task, unresolved)
     if task.status == Task.Status.REVIEW:
         review_reason = review_reasons.get(task.pk)

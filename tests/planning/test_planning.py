@@ -324,7 +324,7 @@ def test_requirements_that_a_person_gave_are_not_overwritten():
 
 
 @pytest.mark.parametrize(
-    "status", [status for status in Project.Status.values if status not in planning.REPLANNED]
+    "status", [status for status in Project.Status.values if status not in Project.REPLANNABLE]
 )
 def test_it_is_planned_again_from_failed_or_awaiting_approval_only(status):
     project = make.project(status=status)

@@ -9,7 +9,7 @@ from mission_control.api import querysets
 from mission_control.errors import Refusal
 from mission_control.models import Capacity, Project, Run, Task
 from mission_control.runs.admission import admit
-from mission_control.scheduling.waiting_reasons import OPEN, waiting_for
+from mission_control.scheduling.waiting_reasons import waiting_for
 from tests import make
 
 FAILED = "it failed"
@@ -92,7 +92,7 @@ def do_what_people_do(project: Project, agent, watch: Watch) -> bool:
     for task in list(orphans):
         tasks.assign(task, [agent])
         found.append((task, ""))
-    stopped = project.tasks.filter(status__in=OPEN, last_run__status="stopped", last_run__slot=None)
+    stopped = project.tasks.not_started().filter(last_run__status="stopped", last_run__slot=None)
     for task in list(stopped):
         with suppress(Refusal):  # it has come to wait for another
             watch.again[task.pk] += 1

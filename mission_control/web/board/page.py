@@ -48,7 +48,7 @@ COLUMNS = (
     Kind(Status.IN_PROGRESS, "In progress", "Nothing running", (Status.IN_PROGRESS,)),
     Kind(Status.REVIEW, "Review", "Nothing to review", (Status.REVIEW,)),
     Kind(Status.BLOCKED, "Blocked", "Nothing blocked", (Status.BLOCKED,)),
-    Kind(Status.DONE, "Done", "Nothing done yet", (Status.DONE, Status.SKIPPED)),
+    Kind(Status.DONE, "Done", "Nothing done yet", Task.RESOLVED),
 )
 COLUMN_OF = {status: kind for kind in COLUMNS for status in kind.shows}
 

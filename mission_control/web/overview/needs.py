@@ -14,7 +14,7 @@ from mission_control.models import Project, Run, Task
 
 MINUTE_SECONDS = 60
 SHOWN = 8  # of each kind
-OPEN = (Task.Status.INBOX, Task.Status.ASSIGNED, Task.Status.IN_PROGRESS)
+FOR_PEOPLE = (*Task.NOT_STARTED, Task.Status.IN_PROGRESS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ def needs(user: User | AnonymousUser) -> Needs:
         failed = failed.order_by("-updated_at", "id")
         found.add(failed, [_failed(task) for task in failed[:SHOWN]])
     blockers = Task.objects.unresolved().filter(blocks=OuterRef("pk"))
-    people = light.exclude(task_type=Task.Type.AGENT).filter(~Exists(blockers), status__in=OPEN)
+    people = light.exclude(task_type=Task.Type.AGENT).filter(~Exists(blockers), status__in=FOR_PEOPLE)
     people = people.order_by("-updated_at", "id")
     found.add(people, [Need("person", task.title, task) for task in people[:SHOWN]])
     if user.has_perm("mission_control.view_project"):

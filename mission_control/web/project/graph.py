@@ -10,7 +10,6 @@ from django.db.models import Prefetch, QuerySet
 from mission_control.formatting import clock, seconds_since
 from mission_control.models import Assignment, Project, Run, Task
 from mission_control.scheduling.dependencies import levels
-from mission_control.scheduling.waiting_reasons import RESOLVED
 from mission_control.web.shared.states import State, state_of
 
 NODE_WIDTH, NODE_HEIGHT = 256, 72  # as the stylesheet has them, in sixteenths of an em
@@ -128,7 +127,7 @@ def _edges_to(task: Task, corner: Mapping[UUID, tuple[int, int]], tasks: Mapping
         right, start = corner[key][0] + NODE_WIDTH, corner[key][1] + NODE_HEIGHT // 2
         middle = (right + left) / 2
         path = f"M{right} {start}C{middle:.1f} {start} {middle:.1f} {end:g} {left} {end:g}"
-        found.append(Edge(path, tasks[key].status in RESOLVED))
+        found.append(Edge(path, tasks[key].is_resolved))
     return found
 
 
@@ -145,7 +144,7 @@ def _note(task: Task, waits: str) -> str:
         return f"slot {run.slot}"
     if task.status == Task.Status.DONE:
         return clock(run.duration_seconds) if run else "completed manually"
-    open_ends = sum(blocker.status not in RESOLVED for blocker in task.blocked_by.all())
+    open_ends = sum(not blocker.is_resolved for blocker in task.blocked_by.all())
     if open_ends and task.status != Task.Status.SKIPPED:
         return f"blocked by {open_ends} task{'s' if open_ends > 1 else ''}"
     return waits
@@ -186,7 +185,7 @@ def shares(tasks: Iterable[Task]) -> list[dict[str, Any]]:
 
 def _part(task: Task) -> str:
     status = task.status
-    if status in (Task.Status.DONE, Task.Status.SKIPPED, Task.Status.REVIEW, Task.Status.BLOCKED):
+    if status in (*Task.RESOLVED, Task.Status.REVIEW, Task.Status.BLOCKED):
         return str(status)
     if status == Task.Status.IN_PROGRESS:
         return "running"

@@ -11,13 +11,11 @@ from django.db.models import Count, Q, QuerySet
 from django.utils.safestring import SafeString
 
 from agents.models import Agent
-from mission_control.actions.project_execution import STARTABLE
 from mission_control.formatting import dollars, percent, short_count
 from mission_control.models import Deliverable, Project, Run, RunEvent, Task
 from mission_control.models.agents import with_runs
-from mission_control.planning import REPLANNED
 from mission_control.planning.prompts import STEPS
-from mission_control.scheduling.waiting_reasons import OPEN, RESOLVED, waiting_for
+from mission_control.scheduling.waiting_reasons import waiting_for
 from mission_control.text import as_uuid
 from mission_control.web.agents.page import spoken_text
 from mission_control.web.project.graph import graph, plan_tasks, shares
@@ -29,9 +27,6 @@ from mission_control.web.shared.states import State, project_state, run_state, s
 Status = Project.Status
 Type = Task.Type
 
-NOT_SKIPPED = (*RESOLVED, Task.Status.IN_PROGRESS)
-EDITABLE = (Status.DRAFT, Status.AWAITING_APPROVAL, Status.APPROVED)
-NOT_BEGUN = (*EDITABLE, Status.PLANNING)
 MOST_CHOICES = 200  # agents to choose from
 SHOWN_PRD_CHARS = 300_000
 SHOWN_PLANNER_CHARS = 4_000
@@ -118,7 +113,7 @@ def listed() -> QuerySet[Project]:
     status = Task.Status
     return Project.objects.annotate(
         total=Count("tasks"),
-        resolved=tasks(status.DONE, status.SKIPPED),
+        resolved=tasks(*Task.RESOLVED),
         working=tasks(status.IN_PROGRESS),
         blocked=tasks(status.BLOCKED),
         to_review=tasks(status.REVIEW),
@@ -212,13 +207,13 @@ def page_of(project: Project, user: User | AnonymousUser, *, span: str = "") -> 
     may = ProjectRights.of(user)
     tasks = list(plan_tasks(project))
     waits = waiting_for(project, tasks)
-    resolved = sum(task.status in RESOLVED for task in tasks)
+    resolved = sum(task.is_resolved for task in tasks)
     return {
         "project": project,
         "may": may,
         "state": project_state(project),
         "tasks": tasks,
-        "graph": graph(tasks, waits if project.status not in NOT_BEGUN else {}),
+        "graph": graph(tasks, waits if project.status not in Project.NOT_STARTED else {}),
         "shares": shares(tasks),
         "resolved": resolved,
         "percent": percent(resolved, len(tasks)),
@@ -228,11 +223,11 @@ def page_of(project: Project, user: User | AnonymousUser, *, span: str = "") -> 
         "planning_error": project.metadata.get("planning_error", "") if project.status == Status.FAILED else "",
         "requirements": _requirements(project) if may.read_documents else None,
         "analysis": _analysis(project),
-        "can_start": project.status in STARTABLE,
+        "can_start": project.status in Project.STARTABLE,
         "agentless": _agentless(tasks),
         "choices": Agent.objects.only("name")[:MOST_CHOICES] if may.change_tasks else [],
-        "can_replan": project.status in REPLANNED,
-        "is_editable": project.status in EDITABLE,
+        "can_replan": project.status in Project.REPLANNABLE,
+        "is_editable": project.status in Project.EDITABLE,
         **(_runs(project, span) if may.read_runs else {}),
     }
 
@@ -240,7 +235,9 @@ def page_of(project: Project, user: User | AnonymousUser, *, span: str = "") -> 
 def _agentless(tasks: list[Task]) -> list[Task]:
     """Return the tasks for an agent that nobody is assigned to: no project runs them."""
     return [
-        task for task in tasks if task.task_type == Type.AGENT and task.status in OPEN and not task.assignee_ids
+        task
+        for task in tasks
+        if task.task_type == Type.AGENT and task.status in Task.NOT_STARTED and not task.assignee_ids
     ]
 
 
@@ -264,8 +261,8 @@ def _waiting(project: Project, tasks: Iterable[Task], waits: dict[str, str]) -> 
     for task in tasks:
         if str(task.pk) not in waits:
             continue
-        is_free = all(blocker.status in RESOLVED for blocker in task.blocked_by.all())
-        turn = is_free and task.task_type != Task.Type.AGENT and task.status in OPEN
+        is_free = all(blocker.is_resolved for blocker in task.blocked_by.all())
+        turn = is_free and task.task_type != Task.Type.AGENT and task.status in Task.NOT_STARTED
         stuck = task.status in (Task.Status.BLOCKED, Task.Status.REVIEW)
         reason = waits[str(task.pk)]
         found.append(
@@ -273,12 +270,12 @@ def _waiting(project: Project, tasks: Iterable[Task], waits: dict[str, str]) -> 
                 task=task,
                 state=state_of(task),
                 reason=reason[:1].upper() + reason[1:],
-                can_be_skipped=task.status not in NOT_SKIPPED,
+                can_be_skipped=task.is_skippable,
                 is_for_a_person=turn,
                 needs_person=turn or stuck or reason == "no agent assigned",
             )
         )
-    if project.status in NOT_BEGUN:
+    if project.status in Project.NOT_STARTED:
         return [one for one in found if one.needs_person and not one.is_for_a_person]
     return sorted(found, key=lambda one: not one.needs_person)
 

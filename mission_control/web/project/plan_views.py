@@ -16,7 +16,7 @@ from mission_control.errors import Refusal
 from mission_control.models import Activity, Project, Task
 from mission_control.web.project.forms import PlanTaskForm
 from mission_control.web.project.graph import plan_tasks
-from mission_control.web.project.page import EDITABLE, ProjectRights
+from mission_control.web.project.page import ProjectRights
 from mission_control.web.project.views import SEES_PROJECT, project_of
 from mission_control.web.shared import conflicts
 from mission_control.web.shared.conflicts import Conflict, changed_only
@@ -57,7 +57,7 @@ def plan(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
         "theirs": f"{request.path}?task={asked}",  # without a fragment, for the browser to fetch it anew
         "chosen": _chosen(request, form),
         "may": may,
-        "is_editable": found.status in EDITABLE,
+        "is_editable": found.status in Project.EDITABLE,
     }
     return show(request, "project/plan.html", context, at="projects", status=form.status if form else 200)
 

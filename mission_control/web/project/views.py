@@ -19,7 +19,6 @@ from mission_control.actions import project_execution, projects, tasks
 from mission_control.errors import NotFound, NotRunning, Refusal
 from mission_control.models import Project, Run, Task
 from mission_control.runs.lifecycle import stop
-from mission_control.scheduling.waiting_reasons import OPEN
 from mission_control.web.agents.page import missing_for, quoted
 from mission_control.web.project import page as project_page
 from mission_control.web.project.file_views import folder_of
@@ -184,7 +183,7 @@ def assign_agentless(request: HttpRequest, project_id: uuid.UUID) -> HttpRespons
         return redirect("project", found.pk)
     agent = form.cleaned_data["agent"]
     without = Task.objects.filter(
-        project=found, assignments=None, task_type=Task.Type.AGENT, status__in=OPEN
+        project=found, assignments=None, task_type=Task.Type.AGENT, status__in=Task.NOT_STARTED
     ).order_by("created_at", "id")
     return done(
         request, found, lambda: [tasks.assign(task, [agent]) for task in without], f"Assigned to {agent.name}."

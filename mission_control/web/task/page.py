@@ -207,7 +207,7 @@ class TaskPage:
 
     @property
     def blockers(self) -> list[Task]:
-        return [task for task in self.needs if task.status not in (Task.Status.DONE, Task.Status.SKIPPED)]
+        return [task for task in self.needs if not task.is_resolved]
 
     @cached_property
     def possible_needs(self) -> list[Task]:
@@ -340,8 +340,7 @@ class TaskPage:
 
     @property
     def is_skippable(self) -> bool:
-        closed = (Task.Status.DONE, Task.Status.SKIPPED, Task.Status.IN_PROGRESS)
-        return self.task.status not in closed
+        return self.task.is_skippable
 
     @property
     def priorities(self) -> list[tuple[str, str]]:
