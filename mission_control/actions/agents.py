@@ -13,7 +13,8 @@ from agents.backends import registry
 from agents.models import Agent
 from mission_control.actions import validation
 from mission_control.actions.activity import OBJECTS_AT_ONCE, affected_metadata, note
-from mission_control.errors import HasActiveRuns, Invalid, NotFound
+from mission_control.actions.locking import locked
+from mission_control.errors import HasActiveRuns, Invalid
 from mission_control.models import Activity, Assignment, Project, Run
 from mission_control.runs.limits import read_limits
 
@@ -31,7 +32,7 @@ def create(**fields: Any) -> Agent:
 def change(agent: Agent, **fields: Any) -> Agent:
     """Change the given fields. Locks the row. Raises Invalid as `create` does, and NotFound."""
     with transaction.atomic():
-        agent = _locked(agent)
+        agent = locked(agent)
         changes = {name: value for name, value in fields.items() if getattr(agent, name) != value}
         for name, value in changes.items():
             setattr(agent, name, value)
@@ -50,7 +51,7 @@ def change(agent: Agent, **fields: Any) -> Agent:
 def delete(agent: Agent) -> None:
     """Delete an agent; its runs are kept, with its name. Locks the row. Raises HasActiveRuns, NotFound."""
     with transaction.atomic():
-        agent = _locked(agent)
+        agent = locked(agent)
         if Run.objects.active().filter(agent=agent).exists():
             raise HasActiveRuns("Agent has an active run")
         tasks = Assignment.objects.filter(agent=agent).values_list("task_id", flat=True)[:OBJECTS_AT_ONCE]
@@ -66,7 +67,7 @@ def delete(agent: Agent) -> None:
 def heartbeat(agent: Agent) -> Agent:
     """Record a heartbeat. An agent that was offline or blocked becomes idle. Locks the row. Raises NotFound."""
     with transaction.atomic():
-        agent = _locked(agent)
+        agent = locked(agent)
         recovers = agent.status in (Agent.Status.OFFLINE, Agent.Status.BLOCKED)
         agent.last_heartbeat = timezone.now()
         if recovers:
@@ -94,13 +95,6 @@ def mark_offline() -> None:
 
 def _note_status(agent: Agent) -> None:
     note(Activity.Type.AGENT_STATUS_CHANGED, f"{agent.name} is now {agent.status}", agent=agent)
-
-
-def _locked(agent: Agent) -> Agent:
-    found = Agent.objects.select_for_update().filter(pk=agent.pk).first()
-    if found is None:
-        raise NotFound("Agent")
-    return found
 
 
 def check(agent: Agent, names: Collection[str]) -> None:

@@ -10,7 +10,8 @@ from agents.models import Agent
 from agents.rules import CONTENT_BYTES, TITLE_CHARS, is_blank
 from mission_control.actions import validation
 from mission_control.actions.activity import affected_metadata, note
-from mission_control.errors import Invalid, NotFound
+from mission_control.actions.locking import locked
+from mission_control.errors import Invalid
 from mission_control.models import Activity, Deliverable, Project, Task
 from mission_control.runs.deliverables import add_version, store_document
 from mission_control.text import as_uuid, storable
@@ -37,7 +38,7 @@ def change(
     Raises Invalid, and NotFound if the document was deleted. Writes an activity for each kind of change.
     """
     with transaction.atomic():
-        document = _locked(document)
+        document = locked(document)
         if content is not None and content != document.content:
             validation.check(Deliverable(content=content), ["content"])
             document = add_version(document, content, editor_id=editor_id, agent=_agent(editor_id))
@@ -61,7 +62,7 @@ def attach(document: Deliverable, task: Task) -> Deliverable:
     version. Raises Invalid for a document of another project, and NotFound.
     """
     with transaction.atomic():
-        document = _locked(document)
+        document = locked(document)
         if document.project_id not in (None, task.project_id):
             raise Invalid("document_id", "The task belongs to another project.")
         if document.task_id != task.pk:
@@ -76,7 +77,7 @@ def attach(document: Deliverable, task: Task) -> Deliverable:
 def delete(document: Deliverable) -> None:
     """Delete a document with all its versions. Locks the row. Raises NotFound if it was deleted already."""
     with transaction.atomic():
-        document = _locked(document)
+        document = locked(document)
         required_by = Project.objects.filter(prd_document=document).values_list("pk", flat=True)
         _note(document, f"Document deleted: {document.title}", **affected_metadata(projects=required_by))
         document.delete()
@@ -124,13 +125,6 @@ def _note(
 def _refuse_other_project(document: Deliverable) -> None:
     if document.task and document.project_id and document.task.project_id != document.project_id:
         raise Invalid("project_id", "The task belongs to another project.")
-
-
-def _locked(document: Deliverable) -> Deliverable:
-    found = Deliverable.objects.select_for_update().filter(pk=document.pk).first()
-    if found is None:
-        raise NotFound("Document")
-    return found
 
 
 def _agent(key: str | None) -> Agent | None:

@@ -3,7 +3,8 @@
 from django.db import transaction
 from django.db.models import Q
 
-from mission_control.actions.projects import change, locked
+from mission_control.actions.locking import locked
+from mission_control.actions.projects import change
 from mission_control.errors import WrongState
 from mission_control.models import Project, Run
 from mission_control.runs.lifecycle import STOP_SECONDS, stop_all

@@ -11,8 +11,9 @@ from django.utils import timezone
 from agents.models import Agent
 from mission_control.actions import validation
 from mission_control.actions.activity import OBJECTS_AT_ONCE, affected_metadata, moved, note_project
+from mission_control.actions.locking import locked
 from mission_control.actions.permissions import require_start
-from mission_control.errors import HasActiveRuns, NotFound
+from mission_control.errors import HasActiveRuns
 from mission_control.models import Project, Run, Task
 
 Status = Project.Status
@@ -92,11 +93,3 @@ def _note_change(project: Project, before: str) -> None:
     else:
         message = f"Project “{project.title}” {moved(before, project.status)}"
         note_project(project, message, before=before, status=project.status)
-
-
-def locked(project: Project) -> Project:
-    """Return the project's current state with its row locked until the commit. Raises NotFound."""
-    found = Project.objects.select_for_update().filter(pk=project.pk).first()
-    if found is None:
-        raise NotFound("Project")
-    return found

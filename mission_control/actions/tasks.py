@@ -11,8 +11,9 @@ from django.utils import timezone
 from agents.models import Agent
 from mission_control.actions import notifications, validation
 from mission_control.actions.activity import affected_metadata, moved, note
+from mission_control.actions.locking import locked
 from mission_control.actions.permissions import may_start, require_start, require_stop
-from mission_control.errors import HasActiveRuns, Invalid, NotFound, WrongState
+from mission_control.errors import HasActiveRuns, Invalid, WrongState
 from mission_control.models import Activity, Assignment, Project, Run, Task
 from mission_control.models.task import CLEARED_RANK
 from mission_control.runs.deliverables import rename_output
@@ -76,7 +77,7 @@ def change(
     with transaction.atomic():
         if blocked_by is not None or "project" in fields:
             lock_dependencies()
-        task = _locked(task)
+        task = locked(task, "project")
         changes = {name: value for name, value in fields.items() if getattr(task, name) != value}
         if "status" in changes and Run.objects.active().filter(task=task).exists():
             raise HasActiveRuns(ACTIVE_RUN)
@@ -113,7 +114,7 @@ def skip(task: Task) -> Task:
             require_stop()
             waits = Q(status=Run.Status.WAITING)
             finish(run.pk, Run.Status.STOPPED, cause=Run.EndCause.CANCELLED, guard=waits)
-        task = _locked(task)
+        task = locked(task, "project")
         if not task.is_skippable:
             raise WrongState(f"Task is {task.get_status_display().lower()} and cannot be skipped")
         return change(task, status=Status.SKIPPED)
@@ -125,7 +126,7 @@ def assign(task: Task, agents: Sequence[Agent]) -> Task:
     Changes nothing if all are assigned already and the task is not in the inbox.
     """
     with transaction.atomic():
-        task = _locked(task)
+        task = locked(task, "project")
         known = [assignment.agent for assignment in task.assignments.select_related("agent")]
         new = [agent for agent in agents if agent not in known]
         if new or (agents and task.status == Status.INBOX):
@@ -144,7 +145,7 @@ def delete(task: Task) -> None:
     Raises HasActiveRuns while a run of it is active, and NotFound if it was deleted already.
     """
     with transaction.atomic():
-        task = _locked(task)
+        task = locked(task, "project")
         if Run.objects.active().filter(task=task).exists():
             raise HasActiveRuns(ACTIVE_RUN)
         others = {key for rows in (task.blocked_by, task.blocks, task.subtasks) for key in _keys(rows.all())}
@@ -169,14 +170,6 @@ def _refuse_unpermitted_start(task: Task) -> None:
     executing = Project.objects.filter(tasks=task, status=Project.Status.EXECUTING)
     if executing.exists() and task.assignments.exists():
         require_start()
-
-
-def _locked(task: Task) -> Task:
-    """Return the task's current state with its row locked, also against the admission of a run (FOR UPDATE)."""
-    found = Task.objects.select_for_update(of=("self",)).select_related("project").filter(pk=task.pk).first()
-    if found is None:
-        raise NotFound("Task")
-    return found
 
 
 def _save(

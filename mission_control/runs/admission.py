@@ -22,6 +22,7 @@ from mission_control.models import Activity, Capacity, Project, Run, Task
 from mission_control.runs.lifecycle import promote, start_on_slot
 from mission_control.runs.slots import free_slots, has_waiting_runs
 
+REFUSED_BY = {"task": AlreadyRunning, "planning": AlreadyPlanned}  # by constraint
 ATTEMPTS = 200  # each lost race means that another run was admitted; so many in a row do not occur
 
 
@@ -57,7 +58,7 @@ def admit(
                 task, agent, slot, check=lambda _: _reset_retry_counter(task), requested_by=by, request=request
             )
         except IntegrityError as error:
-            _explain(error, task, agent)
+            _explain(error, agent, task)
             continue  # a rival took the slot
         return _after_commit(run)
     raise LimitReached(Capacity.current().limit)
@@ -78,7 +79,7 @@ def admit_due(
         try:
             return _insert(task, agent, slot, check=check, request=request or {})
         except IntegrityError as error:
-            _explain(error, task, agent)
+            _explain(error, agent, task)
     raise LimitReached(Capacity.current().limit)
 
 
@@ -121,7 +122,7 @@ def admit_planning(
                 run.save(force_insert=True)
                 _store(run)
         except IntegrityError as error:
-            _explain_planning(error, planner)
+            _explain(error, planner)
             continue
         return _after_commit(run)
     raise LimitReached(Capacity.current().limit)
@@ -181,29 +182,16 @@ def _store(run: Run) -> None:
     )
 
 
-def _explain(error: IntegrityError, task: Task, agent: Agent) -> None:
-    """Raise what a broken constraint means, or return when it only means that the slot was taken."""
-    broken = broken_constraint(error)
-    if broken == "task":
-        raise AlreadyRunning from None
-    if broken == "slot":
+def _explain(error: IntegrityError, agent: Agent, task: Task | None = None) -> None:
+    """Raise the refusal that a violated constraint means; return when only the slot was taken."""
+    violated = broken_constraint(error)
+    if violated == "slot":
         return
-    if not Task.objects.filter(pk=task.pk).exists():
-        raise NotFound("Task") from None
-    if not Agent.objects.filter(pk=agent.pk).exists():
-        raise NotFound("Agent") from None
-    raise error
-
-
-def _explain_planning(error: IntegrityError, planner: Agent) -> None:
-    """Raise what a broken constraint means, or return when it only means that the slot was taken."""
-    broken = broken_constraint(error)
-    if broken == "planning":
-        raise AlreadyPlanned from None
-    if broken == "slot":
-        return
-    if not Agent.objects.filter(pk=planner.pk).exists():
-        raise NotFound("Agent") from None
+    if violated in REFUSED_BY:
+        raise REFUSED_BY[violated] from None
+    for row, noun in ((task, "Task"), (agent, "Agent")):
+        if row is not None and not type(row)._default_manager.filter(pk=row.pk).exists():
+            raise NotFound(noun) from None
     raise error
 
 

@@ -16,6 +16,7 @@ from agents import isolation
 from agents.backends import registry
 from agents.models import Agent
 from mission_control.actions import agents, tasks
+from mission_control.actions.locking import locked
 from mission_control.errors import LimitReached, NotFound, Refusal
 from mission_control.models import Activity, Run, Task
 from mission_control.models.agents import with_runs
@@ -24,7 +25,6 @@ from mission_control.web.agents import options
 from mission_control.web.agents import page as agents_page
 from mission_control.web.agents.forms import AgentForm
 from mission_control.web.project.page import ProjectRights
-from mission_control.web.shared import conflicts
 from mission_control.web.shared.conflicts import Conflict, changed_only
 from mission_control.web.shared.views import by_script, person_of, sees, show
 
@@ -97,7 +97,7 @@ def _change(request: HttpRequest, found: Agent, given: dict[str, Any]) -> Agent:
         return agents.change(found, **given)
     told_by = Activity.objects.filter(agent=found, task=None, is_edit=True)
     with transaction.atomic():
-        now = _values(conflicts.locked(found, "Agent"))
+        now = _values(locked(found))
         return agents.change(
             found, **changed_only(given, now, request.POST["basis"], told_by=told_by, user=person_of(request))
         )

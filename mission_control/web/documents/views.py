@@ -14,12 +14,12 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
 from mission_control.actions import documents
+from mission_control.actions.locking import locked
 from mission_control.errors import NotFound
 from mission_control.models import Activity, Deliverable, DeliverableVersion
 from mission_control.models.search import has_text
 from mission_control.models.tags import TaggedAny
 from mission_control.web.project.forms import DocumentForm
-from mission_control.web.shared import conflicts
 from mission_control.web.shared.conflicts import Conflict, changed_only
 from mission_control.web.shared.differences import difference
 from mission_control.web.shared.markdown import LONGEST, rendered
@@ -146,7 +146,7 @@ def _change(request: HttpRequest, found: Deliverable, given: dict[str, object]) 
     """Write what was changed in the form. Raises Conflict where another changed the same meanwhile."""
     told_by = Activity.objects.filter(document=found)
     with transaction.atomic():
-        now = _values(conflicts.locked(found, "Document"))
+        now = _values(locked(found))
         changed = changed_only(given, now, request.POST.get("basis", ""), told_by=told_by, user=person_of(request))
         documents.change(found, **changed, editor_id="human")
 

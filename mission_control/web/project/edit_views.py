@@ -11,6 +11,7 @@ from django.views.decorators.http import require_http_methods
 
 from agents.models import Agent
 from mission_control.actions import documents, projects
+from mission_control.actions.locking import locked
 from mission_control.models import Activity, Deliverable, Project
 from mission_control.web.project.forms import ProjectEdit, RequirementsForm
 from mission_control.web.project.page import ProjectRights
@@ -56,7 +57,7 @@ def _change(request: HttpRequest, found: Project, given: dict[str, Any]) -> None
         return
     team, told_by = given["team_agents"], Activity.objects.filter(project_id=found.pk, task=None)
     with transaction.atomic():
-        now = _values(conflicts.locked(found, "Project"))
+        now = _values(locked(found))
         compared = {**given, "team_agents": _names(team)}
         changed = changed_only(compared, now, request.POST["basis"], told_by=told_by, user=person_of(request))
         if "team_agents" in changed:
@@ -87,11 +88,9 @@ def requirements(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
 def _write_requirements(request: HttpRequest, found: Project, content: str) -> None:
     """Write the next version, or the first. Raises Conflict where another wrote one meanwhile."""
     with transaction.atomic():
-        document = found.prd_document
+        document = found.prd_document or locked(found).prd_document  # somebody may have written the first meanwhile
         if document is not None:
-            document = conflicts.locked(document, "Document")
-        elif conflicts.locked(found, "Project").prd_document_id is not None:  # somebody wrote the first meanwhile
-            document = conflicts.locked(project_of(found.pk).prd_document, "Document")
+            document = locked(document)
         now = {"content": document.content if document else ""}
         told_by = Activity.objects.filter(document=document) if document else Activity.objects.none()
         basis = request.POST.get("basis", "")

@@ -12,6 +12,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from agents.models import Agent
 from mission_control.actions import tasks
+from mission_control.actions.locking import locked
 from mission_control.errors import Refusal
 from mission_control.models import Activity, Project, Task
 from mission_control.web.project.forms import PlanTaskForm
@@ -107,7 +108,7 @@ def _change(request: HttpRequest, opened: Task, given: dict[str, Any]) -> None:
     basis = request.POST.get("basis", "")
     with transaction.atomic():
         tasks.lock_dependencies()  # before the row is locked, as in `tasks.change`
-        task = conflicts.locked(opened, "Task")
+        task = locked(opened)
         names = changed_only(
             compared,
             _values(task),

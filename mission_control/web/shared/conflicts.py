@@ -18,7 +18,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
-from mission_control.errors import NotFound, Refusal
+from mission_control.errors import Refusal
 from mission_control.models import Activity
 from mission_control.web.shared.differences import Difference, difference
 from mission_control.web.shared.plain_text import plain
@@ -139,11 +139,3 @@ def _text(value: Any) -> str:
 def named(rows: Iterable[tuple[str, UUID]]) -> list[str]:
     """Return rows as they are compared, in a fixed order: by what people call them, and which of that name."""
     return sorted(f"{name} ({str(key)[:8]})" for name, key in rows)
-
-
-def locked(row: Any, noun: str) -> Any:
-    """Return a row as it now stands, locked until the commit. Raises NotFound when it was deleted."""
-    found = type(row).objects.select_for_update(of=("self",)).filter(pk=row.pk).first()
-    if found is None:
-        raise NotFound(noun)
-    return found

@@ -13,6 +13,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from mission_control.actions import comments, documents, reviews, tasks
+from mission_control.actions.locking import locked
 from mission_control.errors import Invalid, NotRunning, Refusal
 from mission_control.models import Activity, Run, Task
 from mission_control.runs.admission import admit
@@ -142,7 +143,7 @@ def edit_task(request: HttpRequest, task: Task) -> str:
         return "Saved."
     told_by = Activity.objects.filter(task=task, is_edit=True)
     with transaction.atomic():
-        now = conflicts.locked(task, "Task")
+        now = locked(task)
         texts = {name: getattr(now, name) for name in TEXTS}
         tasks.change(
             task,
