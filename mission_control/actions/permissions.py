@@ -4,6 +4,9 @@ No user can grant more than they have: whoever sets another user's password or c
 what that user may, and the same holds for a group. Superusers have all permissions.
 
 Actions that start or stop agents check the acting user themselves (`acting_user`), because they have many callers.
+
+What an action needs is named here, and the API, the pages and the admin ask for it. To start a project is to run
+its tasks, to pause it is to stop them.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,6 +18,15 @@ from django.contrib.auth.models import AnonymousUser, Group, Permission, User
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from mission_control.errors import NotAllowed
+
+ADD_RUN, CHANGE_RUN = "mission_control.add_run", "mission_control.change_run"
+RUN_TASK = (ADD_RUN,)
+STOP_RUN = (CHANGE_RUN,)  # a planning, too
+CHANGE_TASK = ("mission_control.change_task",)  # also to assign, skip and review it
+POST_MESSAGE = ("mission_control.add_message",)
+PLAN_PROJECT = ("mission_control.add_project", ADD_RUN)
+START_PROJECT = ("mission_control.change_project", ADD_RUN)  # also to approve, resume and plan it again
+PAUSE_PROJECT = ("mission_control.change_project", CHANGE_RUN)
 
 AnyUser = User | AnonymousUser | AbstractBaseUser | None
 
@@ -40,7 +52,7 @@ def acting_user() -> User | None:
 def may_start() -> bool:
     """Return whether the acting user may start agents; the product itself always may."""
     user = acting_user()
-    return user is None or user.has_perm("mission_control.add_run")
+    return user is None or user.has_perms(RUN_TASK)
 
 
 def require_start() -> None:
@@ -52,7 +64,7 @@ def require_start() -> None:
 def require_stop() -> None:
     """Raise NotAllowed if the acting user may not stop agents; the product itself always may."""
     user = acting_user()
-    if user is not None and not user.has_perm("mission_control.change_run"):
+    if user is not None and not user.has_perms(STOP_RUN):
         raise NotAllowed("To stop a run", "Can change run")
 
 

@@ -5,9 +5,9 @@ from django.db.models import Q
 
 from mission_control.actions.locking import locked
 from mission_control.actions.projects import change
-from mission_control.errors import WrongState
+from mission_control.errors import NotRunning, WrongState
 from mission_control.models import Project, Run
-from mission_control.runs.lifecycle import STOP_SECONDS, stop_all
+from mission_control.runs.lifecycle import STOP_SECONDS, stop, stop_all
 from mission_control.runs.project_completion import advance_on_commit, complete_if_resolved
 
 Status = Project.Status
@@ -43,6 +43,14 @@ def pause(project: Project, *, wait_seconds: float = STOP_SECONDS) -> Project:
     project = _move(project, Status.EXECUTING, Status.PAUSED, to=Status.PAUSED)
     stop_all(Q(task__project=project), cause=Run.EndCause.PAUSED, wait_seconds=wait_seconds)
     return project
+
+
+def stop_planning(project: Project) -> Run:
+    """Stop the run that plans the project and return it, as `stop` does. Raises NotRunning when there is none."""
+    run = Run.objects.light().active().filter(project=project, kind=Run.Kind.PLANNING).first()
+    if run is None:
+        raise NotRunning
+    return stop(run)
 
 
 def _move(project: Project, *expected: Status, to: Status) -> Project:

@@ -134,6 +134,12 @@ def assign(task: Task, agents: Sequence[Agent]) -> Task:
     return task
 
 
+def assign_unassigned(project: Project, agent: Agent) -> list[Task]:
+    """Assign the agent to each of the project's tasks for an agent that nobody has begun or is assigned to."""
+    found = project.tasks.not_started().filter(assignments=None, task_type=Task.Type.AGENT)
+    return [assign(task, [agent]) for task in found.order_by("created_at", "id")]
+
+
 def set_status(task: Task, status: str, *, by: Agent | None = None) -> Task:
     """Set the status manually, or as the agent `by`, and return the task. Raises as `change` does."""
     return change(task, status=status, by=by)

@@ -14,11 +14,11 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
 from agents.models import Agent
-from mission_control.actions import project_execution, tasks
-from mission_control.errors import NotRunning, Refusal
+from mission_control.actions import permissions, project_execution, task_runs, tasks
+from mission_control.errors import Refusal
 from mission_control.models import Project, Run, Task
 from mission_control.runs.admission import admit
-from mission_control.runs.lifecycle import STOP_SECONDS, stop
+from mission_control.runs.lifecycle import STOP_SECONDS
 
 MOST = 100  # at once: each is a decision of its own, within one request
 
@@ -67,10 +67,10 @@ class TaskActions(Actions):
     actions: list[Any] = ["run_with_agent", "stop_selected", "skip_selected"]
 
     def has_run_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("mission_control.add_run")
+        return request.user.has_perms(permissions.RUN_TASK)
 
     def has_stop_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("mission_control.change_run")
+        return request.user.has_perms(permissions.STOP_RUN)
 
     @admin.action(description="Run with agent…", permissions=["run"])
     def run_with_agent(self, request: HttpRequest, queryset: QuerySet[Task]) -> HttpResponse | None:
@@ -108,10 +108,10 @@ class ProjectActions(Actions):
     actions: list[Any] = ["approve_selected", "start_selected", "pause_selected", "resume_selected"]
 
     def has_begin_permission(self, request: HttpRequest) -> bool:
-        return self.has_change_permission(request) and request.user.has_perm("mission_control.add_run")
+        return request.user.has_perms(permissions.START_PROJECT)
 
     def has_halt_permission(self, request: HttpRequest) -> bool:
-        return self.has_change_permission(request) and request.user.has_perm("mission_control.change_run")
+        return request.user.has_perms(permissions.PAUSE_PROJECT)
 
     @admin.action(description="Approve", permissions=["begin"])
     def approve_selected(self, request: HttpRequest, queryset: QuerySet[Project]) -> None:
@@ -141,10 +141,7 @@ def _run(task: Task, *, by: Any, agent: Agent, **options: Any) -> str:
 
 
 def _stop(task: Task, *, wait_seconds: float) -> str:
-    run = Run.objects.light().active().filter(task=task).first()
-    if run is None:
-        raise NotRunning
-    return "stopping" if stop(run, wait_seconds=wait_seconds).is_active else "stopped"
+    return "stopping" if task_runs.stop_task(task, wait_seconds=wait_seconds).is_active else "stopped"
 
 
 def _deadline() -> Callable[[], float]:

@@ -9,6 +9,7 @@ from django.forms.models import BaseInlineFormSet
 from django.http import HttpRequest
 
 from mission_control.actions import reviews
+from mission_control.actions.permissions import CHANGE_TASK
 from mission_control.admin.actions import Actions
 from mission_control.admin.base import ReadOnly
 from mission_control.models import Review
@@ -58,7 +59,7 @@ class ReviewAdmin(Actions, ReadOnly):
     fields = ["task", *SHOWN]
 
     def has_decide_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("mission_control.change_task")
+        return request.user.has_perms(CHANGE_TASK)
 
     @admin.action(description="Approve", permissions=["decide"])
     def approve_selected(self, request: HttpRequest, queryset: QuerySet[Review]) -> None:

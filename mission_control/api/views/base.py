@@ -41,7 +41,7 @@ class ObjectViews(ChunkedBodies):
     lists: dict[str, type[BaseSerializer[Any]]] = {}
     answers: dict[str, Any] = {}
     refusals: dict[str, list[type[Refusal]]] = {}
-    action_permissions: dict[str, list[str]] = {}
+    action_permissions: dict[str, Sequence[str]] = {}
     found: Model | None = None
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:

@@ -5,7 +5,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from mission_control import planning
-from mission_control.actions import project_execution, tasks
+from mission_control.actions import permissions, project_execution, tasks
 from mission_control.api import querysets
 from mission_control.api.serializers.documents import DocumentReader
 from mission_control.api.serializers.planning import GoalParsed, GoalRequest, PlanRequest
@@ -20,9 +20,6 @@ from mission_control.scheduling.dependencies import execution_levels
 from mission_control.scheduling.waiting_reasons import waiting_for
 
 VIEW = [f"mission_control.view_{name}" for name in ("project", "task", "deliverable")]
-ADD, CHANGE, START, STOP = (
-    f"mission_control.{name}" for name in ("add_project", "change_project", "add_run", "change_run")
-)
 
 
 class DeepWorkViews(ObjectViews):
@@ -47,15 +44,15 @@ class DeepWorkViews(ObjectViews):
     refusals = {name: [WrongState] for name in ("approve", "begin", "pause", "resume", "skip", "replan")}
     refusals["parse_goal"] = [PlannerFailed]
     action_permissions = {
-        "parse_goal": [START],
-        "start": [ADD, START],
-        "replan": [CHANGE, START],
+        "parse_goal": permissions.RUN_TASK,
+        "start": permissions.PLAN_PROJECT,
+        "replan": permissions.START_PROJECT,
         "plan": VIEW,
-        "approve": [CHANGE, START],
-        "begin": [CHANGE, START],
-        "pause": [CHANGE, STOP],
-        "resume": [CHANGE, START],
-        "skip": ["mission_control.change_task"],
+        "approve": permissions.START_PROJECT,
+        "begin": permissions.START_PROJECT,
+        "pause": permissions.PAUSE_PROJECT,
+        "resume": permissions.START_PROJECT,
+        "skip": permissions.CHANGE_TASK,
     }
 
     @extend_schema(operation_id="deep_work_parse_goal")

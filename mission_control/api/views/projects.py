@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from mission_control.actions import projects
+from mission_control.actions import permissions, projects
 from mission_control.api import querysets
 from mission_control.api.filters import ProjectFilter
 from mission_control.api.negotiation import IgnoreAccept
@@ -50,7 +50,7 @@ class ProjectViews(ObjectViews):
     answers = {"retrieve": ProjectDetail} | dict.fromkeys(PLAIN, one_of("project", ProjectReader))
     action_permissions = {
         **{name: ["mission_control.change_project"] for name in PLAIN},
-        "resume": ["mission_control.change_project", "mission_control.add_run"],
+        "resume": permissions.START_PROJECT,
     }
 
     def create(self, request: Request) -> Response:

@@ -5,6 +5,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from mission_control.actions.permissions import STOP_RUN
 from mission_control.api import querysets
 from mission_control.api.filters import RunFilter
 from mission_control.api.pagination import NUMBER, ListPagination, number_from
@@ -30,7 +31,7 @@ class RunViews(ObjectViews):
     queryset = querysets.runs()
     filterset_class = RunFilter
     noun, one, many, reader = "Run", "run", "runs", RunReader
-    action_permissions = {"stop": ["mission_control.change_run"]}
+    action_permissions = {"stop": STOP_RUN}
     answers = {"retrieve": RunDetail, "stop": StoppedRun, "events": RunEvents}
 
     def retrieve(self, request: Request, pk: str) -> Response:

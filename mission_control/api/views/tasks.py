@@ -5,7 +5,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from agents.models import Agent
-from mission_control.actions import comments, documents, reviews, tasks
+from mission_control.actions import comments, documents, permissions, reviews, task_runs, tasks
 from mission_control.api import querysets
 from mission_control.api.filters import TaskFilter
 from mission_control.api.schema import one_of
@@ -24,10 +24,9 @@ from mission_control.api.serializers.tasks import (
     running_task,
 )
 from mission_control.api.views.base import ObjectViews, find
-from mission_control.errors import LimitReached, NotRunning
+from mission_control.errors import LimitReached
 from mission_control.models import Review, Run, Task
 from mission_control.runs.admission import admit
-from mission_control.runs.lifecycle import stop
 from mission_control.text import as_uuid
 
 
@@ -67,17 +66,17 @@ class TaskViews(ObjectViews):
     }
     refusals = {"run": [LimitReached]}
     action_permissions = {
-        "run": ["mission_control.add_run"],
-        "stop": ["mission_control.change_run"],
+        "run": permissions.RUN_TASK,
+        "stop": permissions.STOP_RUN,
         "runs": ["mission_control.view_run"],
         "documents": ["mission_control.view_deliverable"],
-        "assign": ["mission_control.change_task"],
-        "status": ["mission_control.change_task"],
+        "assign": permissions.CHANGE_TASK,
+        "status": permissions.CHANGE_TASK,
         "messages": ["mission_control.view_message"],
-        "post_message": ["mission_control.add_message"],
+        "post_message": permissions.POST_MESSAGE,
         "attachments": ["mission_control.change_deliverable"],
-        "approve": ["mission_control.change_task"],
-        "request_changes": ["mission_control.change_task"],
+        "approve": permissions.CHANGE_TASK,
+        "request_changes": permissions.CHANGE_TASK,
         "reviews": ["mission_control.view_review"],
     }
 
@@ -137,10 +136,7 @@ class TaskViews(ObjectViews):
         return find(Agent.objects.all(), "Agent", key)
 
     def stop(self, request: Request, pk: str) -> Response:
-        run = Run.objects.light().active().filter(task=self.find(pk)).first()
-        if run is None:
-            raise NotRunning
-        stop(run)
+        run = task_runs.stop_task(self.find(pk))
         return Response({"status": "stopped", "task_id": run.task_id, "message": "Task execution stopped"})
 
     def runs(self, request: Request, pk: str) -> Response:

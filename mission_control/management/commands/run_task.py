@@ -10,6 +10,7 @@ from django.core.management.base import CommandError, CommandParser
 from django.db.models import Q, QuerySet
 
 from agents.models import Agent
+from mission_control.actions.task_runs import first_assignee
 from mission_control.errors import NotRunning, Refusal
 from mission_control.formatting import duration
 from mission_control.management.base import DatabaseCommand
@@ -59,7 +60,7 @@ class Command(DatabaseCommand):
         try:
             run = admit(
                 found,
-                only(Agent.objects.all(), agent, "agent", "name") if agent else first_assignee(found),
+                only(Agent.objects.all(), agent, "agent", "name") if agent else assigned(found),
                 when_full="queue" if queue else "reject",
                 ignore_dependencies=ignore_dependencies,
             )
@@ -123,9 +124,9 @@ def only(rows: QuerySet[Row], given: str, noun: str, field: str) -> Row:
     raise CommandError(f"{problem} called '{given}'" + ("; give the id" if found else ""), returncode=REFUSED)
 
 
-def first_assignee(task: Task) -> Agent:
-    """Return the task's first assignee. Raises CommandError if it has none."""
-    agent = task.assignees.order_by("assignments__place").first()
+def assigned(task: Task) -> Agent:
+    """Return the task's first assignee. Raises CommandError when it has none."""
+    agent = first_assignee(task)
     if agent is None:
         raise CommandError("the task has no assignee: name an agent with --agent", returncode=REFUSED)
     return agent

@@ -11,6 +11,7 @@ from django.contrib.auth.models import AnonymousUser, User
 from django.db.models import Count, F, Prefetch
 
 from agents.models import Agent
+from mission_control.actions import permissions
 from mission_control.formatting import clock, dollars, seconds_since
 from mission_control.models import Assignment, Run, RunEvent, Task
 from mission_control.models.search import has_text
@@ -67,9 +68,9 @@ class Rights:
     def of(cls, user: User | AnonymousUser) -> Self:
         return cls(
             read=user.has_perm("mission_control.view_run"),
-            run=user.has_perm("mission_control.add_run"),
-            stop=user.has_perm("mission_control.change_run"),
-            change=user.has_perm("mission_control.change_task"),
+            run=user.has_perms(permissions.RUN_TASK),
+            stop=user.has_perms(permissions.STOP_RUN),
+            change=user.has_perms(permissions.CHANGE_TASK),
             add=user.has_perm("mission_control.add_task"),
         )
 

@@ -11,10 +11,9 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from agents.models import Agent
-from mission_control.actions import agents, ordering, sample, tasks
+from mission_control.actions import agents, ordering, permissions, sample, task_runs, tasks
 from mission_control.errors import AlreadyRunning, LimitReached, NotRunning, Refusal
 from mission_control.models import Project, Run, Task
-from mission_control.runs.admission import admit
 from mission_control.runs.lifecycle import stop
 from mission_control.text import as_uuid
 from mission_control.web.agents import page as agents_page
@@ -113,7 +112,7 @@ def move(request: HttpRequest, task_id: uuid.UUID) -> HttpResponse:
     stays = to == board_page.COLUMN_OF[task.status].status
     if not stays and to == Task.Status.IN_PROGRESS and task.task_type == Task.Type.AGENT:
         return _run(request, task)
-    if not request.user.has_perm("mission_control.change_task"):
+    if not request.user.has_perms(permissions.CHANGE_TASK):
         return _answer(request, task, "You don't have permission to move tasks.", status=403)
     below, above = form.cleaned_data["below"], form.cleaned_data["above"]
     try:
@@ -128,28 +127,25 @@ def move(request: HttpRequest, task_id: uuid.UUID) -> HttpResponse:
 
 def _run(request: HttpRequest, task: Task) -> HttpResponse:
     """Run the task with its first assignee, in the line when no slot is free."""
-    if not request.user.has_perm("mission_control.add_run"):
+    if not request.user.has_perms(permissions.RUN_TASK):
         return _answer(request, task, "You don't have permission to run tasks.", status=403)
-    first = task.assignments.select_related("agent").first()
-    if first is None:
-        return _answer(request, task, f"Assign an agent first: {task.title}", status=400)
     try:
-        return _answer(request, task, _start(request, task, first.agent))
+        return _answer(request, task, _start(request, task))
     except LimitReached as refusal:
         return _answer(request, task, refusal.detail, status=refusal.status)
     except Refusal as refusal:
         return _answer(request, task, f"{refusal.detail}: {task.title}", status=refusal.status)
 
 
-def _start(request: HttpRequest, task: Task, agent: Agent) -> str:
-    """Run the task with the agent, in the line when no slot is free, and say so. Raises as `admit` does."""
-    run = admit(task, agent, by=person_of(request), when_full="queue")
+def _start(request: HttpRequest, task: Task) -> str:
+    """Run the task with its first assignee and say so. Raises as `run_assigned` does."""
+    run = task_runs.run_assigned(task, by=person_of(request))
     waits = run.status == Run.Status.WAITING
-    return f"Queued: {task.title}" if waits else f"{agent.name} started “{task.title}”"
+    return f"Queued: {task.title}" if waits else f"{run.agent_name} started “{task.title}”"
 
 
 @require_POST
-@sees("view_task", "change_run")
+@sees("view_task", *permissions.STOP_RUN)
 def stop_run(request: HttpRequest, run_id: uuid.UUID) -> HttpResponse:
     """Stop a run from its slot, or from the line."""
     run = get_object_or_404(Run.objects.light().select_related("task"), pk=run_id)
@@ -184,24 +180,24 @@ def new_task(request: HttpRequest) -> HttpResponse:
     form = NewTaskForm(given, initial={"project": request.GET.get("project"), "priority": "medium"})
     task = _created(form) if form.is_bound and form.is_valid() else None
     if task is None:
-        context = {"form": form, "may_run": request.user.has_perm("mission_control.add_run")}
+        context = {"form": form, "may_run": request.user.has_perms(permissions.RUN_TASK)}
         template = "board/_new_task.html" if by_script(request) else "board/new_task.html"
         if by_script(request):
             return render(request, template, context)
         return show(request, template, context, at="board", status=200 if given is None else 400)
     said, agent = f"Created: {task.title}", form.cleaned_data["agent"]
     if request.POST.get("then") == "run" and agent:
-        said = _start_new(request, task, agent)
+        said = _start_new(request, task)
     if by_script(request):
         return HttpResponse(status=204, headers={"X-Said": quote(said)})
     messages.success(request, said, extra_tags="ok")
     return redirect("task", task.pk)
 
 
-def _start_new(request: HttpRequest, task: Task, agent: Agent) -> str:
+def _start_new(request: HttpRequest, task: Task) -> str:
     """Run a task that was just made, and say what became of it. It is there in any case: never sent once more."""
     try:
-        return _start(request, task, agent)
+        return _start(request, task)
     except AlreadyRunning:
         return f"Started by its project: {task.title}"
     except Refusal as refusal:

@@ -11,6 +11,7 @@ from django.db.models import Count, Q, QuerySet
 from django.utils.safestring import SafeString
 
 from agents.models import Agent
+from mission_control.actions import permissions
 from mission_control.formatting import dollars, percent, short_count
 from mission_control.models import Deliverable, Project, Run, RunEvent, Task
 from mission_control.models.agents import with_runs
@@ -59,10 +60,10 @@ class ProjectRights:
             read_runs=may("view_run"),
             read_documents=may("view_deliverable"),
             add=may("add_project"),
-            plan=may("add_project", "add_run"),
+            plan=user.has_perms(permissions.PLAN_PROJECT),
             change=may("change_project"),
-            start=may("change_project", "add_run"),
-            stop=may("change_project", "change_run"),
+            start=user.has_perms(permissions.START_PROJECT),
+            stop=user.has_perms(permissions.PAUSE_PROJECT),
             delete=may("delete_project"),
             add_tasks=may("add_task"),
             change_tasks=may("change_task"),

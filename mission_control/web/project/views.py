@@ -15,10 +15,9 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from agents.models import Agent
 from mission_control import planning
-from mission_control.actions import project_execution, projects, tasks
-from mission_control.errors import NotFound, NotRunning, Refusal
-from mission_control.models import Project, Run, Task
-from mission_control.runs.lifecycle import stop
+from mission_control.actions import permissions, project_execution, projects, tasks
+from mission_control.errors import NotFound, Refusal
+from mission_control.models import Project, Task
 from mission_control.web.agents.page import missing_for, quoted
 from mission_control.web.project import page as project_page
 from mission_control.web.project.file_views import folder_of
@@ -124,13 +123,6 @@ def _action(
     return act
 
 
-def _stop_planning(found: Project) -> None:
-    run = Run.objects.active().light().filter(project=found, kind=Run.Kind.PLANNING).first()
-    if run is None:
-        raise NotRunning
-    stop(run)
-
-
 def _replan(request: HttpRequest, found: Project) -> None:
     planning.replan(found, by=person_of(request))
 
@@ -138,42 +130,41 @@ def _replan(request: HttpRequest, found: Project) -> None:
 approve = _action(
     lambda _, found: project_execution.approve(found),
     "Plan approved. Its tasks start automatically.",
-    "change_project",
-    "add_run",
+    *permissions.START_PROJECT,
 )
 start = _action(
     lambda _, found: project_execution.start(found),
     "Project started. Its tasks run automatically, in order.",
-    "change_project",
-    "add_run",
+    *permissions.START_PROJECT,
 )
 pause = _action(
     lambda _, found: project_execution.pause(found),
     "Project paused. Running tasks were stopped and returned to Assigned.",
-    "change_project",
-    "change_run",
+    *permissions.PAUSE_PROJECT,
 )
-resume = _action(lambda _, found: project_execution.resume(found), "Project resumed.", "change_project", "add_run")
-replan = _action(_replan, "Regenerating the plan…", "change_project", "add_run")
-stop_planning = _action(lambda _, found: _stop_planning(found), "Stopping the planning…", "change_run")
+resume = _action(lambda _, found: project_execution.resume(found), "Project resumed.", *permissions.START_PROJECT)
+replan = _action(_replan, "Regenerating the plan…", *permissions.START_PROJECT)
+stop_planning = _action(
+    lambda _, found: project_execution.stop_planning(found), "Stopping the planning…", *permissions.STOP_RUN
+)
 
 
 @require_POST
-@sees(*SEES_PROJECT, "change_task")
+@sees(*SEES_PROJECT, *permissions.CHANGE_TASK)
 def skip_task(request: HttpRequest, project_id: uuid.UUID, task_id: uuid.UUID) -> HttpResponse:
     """Set a task of the project aside for good."""
     return _with_task(request, project_id, task_id, tasks.skip, "Skipped")
 
 
 @require_POST
-@sees(*SEES_PROJECT, "change_task")
+@sees(*SEES_PROJECT, *permissions.CHANGE_TASK)
 def finish_task(request: HttpRequest, project_id: uuid.UUID, task_id: uuid.UUID) -> HttpResponse:
     """Note that a person has done a task."""
     return _with_task(request, project_id, task_id, lambda task: tasks.set_status(task, Task.Status.DONE), "Done")
 
 
 @require_POST
-@sees(*SEES_PROJECT, "change_task")
+@sees(*SEES_PROJECT, *permissions.CHANGE_TASK)
 def assign_agentless(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
     """Assign one agent to all tasks of the project that need an agent and have none."""
     found = project_of(project_id)
@@ -182,12 +173,7 @@ def assign_agentless(request: HttpRequest, project_id: uuid.UUID) -> HttpRespons
         messages.warning(request, "Choose an agent.", extra_tags="warn")
         return redirect("project", found.pk)
     agent = form.cleaned_data["agent"]
-    without = Task.objects.filter(
-        project=found, assignments=None, task_type=Task.Type.AGENT, status__in=Task.NOT_STARTED
-    ).order_by("created_at", "id")
-    return done(
-        request, found, lambda: [tasks.assign(task, [agent]) for task in without], f"Assigned to {agent.name}."
-    )
+    return done(request, found, lambda: tasks.assign_unassigned(found, agent), f"Assigned to {agent.name}.")
 
 
 def _with_task(

@@ -12,12 +12,11 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from mission_control.actions import comments, documents, reviews, tasks
+from mission_control.actions import comments, documents, permissions, reviews, task_runs, tasks
 from mission_control.actions.locking import locked
-from mission_control.errors import Invalid, NotRunning, Refusal
+from mission_control.errors import Invalid, Refusal
 from mission_control.models import Activity, Run, Task
 from mission_control.runs.admission import admit
-from mission_control.runs.lifecycle import stop
 from mission_control.text import as_uuid
 from mission_control.web.run import transcript
 from mission_control.web.shared import conflicts
@@ -81,7 +80,7 @@ Verb = Callable[[HttpRequest, Task], str]
 View = Callable[[HttpRequest, uuid.UUID], HttpResponseBase]
 
 
-def action(permission: str) -> Callable[[Verb], View]:
+def action(*needed: str) -> Callable[[Verb], View]:
     """Make a view of a verb that does one thing to a task and returns what it did, in a sentence.
 
     What is refused is told, with the next step: to the script with the parts of the page as they now stand, to a
@@ -90,7 +89,7 @@ def action(permission: str) -> Callable[[Verb], View]:
 
     def decorate(verb: Verb) -> View:
         @require_POST
-        @sees("view_task", permission)
+        @sees("view_task", *needed)
         @wraps(verb)
         def view(request: HttpRequest, task_id: uuid.UUID) -> HttpResponse:
             task = get_object_or_404(Task, pk=task_id)
@@ -105,7 +104,7 @@ def action(permission: str) -> Callable[[Verb], View]:
     return decorate
 
 
-@action("add_run")
+@action(*permissions.RUN_TASK)
 def run_task(request: HttpRequest, task: Task) -> str:
     """Run the task with the agent of the form."""
     form = RunForm(request.POST)
@@ -122,16 +121,13 @@ def run_task(request: HttpRequest, task: Task) -> str:
     return "Queued." if run.status == Run.Status.WAITING else f"{agent.name} started."
 
 
-@action("change_run")
+@action(*permissions.STOP_RUN)
 def stop_task(_request: HttpRequest, task: Task) -> str:
     """Stop the task's active run; the answer waits two seconds at most for its end."""
-    run = Run.objects.active().light().filter(task=task).first()
-    if run is None:
-        raise NotRunning
-    return "Stopping the run…" if stop(run).is_active else "Stopped."
+    return "Stopping the run…" if task_runs.stop_task(task).is_active else "Stopped."
 
 
-@action("change_task")
+@action(*permissions.CHANGE_TASK)
 def edit_task(request: HttpRequest, task: Task) -> str:
     """Change what was sent: title, description, or one of the properties."""
     changes = EditForm(request.POST).told()
@@ -154,7 +150,7 @@ def edit_task(request: HttpRequest, task: Task) -> str:
     return "Saved."
 
 
-@action("change_task")
+@action(*permissions.CHANGE_TASK)
 def assign_task(request: HttpRequest, task: Task) -> str:
     """Assign these agents; who was assigned before keeps his place."""
     chosen = list(AssignForm(request.POST).told()["agents"])
@@ -164,7 +160,7 @@ def assign_task(request: HttpRequest, task: Task) -> str:
     return "Assigned." if chosen else "Unassigned."
 
 
-@action("change_task")
+@action(*permissions.CHANGE_TASK)
 def change_dependencies(request: HttpRequest, task: Task) -> str:
     """Let the task wait for another, or no longer."""
     given = DependForm(request.POST).told()
@@ -175,7 +171,7 @@ def change_dependencies(request: HttpRequest, task: Task) -> str:
     return f"Now blocked by {given['add'].title}." if given["add"] else "Dependency removed."
 
 
-@action("change_task")
+@action(*permissions.CHANGE_TASK)
 def decide_review(request: HttpRequest, task: Task) -> str:
     """Approve the result, or send it back with what should change."""
     given = ReviewForm(request.POST).told()
@@ -186,7 +182,7 @@ def decide_review(request: HttpRequest, task: Task) -> str:
     return "Changes requested. Your feedback will be in the next prompt."
 
 
-@action("add_message")
+@action(*permissions.POST_MESSAGE)
 def post_message(request: HttpRequest, task: Task) -> str:
     """Write in the thread; what is attached as a file becomes a document of the task."""
     given = AttachingMessageForm(request.POST, request.FILES).told()
@@ -211,7 +207,7 @@ def attach_to_task(request: HttpRequest, task: Task) -> str:
     return f"Attached: {', '.join(document.title for document in attached)}"
 
 
-@action("change_task")
+@action(*permissions.CHANGE_TASK)
 def skip_task(_request: HttpRequest, task: Task) -> str:
     """Set the task aside for good."""
     tasks.skip(task)
