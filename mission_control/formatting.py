@@ -1,6 +1,6 @@
-"""Format costs, token counts, shares and durations, each with one function for all pages and texts."""
+"""Format costs, token counts, shares, sizes, times and durations, each with one function for all pages and texts."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 
 from django.utils import timezone
@@ -60,6 +60,18 @@ def duration(seconds: float | None) -> str:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def utc_time(moment: datetime, *, with_seconds: bool = False) -> str:
+    """Write a moment where the reader's time zone is not known: 2026-11-23 09:30 UTC."""
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M{':%S' if with_seconds else ''}} UTC"
+
+
+def file_size(size: int) -> str:
+    """Write a number of bytes: 512 B, 2.9 KB, 1.4 MB."""
+    if size < 1024:
+        return f"{size} B"
+    return f"{size / 1024:.1f} KB" if size < 1024**2 else f"{size / 1024**2:.1f} MB"
 
 
 def seconds_since(moment: datetime) -> float:

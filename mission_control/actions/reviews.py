@@ -14,6 +14,7 @@ from django.utils import timezone
 from mission_control.actions import comments, notifications, tasks
 from mission_control.actions.activity import note
 from mission_control.errors import Invalid, NotFound, Refusal
+from mission_control.formatting import utc_time
 from mission_control.models import Activity, Notification, Review, Task
 from mission_control.runs.open_reviews import ensure_open_review, mark_review_notifications_read, next_round
 
@@ -109,7 +110,7 @@ def _remind(review: Review) -> bool:
         mine = Review.objects.filter(pk=review.pk, status=Status.OPEN, reminded_at=review.reminded_at)
         if not mine.update(reminded_at=timezone.now()):
             return False
-        since = f"{review.opened_at:%Y-%m-%d %H:%M} UTC"
+        since = utc_time(review.opened_at)
         message = f"Review needed: {task.title} (open since {since})"
         notifications.create(Notification.Type.REVIEW_NEEDED, message, task=task, review=str(review.pk))
     return True

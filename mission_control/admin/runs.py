@@ -17,7 +17,7 @@ from django.utils.safestring import SafeString
 from mission_control.admin.badges import badge
 from mission_control.admin.base import ReadOnly
 from mission_control.admin.live import Live
-from mission_control.formatting import dollars
+from mission_control.formatting import dollars, full_count
 from mission_control.models import Run, RunEvent
 from mission_control.runs import events
 
@@ -63,7 +63,7 @@ class RunAdmin(Live, ReadOnly):
 
     @admin.display(description="Tokens in + out")
     def tokens(self, run: Run) -> str | None:
-        known = [f"{number:,}" for number in (run.input_tokens, run.output_tokens) if number is not None]
+        known = [full_count(number) for number in (run.input_tokens, run.output_tokens) if number is not None]
         return " + ".join(known) or None
 
     @admin.display(description="Cost", ordering="cost_usd")

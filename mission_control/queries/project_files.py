@@ -13,6 +13,7 @@ from django.conf import settings
 
 from agents import folders
 from mission_control.errors import Invalid, NotFound
+from mission_control.formatting import file_size
 from mission_control.models import Project, Run
 
 MOST_ENTRIES = 10_000  # of a folder; an agent may unpack half a million
@@ -62,16 +63,8 @@ def _browse_error(path: str, error: str) -> dict[str, Any]:
 
 def _browsed_entry(entry: dict[str, Any]) -> dict[str, Any]:
     """Return an entry in PocketPaw's form: `size` is a text such as `2.9 KB`, empty for a folder."""
-    size = "" if entry["isDir"] else _size_text(entry["size"])
+    size = "" if entry["isDir"] else file_size(entry["size"])
     return {"name": entry["name"], "isDir": entry["isDir"], "size": size}
-
-
-def _size_text(size: int) -> str:
-    if size < 1024:
-        return f"{size} B"
-    if size < 1024**2:
-        return f"{size / 1024:.1f} KB"
-    return f"{size / 1024**2:.1f} MB"
 
 
 def files_in(project: Project, path: str) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ from django.db.models import Count, F, Model, QuerySet, Sum, UUIDField, Value
 from django.db.models.functions import Coalesce, NullIf, TruncDate
 
 from agents.models import Agent
-from mission_control.formatting import dollars
+from mission_control.formatting import dollars, full_count
 from mission_control.models import Project, Task, UsageRecord
 
 
@@ -91,9 +91,11 @@ def summary_text(runs: QuerySet[UsageRecord]) -> str:
     """Return the total usage of these runs as a text, with one query."""
     row = _row(runs.order_by().aggregate(**SUMS))
     tokens = [
-        f"{row[name]:,} {word}"
+        f"{full_count(row[name])} {word}"
         for name, word in (("input_tokens", "tokens in"), ("output_tokens", "tokens out"))
         if row[name] is not None
     ]
-    cost = [f"{dollars(row['cost_usd'])} for {row['priced_runs']:,} of them"] if row["priced_runs"] else []
-    return ", ".join([f"{row['runs']:,} runs", *tokens, *cost])
+    cost = (
+        [f"{dollars(row['cost_usd'])} for {full_count(row['priced_runs'])} of them"] if row["priced_runs"] else []
+    )
+    return ", ".join([f"{full_count(row['runs'])} runs", *tokens, *cost])

@@ -4,6 +4,7 @@ import uuid
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from mission_control.formatting import utc_time
 from mission_control.models import Deliverable, Message, Run, Task
 from mission_control.runs.prompt_sections import Source
 from mission_control.text import as_uuid
@@ -73,7 +74,7 @@ def _headline(message: Message) -> str:
         sender = f"agent {message.from_agent.name}"
     else:
         sender = message.author.get_username() if message.author else "somebody"
-    return f"{sender}, {message.created_at:%Y-%m-%d %H:%M} UTC"
+    return f"{sender}, {utc_time(message.created_at)}"
 
 
 def _read_documents(

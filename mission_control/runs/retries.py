@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from mission_control.actions.activity import note
+from mission_control.formatting import utc_time
 from mission_control.models import Activity, Project, Run, Task
 from mission_control.models.retry import RetryPolicy
 from mission_control.models.run import EndCause
@@ -37,7 +38,11 @@ def after_failure(task: Task, run: Run, *, now: datetime) -> dict[str, Any]:
     if failures >= policy.attempts:
         return {"status": Task.Status.BLOCKED, "failed_attempts": failures, "retry_at": None}
     retry_at = now + policy.pause(failures)
-    _note(task, run, f"retrying at {retry_at:%Y-%m-%d %H:%M:%S} UTC (attempt {failures + 1} of {policy.attempts})")
+    _note(
+        task,
+        run,
+        f"retrying at {utc_time(retry_at, with_seconds=True)} (attempt {failures + 1} of {policy.attempts})",
+    )
     return {"status": Task.Status.ASSIGNED, "failed_attempts": failures, "retry_at": retry_at}
 
 

@@ -16,9 +16,13 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
 
+from mission_control import formatting
 from mission_control.models import Task
 
 register = template.Library()
+register.filter("duration", formatting.duration)
+register.filter("full_count", formatting.full_count)
+register.filter("file_size", formatting.file_size)
 
 # What the server writes for each `data-` form of page.js, until the script has shown the reader's own.
 _WRITTEN = {"moment": "M j, H:i", "date": "M j, Y", "minute": "H:i", "clock": "H:i:s"}

@@ -7,6 +7,7 @@ from django.core.management.base import CommandError, CommandParser
 
 from agents.rules import TOKEN_NAME_CHARS
 from mission_control.actions.tokens import MOST_DAYS, create_token
+from mission_control.formatting import utc_time
 from mission_control.management.base import DatabaseCommand
 from mission_control.models import AccessToken
 
@@ -55,5 +56,5 @@ def active_user(name: str) -> User:
 
 def token_text(token: AccessToken) -> str:
     """Return the text that is printed about the token beside the token itself."""
-    expires = f"expires on {token.expiry:%Y-%m-%d %H:%M} UTC" if token.expiry else "never expires"
+    expires = f"expires on {utc_time(token.expiry)}" if token.expiry else "never expires"
     return f"Token '{token.name}' of {token.user}, which {expires}:"

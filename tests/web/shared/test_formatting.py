@@ -1,8 +1,10 @@
 """Costs, tokens, shares and durations are written by one function each, and so alike on every page."""
 
 import re
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -39,6 +41,11 @@ pytestmark = pytest.mark.usefixtures("database")
                 None: "", 0: "0 s", 1.24: "1.2 s", 9.96: "10 s", 59.4: "59 s", 119.6: "2 min", 300: "5 min",
                 7_170: "2 h 0 min", 7_500: "2 h 5 min",
             },
+        ),
+        (formatting.file_size, {0: "0 B", 1_023: "1023 B", 2_970: "2.9 KB", 1_500_000: "1.4 MB"}),
+        (
+            formatting.utc_time,
+            {datetime(2026, 11, 23, 10, 30, tzinfo=ZoneInfo("Europe/Berlin")): "2026-11-23 09:30 UTC"},
         ),
         (formatting.clock, {None: "", 0: "00:00", 61.9: "01:01", 3_600: "1:00:00"}),
         (
