@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from agents.models import Agent
 from mission_control.actions.permissions import acting_user
-from mission_control.models import Activity, Deliverable, Project, Task
+from mission_control.models import Activity, Deliverable, Project, Run, Task
 from mission_control.realtime.publisher import publish_new_activity
 from mission_control.text import as_uuid
 
@@ -22,6 +22,7 @@ def note(
     agent: Agent | None = None,
     document: Deliverable | None = None,
     project_id: uuid.UUID | None = None,
+    subject: Activity.Subject | None = None,
     is_edit: bool = False,
     **metadata: Any,
 ) -> Activity:
@@ -34,6 +35,7 @@ def note(
         metadata = {**metadata, "person": person.get_username()}
     activity = Activity.objects.create(
         type=type,
+        subject=subject or Activity.SUBJECTS.get(type, Activity.Subject.TASK),
         message=message if len(message) <= MESSAGE_CHARS else message[: MESSAGE_CHARS - 1] + "…",
         task=task,
         agent=agent,
@@ -49,7 +51,24 @@ def note(
 def note_project(project: Project, message: str, **metadata: Any) -> Activity:
     """Store one activity about a project itself, with its id in the metadata; otherwise like `note`."""
     return note(
-        Activity.Type.TASK_UPDATED, message, project_id=project.pk, **{**metadata, "project": str(project.pk)}
+        Activity.Type.TASK_UPDATED,
+        message,
+        subject=Activity.Subject.PROJECT,
+        project_id=project.pk,
+        **{**metadata, "project": str(project.pk)},
+    )
+
+
+def note_run(run: Run, message: str, *, type: Activity.Type = Activity.Type.TASK_UPDATED) -> Activity:
+    """Store one activity about a run, with its id in the metadata; otherwise like `note`."""
+    return note(
+        type,
+        message,
+        subject=Activity.Subject.RUN,
+        task=run.task,
+        agent=run.agent,
+        project_id=run.project_id,
+        run_id=str(run.pk),
     )
 
 

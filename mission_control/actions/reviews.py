@@ -48,7 +48,7 @@ def approve(task: Task, *, by: User | None = None) -> Task:
         task = _in_review([task.pk], task)
         review = _decide(task, Status.APPROVED, by=by)
         message = f"{_name(by)} approved “{task.title}”"
-        note(Activity.Type.TASK_UPDATED, message, task=task, review=str(review.pk), round=review.round)
+        _note(review, task, message)
         return tasks.change(task, status=Task.Status.DONE)
 
 
@@ -66,7 +66,7 @@ def request_changes(task: Task, feedback: str, *, by: User | None = None, critic
         sent_back = _tasks_to_send_back(upstream, criticised)
         review = _decide(task, Status.CHANGES_REQUESTED, by=by, feedback=feedback)
         message = f"{_name(by)} requested changes to “{task.title}”"
-        note(Activity.Type.TASK_UPDATED, message, task=task, review=str(review.pk), round=review.round)
+        _note(review, task, message)
         for other in sent_back:
             _send_back(other, review)
         comments.post(task, feedback, by=by)
@@ -88,6 +88,17 @@ def start_review_task(task: Task) -> bool:
             return False
         tasks.change(found, status=Task.Status.REVIEW)
     return True
+
+
+def _note(review: Review, task: Task, message: str) -> None:
+    note(
+        Activity.Type.TASK_UPDATED,
+        message,
+        subject=Activity.Subject.REVIEW,
+        task=task,
+        review=str(review.pk),
+        round=review.round,
+    )
 
 
 def remind() -> int:

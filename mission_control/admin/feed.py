@@ -8,8 +8,8 @@ from mission_control.models import Activity, Message, Notification
 
 @admin.register(Activity)
 class ActivityAdmin(ReadOnly):
-    list_display = ["created_at", "type", "message"]
-    list_filter = ["type"]
+    list_display = ["created_at", "type", "subject", "message"]
+    list_filter = ["type", "subject"]
     search_fields = ["message", "task__id", "agent__id"]
 
 

@@ -48,6 +48,7 @@ class ActivityImporter(KindImporter):
 
     def values(self, place: ObjectLocation, given: Given, row: Any) -> dict[str, Any]:
         values = present_fields(given, "type", "metadata")
+        values["subject"] = Activity.subject_of(given["type"], given.get("metadata", {}))
         values["message"] = given["message"]
         if len(given["message"]) > MESSAGE_CHARS:
             values["message"] = given["message"][: MESSAGE_CHARS - 1] + "…"

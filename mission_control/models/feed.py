@@ -1,6 +1,7 @@
 """Activities, messages in the threads of tasks, and notifications."""
 
 import uuid
+from typing import Any, ClassVar
 
 from django.conf import settings
 from django.db import models
@@ -26,9 +27,28 @@ class Activity(models.Model):
         AGENT_STATUS_CHANGED = "agent_status_changed"
         MENTION = "mention"
 
+    class Subject(models.TextChoices):
+        """What the activity is about; the types are the contract's, and say less."""
+
+        TASK = "task"
+        RUN = "run"
+        REVIEW = "review"
+        MESSAGE = "message"
+        DOCUMENT = "document"
+        PROJECT = "project"
+        AGENT = "agent"
+
+    # The subject of an activity of each type, where the action that writes it says nothing else.
+    SUBJECTS: ClassVar[dict[str, Subject]] = {
+        **dict.fromkeys([Type.MESSAGE_SENT, Type.MENTION], Subject.MESSAGE),
+        **dict.fromkeys([Type.DOCUMENT_CREATED, Type.DOCUMENT_UPDATED], Subject.DOCUMENT),
+        **dict.fromkeys([Type.AGENT_HEARTBEAT, Type.AGENT_STATUS_CHANGED], Subject.AGENT),
+    }
+
     number = models.BigAutoField(primary_key=True)
     uid = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
     type = models.CharField(max_length=24, choices=Type)
+    subject = models.CharField(max_length=8, choices=Subject, default=Subject.TASK)
     message = models.CharField(max_length=500)
     agent = models.ForeignKey(
         Agent, null=True, blank=True, on_delete=models.SET_NULL, related_name="+", db_index=False
@@ -56,6 +76,13 @@ class Activity(models.Model):
 
     def __str__(self) -> str:
         return self.message
+
+    @classmethod
+    def subject_of(cls, type: str, metadata: dict[str, Any]) -> Subject:
+        """Return what an activity from a file is about: its metadata names what its type does not."""
+        named = (("project", cls.Subject.PROJECT), ("run_id", cls.Subject.RUN), ("review", cls.Subject.REVIEW))
+        found = next((subject for name, subject in named if name in metadata), None)
+        return found or cls.SUBJECTS.get(type, cls.Subject.TASK)
 
 
 class Message(models.Model):

@@ -11,7 +11,7 @@ from mission_control.hooks import Hook
 from mission_control.models import Activity
 from mission_control.realtime.frames import Frame, changed_frame
 
-CHANGES = {kind for kind in Activity.Type if kind.startswith("task_")}
+CHANGES_A_TASK = {Activity.Subject.TASK, Activity.Subject.RUN, Activity.Subject.REVIEW}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +36,11 @@ def changed_objects(activities: list[Activity]) -> list[Change]:
     projects: dict[uuid.UUID, None] = {}
     for activity in activities:
         affected_projects = affected_ids(activity, "projects")
-        if activity.type in CHANGES and activity.task_id:
+        if activity.subject in CHANGES_A_TASK and activity.task_id:
             tasks.setdefault(activity.task_id, set()).update(affected_projects)
         for key in affected_ids(activity, "tasks"):
             tasks.setdefault(key, set())
-        if "project" in activity.metadata and activity.project_id:
+        if activity.subject == Activity.Subject.PROJECT and activity.project_id:
             projects[activity.project_id] = None
         projects |= dict.fromkeys(affected_projects)
     return [

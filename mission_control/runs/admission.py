@@ -8,7 +8,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from agents.models import Agent
-from mission_control.actions.activity import note
+from mission_control.actions.activity import note_run
 from mission_control.actions.permissions import require_start
 from mission_control.errors import (
     AlreadyPlanned,
@@ -18,7 +18,7 @@ from mission_control.errors import (
     NotFound,
     TaskBlocked,
 )
-from mission_control.models import Activity, Capacity, Project, Run, Task
+from mission_control.models import Capacity, Project, Run, Task
 from mission_control.runs.lifecycle import promote, start_on_slot
 from mission_control.runs.slots import free_slots, has_waiting_runs
 
@@ -172,14 +172,7 @@ def _store(run: Run) -> None:
     if run.task_id is not None:
         Task.objects.filter(pk=run.task_id).update(last_run=run, updated_at=run.queued_at)
     message = f"{run.agent_name} is queued for “{run.task_title}”"
-    note(
-        Activity.Type.TASK_UPDATED,
-        message,
-        task=run.task,
-        agent=run.agent,
-        project_id=run.project_id,
-        run_id=str(run.pk),
-    )
+    note_run(run, message)
 
 
 def _explain(error: IntegrityError, agent: Agent, task: Task | None = None) -> None:

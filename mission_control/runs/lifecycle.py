@@ -21,7 +21,7 @@ from agents.models import Agent
 from agents.redaction import shown_error
 from mission_control import hooks
 from mission_control.actions import notifications
-from mission_control.actions.activity import note
+from mission_control.actions.activity import note_run
 from mission_control.errors import NotRunning
 from mission_control.hooks import Hook
 from mission_control.models import Activity, Notification, Run, RunEvent, Task, UsageRecord
@@ -108,14 +108,7 @@ def start_on_slot(run: Run) -> None:
         )
     if run.task is not None and run.task.status == Task.Status.REVIEW:  # its status before the update above
         withdraw_review(run.task)  # after the lock on the task's row, in the same order as a decision
-    note(
-        Activity.Type.TASK_UPDATED,
-        f"{run.agent_name} started working on “{run.task_title}”",
-        task=run.task,
-        agent=run.agent,
-        project_id=run.project_id,
-        run_id=str(run.pk),
-    )
+    note_run(run, f"{run.agent_name} started working on “{run.task_title}”")
     transaction.on_commit(lambda: publish_run(run, [first]))
     transaction.on_commit(lambda: logger.info("admitted on slot %s", run.slot, extra={"run_id": run.pk}))
 
@@ -330,7 +323,7 @@ def _settle(
     last = [*settle_project(run, outcome, error), *_warning(run_id, review_reason)]
     last.append(events.append_unfenced(run_id, events.ended(outcome, error)))
     kind, said = _activity_of(run, outcome, error or review_reason)
-    note(kind, said, task=run.task, agent=run.agent, project_id=run.project_id, run_id=str(run_id))
+    note_run(run, said, type=kind)
     # No notification about the analysis of a goal, which has neither: a request waits for it.
     if outcome in NOTIFICATIONS and (run.task_id or run.project_id):
         notifications.create(NOTIFICATIONS[outcome], said, task=run.task, run_id=str(run_id))

@@ -3,9 +3,9 @@
 from datetime import datetime
 from typing import Any
 
-from mission_control.actions.activity import note
+from mission_control.actions.activity import note_run
 from mission_control.formatting import utc_time
-from mission_control.models import Activity, Project, Run, Task
+from mission_control.models import Project, Run, Task
 from mission_control.models.retry import RetryPolicy
 from mission_control.models.run import EndCause
 
@@ -68,4 +68,4 @@ def _losses(run: Run) -> int:
 
 
 def _note(task: Task, run: Run, what: str) -> None:
-    note(Activity.Type.TASK_UPDATED, f"“{task.title}”: {what}", task=task, agent=run.agent, run_id=str(run.pk))
+    note_run(run, f"“{task.title}”: {what}")

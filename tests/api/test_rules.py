@@ -4,12 +4,16 @@ import json
 from typing import Any
 
 import pytest
+from django.db.models import CharField, TextField
 from django.test import Client
 
 from agents.models import Agent
 from agents.rules import is_blank
 from mission_control.actions import agents, documents, projects, tasks
+from mission_control.api.fields import Text
+from mission_control.api.serializers.tasks import TaskFields, TaskReader
 from mission_control.errors import Invalid
+from mission_control.interchange.entries import TaskEntry
 from mission_control.models import AccessToken, Deliverable, Project, Task
 from mission_control.planning.answers import BadAnswer, Team, title_in
 from tests import make
@@ -171,3 +175,12 @@ def test_the_planner_s_names_must_be_seen():
     with pytest.raises(BadAnswer, match="visible"):
         Team.check({"agents": [{"name": "\u200b", "role": "Writer"}]})
     assert title_in("# \u200b\n\nText") == ""
+
+
+def test_a_field_of_a_task_is_declared_once_for_requests_and_files():
+    for name, field in TaskFields().fields.items():
+        column = Task._meta.get_field(name)
+        assert name in TaskReader.Meta.fields
+        assert name in TaskEntry().fields
+        if isinstance(field, Text) and isinstance(column, CharField | TextField):
+            assert field.max_length == column.max_length

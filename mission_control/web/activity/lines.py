@@ -14,7 +14,7 @@ from mission_control.web.shared.plain_text import plain
 
 SHOWN_LINES = 50
 QUOTES = (("“", "”"), ("'", "'"))  # the second in older entries
-Type, Told = Activity.Type, Notification.Type
+Type, Subject, Told = Activity.Type, Activity.Subject, Notification.Type
 
 # What can be chosen of the feed: its name in the address, its words, the types that belong to it.
 KINDS: dict[str, tuple[str, list[str]]] = {
@@ -84,44 +84,43 @@ class Choice:
 def lines(choice: Choice, *, shown: int = SHOWN_LINES) -> list[Line]:
     """Return the newest lines of the feed, one more than `shown` where there are more: two queries."""
     found = Activity.objects.select_related("task", "document").only(
-        "number", "message", "created_at", "metadata", "project_id", "task__title", "document__title"
+        *("number", "subject", "message", "created_at", "metadata", "project_id", "agent"),
+        *("task__title", "document__title"),
     )
     told = list(choice.of(found).order_by("-number")[: shown + 1])
-    about = {one.number: one.project_id for one in told if one.project_id and "project" in one.metadata}
+    about = {one.number: one.project_id for one in told if one.subject == Subject.PROJECT}
     projects = Project.objects.only("title").in_bulk(set(about.values()))
     return [_line(one, projects.get(about.get(one.number))) for one in told]
 
 
 def _line(activity: Activity, project: Project | None) -> Line:
-    """Cut the sentence round the title that it names, so that the title can lead to what it is about."""
+    """Cut the sentence round the title of its subject, so that the title can lead there."""
     message = plain(activity.message)
-    for named in (activity.document, activity.task, project):
-        title = plain(named.title) if named else ""
-        if title and title in message:
-            before, _, after = message.partition(title)
-            if (before[-1:], after[:1]) in QUOTES:
-                before, after = before[:-1], after[1:]
-            break
-    else:
-        before, title, after = message, "", ""
-    is_document = bool(title) and activity.document is not None and title == plain(activity.document.title)
+    is_document, is_project = activity.subject == Subject.DOCUMENT, activity.subject == Subject.PROJECT
+    named = activity.document if is_document else project if is_project else activity.task
+    title = plain(named.title) if named else ""
+    before, title, after = message.partition(title) if title else (message, "", "")
+    if (before[-1:], after[:1]) in QUOTES:
+        before, after = before[:-1], after[1:]
     return Line(
         activity.number,
         activity.created_at,
         before,
         title,
         after,
-        None if is_document or not title else activity.task_id,
-        activity.document_id if is_document else None,
-        project.pk if project and title and not is_document else None,
-        _person(activity, message),
+        activity.task_id if title and not (is_document or is_project) else None,
+        activity.document_id if title and is_document else None,
+        project.pk if title and project else None,
+        _person(activity),
     )
 
 
-def _person(activity: Activity, message: str) -> str:
+def _person(activity: Activity) -> str:
+    """Return who did it, where the sentence does not name them. That of a person's message or review does."""
     named = activity.metadata.get("person") if isinstance(activity.metadata, dict) else None
-    person = plain(str(named)) if named else ""
-    return "" if message.startswith(f"{person} ") else person
+    if activity.subject in (Subject.MESSAGE, Subject.REVIEW) and activity.agent_id is None:
+        return ""
+    return plain(str(named)) if named else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,7 +95,7 @@ def _change(request: HttpRequest, found: Agent, given: dict[str, Any]) -> Agent:
     """Write what was changed in the form. Raises Conflict where another changed the same meanwhile."""
     if "basis" not in request.POST:
         return agents.change(found, **given)
-    told_by = Activity.objects.filter(agent=found, task=None, is_edit=True)
+    told_by = Activity.objects.filter(agent=found, subject=Activity.Subject.AGENT, is_edit=True)
     with transaction.atomic():
         now = _values(locked(found))
         return agents.change(

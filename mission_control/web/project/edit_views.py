@@ -55,7 +55,10 @@ def _change(request: HttpRequest, found: Project, given: dict[str, Any]) -> None
     if "basis" not in request.POST:
         projects.change(found, **given)
         return
-    team, told_by = given["team_agents"], Activity.objects.filter(project_id=found.pk, task=None)
+    team, told_by = (
+        given["team_agents"],
+        Activity.objects.filter(project_id=found.pk, subject=Activity.Subject.PROJECT),
+    )
     with transaction.atomic():
         now = _values(locked(found))
         compared = {**given, "team_agents": _names(team)}
@@ -88,7 +91,7 @@ def requirements(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
 def _write_requirements(request: HttpRequest, found: Project, content: str) -> None:
     """Write the next version, or the first. Raises Conflict where another wrote one meanwhile."""
     with transaction.atomic():
-        document = found.prd_document or locked(found).prd_document  # somebody may have written the first meanwhile
+        document = found.prd_document or locked(found).prd_document  # the first may be new
         if document is not None:
             document = locked(document)
         now = {"content": document.content if document else ""}
