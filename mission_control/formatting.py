@@ -1,4 +1,4 @@
-"""Format costs, token counts, shares, sizes, times and durations, each with one function for all pages and texts."""
+"""Format costs, token counts, shares, sizes, times and durations, each with one function for all texts."""
 
 from datetime import UTC, datetime
 from decimal import Decimal

@@ -1,7 +1,9 @@
-"""Text from outside: parse it as an id, and make it storable in every database."""
+"""Text from outside: parse it as an id or a day, and make it storable in every database."""
 
 import math
+import re
 import uuid
+from datetime import date
 from typing import Any, overload
 
 
@@ -10,6 +12,15 @@ def as_uuid(text: object) -> uuid.UUID | None:
     try:
         return uuid.UUID(str(text))
     except ValueError:
+        return None
+
+
+def as_day(text: object) -> date | None:
+    """Return the day that the text names as ISO 8601 does (2026-11-23), None when it names none."""
+    try:
+        named = re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", str(text))
+        return date.fromisoformat(str(text)) if named else None
+    except ValueError:  # such as the 31st of February
         return None
 
 

@@ -5,12 +5,12 @@ from collections.abc import Iterable
 from typing import Any, Literal
 
 from agents.models import Agent
+from agents.rules import ACTIVITY_CHARS
 from mission_control.actions.permissions import acting_user
 from mission_control.models import Activity, Deliverable, Project, Run, Task
 from mission_control.realtime.publisher import publish_new_activity
 from mission_control.text import as_uuid
 
-MESSAGE_CHARS = 500
 OBJECTS_AT_ONCE = 500
 
 
@@ -36,7 +36,7 @@ def note(
     activity = Activity.objects.create(
         type=type,
         subject=subject or Activity.SUBJECTS.get(type, Activity.Subject.TASK),
-        message=message if len(message) <= MESSAGE_CHARS else message[: MESSAGE_CHARS - 1] + "…",
+        message=message if len(message) <= ACTIVITY_CHARS else message[: ACTIVITY_CHARS - 1] + "…",
         task=task,
         agent=agent,
         document=document,

@@ -1,6 +1,5 @@
 """What lists can be narrowed by. Ids are typed, not picked from a list; a malformed one is an error (400)."""
 
-import re
 from datetime import UTC, date, datetime, time
 from typing import Any
 
@@ -10,14 +9,13 @@ from django.db.models import Q, QuerySet
 from django_filters import rest_framework as filters
 
 from agents.models import Agent
-from agents.rules import TAG_CHARS
+from agents.rules import SEARCH_CHARS, TAG_CHARS
 from mission_control.models import Deliverable, Notification, Project, Run, Task
 from mission_control.models.search import has_text
 from mission_control.models.tags import TaggedAny
 from mission_control.models.task import priority_rank
 from mission_control.queries import usage
-
-SEARCH_CHARS = 200
+from mission_control.text import as_day
 
 
 class AgentFilter(filters.FilterSet):
@@ -145,11 +143,8 @@ class DayField(forms.DateField):
     def to_python(self, value: Any) -> date | None:
         if not value:
             return None
-        try:
-            if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
-                return date.fromisoformat(value)
-        except ValueError:
-            pass
+        if (day := as_day(value)) is not None:
+            return day
         raise ValidationError("Must be a day such as 2026-11-23.")
 
 

@@ -10,7 +10,7 @@ from uuid import UUID
 from django.db.models import Max, Min
 from rest_framework.exceptions import ValidationError
 
-from mission_control.actions.activity import MESSAGE_CHARS
+from agents.rules import ACTIVITY_CHARS
 from mission_control.interchange import entries
 from mission_control.interchange.kinds import Given, KindImporter, present_fields
 from mission_control.interchange.references import ExistingObjects
@@ -50,9 +50,9 @@ class ActivityImporter(KindImporter):
         values = present_fields(given, "type", "metadata")
         values["subject"] = Activity.subject_of(given["type"], given.get("metadata", {}))
         values["message"] = given["message"]
-        if len(given["message"]) > MESSAGE_CHARS:
-            values["message"] = given["message"][: MESSAGE_CHARS - 1] + "…"
-            self.report.changed(place, "message", f"Cut to {MESSAGE_CHARS} characters.")
+        if len(given["message"]) > ACTIVITY_CHARS:
+            values["message"] = given["message"][: ACTIVITY_CHARS - 1] + "…"
+            self.report.changed(place, "message", f"Cut to {ACTIVITY_CHARS} characters.")
         for field, noun in (("agent_id", "agent"), ("task_id", "task"), ("document_id", "document")):
             values[field] = self.existing.one(place, field, noun, given.get(field))
         values["project_id"] = self.existing.task.get(values["task_id"])

@@ -49,7 +49,7 @@ class Activity(models.Model):
     uid = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
     type = models.CharField(max_length=24, choices=Type)
     subject = models.CharField(max_length=8, choices=Subject, default=Subject.TASK)
-    message = models.CharField(max_length=500)
+    message = models.CharField(max_length=rules.ACTIVITY_CHARS)
     agent = models.ForeignKey(
         Agent, null=True, blank=True, on_delete=models.SET_NULL, related_name="+", db_index=False
     )

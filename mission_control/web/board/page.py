@@ -11,6 +11,7 @@ from django.contrib.auth.models import AnonymousUser, User
 from django.db.models import Count, F, Prefetch
 
 from agents.models import Agent
+from agents.rules import SEARCH_CHARS, TAG_CHARS
 from mission_control.actions import permissions
 from mission_control.formatting import clock, dollars, seconds_since
 from mission_control.models import Assignment, Run, RunEvent, Task
@@ -29,7 +30,6 @@ SHOWN_WAITING = 2
 LONG_STRIP = 10  # slots that are shown without scrolling
 SHOWN_SLOTS, MOST_SLOTS = 20, 100  # free slots are shown up to the first number, busy ones up to the second
 LINE_EVENTS, LINE_CHARS = 40, 160
-SEARCH_CHARS = 200
 Status = Task.Status
 
 
@@ -92,7 +92,7 @@ class Filters:
             given.get("q", "").strip()[:SEARCH_CHARS].replace("\x00", ""),
             as_uuid(given.get("project")),
             as_uuid(given.get("agent")),
-            given.get("tag", "").strip()[:50].replace("\x00", ""),
+            given.get("tag", "").strip()[:TAG_CHARS].replace("\x00", ""),
             priority if priority in Task.Priority.values else "",
         )
 

@@ -13,6 +13,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
+from agents.rules import SEARCH_CHARS
 from mission_control.actions import documents
 from mission_control.actions.locking import locked
 from mission_control.errors import NotFound
@@ -27,7 +28,6 @@ from mission_control.web.shared.views import by_script, number_in, person_of, se
 from mission_control.web.task.rows import document_rows
 
 DOCUMENTS_A_PAGE = 50
-QUERY_CHARS = 200
 
 sees_documents = sees("view_deliverable")
 
@@ -36,7 +36,7 @@ sees_documents = sees("view_deliverable")
 @sees_documents
 def document_list(request: HttpRequest) -> HttpResponse:
     """Show the documents, newest first, narrowed by a word of the title (`q`), a type and a tag."""
-    words, tag = (request.GET.get(name, "").strip()[:QUERY_CHARS].replace("\x00", "") for name in ("q", "tag"))
+    words, tag = (request.GET.get(name, "").strip()[:SEARCH_CHARS].replace("\x00", "") for name in ("q", "tag"))
     kind = request.GET.get("type", "")
     found = Deliverable.objects.defer("content").select_related("task", "project").order_by("-updated_at", "id")
     if words:

@@ -2,17 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from datetime import UTC, datetime, time
 from typing import Any
 
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse, QueryDict
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
-from django.utils.dateparse import parse_date
 from django.views.decorators.http import require_safe
 
 from mission_control.formatting import dollars
 from mission_control.queries import usage
+from mission_control.text import as_day
 from mission_control.web.shared.plain_text import plain
 from mission_control.web.shared.views import sees, show
 
@@ -39,7 +39,7 @@ def usage_page(request: HttpRequest) -> HttpResponse:
     """Show what the runs took that ended between two days (`from`, `to`), summed up by what `by` says."""
     by = request.GET.get("by", "day")
     by = by if by in BY else "day"
-    first, last = _day(request.GET, "from"), _day(request.GET, "to")
+    first, last = (as_day(request.GET.get(name)) for name in ("from", "to"))
     found = usage.completed_usage()
     if first:
         found = found.filter(finished_at__gte=datetime.combine(first, time.min, UTC))
@@ -56,13 +56,6 @@ def usage_page(request: HttpRequest) -> HttpResponse:
         "last": last,
     }
     return show(request, "overview/usage.html", context, at="overview")
-
-
-def _day(given: QueryDict, name: str) -> date | None:
-    try:
-        return parse_date(given.get(name, ""))
-    except ValueError:  # such as the 31st of February
-        return None
 
 
 def _row(request: HttpRequest, by: str, sums: dict[str, Any]) -> Row:

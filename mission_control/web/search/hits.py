@@ -6,11 +6,11 @@ from django.contrib.auth.models import AnonymousUser, User
 from django.urls import reverse
 
 from agents.models import Agent
+from agents.rules import SEARCH_CHARS
 from mission_control.models import Deliverable, Project, Task
 from mission_control.models.search import fold, has_text
 from mission_control.web.shared.plain_text import plain
 
-QUERY_CHARS = 200
 MOST_OF_A_KIND = 8
 
 
@@ -36,7 +36,7 @@ class Group:
 
 def find(text: str, user: User | AnonymousUser) -> list[Group]:
     """Return what the text finds and the user may see, in groups; a query for each kind of object at most."""
-    wanted = text.strip()[:QUERY_CHARS].replace("\x00", "")
+    wanted = text.strip()[:SEARCH_CHARS].replace("\x00", "")
     do, go = Group("Actions", _named(_actions(user), wanted)), Group("Go to", _named(_places(user), wanted))
     groups: list[Group] = []
     if user.has_perm("mission_control.view_task"):

@@ -5,7 +5,8 @@ from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from mission_control.web.search.hits import QUERY_CHARS, find
+from agents.rules import SEARCH_CHARS
+from mission_control.web.search.hits import find
 from mission_control.web.shared.views import by_script, needs_login, show
 
 
@@ -14,7 +15,7 @@ from mission_control.web.shared.views import by_script, needs_login, show
 @needs_login
 def search(request: HttpRequest) -> HttpResponse:
     """Show what the text finds."""
-    text = request.GET.get("q", "")[:QUERY_CHARS]
+    text = request.GET.get("q", "")[:SEARCH_CHARS]
     context = {"q": text, "groups": find(text, request.user)}
     if by_script(request):
         return render(request, "search/_hits.html", {**context, "in_palette": True})

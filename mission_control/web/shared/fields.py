@@ -2,7 +2,7 @@
 
 import csv
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from django import forms
@@ -19,6 +19,7 @@ from agents.rules import (
 )
 from mission_control.models import Task
 from mission_control.models.task import due_at
+from mission_control.text import as_day
 from mission_control.web.shared.field_groups import TextArea
 
 KINDS_OF_TASK = [(Task.Type.AGENT, "Agent"), (Task.Type.HUMAN, "Person"), (Task.Type.REVIEW, "Review")]
@@ -26,6 +27,13 @@ KINDS_OF_TASK = [(Task.Type.AGENT, "Agent"), (Task.Type.HUMAN, "Person"), (Task.
 
 class DueField(forms.DateField):
     """The day on which a task is due; validated to what `due_date` stores."""
+
+    def to_python(self, value: Any) -> date | None:
+        if not value:
+            return None
+        if (day := as_day(value)) is None:
+            raise forms.ValidationError(self.error_messages["invalid"], code="invalid")
+        return day
 
     def clean(self, value: Any) -> datetime | None:
         day = super().clean(value)
