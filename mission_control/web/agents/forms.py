@@ -45,4 +45,4 @@ class AgentForm(FieldGroups, Contested, forms.Form):
     def of(cls, agent: Agent) -> "AgentForm":
         names = ("name", "role", "level", "description", "backend")
         initial = {name: getattr(agent, name) for name in names}
-        return cls(initial={**initial, "specialties": tags_text(agent.specialties)})
+        return cls(initial={**initial, "specialties": tags_text(agent.specialties, mark=SpecialtiesField.mark)})

@@ -128,7 +128,7 @@ class TagsField(forms.CharField):
             parts = next(csv.reader([text], skipinitialspace=True), [])
         except csv.Error:  # longer than any text it reads
             raise self.too_many from None
-        texts = (part.strip().lstrip(self.mark).strip() for part in parts)
+        texts = (part.strip().removeprefix(self.mark).strip() for part in parts)
         found = list(dict.fromkeys(text for text in texts if not is_blank(text)))
         if len(found) > TAGS or any(len(part) > self.most_chars for part in found):
             raise self.too_many
@@ -141,9 +141,9 @@ class SpecialtiesField(TagsField):
     noun, mark, most_chars = "specialties", "", SPECIALTY_CHARS
 
 
-def tags_text(tags: Iterable[str]) -> str:
-    """Return tags as a person edits them: with commas between."""
-    return ", ".join(_quoted(str(tag)) for tag in tags)
+def tags_text(tags: Iterable[str], *, mark: str = TagsField.mark) -> str:
+    """Return tags as a person edits them: with commas between; a mark of their own is written twice."""
+    return ", ".join(_quoted(mark + str(tag) if mark and str(tag).startswith(mark) else str(tag)) for tag in tags)
 
 
 def _quoted(tag: str) -> str:
