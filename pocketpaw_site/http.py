@@ -35,7 +35,7 @@ Application = Callable[[dict[str, Any], Receive, Send], Awaitable[None]]
 
 
 class Handler(OneThreadHandler):
-    """Django's handler; what a request publishes is sent by the event loop that serves it."""
+    """Django's handler; the event loop that serves a request sends what the request publishes."""
 
     def prepare(self) -> None:
         publisher.send_from_loop(asyncio.get_running_loop())

@@ -379,7 +379,7 @@ SPECTACULAR_SETTINGS = {
     "OAS_VERSION": "3.1.0",
     "SCHEMA_PATH_PREFIX": "/api/(mission-control|deep-work)|/api|",
     "PREPROCESSING_HOOKS": ["mission_control.api.schema.canonical"],
-    "POSTPROCESSING_HOOKS": [],  # choices stay where they are: no name for each set of them
+    "POSTPROCESSING_HOOKS": [],  # choices stay inline, without a named schema for each set
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "PARSER_WHITELIST": ["mission_control.api.parsers.StrictJSONParser"],  # forms are for the browsable API
     "SORT_OPERATION_PARAMETERS": False,
@@ -430,7 +430,7 @@ LOGGING = {
     "root": {"handlers": ["console", "file"], "level": LOG_LEVEL},
     "loggers": {
         "django-q": {"level": "WARNING", "handlers": [], "propagate": True, "filters": ["outage"]},
-        "axes": {"level": "ERROR"},  # what it would say of logins, pocketpaw_site.authentication says
+        "axes": {"level": "ERROR"},  # pocketpaw_site.authentication logs logins itself
         "daphne": {"level": "WARNING"},
         # During an outage: one line of each kind per half minute, not one per request or attempt.
         "pocketpaw_site.http": {"filters": ["seldom"]},

@@ -47,7 +47,7 @@ class OneThreadHandler(ASGIHandler):
         return response
 
     def prepare(self) -> None:
-        """Prepare the request's context, in the event loop."""
+        """Prepare the request's context. Called in the event loop."""
 
     def respond(self, request: HttpRequest) -> HttpResponseBase:
         """Return the response.

@@ -100,7 +100,7 @@ class AgentImporter(KindImporter):
     def save(self, given: Given, row: Any, values: dict[str, Any], *, is_new: bool) -> None:
         super().save(given, row, values, is_new=is_new)
         if not row.session_key:
-            row.save(update_fields=["session_key"])  # the model makes one of the name
+            row.save(update_fields=["session_key"])  # the model derives one from the name
 
 
 class ProjectImporter(KindImporter):

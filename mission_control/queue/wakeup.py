@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 COUNTER_POLL_SECONDS = 0.04  # how often the commit counter is read: 4 µs a read
 LONGEST_WAIT_SECONDS = 1.0  # after this the queue is read even without a wakeup
-JOBS, NEW_ROWS = "jobs", "news"  # rung for whom: a cluster, the followers of web processes
+JOBS, NEW_ROWS = "jobs", "news"  # pipes for clusters, and for the relays of web processes
 
 logger = logging.getLogger(__name__)
 
@@ -147,6 +147,6 @@ def _wakeup_of(pid: int) -> Wakeup:
 
 @cache
 def _redis_wakeup(_pid: int) -> "RedisWakeup":
-    from mission_control.queue.redis import RedisWakeup  # redis takes 9 MB: only where there is one
+    from mission_control.queue.redis import RedisWakeup  # imported only if configured: redis takes 9 MB
 
     return RedisWakeup(settings.REDIS_URL)

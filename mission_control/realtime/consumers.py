@@ -131,7 +131,7 @@ class BoardConsumer(LeavingConsumer):
         await self.resume()
 
     async def find_target(self) -> str | None:
-        """Return the group to subscribe to, None when what the path names does not exist."""
+        """Return the group to subscribe to; None if the object that the path names does not exist."""
         return BOARD
 
     async def resume(self) -> None:
@@ -167,11 +167,11 @@ class BoardConsumer(LeavingConsumer):
             await self.forward([frame])
 
     async def read_rights(self) -> None:
-        """Read again what the user may see: a right may have been given or taken while the socket is open."""
+        """Load the user's permissions again: they may have changed while the socket is open."""
         if self.relay is None or self.watched is None:
             return
         self.rights_read_at = time.monotonic()
-        with suppress(DatabaseError):  # while it does not answer, what was read last holds
+        with suppress(DatabaseError):  # without an answer the last known permissions stay valid
             self.hidden_events = await self.relay.read(_hidden_from, self.watched.login.user_id)
 
     async def forward(self, frames: Iterable[Frame]) -> None:

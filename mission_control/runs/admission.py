@@ -58,7 +58,7 @@ def admit(
                 task, agent, slot, check=lambda _: _reset_retry_counter(task), requested_by=by, request=request
             )
         except IntegrityError as error:
-            _explain(error, agent, task)
+            _raise_refusal(error, agent, task)
             continue  # a rival took the slot
         return _after_commit(run)
     raise LimitReached(Capacity.current().limit)
@@ -79,7 +79,7 @@ def admit_due(
         try:
             return _insert(task, agent, slot, check=check, request=request or {})
         except IntegrityError as error:
-            _explain(error, agent, task)
+            _raise_refusal(error, agent, task)
     raise LimitReached(Capacity.current().limit)
 
 
@@ -122,7 +122,7 @@ def admit_planning(
                 run.save(force_insert=True)
                 _store(run)
         except IntegrityError as error:
-            _explain(error, planner)
+            _raise_refusal(error, planner)
             continue
         return _after_commit(run)
     raise LimitReached(Capacity.current().limit)
@@ -175,7 +175,7 @@ def _store(run: Run) -> None:
     note_run(run, message)
 
 
-def _explain(error: IntegrityError, agent: Agent, task: Task | None = None) -> None:
+def _raise_refusal(error: IntegrityError, agent: Agent, task: Task | None = None) -> None:
     """Raise the refusal that a violated constraint means; return when only the slot was taken."""
     violated = broken_constraint(error)
     if violated == "slot":
@@ -189,13 +189,13 @@ def _explain(error: IntegrityError, agent: Agent, task: Task | None = None) -> N
 
 
 def broken_constraint(error: IntegrityError) -> Literal["task", "planning", "slot", "other"]:
-    """Tell the referees apart: PostgreSQL names the constraint, SQLite the column."""
+    """Return which constraint was violated: PostgreSQL reports its name, SQLite the column."""
     diagnosis = getattr(error.__cause__, "diag", None)
-    said = getattr(diagnosis, "constraint_name", None) or str(error)
-    if said in ("one_active_run_a_task", "UNIQUE constraint failed: mission_control_run.task_id"):
+    violated = getattr(diagnosis, "constraint_name", None) or str(error)
+    if violated in ("one_active_run_a_task", "UNIQUE constraint failed: mission_control_run.task_id"):
         return "task"
-    if said in ("one_active_planning_a_project", "UNIQUE constraint failed: mission_control_run.project_id"):
+    if violated in ("one_active_planning_a_project", "UNIQUE constraint failed: mission_control_run.project_id"):
         return "planning"
-    if said in ("one_run_a_slot", "UNIQUE constraint failed: mission_control_run.slot"):
+    if violated in ("one_run_a_slot", "UNIQUE constraint failed: mission_control_run.slot"):
         return "slot"
     return "other"

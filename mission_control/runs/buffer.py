@@ -16,7 +16,7 @@ PIECE_CHARS = EVENT_CHARS - MAX_HELD_CHARS
 MAX_HOLD_SECONDS = (
     5.0  # how long a word that may be a secret's beginning waits for its end, while nothing else comes
 )
-FULL_CHARS = 256_000  # the agent is held back while so much is not stored
+FULL_CHARS = 256_000  # the agent is paused while so much is not stored
 TEXT = {EventType.MESSAGE, EventType.THINKING}
 
 

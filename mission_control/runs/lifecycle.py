@@ -339,7 +339,7 @@ def _settle_task(task: Task, run: Run, *, was_waiting: bool, now: datetime, revi
     """Write the consequences of a run's end for its task.
 
     A run that only waited does not change the task's status. Returns the reason that sent the task to review;
-    empty where there is none, or the task asks for no review.
+    empty if there is none, or if the task's metadata excludes reviews.
     """
     agent, changes = run.agent, dict[str, Any](updated_at=now)
     if was_waiting:

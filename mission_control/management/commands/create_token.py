@@ -55,6 +55,6 @@ def active_user(name: str) -> User:
 
 
 def token_text(token: AccessToken) -> str:
-    """Return the text that is printed about the token beside the token itself."""
+    """Return the text that is printed with the token."""
     expires = f"expires on {utc_time(token.expiry)}" if token.expiry else "never expires"
     return f"Token '{token.name}' of {token.user}, which {expires}:"
