@@ -241,7 +241,7 @@ def test_open_streams_hold_no_thread_and_no_database_connection_and_a_user_has_a
         with stream_of(web, run) as refused:
             refused.read()
             assert (refused.status_code, refused.headers["Retry-After"]) == (429, "10")
-            assert "12 streams" in refused.json()["detail"]
+            assert "12 open streams" in refused.json()["detail"]
         stack.pop_all().close()
         wait_until(lambda: is_taken(web, run), what="a place to be free again")
     product.post(f"/tasks/{task}/stop")
