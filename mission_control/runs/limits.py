@@ -115,7 +115,7 @@ class LimitWatch:
         while (left := end - clock()) > 0:
             patience = self._patience(clock())
             if patience <= 0:
-                silence = f"The agent was silent for {self.limits.idle_seconds} seconds, the limit"
+                silence = f"The agent was silent longer than the limit of {self.limits.idle_seconds} seconds"
                 return RunLimitExceeded(EndCause.IDLE, silence)
             await asyncio.sleep(min(left, patience))
         return RunLimitExceeded(EndCause.TIMEOUT, f"Ran longer than the limit of {seconds} seconds")

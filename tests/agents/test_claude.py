@@ -129,14 +129,14 @@ async def test_a_failure_before_the_answer_is_told_in_words_for_people(workdir, 
 async def test_a_server_that_fails_again_and_again_is_told_with_each_attempt(workdir):
     seen = await ask(workdir, "out-of-order")
     assert "Anthropic failed (HTTP 500); try again later" in seen.error
-    assert seen.text(EventType.STATUS).count("tried again") == 3  # as many as it is told to
+    assert seen.text(EventType.STATUS).count("retried") == 3  # as many as it is told to
 
 
 async def test_after_connections_that_break_in_mid_answer_the_whole_of_it_is_said(workdir):
     seen = await ask(workdir, "broken-off")
     assert seen.error == ""
     assert seen.text().startswith("one \n\none ") and seen.text().endswith("\n\none two three four five six")
-    assert seen.text(EventType.STATUS).count("tried again") == 3
+    assert seen.text(EventType.STATUS).count("retried") == 3
 
 
 async def test_a_later_run_goes_on_with_the_conversation(workdir, aimock):

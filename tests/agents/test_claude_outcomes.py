@@ -95,7 +95,7 @@ async def test_a_wrong_key_ends_the_conversation_at_once_though_the_cli_would_go
     retries = [line for line in lines_of("claude-wrong-key") if '"result"' not in line]
     seen = await play(retries, seconds=600)
     assert seen.error.startswith("Anthropic refused the key or login (HTTP 401). Check ANTHROPIC_API_KEY")
-    told = [event.content for event in seen.events if "tried again" in event.content]
+    told = [event.content for event in seen.events if "retried" in event.content]
     assert len(told) == 1 and "(HTTP 401, authentication_failed)" in told[0]
 
 

@@ -227,7 +227,7 @@ async def test_tokens_cost_what_the_provider_takes_where_the_model_is_known(allo
 )
 async def test_the_old_names_are_served_by_the_programs_that_they_meant(allow, tmp_path, backend, format):
     allow(claude={})
-    assert "has not allowed" in (await heard(tmp_path, backend)).error
+    assert "to MISSION_CONTROL_COMMANDS to enable it" in (await heard(tmp_path, backend)).error
     allow(**{format: player("play", str(TRANSCRIPTS / f"{format}.jsonl"))})
     assert registry.get(backend).missing() is None
     assert "Buy milk." in (await heard(tmp_path, backend)).text()

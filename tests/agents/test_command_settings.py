@@ -98,7 +98,7 @@ def test_check_agents_tells_who_could_run_and_what_is_missing(settings, monkeypa
         call_command("check_agents", "--quiet", stdout=out)
     told = out.getvalue()
     assert "no Cleo (command): `claude` is not in the PATH of the worker. Install it with: npm install" in told
-    assert "no Dora (codex_cli): The operator has not allowed `codex`" in told
+    assert "no Dora (codex_cli): Add `codex` to MISSION_CONTROL_COMMANDS" in told
     assert "no Eve (command): Unknown option `args`" in told
     assert "no Fay (nothing): Unknown backend `nothing`" in told
     assert "Ada" not in told and "Bea" not in told

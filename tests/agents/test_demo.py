@@ -88,7 +88,7 @@ async def test_the_number_wins_where_it_needs_more_room_than_the_chunk():
 async def test_a_rehearsal_fails_after_the_chunks_asked_for(fail_after, emitted, fails):
     seen = await follow(Demo(), "", {"chunks": 3, "delay_seconds": 0, "fail_after": fail_after})
     assert len(seen.events) == emitted
-    assert ("asked to" in seen.error) is fails
+    assert ("as set by" in seen.error) is fails
 
 
 @pytest.mark.parametrize("options", [{"chunks": 100_000, "delay_seconds": 0}, {"chunks": 2, "delay_seconds": 60}])

@@ -19,7 +19,7 @@ class Command(DatabaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("user", help="the user's name")
+        parser.add_argument("user", help="the username")
         parser.add_argument("--name", default="command line", help="its name in lists")
         parser.add_argument("--days", help="days until it expires (default: never)")
 

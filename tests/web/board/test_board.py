@@ -175,11 +175,11 @@ def test_a_long_column_shows_its_first_cards_and_the_rest_on_demand(browser):
     Task.objects.bulk_create(Task(title=f"Task {number}") for number in range(120))
     page = html(browser)
     assert len(titles_in(page, "inbox")) == FIRST_CARDS
-    assert f"{120 - FIRST_CARDS} left" in text_of(page)
+    assert f"{120 - FIRST_CARDS} more" in text_of(page)
     path = re.search(r'hx-get="(/board/more/inbox[^"]*)"', page)[1]
     more = html(browser, path)
     assert more.count('class="card"') == MORE_CARDS
-    assert f"{120 - FIRST_CARDS - MORE_CARDS} left" in text_of(more)
+    assert f"{120 - FIRST_CARDS - MORE_CARDS} more" in text_of(more)
     more = html(browser, re.search(r'hx-get="([^"]*)"', more)[1])
     last = html(browser, re.search(r'hx-get="([^"]*)"', more)[1])
     assert last.count('class="card"') == 120 - FIRST_CARDS - 2 * MORE_CARDS
@@ -327,7 +327,9 @@ def test_a_task_that_is_made_and_not_started_is_told_as_made_so_that_nobody_send
     form = {"agent": agent.pk, "then": "run"}
     answer = browser.post("/tasks/new", {**form, "title": "Mine", "task_type": "human"}, **SCRIPT)
     assert answer.status_code == 204
-    assert unquote(answer["X-Said"]).startswith("Created, but not started: Mine. A task of type human")
+    assert unquote(answer["X-Said"]).startswith(
+        "Created, but not started: Mine. Agents do not run tasks of type human"
+    )
     answer = browser.post("/tasks/new", {**form, "title": "Theirs", "project": project.pk}, **SCRIPT)
     assert (answer.status_code, unquote(answer["X-Said"])) == (204, "Started by its project: Theirs")
     assert Task.objects.count() == 2
