@@ -104,9 +104,9 @@ def test_what_the_cli_has_tried_again_is_not_tried_again_by_the_run(status):
     pytest.importorskip("claude_agent_sdk")
     from claude_agent_sdk._internal.message_parser import parse_message
 
-    from agents.backends.claude.conversation import MessageReader
+    from agents.backends.claude.conversation import SdkMessageReader
 
     result = json.loads(lines_of("claude-wrong-key")[-1]) | {"api_error_status": status}
-    reader = MessageReader()
+    reader = SdkMessageReader()
     list(reader.read_message(parse_message(result)))
     assert f"(HTTP {status})" in str(reader.reason) and not isinstance(reader.reason, TransientError)

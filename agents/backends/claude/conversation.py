@@ -82,7 +82,7 @@ async def conversation(
 
     `earlier_session` is the conversation to continue. Raises SessionGone, BackendError.
     """
-    reader = MessageReader(includes_earlier_usage=bool(earlier_session))
+    reader = SdkMessageReader(includes_earlier_usage=bool(earlier_session))
     async with run_program(spec, limits) as program:
         client = ClaudeSDKClient(ClaudeAgentOptions(verbatim_prompts=True), _ProgramTransport(program))
         try:
@@ -110,7 +110,7 @@ async def conversation(
     yield Answer((reader.answer or "").strip())
 
 
-def _failure(error: ClaudeSDKError, reader: "MessageReader", program: Program) -> Exception:
+def _failure(error: ClaudeSDKError, reader: "SdkMessageReader", program: Program) -> Exception:
     """Return the error for an early end: Claude's own message, otherwise the end of standard error."""
     logger.info("the conversation ended early: %s", redact(f"{type(error).__name__}: {error}")[:2000])
     errors = " / ".join(getattr(error, "errors", None) or [])
@@ -164,7 +164,7 @@ class _ProgramTransport(Transport):
             raise ProcessError("ended", exit_code=self._program.exit_status)
 
 
-class MessageReader(ClaudeReader):
+class SdkMessageReader(ClaudeReader):
     """Translates the SDK's messages to events; system messages and pieces are the CLI's own lines."""
 
     def __init__(self, *, includes_earlier_usage: bool = False) -> None:
