@@ -4,7 +4,7 @@ import { fitOutput, showOutput } from "./fit.js";
 import { attachMentions } from "./mentions.js";
 import { adopt, catchUp, more, run, showCount } from "./output.js";
 import { isDirty, taken } from "./drafts.js";
-import { byId, fetchFragment, localise, parse, reasonOf, say, toast } from "./page.js";
+import { UNREACHABLE, byId, fetchFragment, localise, parse, reasonOf, say, toast } from "./page.js";
 import { reconnectAll } from "./socket.js";
 
 const GATHER_MS = 200;
@@ -135,7 +135,7 @@ async function submitForm(form, button) {
     if (response.status === 404) return showGone();
     const fresh = parse(await response.text());
     const parts = fresh.querySelector("[data-parts]");
-    if (response.status === 413) throw new Error("This is more than the server takes at once: 10 MB.");
+    if (response.status === 413) throw new Error("Upload too large (limit 10 MB).");
     if (!parts) throw new Error(reasonOf(response));
     asked += 1; // what was asked before this is older
     if (response.ok) settle(form);
@@ -149,8 +149,7 @@ async function submitForm(form, button) {
     if (response.ok || conflict) say(parts.dataset.said);
     else byId("task-notice").scrollIntoView({ block: "nearest" });
   } catch (error) {
-    const silent = "The server does not answer. Whether it was done shows when it is back.";
-    toast(error instanceof TypeError ? silent : error.message, { status: "error" });
+    toast(error instanceof TypeError ? UNREACHABLE : error.message, { status: "error" });
   } finally {
     delete form.dataset.busy;
     button?.removeAttribute("aria-busy");
@@ -248,7 +247,7 @@ document.addEventListener("click", (event) => {
 async function showVersion(form) {
   const query = new URLSearchParams(new FormData(form));
   const response = await fetchFragment(`${form.action}?${query}`);
-  if (!response.ok) return toast("This version cannot be read now.", { status: "error" });
+  if (!response.ok) return toast("Couldn't load this version.", { status: "error" });
   const fresh = parse(await response.text()).querySelector(".doc");
   const old = byId(fresh.id);
   const open = [...old.querySelectorAll("details")].map((details) => details.open);
@@ -266,7 +265,7 @@ document.addEventListener("toggle", async (event) => {
     const body = response.ok && parse(await response.text()).querySelector("[data-loaded]");
     if (body) details.querySelector(".fold-body").replaceWith(body);
   } catch {
-    toast("The server does not answer. Try again.", { status: "error" });
+    toast("Can't reach the server. Try again.", { status: "error" });
   }
 }, true);
 
