@@ -8,12 +8,13 @@ import uuid
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from mission_control.actions import tasks
 from mission_control.actions.activity import note
+from mission_control.actions.locking import lock_changes
 from mission_control.errors import Invalid, NotFound, WrongState
 from mission_control.models import Activity, Task
 
@@ -47,7 +48,7 @@ def rank_card(
     if task.pk in (below, above):
         raise Invalid("below", "A card cannot be its own neighbour.")
     with transaction.atomic():
-        _lock_ranking()
+        lock_changes(RANKS_LOCK)  # two concurrent moves into one gap would get the same rank
         task = tasks.change(task, status=status) if status else _found(task)
         column = _column(task)
         upper, lower = _neighbours(column, below=below, above=above)
@@ -55,17 +56,6 @@ def rank_card(
         if not status:
             note(Activity.Type.TASK_UPDATED, f"Task moved on the board: {task.title}", task=task, placed=True)
     return task
-
-
-def _lock_ranking() -> None:
-    """Lock all changes of ranks until the commit: two concurrent moves into one gap would get the same rank.
-
-    Taken before any row lock, so that no transaction waits for it while it holds one. SQLite needs no lock: the
-    transaction already holds the only write lock.
-    """
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [RANKS_LOCK])
 
 
 def _found(task: Task) -> Task:

@@ -4,14 +4,14 @@ import uuid
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from agents.models import Agent
 from mission_control.actions import notifications, validation
 from mission_control.actions.activity import affected_metadata, moved, note
-from mission_control.actions.locking import locked
+from mission_control.actions.locking import lock_changes, locked
 from mission_control.actions.permissions import may_start, require_start, require_stop
 from mission_control.errors import HasActiveRuns, Invalid, WrongState
 from mission_control.models import Activity, Assignment, Project, Run, Task
@@ -228,13 +228,8 @@ def _assign(task: Task, agents: Sequence[Agent]) -> None:
 
 # ---------------------------------------------------------------- dependencies
 def lock_dependencies() -> None:
-    """Lock all changes of dependencies until the commit: two concurrent ones could form a cycle unnoticed.
-
-    SQLite needs no lock: the transaction already holds the only write lock.
-    """
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [DEPENDENCIES_LOCK])
+    """Lock all changes of dependencies until the commit: two concurrent ones could form a cycle unnoticed."""
+    lock_changes(DEPENDENCIES_LOCK)
 
 
 def _change_dependencies(task: Task, project: Project | None, blocked_by: Sequence[Task] | None) -> set[uuid.UUID]:

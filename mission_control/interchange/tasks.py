@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import transaction
 
 from mission_control.actions.activity import note
-from mission_control.actions.tasks import DEPENDENCIES_LOCK
+from mission_control.actions.tasks import lock_dependencies
 from mission_control.api.serializers.tasks import TaskFields
 from mission_control.interchange import entries
 from mission_control.interchange.kinds import Given, KindImporter, present_fields
@@ -95,9 +95,7 @@ class TaskImporter(KindImporter):
     @transaction.atomic
     def link(self) -> None:
         """Store parents and dependencies; leave out references to missing tasks and cycles."""
-        if connection.vendor == "postgresql":  # blocks concurrent changes of dependencies
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_xact_lock(%s)", [DEPENDENCIES_LOCK])
+        lock_dependencies()
         self._link_parents()
         self._link_blockers()
 
