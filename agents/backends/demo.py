@@ -212,7 +212,7 @@ SAMPLE_PLAN = {
     "research": f"## Sample research\n\n{_LABEL} Nothing was looked up.\n",
     "prd": (
         f"# Sample plan\n\n**{_LABEL}**\n\n"
-        "## What a real one says here\n\n"
+        "## What a real plan covers\n\n"
         "- The problem and audience\n- Scope\n- Acceptance criteria\n\n"
         "For a real plan, switch the planner to another backend, such as `pydantic_ai`.\n"
     ),

@@ -8,7 +8,7 @@ from mission_control.actions import agents, documents, projects, tasks
 from mission_control.models import Project, Task
 
 REQUIREMENTS = """\
-# A page that says what Mission Control is
+# A one-page introduction to Mission Control
 
 - One page, for someone who has never run an AI agent.
 - Explains task, agent and run in one sentence each.
