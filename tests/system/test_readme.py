@@ -99,7 +99,7 @@ def test_the_readmes_run_task_line_runs_a_task_of_the_sample(product):
     )
 
     assert done.returncode == 0, done.stderr
-    assert "demo backend" in done.stdout
+    assert "Demo backend" in done.stdout
 
 
 @pytest.mark.system

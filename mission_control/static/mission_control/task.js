@@ -196,7 +196,7 @@ document.addEventListener("keydown", (event) => {
 /** Close what is edited, but not when something was typed in it: a key that is easily hit throws nothing away. */
 function escape(details) {
   if (!isDirty(details)) return cancel(details);
-  toast("Still open, because you typed something. Cancel discards it.", { status: "warn" });
+  toast("Still open because you have unsaved text. Cancel discards it.", { status: "warn" });
 }
 
 function cancel(details) {
