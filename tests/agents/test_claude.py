@@ -204,8 +204,8 @@ def test_nothing_is_left_when_the_worker_is_killed(workdir):
     code = (
         "import asyncio, sys; from pathlib import Path\n"
         "from agents.backends.claude import ClaudeAgentSDK\n"
-        "from agents.backends.programs.allowed import Allowed, tell\n"
-        "tell(lambda: Allowed({}, 'none'))\n"
+        "from agents.backends.programs.allowed import Allowed, read_allowed_from\n"
+        "read_allowed_from(lambda: Allowed({}, 'none'))\n"
         "async def main():\n"
         "    async for item in ClaudeAgentSDK().stream('Go.', {'model': 'slow'}, Path(sys.argv[1])):\n"
         "        print(item, flush=True)\n"

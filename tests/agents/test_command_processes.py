@@ -93,8 +93,8 @@ def test_nothing_is_left_when_the_worker_is_killed(tmp_path, manners):
     code = (
         "import asyncio, sys; from pathlib import Path\n"
         "from agents.backends.command import Command\n"
-        "from agents.backends.programs.allowed import Allowed, tell\n"
-        f"tell(lambda: Allowed({{'mine': {player(manners)!r}}}, 'none'))\n"
+        "from agents.backends.programs.allowed import Allowed, read_allowed_from\n"
+        f"read_allowed_from(lambda: Allowed({{'mine': {player(manners)!r}}}, 'none'))\n"
         "async def main():\n"
         "    async for item in Command().stream('work', {'command': 'mine'}, Path(sys.argv[1])):\n"
         "        print(item.content, flush=True)\n"

@@ -72,7 +72,7 @@ def test_taken_port_is_said(start):
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         complaint = one_line(start("up", PORT=str(port)))
-    assert f"port {port} is taken" in complaint
+    assert f"port {port} is in use" in complaint
     assert "PORT=" in complaint
 
 

@@ -47,7 +47,7 @@ def test_a_card_shows_what_still_blocks_its_task_however_a_blocker_changes(page,
     def needs(*titles: str) -> None:
         note = page.locator(f"#card-{task} .card-note")
         if titles:
-            note.filter(has_text=re.compile(rf"Blocked by {', '.join(titles)}$")).wait_for()
+            note.filter(has_text=re.compile(rf"Blocked by {', '.join(titles)}\s*$")).wait_for()
         else:
             note.wait_for(state="detached")
 
