@@ -99,7 +99,7 @@ def test_a_file_in_another_encoding_is_refused_in_one_line(start, tmp_path, enco
 def test_a_mistyped_name_of_the_file_is_refused_in_one_line(start, tmp_path):
     complaint = one_line(start("check", MISSION_CONTROL_ENV_FILE=str(tmp_path / "no.env")))
     assert f"MISSION_CONTROL_ENV_FILE names a file that does not exist: {tmp_path / 'no.env'}" in complaint
-    assert "no file" in one_line(start("check", MISSION_CONTROL_ENV_FILE=str(tmp_path)))
+    assert "a file that does not exist" in one_line(start("check", MISSION_CONTROL_ENV_FILE=str(tmp_path)))
 
 
 def test_the_application_of_an_asgi_server_refuses_a_broken_file_in_one_line(folder, tmp_path):
@@ -108,7 +108,7 @@ def test_the_application_of_an_asgi_server_refuses_a_broken_file_in_one_line(fol
 
     started = Daphne(folder, "pocketpaw_site.asgi:application", MISSION_CONTROL_ENV_FILE=str(tmp_path / "no.env"))
     try:
-        assert "there is no file" in one_line(started)
+        assert "a file that does not exist" in one_line(started)
     finally:
         started.end()
 

@@ -122,7 +122,7 @@ def test_an_agent_whose_backend_misses_something_says_so_in_list_form_and_health
     health = text_of(page[page.index('id="backends"') :])
     assert "Codex CLI codex_cli Not set up" in health
     assert "Used by 1 agent" in health
-    assert re.search(r'<button type="submit" class="btn btn-s" disabled', page)  # the test
+    assert re.search(r'<button type="submit" class="btn btn-s"\s+disabled', page)  # the test
 
 
 def test_the_health_of_backends_says_that_programs_are_not_isolated(browser, settings):
