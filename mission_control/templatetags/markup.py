@@ -1,7 +1,7 @@
-"""Small pieces of markup that many templates share; they are built in, so no template loads them.
+"""Template tags for small pieces of markup that many templates share. They are built in: no `{% load %}` needed.
 
-`{% icon "plus" %}` a drawing, `{% state row.state %}` how something is in colour, shape and word,
-`{% moment task.created_at %}` a time that the script shows in the reader's own time zone.
+`{% icon "plus" %}` is a drawing, `{% state row.state %}` a state as colour, icon and word,
+`{% moment task.created_at %}` a time that JavaScript shows in the reader's own time zone.
 """
 
 from collections.abc import Iterable
@@ -24,12 +24,12 @@ register.filter("duration", formatting.duration)
 register.filter("full_count", formatting.full_count)
 register.filter("file_size", formatting.file_size)
 
-# What the server writes for each `data-` form of page.js, until the script has shown the reader's own.
+# The server's format for each `data-` attribute of page.js, until JavaScript shows the reader's local time.
 _WRITTEN = {"moment": "M j, H:i", "date": "M j, Y", "minute": "H:i", "clock": "H:i:s"}
 
 
 class State(Protocol):
-    """How something is: the status picks the colour, the icon the shape, the word says it."""
+    """A state as it is shown: `status` selects the colour, `icon` the shape, `word` is the text."""
 
     @property
     def status(self) -> str: ...
@@ -41,7 +41,7 @@ class State(Protocol):
 
 @register.simple_tag
 def icon(name: str, classes: str = "") -> SafeString:
-    """Return a drawing from shared/_sprite.html. It is decoration: the words beside it say what it means."""
+    """Return an icon from shared/_sprite.html. Screen readers skip it: the text beside it has the meaning."""
     return _icon(str(name), classes)
 
 
@@ -54,25 +54,25 @@ def _icon(name: str, classes: str) -> SafeString:
 
 @register.simple_tag
 def state(of: State) -> SafeString:
-    """Return a state as colour, shape and word."""
+    """Return a state as colour, icon and word."""
     return _state("state", of.status, of.icon, of.word)
 
 
 @register.simple_tag
 def badge(of: State) -> SafeString:
-    """Return a state with a background, for the head of a page."""
+    """Return a state with a background, for the header of a page."""
     return _state("badge", of.status, of.icon, of.word)
 
 
 @register.simple_tag
 def task_state(task: Task) -> SafeString:
-    """Return a task's status as colour, shape and word."""
+    """Return a task's status as colour, icon and word."""
     return _state("state", task.status, f"s-{task.status}", task.get_status_display().capitalize())
 
 
 @register.simple_tag
 def task_badge(task: Task) -> SafeString:
-    """Return a task's status with a background, for the head of a page."""
+    """Return a task's status with a background, for the header of a page."""
     return _state("badge", task.status, f"s-{task.status}", task.get_status_display().capitalize())
 
 
@@ -83,25 +83,25 @@ def _state(kind: str, status: str, icon_name: str, word: str) -> SafeString:
 
 @register.simple_tag
 def moment(at: datetime | None, classes: str = "") -> SafeString:
-    """Return a day and minute of about now: `Nov 30, 14:05`."""
+    """Return date and time without the year, for recent times: `Nov 30, 14:05`."""
     return _time("moment", at, classes)
 
 
 @register.simple_tag
 def day(at: datetime | None, classes: str = "") -> SafeString:
-    """Return a day that may be of another year: `Nov 30, 2026`."""
+    """Return a date with its year: `Nov 30, 2026`."""
     return _time("date", at, classes)
 
 
 @register.simple_tag
 def minute(at: datetime | None, classes: str = "") -> SafeString:
-    """Return a minute of a day that is known: `14:05`."""
+    """Return a time where the day is known: `14:05`."""
     return _time("minute", at, classes)
 
 
 @register.simple_tag
 def clock(at: datetime | None, classes: str = "") -> SafeString:
-    """Return a second of a day that is known: `14:05:09`."""
+    """Return a time with seconds where the day is known: `14:05:09`."""
     return _time("clock", at, classes)
 
 
@@ -115,7 +115,7 @@ def _time(form: str, at: datetime | None, classes: str) -> SafeString:
 
 @register.simple_tag
 def task_links(tasks: Iterable[Task], classes: str = "") -> SafeString:
-    """Return links to tasks, with commas between."""
+    """Return links to tasks, separated by commas."""
     attributes = format_html(' class="{}"', classes) if classes else ""
     links = ((attributes, reverse("task", args=[task.pk]), task.title) for task in tasks)
     return format_html_join(", ", '<a{} href="{}"><bdi>{}</bdi></a>', links)
@@ -123,6 +123,6 @@ def task_links(tasks: Iterable[Task], classes: str = "") -> SafeString:
 
 @register.simple_tag
 def code_words(pieces: Iterable[tuple[str, bool]]) -> SafeString:
-    """Return a sentence of pieces, with those marked as code in code."""
+    """Return the pieces of a sentence as HTML; pieces that are marked True become `<code>`."""
     written = (format_html("<code>{}</code>", text) if is_code else text for text, is_code in pieces)
     return format_html_join("", "{}", ((one,) for one in written))

@@ -1,7 +1,7 @@
-"""`{% module "mission_control/board.js" %}`: a script, with preloading of the modules that it imports.
+"""The tag `{% module "mission_control/board.js" %}`: a script, and preloads for the modules that it imports.
 
-Without a build step a browser learns of a module's imports only after it has loaded the module, so each level
-costs one more round of requests. With `modulepreload` in the HTML it requests all modules at once.
+Without a build step, a browser finds a module's imports only after it has loaded the module, so each level costs
+one more round of requests. With `modulepreload` in the HTML, the browser requests all modules at once.
 """
 
 import re
@@ -30,7 +30,7 @@ def module(name: str) -> SafeString:
 
 @cache
 def imports_of(name: str) -> list[str]:
-    """Return all direct and indirect imports of a module. Read once per process."""
+    """Return all direct and indirect imports of a module. The files are read once per process."""
     found: list[str] = []
     pending = [name]
     while pending:

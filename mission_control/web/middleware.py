@@ -1,4 +1,4 @@
-"""What stands between the pages and whoever reads them."""
+"""Django middleware for the pages."""
 
 import re
 from collections.abc import Callable
@@ -8,14 +8,14 @@ from django.http.response import HttpResponse, HttpResponseBase
 
 from mission_control.web.shared.plain_text import TRICKS, visible
 
-# What a person edits goes back as it was stored.
+# Form values stay as they are stored, because they are sent back on saving.
 _EDITED = re.compile(r'(<textarea\b.*?</textarea>|\bvalue="[^"]*")', re.DOTALL)
 
 
 class VisibleTricks:
-    """Django middleware: in no page do characters of agents or people steer the terminal or the order of text.
+    """Make control characters and direction characters visible in every page.
 
-    Where text is rendered it has been made plain; this holds for every other name, title and word as well.
+    Longer texts are cleaned where they are rendered; this also covers every name, title and other value.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:

@@ -1,4 +1,4 @@
-"""What pages show of the activity feed and of notifications: sentences with links, narrowed by kind."""
+"""The activity feed and the notifications as pages show them: sentences with links, filtered by kind."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,10 +13,10 @@ from mission_control.text import as_uuid
 from mission_control.web.shared.plain_text import plain
 
 SHOWN_LINES = 50
-QUOTES = (("“", "”"), ("'", "'"))  # the second in older entries
+QUOTES = (("“", "”"), ("'", "'"))  # older entries have the second pair
 Type, Subject, Told = Activity.Type, Activity.Subject, Notification.Type
 
-# What can be chosen of the feed: its name in the address, its words, the types that belong to it.
+# The filters of the feed: name in the URL, label, and the activity types.
 KINDS: dict[str, tuple[str, list[str]]] = {
     "runs": ("Runs", [Type.AGENT_STATUS_CHANGED, Type.TASK_COMPLETED]),
     "tasks": ("Tasks", [Type.TASK_CREATED, Type.TASK_UPDATED, Type.TASK_ASSIGNED, Type.TASK_COMPLETED]),
@@ -24,7 +24,7 @@ KINDS: dict[str, tuple[str, list[str]]] = {
     "documents": ("Documents", [Type.DOCUMENT_CREATED, Type.DOCUMENT_UPDATED]),
     "agents": ("Agents", [Type.AGENT_STATUS_CHANGED, Type.AGENT_HEARTBEAT]),
 }
-# Shape and word of a notification, as the tokens name them.
+# Icon and word of a notification, as the stylesheet names them.
 SHAPES: dict[str, tuple[str, str]] = {
     Told.RUN_FAILED: ("error", "Failed"),
     Told.RUN_COMPLETED: ("completed", "Completed"),
@@ -35,7 +35,7 @@ SHAPES: dict[str, tuple[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of the feed: `before`, the linked title, `after`."""
+    """One entry of the feed: text before the linked title, the title, text after it."""
 
     number: int
     at: datetime
@@ -45,11 +45,11 @@ class Line:
     task_id: UUID | None
     document_id: UUID | None
     project_id: UUID | None = None
-    person: str = ""  # who did it, where the sentence does not say so
+    person: str = ""  # who did it, if the sentence does not name them
 
     @property
     def href(self) -> str:
-        """Return the address of what the title names; empty where it has no page."""
+        """Return the URL of the object in the title; empty if it has no page."""
         for name, key in (("task", self.task_id), ("document", self.document_id), ("project", self.project_id)):
             if key:
                 return reverse(name, args=[key])
@@ -58,7 +58,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What the feed is narrowed by, read from an address; what is unknown there narrows nothing."""
+    """The filters of the feed, read from a URL. Unknown values are ignored."""
 
     kind: str
     agent: UUID | None
@@ -82,7 +82,7 @@ class Choice:
 
 
 def lines(choice: Choice, *, shown: int = SHOWN_LINES) -> list[Line]:
-    """Return the newest lines of the feed, one more than `shown` where there are more: two queries."""
+    """Return the newest entries of the feed, one more than `shown` if there are more. Two queries."""
     found = Activity.objects.select_related("task", "document").only(
         *("number", "subject", "message", "created_at", "metadata", "project_id", "agent"),
         *("task__title", "document__title"),
@@ -94,7 +94,7 @@ def lines(choice: Choice, *, shown: int = SHOWN_LINES) -> list[Line]:
 
 
 def _line(activity: Activity, project: Project | None) -> Line:
-    """Cut the sentence round the title of its subject, so that the title can lead there."""
+    """Split the sentence at the title of its subject, so that the title can be a link."""
     message = plain(activity.message)
     is_document, is_project = activity.subject == Subject.DOCUMENT, activity.subject == Subject.PROJECT
     named = activity.document if is_document else project if is_project else activity.task
@@ -116,7 +116,7 @@ def _line(activity: Activity, project: Project | None) -> Line:
 
 
 def _person(activity: Activity) -> str:
-    """Return who did it, where the sentence does not name them. That of a person's message or review does."""
+    """Return who did it, if the sentence does not name them; it does for a person's message or review."""
     named = activity.metadata.get("person") if isinstance(activity.metadata, dict) else None
     if activity.subject in (Subject.MESSAGE, Subject.REVIEW) and activity.agent_id is None:
         return ""
@@ -125,7 +125,7 @@ def _person(activity: Activity) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Bell:
-    """One notification for the people, with the shape and the word of what it is."""
+    """One notification for people, with the icon and the word for its type."""
 
     notification: Notification
     shape: str
@@ -133,10 +133,10 @@ class Bell:
 
 
 def bells(found: Iterable[Notification]) -> list[Bell]:
-    """Return notifications as they are shown."""
+    """Return notifications with their icons and words."""
     return [Bell(one, *SHAPES.get(one.type, ("draft", one.get_type_display().capitalize()))) for one in found]
 
 
 def for_people() -> QuerySet[Notification]:
-    """Return the notifications of the people, newest first."""
+    """Return the notifications for people, newest first."""
     return Notification.objects.filter(agent=None).select_related("source_task").order_by("-created_at", "id")

@@ -1,4 +1,4 @@
-"""The feed of activities, and the notifications of the people."""
+"""The activity feed, and the notifications for people."""
 
 import uuid
 from typing import Any
@@ -23,7 +23,7 @@ NOTIFICATIONS_A_PAGE = 50
 @require_safe
 @sees("view_activity", "view_task")
 def activity(request: HttpRequest) -> HttpResponse:
-    """Show what happened, newest first; to the script the lines alone."""
+    """Show the activity feed, newest first; for JavaScript, only its entries."""
     choice = Choice.read(request.GET.dict())
     found = lines(choice)
     shown = found[:SHOWN_LINES]
@@ -49,7 +49,7 @@ def activity(request: HttpRequest) -> HttpResponse:
 @require_safe
 @sees("view_notification", "view_task")
 def notification_list(request: HttpRequest) -> HttpResponse:
-    """Show what people should know, the unread that ask somebody to act first of all by default."""
+    """Show the notifications for people, newest first: the unread ones, or all with `show=all`."""
     every = request.GET.get("show") == "all"
     found = for_people()
     if not every:
@@ -65,14 +65,14 @@ def notification_list(request: HttpRequest) -> HttpResponse:
 @require_safe
 @sees("view_notification")
 def bell(request: HttpRequest) -> HttpResponse:
-    """Show how many notifications ask somebody to act."""
+    """Show how many notifications ask a person to act."""
     return render(request, "activity/_bell.html", {"bell": bell_count(request)})
 
 
 @require_POST
 @sees("change_notification")
 def read_one(request: HttpRequest, notification_id: uuid.UUID) -> HttpResponse:
-    """Mark one as read, and go on to its task where the form asks for that."""
+    """Mark one notification as read, and redirect to its task if the form requests that."""
     found = get_object_or_404(Notification, pk=notification_id, agent=None)
     notifications.mark_read(found)
     if request.POST.get("go") and found.source_task_id:
@@ -83,7 +83,7 @@ def read_one(request: HttpRequest, notification_id: uuid.UUID) -> HttpResponse:
 @require_POST
 @sees("change_notification")
 def read_all(request: HttpRequest) -> HttpResponse:
-    """Mark all as read that were there when the page was shown."""
+    """Mark all notifications for people as read."""
     for found in Notification.objects.filter(agent=None, read_at=None):
         notifications.mark_read(found)
     messages.success(request, "All notifications marked as read.", extra_tags="ok")

@@ -1,4 +1,4 @@
-"""The form of an agent, but for the options of its backend."""
+"""The form of an agent, without the options of its backend."""
 
 from django import forms
 
@@ -11,7 +11,7 @@ from mission_control.web.shared.fields import Description, SpecialtiesField, Vis
 
 
 class AgentForm(FieldGroups, Contested, forms.Form):
-    """Who it is, and what runs it."""
+    """The fields of an agent, and its backend."""
 
     ids = "agent-%s"
     name = VisibleText(

@@ -1,4 +1,4 @@
-"""The part of an agent's form that its backend's own `options_schema` makes: one field for each option."""
+"""The backend options in an agent's form: one field for each option in the backend's `options_schema`."""
 
 import json
 from collections.abc import Mapping
@@ -11,18 +11,18 @@ from agents.backends import registry
 from agents.backends.registry import BrokenBackend, OptionsError, UnknownBackend
 
 PREFIX = "option-"
-WHOLE = "whole"  # the field of all options as JSON, where nothing is known of them
+WHOLE = "whole"  # the one field for all options as JSON, if the backend has no schema to read
 LONG_TEXT_CHARS = 1_000
 MOST_CHARS = 64 * 1024
 
 
 class Unreadable(ValueError):
-    """The text of a field is not of the option's type; says what would be."""
+    """The text of a field does not fit the option's type. The message says what would."""
 
 
 @dataclass(slots=True)
 class OptionField:
-    """One option as a form shows it. `kind`: text, long, number, choice, flag, lines or json."""
+    """One option as a form field. `kind` is text, long, number, choice, flag, lines or json."""
 
     name: str
     label: str
@@ -38,7 +38,7 @@ class OptionField:
 
     @property
     def hint(self) -> str:
-        """Return what the schema says of the option, and its bounds."""
+        """Return the hint: the schema's description, the bounds, the default, and the format."""
         said = str(self.schema.get("description", "")).strip()
         said = said[:1].upper() + said[1:].rstrip(".")
         return ". ".join(filter(None, [said, self._bounds, self._default, _FORMS.get(self.kind, "")]))
@@ -77,7 +77,7 @@ class OptionField:
         return "" if default is None else f"Default: {_as_text(default)}"
 
     def read(self, text: str) -> Any:
-        """Return the option's value. Raises Unreadable."""
+        """Return the option's value from the text of its field. Raises Unreadable."""
         if self.kind == "number":
             return _number(text, self.schema)
         if self.kind == "flag":
@@ -93,7 +93,10 @@ _FORMS = {"lines": "One per line", "json": "As JSON"}
 
 
 def fields_of(backend: str, options: Mapping[str, Any]) -> list[OptionField]:
-    """Return the fields of a backend's options, filled with those that an agent has."""
+    """Return the form fields of a backend's options, filled with these values.
+
+    If the backend is unknown or broken, return one field for all options as JSON.
+    """
     try:
         schema = registry.get(backend).options_schema
     except (BrokenBackend, UnknownBackend):
@@ -109,7 +112,7 @@ def fields_of(backend: str, options: Mapping[str, Any]) -> list[OptionField]:
 
 
 def read(backend: str, posted: "MultiValueDict[str, str]") -> tuple[dict[str, Any], list[OptionField]]:
-    """Return the options of a form, and its fields with what is wrong with them. An empty one gives no option."""
+    """Return the options in a submitted form, and its fields with their errors. Empty fields give no option."""
     fields, options = fields_of(backend, {}), {}
     for one in fields:
         one.value = str(posted.get(one.key, ""))[:MOST_CHARS]
@@ -132,7 +135,7 @@ def _check(backend: str, options: dict[str, Any], fields: list[OptionField]) -> 
     try:
         registry.check_choices(backend, options)
     except UnknownBackend:
-        return  # the agent's own field says so
+        return  # the error is on the form's backend field
     except OptionsError as error:
         at_fault = (error.option or "").partition(".")[0]
         place = next((one for one in fields if one.name == at_fault), fields[0] if fields else None)

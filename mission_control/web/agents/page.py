@@ -1,4 +1,4 @@
-"""What the page of agents shows: each with what it does now, how its runs went of late, and what runs it."""
+"""The data of the agents page: each agent's current runs, the results of its recent runs, and its backend."""
 
 import uuid
 from collections import Counter, defaultdict
@@ -24,9 +24,9 @@ from mission_control.web.shared.states import State, run_state
 LATELY = timedelta(days=7)
 SHOWN_RUNS = 10
 SHOWN_CHARS = 20_000
-GOOD, FAIR = 80, 50  # per cent of runs that were completed
+GOOD, FAIR = 80, 50  # percent of ended runs that completed
 STATE_ICONS = {"idle": "s-assigned", "active": "r-running", "blocked": "s-blocked", "offline": "s-offline"}
-DOCS = {  # which page of the documentation is about which backend
+DOCS = {  # backend: page of the documentation
     "demo": "backends",
     "claude_agent_sdk": "backends/claude",
     **dict.fromkeys(["pydantic_ai", "openai_agents", "google_adk"], "backends/pydantic_ai"),
@@ -37,7 +37,7 @@ TEST_PROMPT = "Say in one sentence who you are."
 
 @dataclass(frozen=True, slots=True)
 class AgentRow:
-    """An agent as the list shows it. `spent` has the sums of its runs of the last days."""
+    """An agent as the list shows it. `spent` has the totals of its runs of the last seven days."""
 
     agent: Any  # as `with_runs` annotates it
     active: Sequence[Run]
@@ -54,7 +54,7 @@ class AgentRow:
 
     @property
     def now(self) -> Run | None:
-        """Return the run that it works at, else one that waits."""
+        """Return the agent's first active run: a running one, else a queued or waiting one."""
         return self.active[0] if self.active else None
 
     @property
@@ -94,14 +94,14 @@ class AgentRow:
 
 
 def listed(words: str) -> QuerySet[Agent]:
-    """Return the agents whose name, role or backend has the words."""
+    """Return the agents whose name, role or backend contains the words."""
     words = words.replace("\x00", "")
     found = with_runs()
     return found.filter(has_text(words, "name", "role", "backend")) if words else found
 
 
 def rows(agents: Iterable[Agent]) -> list[AgentRow]:
-    """Return the rows of agents that `with_runs` has annotated: two queries however many they are."""
+    """Return the rows of agents that `with_runs` has annotated. Two queries for any number of agents."""
     agents = list(agents)
     keys = [agent.pk for agent in agents]
     active: dict[uuid.UUID | None, list[Run]] = defaultdict(list)
@@ -121,19 +121,19 @@ def rows(agents: Iterable[Agent]) -> list[AgentRow]:
 
 
 def missing_for(backend: str, options: dict[str, Any]) -> str:
-    """Return what is missing before an agent with these options can run; empty when nothing is."""
+    """Return what is missing before an agent with these options can run; empty if nothing is."""
     return registry.missing_for(backend, options) or ""
 
 
 def quoted(text: str) -> list[tuple[str, bool]]:
-    """Return a text in pieces, True for those that stand between backticks."""
+    """Split a text at its backticks. Pieces between backticks are marked True."""
     return [(piece, bool(number % 2)) for number, piece in enumerate(text.split("`")) if piece]
 
 
 # ---------------------------------------------------------------- backends
 @dataclass(frozen=True, slots=True)
 class BackendRow:
-    """A backend, whether it can run, and by how many agents it is used."""
+    """A backend, why it cannot run (`reason`, empty if it can), and how many agents use it."""
 
     name: str
     title: str
@@ -148,17 +148,17 @@ class BackendRow:
 
     @property
     def is_quiet(self) -> bool:
-        """Tell whether nobody misses it: it is not set up, and no agent uses it."""
+        """Return whether the backend is not set up and no agent uses it."""
         return not self.is_ready and not self.used_by
 
     @property
     def docs(self) -> str:
-        """Return the name of the page about it in the documentation, empty where there is none."""
+        """Return the backend's page in the documentation; empty if there is none."""
         return DOCS.get(self.name, "")
 
     @property
     def words(self) -> list[tuple[str, bool]]:
-        """Return the reason in pieces; True marks what is to be typed."""
+        """Return the reason in pieces; True marks text that the user has to type."""
         return quoted(self.reason)
 
     @property
@@ -171,7 +171,7 @@ class BackendRow:
 
 
 def backends(default: str) -> list[BackendRow]:
-    """Return all backends, those that can run first: one query."""
+    """Return all backends, those that can run first. One query."""
     used = Counter(Agent.objects.order_by().values_list("backend", flat=True))
     found = [
         BackendRow(
@@ -188,7 +188,7 @@ def backends(default: str) -> list[BackendRow]:
 
 
 def preselected(found: Sequence[BackendRow]) -> str:
-    """Return what a new agent's form begins with: the default backend if it is ready, else the first that is."""
+    """Return the backend that a new agent's form selects: the default if it is ready, else the first ready one."""
     default = next((one for one in found if one.is_default), None)
     ready = [one.name for one in found if one.is_ready]
     if default is None or (ready and not default.is_ready):
@@ -197,7 +197,7 @@ def preselected(found: Sequence[BackendRow]) -> str:
 
 
 def grouped(found: Sequence[BackendRow]) -> list[tuple[str, list[BackendRow]]]:
-    """Return backends as a select lists them: those that are ready, then those that need setup."""
+    """Return backends as groups for a select: those that are ready, then those that need setup."""
     groups = [
         ("Ready", [one for one in found if one.is_ready]),
         ("Needs setup", [one for one in found if not one.is_ready]),
@@ -208,7 +208,7 @@ def grouped(found: Sequence[BackendRow]) -> list[tuple[str, list[BackendRow]]]:
 # ---------------------------------------------------------------- one agent
 @dataclass(frozen=True, slots=True)
 class AgentRun:
-    """A run in an agent's history."""
+    """A run in the history of an agent."""
 
     run: Run
 
@@ -238,7 +238,7 @@ class AgentRun:
 
 
 def history(agent: Agent) -> list[AgentRun]:
-    """Return an agent's newest runs: one query."""
+    """Return an agent's newest runs. One query."""
     return [
         AgentRun(run) for run in Run.objects.light().filter(agent=agent).order_by("-queued_at", "id")[:SHOWN_RUNS]
     ]
@@ -246,7 +246,7 @@ def history(agent: Agent) -> list[AgentRun]:
 
 @dataclass(frozen=True, slots=True)
 class Test:
-    """The newest test of an agent: its run, and what was answered up to now."""
+    """The newest test of an agent: its run, and the answer so far."""
 
     run: Run
     answer: str
@@ -275,12 +275,12 @@ _USED = (("input_tokens", "tokens in"), ("output_tokens", "out"))
 
 
 def test_id(agent: Agent) -> uuid.UUID:
-    """Return the id of the task that tests an agent: always the same, so that each test is a run of one task."""
+    """Return the id of the task that tests an agent. It never changes, so every test is a run of the same task."""
     return uuid.uuid5(agent.pk, "mission-control test")
 
 
 def last_test(agent: Agent) -> Test | None:
-    """Return the newest test of the agent, with what it has answered: two queries."""
+    """Return the newest test of the agent, with its answer so far; None if there was no test."""
     task = Task.objects.filter(pk=test_id(agent)).select_related("last_run").first()
     if task is None or task.last_run is None:
         return None
@@ -288,7 +288,7 @@ def last_test(agent: Agent) -> Test | None:
 
 
 def spoken_text(run: Run) -> str:
-    """Return the end of what a run's agent has said up to now."""
+    """Return the end of the text that a run's agent has written so far."""
     newest = RunEvent.objects.filter(run=run).aggregate(last=Max("seq"))["last"] or 0
     said = RunEvent.objects.filter(run=run, type=RunEvent.Type.MESSAGE, seq__gt=newest - 200).order_by("seq")
     return "".join(said.values_list("content", flat=True))[-SHOWN_CHARS:]

@@ -1,4 +1,4 @@
-"""Agents: the list with what each does, the form of one, its test, and the health of the backends."""
+"""Views of agents: the list, the form of one agent, its test, and the state of the backends."""
 
 import uuid
 from typing import Any
@@ -37,7 +37,7 @@ SEES_AGENT = "agents.view_agent"
 @require_safe
 @sees(SEES_AGENT)
 def agent_list(request: HttpRequest) -> HttpResponse:
-    """Show the agents and the backends; to the script the agents alone."""
+    """Show the agents and the backends; for JavaScript, only the agents."""
     if by_script(request):
         return render(request, "agents/_list.html", _listed(request))
     return show(request, "agents/agents.html", {**_listed(request), **_beside()}, at="agents")
@@ -65,7 +65,7 @@ def new_agent(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @sees(SEES_AGENT)
 def agent(request: HttpRequest, agent_id: uuid.UUID) -> HttpResponse:
-    """Show one agent below the list, with its form, its last test and its runs; or change it."""
+    """Show the list with one agent opened: its form, its last test and its runs; or change the agent."""
     found = _agent(agent_id)
     if request.method == "POST" and not request.user.has_perm("agents.change_agent"):
         return render(request, "403.html", status=403)
@@ -92,7 +92,10 @@ def _values(found: Agent) -> dict[str, Any]:
 
 
 def _change(request: HttpRequest, found: Agent, given: dict[str, Any]) -> Agent:
-    """Write what was changed in the form. Raises Conflict where another changed the same meanwhile."""
+    """Save the fields that the user changed. Raises Conflict if another person changed one of them too.
+
+    Locks the agent's row.
+    """
     if "basis" not in request.POST:
         return agents.change(found, **given)
     told_by = Activity.objects.filter(agent=found, subject=Activity.Subject.AGENT, is_edit=True)
@@ -136,7 +139,7 @@ def _wrong(fields: list[options.OptionField]) -> bool:
 
 
 def _written(form: AgentForm, verb: Any) -> Agent | None:
-    """Do it; what the verb refuses becomes the form's error."""
+    """Call the action and return its agent. A refusal becomes an error or the conflict of the form."""
     try:
         made: Agent = verb()
     except Conflict as conflict:
@@ -182,7 +185,7 @@ def _history(request: HttpRequest, found: Agent) -> dict[str, Any]:
 @require_safe
 @sees(SEES_AGENT)
 def option_fields(request: HttpRequest) -> HttpResponse:
-    """Show the fields that the chosen backend's options need; those of the agent are kept where it is the same."""
+    """Show the option fields of the chosen backend. Values of options with the same name are kept."""
     backend = request.GET.get("backend", "")
     if backend not in registry.names():
         return HttpResponse(status=404)
@@ -196,7 +199,7 @@ def option_fields(request: HttpRequest) -> HttpResponse:
 @require_safe
 @sees(SEES_AGENT, "view_run")
 def agent_test(request: HttpRequest, agent_id: uuid.UUID) -> HttpResponse:
-    """Show the agent's last test as it now stands, with its runs."""
+    """Show the current state of the agent's last test, and its runs."""
     found = _agent(agent_id)
     return render(
         request, "agents/_history.html", {"opened": agents_page.rows([found])[0], **_history(request, found)}
@@ -206,7 +209,7 @@ def agent_test(request: HttpRequest, agent_id: uuid.UUID) -> HttpResponse:
 @require_safe
 @sees(SEES_AGENT)
 def backend_list(request: HttpRequest) -> HttpResponse:
-    """Look at the backends anew."""
+    """Check the backends again and show them."""
     if not by_script(request):
         return redirect("agents")
     return render(request, "agents/_backends.html", _beside())
@@ -216,7 +219,7 @@ def backend_list(request: HttpRequest) -> HttpResponse:
 @require_POST
 @sees(SEES_AGENT, "add_run", "add_task", "view_run")
 def test_agent(request: HttpRequest, agent_id: uuid.UUID) -> HttpResponse:
-    """Have the agent answer one short prompt: a run of the task that is there for its tests."""
+    """Test the agent with one short prompt, as a run of its test task; without a free slot, the run waits."""
     found = _agent(agent_id)
     try:
         run = admit(_test_task(found), found, by=person_of(request), when_full="queue")
@@ -231,7 +234,7 @@ def test_agent(request: HttpRequest, agent_id: uuid.UUID) -> HttpResponse:
 
 
 def _test_task(found: Agent) -> Task:
-    """Return the task that is there for the agent's tests; it is made for the first."""
+    """Return the task for the agent's tests; create it for the first test."""
     key = agents_page.test_id(found)
     task = Task.objects.filter(pk=key).first()
     if task is not None:
@@ -246,14 +249,14 @@ def _test_task(found: Agent) -> Task:
             tags=["agent-test"],
             creator_id="human",
         )
-    except IntegrityError:  # somebody else tests it in this moment
+    except IntegrityError:  # another request has just created it
         return Task.objects.get(pk=key)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @sees(SEES_AGENT, "agents.delete_agent")
 def delete_agent(request: HttpRequest, agent_id: uuid.UUID) -> HttpResponse:
-    """Ask whether an agent is to be deleted, or delete it."""
+    """Ask for confirmation, or delete the agent."""
     found = _agent(agent_id)
     if request.method != "POST":
         return show(request, "agents/delete.html", {"agent": found}, at="agents")

@@ -1,1 +1,1 @@
-"""The board: columns of cards, the slots, the first steps."""
+"""The board: columns of cards, the slots, and the first steps of a new installation."""

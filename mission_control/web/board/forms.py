@@ -1,4 +1,4 @@
-"""The forms of the board: a new task, and the first steps."""
+"""The forms of the board: a new task, the first agent, and moving a card."""
 
 from typing import Any
 from uuid import UUID
@@ -26,18 +26,18 @@ MOST_CHOICES, PROJECT_CHARS = 200, 60
 
 
 def agents_offered() -> list[tuple[UUID, str]]:
-    """Return agents to choose from, by key and name."""
+    """Return agents to choose from, as (id, name)."""
     return list(Agent.objects.values_list("pk", "name")[:MOST_CHOICES])
 
 
 def projects_offered() -> list[tuple[UUID, str]]:
-    """Return projects to choose from, by key and title."""
+    """Return projects to choose from, as (id, shortened title)."""
     found = Project.objects.order_by("title", "id").values_list("pk", "title")[:MOST_CHOICES]
     return [(key, Truncator(title).chars(PROJECT_CHARS)) for key, title in found]
 
 
 class NewTaskForm(FieldGroups, forms.Form):
-    """What a new task is, and who is to do it."""
+    """A new task, and the agent that it is assigned to."""
 
     ids = "n-%s"
     title = Title(missing="Title is required.", widget=forms.TextInput({"autofocus": True}))
@@ -77,7 +77,7 @@ class FirstAgentForm(forms.Form):
 
 
 class MoveForm(forms.Form):
-    """Where a card is put: in which column, and there right below or above which other, else on top."""
+    """The new position of a card: the column, and directly below or above which other card; by default the top."""
 
     to = forms.ChoiceField(choices=Task.Status.choices)
     below = forms.UUIDField(required=False)

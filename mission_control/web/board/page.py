@@ -1,4 +1,4 @@
-"""The board: tasks in columns by status, narrowed by an address, and the slots above them."""
+"""The data of the board: tasks in columns by status, filtered by the URL, and the slots above them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -23,11 +23,11 @@ from mission_control.text import as_uuid
 from mission_control.web.shared.one_line import last_line
 from mission_control.web.shared.plain_text import plain
 
-FIRST_CARDS, MORE_CARDS = 16, 50  # a screen of 4K shows fifteen; more come when one gets there
+FIRST_CARDS, MORE_CARDS = 16, 50  # a 4K screen shows fifteen; more are loaded on scrolling
 MOST_CARDS = 500
 SHOWN_NEEDS = 3
 SHOWN_WAITING = 2
-LONG_STRIP = 10  # slots that are shown without scrolling
+LONG_STRIP = 10  # more slots than this need scrolling
 SHOWN_SLOTS, MOST_SLOTS = 20, 100  # free slots are shown up to the first number, busy ones up to the second
 LINE_EVENTS, LINE_CHARS = 40, 160
 Status = Task.Status
@@ -35,7 +35,7 @@ Status = Task.Status
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A column: the status that a card gets there, all that it shows, and what an empty one says."""
+    """A kind of column: the status that a card gets in it, the statuses that it shows, and its text when empty."""
 
     status: str
     name: str
@@ -56,7 +56,7 @@ COLUMN_OF = {status: kind for kind in COLUMNS for status in kind.shows}
 
 @dataclass(frozen=True, slots=True)
 class Rights:
-    """What the user may do with cards."""
+    """What the user may do with cards, from their permissions."""
 
     read: bool
     run: bool
@@ -77,7 +77,7 @@ class Rights:
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """What the board is narrowed by, read from an address; what is unknown there narrows nothing."""
+    """The filters of the board, read from a URL. Unknown values are ignored."""
 
     q: str = ""
     project: UUID | None = None
@@ -109,7 +109,7 @@ class Filters:
 
     @property
     def query(self) -> str:
-        """Return them as the query of an address, without a question mark."""
+        """Return the filters as the query string of a URL, without the question mark."""
         named = {name: getattr(self, name) for name in ("q", "project", "agent", "tag", "priority")}
         return urlencode({name: value for name, value in named.items() if value})
 
@@ -119,7 +119,10 @@ class Filters:
 
 @dataclass(slots=True)
 class Card:
-    """One task as the board shows it: `place` is that in the line for a slot, `line` the agent's latest."""
+    """One task as the board shows it.
+
+    `place` is its position in the waiting queue, `waiting` the queue's length, `line` the newest line of output.
+    """
 
     task: Task
     rights: Rights
@@ -129,7 +132,7 @@ class Card:
 
     @property
     def run(self) -> Run | None:
-        """Return the newest run, None also for a user who may not read runs."""
+        """Return the newest run; None also if the user may not see runs."""
         return self.task.last_run if self.rights.read else None
 
     @property
@@ -142,7 +145,7 @@ class Card:
 
     @property
     def stands(self) -> str:
-        """Return where it stands in its column, for the script to compare: the moment, and its place in that."""
+        """Return the card's rank in its column as text that JavaScript compares: the time, then a tie-breaker."""
         at, tie = self.task.rank_at, self.task.rank_tie
         return f"{at.astimezone(UTC).isoformat(timespec='microseconds')} {tie.hex}"
 
@@ -198,13 +201,16 @@ class Card:
 
     @property
     def runnable(self) -> bool:
-        """Tell whether one press runs it: an agent's task, of somebody, that waits for nothing."""
+        """Return whether one click can run it: a task for an agent, not active, with no unfinished blockers."""
         is_agents = self.task.task_type == Task.Type.AGENT
         return self.rights.run and is_agents and not self.active and not self.task.unfinished
 
     @property
     def moves(self) -> list[Kind]:
-        """Return where a person may put it. In progress is where a run puts it, or a person his own task."""
+        """Return the columns that the user may move the card to.
+
+        In progress is one of them only for tasks that people do; a run moves an agent's task there.
+        """
         if not self.movable:
             return []
         by_hand = self.task.task_type != Task.Type.AGENT
@@ -217,7 +223,7 @@ class Card:
 
 @dataclass(slots=True)
 class Column:
-    """A column with its first cards, and how many there are in all."""
+    """A column with its first cards, and the number of all its cards."""
 
     kind: Kind
     count: int
@@ -229,7 +235,7 @@ class Column:
 
 
 def board(filters: Filters, rights: Rights, *, shown: int = FIRST_CARDS) -> list[Column]:
-    """Return the columns with their first cards, in a constant number of queries, each limited."""
+    """Return the columns with their first cards. A constant number of queries, each limited."""
     counted = counts(filters)
     keys = {kind.status: _keys(kind, filters, 0, shown) for kind in COLUMNS if counted[kind.status]}
     made = {card.task.pk: card for card in cards([key for some in keys.values() for key in some], rights)}
@@ -240,7 +246,7 @@ def board(filters: Filters, rights: Rights, *, shown: int = FIRST_CARDS) -> list
 
 
 def counts(filters: Filters) -> dict[str, int]:
-    """Count the cards of each column: one query."""
+    """Return the number of cards in each column. One query."""
     found = filters.of(Task.objects.all()).order_by().values_list("status").annotate(number=Count("*"))
     by_status: dict[str, int] = dict(found)
     return {kind.status: sum(by_status.get(status, 0) for status in kind.shows) for kind in COLUMNS}
@@ -257,7 +263,7 @@ def _keys(kind: Kind, filters: Filters, offset: int, shown: int) -> list[UUID]:
 
 
 def cards(keys: list[UUID], rights: Rights) -> list[Card]:
-    """Return the cards of these tasks in this order: six queries at most, however many they are."""
+    """Return the cards of these tasks in this order. At most six queries for any number of cards."""
     unfinished = Task.objects.unresolved().order_by("created_at", "id").only("id", "title")
     waits_for: Prefetch[Any] = Prefetch("blocked_by", unfinished, to_attr="unfinished")
     found = (
@@ -273,7 +279,7 @@ def cards(keys: list[UUID], rights: Rights) -> list[Card]:
 
 
 def _tell_what_runs(made: Iterable[Card]) -> None:
-    """Note on the cards the place in the line, and the latest line of output."""
+    """Set each card's position in the waiting queue and its newest line of output."""
     runs = [card.run for card in made if card.active and card.run]
     if any(run.status == Run.Status.WAITING for run in runs):
         line = list(Run.objects.waiting().values_list("pk", flat=True))
@@ -288,7 +294,7 @@ def _tell_what_runs(made: Iterable[Card]) -> None:
 
 
 def latest_lines(runs: list[UUID]) -> dict[UUID, str]:
-    """Return the latest line of output of each of these runs: one query, of their last few events."""
+    """Return the newest line of output of each run, from its last few events. One query."""
     if not runs:
         return {}
     last = RunEvent.objects.filter(run__in=runs, seq__gt=F("run__last_seq") - LINE_EVENTS)
@@ -305,7 +311,7 @@ def latest_lines(runs: list[UUID]) -> dict[UUID, str]:
 # ---------------------------------------------------------------- the slots
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """One slot: its number, and who runs in it."""
+    """One slot: its number, and the run that holds it."""
 
     number: int
     run: Run | None = None
@@ -325,14 +331,14 @@ class Slot:
 
     @property
     def key(self) -> str:
-        """Return what changes when the slot is to be drawn anew."""
+        """Return a text that changes whenever the page must render the slot again."""
         run = self.run
         return f"{run.pk} {run.status} {run.stop_requested_at or ''}" if run else "free"
 
 
 @dataclass(frozen=True, slots=True)
 class Strip:
-    """The slots, in their order, and who waits for one, the next first."""
+    """The slots by number, and the next runs of the waiting queue."""
 
     slots: list[Slot]
     waiting: list[Run]
@@ -364,7 +370,7 @@ class Strip:
 
 
 def strip() -> Strip:
-    """Return the slots as they are now, all busy ones among them: five queries."""
+    """Return the current slots and waiting runs. Free slots are left out before busy ones. Five queries."""
     now = capacity()
     held = {run.slot: run for run in Run.objects.holding().light().select_related("project") if run.slot}
     spoken = latest_lines([run.pk for run in held.values()])

@@ -1,4 +1,4 @@
-"""The board: tasks in columns by status, the slots above them, what can be done with a card, the first steps."""
+"""Views of the board: its columns, the slots above them, the actions on a card, new tasks, the first steps."""
 
 import uuid
 from typing import Any
@@ -22,16 +22,16 @@ from mission_control.web.board.forms import FirstAgentForm, MoveForm, NewTaskFor
 from mission_control.web.board.page import COLUMNS, FIRST_CARDS, MOST_CARDS, Filters, Rights
 from mission_control.web.shared.views import by_script, person_of, sees, sees_tasks, show, slots_taken
 
-MOST_CHANGED = 100  # cards that one request refreshes
+MOST_CHANGED = 100  # cards that one request can refresh
 MOST_CHOICES = 200
-TAGS_FROM = 500  # tags to choose from are those of the newest tasks
+TAGS_FROM = 500  # the tag filter offers the tags of this many newest tasks
 
 
 # ---------------------------------------------------------------- page and fragments
 @require_safe
 @sees_tasks
 def board(request: HttpRequest) -> HttpResponse:
-    """Show the board; to the script only its columns. Without any task, show the first steps."""
+    """Show the board; for JavaScript, only its columns. While there are no tasks, show the first steps."""
     filters, rights = Filters.read(request.GET.dict()), Rights.of(request.user)
     shown = _number(request.GET.get("shown"), FIRST_CARDS, MOST_CARDS)
     drawn = board_page.board(filters, rights, shown=shown)
@@ -50,7 +50,7 @@ def board(request: HttpRequest) -> HttpResponse:
 @require_safe
 @sees_tasks
 def changed_cards(request: HttpRequest) -> HttpResponse:
-    """Show those of the named cards that the filters let through, and how many each column has."""
+    """Show the cards in `ids` that match the filters, and the number of cards in each column."""
     named = filter(None, map(as_uuid, request.GET.get("ids", "").split(",")[:MOST_CHANGED]))
     filters, rights = Filters.read(request.GET.dict()), Rights.of(request.user)
     matching = filters.of(Task.objects.filter(pk__in=list(named)))
@@ -85,7 +85,7 @@ def slots(request: HttpRequest) -> HttpResponse:
 @require_safe
 @sees_tasks
 def card_menu(request: HttpRequest, task_id: uuid.UUID) -> HttpResponse:
-    """Show what can be done with one card."""
+    """Show the menu of one card."""
     found = board_page.cards([task_id], Rights.of(request.user))
     if not found:
         raise Http404("Task not found")
@@ -95,15 +95,15 @@ def card_menu(request: HttpRequest, task_id: uuid.UUID) -> HttpResponse:
 @require_safe
 @sees_tasks
 def capacity_pips(request: HttpRequest) -> HttpResponse:
-    """Show how many slots are taken."""
+    """Show how many slots are held."""
     return render(request, "board/_capacity.html", {"capacity": slots_taken()})
 
 
-# ---------------------------------------------------------------- what is done with a card
+# ---------------------------------------------------------------- actions on a card
 @require_POST
 @sees_tasks
 def move(request: HttpRequest, task_id: uuid.UUID) -> HttpResponse:
-    """Put a card in another column, or elsewhere in its own. An agent's task is put in progress by running it."""
+    """Move a card to another column, or within its own. Moving an agent's task to In progress runs it."""
     task = get_object_or_404(Task, pk=task_id)
     form = MoveForm(request.POST)
     if not form.is_valid():
@@ -126,7 +126,7 @@ def move(request: HttpRequest, task_id: uuid.UUID) -> HttpResponse:
 
 
 def _run(request: HttpRequest, task: Task) -> HttpResponse:
-    """Run the task with its first assignee, in the line when no slot is free."""
+    """Run the task with its first assignee; without a free slot the run joins the waiting queue."""
     if not request.user.has_perms(permissions.RUN_TASK):
         return _answer(request, task, "You don't have permission to run tasks.", status=403)
     try:
@@ -138,7 +138,7 @@ def _run(request: HttpRequest, task: Task) -> HttpResponse:
 
 
 def _start(request: HttpRequest, task: Task) -> str:
-    """Run the task with its first assignee and say so. Raises as `run_assigned` does."""
+    """Run the task with its first assignee; return the message for the user. Raises as `run_assigned` does."""
     run = task_runs.run_assigned(task, by=person_of(request))
     waits = run.status == Run.Status.WAITING
     return f"Queued: {task.title}" if waits else f"{run.agent_name} started “{task.title}”"
@@ -147,7 +147,7 @@ def _start(request: HttpRequest, task: Task) -> str:
 @require_POST
 @sees("view_task", *permissions.STOP_RUN)
 def stop_run(request: HttpRequest, run_id: uuid.UUID) -> HttpResponse:
-    """Stop a run from its slot, or from the line."""
+    """Stop a run that holds a slot, or remove it from the waiting queue."""
     run = get_object_or_404(Run.objects.light().select_related("task"), pk=run_id)
     name = run.task_title or "Planning"
     try:
@@ -160,7 +160,7 @@ def stop_run(request: HttpRequest, run_id: uuid.UUID) -> HttpResponse:
 
 
 def _answer(request: HttpRequest, task: Task | None, said: str, *, status: int = 200) -> HttpResponse:
-    """Answer an action: to the script with what is to be said, to a form with a message."""
+    """Answer an action: JavaScript gets the text in a header, a form gets a redirect and a message."""
     if by_script(request):
         headers = {"X-Said": quote(said[:200])}
         return HttpResponse(status=204 if status == 200 else status, headers=headers)
@@ -175,7 +175,7 @@ def _answer(request: HttpRequest, task: Task | None, said: str, *, status: int =
 @require_http_methods(["GET", "HEAD", "POST"])
 @sees("view_task", "add_task")
 def new_task(request: HttpRequest) -> HttpResponse:
-    """Show the form of a new task and take it, as a page or in a dialog; and run it at once where asked for."""
+    """Show the form for a new task, as a page or in a dialog; or create the task, and run it if requested."""
     given = request.POST if request.method == "POST" else None
     form = NewTaskForm(given, initial={"project": request.GET.get("project"), "priority": "medium"})
     task = _created(form) if form.is_bound and form.is_valid() else None
@@ -195,7 +195,10 @@ def new_task(request: HttpRequest) -> HttpResponse:
 
 
 def _start_new(request: HttpRequest, task: Task) -> str:
-    """Run a task that was just made, and say what became of it. It is there in any case: never sent once more."""
+    """Run a task that was just created; return the message for the user.
+
+    Reports a refusal in the message and not as an error: the task exists, so the form must not be sent again.
+    """
     try:
         return _start(request, task)
     except AlreadyRunning:
@@ -205,7 +208,7 @@ def _start_new(request: HttpRequest, task: Task) -> str:
 
 
 def _created(form: NewTaskForm) -> Task | None:
-    """Make the task of a valid form; what is refused becomes its error."""
+    """Create the task of a valid form. A refusal becomes an error of the form."""
     try:
         return _create(form.cleaned_data)
     except Refusal as refusal:
@@ -246,7 +249,7 @@ def first_agent(request: HttpRequest) -> HttpResponse:
 @require_POST
 @sees("view_task", "add_task", "add_project")
 def make_sample(request: HttpRequest) -> HttpResponse:
-    """Make the sample project."""
+    """Create the sample project."""
     if not request.user.has_perm("agents.add_agent"):
         return _answer(request, None, "To create the sample, you need the “Can add agent” permission.", status=403)
     made = sample.create()
@@ -255,14 +258,14 @@ def make_sample(request: HttpRequest) -> HttpResponse:
 
 
 def _first_steps() -> dict[str, Any]:
-    """Return what the first steps need: the agents there are, and the backends that can be chosen."""
+    """Return the data of the first steps: the existing agents, and the backends to choose from."""
     backends = agents_page.grouped(agents_page.backends(settings.DEFAULT_BACKEND))
     return {"agents": list(Agent.objects.only("name")[:MOST_CHOICES]), "backend_groups": backends}
 
 
-# ---------------------------------------------------------------- what several of them need
+# ---------------------------------------------------------------- helpers
 def _choices() -> dict[str, Any]:
-    """Return what filters and forms offer to choose from."""
+    """Return the choices of the filters and forms."""
     newest = Task.objects.order_by("-updated_at", "id").values_list("tags", flat=True)[:TAGS_FROM]
     return {
         "projects": Project.objects.only("title").order_by("title", "id")[:MOST_CHOICES],
@@ -274,5 +277,5 @@ def _choices() -> dict[str, Any]:
 
 
 def _number(text: str | None, default: int, most: int) -> int:
-    """Return the number that an address names, within reason."""
+    """Return a number from the URL, at most `most`; `default` if it is missing or invalid."""
     return min(int(text), most) if text and text.isascii() and text.isdigit() and len(text) < 9 else default

@@ -1,1 +1,1 @@
-"""The overview: figures, charts, usage, what needs somebody."""
+"""The overview: figures, charts, usage, and what needs a person."""

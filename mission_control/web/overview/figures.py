@@ -1,4 +1,4 @@
-"""How runs went: figures and charts of a period, in the viewer's own days and hours."""
+"""Figures and charts of the runs of a period, in the viewer's time zone."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
@@ -14,9 +14,9 @@ from mission_control.models import Run
 from mission_control.queries.usage import completed_usage
 
 PERIODS = {"1": "Today", "7": "7 days", "30": "30 days"}
-MOST_RUNS = 10_000  # of the newest; figures and charts are made of these
-CHART_HEIGHT, BAR_AREA, WHOLE_HEIGHT = 100.0, 96.0, 120.0  # the whole is 7.5rem in the stylesheet
-LEFT = 8.0  # per cent of the width that the axis takes
+MOST_RUNS = 10_000  # figures and charts use only this many of the newest runs
+CHART_HEIGHT, BAR_AREA, WHOLE_HEIGHT = 100.0, 96.0, 120.0  # the stylesheet makes the whole chart 7.5rem high
+LEFT = 8.0  # width of the axis, in percent
 SHOWN_AGENTS = 2
 Outcome = Run.Status
 COLOURS = {Outcome.COMPLETED: "green", Outcome.ERROR: "red", Outcome.STOPPED: "grey"}
@@ -25,7 +25,7 @@ WORDS = {Outcome.COMPLETED: "Completed", Outcome.ERROR: "Failed", Outcome.STOPPE
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """What the figures need of one run that has ended."""
+    """The data of one ended run that the figures use."""
 
     status: str
     at: datetime
@@ -34,7 +34,7 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """What one run took that ended, though it may have been deleted since; what is not known counts nothing."""
+    """Usage of one ended run, also if the run was deleted since. Unknown values count as 0."""
 
     at: datetime
     agent: str
@@ -45,7 +45,7 @@ class Spent:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One part of a bar, placed in per cent of the width and of the height."""
+    """One part of a bar; position and size are percentages of the chart's width and height."""
 
     colour: str
     x: str
@@ -56,7 +56,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """A word on an axis."""
+    """A label on an axis."""
 
     text: str
     x: str = ""
@@ -66,7 +66,7 @@ class Label:
 
 @dataclass(slots=True)
 class Chart:
-    """A chart as the template draws it; `spoken` says the same in words."""
+    """A chart as the template draws it. `spoken` is its text for screen readers."""
 
     title: str
     figure: str
@@ -135,7 +135,7 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """Days of the viewer up to now, cut into hours where it is one day, else into days."""
+    """A number of days up to now, in the viewer's time zone. Buckets are hours for one day, else days."""
 
     days: int
     now: datetime  # in the viewer's zone
@@ -161,11 +161,11 @@ class Period:
         return midnight - timedelta(days=days - 1)
 
     def days_of(self, number: int) -> list[str]:
-        """Return the keys of the last so many days, the oldest first."""
+        """Return the keys of the last `number` days, oldest first."""
         return [f"{self.day_start(back):%Y-%m-%d}" for back in range(number, 0, -1)]
 
     def buckets(self, ended: Sequence[Ended]) -> list[str]:
-        """Return the keys of the hours since the first run, seven at least, or of the days."""
+        """Return the keys of the days or, for one day, of the hours since the first run, at least seven."""
         if self.days > 1:
             return self.days_of(self.days)
         hours = [one.at.hour for one in ended]
@@ -177,7 +177,7 @@ class Period:
 
 
 def ended_since(start: datetime, zone: tzinfo) -> list[Ended]:
-    """Return the runs that ended since then, the newest so many of them: one query."""
+    """Return the runs that ended since `start`, at most MOST_RUNS of the newest. One query."""
     rows = Run.objects.filter(finished_at__gte=start).order_by("-finished_at")
     names = ("status", "finished_at", "queued_at", "started_at")
     return [
@@ -191,7 +191,7 @@ def ended_since(start: datetime, zone: tzinfo) -> list[Ended]:
 
 
 def spent_since(start: datetime, zone: tzinfo) -> list[Spent]:
-    """Return what runs took that ended since then, the newest so many of them: one query."""
+    """Return the usage of the runs that ended since `start`, at most MOST_RUNS of the newest. One query."""
     rows = completed_usage().filter(finished_at__gte=start).order_by("-finished_at")
     names = ("finished_at", "agent__name", "cost_usd", "input_tokens", "output_tokens")
     return [
@@ -201,7 +201,7 @@ def spent_since(start: datetime, zone: tzinfo) -> list[Spent]:
 
 
 def figures(ended: Sequence[Ended], spent: Sequence[Spent], period: Period) -> Figures:
-    """Return the figures of the period; the cost of a week beside it."""
+    """Return the figures of the period, and the cost of the last seven days."""
     within = [one for one in ended if one.at >= period.start]
     waits = [one.waited_seconds for one in within if one.waited_seconds is not None]
     counted = Counter(one.status for one in within)
@@ -241,7 +241,7 @@ def _outcomes(within: Sequence[Ended], period: Period) -> Chart:
 
 
 def _rate(number: float) -> str:
-    """Write what happens a day: small numbers with the tenth that they have."""
+    """Format a number per day; show one decimal for fractions below 10."""
     return f"{number:.0f}" if number >= 10 or number == round(number) else f"{number:.1f}"
 
 
@@ -316,7 +316,7 @@ def _percentile(values: Sequence[float], part: float) -> float:
 
 
 def _points(values: Sequence[float], top: float) -> str:
-    """Place values on a canvas of 300 × 104."""
+    """Return values as points on a canvas of 300 × 104."""
     step = 300 / max(len(values) - 1, 1)
     return " ".join(
         f"{number * step:.1f},{CHART_HEIGHT - value / top * BAR_AREA:.1f}" for number, value in enumerate(values)
@@ -326,7 +326,7 @@ def _points(values: Sequence[float], top: float) -> str:
 def _bars(
     title: str, keys: Sequence[str], stacks: Sequence[Sequence[tuple[str, float]]], write: Callable[[float], str]
 ) -> Chart:
-    """Draw stacked bars, one for each key."""
+    """Return a chart of stacked bars, one for each key."""
     highest = max((sum(part for _, part in stack) for stack in stacks), default=0)
     whole = write is _count
     top = _top(highest or 1, whole=whole)
@@ -366,7 +366,7 @@ def _high(y: float) -> str:
 
 
 def _top(highest: float, *, whole: bool = False) -> float:
-    """Return the round number that the highest bar fits under; an even one where halves are no numbers."""
+    """Return a round number that is at least `highest`; an even one if half of it must be a whole number."""
     scale = 1.0
     while True:
         for step in (2, 4, 6, 8, 10) if whole or scale >= 1 else (1, 2, 4, 6, 8, 10):
@@ -376,5 +376,5 @@ def _top(highest: float, *, whole: bool = False) -> float:
 
 
 def _name(key: str) -> str:
-    """Return how a bucket is called: the hour, or the day of the week or month."""
+    """Return the label of a bucket: the hour, or month and day."""
     return f"{key}" if "-" not in key else f"{datetime.fromisoformat(key):%b %-d}"

@@ -1,4 +1,4 @@
-"""What waits for a person: reviews, failures, tasks of people, plans to approve."""
+"""What waits for a person: reviews, failed runs, tasks for people, plans to approve."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -39,7 +39,7 @@ class Need:
 
 @dataclass(slots=True)
 class Needs:
-    """What is shown, and how much there is in all."""
+    """The entries that are shown, and the total number."""
 
     shown: list[Need] = field(default_factory=list)
     count: int = 0
@@ -50,7 +50,7 @@ class Needs:
 
 
 def needs(user: User | AnonymousUser) -> Needs:
-    """Return what waits for a person and the user may see: eight queries at most, each limited."""
+    """Return what waits for a person, as far as the user may see it. At most eight queries, each limited."""
     found = Needs()
     light = Task.objects.select_related("last_run").defer("last_run__output", "last_run__prompt", "description")
     reviews = light.filter(status=Task.Status.REVIEW).order_by("-updated_at", "id")

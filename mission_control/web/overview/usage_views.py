@@ -1,4 +1,4 @@
-"""What runs took: the sums of the API's `usage` as a table."""
+"""The usage page: the totals of the API's `usage` as a table."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ BY = {"day": "Day", "agent": "Agent", "project": "Project", "task": "Task", "mod
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the table; `href` leads to what it is about, while that is there and may be seen."""
+    """One row of the table. `href` links to its object; empty if there is none or the user may not see it."""
 
     name: str
     href: str
@@ -36,7 +36,7 @@ class Row:
 @require_safe
 @sees("view_run", "view_task")
 def usage_page(request: HttpRequest) -> HttpResponse:
-    """Show what the runs took that ended between two days (`from`, `to`), summed up by what `by` says."""
+    """Show the usage of runs that ended between two days (`from`, `to`), grouped by `by`."""
     by = request.GET.get("by", "day")
     by = by if by in BY else "day"
     first, last = (as_day(request.GET.get(name)) for name in ("from", "to"))

@@ -1,4 +1,4 @@
-"""How things stand: a period in figures, what needs somebody, charts, what happened."""
+"""The overview page: figures of a period, what needs a person, charts, recent activity."""
 
 from typing import Any
 
@@ -16,14 +16,14 @@ from mission_control.web.shared.markdown import rendered
 from mission_control.web.shared.views import sees, show, slots_taken, zone_of
 
 PARTS = ("figures", "needs", "charts")
-WEEK = 7  # days that charts show at least
+WEEK = 7  # charts show at least this many days
 FEED_LINES = 20
 
 
 @require_safe
 @sees("view_run", "view_task")
 def overview(request: HttpRequest) -> HttpResponse:
-    """Show how things stand."""
+    """Show the overview."""
     context = {**_figures(request, *PARTS), "periods": PERIODS.items()}
     if request.user.has_perm("mission_control.view_activity"):
         context |= {"lines": lines(Choice("", None, None), shown=FEED_LINES)[:FEED_LINES], "feed": True}
@@ -34,14 +34,14 @@ def overview(request: HttpRequest) -> HttpResponse:
 @require_safe
 @sees("view_run", "view_task", "agents.view_agent")
 def standup(request: HttpRequest) -> HttpResponse:
-    """Show what was completed lately, and how the rest stands."""
+    """Show what was completed recently, and the state of the other tasks."""
     return show(request, "overview/standup.html", {"html": rendered(standup_text())}, at="overview")
 
 
 @require_safe
 @sees("view_run", "view_task")
 def overview_part(request: HttpRequest, part: str) -> HttpResponse:
-    """Show one part of the overview anew."""
+    """Show one part of the overview, to refresh it."""
     with timezone.override(zone_of(request)):
         if part == "feed" and request.user.has_perm("mission_control.view_activity"):
             shown = lines(Choice("", None, None), shown=FEED_LINES)[:FEED_LINES]

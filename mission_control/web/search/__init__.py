@@ -1,1 +1,1 @@
-"""The palette: find objects, pages and actions."""
+"""The command palette: find objects, pages and actions."""

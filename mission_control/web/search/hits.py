@@ -1,4 +1,4 @@
-"""What the palette finds: places, things to make, and tasks, projects, agents, documents by their text."""
+"""Search for the palette: pages, actions, and tasks, projects, agents and documents by their text."""
 
 from dataclasses import dataclass, field
 
@@ -16,7 +16,7 @@ MOST_OF_A_KIND = 8
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One line of the palette. `status` gives it the colour of what it is; a dialog opens where it may."""
+    """One entry of the palette. `status` selects its colour; `in_dialog` opens it in a dialog."""
 
     words: str
     href: str
@@ -35,7 +35,10 @@ class Group:
 
 
 def find(text: str, user: User | AnonymousUser) -> list[Group]:
-    """Return what the text finds and the user may see, in groups; a query for each kind of object at most."""
+    """Return the objects, pages and actions that match the text and that the user may see, in groups.
+
+    At most one query for each kind of object.
+    """
     wanted = text.strip()[:SEARCH_CHARS].replace("\x00", "")
     do, go = Group("Actions", _named(_actions(user), wanted)), Group("Go to", _named(_places(user), wanted))
     groups: list[Group] = []
@@ -53,7 +56,7 @@ def find(text: str, user: User | AnonymousUser) -> list[Group]:
 
 
 def _tasks(text: str) -> list[Hit]:
-    """Return tasks by their text; the newest without one."""
+    """Return the tasks that contain the text; the newest tasks if the text is empty."""
     found = Task.objects.filter(has_text(text, "title", "description")) if text else Task.objects
     shown = found.select_related("project").only("title", "status", "project__title")[:MOST_OF_A_KIND]
     return [

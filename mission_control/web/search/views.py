@@ -1,4 +1,4 @@
-"""The palette: what the script fetches of it, and the plain pages behind it."""
+"""The palette: fragments for JavaScript, and the same as pages."""
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -14,7 +14,7 @@ from mission_control.web.shared.views import by_script, needs_login, show
 @never_cache
 @needs_login
 def search(request: HttpRequest) -> HttpResponse:
-    """Show what the text finds."""
+    """Show the search results for `q`."""
     text = request.GET.get("q", "")[:SEARCH_CHARS]
     context = {"q": text, "groups": find(text, request.user)}
     if by_script(request):

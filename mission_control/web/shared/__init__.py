@@ -1,1 +1,1 @@
-"""What several pages need: access checks, fields, text and Markdown as HTML, edit conflicts."""
+"""Code that several pages use: access checks, form fields, text and Markdown as HTML, edit conflicts."""

@@ -1,7 +1,8 @@
-"""Two people who edit the same text: the second is shown what the first wrote, and nothing is overwritten unseen.
+"""Conflicts between people who edit the same object: nobody overwrites a change that they have not seen.
 
-A form carries, as its `basis`, a digest of each text as its author saw it. What he did not change is not written;
-what he changed and somebody else changed meanwhile is a conflict. A form without a basis is taken as it is.
+A form contains a digest of each value as it was when the form was shown (`basis`). Values that the user did not
+change are not written. If the user and another person changed the same value, that is a conflict, and the user
+sees what the other person wrote. A form without a basis is saved as it is.
 """
 
 import hashlib
@@ -24,7 +25,7 @@ from mission_control.web.shared.differences import Difference, difference
 from mission_control.web.shared.plain_text import plain
 
 DIGEST_CHARS, BASIS_CHARS = 16, 4_000
-LABELS = {  # of fields that their forms call otherwise
+LABELS = {  # of fields whose label is not made from the field name
     "content": "Text",
     "team_agents": "Team",
     "backend_options": "Options",
@@ -36,14 +37,14 @@ LABELS = {  # of fields that their forms call otherwise
 
 @dataclass(frozen=True, slots=True)
 class Clash:
-    """One field that two people changed: from what the other wrote to what this one did."""
+    """One field that two people changed, with the difference from the stored value to the submitted one."""
 
     label: str
     diff: Difference
 
 
 class Conflict(Refusal):
-    """Somebody else changed the same meanwhile; `basis` is what a form needs to overwrite that knowingly."""
+    """Another person changed the same fields. A form with the new `basis` may overwrite them."""
 
     def __init__(self, clashes: list[Clash], basis: str, who: str, at: datetime | None) -> None:
         super().__init__(f"{who} edited this while you were editing")
@@ -51,22 +52,22 @@ class Conflict(Refusal):
 
 
 class Contested(forms.BaseForm):
-    """What a form is besides that two people may send at once."""
+    """Mixin for forms that two people may submit at the same time."""
 
-    conflict: Conflict | None = None  # met by the one that came second
+    conflict: Conflict | None = None  # set on the form that was submitted second
 
     def basis(self, values: Mapping[str, Any]) -> str:
-        """Return what the form carries of the values as they stand: after a conflict, that it was seen."""
+        """Return the basis for the current values; after a conflict, the basis of the values that it showed."""
         return self.conflict.basis if self.conflict else basis_of(values)
 
     @property
     def status(self) -> int:
-        """The HTTP status of the page that shows it."""
+        """Return the HTTP status of the page with this form."""
         return 409 if self.conflict else 400 if self.is_bound else 200
 
 
 def basis_of(values: Mapping[str, Any]) -> str:
-    """Return what a form carries of the values that it shows."""
+    """Return the basis for a form that shows these values: their digests and the time, as JSON."""
     digests = {name: _digest(value) for name, value in values.items()}
     return json.dumps({"at": timezone.now().isoformat(), "of": digests}, separators=(",", ":"))
 
@@ -79,10 +80,11 @@ def _digest(value: Any) -> str:
 def changed_only(
     given: Mapping[str, Any], now: Mapping[str, Any], basis: str, *, told_by: QuerySet[Activity], user: User
 ) -> dict[str, Any]:
-    """Return what of `given` its author changed. Raises Conflict where another did, too, and otherwise.
+    """Return the values of `given` that the user changed.
 
-    `now` are the values as they stand, their rows locked by the caller; `told_by` the activities that tell of
-    changes. What has no value in `now` is always returned.
+    `now` are the stored values; the caller has locked their rows. A field that is missing from `now` is always
+    returned. `told_by` are the activities that record changes; they name the other person. Raises Conflict if
+    another person changed one of the fields too, to a different value.
     """
     seen, since = _read(basis)
     changed = {
@@ -102,7 +104,7 @@ def changed_only(
 
 
 def _read(basis: str) -> tuple[dict[str, str], datetime | None]:
-    """Return the digests that a form carried, and when it was shown; none where it carried none."""
+    """Return the digests in a form's basis, and when the form was shown; nothing if the basis is invalid."""
     try:
         given = json.loads(basis[:BASIS_CHARS])
         return dict(given["of"]), parse_datetime(str(given["at"]))
@@ -111,7 +113,7 @@ def _read(basis: str) -> tuple[dict[str, str], datetime | None]:
 
 
 def _author(told_by: QuerySet[Activity], since: datetime | None, user: User) -> tuple[str, datetime | None]:
-    """Return who changed it last, and when, as the feed tells it."""
+    """Return who made the last change, and when, according to the activity feed."""
     newest = told_by.filter(created_at__gte=since) if since else told_by
     activity = newest.select_related("agent").order_by("-number").first()
     if activity is None:
@@ -128,7 +130,7 @@ def _label(name: str) -> str:
 
 
 def _text(value: Any) -> str:
-    """Return a value as lines to be compared."""
+    """Return a value as lines, for the comparison."""
     if isinstance(value, list):
         return "\n".join(map(str, value))
     if isinstance(value, dict):
@@ -137,5 +139,5 @@ def _text(value: Any) -> str:
 
 
 def named(rows: Iterable[tuple[str, UUID]]) -> list[str]:
-    """Return rows as they are compared, in a fixed order: by what people call them, and which of that name."""
+    """Return rows as sorted texts for the comparison: the name, and part of the id because names may repeat."""
     return sorted(f"{name} ({str(key)[:8]})" for name, key in rows)

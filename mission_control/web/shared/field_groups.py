@@ -1,7 +1,7 @@
-"""What a form needs so that `{{ form.title.as_field_group }}` shows a field whole: label, control, errors, hint.
+"""Forms whose `{{ form.title.as_field_group }}` shows a complete field: label, control, errors, hint.
 
-Django writes the control and ties errors and hint to it (`aria-describedby`, `aria-invalid`); the rest is the
-template shared/field.html.
+Django renders the control and links errors and hint to it (`aria-describedby`, `aria-invalid`). The template
+shared/field.html renders the rest.
 """
 
 from collections.abc import Callable, Iterable
@@ -16,7 +16,7 @@ from django.utils.safestring import SafeString
 
 
 class FieldRenderer(DjangoTemplates):
-    """Django's renderer of forms, which takes the template of a whole field from ours."""
+    """Django's form renderer, but with our template for a complete field."""
 
     field_template_name = "shared/field.html"
 
@@ -27,7 +27,7 @@ class FieldRenderer(DjangoTemplates):
 
 
 class FieldGroups(forms.BaseForm):
-    """A form that shows its fields by `as_field_group`. `ids` is the pattern of their elements' ids."""
+    """A form that shows its fields with `as_field_group`. `ids` is the pattern for the HTML ids of its fields."""
 
     default_renderer = FieldRenderer()
     ids = "id_%s"
@@ -40,14 +40,14 @@ class FieldGroups(forms.BaseForm):
 
 
 class TextArea(forms.Textarea):
-    """A text of several lines, whose size the style sheet decides."""
+    """A text area whose size is set in the stylesheet."""
 
     def __init__(self, attrs: dict[str, Any] | None = None) -> None:
         forms.Widget.__init__(self, attrs)
 
 
 class OfferedRows(forms.ModelChoiceField):  # type: ignore[type-arg]  # generic in its stubs only
-    """A choice among rows. A page offers `offered`, as (key, words); every other row is accepted as well."""
+    """A choice of one row. A page lists only `offered`, as (key, text); every other row is accepted as well."""
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class OfferedRows(forms.ModelChoiceField):  # type: ignore[type-arg]  # generic 
 
 
 def noted(label: str, note: str) -> SafeString:
-    """Return a label with a note in brackets behind it."""
+    """Return a label followed by a note in brackets."""
     return format_html('{} <span class="opt">({})</span>', label, note)
 
 

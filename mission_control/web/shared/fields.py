@@ -1,4 +1,4 @@
-"""Fields that several forms have, so that each is read in the same way."""
+"""Form fields that several forms share, so that all of them validate in the same way."""
 
 import csv
 from collections.abc import Iterable
@@ -26,7 +26,7 @@ KINDS_OF_TASK = [(Task.Type.AGENT, "Agent"), (Task.Type.HUMAN, "Person"), (Task.
 
 
 class DueField(forms.DateField):
-    """The day on which a task is due; validated to what `due_date` stores."""
+    """The day on which a task is due. Its clean value is the datetime that `due_date` stores."""
 
     def to_python(self, value: Any) -> date | None:
         if not value:
@@ -41,7 +41,7 @@ class DueField(forms.DateField):
 
 
 class VisibleText(forms.CharField):
-    """A name or a title: one of which nothing can be seen counts as not given."""
+    """A name or a title. A text without visible characters counts as empty."""
 
     def to_python(self, value: Any) -> str:
         text = str(super().to_python(value) or "")
@@ -56,7 +56,7 @@ class Title(VisibleText):
 
 
 class LongText(forms.CharField):
-    """A text of several lines, kept as it was written but for the browser's line ends."""
+    """A text of several lines. Only the browser's line ends are changed, to a line feed."""
 
     widget = TextArea
 
@@ -68,7 +68,7 @@ class LongText(forms.CharField):
 
 
 class Description(LongText):
-    """What a task, project or agent is, at whatever length the model takes."""
+    """The description of a task, project or agent, as long as the model allows."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(max_length=DESCRIPTION_CHARS, **kwargs)
@@ -83,7 +83,7 @@ class Content(LongText):
 
 
 class Priority(forms.ChoiceField):
-    """How urgent a task is; not chosen, as urgent as the model's default."""
+    """The priority of a task; medium by default."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**{"choices": Task.Priority.choices, "initial": Task.Priority.MEDIUM, **kwargs})
@@ -93,7 +93,7 @@ class Priority(forms.ChoiceField):
 
 
 class TaskType(forms.ChoiceField):
-    """Who does a task; not chosen, an agent."""
+    """The type of a task; by default a task for an agent."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**{"choices": KINDS_OF_TASK, "initial": Task.Type.AGENT, **kwargs})
@@ -103,17 +103,17 @@ class TaskType(forms.ChoiceField):
 
 
 class Minutes(forms.IntegerField):
-    """A number of minutes, or none."""
+    """A number of minutes, optional."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(required=False, min_value=0, max_value=LARGEST_INTEGER, **kwargs)
 
 
 class TagsField(forms.CharField):
-    """Short texts with commas between, validated to a list, each once.
+    """Short texts separated by commas. The clean value is a list without duplicates.
 
-    A text that itself has a comma in it is put in double quotes, as `tags_text` writes it. Tags may be written as
-    pages show them, with a # before each.
+    A text that contains a comma is put in double quotes, as `tags_text` writes it. Users may type a # before each
+    tag, because pages show tags like that.
     """
 
     noun, mark, most_chars = "tags", "#", TAG_CHARS
@@ -126,7 +126,7 @@ class TagsField(forms.CharField):
         text = " ".join(super().clean(value).splitlines())
         try:
             parts = next(csv.reader([text], skipinitialspace=True), [])
-        except csv.Error:  # longer than any text it reads
+        except csv.Error:  # the text exceeds the csv module's field limit
             raise self.too_many from None
         texts = (part.strip().removeprefix(self.mark).strip() for part in parts)
         found = list(dict.fromkeys(text for text in texts if not is_blank(text)))
@@ -136,13 +136,13 @@ class TagsField(forms.CharField):
 
 
 class SpecialtiesField(TagsField):
-    """What an agent is good at, written as tags are, but for the #."""
+    """An agent's specialties: like tags, but without the #."""
 
     noun, mark, most_chars = "specialties", "", SPECIALTY_CHARS
 
 
 def tags_text(tags: Iterable[str], *, mark: str = TagsField.mark) -> str:
-    """Return tags as a person edits them: with commas between; a mark of their own is written twice."""
+    """Return tags as a user edits them, separated by commas. A tag that begins with the mark gets a second one."""
     return ", ".join(_quoted(mark + str(tag) if mark and str(tag).startswith(mark) else str(tag)) for tag in tags)
 
 

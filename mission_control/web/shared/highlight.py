@@ -1,12 +1,12 @@
-"""Colours for code: classes of our style sheet round what Pygments recognises, bounded in size and in time."""
+"""Syntax highlighting with Pygments and the classes of our stylesheet, limited in size and time."""
 
 import time
 from collections.abc import Iterator
 
 from django.utils.html import escape
 
-LONGEST_CODE = 8_000  # characters; longer code is shown without colours
-# The languages that agents write most, but those whose lexers are slow with some texts, such as ini files.
+LONGEST_CODE = 8_000  # characters; longer code is not highlighted
+# The languages that agents write most often. Lexers that are slow for some texts, such as ini, are left out.
 LEXERS = {
     **dict.fromkeys(("python", "py", "python3"), "python"),
     **dict.fromkeys(("bash", "sh", "shell", "zsh", "console"), "bash"),
@@ -20,7 +20,7 @@ LEXERS = {
     **dict.fromkeys(("ruby", "rb"), "ruby"),
     **{name: name for name in ("json", "xml", "css", "sql", "toml", "java", "php")},
 }
-# The classes, by the short names of Pygments' token types; what is not here has no colour.
+# CSS classes by the short names of Pygments' token types. Other token types have no colour.
 CLASSES = {
     **dict.fromkeys(("c", "cp", "cpf", "ch", "cm", "c1", "cs", "gu", "gh"), "hc"),
     **dict.fromkeys(("k", "kc", "kd", "kn", "kp", "kr", "kt", "ow", "nt", "bp", "nb"), "hk"),
@@ -31,9 +31,9 @@ CLASSES = {
 
 
 def highlighted(code: str, language: str, *, ends_at: float) -> str:
-    """Return the code as HTML, escaped; without colours where the language is unknown, or it is long.
+    """Return the code as escaped HTML, highlighted unless the language is unknown or the code is too long.
 
-    What is left when the thread's processor time comes to `ends_at` has no colours either.
+    Highlighting ends when the thread's processor time reaches `ends_at`, in seconds; the rest is only escaped.
     """
     name = LEXERS.get(language.lower())
     if name is None or len(code) > LONGEST_CODE:
@@ -42,7 +42,7 @@ def highlighted(code: str, language: str, *, ends_at: float) -> str:
 
 
 def _spans(code: str, name: str, ends_at: float) -> Iterator[str]:
-    from pygments.lexers import get_lexer_by_name  # a process that shows no code does not load it
+    from pygments.lexers import get_lexer_by_name  # imported here so that only processes that show code load it
     from pygments.token import STANDARD_TYPES
 
     lexer = get_lexer_by_name(name, stripnl=False, ensurenl=False)

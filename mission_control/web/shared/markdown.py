@@ -1,7 +1,7 @@
-"""Markdown of agents and people as HTML: no raw HTML, no image, no link but to http, https and mailto.
+"""Markdown of agents and people as HTML: no raw HTML, no images, only links to http, https and mailto.
 
-All that is not markup of ours is escaped, so that the result may be put into a page as it is. What would take too
-long is shown as it was written.
+Everything except our own markup is escaped, so the result is safe in a page. A text that would take too long to
+render is shown as plain text.
 """
 
 import time
@@ -23,18 +23,18 @@ from mission_control.web.shared.markdown_rules import TooLong, add_deadline, ali
 from mission_control.web.shared.plain_text import plain, visible
 
 LONGEST = 100_000
-MOST_MARKS = 4_000  # of the characters that may begin something: a text of nothing else takes ever longer to read
-MOST_ADDRESSES = 300  # bare ones that become links
-SECONDS = 0.25  # of processor time; ordinary text of the greatest length takes less than half of it
-SECONDS_TOGETHER = 1  # for all messages of a page
+MOST_MARKS = 4_000  # characters that may begin markup: parsing time grows faster than their number
+MOST_ADDRESSES = 300  # bare addresses that become links
+SECONDS = 0.25  # of processor time; an ordinary text of the maximum length takes less than half of it
+SECONDS_TOGETHER = 1  # for all texts of a page
 LANGUAGE_CHARS = 20
 Env = MutableMapping[str, Any]
 
 
 def rendered(text: str, *, mentions: bool = False, seconds: float = SECONDS) -> SafeString:
-    """Return the text as HTML; one that is very long, or takes longer than `seconds`, as it was written.
+    """Return the text as HTML; as plain text if it is very long or takes longer than `seconds` of processor time.
 
-    With `mentions` each @name is marked.
+    With `mentions`, each @name is marked.
     """
     text = plain(text)
     if len(text) > LONGEST or sum(map(text.count, "[]*_<`~!")) > max(MOST_MARKS, len(text) // 8):
@@ -48,7 +48,7 @@ def rendered(text: str, *, mentions: bool = False, seconds: float = SECONDS) -> 
 
 
 def all_rendered(texts: Iterable[str], *, mentions: bool = False) -> list[SafeString]:
-    """Return each of the texts as HTML: those of one page, which have a limit of time together, too."""
+    """Return the texts of one page as HTML. They also share one time limit, SECONDS_TOGETHER."""
     ends_at = time.thread_time() + SECONDS_TOGETHER
     return [
         rendered(text, mentions=mentions, seconds=min(SECONDS, ends_at - time.thread_time())) for text in texts
@@ -56,7 +56,7 @@ def all_rendered(texts: Iterable[str], *, mentions: bool = False) -> list[SafeSt
 
 
 def host_of(address: str) -> str:
-    """Return what a link leads to, in the words of its address: a host, or a mail address."""
+    """Return the target of a link as its address names it: a host, or a mail address."""
     parts = urlsplit(address)
     return parts.path if parts.scheme == "mailto" else parts.hostname or ""
 
@@ -66,7 +66,7 @@ def _as_written(text: str) -> SafeString:
 
 
 def _code_box(code: str, ends_at: float, language: str = "") -> str:
-    """Return code with its language and a button that copies it; the lines of a difference are coloured."""
+    """Return a code block with its language and a Copy button. The lines of a diff are coloured."""
     name = language[:LANGUAGE_CHARS]
     inner = _difference(code) if name.lower() in ("diff", "patch") else highlighted(code, name, ends_at=ends_at)
     label = f"<span>{escape(name)}</span>" if name else ""
@@ -86,7 +86,7 @@ def _changed_line(line: str) -> str:
 
 
 class _Renderer(RendererHTML):
-    """Our markup: a link says where it leads, code scrolls by keyboard too, an image is a link, or its words."""
+    """Our markup: a link names its host, code can be scrolled by keyboard, an image becomes a link or its text."""
 
     def link_open(self, tokens: Sequence[Token], index: int, options: Any, env: Env) -> str:
         address = str(tokens[index].attrGet("href") or "")
@@ -111,7 +111,7 @@ class _Renderer(RendererHTML):
         return MENTION.sub(r'<span class="mention">\g<0></span>', shown) if env.get("mentions") else str(shown)
 
     def html_inline(self, tokens: Sequence[Token], index: int, options: Any, env: Env) -> str:
-        """Return the box of a task list, for which the plugin has this token: markup of others is text."""
+        """Return the checkbox of a task list. Only the plugin makes this token: HTML in the text is escaped."""
         if 'checked="checked"' in tokens[index].content:
             return '<input type="checkbox" disabled checked aria-label="Done">'
         return '<input type="checkbox" disabled aria-label="Not done">'
@@ -142,26 +142,26 @@ class _Renderer(RendererHTML):
 
 
 def _cell(token: Token) -> str:
-    """Return the beginning of a cell. Its alignment is a class: our policy forbids inline styles."""
+    """Return the start tag of a cell. Alignment is a class: our content security policy forbids inline styles."""
     align = token.meta.get("align")
     return f'<{token.tag} class="{align}">' if align else f"<{token.tag}>"
 
 
 def _says_where(link: Token, address: str) -> bool:
-    """Tell whether the text of a link is its address, in which nothing can be mistaken for the host."""
+    """Return whether the link text is the address, and no part of it can be mistaken for the host."""
     return link.markup == "linkify" and address.isascii() and "@" not in address and "%" not in address
 
 
 def _host(address: str) -> str:
     try:
         return host_of(address) or "no address"
-    except ValueError:  # such as an unclosed bracket of an IPv6 address
+    except ValueError:  # for example an unclosed bracket of an IPv6 address
         return "no address"
 
 
 class _Markdown(MarkdownIt):
     def validateLink(self, url: str) -> bool:  # noqa: N802 - the library's name
-        """Let absolute addresses alone be links: what an agent calls relative is not of this server."""
+        """Allow only absolute addresses: a relative one from an agent does not refer to this server."""
         return url.lower().startswith(("http://", "https://", "mailto:"))
 
 

@@ -1,4 +1,4 @@
-"""What we add to the Markdown parser: a deadline, and the alignment of columns of numbers."""
+"""Our additions to the Markdown parser: a deadline, and right alignment of number columns."""
 
 import re
 import time
@@ -17,15 +17,15 @@ ALIGNED = {"text-align:right": "end", "text-align:center": "mid"}
 
 
 class TooLong(Exception):
-    """The text takes longer to parse than it may."""
+    """Parsing the text takes longer than allowed."""
 
 
 # ---------------------------------------------------------------- the deadline
 def add_deadline(markdown: MarkdownIt) -> None:
-    """Let each step of the parser look at the clock. It then raises TooLong behind `ends_at` of the environment.
+    """Make each step of the parser check the time. It raises TooLong after `ends_at` of the environment.
 
-    Some texts, such as a heading of 50,000 lines, take seconds. The rules come before all others, also among those
-    that may end a paragraph, so that they are called at every line and every piece of it.
+    Some texts, such as a heading of 50,000 lines, take seconds. The rules come before all others, also among the
+    rules that may end a paragraph, so the parser calls them for every line and every part of a line.
     """
     ends = ["paragraph", "reference", "blockquote", "list"]
     first_block, first_inline = markdown.block.ruler.__rules__[0].name, markdown.inline.ruler.__rules__[0].name
@@ -55,7 +55,7 @@ def _check_core(state: StateCore) -> None:
 
 # ---------------------------------------------------------------- tables
 def align_numbers(markdown: MarkdownIt) -> None:
-    """Note in each cell's `meta` how it is aligned: as the table says, else columns of numbers at their end."""
+    """Store each cell's alignment in its `meta`: the table's own, else "end" for columns of numbers."""
     markdown.core.ruler.after("inline", "align_numbers", _align)
 
 

@@ -1,10 +1,10 @@
-"""Markdown as one line of plain words, for previews on board, slots and lists. For live text: `one_line.js`."""
+"""Markdown as one line of plain text, for previews on cards, slots and lists. Live text: see `one_line.js`."""
 
 import re
 
 from mission_control.web.shared.plain_text import plain
 
-READ_CHARS = 8_000  # of the end: a preview shows far less
+READ_CHARS = 8_000  # only the end of the text is read: a preview shows far less
 
 _LINE_MARKS = re.compile(r"^(?:\s|>|#{1,6}\s|[-*+]\s(?:\[[ xX]\]\s)?|\d{1,9}[.)]\s)+")
 _FENCE = re.compile(r"\s*(?:`{3,}|~{3,})")
@@ -14,14 +14,14 @@ _MARKS = re.compile(r"\*{1,3}(?=\S)|(?<=\S)\*{1,3}|~~|`+|(?<!\w)_{1,3}(?=\w)|(?<
 
 
 def last_line(text: str, chars: int) -> str:
-    """Return the last line that says something, without markup, cut to its last characters."""
+    """Return the last line that has words, without markup, cut to its last `chars` characters."""
     lines = plain(text[-READ_CHARS:]).splitlines()
     found = next(filter(None, map(words_of, reversed(lines))), "")
     return found[-chars:]
 
 
 def words_of(line: str) -> str:
-    """Return one line of Markdown without its marks; "" where it has nothing else, such as a rule or a fence."""
+    """Return one line of Markdown without markup; "" if it has no words, such as a rule or a fence."""
     if _FENCE.match(line):
         return ""
     line = _LINE_MARKS.sub("", line)

@@ -1,4 +1,4 @@
-"""How tasks, runs and projects stand, as pages show it: a word, an icon, a colour."""
+"""The state of tasks, runs and projects as pages show it: a word, an icon, a colour."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from mission_control.models import Project, Run, Task
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """How something stands, as it is shown: the status picks the colour, the icon the shape, the word says it."""
+    """A state as it is shown: `status` selects the colour, `icon` the shape, `word` is the text."""
 
     status: str
     word: str
@@ -15,7 +15,7 @@ class State:
 
 
 def state_of(task: Task) -> State:
-    """Return how a task stands: as its run while one is active."""
+    """Return the state of a task; while it has an active run, the state of that run."""
     run = task.last_run
     if run is not None and run.is_active:
         return run_state(run)
@@ -23,7 +23,7 @@ def state_of(task: Task) -> State:
 
 
 def run_state(run: Run) -> State:
-    """Return how a run stands."""
+    """Return the state of a run."""
     return State(run.status, _word(run.status), f"r-{run.status}")
 
 
@@ -40,7 +40,7 @@ PROJECT_ICONS = {
 
 
 def project_state(project: Project) -> State:
-    """Return how a project stands."""
+    """Return the state of a project."""
     return State(project.status, _word(project.status), PROJECT_ICONS.get(project.status, "s-inbox"))
 
 

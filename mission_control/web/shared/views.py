@@ -1,7 +1,7 @@
-"""The pages and their fragments. Actions call the verbs that the API calls and answer with the same fragments.
+"""Helpers for all views: access checks, the page shell, time zone, requests from JavaScript.
 
-An action that the script sent (`X-Fragment`, or htmx) is answered with a fragment; any other with a redirect and
-a message, so that all works without the script. Here is what several rooms of the interface need.
+Views call the same functions in `actions/` as the API. If JavaScript sent the request (`X-Fragment`, or htmx), the
+answer is a fragment; otherwise it is a redirect and a message, so that every page works without JavaScript.
 """
 
 from collections.abc import Callable
@@ -28,7 +28,7 @@ ZONE_COOKIE = "mc_zone"
 Given = ParamSpec("Given")
 View = Callable[Given, HttpResponseBase]
 
-# What of the people's notifications asks somebody to act; the others are only to be known.
+# The notifications that ask a person to act. The others are for information only.
 ASKS_SOMEBODY = [
     Notification.Type.RUN_FAILED,
     Notification.Type.REVIEW_NEEDED,
@@ -37,7 +37,7 @@ ASKS_SOMEBODY = [
 
 
 def needs_login(view: View[Given]) -> View[Given]:
-    """Let in who is logged in. A script is answered 401; a browser is sent to the login, and from there back."""
+    """Require a login. JavaScript gets status 401; a browser goes to the login page and afterwards back."""
 
     @wraps(view)
     def guarded(*args: Given.args, **kwargs: Given.kwargs) -> HttpResponseBase:
@@ -52,7 +52,7 @@ def needs_login(view: View[Given]) -> View[Given]:
 
 
 def _page_of(request: HttpRequest) -> str:
-    """Return the path of the page that the user sees: for a form that was sent, the page with the form."""
+    """Return the path of the page that the user sees: for a submitted form, the page with the form."""
     if request.method in ("GET", "HEAD"):
         return request.get_full_path()
     page = request.headers.get("Referer", "")
@@ -63,7 +63,10 @@ def _page_of(request: HttpRequest) -> str:
 
 
 def sees(*permissions: str) -> Callable[[View[Given]], View[Given]]:
-    """Let in who is logged in and has the permissions of Mission Control (`view_task`); others get 403."""
+    """Require a login and these permissions; without them the answer is 403.
+
+    A name without a dot is a permission of Mission Control (`view_task`).
+    """
 
     def decorate(view: View[Given]) -> View[Given]:
         needed = [name if "." in name else f"mission_control.{name}" for name in permissions]
@@ -85,7 +88,7 @@ sees_tasks = sees("view_task")
 
 
 def person_of(request: HttpRequest) -> User:
-    """Return who is logged in, in a view that `sees` has let them into."""
+    """Return the logged-in user. Only for views that are decorated with `sees` or `needs_login`."""
     assert request.user.is_authenticated, "`sees` asks for a login"
     return request.user
 
@@ -93,42 +96,42 @@ def person_of(request: HttpRequest) -> User:
 def show(
     request: HttpRequest, template: str, context: dict[str, Any] | None = None, *, at: str = "", status: int = 200
 ) -> HttpResponse:
-    """Render a whole page: `context`, and what the shell round it shows. `at` is the part of the navigation."""
+    """Render a whole page: `context`, and the data of the shell. `at` is the current entry of the navigation."""
     with timezone.override(zone_of(request)):
         return render(request, template, {**shell(request), "at": at, **(context or {})}, status=status)
 
 
 def shell(request: HttpRequest) -> dict[str, Any]:
-    """Return what the top bar shows: the capacity, and how many notifications ask somebody to act."""
+    """Return the data of the top bar: the capacity, and how many notifications ask a person to act."""
     return {"capacity": slots_taken(), "bell": bell_count(request)}
 
 
 def slots_taken() -> dict[str, Any]:
-    """Return the capacity as the top bar shows it: numbers, and one pip a slot, true while it is held."""
+    """Return the capacity for the top bar: numbers, and one pip for each slot, True if the slot is held."""
     now = capacity()
     held = now["running"] + now["queued"]
     return {**now, "held": held, "pips": [number < held for number in range(now["limit"])]}
 
 
 def bell_count(request: HttpRequest) -> int | None:
-    """Count the unread notifications that ask somebody to act; None for who may not see them."""
+    """Return how many unread notifications ask a person to act; None if the user may not see notifications."""
     if not request.user.has_perm("mission_control.view_notification"):
         return None
     return Notification.objects.filter(agent=None, read_at=None, type__in=ASKS_SOMEBODY).count()
 
 
 def by_script(request: HttpRequest) -> bool:
-    """Tell whether a script sent the request, and wants a fragment for an answer."""
+    """Return whether JavaScript sent the request and expects a fragment."""
     return "X-Fragment" in request.headers or "HX-Request" in request.headers
 
 
 def zone_of(request: HttpRequest) -> ZoneInfo:
-    """Return the time zone that the viewer's browser named in its cookie, else UTC."""
+    """Return the time zone from the cookie of the viewer's browser, UTC by default."""
     name = request.COOKIES.get(ZONE_COOKIE, "")
     return ZoneInfo(name) if name in available_timezones() else ZoneInfo("UTC")
 
 
 def number_in(request: HttpRequest, name: str) -> int | None:
-    """Return a number from the query; None where there is none, or nothing that could be an event's."""
+    """Return a number from the query string; None if it is missing, not a number, or too large for an event."""
     text = request.GET.get(name, "")
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
