@@ -1,4 +1,4 @@
-"""The paths of the page, its fragments and its actions."""
+"""The URLs of the pages, their fragments and their actions."""
 
 from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import path

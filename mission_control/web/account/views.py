@@ -1,4 +1,4 @@
-"""The user's own account: the password, and the access tokens, each shown once."""
+"""The user's own account: the password, and the access tokens, each of which is shown only once."""
 
 import uuid
 from datetime import timedelta
@@ -28,7 +28,7 @@ SOON = timedelta(days=7)
 
 
 class TokenForm(FieldGroups, forms.Form):
-    """What a new token is called, and how long it lasts."""
+    """The name and the lifetime of a new token."""
 
     ids = "token-%s"
     name = VisibleText(
@@ -47,20 +47,20 @@ class TokenForm(FieldGroups, forms.Form):
 
 
 class PasswordForm(FieldGroups, PasswordChangeForm):
-    """The passwords, and whether whoever has a token is to lose it too."""
+    """The old and the new password, and whether to revoke the user's tokens as well."""
 
     revoke_tokens = forms.BooleanField(required=False)
 
     def __init__(self, request: HttpRequest, data: Any = None) -> None:
         super().__init__(person_of(request), data)
         self.request = request
-        del self.fields["old_password"].widget.attrs["autofocus"]  # the page has more than this form
+        del self.fields["old_password"].widget.attrs["autofocus"]  # the page has other forms too
         for field in self.fields.values():
-            field.help_text = ""  # the page says it once for all
+            field.help_text = ""  # the page shows the help once for all fields
 
     @sensitive_variables("given")
     def clean_old_password(self) -> str:
-        """Check the old password as a login does, so that guesses are counted and limited."""
+        """Check the old password with `authenticate`, as a login does, so that guesses are counted and limited."""
         given: str = self.cleaned_data["old_password"]
         if authenticate(self.request, username=self.user.get_username(), password=given) != self.user:
             raise forms.ValidationError(self.error_messages["password_incorrect"], code="password_incorrect")
@@ -71,7 +71,7 @@ class PasswordForm(FieldGroups, PasswordChangeForm):
 @never_cache
 @needs_login
 def account(request: HttpRequest) -> HttpResponse:
-    """Show the account."""
+    """Show the account page."""
     return _page(request)
 
 
@@ -80,7 +80,7 @@ def account(request: HttpRequest) -> HttpResponse:
 @needs_login
 @sensitive_post_parameters()
 def change_password(request: HttpRequest) -> HttpResponse:
-    """Change the password; this session stays, all others of the user end."""
+    """Change the password. This session stays logged in; all other sessions of the user end."""
     form = PasswordForm(request, request.POST)
     if not form.is_valid():
         return _page(request, password_form=form, status=400)
@@ -94,10 +94,10 @@ def change_password(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @never_cache
-@cache_control(no_transform=True)  # not compressed: its length would depend on the token
+@cache_control(no_transform=True)  # never compressed: the length would depend on the token
 @needs_login
 def make_token(request: HttpRequest) -> HttpResponse:
-    """Make a token and show it in the answer, the only one that ever has it."""
+    """Create a token and show it in this response, the only one that contains it."""
     form = TokenForm(request.POST)
     if not form.is_valid():
         return _page(request, token_form=form, status=400)

@@ -1,4 +1,4 @@
-"""Documents: all of them, one on its page, its content, what its versions changed; each also as a fragment."""
+"""Views of documents: the list, one document, its content, the differences between versions, and its form."""
 
 import uuid
 from contextlib import suppress
@@ -35,7 +35,7 @@ sees_documents = sees("view_deliverable")
 @require_safe
 @sees_documents
 def document_list(request: HttpRequest) -> HttpResponse:
-    """Show the documents, newest first, narrowed by a word of the title (`q`), a type and a tag."""
+    """Show the documents, last changed first, filtered by text in the title (`q`), type and tag."""
     words, tag = (request.GET.get(name, "").strip()[:SEARCH_CHARS].replace("\x00", "") for name in ("q", "tag"))
     kind = request.GET.get("type", "")
     found = Deliverable.objects.defer("content").select_related("task", "project").order_by("-updated_at", "id")
@@ -61,7 +61,7 @@ def document_list(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @sees("view_deliverable", "add_deliverable")
 def new_document(request: HttpRequest) -> HttpResponse:
-    """Show an empty form, or store a document that belongs to no task yet."""
+    """Show an empty form, or create a document without a task."""
     form = DocumentForm(
         request.POST if request.method == "POST" else None, initial={"type": Deliverable.Type.DRAFT}
     )
@@ -75,7 +75,7 @@ def new_document(request: HttpRequest) -> HttpResponse:
 @require_safe
 @sees_documents
 def document_page(request: HttpRequest, document_id: uuid.UUID) -> HttpResponse:
-    """Show a document at its newest version, or the one asked for; to the script its row in a list."""
+    """Show a document at the requested version, by default the newest; for JavaScript, only its row in a list."""
     found = Deliverable.objects.filter(pk=document_id).defer("content").select_related("task")
     get_object_or_404(found)
     [row] = document_rows(found, version=number_in(request, "version"))
@@ -94,7 +94,7 @@ def document_page(request: HttpRequest, document_id: uuid.UUID) -> HttpResponse:
 @require_safe
 @sees_documents
 def document_content(request: HttpRequest, document_id: uuid.UUID, version: int) -> HttpResponse:
-    """Show the content of one version, as Markdown that was rendered."""
+    """Show the content of one version, rendered from Markdown."""
     return render(request, "documents/_content.html", _content(document_id, version))
 
 
@@ -112,7 +112,7 @@ def document_file(_request: HttpRequest, document_id: uuid.UUID, version: int) -
 @require_safe
 @sees_documents
 def document_diff(request: HttpRequest, document_id: uuid.UUID, old: int, new: int) -> HttpResponse:
-    """Show what changed from one version to another."""
+    """Show what changed between two versions."""
     before, after = _version(document_id, old), _version(document_id, new)
     context = {"diff": difference(before.content, after.content), "old": old, "new": new}
     if by_script(request):
@@ -120,11 +120,11 @@ def document_diff(request: HttpRequest, document_id: uuid.UUID, old: int, new: i
     return show(request, "documents/diff.html", {**context, "document": after.deliverable}, at="board")
 
 
-# ---------------------------------------------------------------- what is done with one
+# ---------------------------------------------------------------- actions
 @require_http_methods(["GET", "HEAD", "POST"])
 @sees("view_deliverable", "change_deliverable")
 def edit_document(request: HttpRequest, document_id: uuid.UUID) -> HttpResponse:
-    """Show the form of a document, or write what was changed; another text is the next version."""
+    """Show the form of a document, or save the changed fields. A changed text becomes the next version."""
     found = get_object_or_404(Deliverable.objects.select_related("task"), pk=document_id)
     form = DocumentForm(request.POST) if request.method == "POST" else DocumentForm.of(found)
     if form.is_bound and form.is_valid():
@@ -143,7 +143,10 @@ def _values(found: Deliverable) -> dict[str, object]:
 
 
 def _change(request: HttpRequest, found: Deliverable, given: dict[str, object]) -> None:
-    """Write what was changed in the form. Raises Conflict where another changed the same meanwhile."""
+    """Save the fields that the user changed. Raises Conflict if another person changed one of them too.
+
+    Locks the document's row.
+    """
     told_by = Activity.objects.filter(document=found)
     with transaction.atomic():
         now = _values(locked(found))
@@ -154,11 +157,11 @@ def _change(request: HttpRequest, found: Deliverable, given: dict[str, object]) 
 @require_http_methods(["GET", "HEAD", "POST"])
 @sees("view_deliverable", "delete_deliverable")
 def delete_document(request: HttpRequest, document_id: uuid.UUID) -> HttpResponse:
-    """Ask whether a document is to be deleted, or delete it, and lead to where it was."""
+    """Ask for confirmation, or delete the document and redirect to its task, its project or the list."""
     found = get_object_or_404(Deliverable.objects.select_related("task", "project"), pk=document_id)
     if request.method != "POST":
         return show(request, "documents/delete.html", {"document": found}, at="board")
-    with suppress(NotFound):  # somebody else was faster
+    with suppress(NotFound):  # another request has already deleted it
         documents.delete(found)
     messages.success(request, f"Deleted: {found.title}", extra_tags="ok")
     if found.task:

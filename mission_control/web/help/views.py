@@ -1,4 +1,4 @@
-"""The documentation that comes with the product, as pages; links between its files lead to each other."""
+"""The product's documentation as pages; links between its files work."""
 
 import posixpath
 from functools import cache
@@ -20,7 +20,7 @@ from mission_control.web.shared.views import needs_login, show
 @never_cache
 @needs_login
 def help_page(request: HttpRequest, name: str) -> HttpResponse:
-    """Show one page of the documentation, by its path below `docs/`."""
+    """Show one page of the documentation. `name` is its path below `docs/`."""
     path = _files().get(name)
     if path is None:
         raise Http404("Page not found")
@@ -32,13 +32,13 @@ def help_page(request: HttpRequest, name: str) -> HttpResponse:
 
 @cache
 def _files() -> dict[str, Path]:
-    """Return the pages by their paths; no path that a user gives is opened."""
+    """Return all pages by their paths, so that a path from a user is only looked up and never opened."""
     docs = Path(settings.BASE_DIR) / "docs"
     return {path.relative_to(docs).as_posix(): path for path in docs.rglob("*.md")}
 
 
 def _drop_links_elsewhere(state: StateCore) -> None:
-    """Show a link to a file of the source that is no page here, such as the README, as its words alone."""
+    """Replace links to files that are not pages here, such as the README, with their text."""
     for block in state.tokens:
         kept, is_dropped = [], False
         for token in block.children or []:

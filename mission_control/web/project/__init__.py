@@ -1,1 +1,1 @@
-"""The pages of projects: plan, timeline, files, forms."""
+"""The pages of projects: the plan, its picture, the timeline, files and forms."""

@@ -1,4 +1,4 @@
-"""What of a project is edited as a text: its own fields, and its requirements."""
+"""Views that edit a project's own fields and its requirements."""
 
 import uuid
 from collections.abc import Iterable
@@ -24,7 +24,7 @@ from mission_control.web.shared.views import person_of, sees, show
 @require_http_methods(["GET", "HEAD", "POST"])
 @sees(*SEES_PROJECT, "change_project")
 def edit_project(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
-    """Show the form of a project's own fields and its team, or change them."""
+    """Show the form of the project's own fields and its team, or save it."""
     found = project_of(project_id)
     form = ProjectEdit(request.POST) if request.method == "POST" else ProjectEdit.of(found)
     if form.is_bound and form.is_valid():
@@ -41,7 +41,7 @@ def edit_project(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
 
 
 def _values(found: Project) -> dict[str, Any]:
-    """Return what the form of a project edits; its team by names, as people read it."""
+    """Return the values that the project's form edits, the team as names so that people can read a conflict."""
     texts = {name: getattr(found, name) for name in ("title", "description", "tags")}
     return {**texts, "team_agents": _names(found.team_agents.all())}
 
@@ -51,7 +51,10 @@ def _names(agents: Iterable[Agent]) -> list[str]:
 
 
 def _change(request: HttpRequest, found: Project, given: dict[str, Any]) -> None:
-    """Write what was changed in the form. Raises Conflict where another changed the same meanwhile."""
+    """Save the fields that the user changed. Raises Conflict if another person changed one of them too.
+
+    Locks the project's row if the form has a basis.
+    """
     if "basis" not in request.POST:
         projects.change(found, **given)
         return
@@ -71,7 +74,7 @@ def _change(request: HttpRequest, found: Project, given: dict[str, Any]) -> None
 @require_http_methods(["GET", "HEAD", "POST"])
 @sees(*SEES_PROJECT, "view_deliverable")
 def requirements(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
-    """Show the form of the requirements, or write their next version, or their first."""
+    """Show the form of the requirements, or save them as the next version or the first."""
     found = project_of(project_id)
     document, may = found.prd_document, ProjectRights.of(request.user)
     if not (may.change_documents if document else may.add_documents):
@@ -89,9 +92,12 @@ def requirements(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
 
 
 def _write_requirements(request: HttpRequest, found: Project, content: str) -> None:
-    """Write the next version, or the first. Raises Conflict where another wrote one meanwhile."""
+    """Save the next version, or the first. Raises Conflict if another person saved a version in between.
+
+    Locks the document's row, or the project's if there is no document yet.
+    """
     with transaction.atomic():
-        document = found.prd_document or locked(found).prd_document  # the first may be new
+        document = found.prd_document or locked(found).prd_document  # it may just have been created
         if document is not None:
             document = locked(document)
         now = {"content": document.content if document else ""}

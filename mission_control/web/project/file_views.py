@@ -1,4 +1,4 @@
-"""The files of a project's working folder: folders, a file as text, a file to be saved."""
+"""Views of a project's working folder: folders, a file as text, downloads."""
 
 import re
 import uuid
@@ -25,7 +25,7 @@ SHOWN_FILE_CHARS = 300_000
 @require_safe
 @sees("view_project")
 def folder(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
-    """Show a folder of the project's files: to the script as the panel, else as a page."""
+    """Show a folder of the project's files as a page; for JavaScript, only the panel."""
     found = get_object_or_404(Project, pk=project_id)
     context = {"project": found, **folder_of(found, request.GET.get("path", ""))}
     if by_script(request):
@@ -34,7 +34,7 @@ def folder(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
 
 
 def folder_of(found: Project, path: str) -> dict[str, Any]:
-    """Return what a folder holds. Raises Http404 for one that there is not, or that is not the project's."""
+    """Return the contents of a folder. Raises Http404 if it does not exist or is outside the project's folder."""
     path = path.strip("/")
     try:
         entries = project_files.listing(found, path)
@@ -53,15 +53,15 @@ def folder_of(found: Project, path: str) -> dict[str, Any]:
 
 
 def _crumbs(path: str) -> list[tuple[str, str]]:
-    """Return the folders above, and the one itself, each with its path."""
-    parts = PurePosixPath(path).parts  # none of "."
+    """Return each folder on the path, with its own path."""
+    parts = PurePosixPath(path).parts  # empty for "."
     return [(part, str(PurePosixPath(*parts[: number + 1]))) for number, part in enumerate(parts)]
 
 
 @require_safe
 @sees("view_project")
 def file(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
-    """Show a file as text; one that is none says so."""
+    """Show a file as text, or say why it cannot be shown."""
     found, path = get_object_or_404(Project, pk=project_id), request.GET.get("path", "")
     content, refused, is_large = b"", "", False
     try:
@@ -92,7 +92,7 @@ def file(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
 @require_safe
 @sees("view_project")
 def download(request: HttpRequest, project_id: uuid.UUID) -> HttpResponseBase:
-    """Send a file of any size in pieces, or the requested range of it: to be saved, never to be run."""
+    """Send a file of any size in pieces, or the requested range of it. Browsers save it and never run it."""
     found, path = get_object_or_404(Project, pk=project_id), request.GET.get("path", "")
     try:
         content = project_files.open_file(found, path)
@@ -104,7 +104,7 @@ def download(request: HttpRequest, project_id: uuid.UUID) -> HttpResponseBase:
 @require_safe
 @sees("view_project")
 def archive(request: HttpRequest, project_id: uuid.UUID) -> HttpResponseBase:
-    """Send all files of the folder as one zip file, packed while it is sent."""
+    """Send all files of the folder as one zip file, which is packed while it is sent."""
     found = get_object_or_404(Project, pk=project_id)
     try:
         archives.check(found)
@@ -119,14 +119,14 @@ def archive(request: HttpRequest, project_id: uuid.UUID) -> HttpResponseBase:
         content_type="application/zip",
         headers={
             "Content-Disposition": content_disposition_header(as_attachment=True, filename=f"{name}.zip"),
-            "Content-Encoding": "identity",  # it is packed: not once more
+            "Content-Encoding": "identity",  # already packed: no second compression
             "X-Content-Type-Options": "nosniff",
         },
     )
 
 
 def _text(content: bytes) -> str | None:
-    """Return the content as text, None where it is none."""
+    """Return the content as text; None if it is not text."""
     try:
         text = content.decode()
     except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""The forms of projects and their plans."""
+"""The forms of projects, plans and documents."""
 
 from typing import Any
 
@@ -30,7 +30,7 @@ DEPTHS = [
 
 
 class GoalForm(FieldGroups, forms.Form):
-    """What is wanted, and how deep the planner is to look into it."""
+    """The goal of a new project, and how much research the planner does."""
 
     ids = "goal-%s"
     description = LongText(
@@ -63,7 +63,7 @@ class GoalForm(FieldGroups, forms.Form):
 
 
 class AgentlessForm(forms.Form):
-    """Who does the tasks that nobody is assigned to."""
+    """The agent to assign to all tasks that have none."""
 
     agent = forms.ModelChoiceField(Agent.objects.all())
 
@@ -78,7 +78,7 @@ class ProjectForm(FieldGroups, forms.Form):
 
 
 class ProjectEdit(Contested, ProjectForm):
-    """The same, and who is in the team."""
+    """A project's own fields and its team."""
 
     description = Description()
     team_agents = forms.ModelMultipleChoiceField(Agent.objects.all(), required=False)
@@ -107,7 +107,7 @@ class RequirementsForm(FieldGroups, Contested, forms.Form):
 
 
 class DocumentForm(RequirementsForm):
-    """A document: what it is called, what it is, its text."""
+    """A document: title, type, tags and text."""
 
     title = Title(max_length=DOCUMENT_TITLE_CHARS, widget=forms.TextInput({"autocomplete": "off"}))
     type = forms.ChoiceField(choices=Deliverable.Type.choices, widget=forms.Select({"autocomplete": "off"}))
@@ -123,14 +123,14 @@ class DocumentForm(RequirementsForm):
 
 
 class AgentWithRole(forms.ModelChoiceField):  # type: ignore[type-arg]  # generic in its stubs only
-    """A choice among agents, each shown with its role."""
+    """A choice of one agent, each shown with its role."""
 
     def label_from_instance(self, obj: Agent) -> str:
         return f"{obj.name}, {obj.role}"
 
 
 class PlanTaskForm(FieldGroups, Contested, forms.Form):
-    """A task of a plan: what, who, and behind what."""
+    """A task of a plan: its texts, its agent, and its blockers."""
 
     ids = "plan-%s"
     title = Title()

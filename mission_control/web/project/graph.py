@@ -1,4 +1,4 @@
-"""A project's plan as a picture: its tasks by level, each with its state, and the lines between them."""
+"""A project's plan as a picture: tasks by level, each with its state, and edges between them."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -12,15 +12,15 @@ from mission_control.models import Assignment, Project, Run, Task
 from mission_control.scheduling.dependencies import levels
 from mission_control.web.shared.states import State, state_of
 
-NODE_WIDTH, NODE_HEIGHT = 256, 72  # as the stylesheet has them, in sixteenths of an em
+NODE_WIDTH, NODE_HEIGHT = 256, 72  # in sixteenths of an em, as in the stylesheet
 GAP_ACROSS, GAP_DOWN = 96, 16
 EM = 16
-EDGE_STEP = 12  # between the ends of two lines that lead to one task
+EDGE_STEP = 12  # distance between the ends of two edges at one task
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One task of the picture. `note` stands beside its state, `elapsed_seconds` instead while it runs."""
+    """One task in the picture. Beside the state it shows `note`, or `elapsed_seconds` while it runs."""
 
     task: Task
     state: State
@@ -39,7 +39,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """A line from a task to one that waits for it, as an SVG path."""
+    """A line from a task to one that waits for it, as an SVG path. `is_met`: the first task is resolved."""
 
     path: str
     is_met: bool
@@ -47,7 +47,7 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """The picture, and how large it is: it grows with the text, as its nodes do."""
+    """The picture and its size. The size in em grows with the text size, as its nodes do."""
 
     levels: list[list[Node]]
     edges: list[Edge]
@@ -71,7 +71,7 @@ class Graph:
 
 
 def plan_tasks(project: Project) -> QuerySet[Task]:
-    """Return a project's tasks, oldest first, with all that its page shows of them: three queries."""
+    """Return a queryset of a project's tasks, oldest first, with the data that its page shows. Three queries."""
     return (
         Task.objects.filter(project=project)
         .select_related("last_run")
@@ -85,7 +85,7 @@ def plan_tasks(project: Project) -> QuerySet[Task]:
 
 
 def graph(tasks: Iterable[Task], waits: Mapping[str, str]) -> Graph:
-    """Return the picture of tasks that `plan_tasks` has read. `waits` says by id what each waits for."""
+    """Return the picture of tasks from `plan_tasks`. `waits` has the reason why a task waits, by task id."""
     by_id = {task.pk: task for task in tasks}
     pairs = [(key, blocker) for key, task in by_id.items() for blocker in task.blocker_ids if blocker in by_id]
     placed = _untangled(levels(list(by_id), pairs), by_id)
@@ -94,7 +94,7 @@ def graph(tasks: Iterable[Task], waits: Mapping[str, str]) -> Graph:
 
 
 def _untangled(placed: list[list[UUID]], tasks: Mapping[UUID, Task]) -> list[list[UUID]]:
-    """Put each task of a level beside what it waits for, so that fewer lines cross. Depends on the plan alone."""
+    """Sort each level so that tasks are near their blockers and fewer edges cross. Depends only on the plan."""
     row: dict[UUID, float] = {}
     found: list[list[UUID]] = []
     for level in placed:
@@ -117,7 +117,7 @@ def _edges(placed: list[list[UUID]], tasks: Mapping[UUID, Task]) -> list[Edge]:
 
 
 def _edges_to(task: Task, corner: Mapping[UUID, tuple[int, int]], tasks: Mapping[UUID, Task]) -> list[Edge]:
-    """Return the lines that lead to a task, their ends in the order of their beginnings from above."""
+    """Return the edges that lead to a task. Their ends have the same order from top to bottom as their starts."""
     blockers = sorted((key for key in task.blocker_ids if key in corner), key=lambda key: corner[key][1])
     step = min(EDGE_STEP, (NODE_HEIGHT - EDGE_STEP) / max(len(blockers) - 1, 1))
     left, top = corner[task.pk]
@@ -151,7 +151,7 @@ def _note(task: Task, waits: str) -> str:
 
 
 def shares(tasks: Iterable[Task]) -> list[dict[str, Any]]:
-    """Count tasks as the bar of progress shows them, in the order of its parts; empty parts are left out."""
+    """Return the parts of the progress bar in order, each with its number of tasks, without empty parts."""
     parts = {
         "done": ("Done", "s-done", "green"),
         "skipped": ("Skipped", "s-skipped", "grey"),

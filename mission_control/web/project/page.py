@@ -1,4 +1,4 @@
-"""What a project's page shows: its plan, what waits for what, its runs, its people and its requirements."""
+"""The data of a project's page: its plan, its waiting tasks, its runs, its team and its requirements."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -35,12 +35,12 @@ SHOWN_PLANNER_CHARS = 4_000
 
 @dataclass(frozen=True, slots=True)
 class ProjectRights:
-    """What the user may do with projects, beside seeing them."""
+    """What the user may do with projects, besides seeing them."""
 
     read_runs: bool
     read_documents: bool
     add: bool
-    plan: bool  # a goal
+    plan: bool  # let an agent plan a goal
     change: bool
     start: bool
     stop: bool
@@ -76,9 +76,9 @@ class ProjectRights:
 # ---------------------------------------------------------------- the list
 @dataclass(frozen=True, slots=True)
 class ProjectRow:
-    """A project of the list, how far it is, and who works on it."""
+    """A project as the list shows it, with its progress and its team."""
 
-    project: Any  # with the counts of `listed`
+    project: Any  # with the counts that `listed` annotates
     team: list[Agent]
 
     @property
@@ -106,7 +106,7 @@ class ProjectRow:
 
 
 def listed() -> QuerySet[Project]:
-    """Return projects, those first that were changed last, with the counts of their tasks: one query."""
+    """Return a queryset of projects with the numbers of their tasks and with their teams."""
 
     def tasks(*statuses: Task.Status) -> Count:
         return Count("tasks", filter=Q(tasks__status__in=statuses))
@@ -122,26 +122,26 @@ def listed() -> QuerySet[Project]:
 
 
 def rows(projects: Iterable[Project]) -> list[ProjectRow]:
-    """Return the rows of projects that `listed` has read."""
+    """Return the rows of projects from `listed`."""
     return [ProjectRow(project, list(project.team_agents.all())) for project in projects]
 
 
 # ---------------------------------------------------------------- one project
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A task that is not at work, why, and what a person can do about it."""
+    """A task that does not run, why, and what a person can do."""
 
     task: Task
     state: State
     reason: str
     can_be_skipped: bool
-    is_for_a_person: bool  # whose turn it is
+    is_for_a_person: bool  # a person can do it now
     needs_person: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """An agent of the team, and what it does in this project."""
+    """An agent of the team, with its active runs in this project."""
 
     agent: Any  # as `with_runs` annotates it
     runs: list[Run]
@@ -162,7 +162,7 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step of a planning: done, running, to come, or left out."""
+    """One step of a planning run: done, running, not started, or skipped."""
 
     word: str
     state: State
@@ -171,7 +171,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Planning:
-    """The newest planning of a project, step by step, and the end of what the planner has written."""
+    """The newest planning run of a project: its steps, and the end of the planner's output."""
 
     run: Run
     steps: list[Step]
@@ -195,7 +195,7 @@ class Analysis:
 
 @dataclass(frozen=True, slots=True)
 class Requirements:
-    """The requirements document as it is shown."""
+    """The requirements document as the page shows it."""
 
     document: Deliverable
     html: SafeString
@@ -204,7 +204,7 @@ class Requirements:
 
 
 def page_of(project: Project, user: User | AnonymousUser, *, span: str = "") -> dict[str, Any]:
-    """Return all that the page shows, in a constant number of queries."""
+    """Return all data of the page. A constant number of queries."""
     may = ProjectRights.of(user)
     tasks = list(plan_tasks(project))
     waits = waiting_for(project, tasks)
@@ -234,7 +234,7 @@ def page_of(project: Project, user: User | AnonymousUser, *, span: str = "") -> 
 
 
 def _agentless(tasks: list[Task]) -> list[Task]:
-    """Return the tasks for an agent that nobody is assigned to: no project runs them."""
+    """Return unstarted agent tasks without an assignee. The project cannot run them."""
     return [
         task
         for task in tasks
@@ -257,7 +257,10 @@ def _runs(project: Project, span: str) -> dict[str, Any]:
 
 
 def _waiting(project: Project, tasks: Iterable[Task], waits: dict[str, str]) -> list[Waiting]:
-    """Return the tasks that wait, those first that need a person; of a project that has not begun those alone."""
+    """Return the waiting tasks, those that need a person first.
+
+    If the project has not started, return only those that need a person before it can run them.
+    """
     found = []
     for task in tasks:
         if str(task.pk) not in waits:
@@ -282,7 +285,7 @@ def _waiting(project: Project, tasks: Iterable[Task], waits: dict[str, str]) -> 
 
 
 def _team(project: Project, may: ProjectRights) -> list[Member]:
-    """Return the team, those who work first: two queries."""
+    """Return the team with its active runs in this project. Two queries."""
     agents = with_runs(Agent.objects.filter(projects=project))
     by_agent: dict[Any, list[Run]] = defaultdict(list)
     if may.read_runs:
@@ -294,7 +297,7 @@ def _team(project: Project, may: ProjectRights) -> list[Member]:
 
 
 def planning_of(project: Project) -> Planning | None:
-    """Return the newest planning while it goes on, or when it has failed; else None."""
+    """Return the newest planning run while the project is planning or has failed; else None."""
     if project.status not in (Status.PLANNING, Status.FAILED):
         return None
     run = Run.objects.light().filter(project=project, kind=Run.Kind.PLANNING).order_by("-queued_at", "id").first()
@@ -328,7 +331,7 @@ SIZES = {"S": "small", "M": "medium", "L": "large", "XL": "very large"}
 
 
 def _analysis(project: Project) -> Analysis | None:
-    """Return the analysis of the goal; anybody may have written anything in its place."""
+    """Return the analysis of the goal. Checks every type, because clients of the API can store any metadata."""
     found = project.metadata.get("goal_analysis")
     if not isinstance(found, dict):
         return None

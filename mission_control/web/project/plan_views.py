@@ -1,4 +1,4 @@
-"""The plan of a project as a list, with one task of it opened as a form."""
+"""Views of a project's plan as a list, with one task opened in a form."""
 
 import uuid
 from collections.abc import Iterable
@@ -31,7 +31,7 @@ GONE = "This task was removed while you were editing. You can add your text as a
 @require_http_methods(["GET", "HEAD", "POST"])
 @sees(*SEES_PROJECT)
 def plan(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
-    """Show the plan as a list, one task of it opened as a form (`?task=`, `new` for one more), or save that."""
+    """Show the plan as a list with one task opened in a form (`?task=` its id or `new`), or save the form."""
     found = project_of(project_id)
     listed = list(plan_tasks(found))
     asked, posted = request.GET.get("task", ""), request.POST if request.method == "POST" else None
@@ -55,7 +55,7 @@ def plan(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
         "opened": opened,
         "form": form,
         "basis": form.basis(_values(opened)) if form and opened else "",
-        "theirs": f"{request.path}?task={asked}",  # without a fragment, for the browser to fetch it anew
+        "theirs": f"{request.path}?task={asked}",  # without a fragment, so that the browser loads the page again
         "chosen": _chosen(request, form),
         "may": may,
         "is_editable": found.status in Project.EDITABLE,
@@ -76,7 +76,7 @@ def _chosen(request: HttpRequest, form: PlanTaskForm | None) -> list[str]:
 
 
 def _is_written(request: HttpRequest, form: PlanTaskForm, found: Project, opened: Task | None) -> bool:
-    """Store what the form says; what is refused becomes its error, or its conflict."""
+    """Save the form and return whether that worked. A refusal becomes its error or its conflict."""
     if not form.is_valid():
         return False
     try:
@@ -99,7 +99,10 @@ def _create(found: Project, *, assignee: Agent | None, blocked_by: Iterable[Task
 
 
 def _change(request: HttpRequest, opened: Task, given: dict[str, Any]) -> None:
-    """Write what was changed in the form. Raises Conflict where another changed the same meanwhile."""
+    """Save the fields that the user changed. Raises Conflict if another person changed one of them too.
+
+    Locks the dependencies, then the task's row.
+    """
     compared = {
         **given,
         "assignee": _named([given["assignee"]] if given["assignee"] else []),
@@ -125,7 +128,7 @@ def _change(request: HttpRequest, opened: Task, given: dict[str, Any]) -> None:
 
 
 def _values(task: Task) -> dict[str, Any]:
-    """Return what the form of a task edits; agents and tasks by names, as people read them."""
+    """Return the values that the task's form edits, agents and tasks as readable names, for conflicts."""
     texts = {name: getattr(task, name) for name in ("title", "description", "task_type", "priority")}
     first = [assignment.agent for assignment in task.assignments.all()][:1]
     return {**texts, "assignee": _named(first), "blocked_by": _named(task.blocked_by.all())}
@@ -136,7 +139,7 @@ def _named(rows: Iterable[Agent | Task]) -> list[str]:
 
 
 def _behind(first: Agent | None, task: Task) -> list[Agent]:
-    """Return who is assigned when this one is the first: the others keep their places behind it."""
+    """Return the assignees with `first` in place of the first one; the others keep their order after it."""
     if first is None:
         return []
     return [first, *(one.agent for one in list(task.assignments.all())[1:] if one.agent != first)]
@@ -145,7 +148,7 @@ def _behind(first: Agent | None, task: Task) -> list[Agent]:
 @require_POST
 @sees(*SEES_PROJECT, "delete_task")
 def delete_task(request: HttpRequest, project_id: uuid.UUID, task_id: uuid.UUID) -> HttpResponse:
-    """Take a task out of the plan."""
+    """Delete a task from the plan."""
     found = project_of(project_id)
     task = get_object_or_404(Task, pk=task_id, project=found)
     try:

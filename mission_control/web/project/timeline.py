@@ -1,4 +1,4 @@
-"""A project's runs as bars by agent, and what they took together."""
+"""A project's runs as bars by agent, and their total usage."""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ PLOT_PIXELS, CHAR_PIXELS, ICON_PIXELS = (
     880,
     6.4,
     30,
-)  # how wide the bars' field is at least, and what a label takes
+)  # minimum width of the plot; width of a label's characters and icon
 SHORTEST_WAIT = timedelta(seconds=1)
 SPANS = {
     "1h": ("1 hour", timedelta(hours=1)),
@@ -44,7 +44,7 @@ MOST_TICKS = 7
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One run, or its wait for a slot: where it lies, and what it says."""
+    """One run, or its wait for a slot, as a bar: position, width and texts."""
 
     status: str
     icon: str
@@ -57,7 +57,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """An agent's bars, in as many lanes as it had runs at once."""
+    """An agent's bars, in as many lanes as it had runs at the same time."""
 
     name: str
     lanes: list[list[Bar]]
@@ -69,7 +69,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """Rows of bars; the ticks `(place, moment)`; `now` is where the present lies, if within."""
+    """Rows of bars, with ticks as (position, time). `now` is the current time's position; empty if outside."""
 
     rows: list["Row"]
     ticks: list[tuple[str, datetime]]
@@ -86,7 +86,7 @@ class Timeline:
 
 
 def timeline(project: Project, span: str) -> Timeline:
-    """Return the bars of the runs within a span that ends now, or of all runs: two queries."""
+    """Return the bars of the runs within a span that ends now, or of all runs. At most two queries."""
     now = timezone.now()
     begins_at, ends_at = _window(project, span, now)
     within = Q(finished_at__isnull=True) | Q(finished_at__gte=begins_at)
@@ -109,12 +109,12 @@ def timeline(project: Project, span: str) -> Timeline:
 
 
 def runs_of(project: Project) -> QuerySet[Run]:
-    """Return a project's runs: of its tasks, and its plannings."""
+    """Return a project's runs: those of its tasks, and its planning runs."""
     return Run.objects.light().filter(Q(project=project) | Q(task__project=project))
 
 
 def _window(project: Project, span: str, now: datetime) -> tuple[datetime, datetime]:
-    """Return from when to when: all runs with a little room round them, unless a span is asked for."""
+    """Return begin and end of the timeline: the requested span, else all runs with a small margin."""
     if span in SPANS:
         length = SPANS[span][1]
         return now - length, now + length * 0.04
@@ -130,7 +130,7 @@ def _active() -> Count:
 
 
 class _Scale:
-    """Turns moments into places, per cent of the width."""
+    """Converts times to positions, in percent of the width."""
 
     def __init__(self, begins_at: datetime, ends_at: datetime) -> None:
         self.begins_at, self.length, self.ends_at = begins_at, ends_at - begins_at, ends_at
@@ -142,7 +142,7 @@ class _Scale:
         return f"{self.share(moment):.2f}%"
 
     def ticks(self) -> list[tuple[str, datetime]]:
-        """Return round moments: full hours of UTC are full, half or quarter hours everywhere."""
+        """Return ticks at round times. Full hours of UTC are full, half or quarter hours in every time zone."""
         step = next((step for step in STEPS if self.length / step <= MOST_TICKS), STEPS[-1])
         first = datetime.fromtimestamp(
             -(-self.begins_at.timestamp() // step.total_seconds()) * step.total_seconds(), tz=self.begins_at.tzinfo
@@ -156,7 +156,7 @@ class _Scale:
 
 
 def _lanes(runs: list[Run], scale: _Scale, now: datetime) -> list[list[Bar]]:
-    """Lay runs, oldest first, each into the first lane that is free when it begins."""
+    """Put the runs, oldest first, each into the first lane that is free when it was queued."""
     lanes: list[list[Bar]] = []
     ends: list[datetime] = []
     for run in runs:
@@ -173,7 +173,7 @@ def _lanes(runs: list[Run], scale: _Scale, now: datetime) -> list[list[Bar]]:
 
 
 def _bars(run: Run, scale: _Scale, now: datetime) -> list[Bar]:
-    """Return the bar of a run, and before it that of its wait."""
+    """Return a run's bars: its wait for a slot if that was long enough, then the run."""
     begun = run.started_at or run.finished_at or now
     found = []
     if begun - run.queued_at >= SHORTEST_WAIT and begun > scale.begins_at:
@@ -198,9 +198,9 @@ def _bar(run: Run, status: str, label: str, begin: datetime, end: datetime, scal
     )
 
 
-# ---------------------------------------------------------------- what it took
+# ---------------------------------------------------------------- total usage
 def totals(runs: QuerySet[Run]) -> dict[str, Any]:
-    """Return what runs took together, in one query; what no run knows is None."""
+    """Return the total usage of the runs; a value that no run reported is None. One query."""
     added = runs.order_by().aggregate(**SUMS)
     return {**added, "worked": _length(added["worked"]), "waited": _length(added["waited"])}
 

@@ -1,4 +1,4 @@
-"""Projects: the list, the page of one, and what begins, pauses and ends it."""
+"""Views of projects: the list, one project, and the actions that start, pause, resume and delete it."""
 
 import uuid
 from collections.abc import Callable
@@ -34,7 +34,7 @@ SEES_PROJECT = ("view_project", "view_task")
 @require_safe
 @sees(*SEES_PROJECT)
 def project_list(request: HttpRequest) -> HttpResponse:
-    """Show the projects."""
+    """Show the list of projects."""
     found = project_page.listed().order_by("-updated_at", "id")
     page = Paginator(found, PROJECTS_A_PAGE).get_page(request.GET.get("page"))
     context = {"page": page, "rows": project_page.rows(page.object_list), "may": ProjectRights.of(request.user)}
@@ -45,7 +45,7 @@ def project_list(request: HttpRequest) -> HttpResponse:
 @require_safe
 @sees(*SEES_PROJECT)
 def project(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
-    """Show one project; to the script only what of it may have changed."""
+    """Show one project; for JavaScript, only the parts that may have changed."""
     found = project_of(project_id)
     context = page_of(found, request.user, span=request.GET.get("span", ""))
     if by_script(request):
@@ -56,7 +56,7 @@ def project(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @sees("view_project", "add_project")
 def new_project(request: HttpRequest) -> HttpResponse:
-    """Show the two ways to begin, or begin: `kind` says which of the forms was sent."""
+    """Show the two forms for a new project, or create it. `kind` names the submitted form: goal or empty."""
     may, kind = ProjectRights.of(request.user), request.POST.get("kind", "")
     goal = GoalForm(request.POST if kind == "goal" else None)
     empty = ProjectForm(request.POST if kind == "empty" else None)
@@ -76,7 +76,7 @@ def new_project(request: HttpRequest) -> HttpResponse:
 
 
 def _planner() -> dict[str, Any]:
-    """Return who would plan, and what is missing before it can; none is made for this."""
+    """Return the agent that would plan, and what is missing before it can. Creates no agent."""
     found = Agent.objects.filter(name=planning.PLANNER).order_by("created_at", "pk")
     if settings.PLANNER_BACKEND:
         found = found.filter(backend=settings.PLANNER_BACKEND)
@@ -92,7 +92,7 @@ def _planner() -> dict[str, Any]:
 @require_http_methods(["GET", "HEAD", "POST"])
 @sees(*SEES_PROJECT, "delete_project")
 def delete_project(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
-    """Ask whether a project is to be deleted, or delete it."""
+    """Ask for confirmation, or delete the project."""
     found = project_of(project_id)
     if request.method != "POST":
         context = {"project": found, "number": found.tasks.count()}
@@ -112,7 +112,7 @@ def delete_project(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
 def _action(
     verb: Callable[[HttpRequest, Project], Any], said: str, *permissions: str
 ) -> Callable[[HttpRequest, uuid.UUID], HttpResponseBase]:
-    """Make the view of a verb: it answers with the project's page, and says there what was refused."""
+    """Make a POST view from an action. It redirects to the project's page with a message, also on a refusal."""
 
     @require_POST
     @sees(*SEES_PROJECT, *permissions)
@@ -152,14 +152,14 @@ stop_planning = _action(
 @require_POST
 @sees(*SEES_PROJECT, *permissions.CHANGE_TASK)
 def skip_task(request: HttpRequest, project_id: uuid.UUID, task_id: uuid.UUID) -> HttpResponse:
-    """Set a task of the project aside for good."""
+    """Skip a task of the project."""
     return _with_task(request, project_id, task_id, tasks.skip, "Skipped")
 
 
 @require_POST
 @sees(*SEES_PROJECT, *permissions.CHANGE_TASK)
 def finish_task(request: HttpRequest, project_id: uuid.UUID, task_id: uuid.UUID) -> HttpResponse:
-    """Note that a person has done a task."""
+    """Set a task of the project to done."""
     return _with_task(request, project_id, task_id, lambda task: tasks.set_status(task, Task.Status.DONE), "Done")
 
 
@@ -187,7 +187,7 @@ def _with_task(
 def done(
     request: HttpRequest, found: Project, verb: Callable[[], Any], said: str, *, at: str = ""
 ) -> HttpResponse:
-    """Do it, and lead to the project's page with a word on how it went."""
+    """Call the action and redirect to the project's page with a message, also on a refusal. Raises Conflict."""
     try:
         verb()
     except Conflict:
@@ -200,5 +200,5 @@ def done(
 
 
 def project_of(project_id: uuid.UUID) -> Project:
-    """Return the project with its requirements, or answer that it is not found."""
+    """Return the project with its requirements. Raises Http404 if it does not exist."""
     return get_object_or_404(Project.objects.select_related("prd_document"), pk=project_id)

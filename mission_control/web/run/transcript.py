@@ -1,7 +1,8 @@
-"""What a page shows of a run's log: stretches of blocks. Neighbouring text is one, so are a tool's use and result.
+"""A run's log as pages show it: stretches of blocks.
 
-A stretch begins at any event. From there on the blocks are always the same, so that the page can ask for the last
-one anew, as it grows, and for what comes behind it.
+Neighbouring text events become one block, and so do a tool's use and its result. A stretch can begin at any event.
+From there, the blocks are always the same, so the page can request the last block again while it grows, and the
+blocks after it.
 """
 
 import json
@@ -24,17 +25,17 @@ from mission_control.web.shared.plain_text import plain
 Type = RunEvent.Type
 
 STRETCH_EVENTS = 1_000
-TAIL_CHARS = 40_000  # of a page, or of what came before it
-BEHIND_CHARS = 100_000  # more than the longest block and an event: each reading goes on by a block at least
-# A block of text ends at the next line's end: laying out a longer one anew would take ever longer.
+TAIL_CHARS = 40_000  # of the end of the log, or of an earlier stretch
+BEHIND_CHARS = 100_000  # more than the longest block plus one event, so each read adds at least one block
+# From this size on, a block ends at the next end of a line: rendering ever longer blocks again would get too slow.
 BLOCK_CHARS, BLOCK_EVENTS = 6_000, 200
-# Unless it is within code, or no line ends.
+# The limits if no line ends, or the block is inside code.
 LONGEST_CHARS, MOST_EVENTS = 30_000, 800
-SHOWN_CHARS = 40_000  # of one event; a piece of text is never longer (an event's 32 kB), a tool's result may be
+SHOWN_CHARS = 40_000  # of one event; text events are never longer (32 kB at most), a tool's result may be
 INPUT_CHARS = 20_000
-LOGGED_EVENTS = 100  # at a time: a tool's result may be large
+LOGGED_EVENTS = 100  # read at once: a tool's result may be large
 JOINED = {Type.MESSAGE, Type.THINKING}
-# What a tool was asked for, where its input has one of these.
+# The keys of a tool's input that describe best what it does, best first.
 TELLING = ("command", "file_path", "path", "pattern", "query", "url", "prompt", "description")
 
 _FENCE = re.compile(r"^ {0,3}(?:```|~~~)", re.MULTILINE)
@@ -42,10 +43,10 @@ _FENCE = re.compile(r"^ {0,3}(?:```|~~~)", re.MULTILINE)
 
 @dataclass(slots=True)
 class Block:
-    """One entry of the output. `kind` picks its markup in `run/_event.html`.
+    """One entry of the output. `kind` selects its markup in `run/_event.html`.
 
-    started, message, thinking, tool, result, notice, completed, stopped, error. `first` and `last` are the numbers
-    of its events.
+    Kinds: started, message, thinking, tool, result, notice, completed, stopped, error. `first` and `last` are the
+    numbers of its first and last run event.
     """
 
     kind: str
@@ -54,8 +55,8 @@ class Block:
     at: datetime
     ended_at: datetime
     text: str = ""
-    detail: str = ""  # of a tool: its input
-    result: str | None = None  # of a tool: None while it works
+    detail: str = ""  # a tool's input
+    result: str | None = None  # a tool's result; None while it works
     is_cut: bool = False
 
     @property
@@ -68,7 +69,7 @@ class Block:
 
     @property
     def summary(self) -> str:
-        """Return one line that says what a tool was asked for, or what it answered."""
+        """Return one line about a tool: the key part of its input, or the first line of its result."""
         return _telling(self.detail) if self.kind == "tool" else _first_line(self.text)
 
     @property
@@ -78,7 +79,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """Blocks from event `first` to `last`; 0 where there is none."""
+    """Blocks from event number `first` to `last`; both are 0 if there are no events."""
 
     blocks: list[Block] = field(default_factory=list)
     first: int = 0
@@ -86,12 +87,15 @@ class Stretch:
 
     @property
     def earlier_upto(self) -> int:
-        """Return the number of the last event before this stretch, 0 at the beginning."""
+        """Return the number of the last event before this stretch; 0 at the beginning of the log."""
         return max(self.first - 1, 0)
 
 
 def tail(run: Run, *, upto: int | None = None) -> Stretch:
-    """Read the end of a run's log, or of its part up to number `upto`: so many events and characters at most."""
+    """Return the end of a run's log, or the part that ends at event `upto`.
+
+    Reads at most STRETCH_EVENTS events with TAIL_CHARS characters.
+    """
     stored = RunEvent.objects.filter(run_id=run.pk)
     if upto is not None:
         stored = stored.filter(seq__lte=upto)
@@ -101,12 +105,12 @@ def tail(run: Run, *, upto: int | None = None) -> Stretch:
     number = _number_within(sizes, TAIL_CHARS)
     first = sizes[number - 1][0]
     if number < len(sizes) and stored.filter(seq=first, type=Type.TOOL_RESULT).exists():
-        first -= 1  # its use goes with it
+        first -= 1  # include the tool's use
     return _stretch(run, stored.filter(seq__gte=first, seq__lte=sizes[0][0]))
 
 
 def behind(run: Run, after: int) -> Stretch:
-    """Read a run's log behind number `after`: so many events and characters at most."""
+    """Return a run's log after event `after`: at most STRETCH_EVENTS events with BEHIND_CHARS characters."""
     stored = RunEvent.objects.filter(run_id=run.pk, seq__gt=after)
     sizes = list(stored.order_by("seq").values_list("seq", Length("content"))[:STRETCH_EVENTS])
     if not sizes:
@@ -116,7 +120,7 @@ def behind(run: Run, after: int) -> Stretch:
 
 
 def piece_of_log(run_id: uuid.UUID, after: int) -> tuple[str, int]:
-    """Return some of the log behind number `after` as text, "" at its end, and the number of the last event."""
+    """Return the next part of the log after event `after` as text ("" at its end), and its last event's number."""
     found = list(RunEvent.objects.filter(run_id=run_id, seq__gt=after).order_by("seq")[:LOGGED_EVENTS])
     return "".join(map(_logged, found)), found[-1].seq if found else after
 
@@ -128,7 +132,7 @@ def _logged(event: RunEvent) -> str:
 
 
 def _number_within(sizes: list[tuple[int, int]], chars: int) -> int:
-    """Return how many of the events have together no more characters; the first one always."""
+    """Return how many of the events fit into `chars` characters together; at least 1."""
     sums = accumulate(min(length, SHOWN_CHARS) for _, length in sizes)
     return max(sum(1 for _ in takewhile(lambda total: total <= chars, sums)), 1)
 
@@ -144,7 +148,7 @@ def _stretch(run: Run, stored: QuerySet[RunEvent]) -> Stretch:
 
 
 def blocks(stored: Iterable[Any], agent_name: str) -> list[Block]:
-    """Return the blocks that the events make; these have their content as `shown`, its whole length as `size`."""
+    """Return the blocks of these events. Each event has its cut content as `shown`, its whole length as `size`."""
     made: list[Block] = []
     pieces: list[str] = []
     ids: Any = None
@@ -174,7 +178,7 @@ def _close(made: list[Block], pieces: list[str]) -> None:
 
 
 def _is_full(pieces: list[str]) -> bool:
-    """Tell whether a block of text has come to its end: it is long, at a line's end, and not within code."""
+    """Return whether a text block is complete: it is long, at the end of a line, and not inside code."""
     size = sum(map(len, pieces))
     if size >= LONGEST_CHARS or len(pieces) >= MOST_EVENTS:
         return True
@@ -209,7 +213,7 @@ def _input_of(event: Any) -> str:
 
 
 def _telling(detail: str) -> str:
-    """Return the part of a tool's input that says most, as one line."""
+    """Return the part of a tool's input that describes best what it does, as one line."""
     try:
         given = json.loads(detail)
     except ValueError:

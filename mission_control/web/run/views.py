@@ -1,4 +1,4 @@
-"""One run: stretches of its output, the whole log as text, its prompt, and two of them side by side."""
+"""Views of one run: stretches of its output, the whole log as text, its prompt; and a comparison of two runs."""
 
 import uuid
 from collections.abc import AsyncIterator
@@ -24,7 +24,7 @@ sees_runs = sees("view_task", "view_run")
 @require_safe
 @sees_runs
 def run_output(request: HttpRequest, run_id: uuid.UUID) -> HttpResponse:
-    """Show a stretch of a run's output: behind `after`, up to `upto`, by default its end."""
+    """Show a stretch of a run's output: after event `after`, or up to event `upto`, by default the end."""
     run = _run_or_404(run_id, Run.objects.light())
     after = number_in(request, "after")
     stretch = (
@@ -36,7 +36,7 @@ def run_output(request: HttpRequest, run_id: uuid.UUID) -> HttpResponse:
 @require_safe
 @sees_runs
 def run_log(_request: HttpRequest, run_id: uuid.UUID) -> HttpResponseBase:
-    """Send a run's whole log as a text file, a few events at a time."""
+    """Send a run's whole log as a text file. Reads and sends a few events at a time."""
     run = _run_or_404(run_id, Run.objects.light())
     response = StreamingHttpResponse(_log(run.pk), content_type="text/plain; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="run-{run.attempt}-{str(run.pk)[:8]}.log"'
@@ -56,7 +56,7 @@ async def _log(run_id: uuid.UUID) -> AsyncIterator[str]:
 @require_safe
 @sees_runs
 def run_prompt(request: HttpRequest, run_id: uuid.UUID) -> HttpResponse:
-    """Show what the agent was given, word for word."""
+    """Show the exact prompt that the agent received."""
     run = _run_or_404(run_id, Run.objects.defer("output").select_related("task"))
     return show(request, "run/prompt.html", {"run": run, "prompt": plain(run.prompt)}, at="board")
 
@@ -64,7 +64,7 @@ def run_prompt(request: HttpRequest, run_id: uuid.UUID) -> HttpResponse:
 @require_safe
 @sees_runs
 def compare(request: HttpRequest, task_id: uuid.UUID) -> HttpResponse:
-    """Show two runs of a task side by side, the older one left; which two says `run`, given twice."""
+    """Show two runs of a task side by side, the older one on the left. The parameter `run` is given twice."""
     keys = [key for text in request.GET.getlist("run")[:2] if (key := as_uuid(text))]
     light = Run.objects.light().select_related("task").order_by("queued_at", "id")
     runs = list(light.filter(task_id=task_id, pk__in=keys))

@@ -1,4 +1,4 @@
-"""Files that people attach: each is read as the text of a document, or refused in words that say why."""
+"""Files that people attach: each becomes the text of a document, or is refused with a reason."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -24,20 +24,20 @@ SHOWN_DOCUMENTS = 200
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """What was in a file, and its name."""
+    """The name and the content of a file."""
 
     title: str
     content: str
 
 
 class SeveralFiles(forms.ClearableFileInput):
-    """A file input that takes more than one."""
+    """A file input that accepts several files."""
 
     allow_multiple_selected = True
 
 
 class TextFiles(forms.FileField):
-    """Files of text; cleaned to a list of `Text`."""
+    """Text files. The clean value is a list of `Text`."""
 
     widget = SeveralFiles
 
@@ -56,7 +56,7 @@ def _read(file: "UploadedFile[bytes]") -> Text:
 
 
 class Attaching(Told):
-    """What of a form attaches: a document that there is, files, or both."""
+    """Form fields for attachments: an existing document, files, or both."""
 
     attached = TextFiles(required=False, label="Attach")
     document = forms.ModelChoiceField(
@@ -68,7 +68,7 @@ class Attaching(Told):
 
 
 class AttachForm(Attaching):
-    """What is attached to a task: something."""
+    """Attachments for a task; at least one is required."""
 
     def clean(self) -> dict[str, Any]:
         given: dict[str, Any] = super().clean() or {}
@@ -78,11 +78,11 @@ class AttachForm(Attaching):
 
 
 class AttachingMessageForm(MessageForm, Attaching):
-    """A message with what is attached to it, if anything is."""
+    """A message with optional attachments."""
 
 
 def keep_files(request: HttpRequest, task: Task, files: Iterable[Text]) -> list[Deliverable]:
-    """Make documents of the task from files. Raises PermissionDenied for who may not add documents."""
+    """Create a document of the task from each file. Raises PermissionDenied if the user may not add documents."""
     texts = list(files)
     if texts and not request.user.has_perm("mission_control.add_deliverable"):
         raise PermissionDenied
@@ -92,7 +92,10 @@ def keep_files(request: HttpRequest, task: Task, files: Iterable[Text]) -> list[
 
 
 def attachable(task: Task) -> QuerySet[Deliverable]:
-    """Return the documents that could be attached to the task: others of its project, and those of none."""
+    """Return the documents that can be attached to the task: those of its project or of none.
+
+    Leaves out the task's own documents and the requirements of projects.
+    """
     ours = Q(project=None) | Q(project_id=task.project_id)
     required = Project.objects.filter(prd_document__isnull=False).values("prd_document")
     found = Deliverable.objects.filter(ours).exclude(task=task).exclude(pk__in=required).select_related("task")
@@ -100,7 +103,7 @@ def attachable(task: Task) -> QuerySet[Deliverable]:
 
 
 def attached_to(messages: Iterable[Message]) -> dict[UUID, list[Deliverable | None]]:
-    """Return what is attached to each message, None for a document that is gone: one query."""
+    """Return the documents attached to each message, None for a deleted one. One query."""
     named = {message.pk: [as_uuid(key) for key in message.attachment_ids] for message in messages}
     keys = {key for some in named.values() for key in some if key}
     there = Deliverable.objects.only("id", "title", "version").in_bulk(keys) if keys else {}

@@ -1,4 +1,4 @@
-"""The forms of a task's page. Each takes what it is given, and says in words what is wrong with it."""
+"""The forms of a task's page."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -24,10 +24,10 @@ BY_HAND = [choice for choice in Task.Status.choices if choice[0] != Task.Status.
 
 
 class Told(forms.Form):
-    """A form that raises Invalid instead of being drawn again: the page says it beside what was there."""
+    """A form that raises Invalid instead of being shown again: the page shows the error in a notice."""
 
     def told(self) -> dict[str, Any]:
-        """Return what was given. Raises Invalid with the first error."""
+        """Return the cleaned data. Raises Invalid with the first error."""
         if not self.is_valid():
             name, errors = next(iter(self.errors.items()))
             label = self.fields[name].label or name.replace("_", " ").capitalize()
@@ -36,7 +36,7 @@ class Told(forms.Form):
 
 
 class EditForm(Told):
-    """What of a task can be changed in place. Only what is sent is changed."""
+    """The fields of a task that can be edited on its page. Only submitted fields are changed."""
 
     title = Title()
     description = Description()
@@ -55,20 +55,20 @@ class EditForm(Told):
 
 
 class AssignForm(Told):
-    """Who is assigned, instead of those who were."""
+    """The agents to assign; they replace the assigned ones."""
 
     agents = forms.ModelMultipleChoiceField(Agent.objects.all(), required=False)
 
 
 class DependForm(Told):
-    """A task to wait for, or one to wait for no longer."""
+    """A blocker to add or to remove."""
 
     add = forms.ModelChoiceField(Task.objects.all(), required=False, label="Task")
     remove = forms.ModelChoiceField(Task.objects.all(), required=False, label="Task")
 
 
 class MessageForm(Told):
-    """A message for the thread."""
+    """A message for the task's thread."""
 
     content = VisibleText(
         max_length=DESCRIPTION_CHARS, label="Message", error_messages={"required": "Message is required."}
@@ -79,7 +79,7 @@ class MessageForm(Told):
 
 
 class ReviewForm(Told):
-    """A decision, and for a request of changes the words that say which."""
+    """The decision of a review; requesting changes requires feedback."""
 
     decision = forms.ChoiceField(choices=[("approve", "Approve"), ("changes", "Request changes")])
     feedback = VisibleText(max_length=DESCRIPTION_CHARS, required=False, label="Request changes")
@@ -92,7 +92,7 @@ class ReviewForm(Told):
 
 
 class RunForm(forms.Form):
-    """Who runs the task, and what to do when no slot is free."""
+    """The agent that runs the task, and what to do when no slot is free."""
 
     agent = forms.ModelChoiceField(
         Agent.objects.all(),

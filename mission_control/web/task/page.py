@@ -1,4 +1,4 @@
-"""What the page of one task shows: its runs, what was handed in and said, what it waits for, who may run it."""
+"""The data of a task's page: its runs, documents, messages, dependencies, and the agents that can run it."""
 
 import re
 from dataclasses import dataclass, field
@@ -35,18 +35,18 @@ from mission_control.web.task.attachments import attachable, attached_to
 from mission_control.web.task.rows import AgentChoice, DocumentRow, MessageRow, RunRow, author_of, document_rows
 from mission_control.web.task.under_review import Part, parts_of
 
-SHOWN_RUNS, SHOWN_MESSAGES = 10, 30  # until more are asked for
-MORE, MOST = 100, 2_000  # by so many, and never more than that
+SHOWN_RUNS, SHOWN_MESSAGES = 10, 30  # until the user requests more
+MORE, MOST = 100, 2_000  # the step when the user requests more, and the maximum
 SHOWN_DOCUMENTS = 50
-SHOWN_CHOICES = 200  # of agents, people and tasks to choose from
-FOLDED_CHARS = 160  # a description of no more than two lines stays as it is
-TEXTS = ("title", "description")  # what is edited together, and by two people at once
+SHOWN_CHOICES = 200  # agents, people and tasks to choose from
+FOLDED_CHARS = 160  # about two lines: a shorter description is not folded
+TEXTS = ("title", "description")  # edited in one form, with a check for edit conflicts
 RELATED = Task.objects.select_related("last_run").only("id", "title", "status", "project_id", "last_run__status")
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """What was refused, why, and the next step: `offer` is queue, anyway or nothing."""
+    """A refusal: what was refused, why, and the next step. `offer` is "queue", "anyway" or empty."""
 
     title: str
     text: str = ""
@@ -77,7 +77,7 @@ def _shown(asked: int | None, least: int) -> int:
 
 @dataclass
 class TaskPage:
-    """One task with all that its page shows: each is read when it is asked for, in one query however much."""
+    """One task with all data of its page. Each part is read on first use, in a constant number of queries."""
 
     task: Task
     user: User | AnonymousUser
@@ -88,7 +88,7 @@ class TaskPage:
     file_bytes: ClassVar[int] = CONTENT_BYTES
     file_megabytes: ClassVar[int] = CONTENT_BYTES // 2**20
     conflict: Conflict | None = None
-    written: dict[str, str] = field(default_factory=dict)  # what was in the form that met a conflict
+    written: dict[str, str] = field(default_factory=dict)  # the submitted texts, after a conflict
 
     # ------------------------------------------------------------ runs
     @cached_property
@@ -99,7 +99,7 @@ class TaskPage:
 
     @property
     def names_hosts(self) -> bool:
-        """Tell whether runs may have been on different machines."""
+        """Return whether runs may have run on different machines, so that the page shows hosts."""
         return not settings.EMBEDDED_DATABASE
 
     @property
@@ -116,7 +116,7 @@ class TaskPage:
 
     @property
     def more_runs(self) -> int:
-        """Return how many runs the page shows when older ones are asked for."""
+        """Return how many runs the page will show when the user requests older ones."""
         return len(self.rows) + min(self.older_runs, MORE)
 
     @cached_property
@@ -125,7 +125,7 @@ class TaskPage:
 
     @cached_property
     def shown(self) -> RunRow | None:
-        """Return the run whose output is shown: the one asked for, else the newest."""
+        """Return the run whose output is shown: the requested one, else the newest."""
         found = next((row for row in self.rows if row.run.pk == self.chosen_run), None)
         if found is None and self.rows and self.chosen_run:
             found = next(map(RunRow, self._runs.filter(pk=self.chosen_run)), None)
@@ -139,7 +139,7 @@ class TaskPage:
     def active(self) -> bool:
         return self.task.last_run is not None and self.task.last_run.is_active
 
-    # ------------------------------------------------------------ who may run it, and what stands in the way
+    # ------------------------------------------------------------ agents to choose from, and obstacles to a run
     @cached_property
     def choices(self) -> list[AgentChoice]:
         found = [
@@ -177,14 +177,14 @@ class TaskPage:
 
     @property
     def obstacle(self) -> str:
-        """Name what would have a run refused with slots free: blocked, no_agent, or nothing."""
+        """Return why a run would be refused even with a free slot: "blocked", "no_agent", or empty."""
         if self.blockers:
             return "blocked"
         return "" if self.choices else "no_agent"
 
     @property
     def held(self) -> str:
-        """Say why it cannot be run by another agent while a run is active."""
+        """Return why the agent cannot be changed while a run is active; empty without an active run."""
         run = self.task.last_run
         if run is None or not run.is_active:
             return ""
@@ -196,7 +196,7 @@ class TaskPage:
             return f"{reason}. It starts automatically. To switch agents, remove it from the queue."
         return "To switch agents, stop this run first."
 
-    # ------------------------------------------------------------ what it waits for
+    # ------------------------------------------------------------ dependencies
     @cached_property
     def needs(self) -> list[Task]:
         return list(self.task.blocked_by.all())
@@ -211,12 +211,12 @@ class TaskPage:
 
     @cached_property
     def possible_needs(self) -> list[Task]:
-        """Return tasks that it could wait for: of its project or of none, without those that there are."""
+        """Return tasks that could be added as blockers: those of the same project or of none."""
         same = Q(project__isnull=True) | Q(project_id=self.task.project_id)
         others = Task.objects.filter(same).exclude(pk__in=[self.task.pk, *self.task.blocker_ids])
         return list(others.only("id", "title")[:SHOWN_CHOICES])
 
-    # ------------------------------------------------------------ what was handed in, said and decided
+    # ------------------------------------------------------------ documents, messages, reviews
     @cached_property
     def documents(self) -> list[DocumentRow]:
         if not self.may("view_deliverable"):
@@ -242,12 +242,12 @@ class TaskPage:
 
     @property
     def more_messages(self) -> int:
-        """Return how many messages the page shows when earlier ones are asked for."""
+        """Return how many messages the page will show when the user requests earlier ones."""
         return len(self.messages) + min(self.earlier_messages, MORE)
 
     @cached_property
     def attachable(self) -> list[Deliverable]:
-        """Return the documents that can be attached to the task, for who may."""
+        """Return the documents that can be attached to the task; none if the user may not attach any."""
         can = self.may("view_deliverable") and self.may("change_deliverable")
         return list(attachable(self.task)) if can else []
 
@@ -264,27 +264,27 @@ class TaskPage:
 
     @cached_property
     def review_reason(self) -> str:
-        """Return why the task was sent to review though nobody asked for one."""
+        """Return why the task went to review although it requires none; empty if there is no such reason."""
         reviews = Review.objects.filter(task=self.task, status=Review.Status.OPEN)
         return reviews.values_list("reason", flat=True).first() or ""
 
     @cached_property
     def handles(self) -> list[str]:
-        """Return what agents and people are mentioned by."""
+        """Return the names that @mentions can use, without the @: all, agents and people."""
         people = User.objects.filter(is_active=True).values_list("username", flat=True)[:SHOWN_CHOICES]
         names = [choice.agent.name for choice in self.choices] + list(people)
         return ["all", *dict.fromkeys(re.sub(r"\W+", "-", name.lower()).strip("-") for name in names)]
 
     @cached_property
     def under_review(self) -> list[Part]:
-        """Return what a review task is about; without the documents for who may not see them."""
+        """Return the tasks that a review task covers, with their documents if the user may see those."""
         if not self.may("view_deliverable"):
             return [Part(task) for task in self.needs]
         return parts_of(self.needs, self.reviews)
 
     @property
     def hides_output(self) -> bool:
-        """Return whether there is no output to show, and none to come: no agent runs the task."""
+        """Return whether the page has no output to show, now or later: no agent runs the task."""
         return self.task.task_type != Task.Type.AGENT and self.shown is None
 
     # ------------------------------------------------------------ properties
@@ -298,7 +298,7 @@ class TaskPage:
 
     @property
     def tags_text(self) -> str:
-        """The tags as a person edits them."""
+        """Return the tags as text for the form field."""
         return tags_text(self.task.tags) if isinstance(self.task.tags, list) else ""
 
     @property
@@ -307,13 +307,13 @@ class TaskPage:
 
     @property
     def folds_text(self) -> bool:
-        """Return whether the description is cut to two lines: the output of an active run needs the room."""
+        """Return whether the description is folded to two lines, to leave space for an active run's output."""
         text = self.task.description.strip()
         return self.active and (len(text) > FOLDED_CHARS or text.count("\n") > 1)
 
     @property
     def edited(self) -> dict[str, str]:
-        """Return what the form of the texts shows."""
+        """Return the values for the form of title and description."""
         return self.written or {name: getattr(self.task, name) for name in TEXTS}
 
     @property
@@ -356,7 +356,7 @@ class TaskPage:
 
     @property
     def statuses(self) -> list[tuple[str, str]]:
-        """Return the statuses that a person sets by hand; skipping is an action of its own."""
+        """Return the statuses that a user can set; skipping is a separate action."""
         return [(str(value), str(label)) for value, label in Task.Status.choices if value != Task.Status.SKIPPED]
 
     def may(self, permission: str) -> bool:
@@ -367,7 +367,7 @@ KINDS = {"agent": "Agent task", "human": "Human task", "review": "Human review"}
 
 
 def shown_task() -> QuerySet[Task]:
-    """Return tasks with what the page shows of a task itself: four queries."""
+    """Return a queryset of tasks with the related rows that the page shows. Four queries."""
     waits_for: Prefetch[Any] = Prefetch("blocked_by", RELATED.order_by("created_at", "id"))
     holds_back: Prefetch[Any] = Prefetch("blocks", RELATED.order_by("created_at", "id"))
     return (

@@ -1,4 +1,4 @@
-"""The rows of a task's page: agents to choose from, runs, documents, messages, each with what is shown of it."""
+"""The rows on a task's page: agents to choose from, runs, documents, messages."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ from mission_control.text import as_uuid
 
 @dataclass(slots=True)
 class AgentChoice:
-    """An agent that a run can be given to, with what speaks for or against it."""
+    """An agent that could run the task, with notes about it: what it lacks, its level, its active runs."""
 
     agent: Agent
     running: int
@@ -36,7 +36,7 @@ class AgentChoice:
 
 @dataclass(slots=True)
 class RunRow:
-    """A run as the history shows it."""
+    """A run in the history of its task."""
 
     run: Run
 
@@ -96,18 +96,18 @@ class RunRow:
 
 @dataclass(slots=True)
 class DocumentRow:
-    """A document with its versions, newest first, and who wrote it."""
+    """A document with its versions, newest first, and its author. `at` is the version that is shown."""
 
     document: Deliverable
     author: str
     at: DeliverableVersion | None
-    since: int | None = None  # the version that was reviewed last
-    html: SafeString | None = None  # its content, where the page shows that at once
+    since: int | None = None  # the version that was last reviewed
+    html: SafeString | None = None  # the content, if the page includes it
     is_cut: bool = False
 
     @property
     def raw(self) -> str:
-        """Return the path of the file that has all of a content that is cut."""
+        """Return the URL of the whole content as a file, for content that the page cuts."""
         return reverse("document-file", args=[self.document.pk, self.at.version if self.at else 1])
 
     @property
@@ -120,7 +120,7 @@ class DocumentRow:
 
     @property
     def before(self) -> int | None:
-        """Return the number of the version to compare the shown one with: the one reviewed, or the one before."""
+        """Return the version to compare the shown one with: the last reviewed if older, else the previous."""
         if self.at is None:
             return None
         if self.is_since_review:
@@ -130,7 +130,7 @@ class DocumentRow:
 
 @dataclass(slots=True)
 class MessageRow:
-    """A message, who wrote it, and what is attached; None stands for a document that is gone."""
+    """A message with its text as HTML and its attachments; None is a document that was deleted."""
 
     message: Message
     html: SafeString
@@ -149,7 +149,7 @@ class MessageRow:
 
 
 def document_rows(found: QuerySet[Deliverable], *, version: int | None = None) -> list[DocumentRow]:
-    """Return documents with their versions and authors; `version` is the one to show, by default the newest."""
+    """Return rows for documents, with versions and authors, at `version` or by default at the newest one."""
     versions = DeliverableVersion.objects.defer("content").select_related("run").order_by("-version")
     light = versions.defer("content", "run__output", "run__prompt")
     documents = list(found.prefetch_related(Prefetch("versions", light)))
@@ -167,7 +167,7 @@ def _version(versions: Iterable[DeliverableVersion], number: int | None) -> Deli
 
 
 def author_of(key: str | None, names: dict[str, str]) -> str:
-    """Return who an author's id means: an agent's name, a person, or nobody."""
+    """Return the name for an author id: the agent's name, "a user" for people, empty for none."""
     if not key:
         return ""
     return "a user" if key == "human" else names.get(key, "deleted agent")

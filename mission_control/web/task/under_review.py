@@ -1,4 +1,4 @@
-"""What a review task is about: the newest documents of the tasks that it needs, opened where they stand."""
+"""The documents that a review task covers: those of its blockers, the newest of each opened on the page."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,21 +11,21 @@ from mission_control.web.shared.markdown import LONGEST, rendered
 from mission_control.web.task.rows import DocumentRow, document_rows
 
 MOST_DOCUMENTS = 50
-MOST_OPENED = 8  # documents whose content is in the page; the others are read when they are opened
+MOST_OPENED = 8  # documents whose content is in the page; the others are loaded when opened
 
 
 @dataclass(slots=True)
 class Part:
-    """A task under review with its documents, the newest first."""
+    """A task under review with its documents, newest first."""
 
     task: Task
     rows: list[DocumentRow] = field(default_factory=list)
 
 
 def parts_of(needs: Sequence[Task], reviews: Sequence[Review]) -> list[Part]:
-    """Return each needed task with its documents; `reviews` are the decided ones, from the newest on.
+    """Return each blocker with its documents. `reviews` are the decided reviews, newest first.
 
-    The newest document of each has its content, and the number of the version that the last review was about.
+    The newest document of each blocker has its content, and the number of the version that was last reviewed.
     """
     parts = {task.pk: Part(task) for task in needs}
     found = Deliverable.objects.filter(task__in=parts).defer("content").order_by("-updated_at", "id")
@@ -41,7 +41,7 @@ def parts_of(needs: Sequence[Task], reviews: Sequence[Review]) -> list[Part]:
 
 
 def _fill(rows: Sequence[DocumentRow]) -> None:
-    """Give the rows the content of the version that each shows: one query."""
+    """Set each row's content, that of the version it shows. One query."""
     wanted = Q(pk__in=[row.at.pk for row in rows if row.at])
     contents = dict(DeliverableVersion.objects.filter(wanted).values_list("pk", "content")) if rows else {}
     for row in rows:
@@ -50,5 +50,5 @@ def _fill(rows: Sequence[DocumentRow]) -> None:
 
 
 def _reviewed(row: DocumentRow, decided_at: datetime) -> int | None:
-    """Return the newest version that there was when the last review was decided."""
+    """Return the number of the newest version at the time of the last decision; None if there was none."""
     return max((one.version for one in row.versions if one.created_at <= decided_at), default=None)

@@ -1,4 +1,4 @@
-"""One task: its page, and all that is done with it there."""
+"""Views of one task: its page, and the actions on it."""
 
 import uuid
 from collections.abc import Callable
@@ -31,7 +31,7 @@ from mission_control.web.task.page import TEXTS, Refused, TaskPage, shown_task
 @require_safe
 @sees_tasks
 def task_page(request: HttpRequest, task_id: uuid.UUID) -> HttpResponse:
-    """Show one task with the end of its newest run's output, or the stretch of the run that is asked for."""
+    """Show one task, with the end of its newest run's output, or the requested part of a run's output."""
     return _show_page(request, _page_of(request, task_id))
 
 
@@ -51,7 +51,7 @@ def _show_page(request: HttpRequest, page: TaskPage, *, status: int = 200) -> Ht
 @require_safe
 @sees_tasks
 def task_parts(request: HttpRequest, task_id: uuid.UUID) -> HttpResponse:
-    """Show all of the page that changes but the output, which the script puts in the place of what it has."""
+    """Show all changing parts of the page except the output. JavaScript replaces the old parts with them."""
     return _parts(request, task_id)
 
 
@@ -81,10 +81,10 @@ View = Callable[[HttpRequest, uuid.UUID], HttpResponseBase]
 
 
 def action(*needed: str) -> Callable[[Verb], View]:
-    """Make a view of a verb that does one thing to a task and returns what it did, in a sentence.
+    """Make a view from a function that does one thing to a task and returns a sentence that says what it did.
 
-    What is refused is told, with the next step: to the script with the parts of the page as they now stand, to a
-    plain form with a redirect and a message.
+    The view requires POST and the permissions `needed`. It shows a refusal with the next step: JavaScript gets the
+    current parts of the page, a plain form gets a redirect and a message.
     """
 
     def decorate(verb: Verb) -> View:
@@ -106,7 +106,7 @@ def action(*needed: str) -> Callable[[Verb], View]:
 
 @action(*permissions.RUN_TASK)
 def run_task(request: HttpRequest, task: Task) -> str:
-    """Run the task with the agent of the form."""
+    """Run the task with the chosen agent."""
     form = RunForm(request.POST)
     if not form.is_valid():
         raise Invalid("agent", form.first_error)
@@ -123,17 +123,20 @@ def run_task(request: HttpRequest, task: Task) -> str:
 
 @action(*permissions.STOP_RUN)
 def stop_task(_request: HttpRequest, task: Task) -> str:
-    """Stop the task's active run; the answer waits two seconds at most for its end."""
+    """Stop the task's active run. Waits at most two seconds for its end."""
     return "Stopping the run…" if task_runs.stop_task(task).is_active else "Stopped."
 
 
 @action(*permissions.CHANGE_TASK)
 def edit_task(request: HttpRequest, task: Task) -> str:
-    """Change what was sent: title, description, or one of the properties."""
+    """Change the submitted fields: title, description or properties. Raises Conflict on an edit conflict.
+
+    Locks the task's row if the form has a basis.
+    """
     changes = EditForm(request.POST).told()
     due = changes.get("due_date")
     if due and task.due_day == due.date():
-        del changes["due_date"]  # only the day is shown: a time that the API has set stays
+        del changes["due_date"]  # the page shows only the day: keep a time that the API has set
     if "basis" not in request.POST:
         tasks.change(task, **changes)
         return "Saved."
@@ -152,7 +155,7 @@ def edit_task(request: HttpRequest, task: Task) -> str:
 
 @action(*permissions.CHANGE_TASK)
 def assign_task(request: HttpRequest, task: Task) -> str:
-    """Assign these agents; who was assigned before keeps his place."""
+    """Assign these agents. Agents that were already assigned keep their order and come first."""
     chosen = list(AssignForm(request.POST).told()["agents"])
     keys = [assignment.agent_id for assignment in task.assignments.all()]
     chosen.sort(key=lambda agent: keys.index(agent.pk) if agent.pk in keys else len(keys))
@@ -162,7 +165,7 @@ def assign_task(request: HttpRequest, task: Task) -> str:
 
 @action(*permissions.CHANGE_TASK)
 def change_dependencies(request: HttpRequest, task: Task) -> str:
-    """Let the task wait for another, or no longer."""
+    """Add or remove a blocker of the task."""
     given = DependForm(request.POST).told()
     needs = [blocker for blocker in task.blocked_by.all() if blocker != given["remove"]]
     if given["add"]:
@@ -173,7 +176,7 @@ def change_dependencies(request: HttpRequest, task: Task) -> str:
 
 @action(*permissions.CHANGE_TASK)
 def decide_review(request: HttpRequest, task: Task) -> str:
-    """Approve the result, or send it back with what should change."""
+    """Approve the result, or request changes with feedback."""
     given = ReviewForm(request.POST).told()
     if given["decision"] == "approve":
         reviews.approve(task, by=person_of(request))
@@ -184,7 +187,7 @@ def decide_review(request: HttpRequest, task: Task) -> str:
 
 @action(*permissions.POST_MESSAGE)
 def post_message(request: HttpRequest, task: Task) -> str:
-    """Write in the thread; what is attached as a file becomes a document of the task."""
+    """Post a message in the task's thread. Attached files become documents of the task."""
     given = AttachingMessageForm(request.POST, request.FILES).told()
     with transaction.atomic():
         attached = keep_files(request, task, given["attached"])
@@ -196,7 +199,7 @@ def post_message(request: HttpRequest, task: Task) -> str:
 
 @action("view_deliverable")
 def attach_to_task(request: HttpRequest, task: Task) -> str:
-    """Attach files, or a document that there is: that leaves the task that it had."""
+    """Attach files or an existing document to the task. The document is removed from its previous task."""
     given = AttachForm(request.POST, request.FILES).told()
     if given["document"] and not request.user.has_perm("mission_control.change_deliverable"):
         raise PermissionDenied
@@ -209,7 +212,7 @@ def attach_to_task(request: HttpRequest, task: Task) -> str:
 
 @action(*permissions.CHANGE_TASK)
 def skip_task(_request: HttpRequest, task: Task) -> str:
-    """Set the task aside for good."""
+    """Skip the task."""
     tasks.skip(task)
     return "Skipped."
 
@@ -217,7 +220,7 @@ def skip_task(_request: HttpRequest, task: Task) -> str:
 @require_http_methods(["GET", "HEAD", "POST"])
 @sees("view_task", "delete_task")
 def delete_task(request: HttpRequest, task_id: uuid.UUID) -> HttpResponse:
-    """Ask, and delete the task when it is answered."""
+    """Ask for confirmation, or delete the task."""
     task = get_object_or_404(Task, pk=task_id)
     if request.method != "POST":
         return _ask_to_delete(request, task)
@@ -240,7 +243,7 @@ def _ask_to_delete(request: HttpRequest, task: Task, *, refused: Refusal | None 
 
 
 def _refuse(request: HttpRequest, task: Task, refusal: Refusal) -> HttpResponse:
-    """Tell what was refused, and the next step. A task that is gone has no parts to show."""
+    """Show what was refused, and the next step. If the task was deleted, JavaScript gets a 404."""
     if isinstance(refusal, Conflict):
         return _show_conflict(request, task, refusal)
     refused = Refused.of(refusal)
@@ -251,7 +254,7 @@ def _refuse(request: HttpRequest, task: Task, refusal: Refusal) -> HttpResponse:
 
 
 def _show_conflict(request: HttpRequest, task: Task, conflict: Conflict) -> HttpResponse:
-    """Show the form again with what was written in it, and what another wrote meanwhile."""
+    """Show the form again with the submitted texts, and the other person's changes."""
     page = _page_of(request, task.pk)
     page.conflict, page.written = conflict, {name: request.POST.get(name, "") for name in TEXTS}
     if by_script(request):
