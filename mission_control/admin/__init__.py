@@ -1,4 +1,4 @@
-"""The admin: what operators look into and repair. Changes go through the same verbs as everybody's."""
+"""Admin pages for operators to inspect and repair data. They use the same actions as the API and the web pages."""
 
 from mission_control.admin import access, feed, operations, reviews, runs, users, work
 

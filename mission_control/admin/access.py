@@ -19,7 +19,7 @@ from mission_control.models import AccessToken
 
 
 class TokenForm(forms.ModelForm):
-    """Whose token, what it is for, and how long it is to last."""
+    """The form for a new token: its user, its name and its lifetime in days."""
 
     name = forms.CharField(max_length=TOKEN_NAME_CHARS)
     expires_in_days = forms.IntegerField(
@@ -30,7 +30,7 @@ class TokenForm(forms.ModelForm):
         model = AccessToken
         fields = ["user", "name"]
 
-    by: User  # who makes it; set by the admin
+    by: User  # the user who creates the token; set by the admin
 
     def clean_user(self) -> User:
         owner: User = self.cleaned_data["user"]
@@ -41,7 +41,7 @@ class TokenForm(forms.ModelForm):
 
 @admin.register(AccessToken)
 class AccessTokenAdmin(Lean):
-    """Who has a token, to make and to revoke one. It is shown when it is made; its hash is never."""
+    """Lists, creates and revokes tokens. A token is shown once, when it is created; its hash is never shown."""
 
     list_display = ["name", "user", "created", "expiry"]
     list_display_links = None
@@ -64,7 +64,7 @@ class AccessTokenAdmin(Lean):
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Let nobody revoke the token of a user with more rights."""
+        """Forbid revoking the token of a user who has more rights."""
         if not super().has_delete_permission(request, obj):
             return False
         by = request.user
@@ -76,7 +76,7 @@ class AccessTokenAdmin(Lean):
         copy_values(made, obj)
 
     def response_add(self, request: HttpRequest, obj: Any, post_url_continue: str | None = None) -> HttpResponse:
-        """Show the token in this very answer: by way of a message it would lie in a cookie."""
+        """Show the token in this response. A message after a redirect would store it in a cookie."""
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
@@ -84,7 +84,7 @@ class AccessTokenAdmin(Lean):
             "token": obj,
         }
         response = TemplateResponse(request, "admin/token_made.html", context)
-        patch_cache_control(response, no_transform=True)  # not compressed: its length would depend on the token
+        patch_cache_control(response, no_transform=True)  # no compression: the length would depend on the token
         return response
 
     def get_deleted_objects(self, objs: Rows, request: HttpRequest) -> Deleted:

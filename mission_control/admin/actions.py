@@ -1,4 +1,4 @@
-"""What the lists do with several objects: each by the verb that the API calls, each with its own answer."""
+"""Admin actions on selected objects. Each object is changed by the API's action and gets its own message."""
 
 import time
 from collections.abc import Callable
@@ -20,11 +20,11 @@ from mission_control.models import Project, Run, Task
 from mission_control.runs.admission import admit
 from mission_control.runs.lifecycle import STOP_SECONDS
 
-MOST = 100  # at once: each is a decision of its own, within one request
+MOST = 100  # objects per request: each one is changed separately
 
 
 class RunForm(forms.Form):
-    """With which agent, and what of a full house and unfinished blockers: what the API takes."""
+    """Which agent runs, and what to do if all slots are busy or blockers are unfinished: the API's parameters."""
 
     agent = forms.ModelChoiceField(
         Agent.objects.all(),
@@ -38,10 +38,10 @@ class RunForm(forms.Form):
 
 
 class Actions(admin.ModelAdmin):
-    """Tells of each object what came of an action, or why it was refused."""
+    """Shows a message for each object: the result of the action, or why it was refused."""
 
     def is_too_many(self, request: HttpRequest, chosen: QuerySet[Any]) -> bool:
-        """Say so when more are chosen than one request can answer for."""
+        """Return whether more objects are selected than one request can handle; show an error message if so."""
         if len(chosen[: MOST + 1]) <= MOST:
             return False
         self.message_user(request, f"Select at most {MOST} at once. Nothing was changed.", messages.ERROR)
@@ -50,7 +50,10 @@ class Actions(admin.ModelAdmin):
     def to_each(
         self, request: HttpRequest, chosen: QuerySet[Any], verb: Callable[[Any], object], did: str = ""
     ) -> None:
-        """Call the verb, which says what it did where `did` does not, outside any transaction: it may wait."""
+        """Call `verb` for each object and show `did`, or what `verb` returned if `did` is empty.
+
+        Runs outside any transaction, because `verb` may wait.
+        """
         if self.is_too_many(request, chosen):
             return
         for obj in chosen:
@@ -74,7 +77,7 @@ class TaskActions(Actions):
 
     @admin.action(description="Run with agent…", permissions=["run"])
     def run_with_agent(self, request: HttpRequest, queryset: QuerySet[Task]) -> HttpResponse | None:
-        """Ask which agent on a page between, then run each."""
+        """Show a page to choose the agent, then run each task."""
         form = RunForm(request.POST if "run" in request.POST else None)
         if form.is_valid():
             self.to_each(request, queryset, lambda task: _run(task, by=request.user, **form.cleaned_data))
@@ -103,7 +106,10 @@ class TaskActions(Actions):
 
 
 class ProjectActions(Actions):
-    """Approve, start, pause and resume projects. To begin one is to run tasks, to pause it is to stop them."""
+    """Approve, start, pause and resume projects.
+
+    Starting a project runs its tasks and pausing it stops them, so both need the permissions for runs too.
+    """
 
     actions: list[Any] = ["approve_selected", "start_selected", "pause_selected", "resume_selected"]
 
@@ -145,6 +151,6 @@ def _stop(task: Task, *, wait_seconds: float) -> str:
 
 
 def _deadline() -> Callable[[], float]:
-    """Return what tells how many seconds are left of those that all the stops of one request share."""
+    """Return a function that returns the seconds left of STOP_SECONDS, which all stops of one request share."""
     end = time.monotonic() + STOP_SECONDS
     return lambda: max(end - time.monotonic(), 0)

@@ -1,4 +1,4 @@
-"""What the admin's pages share: lean lists, pages that only show, changes by the verbs."""
+"""Base classes of the admin pages: fast lists, read-only pages, and changes through actions."""
 
 from collections.abc import Callable, Sequence
 from functools import reduce
@@ -19,14 +19,14 @@ from mission_control.errors import Refusal
 from mission_control.text import as_uuid
 
 Rows = Sequence[Any] | QuerySet[Any]
-Deleted = tuple[list[str], dict[str, int], set[str], list[str]]  # names, counts, permissions lacking, protected
+Deleted = tuple[list[str], dict[str, int], set[str], list[str]]  # names, counts, missing permissions, protected
 
 
 class Lean(admin.ModelAdmin):
     """A list that stays fast with a million rows.
 
-    It is sorted by what an index has in order. A whole id that is searched for is found by an index too, in those
-    of `search_fields` that are ids; other words are looked for in the rest.
+    It is sorted only in an order that an index provides. A search for a complete id uses an index too, and only
+    the `search_fields` that are ids; other words are searched for in the remaining fields.
     """
 
     show_full_result_count = False
@@ -59,13 +59,13 @@ class Lean(admin.ModelAdmin):
         return queryset, False
 
     def get_deleted_objects(self, objs: Rows, request: HttpRequest) -> Deleted:
-        """Name what is deleted; do not collect the hundred thousand rows that may hang on it."""
+        """Name the objects to delete, without collecting their related rows, which may be a hundred thousand."""
         names = [f"{self.opts.verbose_name}: {obj}, and everything that belongs only to it" for obj in objs]
         return names, {str(self.opts.verbose_name_plural): len(names)}, set(), []
 
 
 def _any_of(names: list[str], lookup: str, value: object) -> Q:
-    """Return the condition that one of the fields matches; without a field nothing does."""
+    """Return the condition that at least one of the fields matches; without fields, nothing matches."""
     return reduce(or_, (Q((f"{name}__{lookup}", value)) for name in names), Q(pk__in=[]))
 
 
@@ -81,7 +81,7 @@ class ReadOnly(Lean):
 
 
 class ByVerbs(Lean):
-    """Saves and deletes by the model's verbs; what they refuse is shown, and nothing of it happens."""
+    """Saves and deletes through the model's actions. A refusal is shown as a message, and nothing is changed."""
 
     create_verb: ClassVar[Callable[..., Model]]
     change_verb: ClassVar[Callable[..., Model]]
@@ -98,7 +98,7 @@ class ByVerbs(Lean):
         copy_values(saved, obj)
 
     def save_related(self, request: HttpRequest, form: BaseModelForm, formsets: Any, change: bool) -> None:
-        """Nothing is left to do: the verb wrote the relations too."""
+        """Do nothing: the action has already written the relations."""
 
     def delete_model(self, request: HttpRequest, obj: Model) -> None:
         type(self).delete_verb(obj)
@@ -115,7 +115,7 @@ class ByVerbs(Lean):
 
     @admin.action(permissions=["delete"], description="Delete selected %(verbose_name_plural)s")
     def delete_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
-        """Delete all or none. In a transaction of its own: other actions must not be in one."""
+        """Delete all or none, in a transaction that starts here: other admin actions must not run in one."""
         try:
             with transaction.atomic():
                 return delete_selected(self, request, queryset)
@@ -126,7 +126,7 @@ class ByVerbs(Lean):
     def _refusable(
         self, view: Callable[..., HttpResponse], request: HttpRequest, *args: Any, **kwargs: Any
     ) -> HttpResponse:
-        """Answer, in one transaction that a refusal undoes."""
+        """Call the view. A POST runs in a transaction, which a refusal rolls back; a message shows the reason."""
         if request.method != "POST":
             return view(request, *args, **kwargs)
         try:

@@ -1,4 +1,4 @@
-"""Activities, messages and notifications in the admin, to read."""
+"""Activities, messages and notifications in the admin, read-only."""
 
 from django.contrib import admin
 

@@ -1,4 +1,4 @@
-"""Change pages that show the status of a run, or of a task and its newest run, as it now stands."""
+"""Change pages that show the current status of a run, or of a task and its newest run."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ SOCKETS = "/ws/mission-control"
 
 
 class Live(admin.ModelAdmin):
-    """Shows a strip above the form; `admin.js` keeps it by the socket, for those who may view runs."""
+    """Shows a strip above the form. `admin.js` updates it over a WebSocket, for users who may view runs."""
 
     change_form_template = "admin/live.html"
 
@@ -32,7 +32,7 @@ class Live(admin.ModelAdmin):
 
 
 def _strip(shown: Task | Run, *, sees_runs: bool) -> dict[str, Any]:
-    """Return what the strip shows. A run that has ended follows nothing any more; a task may be run again."""
+    """Return the data of the strip. An ended run needs no socket; a task does, because it may run again."""
     run = shown if isinstance(shown, Run) else shown.last_run if sees_runs else None
     strip: dict[str, Any] = {"run": run}
     if run is not None:

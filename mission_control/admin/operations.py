@@ -1,4 +1,4 @@
-"""The limit of runs and the living workers in the admin."""
+"""The limit on concurrent runs and the live workers in the admin."""
 
 from django.contrib import admin
 from django.db import transaction
@@ -11,13 +11,13 @@ from mission_control.compat.django_q import MODELS
 from mission_control.models import Capacity, WorkerGroup
 from mission_control.runs.lifecycle import promote
 
-# django-q2's own pages let their user have any function of the process called: a shell for whoever is let in.
+# django-q2's own pages let a user call any function of the process, which amounts to a shell.
 admin.site.unregister(MODELS)
 
 
 @admin.register(Capacity)
 class CapacityAdmin(Lean):
-    """The one row: changed while everything runs; what waits starts at once when there is more room."""
+    """The single row of the limit. It can be changed at any time; a higher limit starts waiting runs at once."""
 
     list_display = ["__str__", "limit"]
 

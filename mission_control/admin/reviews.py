@@ -1,4 +1,4 @@
-"""Reviews in the admin: who decided what, and when; on the task's page too."""
+"""Reviews in the admin: who decided what, and when. They are also shown on the task's page."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ SHOWN: list[Any] = ["round", "status", "feedback", "decided_by", "opened_at", "d
 
 
 class Shown(BaseInlineFormSet):
-    """Rows that the page shows beside its form: of what is sent nothing is read, and nothing saved."""
+    """Read-only rows on a page with a form: submitted data is not read, and nothing is saved."""
 
     new_objects: list[Any] = []
     changed_objects: list[Any] = []
@@ -32,7 +32,7 @@ class Shown(BaseInlineFormSet):
 
 
 class ReviewInline(admin.TabularInline):
-    """A task's reviews, to read."""
+    """A task's reviews, read-only."""
 
     model, formset = Review, Shown
     fields = readonly_fields = SHOWN

@@ -1,4 +1,4 @@
-"""Runs and their events in the admin, to read."""
+"""Runs and their events in the admin, read-only."""
 
 from typing import Any, cast
 
@@ -27,7 +27,7 @@ MOST_COUNTED = 10_000
 
 
 class NewestPages(Paginator):
-    """Counts no further than anybody turns pages: PostgreSQL goes through all the rows that it counts."""
+    """Stops counting at MOST_COUNTED, because PostgreSQL reads every row that it counts; nobody pages that far."""
 
     @cached_property
     def count(self) -> int:
@@ -53,7 +53,7 @@ class RunAdmin(Live, ReadOnly):
     list_filter = ["status", "kind", "end_cause"]
     sortable_by = ["queued_at", "finished_at"]
     search_fields = ["id", "task__id", "task_title", "agent_name", "host"]
-    # The strip above shows the first two as they now stand, the page below the beginning of the others.
+    # The strip above shows the current values of the first two, and the page below the beginning of the others.
     exclude = ["status", "last_seq", "prompt", "output"]
     readonly_fields = ["prompt_begins", "output_begins"]
 
@@ -88,7 +88,7 @@ class RunAdmin(Live, ReadOnly):
         return [events_page, *super().get_urls()]
 
     def events_view(self, request: HttpRequest, key: str) -> HttpResponse:
-        """Show a run's log a page at a time. Its numbers have no gap, so that each page is found by number."""
+        """Show a run's log page by page. Event numbers have no gaps, so each page is found by number."""
         run = self.get_queryset(request).filter(pk=key).first()
         if not self.has_view_permission(request, run):
             raise PermissionDenied
@@ -123,7 +123,7 @@ class RunEventAdmin(ReadOnly):
 
 
 def _beginning(run: Run, field: str, url: str, link: str) -> SafeString | str:
-    """Return the first of a text that may be of megabytes, read no further, and where the whole is."""
+    """Return the beginning of a text, and a link to all of it. Does not load the rest, which may be megabytes."""
     text = Run.objects.filter(pk=run.pk).values_list(Left(field, SHOWN_CHARS + 1), flat=True).get()
     if len(text) <= SHOWN_CHARS:
         return format_html("<pre>{}</pre>", text) if text else "-"

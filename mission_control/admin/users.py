@@ -1,4 +1,4 @@
-"""Users and groups in the admin: nobody gives, or takes over, more rights than they have."""
+"""Users and groups in the admin: nobody can grant, or take over, more rights than they have."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from mission_control.actions.tokens import revoke_all
 
 
 class WithinOwnRights(admin.ModelAdmin):
-    """Change and delete only what has no right that the person lacks; offer only rights of their own."""
+    """Protects objects with a right that the acting user lacks, and offers only that user's rights."""
 
     def may_manage(self, by: User, obj: Any) -> bool:
         raise NotImplementedError
@@ -32,7 +32,10 @@ class WithinOwnRights(admin.ModelAdmin):
     def formfield_for_manytomany(
         self, db_field: "ManyToManyField[Any, Any]", request: Any = None, **kwargs: Any
     ) -> Any:
-        """Offer what the person may give. Nothing is lost at saving: what has more cannot be changed at all."""
+        """Offer only what the user may grant.
+
+        Saving removes no other rights, because an object that has others cannot be changed at all.
+        """
         by = request.user if request else None
         if isinstance(by, User) and db_field.related_model is Permission:
             kwargs["queryset"] = permissions.grantable_permissions(by).select_related("content_type")
@@ -42,7 +45,7 @@ class WithinOwnRights(admin.ModelAdmin):
 
 
 class NewPassword(AdminPasswordChangeForm):
-    """A new password for a user, and whether whoever has a token of theirs is to lose it too."""
+    """Sets a new password for a user and, if requested, revokes all of the user's access tokens."""
 
     revoke_tokens = forms.BooleanField(required=False, label="Revoke the user's access tokens too")
 
@@ -58,7 +61,7 @@ admin.site.unregister([User, Group])
 
 @admin.register(User)
 class Users(WithinOwnRights, UserAdmin):
-    """Users; only superusers make superusers, change them, or set their password."""
+    """Users. Only superusers can create superusers, change them or set their passwords."""
 
     search_fields = [f"{name}__has_text" for name in ("username", "first_name", "last_name", "email")]
     change_password_form = NewPassword

@@ -22,7 +22,7 @@ LONG = ("last_run__output", "last_run__prompt")
 
 
 class DerivedStatus(admin.SimpleListFilter):
-    """By the status that is shown. Few hold a run at once, so that who does is asked for first."""
+    """Filters by the displayed status. Few agents hold a run at once, so these are queried first."""
 
     title = parameter_name = "status"
 
@@ -54,7 +54,7 @@ class AgentAdmin(ByVerbs):
 
     @admin.display(description="Status")
     def state(self, agent: Any) -> str:
-        """Show what the API shows: active while it has a run."""
+        """Show the status that the API reports: active while the agent holds a run."""
         return str(Agent.Status(agent.derived_status).label)
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
@@ -126,11 +126,11 @@ class TaskAdmin(Live, TaskActions, ByVerbs):
 
     @admin.display(description="Assignees")
     def assigned(self, task: Task) -> str:
-        """Show them only: an assignment is a verb's, which moves the task and tells the feed."""
+        """List the assignees, read-only: assigning is an action that also moves the task and adds to the feed."""
         return ", ".join(agent.name for agent in task.assignees.order_by("assignments__place")) or "-"
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
-        """Let a person set the status of a task that exists; a new one's follows from its assignees."""
+        """Make the status of an existing task editable; a new task's status follows from its assignees."""
         return [name for name in self.readonly_fields if obj is None or name != "status"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Task]:

@@ -13,7 +13,7 @@ class AccessToken(AbstractAuthToken):
 
     uid = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
     name = models.CharField(max_length=rules.TOKEN_NAME_CHARS, blank=True, validators=[rules.not_blank])
-    # The token with which it was created; it ends with that token.
+    # The token that was used to create this one. This one ends when that one does.
     parent = models.ForeignKey(
         "self", null=True, editable=False, on_delete=models.CASCADE, related_name="children"
     )

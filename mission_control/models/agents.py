@@ -1,4 +1,4 @@
-"""The state of agents that is derived from their runs at each query, and never stored."""
+"""The state of agents, derived from their runs in each query and never stored."""
 
 from django.db.models import Case, CharField, Count, F, OuterRef, QuerySet, Subquery, UUIDField, Value, When
 from django.db.models.functions import Coalesce

@@ -1,4 +1,4 @@
-"""The limit of runs."""
+"""The limit on concurrent runs."""
 
 from typing import Self
 

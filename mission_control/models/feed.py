@@ -28,7 +28,7 @@ class Activity(models.Model):
         MENTION = "mention"
 
     class Subject(models.TextChoices):
-        """What the activity is about; the types are the contract's, and say less."""
+        """The kind of object that an activity concerns. The contract's types are less precise."""
 
         TASK = "task"
         RUN = "run"
@@ -38,7 +38,7 @@ class Activity(models.Model):
         PROJECT = "project"
         AGENT = "agent"
 
-    # The subject of an activity of each type, where the action that writes it says nothing else.
+    # The default subject for each type, unless the action that writes the activity sets another.
     SUBJECTS: ClassVar[dict[str, Subject]] = {
         **dict.fromkeys([Type.MESSAGE_SENT, Type.MENTION], Subject.MESSAGE),
         **dict.fromkeys([Type.DOCUMENT_CREATED, Type.DOCUMENT_UPDATED], Subject.DOCUMENT),
@@ -79,7 +79,7 @@ class Activity(models.Model):
 
     @classmethod
     def subject_of(cls, type: str, metadata: dict[str, Any]) -> Subject:
-        """Return what an activity from a file is about: its metadata names what its type does not."""
+        """Return the subject of an imported activity: from its metadata or, if that names none, from its type."""
         named = (("project", cls.Subject.PROJECT), ("run_id", cls.Subject.RUN), ("review", cls.Subject.REVIEW))
         found = next((subject for name, subject in named if name in metadata), None)
         return found or cls.SUBJECTS.get(type, cls.Subject.TASK)
@@ -116,7 +116,7 @@ class Message(models.Model):
 class Notification(models.Model):
     """A notification for an agent or, without one, for people.
 
-    New → delivered, new or delivered → read: each happens once, and the time of the first is kept.
+    new → delivered → read, where delivered can be skipped. Each step happens once, and its first time is kept.
     """
 
     class Type(models.TextChoices):
@@ -128,7 +128,7 @@ class Notification(models.Model):
         HUMAN_TASK = "human_task"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    # Deleted with the agent: without one they would become notifications for people.
+    # Deleted with the agent: without an agent, they would become notifications for people.
     agent = models.ForeignKey(
         Agent, null=True, blank=True, on_delete=models.CASCADE, related_name="notifications", db_index=False
     )
@@ -153,7 +153,7 @@ class Notification(models.Model):
             models.Index(fields=["delivered_at", "-created_at", "id"], name="notification_undelivered"),
             models.Index(fields=["read_at", "-created_at", "id"], name="notification_unread"),
             models.Index(fields=["delivered_at", "read_at", "-created_at", "id"], name="notification_open"),
-            # For the counts: narrow indexes are faster. SQLite would use a partial index for none of them.
+            # For the counts: narrow indexes are faster. SQLite would not use a partial index for any of them.
             models.Index(fields=["delivered_at"], name="notification_delivered"),
             models.Index(fields=["read_at"], name="notification_read"),
             models.Index(fields=["agent", "read_at", "delivered_at"], name="notification_agent_open"),

@@ -1,4 +1,4 @@
-"""The version that created the tables."""
+"""The version that last changed the database schema."""
 
 from django.db import models
 

@@ -23,7 +23,7 @@ class Project(models.Model):
         COMPLETED = "completed"
         FAILED = "failed"
 
-    EDITABLE = (Status.DRAFT, Status.AWAITING_APPROVAL, Status.APPROVED)  # its plan
+    EDITABLE = (Status.DRAFT, Status.AWAITING_APPROVAL, Status.APPROVED)  # the plan can be edited
     NOT_STARTED = (*EDITABLE, Status.PLANNING)
     STARTABLE = (Status.DRAFT, Status.APPROVED)  # a plan that awaits approval is approved instead
     REPLANNABLE = (Status.FAILED, Status.AWAITING_APPROVAL)

@@ -18,7 +18,7 @@ from mission_control.models.retry import retry_policy
 # had changed at `placed_at`, with `placed_as` to break ties.
 RANK_AT = Coalesce("placed_at", "updated_at")
 RANK_TIE = Coalesce("placed_as", "id")
-CLEARED_RANK = {"placed_at": None, "placed_as": None}  # written with each change of a status
+CLEARED_RANK = {"placed_at": None, "placed_as": None}  # written on every change of status
 
 
 class TaskQuerySet(models.QuerySet["Task"]):
@@ -42,7 +42,7 @@ class Task(models.Model):
     """A work item.
 
     inbox → assigned → in_progress → review | done | blocked; skipped tasks are never done. A task is in_progress
-    exactly while a run of it holds a slot, or if a user has set it.
+    exactly while one of its runs holds a slot, or if a user has set this status.
     """
 
     class Status(models.TextChoices):
@@ -96,7 +96,7 @@ class Task(models.Model):
     announced_at = models.DateTimeField(null=True, blank=True, editable=False)
     failed_attempts = models.PositiveSmallIntegerField(default=0, editable=False)
     retry_at = models.DateTimeField(null=True, blank=True, editable=False)
-    # The rank that a user has given its card in the column of the board.
+    # The card's rank in its column of the board, set when a user moves it.
     placed_at = models.DateTimeField(null=True, blank=True, editable=False)
     placed_as = models.UUIDField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)

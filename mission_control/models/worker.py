@@ -4,7 +4,7 @@ from django.db import models
 
 
 class WorkerGroup(models.Model):
-    """A live `manage.py worker`: it sends a heartbeat every few seconds, and is deleted when it ends."""
+    """A live `manage.py worker`. It sends a heartbeat every few seconds; its row is deleted when it ends."""
 
     group = models.CharField(primary_key=True, max_length=64)
     host = models.CharField(max_length=255)
