@@ -1,4 +1,4 @@
-"""Who calls: the holder of an access token."""
+"""Authentication by access token."""
 
 from django.contrib.auth.models import User
 from knox.auth import TokenAuthentication
@@ -9,10 +9,10 @@ from mission_control.models import AccessToken
 
 
 class BearerAuthentication(TokenAuthentication):
-    """A token in the Authorization header, by the rule that holds for sockets too.
+    """Accepts a token in the Authorization header, by the same rule as WebSockets.
 
-    knox's own would read all the user's tokens at each request and delete the expired; here they stay in the list
-    until their owner revokes them, so that it can be seen why a client is refused.
+    knox's own method would read all of the user's tokens at each request and delete the expired ones. Here they
+    stay in the list until their owner revokes them, so that the owner can see why a client is refused.
     """
 
     def authenticate_credentials(self, token: bytes) -> tuple[User, AccessToken]:

@@ -1,4 +1,4 @@
-"""Every error's answer: the contract's "Errors". No text here comes from a traceback or the database."""
+"""Answers for all errors, as in the contract's "Errors". No text comes from a traceback or the database."""
 
 import logging
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 
 def exception_handler(exception: Exception, _context: dict[str, Any]) -> Response | None:
-    """Answer what a REST view raised; None for what is our own fault."""
+    """Return the answer to an exception in a REST view; None for an error of our own."""
     answer = _answer(exception)
     if answer is None:
         return None
@@ -30,17 +30,17 @@ def exception_handler(exception: Exception, _context: dict[str, Any]) -> Respons
 
 
 def not_found(_request: HttpRequest, **_: str) -> JsonResponse:
-    """Answer a path of the API that does not exist."""
+    """Answer 404 for an API path that does not exist."""
     return JsonResponse({"detail": exceptions.NotFound.default_detail}, status=404)
 
 
 def _answer(exception: Exception) -> tuple[int, dict[str, Any], dict[str, str]] | None:
-    """Return status, body and headers."""
+    """Return status, body and headers; None for an unexpected exception."""
     if isinstance(exception, Refusal):
         body = {name: _told(value) for name, value in {**exception.body, "detail": exception.detail}.items()}
         return exception.status, body, _retry_after(exception)
     if isinstance(exception, IntegrityError | DataError) or _is_deadlock(exception):
-        # What was asked for had been checked: only a rival's change at the same moment leads here.
+        # The request was validated before, so only a concurrent change can cause this.
         logger.warning("the database refused a change", exc_info=exception)
         return 409, {"detail": "What this refers to was changed at the same moment. Try again."}, {}
     exception = _as_api_exception(exception)
@@ -53,7 +53,7 @@ def _answer(exception: Exception) -> tuple[int, dict[str, Any], dict[str, str]] 
 
 
 def _is_deadlock(exception: Exception) -> bool:
-    """Tell whether PostgreSQL ended this transaction so that a rival's could go on."""
+    """Return whether PostgreSQL aborted this transaction to end a deadlock with another one."""
     return isinstance(exception, OperationalError) and getattr(exception.__cause__, "sqlstate", "") == "40P01"
 
 
@@ -63,7 +63,7 @@ def _retry_after(refusal: Refusal) -> dict[str, str]:
 
 
 def _as_api_exception(exception: Exception) -> Exception:
-    """Return Django's own refusals as DRF's."""
+    """Convert Django's exceptions for bad requests to DRF's; return any other exception unchanged."""
     if isinstance(exception, Http404):
         return exceptions.NotFound()
     if isinstance(exception, PermissionDenied):
@@ -93,7 +93,7 @@ def _field_errors(detail: Any) -> dict[str, Any]:
 
 
 def _messages(value: Any) -> Iterator[str]:
-    """Yield the messages from whatever DRF nests them in."""
+    """Yield the messages from DRF's nested dicts and lists."""
     if isinstance(value, dict):
         value = value.values()
     elif isinstance(value, str):
@@ -113,7 +113,7 @@ def _sentence(field: str, message: str) -> str:
 
 
 def _told(value: Any) -> Any:
-    """Return a text as it may be sent: short, and without what JSON cannot carry."""
+    """Shorten texts and replace characters that JSON cannot carry; return other values unchanged."""
     if isinstance(value, list):
         return [_told(item) for item in value]
     return _cut(value) if isinstance(value, str) else value

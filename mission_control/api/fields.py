@@ -1,7 +1,7 @@
-"""Fields that take what the contract says, and nothing that merely resembles it.
+"""Serializer fields that accept exactly the types of the contract, and nothing similar.
 
-In JSON a number is no string, a string no number, and a bool no number. An HTML form has only strings: there the
-string is read.
+In JSON, a number does not count as a string, nor a string or a bool as a number. An HTML form has only strings, so
+there the string is parsed.
 """
 
 from datetime import datetime
@@ -36,10 +36,10 @@ AnyField = serializers.Field[Any, Any, Any, Any]
 
 class Text(serializers.CharField):
     def run_validation(self, data: Any = serializers.empty) -> Any:
-        # First of all: CharField would print a deep list to see whether it is blank.
+        # Checked first: CharField would turn a deeply nested list into text to see whether it is blank.
         if not (data is serializers.empty or data is None or isinstance(data, str)):
             self.fail("invalid")
-        # Before space is taken off: so the length is the one that the schema can speak of.
+        # Checked before white space is trimmed, because the schema can only describe that length.
         if isinstance(data, str) and self.max_length is not None and len(data) > self.max_length:
             self.fail("max_length", max_length=self.max_length)
         if isinstance(data, str) and not self.allow_blank and is_blank(data):
@@ -53,7 +53,7 @@ class Title(Text):
 
 
 class Description(Text):
-    """A long text, kept as it was written."""
+    """A long text, stored exactly as written."""
 
     def __init__(self, **kwargs: Any) -> None:
         kwargs = {"required": False, "allow_blank": True, "trim_whitespace": False, **kwargs}
@@ -78,7 +78,7 @@ class Content(Text):
 
 
 class Integer(serializers.IntegerField):
-    """A whole number from 0 that any database takes; in JSON 3.0 is one too."""
+    """A whole number from 0 that every database can store. In JSON, 3.0 counts as one."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(min_value=0, max_value=LARGEST_INTEGER, **kwargs)
@@ -102,7 +102,7 @@ class Flag(serializers.BooleanField):
 
 
 class Choice(serializers.ChoiceField):
-    """One of the names. The error lists them, and does not repeat what was sent."""
+    """One of the names. The error lists them, and does not repeat the value that was sent."""
 
     default_error_messages = {"invalid_choice": "Must be one of {names}."}
 
@@ -119,13 +119,13 @@ class Tags(serializers.ListField):
         super().__init__(child=Text(max_length=max_chars), max_length=TAGS, required=False, **kwargs)
 
     def to_internal_value(self, data: Any) -> list[str]:
-        if isinstance(data, list) and len(data) > TAGS:  # before each of a million is looked at
+        if isinstance(data, list) and len(data) > TAGS:  # before a million items are validated one by one
             self.fail("max_length", max_length=TAGS)
         return super().to_internal_value(data)
 
 
 class Data(serializers.JSONField):
-    """A JSON object of at most 64 kB and 20 levels, which any database can keep."""
+    """A JSON object of at most 64 kB and 20 levels, which every database can store."""
 
     MOST_BYTES, MOST_LEVELS = DATA_BYTES, DATA_LEVELS
     default_error_messages = {
@@ -151,15 +151,15 @@ class Data(serializers.JSONField):
 
 
 class BackendName(Text):
-    """The name of a backend that there is; the verb that takes it looks it up."""
+    """The name of an existing backend; the action that receives it checks it."""
 
 
 class BackendOptions(Data):
-    """What a backend's own schema allows; the verb that takes them checks them against it."""
+    """Options of a backend; the action that receives them checks them against the backend's schema."""
 
 
 class Id(serializers.UUIDField):
-    """An id, which need not belong to anything."""
+    """An id; no object with this id has to exist."""
 
     def to_internal_value(self, data: Any) -> Any:
         if not isinstance(data, str) or (key := as_uuid(data)) is None:
@@ -168,7 +168,7 @@ class Id(serializers.UUIDField):
 
 
 class Reference(Id):
-    """The id of an object that exists: validated to the object."""
+    """The id of an existing object; the validated value is the object."""
 
     default_error_messages = {"unknown": "There is no {noun} with this id."}
 
@@ -187,7 +187,7 @@ class Reference(Id):
 
 
 class References(serializers.ListField):
-    """A list of ids of objects that exist: validated to the objects, in order, each once. One query."""
+    """A list of ids of existing objects; the validated value is the objects, in order, each once. One query."""
 
     default_error_messages = {"unknown": "There is no {noun} with the id {id}."}
 
@@ -210,7 +210,7 @@ class References(serializers.ListField):
 
 
 class Person(Text):
-    """Who did it: null, `human`, or the id of an agent that exists."""
+    """Who acted: null, `human`, or the id of an existing agent."""
 
     default_error_messages = {"unknown": "Must be null, human, or the id of an agent."}
 

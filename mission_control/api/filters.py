@@ -1,4 +1,4 @@
-"""What lists can be narrowed by. Ids are typed, not picked from a list; a malformed one is an error (400)."""
+"""Filters of lists. Ids are typed in, not chosen from a list; a malformed one is an error (400)."""
 
 from datetime import UTC, date, datetime, time
 from typing import Any
@@ -23,7 +23,7 @@ class AgentFilter(filters.FilterSet):
 
 
 class TagsFilter(filters.CharFilter):
-    """`a,b`: the rows that have any of these tags, also one that is written with the comma in it."""
+    """`a,b`: the rows with any of these tags, including a tag that itself contains the comma."""
 
     def __init__(self) -> None:
         super().__init__(max_length=3_000, label="Tags")
@@ -34,7 +34,7 @@ class TagsFilter(filters.CharFilter):
 
 
 def _tags_in(text: str) -> set[str]:
-    """Return each tag that the text may name: any of its parts, and neighbouring parts with the comma between."""
+    """Return every tag that the text may name: each part, and adjacent parts joined by their commas."""
     parts = text.split(",")
     named = set()
     for start in range(len(parts)):
@@ -47,7 +47,7 @@ def _tags_in(text: str) -> set[str]:
 
 
 class TaskOrdering(filters.OrderingFilter):
-    """Fields, `-` before one for the other way. Priority goes from urgent to low; the id breaks ties."""
+    """Sorts by fields; `-` before one reverses its order. Priority goes from urgent to low; the id breaks ties."""
 
     FIELDS = ("updated_at", "created_at", "due_date", "title", "status", "priority")
 
@@ -119,7 +119,7 @@ class FlagField(forms.NullBooleanField):
 
 
 class MissingFilter(filters.BooleanFilter):
-    """`true`: only rows in which a time is not set yet."""
+    """`true`: only rows whose time is not set yet."""
 
     field_class = FlagField
 
@@ -138,7 +138,7 @@ class NotificationFilter(filters.FilterSet):
 
 
 class DayField(forms.DateField):
-    """A day as ISO 8601 writes it, and in no other way."""
+    """A day in the format of ISO 8601; no other format is accepted."""
 
     def to_python(self, value: Any) -> date | None:
         if not value:
@@ -149,7 +149,7 @@ class DayField(forms.DateField):
 
 
 class DayFilter(filters.DateFilter):
-    """Rows whose run ended on that day of UTC, or on a later (`gte`) or earlier (`lte`) one."""
+    """Rows whose run ended on that UTC day or later (`gte`), or on that day or earlier (`lte`)."""
 
     field_class = DayField
 
@@ -162,7 +162,7 @@ class DayFilter(filters.DateFilter):
 
 
 class GroupBy(filters.BaseCSVFilter, filters.ChoiceFilter):
-    """`a,b`: a row for each pair that there is. Turns the runs into sums, so that it stands last."""
+    """`a,b`: one row for each existing pair. Must be the last filter, because it turns the runs into sums."""
 
     def __init__(self) -> None:
         super().__init__(choices=[(name, name) for name in usage.GROUPS], label="Group by (default: day)")
@@ -172,7 +172,7 @@ class GroupBy(filters.BaseCSVFilter, filters.ChoiceFilter):
         return usage.sums(rows, by=list(dict.fromkeys(wanted)) or ["day"])
 
 
-# `from` is a word of Python's, which no class body can assign.
+# `from` is a keyword of Python, so a class body cannot assign it.
 UsageFilter = type(
     "UsageFilter",
     (filters.FilterSet,),

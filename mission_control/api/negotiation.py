@@ -1,4 +1,4 @@
-"""In which format an answer is sent."""
+"""The format in which an answer is sent."""
 
 from collections.abc import Iterable
 
@@ -8,7 +8,7 @@ from rest_framework.request import Request
 
 
 class IgnoreAccept(DefaultContentNegotiation):
-    """Answer in the one form that there is, whatever the client says that it takes."""
+    """Always uses the view's first renderer, whatever the Accept header says."""
 
     def select_renderer(
         self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None

@@ -1,4 +1,4 @@
-"""Lists in pages, and the numbers in a query that ask for them."""
+"""Pagination of lists, and the parsing of numbers in the query."""
 
 import re
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ NUMBER = {"type": "integer", "minimum": 0, "maximum": LARGEST_INTEGER}  # in the
 
 
 def number_from(request: Request, name: str, default: int) -> int:
-    """Return a number from the query. Raises ValidationError (400) naming it when it is none from 0."""
+    """Return a number of the query, or the default. Raises ValidationError (400) if it is not a number from 0."""
     given = request.query_params.get(name, "")
     if given == "":
         return default
@@ -27,7 +27,7 @@ def number_from(request: Request, name: str, default: int) -> int:
 
 
 class ListPagination(LimitOffsetPagination):
-    """`?limit=` (100; above 500 is taken as 500) and `?offset=`, answered in the contract's envelope."""
+    """Pages by `?limit=` (default 100; more than 500 counts as 500) and `?offset=`, in the contract's envelope."""
 
     default_limit = 100
     max_limit = 500

@@ -1,4 +1,4 @@
-"""Bodies as JSON has them, not as Python's decoder would take them."""
+"""Strict JSON: refuses what the standard does not allow, even if Python's decoder accepts it."""
 
 import json
 import math
@@ -11,7 +11,7 @@ from rest_framework.parsers import JSONParser
 
 
 class StrictJSONParser(JSONParser):
-    """A JSON object in UTF-8, whose numbers are finite. Raises ParseError (400) for anything else."""
+    """Parses a JSON object in UTF-8 with finite numbers. Raises ParseError (400) for anything else."""
 
     def parse(
         self, stream: IO[bytes], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
@@ -30,7 +30,7 @@ class StrictJSONParser(JSONParser):
 
 
 def strict_loads(text: str) -> Any:
-    """Decode JSON. Raises ParseError also for what Python takes and JSON has not: NaN and infinite numbers."""
+    """Decode JSON. Raises ParseError, also for NaN and infinite numbers, which Python would accept."""
     try:
         return json.loads(text, parse_constant=_refuse, parse_float=_finite)
     except RecursionError:

@@ -1,4 +1,4 @@
-"""Who may do what: Django's model permissions, of which reading needs one too."""
+"""Permissions of the API: Django's model permissions, which reading requires too."""
 
 from typing import TYPE_CHECKING
 
@@ -6,15 +6,15 @@ from rest_framework.permissions import DjangoModelPermissions
 from rest_framework.request import Request
 
 if TYPE_CHECKING:
-    from rest_framework.views import APIView  # imports this module itself, by the settings
+    from rest_framework.views import APIView  # it imports this module, through the settings
 
 VIEW = ["%(app_label)s.view_%(model_name)s"]
 
 
 class ModelPermissions(DjangoModelPermissions):
-    """Ask for view, add, change or delete of the view's model, as the method says.
+    """Requires the permission to view, add, change or delete the view's model, depending on the HTTP method.
 
-    A view's `action_permissions` names what else an action asks for, instead.
+    For the actions named in a view's `action_permissions`, the permissions listed there are required instead.
     """
 
     perms_map = {**DjangoModelPermissions.perms_map, "GET": VIEW, "HEAD": VIEW, "OPTIONS": VIEW}

@@ -1,4 +1,4 @@
-"""What each object needs to be shown, in a constant number of queries however many there are."""
+"""Querysets that load what the API shows of objects, in the same number of queries for any number of rows."""
 
 from django.db.models import Prefetch, QuerySet
 
@@ -10,12 +10,12 @@ IDS_OF_TASKS = Task.objects.only("pk").order_by("created_at", "id")
 
 
 def agents() -> QuerySet[Agent]:
-    """Agents with what their runs say about them."""
+    """Return agents with the state that is derived from their runs."""
     return with_runs()
 
 
 def tasks() -> QuerySet[Task]:
-    """Tasks with their newest run, their assignees, and the ids they wait for or hold back."""
+    """Return tasks with newest run, assignees, and the ids of the tasks that block them or that they block."""
     return (
         Task.objects.select_related("last_run")
         .defer("last_run__output", "last_run__prompt")
@@ -28,30 +28,30 @@ def tasks() -> QuerySet[Task]:
 
 
 def projects() -> QuerySet[Project]:
-    """Projects with the ids of their team; those of their tasks, which may be many, their reader reads."""
+    """Return projects with their teams. The serializer reads the ids of their tasks, which may be many."""
     return Project.objects.prefetch_related(Prefetch("team_agents", queryset=Agent.objects.only("pk", "name")))
 
 
 def documents() -> QuerySet[Deliverable]:
-    """Documents need nothing beside their row."""
+    """Return documents; they need only their own rows."""
     return Deliverable.objects.all()
 
 
 def runs() -> QuerySet[Run]:
-    """The long texts stay in the database until somebody reads them."""
+    """Return runs without their long texts, which are loaded only when they are read."""
     return Run.objects.light().select_related("handed_in", "requested_by").defer("handed_in__content")
 
 
 def messages() -> QuerySet[Message]:
-    """Messages with their author."""
+    """Return messages with their authors."""
     return Message.objects.select_related("author")
 
 
 def activities() -> QuerySet[Activity]:
-    """Activities need nothing beside their row."""
+    """Return activities; they need only their own rows."""
     return Activity.objects.all()
 
 
 def notifications() -> QuerySet[Notification]:
-    """Notifications need nothing beside their row."""
+    """Return notifications; they need only their own rows."""
     return Notification.objects.all()

@@ -1,4 +1,4 @@
-"""Answers as a page, for a browser."""
+"""The renderer of the browsable API."""
 
 from typing import Any
 
@@ -10,16 +10,16 @@ PATHS = "mission_control.api.urls"
 
 
 class BrowsableRenderer(BrowsableAPIRenderer):
-    """The API for a browser. Objects are named by their ids: no form lists all that exist."""
+    """Renders answers as pages for a browser. Its forms take ids, and do not list all existing objects."""
 
     def get_context(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """Leave out the inline style, which the content security policy forbids; name what lies below the page."""
+        """Leave out the inline style, which the content security policy forbids; add links to the paths below."""
         context: dict[str, Any] = super().get_context(*args, **kwargs)
         return {**context, "code_style": None, "extra_actions": _below(context["request"])}
 
 
 def _below(request: Request) -> dict[str, str]:
-    """Return the paths that continue the request's by words only: what can be done with the object, by name."""
+    """Return label → path of the operations on the object: the longer paths that add no further parameter."""
     match = request.resolver_match
     start = f"{match.route.rstrip('/')}/" if match else ""
     routes = [str(pattern.pattern) for pattern in get_resolver(PATHS).url_patterns]

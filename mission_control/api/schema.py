@@ -1,10 +1,10 @@
 """The OpenAPI schema: derived from what views, serializers and filters already declare.
 
-A view that is made later needs nothing from here. An action beside the usual five says in its view's `answers` (or
-`lists`) what it answers; one that does not fails the generation.
+A new view needs no change here. An action other than the usual five must declare its answer in the `answers` (or
+`lists`) of its view; otherwise the generation of the schema fails.
 
 This is the one module that uses private interfaces of drf-spectacular 0.30: AutoSchema's underscore
-methods and its registry of components. tests/compat/test_drf_spectacular.py names what an upgrade changes.
+methods and its registry of components. tests/compat/test_drf_spectacular.py shows what an upgrade changes.
 """
 
 from collections.abc import Iterator
@@ -31,11 +31,11 @@ SECONDS = {"type": "integer", "minimum": 1}
 
 
 def canonical(endpoints: list[tuple]) -> list[tuple]:
-    """Leave out the second form of each path, with a slash at its end."""
+    """Leave out the second form of each path, which ends with a slash."""
     return [endpoint for endpoint in endpoints if not endpoint[0].endswith("/")]
 
 
-# ---------------------------------------------------------------- answers that many endpoints have
+# ---------------------------------------------------------------- answers shared by many endpoints
 class Deleted(serializers.Serializer):
     success = serializers.ChoiceField(choices=[True])
     message = serializers.CharField()
@@ -84,7 +84,7 @@ HEADERS = [
 
 @cache
 def one_of(envelope: str, reader: type[serializers.BaseSerializer]) -> type[serializers.Serializer]:
-    """Return the serializer of an object in its envelope. Cached: a component has one class."""
+    """Return the serializer of an object in its envelope. Cached, so that each component has one class."""
     return type(f"{_camel(envelope)}Answer", (serializers.Serializer,), {envelope: reader()})
 
 
@@ -110,7 +110,7 @@ def _camel(name: str) -> str:
 
 
 def component(auto_schema: AutoSchema, name: str, schema: dict[str, Any]) -> dict[str, Any]:
-    """Put a schema among the components, once, and return the reference to it."""
+    """Register a schema as a component, if it is not registered yet, and return a reference to it."""
     made = ResolvedComponent(name, ResolvedComponent.SCHEMA, schema, object=name)
     auto_schema.registry.register_on_missing(made)
     return dict(made.ref)
@@ -120,7 +120,7 @@ def component(auto_schema: AutoSchema, name: str, schema: dict[str, Any]) -> dic
 class ContractSchema(AutoSchema):
     """Describes an operation from its view: envelope, filters, statuses."""
 
-    view: Any  # an ObjectViews, or an APIView that says as much of itself as it needs to
+    view: Any  # an ObjectViews, or an APIView with those of its attributes that it needs
 
     @property
     def action(self) -> str:
@@ -128,7 +128,7 @@ class ContractSchema(AutoSchema):
 
     @property
     def listed(self) -> Any:
-        """What a list of this action has; None when it is no list."""
+        """The serializer of the rows that this action lists in its own envelope; None if it has none."""
         return getattr(self.view, "lists", {}).get(self.action)
 
     def _is_list_view(self, serializer: Any = None) -> bool:
@@ -170,7 +170,7 @@ class ContractSchema(AutoSchema):
         return None
 
     def _errors(self) -> Iterator[int]:
-        """Yield the statuses of the errors that the operation may answer, lowest first."""
+        """Return the error statuses that the operation may answer with, lowest first."""
         writes, has_login = self.method in ("POST", "PATCH"), bool(self.view.get_authenticators())
         has_body = writes and self.get_request_serializer() is not None
         refusals: list[type[Refusal]] = getattr(self.view, "refusals", {}).get(self.action, [])
@@ -200,7 +200,7 @@ class ContractSchema(AutoSchema):
         return super().get_serializer_name(serializer, direction).removesuffix("Reader")
 
     def _get_parameters(self) -> list[dict[str, Any]]:
-        """Return the parameters; in the query `name=` is as if it were left out, as an HTML form leaves it."""
+        """Return the parameters. An empty query parameter (`name=`, as HTML forms send it) counts as missing."""
         parameters: list[dict[str, Any]] = super()._get_parameters()
         return [
             {**parameter, "allowEmptyValue": True} if parameter["in"] == "query" else parameter
@@ -219,18 +219,21 @@ class ContractSchema(AutoSchema):
         is_text = isinstance(field, serializers.CharField) and "string" in schema.get("type", "")
         if direction == "request" and is_text and "enum" not in schema:
             schema |= {"pattern": NO_NUL} if field.allow_blank else {"pattern": NOT_BLANK, "minLength": 1}
-        if isinstance(schema.get("type"), list) and "format" in schema:  # the format is not that of null
+        if isinstance(schema.get("type"), list) and "format" in schema:  # null has no format
             [kind] = set(schema.pop("type")) - {"null"}
             schema["anyOf"] = [{"type": kind, "format": schema.pop("format")}, {"type": "null"}]
         return schema
 
     def _insert_field_validators(self, field: Any, schema: dict[str, Any]) -> None:
-        """Keep the pattern aside: with one, a text that may be blank would become two choices that overlap."""
+        """Add the validators without the pattern, and then the pattern.
+
+        With a pattern, a text that may be blank would become two overlapping choices.
+        """
         pattern = schema.pop("pattern", None)
         super()._insert_field_validators(field, schema)
         if pattern:
             schema["pattern"] = pattern
-        # In a PATCH null leaves a field as it is where it is not one of the field's own values.
+        # In a PATCH, null leaves a field unchanged, unless null is a valid value of the field.
         if self.method == "PATCH" and isinstance(field.parent, serializers.Serializer) and not field.allow_null:
             value = dict(schema)
             schema.clear()
@@ -238,7 +241,7 @@ class ContractSchema(AutoSchema):
 
 
 class JSONFields(OpenApiSerializerFieldExtension):
-    """A model's JSON field is what its default is: an object, or a list of texts."""
+    """Gives a model's JSON field the type of its default: an object, or a list of texts."""
 
     target_class = "rest_framework.fields.JSONField"
 
@@ -258,7 +261,7 @@ class DataFields(OpenApiSerializerFieldExtension):
 
 
 class Analyses(OpenApiSerializerFieldExtension):
-    """The form that the planner's own analysis must have, and whatever else a client keeps with it."""
+    """The schema that the planner's analysis must have, plus any other keys that a client adds."""
 
     target_class = "mission_control.api.serializers.planning.AnalysisField"
 
@@ -274,7 +277,7 @@ class Analyses(OpenApiSerializerFieldExtension):
 
 
 def _json_value() -> dict[str, Any]:
-    """Return the schema of any JSON in which no text holds a NUL, which PostgreSQL cannot keep."""
+    """Return the schema of any JSON value without NUL characters, which PostgreSQL cannot store."""
     this = {"$ref": "#/components/schemas/JSONValue"}
     scalars = [{"type": ["null", "boolean", "number"]}, {"type": "string", "pattern": NO_NUL}]
     return {"anyOf": [*scalars, {"type": "array", "items": this}, _object_of(this)]}
@@ -313,7 +316,7 @@ class People(OpenApiSerializerFieldExtension):
 
 
 class Filters(DjangoFilterExtension):
-    """What a filter's form checks beside the type: lengths, and that there is no NUL."""
+    """Adds what a filter's form checks besides the type: the length, and that there is no NUL character."""
 
     priority = 1
     match_subclasses = True

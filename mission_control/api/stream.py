@@ -26,7 +26,7 @@ from mission_control.realtime.relay import Relay
 from mission_control.realtime.replay import ReplayPosition
 from mission_control.realtime.sessions import ConnectionLogin, LoginMonitor
 
-KEEP_ALIVE_SECONDS = 15.0  # so that proxies keep a silent connection
+KEEP_ALIVE_SECONDS = 15.0  # so that proxies do not close a silent connection
 
 logger = logging.getLogger(__name__)
 
@@ -83,7 +83,7 @@ class StreamView(APIView):
 async def _lines(run: Run, after: int, login: ConnectionLogin, place: StreamPlace) -> AsyncIterator[str]:
     """Yield the stream; end it early when its login is no longer valid, or when the database is unavailable.
 
-    The client then reconnects. Daphne would leave a response that failed half-way open for ever.
+    The client then reconnects. Daphne would leave a response open forever if it failed halfway.
     """
     monitor = LoginMonitor.for_running_loop()
     watched = monitor.watch(login)
@@ -111,7 +111,7 @@ async def _log(run: Run, after: int) -> AsyncGenerator[str]:
         async for frames in position.replay(key, after=after):
             yield "".join(frame.as_sse() for frame in frames)
         ended = not await relay.read(Run.objects.active().filter(pk=key).exists)
-        if ended:  # what came between the replay and the end
+        if ended:  # events between the replay and the run's end
             yield "".join(frame.as_sse() for frame in await position.missing(key))
             return
         async for frames in _live(layer, channel, position, key):
@@ -125,7 +125,7 @@ async def _log(run: Run, after: int) -> AsyncGenerator[str]:
 async def _live(
     layer: BaseChannelLayer, channel: str, position: ReplayPosition, run: str
 ) -> AsyncIterator[list[Frame]]:
-    """Yield the frames that come, and an empty list after a silence, whatever came that brought no frames."""
+    """Yield new frames, and an empty list after KEEP_ALIVE_SECONDS without any, even if other messages arrived."""
     loop = asyncio.get_running_loop()
     spoke_at = loop.time()
     while True:

@@ -1,4 +1,4 @@
-"""How many streams each user has open in this web process, and no more than the settings allow."""
+"""Limits the number of streams that each user may have open in this web process."""
 
 import threading
 import weakref
@@ -10,7 +10,7 @@ from mission_control.errors import Refusal
 
 
 class TooManyStreams(Refusal):
-    """The user has as many streams open as the settings allow."""
+    """The user already has as many open streams as the settings allow."""
 
     status = 429
     retry_after_seconds = 10
@@ -21,7 +21,7 @@ class TooManyStreams(Refusal):
 
 
 class StreamPlace:
-    """One open stream, counted until `release` is called or the object is forgotten."""
+    """One open stream, counted until `release` is called or the object is garbage-collected."""
 
     _open: Counter[int] = Counter()
     _lock = threading.Lock()  # views run in threads
@@ -32,7 +32,7 @@ class StreamPlace:
             if self._open[user_id] >= settings.MAX_STREAMS_PER_USER:
                 raise TooManyStreams
             self._open[user_id] += 1
-        self.release = weakref.finalize(self, self._leave, user_id)  # acts once, however often it is called
+        self.release = weakref.finalize(self, self._leave, user_id)  # takes effect only once
 
     @classmethod
     def _leave(cls, user_id: int) -> None:

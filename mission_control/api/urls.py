@@ -1,4 +1,4 @@
-"""The API's paths: canonical without a trailing slash, and the same with one (a redirect would lose a body)."""
+"""The API's paths: canonical without a trailing slash, but also valid with one (a redirect would lose a body)."""
 
 from collections.abc import Callable
 from typing import Any
@@ -28,7 +28,7 @@ OBJECT: dict[str, Any] = {"get": "retrieve", "patch": "partial_update", "delete"
 
 
 def both(route: str, view: Callable[..., Any], name: str) -> list[URLPattern]:
-    """Return the path, named, and the same with a slash at its end."""
+    """Return the path, with its name, and the same path with a trailing slash."""
     return [path(route, view, name=name), path(f"{route}/", view)]
 
 
@@ -41,14 +41,14 @@ def objects(name: str, views: type[ObjectViews]) -> list[URLPattern]:
 
 
 def action(route: str, views: type[ObjectViews], name: str, **actions: Any) -> list[URLPattern]:
-    """Return the paths of what else can be done with an object: method → action of its views."""
+    """Return the paths of another operation; `actions` maps HTTP methods to methods of the views."""
     return both(
         f"{BASE}{route}", views.as_view(actions, suffix=name.capitalize()), f"api-{route.partition('/')[0]}-{name}"
     )
 
 
 def deep_work(route: str, name: str, **actions: Any) -> list[URLPattern]:
-    """Return the paths of something that Deep Work does."""
+    """Return the paths of an operation of Deep Work."""
     view = DeepWorkViews.as_view(actions, suffix=name.capitalize())
     return both(f"{DEEP_WORK}{route}", view, f"api-deep-work-{name}")
 
@@ -61,7 +61,7 @@ urlpatterns = [
     *both(f"{BASE}capacity", CapacityView.as_view(), "api-capacity"),
     *objects("agents", AgentViews),
     *action("agents/<str:pk>/heartbeat", AgentViews, "heartbeat", post="heartbeat"),
-    *action("tasks/running", TaskViews, "running", get="running"),  # before an id of that name
+    *action("tasks/running", TaskViews, "running", get="running"),  # before `<str:pk>`, which would match too
     *objects("tasks", TaskViews),
     *action("tasks/<str:pk>/run", TaskViews, "run", post="run"),
     *action("tasks/<str:pk>/stop", TaskViews, "stop", post="stop"),
@@ -111,6 +111,6 @@ urlpatterns = [
     ),
     *both("api/schema", SchemaView.as_view(), "api-schema"),
     *both("api/docs", DocsView.as_view(), "api-docs"),
-    # Other parts of the API stand above this line.
+    # Matches every other path of the API, so new paths belong above it.
     re_path(r"^api(?:/.*)?$", csrf_exempt(not_found)),
 ]

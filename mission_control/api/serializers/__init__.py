@@ -1,1 +1,1 @@
-"""One module an object: what is read of it, and what may be written."""
+"""One module per kind of object, with separate serializers for reading and for writing."""

@@ -1,4 +1,4 @@
-"""Access tokens as they are read and asked for."""
+"""Serializers to read and to request access tokens."""
 
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.utils import timezone

@@ -1,4 +1,4 @@
-"""Agents and backends as they are read, and agents as they are written."""
+"""Serializers to read agents and backends, and to write agents."""
 
 from rest_framework import serializers
 

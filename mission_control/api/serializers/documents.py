@@ -1,4 +1,4 @@
-"""Documents and their versions as they are read and written."""
+"""Serializers to read documents and their versions, and to write documents."""
 
 from rest_framework import serializers
 

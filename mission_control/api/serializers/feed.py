@@ -1,4 +1,4 @@
-"""The feed and notifications as they are read, and what is said and done about a task as it is written."""
+"""Serializers to read the feed and notifications, and to write messages, assignments and statuses."""
 
 from typing import Any
 
@@ -60,12 +60,12 @@ class MessageCreate(serializers.Serializer):
     attachment_ids = References(DOCUMENTS, source="attachments")
 
     def validate_from_agent_id(self, key: str) -> Agent | None:
-        """Return the agent; a person is none."""
+        """Return the agent; None for a person."""
         return None if key == "human" else Agent.objects.filter(pk=key).first()
 
 
 class Assignees(References):
-    """References that must be given."""
+    """References to agents, which are required."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(Agent.objects.all(), **kwargs)
@@ -90,7 +90,7 @@ class Total(serializers.Serializer):
 
 
 def _with_statuses(name: str, statuses: list[str]) -> serializers.Serializer:
-    """Return a total with the number of each status; every status is a key."""
+    """Return the serializer of a total and of the number in each status; every status is a key."""
     numbers = {status: serializers.IntegerField(min_value=0) for status in statuses}
     by_status = type(f"{name}ByStatus", (serializers.Serializer,), numbers)
     made: serializers.Serializer = type(f"{name}Counts", (Total,), {"by_status": by_status()})()

@@ -1,4 +1,4 @@
-"""What the probes answer."""
+"""Serializers of the probes' answers."""
 
 from rest_framework import serializers
 

@@ -1,4 +1,4 @@
-"""Requests for plans, and a goal's analysis."""
+"""Serializers to request plans, and to read the analysis of a goal."""
 
 from typing import Any
 
@@ -34,7 +34,7 @@ class PlanRequest(GoalRequest):
     goal_analysis = AnalysisField(required=False, allow_null=True)
 
     def validate(self, given: dict[str, Any]) -> dict[str, Any]:
-        """Turn the analysis into a GoalAnalysis; an empty one counts as not given."""
+        """Turn the analysis into a GoalAnalysis; an empty one counts as missing. Raises ValidationError."""
         analysis = given.get("goal_analysis") or None
         try:
             given["goal_analysis"] = analysis and GoalAnalysis.completed(analysis, given["description"])

@@ -1,4 +1,4 @@
-"""Projects as they are read and written."""
+"""Serializers to read and write projects."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -17,7 +17,7 @@ from mission_control.queries.progress import count_files
 
 
 def task_ids(projects: Iterable[Project]) -> dict[UUID, list[UUID]]:
-    """Return the ids of the tasks of each project, oldest first. No instance is made: they may be many."""
+    """Return the ids of the tasks of each project, oldest first. Creates no instances, as there may be many."""
     found: dict[UUID, list[UUID]] = {project.pk: [] for project in projects}
     tasks = Task.objects.filter(project__in=found).order_by("created_at", "id")
     for project_id, key in tasks.values_list("project_id", "pk"):
@@ -65,7 +65,7 @@ class ProjectReader(serializers.ModelSerializer):
 
     @cached_property
     def tasks_of(self) -> dict[UUID, list[UUID]]:
-        """The ids of the tasks of all projects of the list that is shown: one query."""
+        """The ids of the tasks of all listed projects, loaded in one query."""
         listed: Iterable[Project] = getattr(self.parent, "instance", ())
         return task_ids(listed)
 
@@ -106,7 +106,7 @@ class ProjectDetail(serializers.Serializer):
 
 
 def shown_projects(keys: Iterable[UUID]) -> list[dict[str, Any]]:
-    """Return projects as the API shows them; frames of changed projects hold that."""
+    """Return projects as the API shows them, for the frames of changed projects."""
     return list(ProjectReader(querysets.projects().filter(pk__in=keys), many=True).data)
 
 

@@ -1,4 +1,4 @@
-"""Reviews as they are read, and the feedback of one that is decided."""
+"""Serializers to read reviews, and to write the feedback that decides one."""
 
 from rest_framework import serializers
 

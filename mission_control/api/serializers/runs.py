@@ -1,4 +1,4 @@
-"""Runs, their events and the capacity as they are read."""
+"""Serializers to read runs, their events and the capacity."""
 
 from typing import TypedDict
 from uuid import UUID

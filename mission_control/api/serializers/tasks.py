@@ -1,4 +1,4 @@
-"""Tasks and messages as they are read, tasks and requests to run as they are written."""
+"""Serializers to read tasks and messages, and to write tasks and requests to run them."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -162,7 +162,7 @@ class RunningTasks(serializers.Serializer):
 
 
 def running_task(run: Run) -> dict[str, Any]:
-    """Return the line that `tasks/running` has for a task's run that holds a slot."""
+    """Return the entry in `tasks/running` for a task's run that holds a slot."""
     assert run.task is not None
     return {
         "task_id": run.task_id,
@@ -172,10 +172,10 @@ def running_task(run: Run) -> dict[str, Any]:
         "run_id": run.pk,
         "agent_id": run.agent_id,
         "agent_name": run.agent_name,
-        "started_at": run.started_at or run.enqueued_at,  # it counts as running from its admission on
+        "started_at": run.started_at or run.enqueued_at,  # it counts as running since its admission
     }
 
 
 def shown_tasks(keys: Iterable[UUID]) -> list[dict[str, Any]]:
-    """Return tasks as the API shows them; frames of changed tasks hold that."""
+    """Return tasks as the API shows them, for the frames of changed tasks."""
     return list(TaskReader(querysets.tasks().filter(pk__in=keys), many=True).data)

@@ -1,4 +1,4 @@
-"""Sums of what runs took, as they are read."""
+"""Serializers to read sums of the usage of runs."""
 
 from typing import Any
 

@@ -1,1 +1,1 @@
-"""One module an object. A view finds, validates, calls one verb and answers."""
+"""One module per kind of object. A view finds the object, validates the body, calls one action and answers."""

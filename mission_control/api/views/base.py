@@ -1,4 +1,4 @@
-"""What the views of all objects share."""
+"""The base class and helpers of all views of objects."""
 
 from collections.abc import Sequence
 from typing import Any, TypeVar
@@ -21,7 +21,7 @@ Found = TypeVar("Found", bound=Model)
 
 
 def find(rows: QuerySet[Found], noun: str, key: str) -> Found:
-    """Return the row with this id. Raises NotFound when there is none or the id is malformed."""
+    """Return the row with this id. Raises NotFound if there is none or the id is malformed."""
     uuid = as_uuid(key)
     found = rows.filter(pk=uuid).first() if uuid else None
     if found is None:
@@ -30,13 +30,14 @@ def find(rows: QuerySet[Found], noun: str, key: str) -> Found:
 
 
 class ObjectViews(ChunkedBodies):
-    """What the views of one kind of object share."""
+    """The base class of the views of one kind of object."""
 
-    noun: str  # as errors and deletions name it
+    noun: str  # its name in messages about errors and deletions
     one: str  # the envelope of one object
     many: str  # the envelope of a list
     reader: type[BaseSerializer[Any]]
-    # By action: what it takes; what it lists, in an envelope of its name; what else it answers; what it refuses.
+    # By action: the serializer of its body; that of its list, whose envelope has the action's name; its other
+    # answers; its refusals.
     writers: dict[str, type[Serializer[Any]]] = {}
     lists: dict[str, type[BaseSerializer[Any]]] = {}
     answers: dict[str, Any] = {}
@@ -46,7 +47,7 @@ class ObjectViews(ChunkedBodies):
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         def user() -> AnyUser:
-            return self.request.user  # known when the view has begun
+            return self.request.user  # known once the view has started
 
         with acting(user):
             return super().dispatch(request, *args, **kwargs)
@@ -57,7 +58,7 @@ class ObjectViews(ChunkedBodies):
     def get_serializer(self, *args: Any, **kwargs: Any) -> BaseSerializer[Any]:
         if self.action == "partial_update":
             kwargs["partial"] = True
-            kwargs["instance"] = self.found  # so that the browser's form begins with what there is
+            kwargs["instance"] = self.found  # so that the browsable API's form shows the current values
         return super().get_serializer(*args, **kwargs)
 
     def find(self, key: str) -> Any:
@@ -65,7 +66,7 @@ class ObjectViews(ChunkedBodies):
         return self.found
 
     def given(self, data: Any = None) -> dict[str, Any]:
-        """Return the validated body, or what an action made of it. Raises ValidationError (400)."""
+        """Return the body, or `data` if an action prepared it, validated. Raises ValidationError (400)."""
         if data is None:
             data = self.request.data
             if self.request.FILES:
@@ -78,7 +79,7 @@ class ObjectViews(ChunkedBodies):
         return given
 
     def _without_meaningless_nulls(self, data: Any) -> Any:
-        """Leave out each null of a PATCH whose field has no such value: PocketPaw's clients mean "not given"."""
+        """Leave out nulls of fields that do not allow null: in a PATCH, PocketPaw's clients mean "unchanged"."""
         if not isinstance(data, dict) or isinstance(data, QueryDict):
             return data
         fields = self.get_serializer_class()().fields
@@ -92,7 +93,7 @@ class ObjectViews(ChunkedBodies):
         return Response({self.one: self.reader(shown).data})
 
     def now(self, changed: Model) -> Response:
-        """Answer an object as it now stands, with all that is derived."""
+        """Answer with the object's current state, read from the database with all derived fields."""
         return self.answer(self.find(str(changed.pk)))
 
     def listed(self, rows: QuerySet[Any] | Sequence[Any]) -> Response:

@@ -1,4 +1,4 @@
-"""Deep Work: a project's plan, and what begins, pauses and goes on with its execution."""
+"""Deep Work: planning a project, and starting, pausing and resuming its execution."""
 
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request

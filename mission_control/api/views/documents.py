@@ -1,4 +1,4 @@
-"""Documents, also under the name of their model."""
+"""Documents, which are also available under the name of their model: deliverables."""
 
 from typing import Any, cast
 
@@ -13,7 +13,7 @@ from mission_control.api.serializers.documents import DocumentChange, DocumentCr
 from mission_control.api.views.base import ObjectViews
 from mission_control.errors import Invalid
 
-FILE = "file"  # as multipart/form-data names it
+FILE = "file"  # the name of the part in multipart/form-data
 
 
 class DocumentViews(ObjectViews):
@@ -34,7 +34,7 @@ class DocumentViews(ObjectViews):
         return self.now(documents.create(**given))
 
     def _with_file(self, request: Request) -> Any:
-        """Return the body with what is in its file. Raises Invalid."""
+        """Return the body with the title and content of its file. Raises Invalid."""
         if set(request.FILES) != {FILE} or len(request.FILES.getlist(FILE)) > 1 or "content" in request.data:
             raise Invalid(FILE, f"Send exactly one file as `{FILE}`, and no content field.")
         title, content = documents.read_text_file(request.FILES[FILE])

@@ -1,4 +1,4 @@
-"""What happened, how things stand, and who should know: activity, stats, standup, notifications."""
+"""Activity, statistics, standup and notifications."""
 
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -73,7 +73,7 @@ class NotificationViews(ObjectViews):
         return self._marked(pk)
 
     def _marked(self, pk: str) -> Response:
-        """Answer as PocketPaw does, and with the notification as it now stands."""
+        """Answer as PocketPaw does, and add the current state of the notification."""
         marked: Notification = self.find(pk)
         return Response(
             {

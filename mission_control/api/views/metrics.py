@@ -1,4 +1,4 @@
-"""`GET /metrics`, for Prometheus: by login, or from an address that the settings allow."""
+"""`GET /metrics` for Prometheus: needs a login, or a client address that the settings allow."""
 
 from django.conf import settings
 from django.http import HttpResponse
@@ -18,7 +18,7 @@ from mission_control.queries.metrics import REGISTRY
 
 
 class FromAllowedAddress(BasePermission):
-    """The client's address is on the list."""
+    """Allows clients whose address is in METRICS_ALLOWED_ADDRESSES."""
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         allowed = settings.METRICS_ALLOWED_ADDRESSES

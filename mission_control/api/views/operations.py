@@ -1,4 +1,4 @@
-"""Whether the process is up, and whether the whole is ready. No login, no detail that helps an attacker."""
+"""Probes of the web process and of the whole product, without login or any detail that helps an attacker."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from mission_control.health import readiness
 
 
 class OpenView(APIView):
-    """Answered to anybody, in JSON, never from a cache."""
+    """Answers anyone, in JSON, never from a cache."""
 
     authentication_classes = []
     permission_classes = []

@@ -30,7 +30,7 @@ from mission_control.models import Project, Task
 from mission_control.queries import downloads, project_files
 from mission_control.queries.progress import progress
 
-PLAIN = ("approve", "pause", "resume")  # mere changes of the status; what they bring about is Deep Work's
+PLAIN = ("approve", "pause", "resume")  # these only change the status; Deep Work carries it out
 TEXT, BINARY = "text/plain", "application/octet-stream"
 PATH = OpenApiParameter(
     "path",
@@ -82,7 +82,7 @@ class ProjectViews(ObjectViews):
         found = project_files.files_in(project, path)
         answer = self.listed(found)
         if not found and (hosts := project_files.hosts_of(project)):
-            answer.data["other_hosts"] = hosts  # where its agents worked, and so its files may be
+            answer.data["other_hosts"] = hosts  # its agents worked there, so its files may be there
         return answer
 
 
@@ -107,7 +107,7 @@ class FileContentView(APIView):
         return answer
 
     def _whole(self, file: BinaryIO, path: str) -> HttpResponse | None:
-        """Return the answer with all of a file, and close it; None for a large one, which is sent in pieces."""
+        """Return the answer with the whole file, and close it; None for a large file, which is sent in pieces."""
         content = file.read(project_files.CONTENT_BYTES + 1)
         if len(content) > project_files.CONTENT_BYTES:
             return None
@@ -117,7 +117,7 @@ class FileContentView(APIView):
 
 
 def with_tasks(project: Project, tasks: QuerySet[Task]) -> dict[str, Any]:
-    """Return a project, its tasks and how far it is, as an answer holds them."""
+    """Return a project, its tasks and its progress, as an answer contains them."""
     return {
         "project": ProjectReader(project).data,
         "tasks": TaskReader(tasks, many=True).data,

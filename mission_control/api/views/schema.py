@@ -1,4 +1,4 @@
-"""The OpenAPI schema, and a page that shows it. The page and its scripts come from here, not from another host."""
+"""The OpenAPI schema, and a page that shows it. The page and its scripts are served from this host."""
 
 from functools import cache
 from typing import Any
@@ -16,7 +16,7 @@ from rest_framework.views import APIView
 
 @cache
 def schema() -> dict[str, Any]:
-    """Return the whole schema; it depends on the code and the settings only."""
+    """Return the whole schema. It depends only on the code and the settings, so it is cached."""
     whole: dict[str, Any] = SchemaGenerator().get_schema(request=None, public=True)
     return whole
 
@@ -41,7 +41,7 @@ class DocsView(SpectacularSwaggerSplitView):
     url_name = "api-schema"
 
     def handle_exception(self, exc: Exception) -> Response:
-        """Answer a refusal as the whole API does; as a page only to who asks for pages."""
+        """Answer an error as the rest of the API does; as a page only if the client accepts HTML."""
         if "text/html" not in self.request.headers.get("Accept", ""):
             self.request.accepted_renderer = JSONRenderer()
             self.request.accepted_media_type = JSONRenderer.media_type

@@ -1,4 +1,4 @@
-"""Tasks, and what is done with them: run, stop."""
+"""Tasks, and the actions on them: run, stop, assign, review and others."""
 
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
@@ -102,7 +102,7 @@ class TaskViews(ObjectViews):
 
     def run(self, request: Request, pk: str) -> Response:
         """Run the task with an agent. 404 comes before 400: an unknown task or agent wins over a bad body."""
-        task = find(Task.objects.all(), self.noun, pk)  # without what only a reader shows
+        task = find(Task.objects.all(), self.noun, pk)  # without the related rows, which only a reader needs
         agent = self._agent()
         given = self.given()
         assert agent is not None, "a body that names none is refused above"
@@ -128,7 +128,10 @@ class TaskViews(ObjectViews):
         )
 
     def _agent(self) -> Agent | None:
-        """Return the agent that the body names; None when it names none, which validation then tells."""
+        """Return the agent that the body names; None if it names none, which validation then reports.
+
+        Raises NotFound for an unknown agent.
+        """
         body = self.request.data
         key = body.get("agent_id") if isinstance(body, dict) else None
         if not isinstance(key, str) or as_uuid(key) is None:

@@ -1,4 +1,4 @@
-"""What runs took, summed up."""
+"""The usage of runs, in sums."""
 
 from collections.abc import Sequence
 from typing import Any
