@@ -1,4 +1,4 @@
-# Everything that starts from a fresh clone. Needs make and Python 3.11 or newer, and sets up the rest.
+# The commands for a fresh clone. Needs make and Python 3.11 or newer, and installs everything else.
 
 PYTHON ?= python3
 VENV := .venv
@@ -6,7 +6,7 @@ IN_VENV := $(VENV)/bin/python
 PYTEST := -m pytest -n 4 --dist worksteal --durations 10 $(if $(EVERYTHING),,-m "not exhaustive")
 
 .DEFAULT_GOAL := help
-# In the order in which they say the most in the least time.
+# Ordered so that the fast checks that find the most come first.
 CHECKS := lint imports templates types migrations audit coverage
 ROUNDS ?= 20
 MEASURED := $(shell find agents mission_control pocketpaw_site templates tests -name '*.py' -o -name '*.html' -o -name '*.js')
@@ -23,9 +23,9 @@ help:
 	@echo "make screenshots  take new screenshots of the pages for docs/images"
 	@echo "make clean  remove the virtual environment (the data stays)"
 
-# Make the virtual environment hold what the lock file $(1) lists: every package, direct or not, in one version whose
-# hash is known. The stamp keeps what was installed and is written last: without one, a virtual environment is
-# incomplete and is made again.
+# Install into the virtual environment what the lock file $(1) lists: every package, direct or indirect, in one version
+# with a known hash. The stamp is a copy of the installed lock file and is written last: a virtual environment without
+# one is incomplete, and is created again.
 define set_up
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	  echo "mission-control: Python 3.11 or newer is needed, and $(PYTHON) is not;" \
@@ -56,11 +56,12 @@ run:
 dev:
 	$(call set_up,requirements-dev.lock)
 
-# Some minutes on two cores: everything on SQLite, and on PostgreSQL and Redis what can differ there (tests/profile.py).
-# The second half runs also where the first failed. With EVERYTHING=yes, as .ci/run has it, also what tries out every
-# input of every endpoint, looks at every page, and breaks the product on purpose.
-# With MEASURE=yes the processes of pytest in the first half are measured, not the programs that tests start; the parts
-# become the one file `.coverage`. A killed process leaves half a part, which is passed over.
+# Takes some minutes on two cores. Runs the tests on SQLite, then those that can differ on PostgreSQL and Redis
+# (tests/profile.py). The second half runs even if the first failed.
+# EVERYTHING=yes, as in .ci/run, adds the tests that try every input of every endpoint, check every page, and break the
+# product on purpose.
+# MEASURE=yes measures the coverage of the pytest processes in the first half, but not of the programs that tests start.
+# The parts are combined into the one file `.coverage`. A killed process leaves an incomplete part, which is skipped.
 # REPORTS=… names a folder for a JUnit report of each half.
 test: dev
 	@$(if $(MEASURE),$(IN_VENV) -m coverage erase)
@@ -75,12 +76,12 @@ test: dev
 
 check: $(CHECKS)
 
-# The tools load the settings, which need a data folder: not the one with the data.
+# The tools load the settings, which need a data folder. This one is not the folder with the real data.
 $(CHECKS): export MISSION_CONTROL_DATA_DIR = $(CURDIR)/$(VENV)/data
 $(CHECKS): export MISSION_CONTROL_ENV_FILE =
 $(CHECKS): dev
 
-# One resolution for every Python and system; each file takes the versions of the one before.
+# Resolved once for all Python versions and systems; each file uses the versions of the one before it.
 LOCK := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 lock: dev
 	$(LOCK) requirements.txt -o requirements.lock
@@ -108,7 +109,7 @@ migrations:
 audit:
 	$(IN_VENV) .ci/audit.py
 
-# Nine tenths of the product; what of its heart is missing is listed.
+# At least 90 % of the product (pyproject.toml) and 95 % of its core, the runs; lists what is not covered.
 coverage: .coverage
 	$(IN_VENV) -m coverage report --skip-covered
 	$(IN_VENV) -m coverage report --include='mission_control/runs/*' --fail-under=95

@@ -1,6 +1,6 @@
-"""Ask which vulnerabilities are known in what is installed, and tell "none" from "nobody could be asked".
+"""Check the installed packages for known vulnerabilities; tell "none" from "the service is unavailable".
 
-Exits with 1 for a known vulnerability alone. Where the service does not answer one line says so.
+Exits with 1 only for a known vulnerability. Prints a line if the service does not answer.
 """
 
 import json
@@ -13,9 +13,9 @@ COMMAND = [sys.executable, "-m", "pip_audit", "--local", "--progress-spinner", "
 
 
 def main() -> int:
-    """Print what is known; return the exit status."""
+    """Print the known vulnerabilities; return the exit status."""
     try:
-        result = subprocess.run(  # noqa: S603 - our own words
+        result = subprocess.run(  # noqa: S603 - our own command
             COMMAND, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False
         )
         packages: list[dict[str, Any]] = json.loads(result.stdout)["dependencies"]
@@ -36,13 +36,13 @@ def main() -> int:
 
 
 def unknown(why: str) -> int:
-    """Say that nothing was found out, which is no failure."""
+    """Print that the check was not done, which is not a failure."""
     say(f"NOT DONE, the vulnerability service cannot be asked ({why})")
     return 0
 
 
 def say(line: str) -> None:
-    """Print a line under the tool's name."""
+    """Print a line that begins with the tool's name."""
     sys.stdout.write(f"pip-audit: {line}\n")
 
 

@@ -1,7 +1,7 @@
-"""Print how long each part of .ci/run took, the ten slowest tests, and what failed; exit with 1 if a part did.
+"""Print how long each part of .ci/run took, the ten slowest tests, and what failed; exit with 1 if a part failed.
 
 Reads a folder: `parts`, with a line "name seconds status" for each part, pytest's JUnit reports (`*.xml`), and
-`fuzz`, what the fuzzer printed. Each failure is printed here again, since a viewer may keep the end of a log only.
+`fuzz`, what the fuzzer printed. Failures are printed again here, since a viewer may keep only the end of a log.
 """
 
 import sys
@@ -10,7 +10,7 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 SLOWEST = 10
-FAILURES = 30  # tests that are named; more have one cause
+FAILURES = 30  # failed tests to list; if more fail, they have one cause
 MESSAGE_LENGTH = 400
 FUZZ_LENGTH = 3000
 
@@ -32,12 +32,12 @@ def main(folder: Path) -> int:
 
 
 def tests_of(folder: Path) -> list[tuple[float, str]]:
-    """Return the seconds and the name of each test, with the report it is in: one for each profile."""
+    """Return the seconds and the name of each test. The name includes the report, one for each profile."""
     return [(float(case.get("time", 0)), name) for case, name in cases_of(folder)]
 
 
 def failures_of(folder: Path) -> Iterator[tuple[str, str]]:
-    """Yield the name of each test that failed, and what it said."""
+    """Yield the name and the message of each test that failed."""
     for case, name in cases_of(folder):
         for kind in ("failure", "error"):
             for found in case.iter(kind):
@@ -45,7 +45,7 @@ def failures_of(folder: Path) -> Iterator[tuple[str, str]]:
 
 
 def cases_of(folder: Path) -> Iterator[tuple[ET.Element, str]]:
-    """Yield each test with its name and its report."""
+    """Yield each test with its name, which includes its report."""
     for report in folder.glob("*.xml"):
         for case in ET.parse(report).iter("testcase"):  # noqa: S314 - our own pytest wrote it
             yield case, f"{case.get('classname', '')}::{case.get('name', '')} ({report.stem})"

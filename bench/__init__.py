@@ -1,1 +1,1 @@
-"""How fast the whole product is on this machine: `python -m bench`. README.md says what each figure means."""
+"""Benchmarks of the whole product on this machine: `python -m bench`. README.md explains each figure."""

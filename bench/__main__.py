@@ -97,7 +97,7 @@ class Bench:
             for installation in installed:
                 say(f"{installation}: storing the tasks")
                 installation.fill(self.given.events)
-            for number in range(1, self.given.repeats + 1):  # in turns: what disturbs a while disturbs all
+            for number in range(1, self.given.repeats + 1):  # in turns, so a disturbance affects all
                 for installation in installed:
                     self.measure_round(installation, number)
 
@@ -110,14 +110,14 @@ class Bench:
                 for name in self.given.only:
                     say(f"{installation}: round {number}, {name}")
                     self.measure_one(installation, number, name, product, samples)
-                self.report.used[str(installation)] = used(product)  # its data stay: the last round's is of all
+                self.report.used[str(installation)] = used(product)  # data is kept: the last covers all rounds
         except FAILURES as error:
             self.fail(installation, number, "the product", error)
 
     def measure_one(
         self, installation: Installation, number: int, name: str, product: MeasuredProduct, samples: Samples
     ) -> None:
-        """Measure one theme; where it fails say so in the report and go on with the next."""
+        """Run one measurement; if it fails, add the failure to the report and go on with the next."""
         try:
             samples.add_round(list(MEASUREMENTS[name](product, self.scale)))
         except FAILURES as error:
@@ -129,7 +129,7 @@ class Bench:
         say(self.report.failures[-1])
 
     def tell(self) -> None:
-        """Print the report, also of what was measured before an end that came early."""
+        """Print the report and write the values as JSON, also after an early end."""
         if not self.report.rounds and not self.report.failures:
             return
         if self.given.output:
@@ -160,7 +160,7 @@ def end(number: int, _) -> None:
 
 def main() -> int:
     given = options()
-    signal.signal(signal.SIGTERM, end)  # as Ctrl-C: nothing is left behind
+    signal.signal(signal.SIGTERM, end)  # like Ctrl-C, so that everything is cleaned up
     bench = Bench(given)
     try:
         bench.measure()

@@ -1,4 +1,4 @@
-"""Sockets that follow everything, in a process of their own, as the measurements see them."""
+"""Starts and controls the process with the WebSocket clients (`readers.py`) for the measurements."""
 
 import json
 import queue
@@ -11,11 +11,11 @@ from typing import Self
 from tests.product import CHECKOUT, Product
 
 CONNECT_SECONDS = 60
-LIFE_SECONDS = 600  # of the readers' process, whatever becomes of this one
+LIFE_SECONDS = 600  # of the readers' process, even if this process dies
 
 
 class Audience:
-    """So many sockets that read, and so many that stopped reading. Use it with `with`."""
+    """A number of sockets that read, and of sockets that have stopped reading. A context manager."""
 
     def __init__(self, product: Product, *, sockets: int, stalled: int = 0) -> None:
         self.told = {
@@ -57,7 +57,7 @@ class Audience:
         self.lines.put(None)
 
     def _await(self, what: str, *, seconds: float) -> dict:
-        """Return the next line, which must say this."""
+        """Return the next line of the readers, which must have this key. Raises AssertionError."""
         try:
             line = self.lines.get(timeout=seconds)
         except queue.Empty:
@@ -67,11 +67,11 @@ class Audience:
         return line
 
     def await_end(self, runs: Iterable[str], *, seconds: float = 120) -> None:
-        """Wait until the last socket has the last frame of each run."""
+        """Wait until every socket has received the last frame of each run."""
         while not self.ended.issuperset(runs):
             self.ended.add(self._await("ended", seconds=seconds)["ended"])
 
     def report(self) -> dict[str, list[dict]]:
-        """End the readers and return run → what each socket got of it."""
+        """End the readers and return run → what each socket received of it."""
         self.process.stdin.close()
         return self._await("report", seconds=120)["report"]

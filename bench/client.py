@@ -1,4 +1,4 @@
-"""A client of the API that costs next to nothing: one lasting connection, nothing but the standard library."""
+"""An API client with very little overhead: one persistent connection, and only the standard library."""
 
 import http.client
 import json
@@ -32,7 +32,7 @@ class Client:
         self.connection.close()
 
     def call(self, method: str, path: str, body: dict | None = None, *, expect: int = 200) -> Answer:
-        """Send a request and time it to the last byte of its answer."""
+        """Send a request and time it to the last byte of its answer. Raises AssertionError for another status."""
         data = None if body is None else json.dumps(body).encode()
         sent_at = time.monotonic()
         self.connection.request(method, self.base + path, data, self.headers)

@@ -1,4 +1,4 @@
-"""How long many chunks take to many sockets, and whether all arrive, once, in order, as they are stored."""
+"""Fan-out: how long chunks take to reach all sockets, and whether all arrive once, in order and as stored."""
 
 import hashlib
 import time
@@ -13,13 +13,13 @@ from bench.installation import MeasuredProduct
 from bench.scale import Scale
 
 CHUNK_BYTES = 50
-STALLING_CHUNK_BYTES = 450  # 10,000 of them are more than the kernel keeps for a socket that does not read
+STALLING_CHUNK_BYTES = 450  # 10,000 of them are more than the kernel buffers for a socket that does not read
 CALM_SECONDS = 0.3
 READERS = 19
 
 
 def start_together(product: MeasuredProduct, agent: str, runs: int) -> dict[str, Answer]:
-    """Request so many runs at the same moment; return run → the answer to its request."""
+    """Request this number of runs at the same time; return run → the answer to its request."""
     with ExitStack() as stack:
         clients = [stack.enter_context(Client(product)) for _ in range(runs)]
         tasks = [clients[0].new_task() for _ in range(runs)]
@@ -30,7 +30,7 @@ def start_together(product: MeasuredProduct, agent: str, runs: int) -> dict[str,
 
 
 class Load:
-    """Runs that were started together, as they arrived at an audience."""
+    """Runs that were started together, received completely by an audience."""
 
     def __init__(self, audience: Audience, requests: dict[str, Answer]) -> None:
         self.requests = requests
@@ -39,7 +39,7 @@ class Load:
         self.cpu_seconds = audience.cpu_seconds - cpu_seconds
 
     def seconds(self, report: dict[str, list[dict]], *, sockets: int | None = None) -> float:
-        """Return the time from the first request to the last chunk at the last of the first so many sockets."""
+        """Return the time from the first request until the first `sockets` sockets (or all) have all chunks."""
         begun = min(answer.sent_at for answer in self.requests.values())
         return max(got["last_output_at"] for run in self.requests for got in report[run][:sockets]) - begun
 
@@ -63,7 +63,7 @@ def fanout(product: MeasuredProduct, scale: Scale) -> Iterator[tuple[str, float]
 def faults(
     product: MeasuredProduct, name: str, load: Load, report: dict[str, list[dict]], chunks: int
 ) -> Iterator[tuple[str, float]]:
-    """Count over all sockets what should be nothing."""
+    """Count the faults over all sockets; each count should be 0."""
     counted = dict.fromkeys(FAULTS, 0)
     for run in load.requests:
         stored = stored_digest(product, run)
@@ -77,7 +77,7 @@ def faults(
 
 
 def stored_digest(product: MeasuredProduct, run: str) -> str | None:
-    """Return the digest of what is stored of a run; None when its events, its output and its end disagree."""
+    """Return the digest of a run's stored output; None if it did not complete or its events differ from it."""
     found = product.run_of(run)
     said = "".join(event["content"] for event in product.events(run) if event["type"] == "message")
     whole = found["status"] == "completed" and found["output"] == said
@@ -85,7 +85,7 @@ def stored_digest(product: MeasuredProduct, run: str) -> str | None:
 
 
 def stalled(product: MeasuredProduct, scale: Scale) -> Iterator[tuple[str, float]]:
-    """Time 19 readers beside a 20th that reads, and beside one that stopped reading, in turns."""
+    """Time 19 readers while a 20th reads, and while it has stopped reading, in turns."""
     agent = product.new_rehearser(scale.chunks, bytes=STALLING_CHUNK_BYTES)
     for turn in range(scale.stalls):
         took = {}

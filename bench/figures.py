@@ -1,4 +1,4 @@
-"""Which figures there are, what each should reach, and what was measured of them."""
+"""The figures, their targets, and their measured values."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -9,15 +9,15 @@ SOCKETS = (1, 20, 100)
 RUNS = (1, 5)
 FAULTS = ("lost", "doubled", "out of order", "not as stored")
 CPU = "client CPU"
-# The median of the time to the last chunk at the last socket, in seconds: (sockets, runs) → target.
+# (sockets, runs) → target for the median time until the last socket has the last chunk, in seconds.
 FANOUT_TARGETS = {(1, 1): 0.2, (20, 1): 0.3, (100, 1): 0.8, (100, 5): 4.0}
-# A stalled reader should slow nobody; two measurements of the same differ by as much.
+# A stalled reader should not slow others. Two measurements of the same thing differ by up to this factor.
 STALLED_TARGET = 1.2
 
 
 @dataclass(frozen=True)
 class Figure:
-    """`most` is what its median should not exceed, `most_server` where it differs in the server profile."""
+    """One figure. Its median should not exceed `most` or, if set, `most_server` in the server profile."""
 
     name: str
     theme: str
@@ -100,6 +100,6 @@ class Samples:
         return median(medians) if medians else None
 
     def p99(self, name: str) -> float:
-        """Return the value that 99 of 100 do not exceed: with fewer than 100 values the greatest."""
+        """Return the 99th percentile; with fewer than 100 values, the greatest value."""
         values = self.all(name)
         return values[max(-(-len(values) * 99 // 100) - 1, 0)]

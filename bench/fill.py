@@ -1,7 +1,7 @@
-"""Put tasks into a database, with what belongs to them: `python -m bench.fill TASKS EVENTS`.
+"""Fill a database with tasks and their related rows: `python -m bench.fill TASKS EVENTS`.
 
-In the settings of the product to be measured. Rows are written as they are: by the product's own verbs it would
-take hours.
+Uses the settings of the product to be measured. Inserts rows directly, because the product's actions would take
+hours.
 """
 
 import random
@@ -32,9 +32,9 @@ from mission_control.models import (  # noqa: E402
 )
 
 TASKS_AT_ONCE = 1_000
-TASKS_A_PROJECT = 100  # as many as there are of the fewest tasks: a project shows all of its own
+TASKS_A_PROJECT = 100  # the smallest size: a project shows all of its tasks
 DAYS = 90
-EVENTS_A_RUN = 4  # where no more are asked for
+EVENTS_A_RUN = 4  # unless more are requested
 WORDS = [
     "agent",
     "board",
@@ -67,7 +67,7 @@ DATED = [Project, Task, Deliverable, DeliverableVersion, Activity, Message, Noti
 
 
 class Filling:
-    """Makes the rows of tasks that came evenly over the last months."""
+    """Creates the rows of tasks whose dates are spread evenly over the last DAYS days."""
 
     def __init__(self, size: int, events: int) -> None:
         self.size = size
@@ -83,7 +83,7 @@ class Filling:
         return Agent.objects.create(**fields)
 
     def at(self, number: float) -> datetime:
-        """Return when the task of this number came: yesterday at the latest, for what is recent is looked at."""
+        """Return the date of the task with this number: yesterday at the latest, so that no row is recent."""
         return self.now - timedelta(days=1 + DAYS * (1 - number / self.size))
 
     def text(self, chars: int) -> str:
@@ -91,7 +91,7 @@ class Filling:
         return " ".join(words)[:chars]
 
     def rows_of(self, number: int) -> Iterable[models.Model]:
-        """Yield a task and all that belongs to it."""
+        """Yield a task and all of its related rows."""
         at = self.at(number)
         if number % TASKS_A_PROJECT == 0:
             title = f"Project {number // TASKS_A_PROJECT}"
@@ -123,7 +123,7 @@ class Filling:
         return Activity(type=kind, message=message, task=task, agent=agent, **fields)
 
     def notification(self, kind: str, content: str, task: Task, at: datetime, agent: Agent | None) -> Notification:
-        """Return one, of which two in three were delivered and one in three was read."""
+        """Return a notification; two in three are delivered, and one in three is read."""
         fields = [{}, {"delivered_at": at}, {"delivered_at": at, "read_at": at}]
         told = {"type": kind, "content": content, "source_task": task, "created_at": at, "agent": agent}
         return Notification(**told, **self.choice.choice(fields))
@@ -188,7 +188,7 @@ class Filling:
 
 
 def write(filling: Filling, numbers: Iterable[int]) -> None:
-    """Store some tasks in one transaction; tasks and their runs name each other, which is checked at its end."""
+    """Store some tasks in one transaction, at whose end the references between tasks and runs are checked."""
     rows: dict[type, list] = {model: [] for model in ORDER}
     for number in numbers:
         for row in filling.rows_of(number):
@@ -199,7 +199,7 @@ def write(filling: Filling, numbers: Iterable[int]) -> None:
 
 
 def keep_given_dates() -> None:
-    """Let the rows of this process have the times that they are given instead of now."""
+    """Turn off automatic timestamps in this process, so that rows keep the times that are set here."""
     for model in DATED:
         for field in model._meta.fields:
             if isinstance(field, models.DateTimeField):
@@ -207,7 +207,7 @@ def keep_given_dates() -> None:
 
 
 def hurry() -> None:
-    """Write to SQLite without waiting for the disk: what breaks off is filled anew."""
+    """Write to SQLite without waiting for the disk: an interrupted fill is repeated from the start."""
     if connection.vendor == "sqlite":
         with connection.cursor() as cursor:
             cursor.execute("PRAGMA synchronous=OFF")
@@ -220,7 +220,7 @@ def main(size: int, events: int) -> None:
     filling = Filling(size, events)
     for start in range(0, size, TASKS_AT_ONCE):
         write(filling, range(start, min(start + TASKS_AT_ONCE, size)))
-    if connection.vendor == "postgresql":  # what its autovacuum would do in the middle of a measurement
+    if connection.vendor == "postgresql":  # or autovacuum would do it during a measurement
         with connection.cursor() as cursor:
             cursor.execute("VACUUM ANALYZE")
 

@@ -1,4 +1,4 @@
-"""What the product takes while nothing happens, and what it keeps after something did."""
+"""CPU use of the idle product, and its memory before and after load."""
 
 import time
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ def idle(product: MeasuredProduct, scale: Scale) -> Iterator[tuple[str, float]]:
 
 
 def memory(product: MeasuredProduct, scale: Scale) -> Iterator[tuple[str, float]]:
-    """Before and after five runs at once to twenty sockets."""
+    """Measure the memory before and after five concurrent runs with twenty sockets."""
     yield "memory idle", pss_mb(product.process.pid)
     agent = product.new_rehearser(scale.chunks, bytes=CHUNK_BYTES)
     with Audience(product, sockets=LOAD_SOCKETS) as audience:

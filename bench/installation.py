@@ -1,4 +1,4 @@
-"""What is measured: the product in a profile, on a data folder and a database of its own with so many tasks."""
+"""An installation to measure: a profile with its own data folder, database and number of stored tasks."""
 
 import http.client
 import os
@@ -49,7 +49,7 @@ class Servers:
 
 
 class MeasuredProduct(Product):
-    """The product, with the time that it took to be ready, asked in a way that does not hold it up."""
+    """The product and the time it took to become ready, polled in a way that does not slow it down."""
 
     ready_seconds: float
     servers: Servers | None = None
@@ -74,7 +74,7 @@ class MeasuredProduct(Product):
 
 
 class Installation:
-    """Started and stopped as often as it is measured; its data stay between."""
+    """Is started and stopped for each measurement; its data is kept in between."""
 
     def __init__(self, folder: Path, profile: str, size: int, servers: Servers | None) -> None:
         self.profile = profile
@@ -96,7 +96,7 @@ class Installation:
             product.stop()
 
     def fill(self, events: int) -> None:
-        """Make the database, its first user and token, and store the tasks."""
+        """Create the database, its first user and token, and store the tasks."""
         with self.running() as product:
             environment = product.environment
         subprocess.run(  # noqa: S603 - our own program
@@ -123,7 +123,7 @@ def installations(profiles: list[str], sizes: list[int]) -> Iterator[list[Instal
 
 
 def _forget_settings() -> None:
-    """Leave out what the environment says to other installations."""
+    """Remove variables for other installations from the environment."""
     for name in list(os.environ):
         if name in FOREIGN or name.startswith("MISSION_CONTROL_"):
             del os.environ[name]

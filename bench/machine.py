@@ -1,4 +1,4 @@
-"""What was measured, and on what."""
+"""Which version was measured, and on which machine."""
 
 import os
 import platform
@@ -11,7 +11,7 @@ from tests.product import CHECKOUT
 
 
 def describe(folder: Path) -> dict[str, str]:
-    """Return what a reader of figures must know. `folder` is where the data lies."""
+    """Return the facts that are needed to judge the figures. `folder` holds the data."""
     return {
         "commit": commit(),
         "cores": f"{len(os.sched_getaffinity(0))} of {os.cpu_count()} ({processor()})",
@@ -50,7 +50,7 @@ def file_system(folder: Path) -> str:
 
 def _said(*command: str) -> str:
     try:
-        ran = subprocess.run(  # noqa: S603 - git, asked for a constant
+        ran = subprocess.run(  # noqa: S603 - git with constant arguments
             command, check=False, cwd=CHECKOUT, capture_output=True, text=True, timeout=20
         )
     except (OSError, subprocess.TimeoutExpired):

@@ -1,7 +1,7 @@
-"""The pages in Chromium: what they transfer, when they can be used, how they scroll, what a tab takes.
+"""The pages in Chromium: data transferred, time until they are usable, scrolling, and the memory of a tab.
 
-Interactive is a page whose document is parsed and whose scripts have run, so that every handler is attached, and
-which is painted; live, when the board's socket has said hello besides.
+A page is interactive when it is painted, its document is parsed and its scripts have run, so that every handler is
+attached. It is live when, in addition, the board's socket has received its greeting.
 """
 
 import re
@@ -25,7 +25,7 @@ LINE_DELAY_SECONDS = 0.001  # a model that writes many hundred lines a second
 WHEEL_PX, WHEEL_STEPS = 240, 150
 STEP_MS = 16
 MORE_CARDS = 9
-MOST_CHUNKS = 100_000  # it goes on while it is looked at, and is stopped
+MOST_CHUNKS = 100_000  # the run goes on while it is measured, and is then stopped
 LIVE = "#conn[data-conn=live]"
 INTERACTIVE = """() => Math.max(
   performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd,
@@ -70,7 +70,7 @@ class Chromium:
         context.close()
 
     def tab_mb(self) -> float:
-        """Return the memory of the largest renderer process: there is one tab."""
+        """Return the memory in MB of the only tab, which is the largest renderer process."""
         session = self.browser.new_browser_cdp_session()
         found = session.send("SystemInfo.getProcessInfo")["processInfo"]
         session.detach()
@@ -78,7 +78,7 @@ class Chromium:
 
 
 def pages(product: MeasuredProduct, scale: Scale) -> Iterator[tuple[str, float]]:
-    """The board as it is stored, and a task that runs and has said much."""
+    """Measure the board with the stored tasks, and the page of a running task with much output."""
     [program] = need("chromium", "the pages")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
@@ -107,7 +107,7 @@ def first_page(chromium: Chromium) -> Iterator[tuple[str, float]]:
 
 
 def board(chromium: Chromium) -> Iterator[tuple[str, float]]:
-    """Show more and more of the longest column, then scroll through it."""
+    """Load more cards of the longest column several times, then scroll through it."""
     with chromium.page() as page:
         page.goto("/")
         page.locator(LIVE).wait_for()
@@ -116,7 +116,7 @@ def board(chromium: Chromium) -> Iterator[tuple[str, float]]:
             if not more.count():
                 break
             cards = page.locator(".col-done .card").count()
-            more.scroll_into_view_if_needed()  # that loads them
+            more.scroll_into_view_if_needed()  # this loads more
             page.wait_for_function("n => document.querySelectorAll('.col-done .card').length > n", arg=cards)
         page.locator(".col-done .card").first.hover()
         yield from scrolled(page, "board", up=False)
@@ -124,7 +124,7 @@ def board(chromium: Chromium) -> Iterator[tuple[str, float]]:
 
 
 def long_run(chromium: Chromium, scale: Scale) -> Iterator[tuple[str, float]]:
-    """Read back in the output of a run that goes on, so that older lines are loaded, then come back to its end."""
+    """Scroll back in the output of an active run, which loads older lines, then return to its end."""
     product = chromium.product
     task = product.new_task(title="A long run")
     run = product.run(task, product.new_rehearser(MOST_CHUNKS, delay=LINE_DELAY_SECONDS))
@@ -143,7 +143,7 @@ def long_run(chromium: Chromium, scale: Scale) -> Iterator[tuple[str, float]]:
 
 
 def lines_of(product: MeasuredProduct, run: str) -> int:
-    """Return how many lines the run has said; an event may have several."""
+    """Return how many lines the run has written; an event may have several."""
     last = product.run_of(run)["last_seq"]
     newest = product.get(f"/runs/{run}/events?after={last - 1}&limit=1")["events"]
     numbers = re.findall(r"\[(\d+)\]", newest[0]["content"]) if newest else []
@@ -151,7 +151,7 @@ def lines_of(product: MeasuredProduct, run: str) -> int:
 
 
 def scrolled(page: Page, name: str, *, up: bool) -> Iterator[tuple[str, float]]:
-    """Turn the wheel, and tell how long the frames took meanwhile."""
+    """Scroll with the mouse wheel, and yield how long the browser's frames took, in ms."""
     page.evaluate(WATCH_FRAMES)
     for _ in range(WHEEL_STEPS):
         page.mouse.wheel(0, -WHEEL_PX if up else WHEEL_PX)

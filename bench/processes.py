@@ -1,4 +1,4 @@
-"""What /proc tells about a tree of processes: who belongs to it, its CPU time, its memory."""
+"""Reads from /proc which processes belong to a tree, their CPU time and their memory."""
 
 import os
 from collections import defaultdict
@@ -6,11 +6,11 @@ from pathlib import Path
 
 PROC = Path("/proc")
 TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
-PARENT, TIMES = 1, slice(11, 15)  # in what follows the name in `stat`: utime, stime and those of dead children
+PARENT, TIMES = 1, slice(11, 15)  # fields after the name in `stat`: utime, stime, and those of dead children
 
 
 def tree(*roots: int) -> list[int]:
-    """Return the pids of the roots and of all that descend from them."""
+    """Return the pids of the roots and of all their descendants."""
     children = defaultdict(list)
     for entry in PROC.glob("[0-9]*"):
         if fields := _stat(int(entry.name)):
@@ -24,18 +24,18 @@ def tree(*roots: int) -> list[int]:
 
 
 def cpu_seconds(*roots: int) -> float:
-    """Return the CPU time of the trees, of their processes that have ended too."""
+    """Return the CPU time of the trees, including their processes that have ended."""
     ticks = sum(int(field) for pid in tree(*roots) for field in _stat(pid)[TIMES])
     return ticks / TICKS_A_SECOND
 
 
 def pss_mb(*roots: int) -> float:
-    """Return the memory of the trees in MB, what processes share counted once (PSS)."""
+    """Return the memory of the trees in MB; memory that processes share is counted once (PSS)."""
     return sum(_pss_kb(pid) for pid in tree(*roots)) * 1024 / 1e6
 
 
 def _stat(pid: int) -> list[str]:
-    """Return the fields of /proc/PID/stat behind the name; none when the process has ended."""
+    """Return the fields of /proc/PID/stat after the name; an empty list if the process has ended."""
     try:
         return (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
     except OSError:

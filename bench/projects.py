@@ -1,4 +1,4 @@
-"""How soon a project goes on: from the end of one run to the start of the next, through all slots."""
+"""How soon a project continues: the time from the end of a run to the start of the next, over all slots."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -12,17 +12,17 @@ from tests.servers import wait_until
 
 LONGEST_SECONDS = 600
 PAGE = 500
-Times = tuple[datetime, datetime]  # a run's start and end, as the workers' own clocks say
+Times = tuple[datetime, datetime]  # a run's start and end, by the workers' own clocks
 
 
 def projects(product: MeasuredProduct, scale: Scale) -> Iterator[tuple[str, float]]:
-    """Carry out tasks of no work: first such as wait for a slot only, then as many chains as there are slots."""
+    """Run tasks without work: first tasks that wait only for a slot, then one chain of tasks per slot."""
     agent = product.new_rehearser(1)
     with Client(product) as client:
         times = carried_out(product, client, agent, chains=[1] * scale.project_tasks)
         every = [of for [of] in times]
         starts, ends = sorted(start for start, _ in every), sorted(end for _, end in every)
-        # Each start but the first few took the slot that an end gave back; which one is all the same.
+        # Each start after the first few used a slot that an end had freed; which one does not matter.
         for end, start in zip(ends, starts[LIMIT:], strict=False):
             yield "next run of a project", milliseconds(end, start)
         yield "tasks of a project a second", len(every) / (ends[-1] - starts[0]).total_seconds()
@@ -33,7 +33,7 @@ def projects(product: MeasuredProduct, scale: Scale) -> Iterator[tuple[str, floa
 
 
 def carried_out(product: MeasuredProduct, client: Client, agent: str, *, chains: list[int]) -> list[list[Times]]:
-    """Make a project of so many chains of so many tasks, let it be executed, and return its runs' times."""
+    """Create a project with chains of these lengths, execute it, and return the times of its runs by chain."""
     project = client.call("POST", "/projects", {"title": "Measured"}).json()["project"]["id"]
     made = [list(chain_of(client, project, agent, length)) for length in chains]
     client.call("PATCH", f"/projects/{project}", {"status": "awaiting_approval"})
@@ -53,7 +53,10 @@ def chain_of(client: Client, project: str, agent: str, length: int) -> Iterator[
 
 
 def is_completed(client: Client, project: str) -> bool:
-    """Look at the project when nothing runs: its many tasks would be work for the web process each time."""
+    """Return whether the project is completed.
+
+    Reads it only when nothing runs, because listing its many tasks is work for the web process each time.
+    """
     if client.call("GET", "/capacity").json()["running"]:
         return False
     rows = client.call("GET", "/projects?limit=1").json()["projects"]
@@ -61,7 +64,7 @@ def is_completed(client: Client, project: str) -> bool:
 
 
 def times_of(client: Client, tasks: set[str]) -> dict[str, Times]:
-    """Return each task's start and end from the newest runs. A task that failed or was run twice is a failure."""
+    """Return each task's start and end from the newest runs. Raises AssertionError if one failed or ran twice."""
     found: dict[str, Times] = {}
     for offset in range(0, len(tasks), PAGE):
         for run in client.call("GET", f"/runs?limit={PAGE}&offset={offset}").json()["runs"]:

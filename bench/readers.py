@@ -1,8 +1,8 @@
-"""The sockets' far end, a process of its own: `python -m bench.readers`, spoken to by `audience.py`.
+"""The WebSocket clients, in a process of their own: `python -m bench.readers`, controlled by `audience.py`.
 
-Told by one line of JSON where to connect and how often, it prints a line when all are connected, one when the last
-socket has the last frame of a run, and, when its input ends, one with what each socket got. While frames come it
-only keeps them; it takes them apart at the end, when nothing is timed any more.
+Its input is one line of JSON with the address and the number of sockets. It prints a line when all are connected,
+one when the last socket has the last frame of a run, and, when its input ends, one with what each socket received.
+It only stores frames as they arrive, and parses them at the end, when nothing is timed any more.
 """
 
 import asyncio
@@ -19,14 +19,14 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
 COMPLETED = '"event_type": "mc_task_completed"'
-HEAD_CHARS = 80  # where a frame says what it is
+HEAD_CHARS = 80  # the start of a frame, which contains its type
 NUMBER = re.compile(r"^\[(\d+)\] ", re.MULTILINE)
 CONNECTING_AT_ONCE = 10
 STALLED_BUFFER_BYTES = 4096
 
 
 class Reader:
-    """One socket, and what it got."""
+    """One socket, and the frames that it received."""
 
     def __init__(self) -> None:
         self.got: list[tuple[float, str]] = []
@@ -42,10 +42,10 @@ class Reader:
                 ping_interval=None,
             )
         async with connection:
-            await connection.recv()  # the greeting: what starts from here on comes whole
+            await connection.recv()  # the greeting: later runs are received completely
             crowd.has_come()
             async for received in connection:
-                frame = str(received)  # it is text already
+                frame = str(received)  # it is already text
                 self.got.append((time.monotonic(), crowd.shared.setdefault(frame, frame)))
                 if COMPLETED in frame[:HEAD_CHARS]:
                     crowd.has_finished(json.loads(frame)["data"]["run_id"])
@@ -60,13 +60,13 @@ class Endpoint:
 
 
 class Crowd:
-    """All sockets: counts those that have come, and those that have all of a run."""
+    """All sockets; counts those that are connected, and those that have received all of a run."""
 
     def __init__(self, size: int) -> None:
         self.size = size
         self.come = 0
         self.finished: Counter[str] = Counter()
-        self.shared: dict[str, str] = {}  # the same frame goes to each socket: kept once
+        self.shared: dict[str, str] = {}  # a frame that all sockets receive is stored once
         self.readers = [Reader() for _ in range(size)]
 
     def has_come(self) -> None:
@@ -80,7 +80,7 @@ class Crowd:
             say(ended=run)
 
     def report(self) -> dict[str, list[dict]]:
-        """Return run → what each socket got of it, in the order of the sockets."""
+        """Return run → what each socket received of it, in the order of the sockets."""
         report: dict[str, list[dict]] = defaultdict(list)
         known: dict[tuple, dict] = {}
         parsed = {frame: json.loads(frame) for frame in self.shared}
@@ -112,7 +112,7 @@ def times(arrivals: list[tuple[float, str]], parsed: dict[str, dict]) -> dict[st
 
 
 def examine(frames: list[dict]) -> dict:
-    """Count a run's chunks by their marks `[n] `, and its frames by their numbers."""
+    """Count a run's chunks by their marks `[n] `, and the gaps in its frames by their numbers."""
     text = "".join(frame["data"]["content"] for frame in frames if is_output(frame))
     numbers = [int(number) for number in NUMBER.findall(text)]
     seqs = [frame["data"]["seq"] for frame in frames]
@@ -126,7 +126,7 @@ def examine(frames: list[dict]) -> dict:
 
 
 async def stall(host: str, port: int, path: str, token: str) -> socket.socket:
-    """Open a WebSocket that never reads a frame; its small buffer is full at once."""
+    """Open a WebSocket that never reads a frame; its small buffer fills up at once."""
     loop = asyncio.get_running_loop()
     silent = socket.socket()
     silent.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, STALLED_BUFFER_BYTES)
@@ -139,7 +139,7 @@ async def stall(host: str, port: int, path: str, token: str) -> socket.socket:
     )
     await loop.sock_sendall(silent, handshake.encode())
     head = b""
-    while b"connection_info" not in head:  # after the greeting it belongs to the audience
+    while b"connection_info" not in head:  # after the greeting it is subscribed
         piece = await loop.sock_recv(silent, 1024)
         if not piece:
             raise ConnectionError(f"no WebSocket: {head[:200]!r}")
@@ -148,7 +148,7 @@ async def stall(host: str, port: int, path: str, token: str) -> socket.socket:
 
 
 def say(**line: object) -> None:
-    """Print a line with the CPU time that this process has taken up to now."""
+    """Print a line of JSON, with the CPU time that this process has used so far."""
     sys.stdout.write(json.dumps({**line, "cpu_seconds": time.process_time()}) + "\n")
     sys.stdout.flush()
 

@@ -1,4 +1,4 @@
-"""The report: Markdown tables, the profiles side by side, each figure beside what it should reach."""
+"""The report: Markdown tables with the profiles side by side, and each figure next to its target."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,7 +25,7 @@ class Report:
     sizes: Sequence[int]
     results: Results
     failures: list[str] = field(default_factory=list)
-    used: dict[str, list[dict[str, Any]]] = field(default_factory=dict)  # by installation: sums as of GET /usage
+    used: dict[str, list[dict[str, Any]]] = field(default_factory=dict)  # by installation: sums as in GET /usage
 
     def text(self) -> str:
         parts = ["# Mission Control, measured", self.head()]
@@ -39,7 +39,7 @@ class Report:
         return "\n\n".join(parts) + "\n"
 
     def usage(self) -> list[list[str]]:
-        """Return tokens and cost as the product counts them, and of how many runs; unknown is unknown, never 0."""
+        """Return rows of the tokens, cost and runs that the product reports. Unknown amounts are never 0."""
         names = ["runs", "counted_runs", "input_tokens", "output_tokens", "priced_runs", "cost_usd"]
         heads = ["runs", "of known tokens", "tokens in", "tokens out", "of known cost", "cost (USD)"]
         rows = [
@@ -103,7 +103,7 @@ class Report:
         return ratio(*(self.median(figure, profile, size) for size in (max(self.sizes), min(self.sizes))))
 
     def beside(self, name: str, samples: Samples) -> str:
-        """Return what was lost and the like, over all rounds, and the clients' own cost of one measurement."""
+        """Return the faults over all rounds, and the median CPU time of the clients in one measurement."""
         said = []
         if samples.all(f"{name}: {FAULTS[0]}"):
             counts = {fault: int(sum(samples.all(f"{name}: {fault}"))) for fault in FAULTS}
@@ -115,7 +115,7 @@ class Report:
 
 
 def without_empty(rows: Sequence[Sequence[str]]) -> list[list[str]]:
-    """Leave out the columns that have nothing under their heading."""
+    """Leave out the columns that are empty below their heading."""
     kept = [place for place, cells in enumerate(zip(*rows, strict=True)) if any(cells[1:])]
     return [[row[place] for place in kept] for row in rows]
 
@@ -130,14 +130,14 @@ def ratio(one: float | None, other: float | None) -> str:
 
 
 def known(value: float | None) -> str:
-    """Write an amount of tokens, runs or dollars."""
+    """Format a number of tokens, runs or dollars."""
     if value is None:
         return UNKNOWN
     return f"{value:,}" if isinstance(value, int) else f"{value:,.4f}"
 
 
 def number(value: float) -> str:
-    """Write three digits that count."""
+    """Format a value with about three significant digits."""
     if value == 0:
         return "0"
     digits = 3 if value < 1 else 2 if value < 10 else 1 if value < 100 else 0

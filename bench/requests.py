@@ -1,4 +1,4 @@
-"""How long single requests take, the refused ones too."""
+"""How long single requests take, including refused ones."""
 
 import random
 import time
@@ -17,7 +17,7 @@ CLIENTS = 8
 
 
 def requests(product: MeasuredProduct, scale: Scale) -> Iterator[tuple[str, float]]:
-    """Create tasks, list 100, look at single ones of all ages."""
+    """Create tasks, list 100, and read single tasks of all ages."""
     choice = random.Random(scale.requests)  # noqa: S311 - the same tasks each time
     with Client(product) as client:
         for number in range(scale.requests):
@@ -33,7 +33,7 @@ def requests(product: MeasuredProduct, scale: Scale) -> Iterator[tuple[str, floa
 
 @contextmanager
 def full(product: MeasuredProduct) -> Iterator[str]:
-    """Have every slot taken by a run that says nothing; give the agent's id."""
+    """Fill every slot with a run that writes nothing, and yield the agent's id."""
     agent = product.new_rehearser(LIMIT, delay=SILENT_SECONDS)
     tasks = [product.new_task() for _ in range(LIMIT)]
     try:
@@ -46,7 +46,7 @@ def full(product: MeasuredProduct) -> Iterator[str]:
 
 
 def limit(product: MeasuredProduct, scale: Scale) -> Iterator[tuple[str, float]]:
-    """Ask for a sixth run while five are running: one client, then eight at once."""
+    """Request a sixth run while five are running: with one client, then with eight at once."""
     with full(product) as agent, Client(product) as client:
         task = client.new_task()
         for _ in range(scale.refusals):

@@ -1,4 +1,4 @@
-"""How soon a run is under way: its request answered, its first output at a socket."""
+"""How soon a run starts: time until its request is answered, and until a socket has its first output."""
 
 import time
 from collections.abc import Iterator
@@ -10,13 +10,13 @@ from bench.client import Client
 from bench.installation import MeasuredProduct
 from bench.scale import Scale
 
-CHUNKS, DELAY_SECONDS = 3, 0.05  # a run that still works when its first output arrives
+CHUNKS, DELAY_SECONDS = 3, 0.05  # the run is still active when its first output arrives
 CALM_SECONDS = 0.02
 CLUSTER = 5
 
 
 def warm_up(product: MeasuredProduct, scale: Scale) -> None:
-    """Let every worker have run something, and the web process have answered."""
+    """Let every worker execute a run, and the web process answer requests."""
     agent = product.new_rehearser(CHUNKS)
     with Audience(product, sockets=1) as audience, Client(product) as client:
         for _ in range(scale.warm_ups):
@@ -28,7 +28,7 @@ def warm_up(product: MeasuredProduct, scale: Scale) -> None:
 
 
 def used(product: MeasuredProduct) -> list[dict[str, Any]]:
-    """Return what the product says that the runs of today took, by model: its own word of tokens and cost."""
+    """Return the tokens and cost of today's runs by model, as the product itself reports them."""
     today = datetime.now(UTC).date().isoformat()
     with Client(product) as client:
         sums: list[dict[str, Any]] = client.call("GET", f"/usage?group_by=model&from={today}").json()["usage"]
@@ -36,7 +36,7 @@ def used(product: MeasuredProduct) -> list[dict[str, Any]]:
 
 
 def running(product: MeasuredProduct, scale: Scale) -> Iterator[tuple[str, float]]:
-    """One run after the other, each seen by one socket."""
+    """Time one run after the other, each received by one socket."""
     agent = product.new_rehearser(CHUNKS, delay=DELAY_SECONDS)
     requests = {}
     with Audience(product, sockets=1) as audience, Client(product) as client:
