@@ -1,4 +1,4 @@
-/* The strip on the admin's change page of a run or a task: the status and the number of events as they now stand. */
+/* The live strip on the admin's change page of a run or a task: its current status and number of events. */
 import { byId, fetchFragment, parse } from "./page.js";
 import { Socket } from "./socket.js";
 
@@ -6,11 +6,13 @@ const strip = byId("live");
 const taskPage = byId("live-task") !== null;
 const at = { run: strip.dataset.run, seq: Number(strip.dataset.seq), updated: strip.dataset.updated };
 
+/** Return the socket's path, with the replay position of the run that is shown. */
 function path() {
   const resumed = at.run ? `${taskPage ? `run=${at.run}&` : ""}after=${at.seq}` : "";
   return `${strip.dataset.socket}?${resumed}`;
 }
 
+/** Show a status in the badge of one part of the strip: its icon and its word. */
 function show(place, kind, status) {
   const badge = byId(place).querySelector(".mc-badge");
   if (!badge || badge.dataset.status === status) return;
@@ -20,7 +22,7 @@ function show(place, kind, status) {
   badge.querySelector("[data-word]").textContent = word;
 }
 
-/** Another run of the task: take its part of the strip from the server. The form, half filled in, stays. */
+/** Fetch the run's part of the strip when the task has another run. The form stays as the user has filled it in. */
 let refreshing = false;
 let again = false;
 async function refresh() {
@@ -41,6 +43,7 @@ async function refresh() {
   }
 }
 
+/** Show the status and the last event number of a run, unless the strip already shows a later event. */
 function showRun({ run_id, seq }, status) {
   if (run_id !== at.run) return refresh();
   if (seq <= at.seq) return;

@@ -1,10 +1,10 @@
-/* The page of agents, live: the list, the test that runs, the options of the backend that is chosen. */
+/* The agents page, live: the list, the running test, the options of the chosen backend. */
 import { byId, fetchFragment, localise, parse } from "./page.js";
 import { refresher } from "./parts.js";
 
 const page = byId("agents-page");
 
-// ── What happens elsewhere ───────────────────────────────────────────
+// ── Changes made elsewhere ───────────────────────────────────────────
 function listUrl() {
   const query = new URLSearchParams(location.search);
   query.set("opened", page.dataset.opened);
@@ -41,7 +41,7 @@ form?.addEventListener("change", async (event) => {
     const fresh = parse(await response.text()).querySelector("#options");
     if (event.target.value === query.get("backend")) byId("options").replaceWith(fresh);
   } catch {
-    // Without connection the options stay; saving says what does not fit.
+    // Without a connection the old options stay; saving reports the ones that do not fit.
   }
 });
 

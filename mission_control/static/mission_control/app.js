@@ -1,9 +1,9 @@
-/* The shell of every page: the board's socket and what its frames wake, time, dialogs, forms, notices.
+/* The shell of every page: the board's socket and the events its frames cause, time, dialogs, forms, notices.
 
-   A frame becomes two things. `mc:frame` on the document carries it whole, at once, for scripts that show output.
-   And, gathered for a quarter of a second, `mc:task`, `mc:task:ID`, `mc:project`, `mc:project:ID`, `mc:run`,
-   `mc:capacity`, `mc:activity` on the body wake the fragments that name them in `hx-trigger`. `mc:anew` does after
-   the connection was lost, when what happened meanwhile was told to nobody here. */
+   Each frame causes two kinds of events. `mc:frame` on the document carries the whole frame at once, for scripts
+   that show output. `mc:task`, `mc:task:ID`, `mc:project`, `mc:project:ID`, `mc:run`, `mc:run:ID`, `mc:capacity`
+   and `mc:activity` on the body are collected for a quarter of a second; they refresh the fragments that name them
+   in `hx-trigger`. `mc:anew` does the same when the connection is back, because frames were missed until then. */
 import "./copy.js";
 import "./keys.js";
 import { isDirty, leaveToLogin, taken } from "./drafts.js";
@@ -11,14 +11,18 @@ import { ROOT, UNREACHABLE, byId, fetchFragment, isLoggedOut, localise, openDial
 import { openPalette } from "./palette.js";
 import { Socket, reconnectAll, showConnection, sockets } from "./socket.js";
 
-const SLEEP_MS = 15000; // a clock that jumped so far slept, and its sockets are not to be believed
+const SLEEP_MS = 15000; // after a clock jump this long the computer has slept, and its sockets may be dead
 const GATHER_MS = 250;
 
 // ── Frames ───────────────────────────────────────────────────────────
 let gathered = new Set();
 let timer = null;
 
-/** Wake the fragments that listen for these events: at most four times a second, and always after the last. */
+/**
+ * Trigger these events for the fragments that listen for them: at most four times a second, and always after the
+ * last call.
+ * @param {...string} names
+ */
 export function wake(...names) {
   for (const name of names) gathered.add(name);
   timer ??= setTimeout(() => {
@@ -29,6 +33,7 @@ export function wake(...names) {
   }, GATHER_MS);
 }
 
+/** Dispatch a frame to the scripts of the page and wake the fragments that it changes. */
 function takeFrame(frame) {
   document.dispatchEvent(new CustomEvent("mc:frame", { detail: frame }));
   const { event_type: name, data } = frame;
@@ -90,7 +95,10 @@ async function submitInDialog(form, button) {
   }
 }
 
-/** A click beside a dialog closes it, but not when something was typed in it. */
+/**
+ * Close a dialog after a click outside it, unless it holds text that was not sent.
+ * @param {HTMLDialogElement} dialog
+ */
 function closeByBackdrop(dialog) {
   if (!isDirty(dialog)) return dialog.close();
   const hint = dialog.querySelector("[data-stays]") ?? byId("blank-stays").content.firstElementChild.cloneNode(true);
@@ -128,7 +136,7 @@ document.addEventListener("click", (event) => {
   else openDialog(link.href);
 });
 
-// ── htmx: times of what it put in, and failures said aloud ───────────
+// ── htmx: localise what it swapped in, report failures ───────────────
 document.body.addEventListener("htmx:afterSwap", (event) => {
   localise(event.detail.elt ?? document);
   localise(event.target);
@@ -145,12 +153,12 @@ document.body.addEventListener("htmx:sendError", (event) => {
   if (event.detail.requestConfig.verb !== "get") toast("Can't reach the server. Try again.", { status: "error" });
 });
 
-// ── Forms that ask before they act, and selects that act at once ─────
+// ── Fields that submit their form when they change ───────────────────
 document.addEventListener("change", (event) => {
   if (event.target.matches("[data-submits]")) event.target.form.requestSubmit();
 });
 
-// ── Copying, and notifications of the browser itself where the user allowed them ─
+// ── Copying, and browser notifications if the user allowed them ──────
 document.addEventListener("click", async (event) => {
   const copies = event.target.closest("[data-copies]");
   if (copies) {
@@ -159,7 +167,7 @@ document.addEventListener("click", async (event) => {
       await navigator.clipboard.writeText(source.textContent);
       toast("Copied.");
     } catch {
-      getSelection().selectAllChildren(source); // no secure context: the rest is Ctrl-C
+      getSelection().selectAllChildren(source); // no secure context: the user has to press Ctrl-C
       toast("Couldn't copy. Press Ctrl+C to copy the selection.", { status: "warn" });
     }
   }
@@ -175,6 +183,7 @@ function offerNotifications() {
 }
 
 let rung = Number.parseInt(byId("bell")?.textContent, 10) || 0;
+/** Announce that the number of notifications has grown, to screen readers and, in a hidden tab, through the browser. */
 function ring() {
   const count = Number.parseInt(byId("bell")?.textContent, 10) || 0;
   if (count > rung && document.hidden && "Notification" in window && Notification.permission === "granted") {
@@ -196,7 +205,7 @@ document.addEventListener("visibilitychange", () => {
   for (const socket of sockets) if (!socket.isOpen) socket.renew();
 });
 
-/** The user may have logged in again in another tab. */
+/** Reload the page if the user has logged in again in another tab. */
 async function reloadAfterLogin() {
   const response = await fetchFragment(location.href, { method: "HEAD" }).catch(() => null);
   if (!response?.ok) return;
@@ -207,7 +216,7 @@ async function reloadAfterLogin() {
 let lookedAt = Date.now();
 let ticks = 0;
 setInterval(() => {
-  if (document.hidden) return; // a browser winds these clocks as it likes
+  if (document.hidden) return; // browsers slow down the timers of hidden pages
   if (Date.now() - lookedAt > SLEEP_MS) reconnectAll();
   lookedAt = Date.now();
   tick();
@@ -215,7 +224,7 @@ setInterval(() => {
   if (byId("conn")?.dataset.conn === "retrying") showConnection();
 }, 1000);
 
-// The server writes days and hours in the reader's own zone, too.
+// With this cookie the server, too, writes days and hours in the reader's time zone.
 const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
 if (zone) document.cookie = `mc_zone=${zone}; path=${ROOT}/; max-age=31536000; samesite=lax`;
 
@@ -226,7 +235,7 @@ if (document.body.dataset.live === "yes" && byId("conn")) {
   new Socket(() => "/ws/mission-control", takeFrame, () => wake("mc:anew"));
 }
 
-// The frame of a run's end has no title: it is that of its start, or what the page shows.
+// The frame of a run's end has no title: use the one from its start, or the one that the page shows.
 const titles = new Map();
 const shownTitle = (task) => document.querySelector(`#card-${task} .card-title, [data-task="${task}"] #task-title`)?.textContent.trim();
 

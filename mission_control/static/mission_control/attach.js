@@ -1,7 +1,11 @@
-/* Files that are chosen to be attached: named, and refused before they are sent where they are too large. */
+/* Files chosen as attachments: show their names, and refuse files that are too large before they are sent. */
 const MB = 2 ** 20;
-const MOST_AT_ONCE = 9.5 * MB; // the server takes ten, and the message goes with them
+const MOST_AT_ONCE = 9.5 * MB; // the server accepts 10 MB, and that includes the message
 
+/**
+ * Show the names of the chosen files, or empty the field and show why they are refused.
+ * @param {HTMLInputElement} input
+ */
 function show(input) {
   const [files, said] = [[...input.files], input.closest("[data-attach]").querySelector("[data-chosen]")];
   const large = files.find((file) => file.size > Number(input.dataset.mostBytes));

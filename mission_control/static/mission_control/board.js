@@ -1,4 +1,4 @@
-/* The board: the server's frames, the filters, the keys. Cards, slots, menus and the order of cards have their own files. */
+/* The board: frames, filters, keys. Cards, slots, menus and the order of cards have their own files. */
 import { areOn } from "./keys.js";
 import { byId, parse } from "./page.js";
 import { change, dependents, query, redraw } from "./board_cards.js";
@@ -17,7 +17,7 @@ document.addEventListener("mc:frame", ({ detail: { event_type: name, data } }) =
   }
 });
 
-/** A moved card and a deleted task send no frame of their own: only their activity names them. */
+/** Update the board after a moved card, a deleted task or a deleted project: only the activity frame names these. */
 function takeActivity({ task_id: task, metadata }) {
   if (metadata.placed) change(task);
   if (metadata.deleted_task) change(metadata.deleted_task, ...dependents(metadata.deleted_task));
@@ -28,7 +28,7 @@ document.addEventListener("mc:wake", ({ detail: names }) => {
   if (names.has("mc:anew")) redraw();
   if (["mc:anew", "mc:run", "mc:capacity"].some((name) => names.has(name))) {
     refreshSlots();
-    // Whoever waits has moved up.
+    // Runs in the waiting queue have moved up.
     change(...[...document.querySelectorAll('.card:has(.card-note[data-status="waiting"])')].map((card) => card.dataset.task));
   }
 });
@@ -36,6 +36,7 @@ document.addEventListener("mc:wake", ({ detail: names }) => {
 // ── Filters ──────────────────────────────────────────────────────────
 let typing = null;
 
+/** Apply the filters: put them in the address and in the link to a new task, then fetch the board. */
 function filter() {
   const asked = query().toString();
   const board = byId("filters").action;
@@ -79,11 +80,21 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
 });
 
+/**
+ * Return the card `step` positions further down in the same column.
+ * @param {HTMLElement} card
+ * @param {number} step
+ */
 function beside(card, step) {
   const cards = [...card.closest(".cards").querySelectorAll(".card")];
   return cards[cards.indexOf(card) + step];
 }
 
+/**
+ * Return the card at the same height in another column, `step` columns to the right. Empty columns do not count.
+ * @param {HTMLElement} card
+ * @param {number} step
+ */
 function across(card, step) {
   const columns = [...document.querySelectorAll(".col")].filter((col) => col.offsetParent && col.querySelector(".card"));
   const at = columns.indexOf(card.closest(".col"));
@@ -94,7 +105,7 @@ function across(card, step) {
   return [...column.querySelectorAll(".card")].reduce((best, other) => (distance(other) < distance(best) ? other : best));
 }
 
-// ── More cards of a column: one may have come meanwhile ──────────────
+// ── More cards of a column: skip those already on the board ──────────
 document.body.addEventListener("htmx:beforeSwap", (event) => {
   if (!event.detail.elt?.classList?.contains("col-more") && !event.target.classList?.contains("col-more")) return;
   const holder = document.createElement("div");

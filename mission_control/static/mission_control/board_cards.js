@@ -1,13 +1,13 @@
-/* The cards of the board: each is fetched anew when it has changed, and put where it belongs.
+/* The cards of the board: fetch each card again when it has changed, and put it at its rank.
 
-   Nothing is drawn here. A hint names a task; the server is asked for its card and says whether the filters let it
-   through. A card stays where it is while it is dragged, while its menu is open, while it has the focus or the
+   The server renders the cards. A frame names a changed task; the server returns its card if the filters include
+   it. A card does not move while the user drags it, while its menu is open, while it has the focus, or while the
    pointer moves over its column. */
 import { byId, fetchFragment, localise, parse, swap } from "./page.js";
 
 export const area = document.querySelector(".board-area");
 const GATHER_MS = 250;
-const STILL_MS = 1500; // a pointer that rests so long is not reading where it stands
+const STILL_MS = 1500; // a user whose pointer rests this long is not reading the cards under it
 const LATER_MS = 700;
 // ── Cards ────────────────────────────────────────────────────────────
 const changed = new Set();
@@ -16,23 +16,34 @@ let fetching = false;
 let pointerMovedAt = 0;
 /** The card that is being dragged. */
 export const held = { card: null };
-/** When the server had taken what was last done to a card: what was asked before tells of an older place. */
+/** By task, when the server had answered the last move of its card: answers requested before have an older rank. */
 export const takenAt = new Map();
-const mine = new Set(); // what the user moves goes at once, wherever pointer and focus are
+const mine = new Set(); // a card that this user moved goes at once, wherever pointer and focus are
 
+/** Return the filters that are set, as a query string. */
 export const query = () => new URLSearchParams([...new FormData(byId("filters"))].filter(([, value]) => value));
 
+/**
+ * Fetch the cards of these tasks soon.
+ * @param {...string} tasks ids
+ */
 export function change(...tasks) {
   for (const task of tasks) changed.add(task);
   timer ??= setTimeout(refresh, GATHER_MS);
 }
 
-/** Return the tasks on the board whose cards name this task as unfinished, and those of `blocks`, which it may hold back again. */
+/**
+ * Return the tasks on the board that depend on this one: those whose cards name it as unfinished, and those of
+ * `blocks`, which it may block again.
+ * @param {string} task
+ * @param {string[]} [blocks]
+ */
 export function dependents(task, blocks = []) {
   const waiting = [...document.querySelectorAll(`.card[data-needs~="${CSS.escape(task)}"]`)].map((card) => card.dataset.task);
   return [...waiting, ...blocks.filter((id) => byId(`card-${id}`))];
 }
 
+/** Fetch the card of a task that this user changed, and move it at once, even under pointer or focus. */
 export function changeMine(task) {
   mine.add(task);
   setTimeout(() => mine.delete(task), 3000);
@@ -50,12 +61,13 @@ async function refresh() {
     const response = await fetchFragment(`${area.dataset.changed}?${new URLSearchParams([...query(), ["ids", ids.join(",")]])}`);
     if (response.ok) takeCards(parse(await response.text()), ids, askedAt);
   } catch {
-    // The connection broke. When it is back, the board is fetched anew.
+    // The connection broke. The board is fetched again when it is back.
   }
   fetching = false;
   if (changed.size) timer ??= setTimeout(refresh, GATHER_MS);
 }
 
+/** Put the fetched cards on the board; try again later those that cannot be updated now. */
 function takeCards(fresh, ids, askedAt) {
   const found = new Map([...fresh.querySelectorAll(".card")].map((card) => [card.dataset.task, card]));
   const later = ids.filter((id) => isOlder(id, askedAt) || !place(byId(`card-${id}`), found.get(id)));
@@ -65,7 +77,12 @@ function takeCards(fresh, ids, askedAt) {
 
 const isOlder = (task, askedAt) => (takenAt.get(task) ?? 0) > askedAt;
 
-/** Put a card where it belongs; tell whether it could be done now. */
+/**
+ * Put a card at its rank, or remove it if the server returned none.
+ * @param {HTMLElement | null} old
+ * @param {HTMLElement | undefined} card
+ * @returns {boolean} whether this could be done now
+ */
 function place(old, card) {
   if (!card) {
     if (old && isHeld(old)) return false;
@@ -86,7 +103,7 @@ function place(old, card) {
   const focused = old?.contains(document.activeElement);
   if (!mine.delete(card.dataset.task) && ((old && isHeld(old)) || isRead(cards))) {
     if (old && held.card !== old && !hasMenu(old) && old.dataset.updated !== card.dataset.updated) {
-      Object.assign(card.dataset, { column: old.dataset.column, stands: old.dataset.stands }); // what it says is new, where it stands is not
+      Object.assign(card.dataset, { column: old.dataset.column, stands: old.dataset.stands }); // show the new content, but keep the old rank
       swap(old, card);
     }
     return false;
@@ -102,14 +119,14 @@ function place(old, card) {
   return true;
 }
 
-// ── Where a card stands in its column ────────────────────────────────
-/** Tell whether the first stands above the second: of a later moment, or of the same one with a lower id. */
+// ── The rank of a card in its column ─────────────────────────────────
+/** Tell whether the first card ranks above the second: its time is later, or the same and its id is lower. */
 function isAbove(one, other) {
   const [[at, tie], [otherAt, otherTie]] = [one, other].map((card) => card.dataset.stands.split(" "));
   return at === otherAt ? tie < otherTie : at > otherAt;
 }
 
-/** Tell whether a person placed a card elsewhere in its column. One that was only changed stays: nothing jumps. */
+/** Tell whether a person moved a card within its column. A card that was only changed stays, so that nothing jumps. */
 function isElsewhere(old, card) {
   if (old.dataset.stands === card.dataset.stands) return false;
   if (!("placed" in card.dataset || "placed" in old.dataset)) {
@@ -120,7 +137,11 @@ function isElsewhere(old, card) {
   return (upper && isAbove(card, upper)) || (lower && isAbove(lower, card));
 }
 
-/** Return the nearest cards, from these two on upwards and downwards, that stand where the server has them. */
+/**
+ * Return the nearest card above and the nearest card below whose rank on the page is also their rank on the server.
+ * @param {Element | null} first where the search upwards starts
+ * @param {Element | null} second where the search downwards starts
+ */
 export function between(first, second) {
   const look = (from, direction) => {
     let card = from;
@@ -130,7 +151,7 @@ export function between(first, second) {
   return { upper: look(first, "previousElementSibling"), lower: look(second, "nextElementSibling") };
 }
 
-/** Put a card among those of a column; one that stands below all that were loaded is left to “Show more”. */
+/** Insert a card in a column by its rank. A card below all loaded ones is left to “Show more”. */
 function insert(cards, card) {
   const next = [...cards.querySelectorAll(".card:not([data-stale])")].find((other) => isAbove(card, other));
   const more = cards.querySelector(".col-more");
@@ -142,11 +163,13 @@ const hasMenu = (card) => byId("card-menu").matches(":popover-open") && byId("ca
 const isRead = (place) => place.matches(":hover") && Date.now() - pointerMovedAt < STILL_MS;
 const isHeld = (card) => held.card === card || hasMenu(card) || card.contains(document.activeElement) || isRead(card);
 
+/** Keep the line of output that the old card shows, if both cards show the same run. */
 function keepLine(old, card) {
   const [before, now] = [old.querySelector("[data-line-of]"), card.querySelector("[data-line-of]")];
   if (before && now && before.dataset.lineOf === now.dataset.lineOf) now.textContent = before.textContent;
 }
 
+/** Show or hide the text of an empty column. */
 function showEmpty(cards) {
   const none = cards.querySelector(".col-empty");
   if (none) none.hidden = cards.querySelector(".card, .col-more") !== null;
@@ -160,7 +183,7 @@ function showCounts(fresh) {
   }
 }
 
-/** Fetch the whole board: after a change of the filters, and when the connection was lost. */
+/** Fetch the whole board: after a change of the filters, and when the connection is back. */
 let drawing = 0;
 export async function redraw() {
   const mine = ++drawing;
@@ -184,7 +207,7 @@ export async function redraw() {
     }
     if (focused) byId(focused)?.querySelector("[data-key=title]")?.focus({ preventScroll: true });
   } catch {
-    // Fetched anew when the connection is back.
+    // The board is fetched again when the connection is back.
   } finally {
     if (mine === drawing) area.removeAttribute("aria-busy");
   }

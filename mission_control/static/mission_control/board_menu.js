@@ -1,10 +1,15 @@
-/* What is done with a card: sent to the server; and the menu that offers it. */
+/* The actions of a card: send them to the server, and show the menu that offers them. */
 import { UNREACHABLE, byId, fetchFragment, parse, reasonOf, toast } from "./page.js";
 import { changeMine } from "./board_cards.js";
 import { refreshSlots } from "./board_slots.js";
 
 // ── Actions ──────────────────────────────────────────────────────────
-/** Send it and say how it went; tell whether it was done. With `silent` only what went wrong is said. */
+/**
+ * Send an action and show a toast with its result. With `silent`, show only failures.
+ * @param {string} url
+ * @param {FormData} body
+ * @returns {Promise<boolean>} whether the action succeeded
+ */
 export async function act(url, body, { silent = false } = {}) {
   let isDone = false;
   try {
@@ -34,6 +39,11 @@ document.addEventListener("submit", async (event) => {
 });
 
 // ── The menu of a card, in the top layer: a column would cut it off ──
+/**
+ * Open the menu of a card, or close it if it is open, and focus its first control that matches `part`.
+ * @param {HTMLAnchorElement} button
+ * @param {string} [part] a selector
+ */
 export async function openMenu(button, part = "a, button") {
   const menu = byId("card-menu");
   const task = button.closest(".card").dataset.task;
@@ -56,7 +66,7 @@ export async function openMenu(button, part = "a, button") {
   (menu.querySelector(part) ?? menu.querySelector("a, button"))?.focus();
 }
 
-/** Only what leads somewhere is offered: the first card is on top. */
+/** Hide the steps that would move nothing: the first card cannot go up, the last one cannot go down. */
 function offerSteps(menu, card) {
   const all = [...card.parentElement.querySelectorAll(".card")];
   for (const button of menu.querySelectorAll("[data-step]")) {
@@ -64,6 +74,7 @@ function offerSteps(menu, card) {
   }
 }
 
+/** Close the menu; if it had the focus, give the focus back to the button that opened it. */
 export function closeMenu() {
   const menu = byId("card-menu");
   if (!menu.matches(":popover-open")) return;

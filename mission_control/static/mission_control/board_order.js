@@ -1,15 +1,15 @@
-/* Cards put in another column or elsewhere in their own: dragged, or moved by the keys and the menu.
+/* Moving cards to another column or to another rank in their own: by dragging, by keys, by the menu.
 
-   In its own column a card is put there at once, and the server is told beside which it now stands; those moves go
-   one after the other. Where it refuses, the board is drawn as it is. */
+   Within its column a card moves at once; then its new neighbours are sent to the server. These requests go out one
+   after the other. If the server refuses one, the board is fetched again. */
 import { byId, say } from "./page.js";
 import { area, between, changeMine, held, redraw, takenAt } from "./board_cards.js";
 import { act, closeMenu } from "./board_menu.js";
 
 let sending = Promise.resolve();
-const lastOf = new Map(); // task → what was last sent of it
+const lastOf = new Map(); // task → the last request that was sent for it
 
-/** Tell the server in which column a card is and, where it was placed there, between which others. */
+/** Send the server the column of a card and, if the user chose its rank there, its neighbours. */
 function tell(card, column, { upper, lower } = {}, options = {}) {
   const body = new FormData();
   body.set("to", column);
@@ -23,7 +23,11 @@ function tell(card, column, { upper, lower } = {}, options = {}) {
   return sent.finally(() => { if (lastOf.get(card.dataset.task) === sent) takenAt.set(card.dataset.task, performance.now()); });
 }
 
-/** Stand a card before another element of its own column, and tell the server. */
+/**
+ * Move a card before another element of its column, and save its new rank on the server.
+ * @param {HTMLElement} card
+ * @param {Element | null} before
+ */
 async function stand(card, before) {
   const cards = card.parentElement;
   const had = card.contains(document.activeElement) ? document.activeElement : null;
@@ -37,7 +41,11 @@ async function stand(card, before) {
   else redraw();
 }
 
-/** Move a card by one place, or to the top; nothing where it cannot go on. */
+/**
+ * Move a card up or down by one, or to the top. Do nothing if it is already there.
+ * @param {HTMLElement} card
+ * @param {"up" | "down" | "top"} direction
+ */
 export function step(card, direction) {
   if (!card || !("sorts" in card.dataset)) return;
   const all = [...card.parentElement.querySelectorAll(".card")];
@@ -58,6 +66,7 @@ document.addEventListener("click", (event) => {
 // ── Drag and drop ────────────────────────────────────────────────────
 const marker = Object.assign(document.createElement("div"), { className: "card-drop" });
 
+/** Return the column under the pointer if it accepts the dragged card, otherwise null. */
 function target(event) {
   const column = event.target.closest?.(".col");
   if (!held.card || !column) return null;
@@ -65,7 +74,7 @@ function target(event) {
   return accepts ? column : null;
 }
 
-/** Return what the card would stand before; in a column that a run puts it in, the top. */
+/** Return the element before which the dragged card would go; where the drop starts a run, that is the top. */
 function placeAt(column, y) {
   const cards = column.querySelector(".cards");
   const all = [...cards.querySelectorAll(".card")].filter((card) => card !== held.card);

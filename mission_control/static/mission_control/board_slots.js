@@ -1,4 +1,4 @@
-/* The slots above the board, and the latest line of what each run says. */
+/* The slots above the board, and the last line of each run's output. */
 import { byId, fetchFragment, localise, parse, swap } from "./page.js";
 import { area } from "./board_cards.js";
 import { lastLine } from "./one_line.js";
@@ -7,6 +7,7 @@ import { lastLine } from "./one_line.js";
 let slotsAgain = false;
 let slotsFetching = false;
 
+/** Fetch the slots; calls during a request lead to one more request after it. */
 export async function refreshSlots() {
   if (!area.dataset.slots) return;
   if (slotsFetching) return void (slotsAgain = true);
@@ -15,7 +16,7 @@ export async function refreshSlots() {
     const response = await fetchFragment(area.dataset.slots);
     if (response.ok) takeSlots(parse(await response.text()));
   } catch {
-    // Fetched anew when the connection is back.
+    // The slots are fetched again when the connection is back.
   }
   slotsFetching = false;
   if (slotsAgain) {
@@ -24,7 +25,7 @@ export async function refreshSlots() {
   }
 }
 
-/** Draw only the slots that changed, each in its place. */
+/** Replace only the slots that changed. */
 function takeSlots(fresh) {
   const [old, now] = [[...document.querySelectorAll("#slots .slot")], [...fresh.querySelectorAll(".slot")]];
   byId("slots-h").textContent = fresh.querySelector("#slots-h").textContent;
@@ -37,11 +38,12 @@ function takeSlots(fresh) {
   }
 }
 
-// ── The latest line of each run ──────────────────────────────────────
+// ── The last line of each run's output ───────────────────────────────
 const KEPT_CHARS = 400;
 const tails = new Map();
 let drawingLines = false;
 
+/** Add the output of a frame to the end of what is kept for its run, and show its last line soon. */
 export function hear({ run_id: run, output_type: kind, content }) {
   if (kind !== "message" && kind !== "tool_use") return;
   const said = kind === "message" ? content : `\n${content.replace(/^Using tool: /, "Using ").slice(0, 160)}\n`;
@@ -51,9 +53,10 @@ export function hear({ run_id: run, output_type: kind, content }) {
   setTimeout(drawLines, document.hidden ? 1000 : 150);
 }
 
-// What a terminal or a reader's eye would be tricked by.
+// Escape sequences, control characters and direction marks that could make the line look like something else.
 const TRICKS = /\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.)|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]/g;
 
+/** Show the last line of the output in each place that shows a run. */
 function drawLines() {
   drawingLines = false;
   for (const place of document.querySelectorAll("[data-line-of]")) {

@@ -1,4 +1,4 @@
-/* The button of a block of code: copies what is in it, word for word. */
+/* The copy button of a code block: copies the code unchanged. */
 import { say, toast } from "./page.js";
 
 document.addEventListener("click", async (event) => {
@@ -17,6 +17,6 @@ document.addEventListener("click", async (event) => {
 
 async function write(code) {
   if (navigator.clipboard) return navigator.clipboard.writeText(code.textContent);
-  getSelection().selectAllChildren(code); // without HTTPS there is only the older way
+  getSelection().selectAllChildren(code); // without HTTPS only the older API exists
   if (!document.execCommand("copy")) throw new Error("refused");
 }

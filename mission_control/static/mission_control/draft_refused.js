@@ -1,5 +1,5 @@
-/* For pages without a login (the login itself, errors): a form that led here was not taken, so its draft stays. After
-   the user logged out, which leads to the login without a next page, nothing stays. */
+/* For pages without a login (the login page, error pages). If a form led here, it was not accepted, so its draft
+   stays. Logging out leads to the login page without a `next` page; then all drafts are removed. */
 const PREFIX = "mc-draft ";
 
 try {
@@ -10,10 +10,10 @@ try {
     else sessionStorage.setItem(name, JSON.stringify({ ...JSON.parse(sessionStorage.getItem(name)), isSent: false }));
   }
   for (const link of document.querySelectorAll("[data-back]")) {
-    if (!document.referrer || new URL(document.referrer).origin !== location.origin) continue; // a page of others sent it
+    if (!document.referrer || new URL(document.referrer).origin !== location.origin) continue; // the user came from another site
     link.href = document.referrer;
     link.hidden = false;
   }
 } catch {
-  // A browser that keeps nothing has no drafts.
+  // Without storage there are no drafts.
 }

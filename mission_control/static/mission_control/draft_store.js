@@ -1,10 +1,13 @@
-/* Where drafts are kept: in this tab, for one user. A browser that keeps nothing only loses this help. */
+/* The store of drafts: in this tab, for one user. Where a browser blocks storage, only the drafts are missing. */
 const PREFIX = "mc-draft ";
 
 /** The user whose drafts these are; empty on pages without a login. */
 export const OWNER = document.body.dataset.user ?? "";
 
-/** Return the keys of all drafts, also of other users. */
+/**
+ * Return the keys of all drafts, including those of other users.
+ * @returns {string[]}
+ */
 export function keys() {
   try {
     return Object.keys(sessionStorage).filter((name) => name.startsWith(PREFIX)).map((name) => name.slice(PREFIX.length));
@@ -23,7 +26,7 @@ export function read(key) {
   }
 }
 
-/** Keep a draft; one for which there is no room is not kept, and the page then only asks before it is left. */
+/** Store a draft. If there is no room, remove it: then the page only asks before the user leaves it. */
 export function write(key, draft) {
   try {
     sessionStorage.setItem(PREFIX + key, JSON.stringify({ ...draft, owner: OWNER }));
@@ -32,10 +35,11 @@ export function write(key, draft) {
   }
 }
 
+/** Remove a draft, also of another user. */
 export function remove(key) {
   try {
     sessionStorage.removeItem(PREFIX + key);
   } catch {
-    // Nothing was kept.
+    // Without storage there is no draft to remove.
   }
 }

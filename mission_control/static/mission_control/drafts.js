@@ -1,9 +1,10 @@
-/* Drafts: text that was typed and not sent is never thrown away silently.
+/* Drafts: text that was typed and not sent is never lost silently.
 
-   Each form that takes text keeps what differs from its first values in `sessionStorage`: this tab's alone, gone with
-   it. It is restored when the form is shown again: after a reload, a login, a dialog that was closed. A draft belongs
-   to one user; another user's is removed, and logging out removes all. Passwords, files and hidden fields are never
-   stored, but for `basis`, by which the server sees that somebody else changed the same text meanwhile. */
+   Each form that takes text stores the values that differ from its first ones in `sessionStorage`, which belongs to
+   this tab and ends with it. They are restored when the form is shown again: after a reload, after a login, after
+   its dialog was closed. A draft belongs to one user: the drafts of other users are removed, and logging out removes
+   all. Passwords, files and hidden fields are never stored. The exception is `basis`, from which the server sees
+   that another user has changed the same text since. */
 import { fetchFragment } from "./page.js";
 import { OWNER, keys, read, remove, write } from "./draft_store.js";
 
@@ -11,25 +12,32 @@ const SAVE_MS = 250;
 const TEXT = 'textarea, input:is([type=text], [type=search], [type=url], [type=email], [type=tel], [type=number], [type=date]), input:not([type])';
 const SECRET = "[type=password], [type=file], [type=hidden], [type=submit], [type=button], [readonly], [data-submits], [autocomplete*=password]";
 const ERRORS = "[data-conflict], [aria-invalid=true], .err, .notice[role=alert]";
-const channel = new BroadcastChannel("mc-logout"); // draft_refused.js says it
+const channel = new BroadcastChannel("mc-logout"); // draft_refused.js posts to it
 
-/** Tell whether a form is one that text is typed in, and that is sent to change something. */
+/** Tell whether a form takes text and changes something when it is sent. */
 const takesText = (form) => form.method === "post" && !("noDraft" in form.dataset) && fields(form).some((field) => field.matches(TEXT));
 
+/** Return the fields of a form that a draft may contain. */
 function fields(form) {
   return [...form.elements].filter((field) => field.name && field.matches("input, textarea, select") && !field.matches(SECRET));
 }
 
-/** Return the name of a form's draft: where it is sent, and which of the forms that are sent there it is. */
+/** Return the key of a form's draft: the address that it is sent to, and which of the forms for that address it is. */
 function keyOf(form) {
   const { pathname, search } = new URL(form.getAttribute("action") || location.href, location.href);
   const which = form.id || [form.elements.namedItem("kind")?.value, ...new Set(fields(form).map((field) => field.name))].join();
   return `${pathname}${search} ${which}`;
 }
 
-// ── What is in a form ────────────────────────────────────────────────
+// ── The values of a form ─────────────────────────────────────────────
 const isTicked = (field) => field.matches("[type=checkbox], [type=radio]");
 
+/**
+ * Return the values of a form by field name.
+ * @param {HTMLFormElement} form
+ * @param {boolean} isFirst take the values from the page's markup instead of the current ones
+ * @returns {Object<string, string[]>}
+ */
 function valuesOf(form, isFirst) {
   const found = {};
   for (const field of fields(form)) {
@@ -47,14 +55,14 @@ function valuesOf(form, isFirst) {
   return found;
 }
 
-const firsts = new WeakMap(); // what each form held when it came: fields that come later began empty
+const firsts = new WeakMap(); // the first values of each form; fields that are added later count as empty at first
 
 function firstOf(form) {
   if (!firsts.has(form)) firsts.set(form, valuesOf(form, true));
   return firsts.get(form);
 }
 
-/** Return the fields of a form whose value is no longer its first, and those that a draft already holds. */
+/** Return the fields of a form that differ from their first value, and those that are in its draft already. */
 function changesOf(form, draft) {
   const [now, first] = [valuesOf(form, false), firstOf(form)];
   const isChanged = (name) => name in (draft?.fields ?? {}) || now[name].join("\n") !== (first[name] ?? []).join("\n");
@@ -63,20 +71,21 @@ function changesOf(form, draft) {
 
 const hasChanges = (form) => Object.keys(changesOf(form)).length > 0;
 
-// ── Keeping ──────────────────────────────────────────────────────────
-const waiting = new Map(); // forms whose draft is yet to be written, with the key of each
+// ── Storing ──────────────────────────────────────────────────────────
+const waiting = new Map(); // forms whose draft is not stored yet, with the key of each
 let timer = null;
-let isLoggedOut = false; // by the user's own hand: nothing is kept any more
-let leavesWith = null; // the form that is being sent or thrown away
-let leavesToLogin = false; // from where drafts come back
-const bases = new WeakMap(); // what a form's basis was before that of its draft took its place
+let isLoggedOut = false; // the user logged out here: nothing is stored any more
+let leavesWith = null; // the form that is being sent or discarded
+let leavesToLogin = false; // the page leaves for the login, after which drafts are restored
+const bases = new WeakMap(); // the basis that a form had before the one of its draft replaced it
 
+/** Store the draft of a form soon. */
 function keepSoon(form) {
   waiting.set(form, keyOf(form));
   timer ??= setTimeout(keepNow, SAVE_MS);
 }
 
-/** Write the drafts of the forms that were typed in since. */
+/** Store the drafts of all forms that are waiting for it. */
 function keepNow() {
   clearTimeout(timer);
   timer = null;
@@ -84,15 +93,16 @@ function keepNow() {
   waiting.clear();
 }
 
+/** Store the changes of a form as its draft, or remove the draft if there are none. */
 function keep(form, key) {
   const old = form.dataset.draft === "restored" ? read(key) : null;
-  const absent = Object.entries(old?.fields ?? {}).filter(([name]) => !form.elements.namedItem(name)); // on their way, as options are
+  const absent = Object.entries(old?.fields ?? {}).filter(([name]) => !form.elements.namedItem(name)); // not loaded yet, such as the options of a backend
   const changes = { ...Object.fromEntries(absent), ...changesOf(form, old) };
   if (!Object.keys(changes).length) return remove(key);
   write(key, { fields: changes, basis: form.elements.namedItem("basis")?.value, page: location.pathname });
 }
 
-/** Forget a form's draft: it was thrown away on purpose. */
+/** Remove a form's draft because the user discarded it. */
 function forget(form) {
   waiting.delete(form);
   remove(keyOf(form));
@@ -101,25 +111,29 @@ function forget(form) {
   if (bases.has(form)) form.elements.namedItem("basis").value = bases.get(form);
 }
 
-/** Forget a form's draft: what the form holds was sent, and the server has taken it. */
+/**
+ * Remove a form's draft because the server has accepted the form; its current values are now its first ones.
+ * @param {HTMLFormElement} form
+ */
 export function taken(form) {
   forget(form);
   firsts.set(form, valuesOf(form, false));
 }
 
 // ── Restoring ────────────────────────────────────────────────────────
-/** Put drafts back into the forms of a part of the page. */
+/** Restore the drafts of the forms in a part of the page, and of the form around it. */
 function restoreIn(root) {
-  keepNow(); // what was typed a moment ago is newer than its draft
+  keepNow(); // text typed a moment ago is newer than the stored draft
   const forms = [...(root.matches?.("form") ? [root] : []), ...(root.querySelectorAll?.("form") ?? []), root.closest?.("form")];
   for (const form of new Set(forms)) if (form && takesText(form)) restore(form);
 }
 
+/** Restore the draft of one form and show a note if this changed it. */
 function restore(form) {
   firstOf(form);
   const draft = read(keyOf(form));
   if (!draft) return;
-  if (form.querySelector(ERRORS)) { // the server showed what was sent: that is the draft now
+  if (form.querySelector(ERRORS)) { // the server returned the values that were sent: they are the draft now
     form.dataset.draft = "restored";
     return keepSoon(form);
   }
@@ -137,6 +151,7 @@ function restore(form) {
   showNote(form);
 }
 
+/** Set the values of the fields with one name. */
 function fill(form, name, values) {
   for (const field of fields(form).filter((one) => one.name === name)) {
     if (isTicked(field)) field.checked = values.includes(field.value);
@@ -146,13 +161,14 @@ function fill(form, name, values) {
   }
 }
 
+/** Show that a draft was restored, with a button that discards it. */
 function showNote(form) {
   const note = document.getElementById("blank-draft")?.content.firstElementChild.cloneNode(true);
   if (!note) return;
   const place = form.querySelector(".panel-body") ?? form;
   place.prepend(note);
   note.querySelector("button").addEventListener("click", () => {
-    form.reset(); // the note goes with the draft
+    form.reset(); // the reset event removes the draft and this note
     for (const select of form.querySelectorAll("select:not([data-submits])")) select.dispatchEvent(new Event("change", { bubbles: true }));
     form.querySelector("input:not([type=hidden]), textarea")?.focus();
   });
@@ -162,7 +178,7 @@ new MutationObserver((changes) => {
   for (const { addedNodes } of changes) for (const node of addedNodes) if (node.nodeType === Node.ELEMENT_NODE) restoreIn(node);
 }).observe(document.body, { childList: true, subtree: true });
 
-// ── What happens to forms ────────────────────────────────────────────
+// ── Events of forms ──────────────────────────────────────────────────
 for (const name of ["input", "change"]) {
   document.addEventListener(name, ({ target }) => {
     const form = target.form;
@@ -181,17 +197,17 @@ document.addEventListener("click", (event) => {
   leavesWith = form;
   const isHere = link.hash && link.pathname + link.search === location.pathname + location.search;
   if (!isHere || "close" in link.dataset) return;
-  event.preventDefault(); // a link into the page that is shown would not load it again
+  event.preventDefault(); // a link to a fragment of the current page would not reload it
   location.assign(link.pathname + link.search);
 });
 document.addEventListener("click", ({ target }) => { if (target.closest?.("[data-to-login]")) leavesToLogin = true; });
-// On the window: the page's own scripts, which may send a form themselves, have had the event by then.
+// On the window, so that it runs after the page's own scripts, which may send the form themselves.
 addEventListener("submit", (event) => {
   if (new URL(event.target.action, location.href).pathname === document.body.dataset.logout) {
     isLoggedOut = true;
     for (const key of keys()) remove(key);
   }
-  if (event.defaultPrevented || event.target.method !== "post") return; // a script sends it and calls `taken`
+  if (event.defaultPrevented || event.target.method !== "post") return; // a script sends the form and then calls `taken`
   keepNow();
   leavesWith = event.target;
   const draft = read(keyOf(event.target));
@@ -203,7 +219,7 @@ addEventListener("pageshow", ({ persisted }) => {
 });
 addEventListener("pagehide", keepNow);
 
-// Another tab came to the login after a logout. What is not on the screen here goes too.
+// Another tab has logged out. If that session was also this tab's, remove the drafts that are not on the screen here.
 channel.addEventListener("message", async () => {
   const response = await fetchFragment(location.href, { method: "HEAD" }).catch(() => null);
   if (response?.status !== 401) return;
@@ -214,15 +230,16 @@ channel.addEventListener("message", async () => {
 // ── Leaving ──────────────────────────────────────────────────────────
 const isShown = (form) => !form.closest("details:not([open]), dialog:not([open])");
 
+/** Return the visible forms that hold text that was not sent, except the one that is being sent or discarded. */
 function dirtyForms(root) {
   const isDirty = (form) => hasChanges(form) || read(keyOf(form)) !== null;
   return [...root.querySelectorAll("form")].filter((form) => form !== leavesWith && takesText(form) && isShown(form) && isDirty(form));
 }
 
-/** Tell whether a part of the page holds text that was typed and not sent. */
+/** Tell whether a part of the page holds text that was not sent. */
 export const isDirty = (root = document) => dirtyForms(root).length > 0;
 
-/** Let the page go to the login, or load again after it, without a question: the drafts come back. */
+/** Let the page leave for the login, or reload after it, without asking, because the drafts are restored. */
 export function leaveToLogin() {
   leavesToLogin = true;
 }
@@ -233,14 +250,14 @@ addEventListener("beforeunload", (event) => {
   if (lost.length) event.preventDefault();
 });
 
-/** The form was not taken, or nobody knows: its draft stays. */
+/** Keep a draft although its form was sent: the server refused the form, or it is unknown whether it did. */
 function unsend(key) {
   const draft = read(key);
   if (draft?.isSent) write(key, { ...draft, isSent: false });
 }
 
 // ── Start ────────────────────────────────────────────────────────────
-/** Remove what another user left, and what the server has taken: this page is its answer. */
+/** Remove the drafts of other users, and the draft of a form that the server accepted by answering with this page. */
 function tidy() {
   const [visit] = performance.getEntriesByType("navigation");
   const came = visit?.type === "navigate" && document.referrer ? new URL(document.referrer).pathname : null;
@@ -253,7 +270,7 @@ function tidy() {
   }
 }
 
-// When all scripts of the page listen: a backend that is chosen again brings its options.
+// Wait until all scripts of the page listen: restoring a chosen backend makes them load its options.
 if (OWNER) {
   document.addEventListener("DOMContentLoaded", () => {
     tidy();

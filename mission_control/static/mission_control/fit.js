@@ -1,11 +1,14 @@
-/* The output takes the rest of the window, so that its newest line is in sight without scrolling the page. */
+/* The output fills the rest of the window, so that its newest line is visible without scrolling the page. */
 import { byId } from "./page.js";
 
-const GAP_PX = 1; // what rounding makes of a height is no change
+const GAP_PX = 1; // smaller differences come from rounding
 
-let isWanted = false; // somebody has just started a run, and has not scrolled since
+let isWanted = false; // the user has just started a run, and has not scrolled since
 
-/** Measure where the output begins whenever the page changes; the style sheet makes a height of it. */
+/**
+ * Measure where the output begins whenever the page changes; the style sheet computes its height from that.
+ * @param {HTMLElement} page
+ */
 export function fitOutput(page) {
   let known = -2 * GAP_PX;
   const measure = () => {
@@ -23,7 +26,7 @@ export function fitOutput(page) {
   measure();
 }
 
-/** Keep the output in view from now on, also while it grows, until the reader scrolls. */
+/** Keep the output in view, also while it grows, until the reader scrolls. */
 export function showOutput() {
   isWanted = true;
   byId("output")?.scrollIntoView({ block: "nearest" });

@@ -1,19 +1,23 @@
-/* Shortcuts. Those of a single key can be switched off in the help sheet, for this browser: who dictates to it, or
-   whose hand rests on the keys, would set them off (WCAG 2.1.4). */
+/* Keyboard shortcuts. The help sheet can switch off those of a single key for this browser, because users who
+   dictate, or whose hand rests on the keys, would trigger them by accident (WCAG 2.1.4). */
 import { byId, openDialog } from "./page.js";
 import { openPalette } from "./palette.js";
 
 const SWITCH = "mc-keys";
 
-/** Tell whether shortcuts of a single key act. */
+/**
+ * Tell whether shortcuts of a single key are on.
+ * @returns {boolean}
+ */
 export function areOn() {
   try {
     return localStorage.getItem(SWITCH) !== "off";
   } catch {
-    return true; // a browser that keeps nothing
+    return true; // the browser blocks storage
   }
 }
 
+/** Show the current state in the switches of the help sheet. */
 function showSwitch() {
   for (const box of document.querySelectorAll("[data-keys-switch]")) {
     box.checked = areOn();
@@ -54,6 +58,7 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
 });
 
+/** Close the open menu and focus its button. */
 function closeMenus(event) {
   const menu = event.target.closest?.("details.menu[open]") ?? document.querySelector("details.menu[open]");
   if (!menu) return;

@@ -1,6 +1,12 @@
-/* Names offered while one writes @. Arrows choose, Enter or Tab takes, Escape leaves. */
+/* The list of names that appears after an @. Arrow keys choose, Enter or Tab inserts, Escape closes. */
 const MOST = 8;
 
+/**
+ * Offer names while the user writes a mention in a text field.
+ * @param {HTMLTextAreaElement} area
+ * @param {HTMLElement} box the list that shows the names
+ * @param {string[]} handles
+ */
 export function attachMentions(area, box, handles) {
   let chosen = 0;
   let found = [];

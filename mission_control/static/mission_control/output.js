@@ -1,21 +1,21 @@
-/* The output of one run. The server renders it; here stretches of it are put behind, or before, what there is.
+/* The output of one run. The server renders it in stretches; this file adds them after or before the shown entries.
 
-   A frame says only that there is more: what is shown is asked for by number, from the last entry on, which may
-   have grown. So nothing is missing and nothing twice, whatever a connection did meanwhile. */
+   A frame only reports how many events there are. The entries are requested by event number, starting with the last
+   one shown, because it may have grown. So no entry is missing or doubled, even after a lost connection. */
 import { byId, fetchFragment, localise, parse } from "./page.js";
 
-const PAUSE_MS = 150; // between two readings; more where one takes long
-const AGAIN_MS = 1000; // after one that failed
-const MOST_ITEMS = 400; // of entries, and of characters, in the page: beyond, the far end is let go
+const PAUSE_MS = 150; // between two requests; longer if they take long
+const AGAIN_MS = 1000; // after a request that failed
+const MOST_ITEMS = 400; // entries on the page, as MOST_CHARS is characters: above either, the far end is removed
 const MOST_CHARS = 160000;
-const FAR_BEHIND = 1500; // events: rather begin anew at the end
-const NEAR_PX = 600; // how near to an end the reader is when more is read
+const FAR_BEHIND = 1500; // events: if more are missing, start again at the end
+const NEAR_PX = 600; // more entries are loaded when the reader is this close to either end
 const TAIL_PX = 24;
 
 const NOWHERE = { run: "", first: 0, last: 0, known: 0, follows: false, isTail: true, isCut: false, seen: 0, top: 0 };
 const at = { ...NOWHERE };
 let reading = false;
-let isMissed = false; // the reader has moved while something was being read
+let isMissed = false; // the reader has scrolled during a request
 let timer = null;
 let again = null;
 let generation = 0;
@@ -23,7 +23,7 @@ let generation = 0;
 const stream = () => byId("stream");
 const list = () => byId("events");
 
-/** Take the panel that the page has: it was rendered, or has just been put in. */
+/** Start with the output panel that is on the page: rendered with it, or put there just now. */
 export function adopt() {
   const panel = byId("output");
   begin();
@@ -32,7 +32,7 @@ export function adopt() {
   at.run = panel.dataset.run;
   for (const name of ["first", "last", "known"]) at[name] = Number(panel.dataset[name]);
   at.follows = panel.dataset.follows === "yes";
-  at.isCut = !at.follows; // an earlier stretch: what comes behind is read when the reader is there
+  at.isCut = !at.follows; // an earlier stretch: later entries are loaded when the reader scrolls there
   at.seen = at.known;
   stream().addEventListener("scroll", noteScroll, { passive: true });
   byId("newest").addEventListener("click", jump);
@@ -46,7 +46,7 @@ export function adopt() {
   if (at.known > at.last && at.follows) more(at.known);
 }
 
-/** What is being read now belongs to what was shown before. */
+/** Ignore the answer to the request that is under way: it belongs to the output that was shown before. */
 function begin() {
   generation += 1;
   clearTimeout(timer);
@@ -54,9 +54,13 @@ function begin() {
   [timer, reading, isMissed] = [null, false, false];
 }
 
+/** Return the id of the run that is shown, or "". */
 export const run = () => at.run;
 
-/** There are events up to this number. */
+/**
+ * Note that there are events up to this number, and load them if the page follows the run.
+ * @param {number} known
+ */
 export function more(known) {
   at.known = Math.max(at.known, known);
   showCount();
@@ -64,27 +68,31 @@ export function more(known) {
   timer ??= setTimeout(readNewer, document.hidden ? 1000 : 0);
 }
 
-/** Ask how far the run has come: nobody told while there was no connection. */
+/** Load new entries after the connection was lost, because no frames came until then. */
 export function catchUp() {
   if (at.run && at.follows && !at.isCut) timer ??= setTimeout(readNewer, 0);
 }
 
-// ── Reading ──────────────────────────────────────────────────────────
+// ── Loading ──────────────────────────────────────────────────────────
+/** Fetch a stretch of the output; return null if the request fails or the page now shows other output. */
 async function stretch(query) {
   const [mine, began] = [generation, performance.now()];
   const response = await fetchFragment(`${byId("output").dataset.url}${query}`);
   if (!response.ok) return null;
   const part = parse(await response.text()).querySelector("ol");
-  if (mine !== generation || part?.dataset.run !== at.run) return null; // another run is shown meanwhile
+  if (mine !== generation || part?.dataset.run !== at.run) return null; // the page shows another run by now
   at.known = Math.max(at.known, Number(part.dataset.known));
   part.took = performance.now() - began;
   localise(part);
   return part;
 }
 
-/** Read a stretch and place it, one at a time; then look where the reader is, who may have gone on meanwhile.
-
-    `put` places it and says whether there is more to read where it stands. Returns null where nothing came. */
+/**
+ * Load a stretch and show it, one at a time. Then check whether the scroll position needs more entries.
+ * @param {string} query
+ * @param {(part: Element) => boolean | void} put shows the stretch; returns whether to check the scroll position
+ * @returns {Promise<Element | null>} null if nothing was loaded
+ */
 async function read(query, put) {
   const mine = generation;
   reading = true;
@@ -98,17 +106,18 @@ async function read(query, put) {
   return part;
 }
 
-const open = () => Number(list().lastElementChild?.dataset.first ?? 1); // what has begun last, and may have grown
+const open = () => Number(list().lastElementChild?.dataset.first ?? 1); // the first event of the last entry, which may have grown
 
+/** Load the events after the last one shown, or only the end if too many are missing. Repeat until all are shown. */
 async function readNewer() {
   if (reading) {
-    timer = setTimeout(readNewer, PAUSE_MS); // after what is being read now
+    timer = setTimeout(readNewer, PAUSE_MS); // after the request that is under way
     return;
   }
   const mine = generation;
   const far = at.isTail && at.known - at.last > FAR_BEHIND;
   const part = await read(far ? "" : `?after=${open() - 1}`, (fresh) => {
-    if (stream().scrollTop < at.top) [at.isTail, isMissed] = [false, true]; // he has just left the end, and stays away
+    if (stream().scrollTop < at.top) [at.isTail, isMissed] = [false, true]; // the reader has just scrolled up, and stays there
     if (!far || at.isTail) place(fresh, far);
   });
   if (mine !== generation) return;
@@ -117,8 +126,9 @@ async function readNewer() {
   if (at.follows && !at.isCut && at.last < at.known && !isLost()) timer = setTimeout(readNewer, pause);
 }
 
-const isLost = () => byId("conn")?.dataset.conn === "retrying"; // when it is back, this is asked anew
+const isLost = () => byId("conn")?.dataset.conn === "retrying"; // when the connection is back, catchUp() runs
 
+/** Load the stretch before the first entry shown. */
 function readEarlier() {
   if (reading || at.first <= 1) return;
   read(`?upto=${at.first - 1}`, (part) => {
@@ -132,7 +142,7 @@ function readEarlier() {
   });
 }
 
-/** The end was let go, or never there: read on where the reader comes to it. */
+/** Load the next stretch when the reader reaches the last entry shown and later ones were removed or never loaded. */
 function readLater() {
   if (reading || !at.isCut) return;
   read(`?after=${open() - 1}`, (fresh) => {
@@ -144,7 +154,8 @@ function readLater() {
   });
 }
 
-// ── Placing ──────────────────────────────────────────────────────────
+// ── Showing ──────────────────────────────────────────────────────────
+/** Show a new stretch at the end: after the entries shown, or with `anew` instead of them. */
 function place(part, anew) {
   if (!part.childElementCount) return;
   if (anew) {
@@ -156,12 +167,12 @@ function place(part, anew) {
     trimStart();
     toTail();
   } else if (size() > MOST_CHARS || list().childElementCount > MOST_ITEMS) {
-    at.isCut = true; // the reader is far back: the rest waits until it is asked for
+    at.isCut = true; // the reader is far up: load the rest when he scrolls there
   }
   showCount();
 }
 
-/** Put entries behind the others; those that are there in an older state are replaced. Folds keep theirs. */
+/** Add entries at the end and replace those shown in an older version. Opened details stay open. */
 function append(part) {
   const from = Number(part.dataset.first);
   const open = new Set();
@@ -179,6 +190,7 @@ function append(part) {
   showEarlier();
 }
 
+/** Remove entries from the start while there are too many, without moving the ones in view. */
 function trimStart() {
   let chars = size();
   const before = stream().scrollHeight;
@@ -191,6 +203,7 @@ function trimStart() {
   if (!at.isTail) stream().scrollTop -= before - stream().scrollHeight;
 }
 
+/** Remove entries from the end while there are too many. */
 function trimEnd() {
   let chars = size();
   while (list().childElementCount > 1 && (chars > MOST_CHARS || list().childElementCount > MOST_ITEMS)) {
@@ -203,7 +216,7 @@ function trimEnd() {
 
 const size = () => list().textContent.length;
 
-/** Change what is above the reader without moving what he reads. */
+/** Make a change above the visible entries without moving them. */
 function keepPlace(change) {
   const anchor = [...list().children].find((item) => item.offsetTop + item.offsetHeight > stream().scrollTop);
   const before = anchor?.getBoundingClientRect().top;
@@ -211,6 +224,7 @@ function keepPlace(change) {
   if (anchor) stream().scrollTop += anchor.getBoundingClientRect().top - before;
 }
 
+/** Update the link to earlier entries; hide it if there are none. */
 function showEarlier() {
   const link = byId("earlier");
   link.hidden = at.first <= 1;
@@ -218,7 +232,8 @@ function showEarlier() {
   anchor.href = anchor.href.replace(/(run=)[^&]*(&upto=)\d*/, `$1${at.run}$2${Math.max(at.first - 1, 1)}`);
 }
 
-// ── Where the reader is ──────────────────────────────────────────────
+// ── The scroll position ──────────────────────────────────────────────
+/** Note the scroll position, and load more entries if the reader is close to an end that has more. */
 function noteScroll() {
   const box = stream();
   if (!box) return;
@@ -232,7 +247,7 @@ function noteScroll() {
   showCount();
 }
 
-/** Say how many events there are, and how many of them the reader has not seen. */
+/** Show how many events there are, and how many of them the reader has not seen. */
 export function showCount() {
   const button = byId("newest");
   if (!button) return;
@@ -251,6 +266,7 @@ export function showCount() {
   }
 }
 
+/** Go to the newest entry, loading the end of the output if it is not on the page. */
 async function jump() {
   if (at.isCut) {
     begin();
@@ -272,7 +288,7 @@ function toTail() {
   showCount();
 }
 
-/** What grows, such as a fold that is opened, must not push the end out of sight for who was there. */
+/** Keep a reader who is at the end there when the panel changes size. */
 const resizes = new ResizeObserver(() => { if (at.isTail && stream()) toTail(); });
 
 function watchSize() {

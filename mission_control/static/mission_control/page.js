@@ -1,12 +1,18 @@
-/* What all parts need: fragments of the server's markup, time, what is spoken, toasts, the dialog. */
-// The path below which the product is served: empty, or "/mission". This file is at ROOT/static/mission_control/page.js.
+/* Shared by all pages: fragments of the server's markup, times, screen reader announcements, toasts, the dialog. */
+// The path that the site is served below: empty, or "/mission". This file is ROOT/static/mission_control/page.js.
 export const ROOT = new URL("../..", import.meta.url).pathname.replace(/\/$/, "");
 
 export const byId = (id) => document.getElementById(id);
 
 const BUSY_TRIES = 3;
 
-/** Fetch a part of a page. A server that is busy (503) is asked again where it is only read: nobody else tells that it was not shown. */
+/**
+ * Fetch a fragment of a page. Reads are repeated if the server is busy (503), because nothing else would show them
+ * later.
+ * @param {string} url
+ * @param {RequestInit} [options]
+ * @returns {Promise<Response>}
+ */
 export async function fetchFragment(url, options = {}) {
   const ask = () => fetch(url, { ...options, headers: { "X-Fragment": "1", ...options.headers }, cache: "no-store" });
   let response = await ask();
@@ -19,22 +25,30 @@ export async function fetchFragment(url, options = {}) {
   return response;
 }
 
+/**
+ * Return the elements of a piece of markup.
+ * @param {string} html
+ * @returns {DocumentFragment}
+ */
 export function parse(html) {
   const template = document.createElement("template");
   template.innerHTML = html;
   return template.content;
 }
 
-/** Say something to who listens to the page instead of looking at it. */
+/**
+ * Announce a text to users of screen readers.
+ * @param {string} text
+ */
 export function say(text) {
   byId("say").textContent = text;
 }
 
-/** The session has ended. The page stays with all that is typed in it, says so and offers the login. */
+/** Show that the session has ended, with a link to the login. The page and the text typed in it stay. */
 export function showLoggedOut() {
   const word = byId("conn");
   if (word) Object.assign(word, { hidden: false, textContent: "Logged out" }).dataset.conn = "out";
-  const dialog = document.querySelector("dialog[open]"); // all else is out of reach behind it
+  const dialog = document.querySelector("dialog[open]"); // an open dialog covers the rest of the page
   for (const place of [byId("main"), dialog]) {
     if (!place || place.querySelector(":scope > [data-logged-out]")) continue;
     const notice = byId("blank-logged-out").content.firstElementChild.cloneNode(true);
@@ -50,7 +64,11 @@ export const LOGGED_OUT = "You are logged out. What you typed is kept: log in, t
 export const OUT_OF_DATE = "This page is out of date. Reload it; what you typed is kept.";
 export const UNREACHABLE = "Can't reach the server. Your change may not have been saved; check when it is back.";
 
-/** Return why the server did not take a form. */
+/**
+ * Return the reason why the server refused a form.
+ * @param {Response} response
+ * @returns {string}
+ */
 export function reasonOf(response) {
   return { 401: LOGGED_OUT, 403: OUT_OF_DATE }[response.status] ?? "Something went wrong. Try again.";
 }
@@ -58,7 +76,11 @@ export function reasonOf(response) {
 const TOAST_MS = 8000;
 const SHAPES = { completed: "r-completed", error: "r-error", warn: "warn", waiting: "r-waiting", review: "s-review" };
 
-/** Show a short notice that leaves by itself, one that is an error when it is dismissed. */
+/**
+ * Show a short notice. It disappears after some seconds; an error stays until the user dismisses it.
+ * @param {string} text
+ * @param {{status?: string, href?: string}} [options]
+ */
 export function toast(text, { status = "completed", href = "" } = {}) {
   const item = byId("blank-toast").content.firstElementChild.cloneNode(true);
   item.dataset.status = status;
@@ -77,7 +99,10 @@ export function toast(text, { status = "completed", href = "" } = {}) {
   if (status !== "error") setTimeout(() => item.remove(), TOAST_MS);
 }
 
-/** Open the dialog with the fragment that a path leads to. */
+/**
+ * Open the dialog with the fragment at a path. If that fails, go to the path instead.
+ * @param {string} path
+ */
 export async function openDialog(path) {
   const dialog = byId("dialog");
   try {
@@ -97,6 +122,11 @@ export async function openDialog(path) {
 }
 
 // ── Time ─────────────────────────────────────────────────────────────
+/**
+ * Return a duration as H:MM:SS or MM:SS.
+ * @param {number} seconds
+ * @returns {string}
+ */
 export function clock(seconds) {
   const two = (number) => String(number).padStart(2, "0");
   const [hours, minutes, rest] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60];
@@ -120,8 +150,12 @@ function ago(seconds) {
   return `${Math.floor(seconds / 86400)} d`;
 }
 
-/** Show moments in the reader's own time (`data-clock`, `-minute`, `-day`, `-date`, `-moment`, `-ago`, `-since`), and note
-    since when elapsed times (`data-elapsed`, in seconds) run: no clocks are compared. */
+/**
+ * Show times in the reader's time zone (`data-clock`, `-minute`, `-day`, `-date`, `-moment`, `-ago`, `-since`). Note
+ * when elapsed times (`data-elapsed`, in seconds) started by this browser's clock, so that it is never compared with
+ * the server's.
+ * @param {ParentNode} root
+ */
 export function localise(root) {
   for (const [form, write] of Object.entries(FORMS)) {
     for (const time of root.querySelectorAll(`time[data-${form}][datetime]`)) {
@@ -136,12 +170,14 @@ export function localise(root) {
   }
 }
 
+/** Set a `time` element to another time. */
 export function setMoment(time, iso) {
   time.dateTime = iso;
   time.textContent = FORMS.clock(new Date(iso));
   time.title = new Date(iso).toLocaleString();
 }
 
+/** Update the elapsed times on the page. */
 export function tick() {
   for (const time of document.querySelectorAll("time[data-elapsed]")) {
     time.startedAt ??= Date.now() - Number(time.dataset.elapsed) * 1000;
@@ -150,13 +186,18 @@ export function tick() {
   }
 }
 
+/** Update the relative times on the page, such as "5 min ago". */
 export function tickSlowly() {
   for (const time of document.querySelectorAll("time:is([data-ago], [data-since])[datetime]")) {
     time.textContent = FORMS["ago" in time.dataset ? "ago" : "since"](new Date(time.dateTime));
   }
 }
 
-/** Replace an element by its newer self, keeping the focus and the agent that was chosen. */
+/**
+ * Replace an element with its newer version, keeping the focus and the chosen agent.
+ * @param {HTMLElement} old
+ * @param {HTMLElement} fresh
+ */
 export function swap(old, fresh) {
   const focused = old.contains(document.activeElement) ? document.activeElement.dataset.key : null;
   const chosen = old.querySelector("select")?.value;

@@ -1,10 +1,11 @@
-/* The command palette: what the server finds, gone through with the arrow keys. */
+/* The command palette: a search on the server, whose results the arrow keys choose from. */
 import { byId, fetchFragment, parse } from "./page.js";
 
 const PAUSE_MS = 120;
 let asked = 0;
 let timer = null;
 
+/** Close other dialogs and open the palette. */
 export function openPalette() {
   const dialog = byId("palette");
   if (!dialog || dialog.open) return;
@@ -15,6 +16,7 @@ export function openPalette() {
   find("");
 }
 
+/** Search for a text and show the results, unless a later search has begun. */
 async function find(text) {
   const mine = ++asked;
   try {
@@ -29,6 +31,7 @@ async function find(text) {
 
 const hits = () => [...byId("palette-list").querySelectorAll("[role=option]")];
 
+/** Select the result with this number; past either end, continue from the other one. */
 function choose(number) {
   const all = hits();
   for (const hit of all) hit.setAttribute("aria-selected", "false");
@@ -48,7 +51,7 @@ byId("palette-q")?.addEventListener("input", (event) => {
 byId("palette-q")?.addEventListener("keydown", (event) => {
   if (event.key === "ArrowDown") choose(chosenNumber() + 1);
   else if (event.key === "ArrowUp") choose(chosenNumber() - 1);
-  else if (event.key === "Escape") byId("palette").close(); // a search field would only empty itself
+  else if (event.key === "Escape") byId("palette").close(); // otherwise the search field would only clear its text
   else if (event.key === "Enter") hits()[Math.max(chosenNumber(), 0)]?.click();
   else return;
   event.preventDefault();

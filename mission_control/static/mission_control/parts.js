@@ -1,9 +1,14 @@
-/* Parts of a page that the server renders anew: each is put in the place of its older self, if it differs. */
+/* Parts of a page that the server renders again: each replaces its older version, if the two differ. */
 import { byId, fetchFragment, localise, parse } from "./page.js";
 
-const seen = new Map(); // the markup of each part as it came last
+const seen = new Map(); // the latest markup of each part
 
-/** Fetch a fragment at most so often, and always once more after the last call; `take` gets its elements. */
+/**
+ * Return a function that fetches a fragment at most once every `everyMs`, and always once more after the last call.
+ * @param {() => string} url
+ * @param {{everyMs?: number, take?: (fragment: DocumentFragment) => void}} [options] `take` shows the fragment
+ * @returns {() => void}
+ */
 export function refresher(url, { everyMs = 500, take = takeParts } = {}) {
   let [timer, isBusy, isAskedAgain] = [null, false, false];
   async function look() {
@@ -15,7 +20,7 @@ export function refresher(url, { everyMs = 500, take = takeParts } = {}) {
       if (response.ok) take(parse(await response.text()));
       else if (response.status === 404) location.reload();
     } catch {
-      // The connection is gone; the socket says so, and wakes the page when it is back.
+      // The connection is lost. The socket shows this, and refreshes the page when it is back.
     } finally {
       isBusy = false;
       if (isAskedAgain) [isAskedAgain, timer] = [false, setTimeout(look, everyMs)];
@@ -24,6 +29,7 @@ export function refresher(url, { everyMs = 500, take = takeParts } = {}) {
   return () => { timer ??= setTimeout(look, everyMs); };
 }
 
+/** Replace the parts of the page that a fragment contains. */
 export function takeParts(fragment) {
   for (const fresh of [...fragment.children]) {
     const old = byId(fresh.id);
@@ -31,6 +37,7 @@ export function takeParts(fragment) {
   }
 }
 
+/** Replace a part if its markup has changed and the user is not using it. */
 function place(old, fresh) {
   const markup = lasting(fresh);
   if (seen.get(fresh.id) === markup || isInUse(old)) return;
@@ -43,7 +50,7 @@ function place(old, fresh) {
   document.dispatchEvent(new CustomEvent("mc:placed", { detail: fresh }));
 }
 
-/** Return the markup without what differs each time it is rendered. */
+/** Return the markup of a part without the values that differ each time it is rendered. */
 function lasting(element) {
   const copy = element.cloneNode(true);
   for (const each of copy.querySelectorAll("[name=csrfmiddlewaretoken]")) each.remove();
@@ -54,11 +61,12 @@ function lasting(element) {
   return copy.outerHTML;
 }
 
-/** Nothing changes under a menu that is open, or a field that is written in. */
+/** Tell whether a part has an open menu or a field with the focus: then it must not change. */
 function isInUse(element) {
   return element.querySelector("details.menu[open]") || element.querySelector("input:focus, textarea:focus, select:focus");
 }
 
+/** Return the focus, the scroll positions and the open details of a part. */
 function remember(old) {
   return {
     key: old.contains(document.activeElement) ? document.activeElement.dataset.key : null,
@@ -67,6 +75,7 @@ function remember(old) {
   };
 }
 
+/** Give a new part the focus, the scroll positions and the open details of the old one. */
 function restore(fresh, { key, scrolls, folds }) {
   for (const [name, left, top] of scrolls) {
     const box = fresh.querySelector(`[data-keeps-scroll="${name}"]`);
@@ -76,7 +85,7 @@ function restore(fresh, { key, scrolls, folds }) {
   if (key) fresh.querySelector(`[data-key="${CSS.escape(key)}"]`)?.focus({ preventScroll: true });
 }
 
-/** Say on the button that was pressed that its form is on its way. */
+/** Mark the pressed button as busy while its form is being sent. */
 document.addEventListener("submit", (event) => {
   if (!event.defaultPrevented && event.target.method === "post") event.submitter?.setAttribute("aria-busy", "true");
 });

@@ -1,8 +1,8 @@
-/* The pages of projects, live: what changed is fetched from the server as the fragments that the page was made of. */
+/* The project pages, live: after a change, fetch the fragments that the page consists of. */
 import { byId, fetchFragment, localise, parse } from "./page.js";
 import { refresher } from "./parts.js";
 
-const OFTEN_MS = 15000; // bars of running runs grow
+const OFTEN_MS = 15000; // the bars of running runs grow
 
 const page = byId("project");
 const list = byId("projects");
@@ -21,6 +21,7 @@ function url() {
   return `${page.dataset.url}${span && span !== "all" ? `?span=${span}` : ""}`;
 }
 
+/** Tell whether one of these events concerns the project that is shown. */
 function concerns(names) {
   if (names.has("mc:anew") || names.has(`mc:project:${page.dataset.project}`)) return true;
   const planning = byId("p-planning")?.dataset.run;
@@ -42,7 +43,7 @@ if (page) {
   setInterval(() => { if (!document.hidden && page.querySelector("[data-live]")) refresh(); }, OFTEN_MS);
   page.addEventListener("change", (event) => {
     if (event.target.id !== "span") return;
-    event.stopPropagation(); // the shell would send the form
+    event.stopPropagation(); // otherwise the shell would send the form
     event.target.blur();
     history.replaceState(null, "", url());
     refresh();
@@ -50,6 +51,7 @@ if (page) {
 }
 
 // ── The timeline ─────────────────────────────────────────────────────
+/** Show the times of the axis in the reader's time zone, hide buttons for pages without scripts, scroll to ends. */
 function tellTimes(root) {
   for (const text of root.querySelectorAll("text[data-tick]")) {
     const moment = new Date(text.dataset.tick);
@@ -61,7 +63,7 @@ function tellTimes(root) {
   for (const box of root.querySelectorAll("[data-tail]")) box.scrollTop = box.scrollHeight;
 }
 
-/** Bring the present into view; where it is not shown, the run that ended last. */
+/** Scroll the timeline to the present or, if it does not show it, to the run that ended last. */
 function showLatest(box) {
   const right = (mark) => mark.getBoundingClientRect().right;
   const ends = [...box.querySelectorAll("line.now, .bar rect")].map(right);

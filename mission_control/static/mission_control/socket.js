@@ -1,15 +1,20 @@
-/* Sockets that come back by themselves, and the word that says how it stands with them. */
+/* Sockets that reconnect automatically, and the word in the top bar that shows their state. */
 import { ROOT, byId, isLoggedOut, showLoggedOut } from "./page.js";
 
-const FALL_BEHIND_MS = 2000; // so long without connection before the banner appears
+const FALL_BEHIND_MS = 2000; // the banner appears after this long without a connection
 const LONGEST_WAIT_MS = 10000;
-const HELLO_MS = 10000; // a server that is only slow gets more with each attempt
+const HELLO_MS = 10000; // wait for the first frame; doubled with each attempt, because the server may be slow
 const LONGEST_HELLO_MS = 60000;
 
 export const sockets = new Set();
 
 export class Socket {
-  /** Keep a socket open to where `path()` points at each attempt, so that it resumes where the page stands. */
+  /**
+   * Keep a socket open. Each attempt calls `path()` again, so that it resumes at the page's replay position.
+   * @param {() => string} path
+   * @param {(frame: object) => void} onFrame
+   * @param {() => void} onReopen called after each reconnection
+   */
   constructor(path, onFrame, onReopen) {
     Object.assign(this, { path, onFrame, onReopen, isOpen: false, tries: 0, everOpen: false, lostAt: Date.now() });
     sockets.add(this);
@@ -32,14 +37,15 @@ export class Socket {
     this.timer = setTimeout(() => this.giveUp(), Math.min(HELLO_MS * 2 ** this.tries, LONGEST_HELLO_MS));
   }
 
-  /** A handshake that nobody answers, and an open socket without a hello, end by themselves never. */
+  /** Drop a connection without a first frame: unanswered handshakes and silent sockets never time out on their own. */
   giveUp() {
     const old = this.socket;
-    this.socket = null; // its close, which may come much later, is not waited for
+    this.socket = null; // do not wait for its close event, which may come much later
     old.close();
     this.lost();
   }
 
+  /** Note that the connection works, after its first frame. */
   opened() {
     clearTimeout(this.timer);
     this.isOpen = true;
@@ -49,6 +55,10 @@ export class Socket {
     this.everOpen = true;
   }
 
+  /**
+   * Reconnect after a growing delay, unless the close code says that it would be refused again.
+   * @param {number} [code]
+   */
   lost(code) {
     clearTimeout(this.timer);
     if (this.isOpen) this.lostAt = Date.now();
@@ -65,7 +75,7 @@ export class Socket {
     setTimeout(showConnection, FALL_BEHIND_MS + 50);
   }
 
-  /** Drop what may be a dead connection and make a new one now. */
+  /** Drop a connection that may be dead, and connect again now. */
   renew() {
     const old = this.socket;
     if (this.isOpen) this.lostAt = Date.now();
@@ -89,6 +99,7 @@ export function reconnectAll() {
   for (const socket of sockets) socket.renew();
 }
 
+/** Show the state of all sockets in the top bar, and the banner if one has been lost for some time. */
 export function showConnection() {
   const waiting = [...sockets].filter((socket) => !socket.isOpen);
   const retrying = waiting.filter((socket) => socket.everOpen || socket.tries > 0);

@@ -1,4 +1,4 @@
-/* The page of one task: its parts as the server now shows them, forms that act without leaving, the thread. */
+/* The task page: refresh its parts, send its forms without leaving the page, the thread, the output. */
 import "./attach.js";
 import { fitOutput, showOutput } from "./fit.js";
 import { attachMentions } from "./mentions.js";
@@ -16,7 +16,7 @@ const FRAGMENT = { headers: { "X-Fragment": "task" } };
 let asked = 0;
 let isGone = false;
 
-/** The task was deleted elsewhere: say so, and leave what is written here to be copied. */
+/** Show that the task was deleted elsewhere. The page stays, so that the user can copy text typed in it. */
 function showGone() {
   isGone = true;
   byId("task-notice").replaceChildren(byId("task-gone").content.cloneNode(true));
@@ -24,6 +24,7 @@ function showGone() {
   for (const button of page.querySelectorAll("form[data-part] button[type=submit]")) button.disabled = true;
 }
 
+/** Fetch the parts of the page and show those that changed, unless a later request has begun. */
 async function refresh() {
   if (isGone) return;
   const mine = ++asked;
@@ -32,7 +33,7 @@ async function refresh() {
     if (response.status === 404) return showGone();
     if (response.ok && mine === asked) take(parse(await response.text()), { keepNotice: true });
   } catch {
-    // Fetched anew when the connection is back.
+    // The parts are fetched again when the connection is back.
   }
 }
 
@@ -44,11 +45,16 @@ function refreshSoon() {
   }, GATHER_MS);
 }
 
-/** Put each part in the place of its older self, where it says something else and nobody is busy in it. */
+/**
+ * Replace each part whose markup has changed, unless the user is using it.
+ * @param {DocumentFragment} fresh
+ * @param {{keepNotice?: boolean}} [options] `keepNotice` leaves the notice of the last action
+ * @returns {boolean | void} whether the fragment had parts
+ */
 function take(fresh, { keepNotice = false } = {}) {
   const parts = fresh.querySelector("[data-parts]");
   if (!parts) return false;
-  if (parts.dataset.kind !== page.dataset.kind) return location.reload(); // each kind of task has a page of its own
+  if (parts.dataset.kind !== page.dataset.kind) return location.reload(); // each kind of task has its own page
   localise(parts);
   const newest = parts.dataset.newest;
   for (const part of [...parts.children]) {
@@ -64,8 +70,10 @@ function take(fresh, { keepNotice = false } = {}) {
   return true;
 }
 
+/** Return the markup of a part without the values that differ each time it is rendered. */
 const said = (part) => part.innerHTML.replace(/name="csrfmiddlewaretoken" value="[^"]*"|name="basis" value="[^"]*"|data-elapsed="[^"]*"/g, "");
 
+/** Replace a part if it has changed; if the user is using it, mark it as stale instead. */
 function replace(old, part) {
   old.said ??= said(old);
   const now = said(part);
@@ -78,7 +86,7 @@ function replace(old, part) {
   if (focused) part.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
 }
 
-/** Somebody has opened a menu or writes in it: what is under the hand stays. */
+/** Tell whether the user has opened a menu or is writing in a part: then it must not change. */
 function isBusy(part) {
   if (part.querySelector("details.menu[open], details.edit-text[open], details.fold[open]:not([data-opened])")) return true;
   const field = part.contains(document.activeElement) && document.activeElement;
@@ -86,10 +94,10 @@ function isBusy(part) {
   return [...part.querySelectorAll("textarea")].some((area) => area.value !== area.defaultValue);
 }
 
-/** What was chosen for the next run, and for a comparison, stays chosen. */
+/** Copy to the new part what the user has chosen for the next run and for a comparison. */
 function keepChoices(old, part) {
   if (old.querySelector("input[name=run]")) {
-    for (const box of part.querySelectorAll("input[name=run]")) box.checked = false; // a new run is not among them
+    for (const box of part.querySelectorAll("input[name=run]")) box.checked = false; // a new run is not chosen
   }
   for (const box of old.querySelectorAll("input[type=radio]:checked, input[type=checkbox][name=run]")) {
     const heir = part.querySelector(`input[name="${box.name}"][value="${CSS.escape(box.value)}"]`);
@@ -99,6 +107,7 @@ function keepChoices(old, part) {
   if (picker) showPicked(picker);
 }
 
+/** Show the output of the newest run, with the switches of the old output panel. */
 async function showNewest() {
   try {
     const response = await fetchFragment(page.dataset.url, { headers: { "X-Fragment": "page" } });
@@ -111,10 +120,11 @@ async function showNewest() {
     byId("output").replaceWith(fresh);
     adoptOutput();
   } catch {
-    // Fetched anew when the connection is back.
+    // The output is fetched again when the connection is back.
   }
 }
 
+/** Start with the output panel that is on the page, and connect its buttons. */
 function adoptOutput() {
   adopt();
   byId("output")?.querySelector("[data-retry]")?.addEventListener("click", reconnectAll);
@@ -125,6 +135,11 @@ function adoptOutput() {
 }
 
 // ── Forms ────────────────────────────────────────────────────────────
+/**
+ * Send a form and show the parts that the server returns.
+ * @param {HTMLFormElement} form
+ * @param {HTMLElement | null} button the one that was pressed
+ */
 async function submitForm(form, button) {
   if (form.dataset.busy) return;
   form.dataset.busy = "yes";
@@ -137,11 +152,11 @@ async function submitForm(form, button) {
     const parts = fresh.querySelector("[data-parts]");
     if (response.status === 413) throw new Error("Upload too large (limit 10 MB).");
     if (!parts) throw new Error(reasonOf(response));
-    asked += 1; // what was asked before this is older
+    asked += 1; // answers to earlier requests are older than this one
     if (response.ok) settle(form);
     const place = form.closest("[id]:not(form)")?.id;
     const conflict = parts.querySelector("#task-text:has([data-conflict])");
-    if (conflict) byId("task-text").replaceChildren(); // what is written in it comes back with the conflict
+    if (conflict) byId("task-text").replaceChildren(); // the fragment with the conflict contains the typed text
     take(fresh);
     if (conflict) conflict.querySelector("[data-conflict]").scrollIntoView({ block: "center" });
     else keepFocus(place);
@@ -156,7 +171,7 @@ async function submitForm(form, button) {
   }
 }
 
-/** What was pressed may be gone: the keyboard goes on from its part, or from the page, not from the browser's bar. */
+/** If the pressed button is gone, focus its part, or the page, so that the keyboard does not start at the top again. */
 function keepFocus(place) {
   if (document.activeElement !== document.body) return;
   const part = byId(place);
@@ -165,7 +180,7 @@ function keepFocus(place) {
   if (document.activeElement === document.body) byId("main").focus({ preventScroll: true });
 }
 
-/** It is done: close what it was opened in, so that its part is replaced. */
+/** Finish a form that the server accepted: remove its draft and close its menu, so that its part can be replaced. */
 function settle(form) {
   taken(form);
   if (form.id === "composer" || form.dataset.part === "attach") form.reset();
@@ -193,12 +208,13 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "Escape" && event.target.closest("details.edit-text[open]")) escape(event.target.closest("details"));
 });
 
-/** Close what is edited, but not when something was typed in it: a key that is easily hit throws nothing away. */
+/** Close an edit form, unless it holds text that was not sent: Escape is easily pressed by accident. */
 function escape(details) {
   if (!isDirty(details)) return cancel(details);
   toast("Still open because you have unsaved text. Cancel discards it.", { status: "warn" });
 }
 
+/** Discard the changes of an edit form and close it. */
 function cancel(details) {
   details.querySelector("form").reset();
   details.open = false;
@@ -217,6 +233,7 @@ document.addEventListener("click", (event) => {
 });
 
 // ── The agent of the next run ────────────────────────────────────────
+/** Show the chosen agent on the closed picker, and the reason if it cannot run. */
 function showPicked(picker) {
   const label = picker.querySelector("input:checked")?.closest("label");
   if (!label) return;
@@ -236,14 +253,15 @@ document.addEventListener("change", (event) => {
 
 document.addEventListener("click", (event) => {
   const label = event.target.closest("[data-picker] label");
-  if (!label || event.detail === 0) return; // by the keyboard one goes on choosing
+  if (!label || event.detail === 0) return; // keyboard users continue choosing
   setTimeout(() => {
     label.closest("details").open = false;
     label.closest("details").querySelector("summary").focus({ preventScroll: true });
   });
 });
 
-// ── Documents: read when somebody looks ──────────────────────────────
+// ── Documents: loaded when the user opens them ───────────────────────
+/** Show another version of a document. */
 async function showVersion(form) {
   const query = new URLSearchParams(new FormData(form));
   const response = await fetchFragment(`${form.action}?${query}`);
@@ -269,30 +287,30 @@ document.addEventListener("toggle", async (event) => {
   }
 }, true);
 
-// A part that changed while somebody was in it is fetched when he has left it.
+// A part that changed while the user was using it is fetched when the focus leaves it.
 document.addEventListener("focusout", (event) => {
   if (event.target.closest?.("[id]") && document.querySelector("#task-page")) {
     setTimeout(() => { if ([...page.querySelectorAll("[id]")].some((part) => part.isStale && !isBusy(part))) refreshSoon(); }, 100);
   }
 });
 
-// ── What happens ─────────────────────────────────────────────────────
+// ── Frames ───────────────────────────────────────────────────────────
 document.addEventListener("mc:frame", ({ detail: { event_type: name, data } }) => {
-  if (!data || !page) return; // this is the page of a document, or of a run
+  if (!data || !page) return; // the page shows a document or a run, not a task
   if (name === "mc_task_updated" && isShown(data.task)) return refreshSoon();
   if (name === "mc_capacity") return refreshSoon();
   const { deleted_task: deleted, deleted_project: project } = data.activity?.metadata ?? {};
-  if (deleted === task || project) return refreshSoon(); // this task is gone, or may be gone with its project
+  if (deleted === task || project) return refreshSoon(); // this task was deleted, or may have been deleted with its project
   if (data.task_id !== task && data.activity?.task_id !== task) return;
   if (name === "mc_activity_created") return refreshSoon();
   if (data.run_id === run()) more(data.seq);
   if (name !== "mc_task_output" || (data.run_id !== run() && data.run_id !== page.dataset.newest)) refreshSoon();
 });
 
-/** The page shows its own task, and the states of those that it waits for and that wait for it. */
+/** Tell whether the page shows this task: it is the page's own, or one of the two blocks the other. */
 const isShown = ({ id, blocks, blocked_by: needs }) => id === task || blocks.includes(task) || needs.includes(task);
 
-/** The connection is there, or there again: nobody told what happened until now. */
+/** Refresh the page each time the connection opens, because frames were missed until then. */
 function watchConnection() {
   const word = byId("conn");
   if (!word) return;
