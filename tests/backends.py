@@ -1,4 +1,4 @@
-"""Agents that behave badly, added as a third party adds one: by name and dotted path."""
+"""Badly behaved agents, added as a third party adds one: by name and dotted path."""
 
 import asyncio
 import time
@@ -23,7 +23,7 @@ def says(text: str, type: EventType = EventType.MESSAGE, **metadata) -> BackendE
 
 
 class Scripted(Backend):
-    """Says what its options hold, a word where they hold nothing, and then fails or answers if they say so."""
+    """Emits what its options hold, or one word without them; then fails or answers if its options say so."""
 
     name = "scripted"
     display_name = "Scripted"
@@ -49,7 +49,7 @@ class Scripted(Backend):
 
 
 class Numbers(Scripted):
-    """Calls a tool with what Python's JSON reads and a database does not store."""
+    """Calls a tool with numbers that Python's JSON accepts and a database does not store."""
 
     name = "numbers"
 
@@ -67,7 +67,7 @@ class Numbers(Scripted):
 
 
 class Silent(Scripted):
-    """Says one word, then nothing, and notes in its folder that it was cancelled."""
+    """Emits one word, then nothing, and records its cancellation in its folder."""
 
     name = "silent"
 
@@ -80,7 +80,7 @@ class Silent(Scripted):
 
 
 class Stubborn(Scripted):
-    """Takes no notice of being cancelled."""
+    """Ignores its cancellation."""
 
     name = "stubborn"
 
@@ -103,7 +103,7 @@ class Broken(Scripted):
 
 
 class Leaving(Scripted):
-    """Takes the process for its own."""
+    """Ends the process that it runs in."""
 
     name = "leaving"
 
@@ -126,7 +126,7 @@ class Sulking(Scripted):
 
 
 class Spending(Scripted):
-    """Says a word, tells what it took, and goes on."""
+    """Emits a word, reports its usage, and continues."""
 
     name = "spending"
 
@@ -137,7 +137,7 @@ class Spending(Scripted):
 
 
 class Flaky(Scripted):
-    """Fails in its first calls, as its option `failures` says of each, and then does as it is told.
+    """Fails in its first calls, as its option `failures` says for each, and then works like its base class.
 
     Its folder holds a line for each call.
     """

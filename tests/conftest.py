@@ -13,7 +13,7 @@ from tests.profile import can_differ
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config, items):
-    """Leave out what does not hold in this profile, and begin with the longest tests, so that no core idles."""
+    """Deselect tests that do not apply to this profile, and start with the longest, so that no core is idle."""
     server = config.getoption("--profile") == "server"
     if config.getoption("--differing"):
         left_out = [item for item in items if not can_differ(item)]
@@ -27,7 +27,7 @@ def pytest_collection_modifyitems(config, items):
             item.add_marker(pytest.mark.skip(reason="holds in the server profile only"))
 
 
-# Fixtures that start the product and keep it for other tests, or that start one for each test.
+# Fixtures that start the product, and share it or start one for each test.
 STARTS = ["empty", "workshop", "office", "fresh_product", "up", "mortal", "served", "product"]
 
 
@@ -38,7 +38,7 @@ def starts(item: pytest.Item) -> int:
 
 
 def longest_first(items: list[pytest.Item], workers: int) -> list[pytest.Item]:
-    """Order tests so that the slice of the list that each of the workers gets begins with its longest ones.
+    """Order tests so that each worker's slice of the list begins with its longest tests.
 
     Tests that share a started product stay together, so that few workers start one of their own.
     """
@@ -59,7 +59,7 @@ def profile(request) -> str:
 
 @pytest.fixture(scope="session")
 def django_db_keepdb(django_db_modify_db_settings) -> bool:
-    """Lay out the tests' own database before pytest-django migrates it, which then finds nothing to do."""
+    """Create the tests' own database before pytest-django migrates it, which then finds nothing to do."""
     database = connections["default"]
     name = database.settings_dict["TEST"]["NAME"] or f"test_{database.settings_dict['NAME']}"
     if database.vendor == "sqlite":
@@ -78,7 +78,7 @@ def product(tmp_path_factory, profile):
 
 @pytest.fixture
 def fresh_product(tmp_path_factory, profile):
-    """A running product of the test's own, to be harmed."""
+    """A running product of the test's own, which it may harm."""
     with running(tmp_path_factory.mktemp("fresh"), environment_of(profile)) as fresh:
         yield fresh
 
@@ -96,7 +96,7 @@ def running(data_dir: Path, environment: dict[str, str]):
 
 
 def environment_of(profile: str) -> dict[str, str]:
-    """Return what the environment must say for a product of this profile, with a database of its own."""
+    """Return the environment for a product of this profile, with a database of its own."""
     if profile == "embedded":
         return {}
     return {

@@ -1,10 +1,10 @@
-"""schemathesis against the running product, from our own OpenAPI schema, with all its checks and phases.
+"""Run schemathesis against the running product, with our own OpenAPI schema and all its checks and phases.
 
     python -m tests.fuzz --requests 10000 --seed 7
 
-Prints the seed and each failure with what to send to see it again; exits with 1 when there is one. The schema is
-tried out once value by value (some three thousand requests); what is left goes to random requests and to chains of
-requests that use each other's answers.
+Prints the seed and each failure with the request that repeats it; exits with 1 if there is a failure. First each
+value in the schema is tried once (about three thousand requests); the rest of the requests are random ones and
+chains of requests that use each other's answers.
 """
 
 import argparse
@@ -29,12 +29,12 @@ from schemathesis.openapi.checks import RejectedPositiveData
 
 from tests.product import Product
 
-ENUMERATED = 5_000  # so many requests leave room for trying out every value
-EXAMPLES_SHARE = 500  # one example of each operation in a turn, for so many requests: several turns, all kinds
+ENUMERATED = 5_000  # this many requests leave room for trying every value
+EXAMPLES_SHARE = 500  # requests for each round of one example per operation: several rounds, all kinds
 OF_EACH = 15  # objects that exist from the start
-UNKNOWN = 8  # one id in so many is left as it is, of nothing that exists
+UNKNOWN = 8  # one id in this many stays as it is, of nothing that exists
 
-# Runs of agents that the fuzzer makes end after a second at the latest: no stream lasts, no slot stays taken.
+# Runs started by the fuzzer end after a second at the latest: no stream lasts, no slot stays occupied.
 HARMLESS = {
     "MISSION_CONTROL_RUN_TIMEOUT_SECONDS": "1",
     "MISSION_CONTROL_PLANNER_BACKEND": "demo",
@@ -49,7 +49,7 @@ REFERENCES = {
     "prd_document_id": "documents",
 }
 
-# What a schema cannot say, because it depends on what is stored or on another field: right to refuse with 400.
+# What a schema cannot express, because it depends on stored data or on another field: 400 is a right answer.
 BEYOND_SCHEMA = re.compile(
     r"There is no \w+ with th(is|e) id|Must be null, human, or the id of an agent"
     r"|Unknown option|The options? |The task belongs to another project|Task does not belong to this project"
@@ -61,7 +61,7 @@ BEYOND_SCHEMA = re.compile(
 @dataclass
 class Outcome:
     requests: int = 0
-    failures: dict[str, str] = field(default_factory=dict)  # what failed where → how to see it again
+    failures: dict[str, str] = field(default_factory=dict)  # what failed where → how to repeat it
 
     def add(self, recorder: Any) -> None:
         self.requests += len(recorder.interactions)
@@ -77,7 +77,7 @@ class Outcome:
 
 
 def fuzz(product: Product, *, requests: int, seed: int, seconds: int) -> Outcome:
-    """Send as many requests, or as many as there is time for, and return what came of them."""
+    """Send that many requests, or as many as the time allows, and return the result."""
     schema = schemathesis.openapi.from_url(
         f"{product.url}/api/schema",
         config=SchemathesisConfig.from_dict(_config(product, requests, seed, seconds)),
@@ -86,18 +86,18 @@ def fuzz(product: Product, *, requests: int, seed: int, seconds: int) -> Outcome
     _use_what_exists(schema, _objects(product))
     with _login_kept(product.get("/tokens")["tokens"][0]["id"]):
         outcome = _follow(from_schema(schema).execute(), requests)
-    product.get("/capacity")  # who was logged out meanwhile has found nothing
+    product.get("/capacity")  # a client that was logged out has tested nothing
     return outcome
 
 
 def _follow(stream: Any, requests: int) -> Outcome:
-    """Take in what happens, until so many requests were sent."""
+    """Process schemathesis' events until that many requests were sent."""
     outcome = Outcome()
     for event in stream:
         if isinstance(event, events.ScenarioFinished):
             outcome.add(event.recorder)
         elif isinstance(event, events.NonFatalError) and not isinstance(event.value, RecursionError | SystemError):
-            # Those two are the fuzzer's own: Python cannot compile what it made of a body nested too deeply.
+            # These two are the fuzzer's own: Python cannot compile its code for a body that is nested too deeply.
             outcome.failures.setdefault(f"{event.label}: {event.info.title}", str(event.info))
         if outcome.requests >= requests:
             stream.stop()
@@ -108,7 +108,7 @@ def _config(product: Product, requests: int, seed: int, seconds: int) -> dict[st
     return {
         "seed": seed,
         "max-time": seconds,
-        "workers": 1,  # a seed means the same requests; and Python 3.11's `ast` is not safe in threads (gh-106905)
+        "workers": 1,  # a seed then repeats the requests; and Python 3.11's `ast` is not thread-safe (gh-106905)
         "headers": {"Authorization": f"Bearer {product.token}"},
         "request-timeout": 20,
         "continue-on-failure": True,
@@ -119,7 +119,7 @@ def _config(product: Product, requests: int, seed: int, seconds: int) -> dict[st
 
 
 def _objects(product: Product) -> dict[str, list[str]]:
-    """Make some of each kind, so that requests find something, and return their ids by the name in the path."""
+    """Create some objects of each kind for the requests, and return their ids by the name in the path."""
     agents = [product.new_rehearser(3) for _ in range(OF_EACH)]
     tasks = [product.new_task() for _ in range(OF_EACH)]
     projects = [product.post("/projects", title="A project")["project"]["id"] for _ in range(OF_EACH)]
@@ -136,7 +136,7 @@ def _objects(product: Product) -> dict[str, list[str]]:
 
 
 def _use_what_exists(schema: Any, objects: dict[str, list[str]]) -> None:
-    """Let most ids that are made up be of something that exists; leave out the failures that are none."""
+    """Replace most generated ids with existing ones, and ignore failures that are right answers."""
 
     @schema.hook
     def map_body(context, body):
@@ -153,7 +153,7 @@ def _use_what_exists(schema: Any, objects: dict[str, list[str]]) -> None:
 
     @schema.hook
     def filter_failure(context, failure: Failure, case, response) -> bool:
-        if response.status_code == 502:  # a goal whose analysis did not get done within that second
+        if response.status_code == 502:  # a goal whose analysis was not finished within that second
             return case.operation.path != "/api/deep-work/parse-goal"
         if isinstance(failure, AcceptedNegativeData):
             return not _sent_nothing_wrong(case, response)
@@ -166,9 +166,9 @@ def _use_what_exists(schema: Any, objects: dict[str, list[str]]) -> None:
 
 
 def _sent_nothing_wrong(case: Any, response: Any) -> bool:
-    """Tell whether only the query was to be wrong, and all that it has are names that nobody declared.
+    """Tell whether only the query should be wrong, but it has only names that are not declared.
 
-    Those are ignored, which schemathesis knows; but it takes a declared one that is null, so not sent, for wrong.
+    Such names are ignored, which schemathesis knows; but it counts a declared one with null, so not sent, as bad.
     """
     wrong = [location for location, part in case.meta.components.items() if part.mode.is_negative]
     sent = parse_qs(urlsplit(response.request.url).query, keep_blank_values=True)
@@ -177,7 +177,7 @@ def _sent_nothing_wrong(case: Any, response: Any) -> bool:
 
 @contextmanager
 def _login_kept(token: str) -> Iterator[None]:
-    """Let no request revoke the token that all are sent with."""
+    """Keep requests from revoking the token that all of them use."""
 
     def before_call(context, case, kwargs):
         if case.method.upper() == "DELETE" and case.path_parameters.get("id") == token:
@@ -191,7 +191,7 @@ def _login_kept(token: str) -> Iterator[None]:
 
 
 def _existing(ids: list[str] | None, given: Any) -> Any:
-    """Return the id of something for one that is made up, for the same always the same."""
+    """Return an existing id for a generated one, always the same for the same."""
     if isinstance(given, list):
         return [_existing(ids, item) for item in given]
     try:

@@ -1,4 +1,4 @@
-"""Builders: each makes one thing that is valid, by the product's own verbs, and takes what should differ."""
+"""Builders: each creates one valid object with the product's actions, and takes the values that should differ."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +19,7 @@ _numbers = count(1)
 
 @contextmanager
 def migrated_by_a_newer_version() -> Iterator[None]:
-    """Let the database look as if a newer version had migrated it; no clean-up between tests touches that."""
+    """Make the database appear migrated by a newer version. The clean-up between tests does not undo this."""
     recorder = MigrationRecorder(connection)
     recorder.record_applied("mission_control", "9999_from_the_future")
     try:
@@ -29,7 +29,7 @@ def migrated_by_a_newer_version() -> Iterator[None]:
 
 
 def user(*, may: list[str] | None = None, **fields):
-    """Return a user with these permissions (`app_label.codename`), a superuser when none are given."""
+    """Return a user with these permissions (`app_label.codename`), or a superuser without any."""
     fields = {"username": f"user{next(_numbers)}", "is_superuser": may is None, "is_staff": may is None, **fields}
     made = get_user_model().objects.create(**fields)
     for permission in may or []:
@@ -39,7 +39,7 @@ def user(*, may: list[str] | None = None, **fields):
 
 
 def token(owner=None, **fields) -> str:
-    """Return an access token of the user, a superuser by default."""
+    """Return an access token of the user, by default a superuser."""
     return AccessToken.objects.create(user=owner or user(), **fields)[1]
 
 
@@ -60,10 +60,10 @@ def document(**fields) -> Deliverable:
 
 
 def run(of: Task | None = None, by: Agent | None = None, **options) -> Run:
-    """Return an admitted run: queued, or waiting with `when_full="queue"` when there is no slot."""
+    """Return an admitted run: queued, or waiting with `when_full="queue"` if no slot is free."""
     return admit(of or task(), by or agent(), **options)
 
 
 def limit(number: int) -> None:
-    """Set the limit, also where the tables were emptied and its row with them."""
+    """Set the limit, also if the tables were emptied and its row with them."""
     Capacity.objects.update_or_create(pk=Capacity.THE_ROW, defaults={"limit": number})

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-# Where Debian and its descendants keep PostgreSQL's own programs, newest first.
+# Where Debian and its derivatives keep PostgreSQL's programs, newest first.
 _ELSEWHERE = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: path.parent.name, reverse=True)
 
 
 def need(programs: str | Sequence[str], why: str) -> list[str]:
-    """Return where the programs are, in the order asked for; without them skip the test, under CI fail it."""
+    """Return the paths of the programs, in the given order. If one is missing, skip the test; under CI fail it."""
     names = [programs] if isinstance(programs, str) else list(programs)
     search = os.pathsep.join([os.environ.get("PATH", os.defpath), *map(str, _ELSEWHERE)])
     found = [shutil.which(name, path=search) for name in names]
@@ -23,7 +23,7 @@ def need(programs: str | Sequence[str], why: str) -> list[str]:
 
 
 def lack(reason: str) -> None:
-    """Skip the test with one line that says what is missing; where `CI` is set, fail it: there nothing may be."""
+    """Skip the test with one line about what is missing; where `CI` is set, fail it, as nothing may be missing."""
     if os.environ.get("CI"):
         pytest.fail(reason, pytrace=False)
     pytest.skip(reason)

@@ -1,4 +1,4 @@
-"""The whole product, started as a user starts it, and a client that knows nothing but its address and token."""
+"""The whole product, started as a user starts it, and a client that knows only its address and a token."""
 
 import json
 import resource
@@ -20,7 +20,7 @@ READY_SECONDS = 60
 
 
 class Product:
-    """`manage.py up` on a data folder and a port of its own."""
+    """`manage.py up` with a data folder and a port of its own."""
 
     def __init__(self, data_dir: Path, **environment: str) -> None:
         self.data_dir = data_dir
@@ -78,7 +78,7 @@ class Product:
             self.process.kill()
 
     def shell(self, code: str) -> str:
-        """Run Python in the product's own environment and return what it printed."""
+        """Run Python code in the product's environment and return its output."""
         command = [sys.executable, "manage.py", "shell", "-v", "0", "-c", code]
         ran = subprocess.run(
             command, cwd=CHECKOUT, env=self.environment, capture_output=True, text=True, timeout=60
@@ -124,7 +124,7 @@ class Product:
         ]
 
     def new_rehearser(self, chunks: int, *, delay: float = 0.0, bytes: int = 50, **options) -> str:
-        """Make a demo agent that emits exactly that."""
+        """Create a demo agent that emits exactly this many chunks."""
         options |= {"chunks": chunks, "chunk_bytes": bytes, "delay_seconds": delay}
         return self.new_agent(backend_options=options)
 
@@ -139,20 +139,20 @@ class Product:
         return self.get(f"/runs/{run}")["run"]
 
     def ended(self, run: str, *, seconds: float = 30) -> dict:
-        """Wait for the run's end and return it."""
+        """Wait until the run has ended, and return it."""
         return wait_until(
             lambda: (found := self.run_of(run))["finished_at"] and found, seconds=seconds, what=f"run {run} to end"
         )
 
     def running(self, run: str) -> dict:
-        """Wait until a worker has claimed the run and it has said something."""
+        """Wait until a worker has claimed the run and its first output is stored."""
         return wait_until(
             lambda: (found := self.run_of(run))["status"] == "running" and found["last_seq"] > 1 and found,
             what=f"run {run} to say something",
         )
 
     def events(self, run: str, after: int = 0) -> list[dict]:
-        """Return all stored events of a run behind a number."""
+        """Return all stored events of a run after a number."""
         found: list[dict] = []
         while page := self.get(f"/runs/{run}/events?after={after}&limit=500")["events"]:
             found += page
@@ -219,7 +219,7 @@ class WebProcess:
 
 
 def frames_of(socket, run: str | None = None, *, seconds: float = 30) -> list[dict]:
-    """Read a socket's frames of a run (or of any) until its last, and return their data with `event`."""
+    """Read the frames of a run (or of any) from a socket until its last, and return their data with `event`."""
     found = []
     while True:
         frame = json.loads(socket.recv(timeout=seconds))
@@ -231,5 +231,5 @@ def frames_of(socket, run: str | None = None, *, seconds: float = 30) -> list[di
 
 
 def server_environment(postgresql_url: str, redis_url: str) -> dict[str, str]:
-    """Return what selects the server profile, with a database of its own that is empty."""
+    """Return the environment for the server profile, with an empty database of its own."""
     return {"DATABASE_URL": new_database(postgresql_url), "REDIS_URL": redis_url}

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-# What can differ between SQLite and PostgreSQL, or between one process' memory and Redis: transactions and locks,
+# What can differ between SQLite and PostgreSQL, or between one process's memory and Redis: transactions and locks,
 # queries, values at the limits of a column, what is published. `--differing` runs only these.
 DIFFERING = [
     "runs",
@@ -51,9 +51,9 @@ PROXY = ("BEHIND_TLS", "HSTS_SECONDS", "HTTPS_REDIRECT", "NUM_PROXIES", "ROOT_PA
 
 
 def _prepare() -> None:
-    """Give the tests an environment of their own, once: xdist's workers inherit it.
+    """Create an environment for the tests, once: xdist's workers inherit it.
 
-    Each of these takes a data folder in it, and with that a secret key and names in Redis: it hears itself alone.
+    Each worker takes its own data folder in it, with a secret key and names in Redis, so that none hears another.
     """
     if shared := os.environ.get("MISSION_CONTROL_TEST_ENVIRONMENT"):
         worker = os.environ.get("PYTEST_XDIST_WORKER")
@@ -84,9 +84,9 @@ def _prepare() -> None:
 
 
 def _servers(folder: Path) -> dict[str, str]:
-    """Start what the server profile needs.
+    """Start the servers of the server profile.
 
-    Where it is missing say so in one line and run no test: that is a failure where `CI` is set.
+    If one is missing, say so in one line and run no test; where `CI` is set this is a failure.
     """
     from tests.servers import start_for_tests
 

@@ -12,11 +12,11 @@ ANSWER_SECONDS = 60
 
 
 def race(function: Callable[..., Any], calls: list[tuple], *, processes: int = 8) -> list[Any]:
-    """Call `function` with each of `calls`, spread over processes that start together; return what came back.
+    """Call `function` with each of `calls`, in processes that start together; return the results.
 
-    What a call raised comes back as the name of the exception.
+    For a call that raised, the result is the name of the exception.
     """
-    connections.close_all()  # no connection may be shared across the forks
+    connections.close_all()  # forked processes must not share a connection
     context = multiprocessing.get_context("fork")
     barrier, answers = context.Barrier(processes), context.Queue()
     shares = [calls[number::processes] for number in range(processes)]
@@ -42,7 +42,7 @@ def _rival(function, share, barrier, answers) -> None:
     connections.close_all()
 
 
-# ---------------------------------------------------------------- what rivals do
+# ---------------------------------------------------------------- functions for rivals
 def admit_one(task: uuid.UUID, agent: uuid.UUID, when_full: Literal["reject", "queue"] = "reject") -> str:
     from agents.models import Agent
     from mission_control.models import Task
@@ -59,7 +59,7 @@ def stop_one(run: uuid.UUID) -> str:
 
 
 def complete_one(run: uuid.UUID) -> str:
-    """Claim a run and end it as a worker does whose agent was done at once; say how it ended."""
+    """Claim a run and end it, as a worker does whose agent finishes at once; return how it ended."""
     from mission_control.models import Run
     from mission_control.runs.execution import Execution, Outcome
     from mission_control.runs.lifecycle import claim
@@ -74,7 +74,7 @@ def complete_one(run: uuid.UUID) -> str:
 
 
 def work_off(task: uuid.UUID, agent: uuid.UUID) -> str:
-    """Ask for a run that may wait, then carry out whatever is queued until nothing is."""
+    """Request a run that may wait, then execute queued runs until none is left."""
     from mission_control.models import Run
 
     admit_one(task, agent, "queue")

@@ -1,6 +1,6 @@
-"""A database that holds the schema and nothing else, made once for all processes of the tests and then copied.
+"""A database with the schema and no data, created once for all test processes and then copied.
 
-Migrating takes five seconds of a core, and the tests need some fifty databases.
+Migrating takes five seconds of a core, and the tests need about fifty databases.
 """
 
 import fcntl
@@ -34,7 +34,7 @@ def copy_to_file(path: Path) -> None:
 
 
 def copy_on_server(url: str, name: str = "") -> str:
-    """Make a database with the schema on the PostgreSQL server that the URL names and return its URL."""
+    """Create a database with the schema on the PostgreSQL server of the URL, and return its URL."""
     with _one_at_a_time() as folder:
         done = folder / "schema-on-server"
         if not done.exists():
@@ -46,7 +46,7 @@ def copy_on_server(url: str, name: str = "") -> str:
 
 @contextmanager
 def _one_at_a_time() -> Iterator[Path]:
-    """Hold the lock of the folder that all processes of these tests share, and yield the folder."""
+    """Hold the lock of the folder that all test processes share, and yield the folder."""
     folder = Path(os.environ["MISSION_CONTROL_TEST_ENVIRONMENT"])
     with (folder / "schema.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -1,7 +1,7 @@
 """Take a picture of each page of the running product: `python -m tests.screenshots docs/images`.
 
-The product is a fresh one with agents that rehearse, a project in execution, tasks of every status, runs that
-run, wait, failed and were stopped.
+The product is a new one with demo agents, an executing project, tasks of every status, and runs that are running,
+waiting, failed and stopped.
 """
 
 import argparse
@@ -29,7 +29,7 @@ LOOKS: dict[str, tuple[ViewportSize, Literal["light", "dark"]]] = {
     "4k-dark": (ViewportSize(width=3840, height=2160), "dark"),
 }
 IN_DOCS = ["light", "dark", "phone", "phone-dark"]
-SETTLE_MS = 1_200  # until the sockets have said what runs
+SETTLE_MS = 1_200  # until the sockets have reported the active runs
 
 
 def shoot(browser: Browser, product: Product, folder: Path, views: list[View], looks: Iterable[str]) -> None:

@@ -1,4 +1,4 @@
-"""PostgreSQL and Redis for the tests: their own, on a free port, gone when the tests are."""
+"""PostgreSQL and Redis of the tests' own, on free ports, which end with the tests."""
 
 import atexit
 import os
@@ -14,7 +14,7 @@ from tests.needs import need
 
 
 def inherited_environment() -> dict[str, str]:
-    """Return the environment for a program that a test starts, which coverage does not measure."""
+    """Return the environment for a program that a test starts, without coverage measurement."""
     return {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_PROCESS_")}
 
 
@@ -25,7 +25,7 @@ def free_port() -> int:
 
 
 def wait_until(condition: Callable[[], object], *, seconds: float = 30, what: str = "the condition"):
-    """Return the first true value of `condition`; fail when there is none in time."""
+    """Return the first true value of `condition`; fail if there is none in time."""
     deadline = time.monotonic() + seconds
     while True:
         if value := condition():
@@ -73,7 +73,7 @@ class Redis:
 
 
 class PostgreSQL:
-    """A PostgreSQL server of our own. As root it runs as the user `postgres`, as it insists."""
+    """A PostgreSQL server of our own. It refuses to run as root, so that root runs it as the user `postgres`."""
 
     def __init__(self, folder: Path) -> None:
         self.bin = postgresql_bin()
@@ -110,7 +110,7 @@ class PostgreSQL:
 
 
 def new_database(url: str, name: str = "", *, template: str = "template1") -> str:
-    """Make a database on the server that the URL names and return its URL."""
+    """Create a database on the server of the URL, and return its URL."""
     import psycopg
 
     name = name or f"test_{uuid.uuid4().hex[:12]}"

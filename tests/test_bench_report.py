@@ -1,4 +1,4 @@
-"""What the bench's report says of the product's own figures."""
+"""The bench's report of the product's own figures."""
 
 from bench.report import Report
 

@@ -1,4 +1,4 @@
-"""Settings that contradict each other are found at start."""
+"""Settings that contradict each other are reported at start."""
 
 import pytest
 from django.core.checks import run_checks

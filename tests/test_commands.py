@@ -1,4 +1,4 @@
-"""The commands that work on the database: what they say where it cannot be used."""
+"""The commands that use the database: their messages if it is not usable."""
 
 import json
 
@@ -44,7 +44,7 @@ def test_command_that_finds_no_room_says_that_the_disk_is_full(tmp_path):
     with connection.cursor() as cursor:
         cursor.execute("PRAGMA max_page_count")
         [most] = cursor.fetchone()
-        cursor.execute("PRAGMA max_page_count = 1")  # SQLite takes the present size instead
+        cursor.execute("PRAGMA max_page_count = 1")  # SQLite uses the present size instead
     try:
         with pytest.raises(CommandError, match=r"^the disk is full$"):
             call_command("import_pocketpaw", str(tmp_path))

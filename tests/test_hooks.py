@@ -1,4 +1,4 @@
-"""Lower rooms call higher ones by the hooks that `apps.py` registers, and only by these."""
+"""Lower packages call higher ones only through the hooks that `apps.py` registers."""
 
 import os
 import subprocess
@@ -31,7 +31,7 @@ def test_a_hook_of_a_function_that_is_gone_is_found_at_start(monkeypatch):
 
 
 def test_the_app_registers_the_checks_itself():
-    """In a process of its own: here the import above has registered them."""
+    """Runs in its own process, because the import above has registered them in this one."""
     code = "import sys, django; django.setup(); print('mission_control.checks' in sys.modules)"
     environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "pocketpaw_site.settings"}
     done = subprocess.run(

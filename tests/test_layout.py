@@ -1,4 +1,4 @@
-"""The layout in docs/development.md names every package and module at the top of mission_control, and no other."""
+"""The layout in docs/development.md names all top-level packages and modules of mission_control, and no others."""
 
 import re
 

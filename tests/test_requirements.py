@@ -1,4 +1,4 @@
-"""What is installed is what was resolved: every package in one version whose hash is known."""
+"""The installed packages are the resolved ones: each in one version with a known hash."""
 
 import ast
 import re
@@ -47,12 +47,12 @@ def test_the_lock_files_agree():
 
 
 OURS = {"agents", "mission_control", "pocketpaw_site", "tests", "bench", "manage"}
-# Where a package of a file of its own may be imported; everything else of the product needs no more than the base.
+# Where optional packages may be imported; the rest of the product needs only the base requirements.
 OPTIONAL = {"agents/backends/claude/conversation.py": "requirements-claude.txt"}
 
 
 def imported_packages(path: Path) -> set[str]:
-    """Return the top-level names, of neither Python nor us, that a module imports anywhere in it."""
+    """Return the top-level names that a module imports anywhere, without Python's and ours."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
@@ -63,7 +63,7 @@ def imported_packages(path: Path) -> set[str]:
 
 
 def undeclared(folders: list[str], declared: set[str]) -> list[str]:
-    """Return each import of a package that `declared` does not name."""
+    """Return each import of a package that is not in `declared`."""
     owners = packages_distributions()
     return [
         f"{path.relative_to(CHECKOUT)} imports {name} (distribution: {', '.join(owners.get(name, [])) or 'none'})"

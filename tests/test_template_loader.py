@@ -1,4 +1,4 @@
-"""Templates are written to be read; the loader takes out what only a reader needs, and nothing that shows."""
+"""Templates are written for readers; the loader removes indentation and line ends, and nothing visible."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What others wrote steers no terminal, in whole texts and in pieces."""
+"""Text from others never controls a terminal, as a whole or in pieces."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What workers and people do to the tasks of a project, by the product's own verbs."""
+"""What workers and people do to the tasks of a project, with the product's own actions."""
 
 from django.db.models import Q
 
@@ -18,7 +18,7 @@ def status(task: Task) -> str:
 
 
 def runs(task: Task) -> list[str]:
-    """Return the statuses of the task's runs, the first first."""
+    """Return the statuses of the task's runs, oldest first."""
     return list(Run.objects.filter(task=task).order_by("queued_at", "attempt").values_list("status", flat=True))
 
 

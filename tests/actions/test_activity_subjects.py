@@ -1,4 +1,4 @@
-"""What an activity is about is a column; no sentence, and nobody who rewords one, decides it."""
+"""The subject of an activity is a column; neither its sentence nor a change of wording decides it."""
 
 import importlib
 

@@ -1,4 +1,4 @@
-"""Reviews: who is asked, what a decision does, what the next prompt has, and that each is decided once."""
+"""Reviews: who is asked, what a decision changes, what the next prompt contains; each is decided only once."""
 
 from collections import Counter
 from datetime import timedelta
@@ -31,7 +31,7 @@ def intern():
 
 @pytest.fixture
 def handed_in(intern) -> Task:
-    """A task that waits for the review of what an intern handed in."""
+    """Return a task in review, with the deliverable of an intern."""
     task = make.task(title="Draft")
     admit(task, intern)
     end(task)
@@ -43,7 +43,7 @@ def rounds(task: Task) -> list[tuple[int, str, str]]:
 
 
 def asked(task: Task, **which) -> list[str]:
-    """Return what the people were told of reviews of the task, the first first."""
+    """Return the notifications of reviews of the task that people got, oldest first."""
     told = Notification.objects.filter(type="review_needed", source_task=task, **which)
     return list(told.order_by("created_at").values_list("content", flat=True))
 
@@ -58,7 +58,7 @@ def executed(task: Task, agent) -> Run:
     return Run.objects.get(pk=run.pk)
 
 
-# ---------------------------------------------------------------- what opens one
+# ---------------------------------------------------------------- what opens a review
 def test_an_interns_result_opens_a_review_of_its_run_and_the_people_are_told(handed_in):
     review = Review.objects.get()
     assert (review.task, review.run, review.round, review.status) == (handed_in, handed_in.last_run, 1, "open")
@@ -226,7 +226,7 @@ def test_after_the_last_round_changes_are_refused_and_the_refusal_says_so(intern
     assert status(task) == "assigned"
 
 
-# ---------------------------------------------------------------- two at once
+# ---------------------------------------------------------------- simultaneous decisions
 @pytest.mark.parametrize("round_", range(ROUNDS))
 def test_of_those_who_decide_at_once_one_wins(handed_in, round_):
     people = [make.user().pk for _ in range(4)]
@@ -340,7 +340,7 @@ def test_tasks_that_were_in_review_before_there_were_reviews_get_an_open_one():
 # ---------------------------------------------------------------- review tasks
 @pytest.fixture
 def chain(project, agent):
-    """Two texts, and a review task of both, which has just been opened."""
+    """Return two writing tasks and a review task of both, which has just been opened."""
     texts = [a_task(project, agent, title=title) for title in ("One", "Two")]
     review = a_task(project, None, *texts, title="Look at both", task_type="review")
     for text in texts:

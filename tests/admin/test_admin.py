@@ -1,4 +1,4 @@
-"""The admin: every page opens, and nothing there goes round the verbs."""
+"""The admin: every page opens, and every change there goes through an action."""
 
 import re
 import uuid
@@ -82,7 +82,7 @@ def test_the_hash_of_a_token_is_shown_nowhere(staff):
 
 
 def many_of_each(number):
-    """Make so many rows of each kind that the admin lists, each with what its line shows."""
+    """Create `number` rows of each kind that the admin lists, each with related rows that its list shows."""
     make.limit(1_000)
     for _ in range(number):
         agent, project = make.agent(), make.project()
@@ -129,11 +129,11 @@ def one_of(model):
 
 @pytest.mark.parametrize("model", OURS, ids=lambda model: model.__name__)
 def test_what_a_list_is_sorted_by_is_the_order_of_an_index(model):
-    """Its own order, and each column that can be sorted by."""
+    """Covers the default order and each column that can be sorted by."""
     listing = admin.site._registry[model]
     if model in (Agent, Project, AccessToken, Capacity, WorkerGroup, Review):
-        return  # of these there are few
-    of_fields = [index.fields[0] for index in model._meta.indexes if index.fields]  # the others are of expressions
+        return  # these tables are small
+    of_fields = [index.fields[0] for index in model._meta.indexes if index.fields]  # others are on expressions
     first = {name.lstrip("-") for name in of_fields} | {"pk", model._meta.pk.name}
     own = listing.get_ordering(None) or model._meta.ordering
     assert {str(own[0]).lstrip("-"), *listing.sortable_by} <= first | {"run"}  # run_event_once
@@ -157,7 +157,7 @@ def test_a_whole_id_is_found_and_so_is_a_word(staff):
         assert staff.get(url(model, "changelist"), {"q": term}).context["cl"].result_count == found, (model, term)
 
 
-# ---------------------------------------------------------------- what is derived, and what is long
+# ---------------------------------------------------------------- derived values and long values
 def test_an_agent_reads_active_while_it_has_a_run_as_in_the_api(staff):
     busy, idle = make.agent(name="Busy"), make.agent(name="Idle")
     make.agent(name="Away", status="offline")
@@ -219,7 +219,7 @@ def test_what_has_none_is_deleted_with_an_activity(staff):
 
 
 def form_of(page):
-    """Return what the page's form would send."""
+    """Return the data that the page's form would send."""
     form = page.context["adminform"].form
     values = {name: field.value() for name, field in ((bound.name, bound) for bound in form)}
     shown = {}

@@ -1,4 +1,4 @@
-"""What the admin's lists do with tasks and projects: by the API's verbs, each refusal told."""
+"""The actions of the admin's lists on tasks and projects: they call the API's actions and report each refusal."""
 
 import re
 import threading
@@ -42,7 +42,7 @@ def act(client, action, *chosen, **fields):
 
 
 def told(answer) -> dict[str, str]:
-    """Return what was said of each object, in words."""
+    """Return the messages that the admin shows, one for each object."""
     said = (str(message).split(": ", 1) for message in answer.context["messages"])
     return {one: rest[0] if rest else "" for one, *rest in said}
 
@@ -135,7 +135,7 @@ def test_what_waits_or_is_queued_is_stopped_and_what_does_not_run_is_told(staff)
 
 @pytest.mark.django_db(transaction=True)
 def test_the_agent_of_a_running_task_is_told_at_once_and_the_list_waits_for_it(staff):
-    """Inside a transaction its pulse would not see the wish."""
+    """Inside a transaction its worker's pulse would not see the stop request."""
     make.limit(5)
     run = make.run()
     claimed = claim(run.pk, worker="elsewhere:1:x")
@@ -211,7 +211,7 @@ def test_a_project_that_is_paused_has_its_runs_stopped(staff):
     assert (status(run), status(run.task)) == ("stopped", "assigned")
 
 
-# ---------------------------------------------------------------- who may
+# ---------------------------------------------------------------- permissions
 NEEDED = {
     (Task, "run_with_agent"): ["mission_control.add_run"],
     (Task, "stop_selected"): ["mission_control.change_run"],
@@ -246,7 +246,7 @@ def test_a_viewer_who_sends_an_action_all_the_same_changes_nothing():
     assert (status(run), status(free), Run.objects.count()) == ("queued", "inbox", 1)
 
 
-# ---------------------------------------------------------------- what is shown
+# ---------------------------------------------------------------- what the lists show
 def test_statuses_have_colour_shape_and_word_and_every_shape_exists(staff):
     for name in Task.Status.values:
         tasks.set_status(make.task(), name)
@@ -264,7 +264,7 @@ def test_statuses_have_colour_shape_and_word_and_every_shape_exists(staff):
 
 
 def log_of(number: int) -> Run:
-    """Return a running run with so many events."""
+    """Return a running run with `number` events."""
     run = make.run()
     claimed = claim(run.pk, worker="elsewhere:1:x")
     drafts = [Draft("message", f"<i>line {seq}</i>") for seq in range(2, number + 1)]

@@ -1,4 +1,4 @@
-"""An independent server that speaks as the providers do (aimock, from npm), and a clean environment."""
+"""An independent server that speaks the providers' protocols (aimock, from npm), and a clean environment."""
 
 import json
 import os
@@ -49,7 +49,7 @@ ANSWERS: dict[str, tuple[dict, dict]] = {
     "hung-up": ({"content": "never seen"}, {"chaos": {"disconnectRate": 1}}),
     "claude-haiku-4-5": ({"content": "Hello from Anthropic's side.", "reasoning": "Hm."}, {}),
 }
-# A call of a tool, its arguments as JSON, and what is said when its result has come.
+# A tool call, its arguments as JSON, and the text that follows its result.
 CALLS: dict[str, tuple[dict, str]] = {
     "claude-writes": ({"name": "Write", "arguments": '{"file_path": "note.txt", "content": "hi"}'}, "Written."),
     "claude-runs": (
@@ -77,7 +77,7 @@ class Aimock(NamedTuple):
         return f"http://127.0.0.1:{self.port}"
 
     def requests_for(self, model: str) -> list[dict]:
-        """Return what the server noted of the requests for a model, oldest first."""
+        """Return the requests for a model that the server recorded, oldest first."""
         with urlopen(f"http://127.0.0.1:{self.port}/__aimock/journal") as answer:
             entries = json.load(answer)
         return [entry for entry in entries if (entry.get("body") or {}).get("model") == model]
@@ -85,7 +85,7 @@ class Aimock(NamedTuple):
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No key and no address of the machine that runs the tests reaches a backend, nor a proxy."""
+    """Hide keys, addresses and proxies of the machine that runs the tests from the backends."""
     for name in list(os.environ):
         if name.endswith(("_API_KEY", "_BASE_URL", "_PROXY", "_proxy")) or name.startswith("OPENAI_"):
             monkeypatch.delenv(name)
@@ -93,7 +93,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def aimock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aimock]:
-    """Start aimock on a free port, with one answer for each model's name."""
+    """Start aimock on a free port, with one answer for each model name."""
     node, npm = need(["node", "npm"], "the mock server of the language models")
     fixtures = tmp_path_factory.mktemp("aimock") / "answers.json"
     fixtures.write_text(
@@ -126,7 +126,7 @@ def _call(model: str) -> list[dict]:
 
 
 def _installed(npm: str) -> Path:
-    """Return where aimock is, installed into the cache at the first call; safe when several call at once."""
+    """Return the path of aimock. The first call installs it into the cache; simultaneous calls are safe."""
     cache = Path(
         os.environ.get("MISSION_CONTROL_TEST_CACHE")
         or Path(tempfile.gettempdir(), f"mission-control-{os.getuid()}")
@@ -152,6 +152,6 @@ def _port(process: subprocess.Popen) -> int:
     for line in process.stdout:
         said.append(line)
         if match := re.search(r"listening on http://127\.0\.0\.1:(\d+)", line):
-            threading.Thread(target=process.stdout.read, daemon=True).start()  # it must not block on a full pipe
+            threading.Thread(target=process.stdout.read, daemon=True).start()  # its pipe must never be full
             return int(match[1])
     raise RuntimeError(f"aimock did not start: {''.join(said)}")

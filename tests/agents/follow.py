@@ -1,4 +1,4 @@
-"""Follow a backend to its end."""
+"""Run a backend to its end."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ class Followed:
 
 
 async def follow(backend: Backend, prompt: str, options: Mapping[str, Any], workdir: Path = Path()) -> Followed:
-    """Return all that the backend yields, and the message of its BackendError; other errors pass."""
+    """Return all events of the backend, and the message of its BackendError. Other errors are raised."""
     seen = Followed()
     try:
         async for item in backend.stream(prompt, options, workdir):

@@ -1,6 +1,6 @@
-"""A program that plays a command-line agent: the well-behaved kind from a transcript, and the others.
+"""A program that plays command-line agents: well-behaved ones from a transcript, and badly behaved ones.
 
-Copied to where the tests need it: it imports nothing but the standard library.
+The tests copy it to where they need it, so it imports only the standard library.
 """
 
 import json
@@ -25,7 +25,7 @@ def child(prepare: str = "") -> int:
 
 
 def play(transcript: str, status: str = "0", *_model: str) -> None:
-    """Hear the prompt to its end, then say the transcript's lines, as slowly as anybody speaks."""
+    """Read the prompt to its end, then print the transcript's lines, about as slowly as people speak."""
     Path("heard").write_text(sys.stdin.read())
     for line in Path(transcript).read_text().splitlines(keepends=True):
         say(line)
@@ -33,14 +33,14 @@ def play(transcript: str, status: str = "0", *_model: str) -> None:
 
 
 def play_on(transcript: str, *_model: str) -> None:
-    """Say the transcript's lines, and then nothing for ten minutes."""
+    """Print the transcript's lines, then nothing for ten minutes."""
     for line in Path(transcript).read_text().splitlines(keepends=True):
         say(line)
     time.sleep(600)
 
 
 def repeat(line: str, *_more: str) -> None:
-    """Say the same line again and again, as a program does that waits for the network."""
+    """Print the same line again and again, like a program that waits for the network."""
     while True:
         say(f"{line}\n")
         time.sleep(0.05)
@@ -54,7 +54,7 @@ def grumble(line: str, *_more: str) -> None:
 
 
 def complain(transcript: str, errors: str, status: str) -> None:
-    """Say the transcript's lines on standard output and those of another file on standard error."""
+    """Print the transcript's lines to standard output and those of another file to standard error."""
     for line in Path(errors).read_text().splitlines(keepends=True):
         os.write(2, line.encode())
     for line in Path(transcript).read_text().splitlines(keepends=True):
@@ -63,7 +63,7 @@ def complain(transcript: str, errors: str, status: str) -> None:
 
 
 def crowd(processes: str) -> None:
-    """Have many children."""
+    """Start many children."""
     say("busy\n")
     for _ in range(int(processes)):
         subprocess.Popen(["sleep", "600"])
@@ -71,7 +71,7 @@ def crowd(processes: str) -> None:
 
 
 def fill(path: str, bytes: str) -> None:
-    """Write a file of that size, and tell how far it came."""
+    """Write a file of that size, and print how many bytes were written."""
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     written = 0
     try:
@@ -85,7 +85,7 @@ def fill(path: str, bytes: str) -> None:
 
 
 def settle(*folders: str) -> None:
-    """Leave in each folder what a later run might obey, and tell what was there before."""
+    """Write into each folder something that a later run might obey, and print what was there before."""
     before = {}
     for folder in folders:
         found = Path(folder)
@@ -100,7 +100,7 @@ def settle(*folders: str) -> None:
 
 
 def meet(port: str) -> None:
-    """Tell whether a port of this machine can be reached."""
+    """Print whether a port of this machine can be reached."""
     import socket
 
     with socket.socket() as ours:
@@ -108,18 +108,18 @@ def meet(port: str) -> None:
 
 
 def outlive() -> None:
-    """Kill the guardian, and stay with a child in a session of its own."""
+    """Kill the guardian, and continue with a child in a session of its own."""
     pid = child("os.setsid()")
     say(f"{os.getpid()} {pid}\n")
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     libc = __import__("ctypes").CDLL(None)
-    libc.prctl(1, 0)  # not with the guardian
+    libc.prctl(1, 0)  # do not die with the guardian
     os.kill(os.getppid(), signal.SIGKILL)
     time.sleep(600)
 
 
 def echo(*names: str) -> None:
-    """Tell the prompt, the arguments, the folder and the environment."""
+    """Print the prompt, the arguments, the folder and the environment."""
     say(json.dumps({"prompt": sys.stdin.read(), "argv": names, "cwd": os.getcwd(), "env": dict(os.environ)}))
 
 
@@ -134,14 +134,14 @@ def fail(status: str) -> None:
 
 
 def deaf() -> None:
-    """Ignore TERM, with a child that does."""
+    """Ignore SIGTERM, with a child that ignores it too."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     say(f"{os.getpid()} {child('signal.signal(signal.SIGTERM, signal.SIG_IGN)')}\n")
     time.sleep(600)
 
 
 def family() -> None:
-    """Have a child in our group, one in a group and one in a session of its own, and an orphan."""
+    """Start a child in our group, one in a group of its own, one in a session of its own, and an orphan."""
     orphan = "os.fork() and os._exit(0); os.setsid(); open('orphan', 'w').write(str(os.getpid()))"
     pids = [os.getpid(), child(), child("os.setpgid(0, 0)"), child("os.setsid()")]
     child(orphan)
@@ -161,7 +161,7 @@ def closes() -> None:
 
 
 def flood(bytes: str) -> None:
-    """Write so much, noting how far it came."""
+    """Write that many bytes, and record how far it came."""
     Path("pid").write_text(str(os.getpid()))
     written = 0
     while written < int(bytes):
@@ -175,7 +175,7 @@ def silent() -> None:
 
 
 def tidy() -> None:
-    """Clean up when told to end."""
+    """Clean up on the signal to end."""
 
     def clean(*_: object) -> None:
         time.sleep(0.3)
@@ -192,7 +192,7 @@ def raw(path: str) -> None:
 
 
 def look(*paths: str) -> None:
-    """Tell which of the paths can be read, which processes there are, and what can be written."""
+    """Print which of the paths can be read, which processes are visible, and what can be written."""
     seen = {path: os.access(path, os.R_OK) for path in paths}
     pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]
     for path in paths:
@@ -206,7 +206,7 @@ def look(*paths: str) -> None:
 
 
 def open_kernel() -> None:
-    """Tell which files of the kernel can be opened for writing, by this program or in namespaces of its own."""
+    """Print which kernel files can be opened for writing, by this program or in namespaces of its own."""
     opened = []
     for root, folders, files in os.walk("/proc"):
         if root == "/proc":
@@ -223,7 +223,7 @@ def open_kernel() -> None:
 
 
 def memory_without_a_size() -> list[str]:
-    """Return the mounts in memory that can be written and have no size of their own."""
+    """Return the writable in-memory mounts that have no size limit."""
     mounts = [line.split()[1:4] for line in Path("/proc/self/mounts").read_text().splitlines()]
     return [
         place

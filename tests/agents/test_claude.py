@@ -1,4 +1,4 @@
-"""The backend against the real Claude CLI, which asks aimock instead of Anthropic."""
+"""The Claude backend with the real Claude CLI, which calls aimock instead of Anthropic."""
 
 import asyncio
 import signal
@@ -21,12 +21,12 @@ from tests.needs import lack
 from tests.servers import wait_until
 from tests.supervisor.processes import is_alive
 
-STOP_SECONDS = 6.0  # the contract's two, and what a busy machine adds
+STOP_SECONDS = 6.0  # the two of the contract, plus what a busy machine needs
 
 
 @pytest.fixture
 def home(monkeypatch, tmp_path, settings) -> Path:
-    """A home of the test's own, without login. Whether agents run apart is a matter of other tests."""
+    """Use a home of the test's own, without a login, and no sandbox, which has its own tests."""
     settings.AGENT_ISOLATION = "none"
     settings.MISSION_CONTROL_COMMANDS = {}
     home = tmp_path / "home"
@@ -39,7 +39,7 @@ def home(monkeypatch, tmp_path, settings) -> Path:
 
 @pytest.fixture
 def workdir(home, tmp_path, monkeypatch, aimock) -> Path:
-    """A project's folder in a data folder, and a key for aimock."""
+    """Return a project's folder in a data folder, with a key for aimock."""
     try:
         claude._program()
     except BackendError as error:
@@ -129,7 +129,7 @@ async def test_a_failure_before_the_answer_is_told_in_words_for_people(workdir, 
 async def test_a_server_that_fails_again_and_again_is_told_with_each_attempt(workdir):
     seen = await ask(workdir, "out-of-order")
     assert "Anthropic failed (HTTP 500); try again later" in seen.error
-    assert seen.text(EventType.STATUS).count("retried") == 3  # as many as it is told to
+    assert seen.text(EventType.STATUS).count("retried") == 3  # the configured number of retries
 
 
 async def test_after_connections_that_break_in_mid_answer_the_whole_of_it_is_said(workdir):
@@ -222,7 +222,7 @@ def test_nothing_is_left_when_the_worker_is_killed(workdir):
 
 
 def at_work_in(workdir: Path) -> list[int]:
-    """Return the living processes whose folder it is."""
+    """Return the living processes whose working folder this is."""
     return [pid for pid in map(int, pids()) if is_alive(pid) and folder_of(pid) == str(workdir)]
 
 
@@ -233,7 +233,7 @@ def command_of(pid: int) -> str:
         return ""
 
 
-# ---------------------------------------------------------------- apart
+# ---------------------------------------------------------------- the sandbox
 @pytest.fixture
 def apart(settings, workdir, tmp_path) -> Path:
     if problem := isolation.bubblewrap_problem():
@@ -264,7 +264,7 @@ async def test_the_servers_own_variables_do_not_reach_it(workdir, monkeypatch):
     assert order.environment["ANTHROPIC_API_KEY"].startswith("sk-ant-operators")
 
 
-# ---------------------------------------------------------------- what is missing
+# ---------------------------------------------------------------- what can be missing
 def test_without_the_sdk_it_says_how_to_install_it(home, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert ClaudeAgentSDK.missing() == "Install it with: .venv/bin/pip install -r requirements-claude.lock"

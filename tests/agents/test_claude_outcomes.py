@@ -1,4 +1,4 @@
-"""What the Claude Agent SDK's backend makes of a conversation, played from transcripts of the real CLI."""
+"""What the Claude backend makes of a conversation, played from transcripts of the real CLI."""
 
 import json
 import sys
@@ -28,7 +28,7 @@ time.sleep({seconds})
 
 @pytest.fixture
 def play(settings, monkeypatch, tmp_path):
-    """A CLI that answers the SDK's questions, says the lines of a transcript, and stays for so many seconds."""
+    """Return a function that runs the backend on a CLI that prints a transcript and stays for so many seconds."""
     pytest.importorskip("claude_agent_sdk")
     settings.AGENT_ISOLATION = "none"
     settings.MISSION_CONTROL_COMMANDS = {}
@@ -61,7 +61,7 @@ async def test_the_answer_is_the_result_and_the_tokens_are_those_of_all_models(p
 
 
 async def test_sub_agents_count_too_in_a_conversation_that_goes_on(play):
-    """There the result tells the costs of the whole conversation, and the tokens of the main thread alone."""
+    """There the result reports the costs of the whole conversation, but the tokens of the main thread only."""
     first, *_, result = map(json.loads, lines_of("claude"))
     main = {"id": "a", "model": "claude-sonnet-4-5", "usage": {"input_tokens": 1000, "output_tokens": 20}}
     small = {"id": "b", "model": "claude-haiku-4-5", "usage": {"input_tokens": 5000, "output_tokens": 100}}
@@ -80,7 +80,7 @@ async def test_a_conversation_without_its_result_is_an_error(play):
     seen = await play(lines_of("claude")[:-1])
     assert seen.error == "Claude ended before sending a result"
     assert seen.answer is None
-    assert seen.usage.input_tokens == 2000  # what is known so far
+    assert seen.usage.input_tokens == 2000  # the usage known so far
 
 
 async def test_a_refused_tool_is_marked_and_named(play):

@@ -1,4 +1,4 @@
-"""Claude's run through the real worker: output, usage, a second run that goes on, a stop."""
+"""A Claude run in the real worker: output, usage, a second run that continues the conversation, a stop."""
 
 import pytest
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.system
 
 @pytest.fixture(scope="module")
 def office(tmp_path_factory, profile, aimock):
-    """A product whose Claude asks aimock. It runs apart where it can."""
+    """Start a product whose Claude calls aimock, in the sandbox where the machine allows it."""
     try:
         claude._program()
     except BackendError as error:

@@ -1,4 +1,4 @@
-"""The `command` backend: what may be run, with what, and what comes of a program's end."""
+"""The `command` backend: allowed programs, their environment, and the outcomes of their ends."""
 
 import asyncio
 import json
@@ -25,7 +25,7 @@ def player(*words: str, **definition) -> dict:
 
 @pytest.fixture
 def allow(settings):
-    """Allow programs by name. Whether they run apart is another matter, with tests of its own."""
+    """Allow programs by name, without the sandbox, which has its own tests."""
     settings.AGENT_ISOLATION = "none"
 
     def allow(**commands: dict) -> None:
@@ -39,7 +39,7 @@ async def heard(workdir: Path, backend: str = "command", prompt: str = PROMPT, *
     return await follow(registry.get(backend)(), prompt, options, workdir)
 
 
-# ---------------------------------------------------------------- what is allowed
+# ---------------------------------------------------------------- allowed programs
 async def test_a_name_that_the_operator_has_not_allowed_runs_nothing(allow, tmp_path):
     allow(other=player("echo"))
     seen = await heard(tmp_path, command="python3")
@@ -102,7 +102,7 @@ def test_the_backend_is_available_as_soon_as_one_program_is(allow):
     assert Command.missing_for({}) is not None
 
 
-# ---------------------------------------------------------------- what it gets
+# ---------------------------------------------------------------- what the program receives
 async def test_a_program_gets_the_prompt_and_the_variables_of_its_list_and_no_other(allow, tmp_path, monkeypatch):
     monkeypatch.setenv("DATABASE_URL", "postgres://user:password@db/name")
     monkeypatch.setenv("OTHER_API_KEY", "its value")
@@ -134,7 +134,7 @@ async def test_a_long_prompt_reaches_a_program_and_holds_up_none_that_does_not_r
     assert (await heard(tmp_path, prompt=prompt, command="does_not")).text() == "so far"
 
 
-# ---------------------------------------------------------------- what it says
+# ---------------------------------------------------------------- its output
 async def test_plain_text_passes_as_it_comes_and_what_is_no_utf8_is_replaced(allow, tmp_path):
     (tmp_path / "raw").write_bytes("schön\n".encode() + b"\xff\xfe\n" + b"\xe2\x82")
     allow(mine=player("raw", str(tmp_path / "raw")))
@@ -142,7 +142,7 @@ async def test_plain_text_passes_as_it_comes_and_what_is_no_utf8_is_replaced(all
 
 
 SAID = "I will read the file.\n\nBuy milk."
-# By transcript: what the programs really printed, and what was written by hand besides.
+# By transcript: most are output of the real programs, some were written by hand.
 USAGE = {
     "claude": Usage("claude-sonnet-4-5-20250929", 3000, 60, 0.009899999999999999),  # a small model chose the title
     "claude-more": Usage("claude-sonnet-4-5-20250929", 3009, 42, 0.0123),
@@ -205,11 +205,11 @@ async def test_a_known_agents_transcript_becomes_text_tools_and_usage(allow, tmp
     [
         ("codex-more", "gpt-5", (23552 - 6016) * 1.25e-6 + 6016 * 0.125e-6 + 41 * 10e-6),
         ("codex", "a-model-of-mine", None),
-        ("gemini-more", "gemini-2.5-pro", None),  # its own words count more
+        ("gemini-more", "gemini-2.5-pro", None),  # its own output has more tokens
         ("opencode", "anthropic/claude-sonnet-4-5", 2000 * 3e-6 + 40 * 15e-6),
         ("opencode", "nobody/claude-sonnet-4-5", None),
         ("opencode-more", "anthropic/claude-sonnet-4-5", 0.03),
-        ("copilot", "gpt-4.1", None),  # it is paid by requests
+        ("copilot", "gpt-4.1", None),  # it is billed by request
     ],
 )
 async def test_tokens_cost_what_the_provider_takes_where_the_model_is_known(allow, tmp_path, name, model, cost):
@@ -327,7 +327,7 @@ async def test_nothing_is_read_while_nobody_listens(allow, tmp_path):
     async with aclosing(Command().stream(PROMPT, {"command": "mine"}, tmp_path)) as stream:
         await anext(stream)
         written = [0]
-        while not (len(written) > 20 and written[-1] == written[-20]):  # it stands still: the pipe is full
+        while not (len(written) > 20 and written[-1] == written[-20]):  # no progress: the pipe is full
             await asyncio.sleep(0.02)
             written.append(int((tmp_path / "written").read_text() or 0))
     assert written[-1] < 1_000_000

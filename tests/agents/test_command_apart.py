@@ -1,4 +1,4 @@
-"""Agents run apart: what a program sees by bubblewrap, and as another user."""
+"""The sandbox of agents: what a program sees with bubblewrap, and as another user."""
 
 import json
 import os
@@ -23,7 +23,7 @@ from tests.supervisor.processes import is_alive
 
 @pytest.fixture
 def apart(settings, monkeypatch, tmp_path):
-    """A home and a data folder of the test's own, and programs that run by bubblewrap."""
+    """Use a home and a data folder of the test's own, and run programs with bubblewrap."""
     need("bwrap", "agents that run apart")
     if problem := isolation.bubblewrap_problem():
         lack(problem)
@@ -60,7 +60,7 @@ async def test_a_program_sees_its_folder_and_configuration_and_neither_data_nor_
     told = await seen_by(workdir)
     seen = {name: told["seen"][path] for name, path in where.items() if path in told["seen"]}
     assert seen == {
-        "data": True,  # the way to the working folder, empty but for that
+        "data": True,  # the path to the working folder, otherwise empty
         "data/access_token": False,
         "data/mission_control.sqlite3": False,
         "data/projects/p": True,
@@ -114,7 +114,7 @@ async def test_a_program_that_lies_in_the_home_opens_nothing_else_of_it(apart, s
 
 
 async def test_codex_runs_without_its_own_sandbox_within_ours_only(apart, settings, tmp_path, monkeypatch):
-    """Its own does not start within ours where the server is root: then it runs nothing and says nothing."""
+    """If the server is root, its own sandbox does not start inside ours: it runs nothing and reports nothing."""
     workdir = apart("look")
     fake_program(tmp_path / "tools/codex", monkeypatch)
     settings.MISSION_CONTROL_COMMANDS = {"codex": {"format": "text"}}
@@ -130,7 +130,7 @@ async def test_codex_runs_without_its_own_sandbox_within_ours_only(apart, settin
         ["--sandbox=workspace-write"],
         ["--full-auto"],
         ["-c", 'sandbox_mode="read-only"'],
-        [],  # its own default
+        [],  # the program's default
     ],
 )
 async def test_a_sandbox_of_codex_that_could_not_start_is_refused_before_anything_runs(
@@ -148,7 +148,7 @@ async def test_a_sandbox_of_codex_that_could_not_start_is_refused_before_anythin
 
 
 def fake_program(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make a program of a known name that tells its arguments, and let it be found."""
+    """Create a program with a known name that prints its arguments, and let it be found."""
     path.write_text('#!/bin/sh\necho "$@"\n')
     path.chmod(0o700)
     monkeypatch.setenv("PATH", f"{path.parent}:{os.environ['PATH']}")
@@ -157,7 +157,7 @@ def fake_program(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_what_a_run_leaves_in_a_programs_configuration_is_gone_but_for_its_login(
     apart, tmp_path, monkeypatch
 ):
-    """Else a hook that one project's agent left would run in every other's."""
+    """Otherwise a hook left by one project's agent would run in all other projects."""
     own, elsewhere = tmp_path / "home/.claude", tmp_path / "elsewhere"
     for folder in (own, elsewhere):
         for name in (
@@ -182,7 +182,7 @@ async def test_what_a_run_leaves_in_a_programs_configuration_is_gone_but_for_its
 
 
 async def test_a_run_of_opencode_cannot_change_the_login_of_others(apart, settings, tmp_path):
-    """An entry of its type `wellknown` names a server, whose configuration every later run would obey."""
+    """An entry of type `wellknown` names a server, whose configuration every later run would obey."""
     login = tmp_path / "home/.local/share/opencode/auth.json"
     login.parent.mkdir(parents=True)
     login.write_text("{}")
@@ -234,13 +234,13 @@ async def test_a_program_sees_no_process_but_its_own(apart):
 
 
 async def test_a_program_opens_nothing_of_the_kernel_for_writing(apart):
-    """As root it could write every sysctl, such as the one that names the program which handles core dumps."""
+    """As root it could write every sysctl, such as the one that names the program for core dumps."""
     told = await seen_by(apart("open_kernel"))
     assert (told["opened"], told["nested"]) == ([], False)
 
 
 def test_a_sandbox_that_leaves_the_kernel_open_is_no_sandbox(monkeypatch):
-    """What runs as root could write it without the cover."""
+    """Without the covering mounts, programs running as root could write it."""
     need("bwrap", "agents that run apart")
     if os.getuid() != 0:
         lack("only root may write the kernel's files at all")
@@ -287,7 +287,7 @@ async def test_a_stop_leaves_nothing_of_a_program_that_runs_apart(apart, manners
     workdir = apart(manners)
     _, seconds = await cancelled_after_a_word(workdir)
     assert seconds < 2.0
-    # Inside, pids are others; whatever is left would work in the folder.
+    # Pids differ inside the sandbox; a process left behind would still work in the folder.
     assert not [pid for pid in map(int, pids()) if is_alive(pid) and folder_of(pid) == str(workdir)]
 
 

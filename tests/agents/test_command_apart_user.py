@@ -1,4 +1,4 @@
-"""The sandbox where the server runs as an ordinary user, as it should."""
+"""The sandbox when the server runs as an ordinary user, as it should."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from tests.needs import lack, need
 
 
 def test_the_sandbox_of_an_ordinary_user_is_closed_too_and_bounds_its_threads():
-    """It needs a namespace of users, which root's does without."""
+    """It needs a user namespace; root's sandbox does not."""
     need("bwrap", "agents that run apart")
     if os.getuid() != 0:
         lack("the tests run as an ordinary user, and so do all others of the sandbox")

@@ -1,4 +1,4 @@
-"""What single lines of the known agents' JSON become, where a whole transcript would not show it."""
+"""How single JSON lines of the known agents are read, where a whole transcript would not show it."""
 
 import pytest
 
@@ -22,7 +22,7 @@ def streamed(event: dict) -> dict:
 
 
 def test_claudes_message_that_came_in_pieces_is_told_once_and_one_that_came_whole_too():
-    """After a dropped connection the CLI asks again without streaming: that answer comes whole, or never."""
+    """After a dropped connection the CLI asks again without streaming: that answer comes as a whole, or never."""
     pieces = [
         streamed({"type": "message_start", "message": {"id": "first"}}),
         streamed({"type": "content_block_start", "content_block": {"type": "text"}}),

@@ -1,4 +1,4 @@
-"""A program that is not logged in is not ready, as far as its files and variables say."""
+"""A program without a login, judged by its files and variables, is not ready."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,7 @@ from agents.backends.command import Command
 from agents.backends.programs.presets import PRESETS
 from tests.agents.test_command import allow
 
-__all__ = ["allow"]  # a fixture, used by its name
+__all__ = ["allow"]  # a fixture
 LOGINS = {
     "claude": (".claude/.credentials.json", json.dumps({"claudeAiOauth": {"accessToken": "x"}})),
     "codex": (".codex/auth.json", json.dumps({"OPENAI_API_KEY": None, "tokens": {"access_token": "x"}})),
@@ -25,7 +25,7 @@ KEYS = {
     "opencode": "OPENROUTER_API_KEY",
     "copilot": "GH_TOKEN",
 }
-# Files that are there without any login, or after a logout.
+# Files that exist without a login, or after a logout.
 NO_LOGINS = [
     ("claude", ".claude/settings.json", '{"model": "opus"}'),
     ("claude", ".claude/.credentials.json", "{}"),
@@ -41,7 +41,7 @@ NO_LOGINS = [
 
 @pytest.fixture
 def home(allow, tmp_path, monkeypatch) -> Path:
-    """A home without any login, and the known programs in the path."""
+    """Use a home without any login, and the known programs in the path."""
     for name, preset in PRESETS.items():
         (tmp_path / "bin").mkdir(exist_ok=True)
         (tmp_path / "bin" / name).write_text("#!/bin/sh\n")

@@ -1,4 +1,4 @@
-"""What a program's output says of its outcome: answer, refused tools, reasons of a failure, retries, usage."""
+"""The outcome read from a program's output: answer, refused tools, reasons of failures, retries, usage."""
 
 import json
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from agents.backends.programs.formats.gemini import GeminiReader
 from tests.agents.follow import Followed
 from tests.agents.test_command import TRANSCRIPTS, allow, heard, player
 
-__all__ = ["allow"]  # a fixture, used by its name
+__all__ = ["allow"]  # a fixture
 
 
 def statuses(seen: Followed) -> list[str]:
@@ -33,7 +33,7 @@ def written(folder: Path, *lines: dict) -> str:
     [
         ("claude-refused", "Bash", "Claude is done."),
         ("copilot-refused", "bash", "Copilot is done."),
-        ("opencode-refused", "bash", ""),  # it ends there, with success
+        ("opencode-refused", "bash", ""),  # it ends there, and reports success
     ],
 )
 async def test_a_refused_tool_is_marked_and_the_answer_is_the_last_message(allow, tmp_path, name, tool, answer):
@@ -46,7 +46,7 @@ async def test_a_refused_tool_is_marked_and_the_answer_is_the_last_message(allow
 
 
 async def test_a_tool_that_only_failed_is_not_refused(allow, tmp_path):
-    """A program's own "Permission denied" is no refusal of ours."""
+    """A program's own "Permission denied" is not a refusal by us."""
     said = "Exit code 1\ncat: /x: Permission denied"
     block = {"type": "tool_result", "tool_use_id": "1", "is_error": True, "content": said}
     [result] = ClaudeReader().read({"type": "user", "message": {"content": [block]}})
@@ -111,7 +111,7 @@ async def test_geminis_retries_are_shown_though_only_standard_error_has_them(all
 
 
 def test_geminis_model_is_the_one_that_did_the_work():
-    """Where it chooses by itself, it says `auto` at the beginning."""
+    """When it chooses the model, it reports `auto` at the beginning."""
     reader = GeminiReader()
     models = {"gemini-2.5-flash-lite": {"total_tokens": 9}, "gemini-2.5-pro": {"total_tokens": 900}}
     items = [*reader.read({"type": "init", "model": "auto"})]
@@ -155,7 +155,7 @@ async def test_a_missing_login_is_told_with_what_to_do_here(allow, tmp_path, mon
     assert "in the environment of the worker" in seen.error
 
 
-# ---------------------------------------------------------------- an end that is none
+# ---------------------------------------------------------------- ends that are incomplete
 @pytest.mark.parametrize("format", [name for name, reader in READERS.items() if reader.marks_its_end])
 async def test_output_that_breaks_off_is_an_error_though_the_exit_status_is_0(allow, tmp_path, format):
     whole = (TRANSCRIPTS / f"{format}.jsonl").read_text().splitlines(keepends=True)
@@ -180,7 +180,7 @@ async def test_waiting_for_the_network_is_silence(allow, tmp_path):
 
 
 async def test_a_known_program_that_writes_to_standard_error_alone_is_silent(allow, tmp_path):
-    """Without a network Codex logs an error every five seconds, for ever."""
+    """Without a network Codex logs an error every five seconds, forever."""
     line = "2026-11-30T11:59:56Z ERROR codex_api: failed to connect to Responses WebSocket stage=Unknown"
     limits = {"idle_seconds": 1, "seconds": 20}
     allow(mine=player("grumble", line, preset="codex", limits=limits))
@@ -207,7 +207,7 @@ def test_claudes_tokens_are_those_of_all_models_and_sub_agents():
 
 
 def test_what_claudes_messages_used_is_known_before_the_end_and_after_a_dropped_connection():
-    """A run that is stopped is billed too. The CLI says 0 of what it lost the connection to."""
+    """Stopped runs are billed too. The CLI reports 0 for a message whose connection dropped."""
     reader = ClaudeReader()
 
     def streamed(event: dict, parent: str | None = None) -> list:
@@ -222,12 +222,12 @@ def test_what_claudes_messages_used_is_known_before_the_end_and_after_a_dropped_
     begun = {"id": "b", "usage": {"input_tokens": 500, "output_tokens": 1}}
     assert streamed({"type": "message_start", "message": begun}, "agent")[-1] == Usage("claude-opus", 1500, 31)
     told = {"id": "a", "content": [], "usage": {"input_tokens": 10, "cache_read_input_tokens": 990}}
-    assert [*reader.read({"type": "assistant", "message": told})] == []  # it was counted
+    assert [*reader.read({"type": "assistant", "message": told})] == []  # it was counted already
     lost = {"type": "result", "subtype": "success", "usage": {"input_tokens": 0, "output_tokens": 0}}
     assert [*reader.read(lost)] == [Usage("claude-opus", 1500, 31)]
 
 
-# ---------------------------------------------------------------- what may be chosen
+# ---------------------------------------------------------------- valid options
 def test_a_program_that_nobody_allowed_cannot_be_saved(allow):
     allow(claude={"models": ["opus"]})
     registry.check_choices("command", {"command": "claude", "model": "opus"})
@@ -243,7 +243,7 @@ ODD: list = [None, "x", [], {}, [1, {"type": "result"}], True, -1, 1e308, 10**40
 
 
 def spoilt(value: object) -> Iterator[object]:
-    """Yield the value with something odd in each of its places, one at a time."""
+    """Yield copies of the value, each with one of its parts replaced by something odd."""
     if isinstance(value, dict):
         for key, inner in value.items():
             yield from ({**value, key: odd} for odd in ODD)

@@ -1,4 +1,4 @@
-"""Nothing of a program outlives its run, however it and its children are made, and however the run ends."""
+"""No process of a program outlives its run, however its children are started and however the run ends."""
 
 import asyncio
 import json
@@ -20,8 +20,8 @@ from tests.needs import lack
 from tests.servers import wait_until
 from tests.supervisor.processes import is_alive
 
-__all__ = ["allow"]  # a fixture, used by its name
-STOP_SECONDS = 6.0  # the contract's two, and what a busy machine adds
+__all__ = ["allow"]  # a fixture
+STOP_SECONDS = 6.0  # the two of the contract, plus what a busy machine needs
 
 
 async def cancelled_after_a_word(workdir: Path) -> tuple[str, float]:
@@ -133,7 +133,7 @@ def children_of(parent: int) -> list[int]:
     return [int(pid) for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()]
 
 
-# ---------------------------------------------------------------- what it may take
+# ---------------------------------------------------------------- resource limits
 async def test_a_program_with_too_many_processes_is_stopped_with_all_of_them(allow, tmp_path):
     allow(mine=player("crowd", "60", limits={"processes": 40}))
     seen = await heard(tmp_path, command="mine")

@@ -1,4 +1,4 @@
-"""What the operator writes: MISSION_CONTROL_COMMANDS, and what `check_agents` makes of it."""
+"""The operator's setting MISSION_CONTROL_COMMANDS, and what `check_agents` reports about it."""
 
 import os
 import subprocess

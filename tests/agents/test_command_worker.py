@@ -1,4 +1,4 @@
-"""A program's run through the real worker: output, usage, stop, failure."""
+"""A program's run in the real worker: output, usage, stop, failure."""
 
 import json
 import sys
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.system
 
 @pytest.fixture(scope="module")
 def workshop(tmp_path_factory, profile):
-    """A product whose operator allows the player, under names of its manners. It runs apart where it can."""
+    """Start a product that allows the player under several names, in the sandbox where the machine allows it."""
     tools = tmp_path_factory.mktemp("tools")
     for source in (Path(PLAYER), TRANSCRIPTS / "claude.jsonl"):
         (tools / source.name).write_bytes(source.read_bytes())
@@ -68,7 +68,7 @@ def test_a_failed_run_says_how_without_keys_and_paths(workshop):
 
 
 def processes_of(product) -> list[int]:
-    """Return the processes that work in a folder of the product's data folder."""
+    """Return the processes whose working folder is in the product's data folder."""
     found = []
     for link in Path("/proc").glob("[0-9]*/cwd"):
         try:

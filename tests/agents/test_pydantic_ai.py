@@ -1,4 +1,4 @@
-"""The backend against aimock, which speaks as the providers do, and which is not ours."""
+"""The pydantic-ai backend with aimock, an independent server that speaks the providers' protocols."""
 
 import asyncio
 from pathlib import Path
@@ -75,7 +75,7 @@ async def test_a_failure_before_the_answer_is_told_in_words_for_people_and_never
     assert seen.events == []
     assert message in seen.error
     assert "sk-" not in seen.error
-    assert shown_error(seen.error) == seen.error  # it is short, and is shown as it stands
+    assert shown_error(seen.error) == seen.error  # it is short, and is shown unchanged
     assert len(aimock.requests_for(model)) == before + 1
 
 

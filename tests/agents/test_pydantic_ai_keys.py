@@ -1,4 +1,4 @@
-"""Whose key goes where: the operator's keys never reach an address that an API user wrote into the options."""
+"""The operator's keys never reach an address that an API user wrote into the options."""
 
 import importlib.util
 

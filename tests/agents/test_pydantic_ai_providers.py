@@ -1,4 +1,4 @@
-"""Each provider in its own language, against aimock: streaming, a tool, failures, a dropped connection, a stop."""
+"""Each provider's own protocol, with aimock: streaming, a tool, failures, a dropped connection, a stop."""
 
 import asyncio
 import json
@@ -12,7 +12,7 @@ from agents.backends.pydantic_ai import GoogleADK, OpenAIAgents, PydanticAI
 from tests.agents.follow import Followed, follow
 from tests.agents.wire import STREAM_HEAD, raw_server, tap
 
-# The variables by which the operator sends a provider's requests elsewhere, and what stands before the path there.
+# The variables that send a provider's requests to another address, and the path prefix there.
 ADDRESSES = {
     "openai": ("OPENAI_API_KEY", "OPENAI_BASE_URL", "/v1"),
     "openai-responses": ("OPENAI_API_KEY", "OPENAI_BASE_URL", "/v1"),
@@ -27,7 +27,7 @@ Point = Callable[[str, int], None]
 
 @pytest.fixture
 def point(monkeypatch) -> Point:
-    """Point a provider at a port of this machine."""
+    """Return a function that points a provider at a port of this machine."""
 
     def point(provider: str, port: int) -> None:
         key, address, before = ADDRESSES[provider]
@@ -51,7 +51,7 @@ async def test_an_answer_streams_in_pieces_and_ends_with_the_usage(provider):
     seen = await ask(provider, "hello")
     assert (seen.error, seen.text()) == ("", "Hello there, this answer comes in pieces.")
     assert len([event for event in seen.events if event.type == EventType.MESSAGE]) > 3
-    told = (None, None) if provider in {"groq", "mistral"} else (1000, 2000)  # aimock tells these nothing
+    told = (None, None) if provider in {"groq", "mistral"} else (1000, 2000)  # aimock reports no usage to these
     assert (seen.usage.input_tokens, seen.usage.output_tokens) == told
 
 
@@ -64,7 +64,7 @@ async def test_a_tool_is_called_and_its_result_goes_back(provider, tmp_path):
 
 
 async def test_a_tool_of_mistral_is_called_and_its_result_goes_back(point, tmp_path):
-    """The calls of aimock lack what Mistral's have, so these are the pieces of its documentation."""
+    """The calls of aimock lack fields that Mistral's have, so these pieces are from Mistral's documentation."""
     call = {"id": "D681PevKs", "function": {"name": "write_file", "arguments": '{"path": "n", "content": "hi"}'}}
     answers = [
         {"role": "assistant", "content": "", "tool_calls": [{**call, "index": 0}]},

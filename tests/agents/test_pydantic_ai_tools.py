@@ -1,4 +1,4 @@
-"""Tools of a model: files of the project's folder, through aimock and directly; nothing outside of it."""
+"""The tools of a model: they read files of the project's folder, through aimock and directly, and none outside."""
 
 import os
 from pathlib import Path
@@ -66,7 +66,7 @@ def test_a_tool_that_is_none_is_refused_in_the_options(chosen):
         registry.check_options("pydantic_ai", {"tools": chosen})
 
 
-# ---------------------------------------------------------------- no way out
+# ---------------------------------------------------------------- no access outside the folder
 OUTSIDE = [
     "../access_token",
     "a/../../access_token",
@@ -81,7 +81,7 @@ OUTSIDE = [
 
 @pytest.fixture
 def trap(workdir, tmp_path) -> Tools:
-    """A folder with links that lead out: to a file, to a folder, through another link."""
+    """Return a folder with links that lead outside: to a file, to a folder, through another link."""
     (workdir / "link").symlink_to("../access_token")
     (workdir / "folder").symlink_to(tmp_path)
     (workdir / "chain").symlink_to("link")

@@ -1,4 +1,4 @@
-"""What a model server may send: odd answers that are understood, and hostile ones that are refused."""
+"""What a model server may send: odd answers, which are understood, and hostile ones, which are refused."""
 
 import gzip
 import json
@@ -125,7 +125,7 @@ async def test_an_answer_without_end_is_refused_before_it_fills_the_memory(piece
             writer.write(piece)
             await writer.drain()
 
-    await ask(head("500 Oh", "text/plain"), b"")  # what is imported and kept for the first call is not counted
+    await ask(head("500 Oh", "text/plain"), b"")  # do not count what the first call imports and keeps
     tracemalloc.start()
     async with raw_server(pour) as server:
         seen = await follow(PydanticAI(), "Go.", {"model": "m", "base_url": server.base_url})
@@ -194,7 +194,7 @@ async def test_a_server_that_the_operator_lists_is_used(settings):
     assert (await ask(STREAM_HEAD, chunk("hi"), chunk(finish="stop"))).text() == "hi"
 
 
-# ---------------------------------------------------------------- thoughts within the text
+# ---------------------------------------------------------------- thoughts inside the text
 @pytest.mark.parametrize(
     "pieces",
     [
@@ -225,7 +225,7 @@ def test_the_thoughts_of_two_turns_are_two_paragraphs():
     assert [event.content for event in events] == ["Hm.", "One.", "\n\nLet me see.", "\n\nTwo."]
 
 
-# ---------------------------------------------------------------- what is worth another try
+# ---------------------------------------------------------------- which failures are retried
 @pytest.mark.parametrize(
     ("status", "body"),
     [

@@ -162,7 +162,7 @@ def test_a_shown_error_is_one_line_of_at_most_200_characters():
     assert shown_error("open /etc/passwd: password=hunter2") == "open [path]: password=[redacted]"
 
 
-# Whatever a pattern begins with, over and over, never brought to its end.
+# The beginnings of the patterns, repeated without ever completing one.
 HOSTILE = ["a", "/", "/a", " /a", '"/a/', "'C:/a", "C:\\", "\\", "\\\\a\\", "file:///", "a.b.", "://", "://a@"]
 HOSTILE += ["eyJ", "eyJaaaaaaaa.", "eyJaaaaaaaa-", "sk-", "github_pat_", "-----BEGIN PRIVATE KEY-----", " ", "\n"]
 HOSTILE += ["key=", "key=a1(", "token=abc(", "key:'", "password :  ", "api_", "Bearer ", "bearer a"]
@@ -183,7 +183,7 @@ def test_time_grows_with_the_length_of_the_text_and_no_faster(unit):
     assert cost(240_000) < 12 * cost(40_000) + 0.01  # 6 times the text; a quadratic pattern would need 36 times
 
 
-# ---------------------------------------------------------------- detect-secrets knows what is in use
+# ---------------------------------------------------------------- formats known to detect-secrets
 EXAMPLES = {
     "AWSKeyDetector": "AKIAIOSFODNN7EXAMPLE",
     "ArtifactoryDetector": f"AKC{KEY}",
@@ -201,7 +201,7 @@ EXAMPLES = {
     "SquareOAuthDetector": f"sq0csp-{(KEY * 2)[:43]}",
     "StripeDetector": f"sk_live_{KEY[:24]}",
 }
-# They tell by entropy or by the name of a variable (so do we, by the name), or a key has no beginning of its own.
+# Those need entropy or a variable's name (so do we, for the name), or the key has no prefix of its own.
 LEFT_OUT = {
     "Base64HighEntropyString", "HexHighEntropyString", "KeywordDetector", "IPPublicDetector", "CloudantDetector",
     "DiscordBotTokenDetector", "IbmCloudIamDetector", "IbmCosHmacDetector", "MailchimpDetector",

@@ -8,7 +8,7 @@ import pytest
 from agents.backends import registry
 from tests.agents.follow import follow
 
-LOGINS = {  # what is asked for where there is none; for Claude's see there
+LOGINS = {  # the reported reason when the login is missing; for Claude see its own tests
     "openai_agents": "OpenAI needs OPENAI_API_KEY in the environment",
     "google_adk": "Google needs GOOGLE_API_KEY or GEMINI_API_KEY in the environment",
 }
@@ -30,7 +30,7 @@ def test_an_unknown_name_is_refused_with_the_known_ones():
 
 
 def test_demo_alone_can_run_on_a_fresh_installation_and_pydantic_ai_with_the_first_key(monkeypatch, tmp_path):
-    monkeypatch.setenv("HOME", str(tmp_path))  # no login of whoever runs the tests
+    monkeypatch.setenv("HOME", str(tmp_path))  # hide the logins of the user who runs the tests
     available = {entry["name"] for entry in registry.describe() if entry["available"]}
     assert available == {"demo"}
     assert described("pydantic_ai")["reason"].startswith("Set the key of a provider")
@@ -99,7 +99,7 @@ def test_a_backend_that_does_not_import_is_listed_with_a_reason_that_holds_no_pa
     assert "/srv" not in entry["reason"]
     with pytest.raises(registry.BrokenBackend):
         registry.get("broken")
-    registry.check_options("broken", {"anything": 1})  # an agent can be made before the package is there
+    registry.check_options("broken", {"anything": 1})  # an agent can be created before the package is installed
 
 
 def test_a_backend_that_cannot_say_what_it_misses_does_not_break_the_list(settings):

@@ -1,4 +1,4 @@
-"""What stands on the wire: a server that says what it is told to, and a tap that sees the connection close."""
+"""The wire itself: a server with scripted answers, and a proxy that notices when a connection closes."""
 
 import asyncio
 import json
@@ -11,7 +11,7 @@ STREAM_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection
 
 @dataclass
 class Server:
-    """A server on a free port: the requests it got, and whether its client has gone."""
+    """A server on a free port: the requests it received, and whether its client has disconnected."""
 
     port: int = 0
     requests: list[bytes] = field(default_factory=list)
@@ -22,7 +22,7 @@ class Server:
         return f"http://127.0.0.1:{self.port}/v1"
 
     def headers(self) -> dict[str, str]:
-        """Return the headers of the last request, names in lower case."""
+        """Return the headers of the last request, with lower-case names."""
         lines = self.requests[-1].partition(b"\r\n\r\n")[0].decode().split("\r\n")[1:]
         return {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
 
@@ -32,7 +32,7 @@ Answer = Callable[[asyncio.StreamWriter], Awaitable[None]]
 
 @asynccontextmanager
 async def raw_server(answer: Answer) -> AsyncIterator[Server]:
-    """Answer each request with whatever `answer` writes, then close."""
+    """Answer each request with whatever `answer` writes, then close the connection."""
     server = Server()
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -46,7 +46,7 @@ async def raw_server(answer: Answer) -> AsyncIterator[Server]:
 
 @asynccontextmanager
 async def tap(upstream_port: int) -> AsyncIterator[Server]:
-    """Pass bytes on to another server and back, and notice when the client closes."""
+    """Forward bytes to another server and back, and notice when the client closes the connection."""
     server = Server()
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -88,7 +88,7 @@ def chunk(text: str = "", *, finish: str | None = None) -> bytes:
 
 
 def saying(*pieces: bytes) -> Answer:
-    """Return an answer of these pieces, each on the wire before the next is written."""
+    """Return an answer of these pieces, each sent before the next is written."""
 
     async def answer(writer: asyncio.StreamWriter) -> None:
         for piece in pieces:

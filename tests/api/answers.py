@@ -1,11 +1,11 @@
-"""What tests look at in answers."""
+"""What the tests read from answers."""
 
 from asgiref.sync import async_to_sync
 
 from agents.models import Agent
 from mission_control.models import Activity, Deliverable, Project, Run, Task
 
-NOBODY = "00000000-0000-4000-8000-000000000000"  # xdist wants the same in every process
+NOBODY = "00000000-0000-4000-8000-000000000000"  # constant: xdist needs the same test ids in every process
 
 
 def stored():
@@ -25,7 +25,7 @@ def assert_names(answer, field):
 
 
 def sent(answer) -> bytes:
-    """Return all that a streamed answer sends."""
+    """Return everything that a streamed answer sends."""
     return b"".join(async_to_sync(_pieces)(answer))
 
 

@@ -10,7 +10,7 @@ BASE = "/api/mission-control/"
 
 
 class Api:
-    """A client of the API with a token; every answer but a browser's must be JSON."""
+    """A client of the API with a token; every answer must be JSON, unless it is for a browser."""
 
     def __init__(self, owner=None, *, token: str | None = None) -> None:
         self.user = owner or make.user()
@@ -35,7 +35,7 @@ class Api:
         return self.call("DELETE", path)
 
     def made(self, path: str, **body) -> dict[str, Any]:
-        """Create an object and return what its envelope holds."""
+        """Create an object and return the content of its envelope."""
         answer = self.post(path, body)
         assert answer.status_code == 200, answer.json()
         [(_, made)] = answer.json().items()

@@ -1,4 +1,4 @@
-"""Every endpoint that there is, read from the URL configuration, so that no test can forget one."""
+"""All endpoints, read from the URL configuration, so that no test can miss one."""
 
 import re
 from typing import Any, NamedTuple
@@ -22,23 +22,23 @@ NOUNS = {
 
 class Endpoint(NamedTuple):
     method: str
-    route: str  # from the root, as `/api/mission-control/tasks/{pk}`
+    route: str  # from the root, such as `/api/mission-control/tasks/{pk}`
     view: Any
     action: str | None
 
     @property
     def name(self) -> str:
-        """Return `POST tasks/{pk}/run`; Deep Work's begin with `deep-work`."""
+        """Return a name such as `POST tasks/{pk}/run`; those of Deep Work begin with `deep-work`."""
         return f"{self.method} {self.route.removeprefix('/api/').removeprefix('mission-control/')}"
 
     @property
     def kind(self) -> str:
-        """Return what the id in the path is of: `tasks`."""
+        """Return the kind of object that the id in the path names, such as `tasks`."""
         return next((part for part in self.route.split("/") if part in NOUNS), "")
 
     @property
     def fields(self) -> set[str]:
-        """Return the names of what a body may hold."""
+        """Return the names of the fields that a body may have."""
         writer = getattr(self.view, "writers", {}).get(self.action)
         return set(writer().fields) if writer else set()
 
@@ -47,13 +47,13 @@ class Endpoint(NamedTuple):
 
 
 def endpoints() -> list[Endpoint]:
-    """Return one for each method of each path without a slash at its end."""
+    """Return one endpoint for each method of each path without a trailing slash."""
     found = []
     for pattern in urls.urlpatterns:
         if not pattern.name:
             continue
         route, view = "/" + re.sub(r"<str:(\w+)>", r"{\1}", str(pattern.pattern)), vars(pattern.callback)["cls"]
-        actions = getattr(pattern.callback, "actions", None)  # of a view set: method → action
+        actions = getattr(pattern.callback, "actions", None)  # of a view set: method → action name
         actions = actions or {method.lower(): None for method in METHODS if hasattr(view, method.lower())}
         found += [Endpoint(m, route, view, actions[m.lower()]) for m in METHODS if m.lower() in actions]
     return found
@@ -66,7 +66,7 @@ BY_NAME = {endpoint.name: endpoint for endpoint in ALL}
 
 
 def one_of_each(user: Any) -> dict[str, Any]:
-    """Make one thing of each kind, related to each other, and return their ids by the kind in the path."""
+    """Create one object of each kind, related to each other, and return their ids by the kind in the path."""
     agent, project = make.agent(), make.project()
     task = make.task(project=project, assignees=[agent])
     document = make.document(task=task)

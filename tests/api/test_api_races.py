@@ -1,4 +1,4 @@
-"""Requests at the same moment from real processes: none breaks a rule, none is answered with a 5xx."""
+"""Simultaneous requests from real processes: none breaks a rule, none gets a 5xx."""
 
 from collections import Counter
 
@@ -14,7 +14,7 @@ ROUNDS = 6
 @pytest.fixture(autouse=True)
 def database(transactional_db):
     make.limit(5)
-    Api().get("capacity")  # the rivals inherit what the first request imports
+    Api().get("capacity")  # the rival processes inherit what the first request imports
 
 
 def status_of(token: str, method: str, path: str, body: dict | None) -> int:

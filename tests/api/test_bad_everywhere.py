@@ -1,7 +1,7 @@
-"""Bad input over all endpoints: below 500, with a reason that names the field, and no row of any table changed.
+"""Bad input to all endpoints: the status is below 500, the reason names the field, no row of any table changes.
 
-What is written, filtered and read by id is taken from the URL configuration and the schema: an endpoint, a field
-or a parameter that is new fails these tests until it has its rows. Sizes and forms of single fields are in
+Fields that are written, filters and ids are read from the URL configuration and the schema: a new endpoint, field
+or parameter fails these tests until it has its rows here. Sizes and formats of single fields are in
 test_bad_fields.py, broken bodies in test_bad_requests.py.
 """
 
@@ -18,7 +18,7 @@ from tests.api.endpoints import ALL, BY_NAME, METHODS, NOUNS, WRITES, one_of_eac
 
 pytestmark = pytest.mark.exhaustive
 
-# Refused before a database is asked: once is enough.
+# Requests that are refused before any query: one profile is enough.
 before_the_database = pytest.mark.embedded
 
 HERE = re.escape(str(settings.BASE_DIR))
@@ -177,7 +177,7 @@ QUERIES = {
     **dict.fromkeys(["from", "to"], NO_DAYS),
     "group_by": ["nonsense", "day,nonsense", "\x00"],
 }
-ANY_TEXT = {"schema": {"format", "lang"}}  # of the schema's own page: an unknown form or language is passed over
+ANY_TEXT = {"schema": {"format", "lang"}}  # of the schema's own page, which ignores unknown values
 BAD_KEYS = [
     NOBODY,
     "x",
@@ -204,7 +204,7 @@ OF_SOMETHING = [endpoint for endpoint in ALL if "{pk}" in endpoint.route]
 
 
 def everything():
-    """Return all rows of ours, and the number of those of any other table."""
+    """Return all rows of our tables, and the number of rows of each other table."""
     return {
         model._meta.label: list(model._base_manager.order_by("pk").values())
         if model._meta.app_label in ("agents", "mission_control")
@@ -238,7 +238,7 @@ def assert_leaks_nothing(answer):
     assert str(settings.DATA_DIR) not in text
 
 
-# ---------------------------------------------------------------- the tables are whole
+# ---------------------------------------------------------------- the tables of this module are complete
 def test_every_endpoint_that_writes_has_its_rows():
     assert {endpoint.name for endpoint in WRITES} == BODIES.keys() | NO_BODY
 
@@ -265,7 +265,7 @@ def test_a_bad_value_is_400_and_its_field_is_named(api, ids, name, field):
     path = BY_NAME[name].path(ids)
     required = {"agent_id": str(ids["agents"])} if name.endswith("/run") else REQUIRED.get(name, {})
     for bad in KINDS[BODIES[name][field]]:
-        if bad is None and name.startswith("PATCH"):  # that means "not given", see test_nulls.py
+        if bad is None and name.startswith("PATCH"):  # null means "not given" there, see test_nulls.py
             continue
         answer = api.call(BY_NAME[name].method, path, {**required, field: bad})
         assert_names(answer, field)

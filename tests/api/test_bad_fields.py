@@ -1,4 +1,4 @@
-"""Whatever a body holds: an answer below 500 that names the wrong field, and nothing stored."""
+"""Bad fields in a body: the status is below 500, the answer names the wrong field, and nothing is stored."""
 
 import pytest
 
@@ -131,7 +131,7 @@ def test_a_wrong_field_of_a_change_is_named_and_nothing_is_stored(api, path, fie
     one = f"{path}/{MAKE[path]().pk}"
     before = stored()
     for wrong in ON_CHANGE[path][field]:
-        if wrong is not None:  # tests/api/test_nulls.py
+        if wrong is not None:  # null is in tests/api/test_nulls.py
             assert_names(api.patch(one, {field: wrong}), field)
     assert stored() == before
 

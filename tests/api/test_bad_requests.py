@@ -1,4 +1,4 @@
-"""Whatever is sent, a body, a path, a query: an answer below 500 with a reason, and nothing stored."""
+"""Bad bodies, paths and queries: the status is below 500, the answer has a reason, and nothing is stored."""
 
 import io
 import json

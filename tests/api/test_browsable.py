@@ -1,4 +1,4 @@
-"""The API in a browser: every page opens, forms work, nothing in them lists all that exist."""
+"""The browsable API: every page opens, forms work, and no form field lists all existing objects."""
 
 import re
 

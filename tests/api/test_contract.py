@@ -1,6 +1,6 @@
 """The contract (API.md), statement by statement. A comment before each test quotes the statement.
 
-What is said there and looked at elsewhere:
+Statements that other files test:
 
     General rules
       slash, JSON, ids, times, login, envelopes of lists    here, and test_schema.py
@@ -18,9 +18,9 @@ What is said there and looked at elsewhere:
     Running a task: answers and their order                   test_contract_objects.py, test_running.py
       the limit, waiting, priorities                          runs/test_admission.py, runs/test_races.py
       stop, ends, deliverable                                 runs/test_lifecycle.py, runs/test_execution.py
-      Server-Sent Events                                      sockets/test_silence.py, properties/test_sockets.py
+      Server-Sent Events                                      realtime/test_silence.py, properties/test_realtime.py
       what the agent is sent                                  runs/test_prompts.py, properties/test_prompts.py
-    WebSocket                                                 sockets/
+    WebSocket                                                 realtime/
     The other endpoints                                       test_threads.py, test_feed.py, test_files.py,
                                                               test_projects_steering.py
     Deep Work                                                 test_deep_work.py, runs/test_pause.py
@@ -45,9 +45,9 @@ from tests.api.endpoints import ALL, READS, one_of_each
 
 OPEN = ("/healthz", "/readyz")
 FOR_EVERY_USER = ("/api/schema", "/api/docs", "/api/mission-control/tokens")
-NO_JSON = ("/api/docs", "/api/schema", "/metrics", "/stream", "/content")  # or of no objects: a page, a file
+NO_JSON = ("/api/docs", "/api/schema", "/metrics", "/stream", "/content")  # a page or a file, no objects
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
-LISTS = {  # path → the plural of its envelope, the default limit
+LISTS = {  # path → the plural in its envelope, the default limit
     "agents": ("agents", 100),
     "tasks": ("tasks", 100),
     "projects": ("projects", 100),
@@ -78,7 +78,7 @@ def named(endpoint):
 
 
 def paired(answer, name=""):
-    """Yield each name with its value, of all levels of an answer."""
+    """Yield each name with its value, from all levels of an answer."""
     if isinstance(answer, dict):
         for key, value in answer.items():
             yield key, value
@@ -122,7 +122,7 @@ def test_every_endpoint_but_the_probes_needs_a_user(ids, endpoint, slash):
         assert answer.status_code in (200, 503)
     else:
         assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
-        assert endpoint.route == "/api/docs" or answer.json().keys() == {"detail"}  # that one is a page
+        assert endpoint.route == "/api/docs" or answer.json().keys() == {"detail"}  # this one is a page
 
 
 # The contract: "A user without the permission: 403."

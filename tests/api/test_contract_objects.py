@@ -1,4 +1,4 @@
-"""The contract's objects and what is done with them, statement by statement: see test_contract.py."""
+"""The contract's objects and actions, statement by statement: see test_contract.py."""
 
 from itertools import product as every
 from typing import Any
@@ -50,7 +50,7 @@ MAKE = {
     "documents": make.document,
     "deliverables": make.document,
 }
-# What an object is when only what must be was given.
+# The values of an object that was created with its required fields only.
 DEFAULTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "agents": (
         {"name": "Ada", "role": "Writer"},
@@ -213,7 +213,7 @@ def test_a_message_has_the_fields_of_the_contract(api):
 
 
 # ---------------------------------------------------------------- Running a task
-# The contract: "Checked in this order: 404, 400, running, blocked, 429": of any two that hold, the first is told.
+# The contract: "Checked in this order: 404, 400, running, blocked, 429": of any two, the first is reported.
 HOLDS = {
     "unknown agent": (404, "Agent not found"),
     "of a person": (400, "Agents do not run tasks of type human."),

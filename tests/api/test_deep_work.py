@@ -1,4 +1,4 @@
-"""Deep Work's answers: the plan, and what begins, pauses and goes on with an execution."""
+"""Deep Work's answers: the plan, and starting, pausing and resuming an execution."""
 
 import time
 import uuid
@@ -74,11 +74,11 @@ def test_a_level_is_the_longest_way_and_what_is_no_task_of_the_project_does_not_
     a, b, c, d, foreign = (uuid.uuid4() for _ in range(5))
     assert levels([d, c, b, a], [(b, a), (c, b), (c, a), (d, a), (d, foreign)]) == [[a], [d, b], [c]]
     assert levels([], []) == []
-    assert levels([a, b, c], [(a, b), (b, a)]) == [[c], [a, b]]  # a circle
+    assert levels([a, b, c], [(a, b), (b, a)]) == [[c], [a, b]]  # a cycle
 
 
 def test_a_long_chain_and_a_wide_fan_are_levelled_in_linear_time():
-    """Quadratic, these would take minutes."""
+    """With quadratic cost these would take minutes."""
     keys = [uuid.uuid4() for _ in range(50_000)]
     begin = time.monotonic()
     assert len(levels(keys, zip(keys[1:], keys, strict=False))) == len(keys)

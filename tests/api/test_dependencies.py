@@ -1,4 +1,4 @@
-"""What waits for what: never in a circle, never across projects."""
+"""Dependencies of tasks: never a cycle, never across projects."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A file of text that is posted as multipart becomes a document."""
+"""A text file posted as multipart becomes a document."""
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile

@@ -1,4 +1,4 @@
-"""The feed, the numbers and the standup."""
+"""The activity feed, the stats and the standup."""
 
 from datetime import timedelta
 
@@ -22,7 +22,7 @@ SECTIONS = ["Completed", "In Progress", "Blocked", "Team Status"]
 
 
 def sections(standup: str) -> dict[str, list[str]]:
-    """Return the lines of each section."""
+    """Return the entries of each section."""
     first, *rest = standup.split("\n## ")
     assert first.strip() == f"# Daily Standup - {timezone.now():%b %d, %Y}"
     return {name: [line for line in lines if line] for name, *lines in (section.split("\n") for section in rest)}
@@ -84,13 +84,13 @@ def test_the_feed_takes_the_same_few_queries_however_long_it_is(api, path):
             answer = api.call("GET", path.format(task=first.pk))
         assert answer.status_code == 200
         counts.append(len(queries))
-    # A section of the standup that is full asks how many more there are.
+    # A full section of the standup runs one more query to count the rest.
     assert counts[1] - counts[0] <= (4 if path == "standup" else 0)
     assert counts[1] <= 20
 
 
 def grow(thread: Task) -> None:
-    """Make one of everything that the feed shows."""
+    """Create one of everything that the feed shows."""
     agent, author = make.agent(), make.user()
     for status in ("done", "in_progress", "blocked"):
         tasks.set_status(make.task(assignees=[agent]), status)
@@ -141,7 +141,7 @@ def test_stats_name_every_status_zeros_too(api):
 def test_stats_count_what_there_is(api):
     busy, idle = make.agent(), make.agent()
     for _ in range(2):
-        make.run(make.task(), busy)  # an agent counts once, however many runs it has
+        make.run(make.task(), busy)  # an agent counts once, with any number of runs
     make.agent(status="offline")
     task = make.task(assignees=[idle, busy])
     make.project(status="paused")

@@ -1,4 +1,4 @@
-"""The files in a project's folder: what is there, what it holds, and no way out."""
+"""The files in a project's folder: the list, their content, and no access outside the folder."""
 
 import os
 import uuid
@@ -21,7 +21,7 @@ def project():
 
 @pytest.fixture
 def secret(project):
-    """Put a file beside the projects' folders, as the access token is."""
+    """Put a file beside the projects' folders, where the access token is too."""
     outside = project.folder.parent.parent / f"secret-{uuid.uuid4()}"
     outside.write_text("token")
     yield outside
@@ -37,7 +37,7 @@ def content(api, project, path, **options):
 
 
 def test_an_empty_list_names_the_hosts_on_which_the_agents_worked(api, settings):
-    """The folder of a project is on the machine whose worker ran its agents, unless the machines share it."""
+    """A project's folder is on the machine whose worker ran its agents, unless the machines share it."""
     settings.HOST_NAME, settings.EMBEDDED_DATABASE = "alpha", False
     project = make.project()
     claim(make.run(make.task(project=project)).pk, worker="test")

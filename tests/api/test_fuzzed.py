@@ -1,4 +1,4 @@
-"""What the fuzzer found, each as a plain request."""
+"""What the fuzzer found, each case as a plain request."""
 
 import pytest
 

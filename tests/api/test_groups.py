@@ -1,4 +1,4 @@
-"""The groups that a migration makes: what each may do, and that an administrator has the last word."""
+"""The groups that a migration creates: what each may do, and that an administrator can change this."""
 
 from importlib import import_module
 
@@ -51,7 +51,7 @@ def spelled(permissions: dict[str, list[str]]) -> set[str]:
 
 
 def make_groups() -> None:
-    """As the migrations do: the first makes them, a later one grants what its model needs."""
+    """Create the groups as the migrations do: the first creates them, a later one adds its model's permissions."""
     for name, make_or_grant in (("0006_groups", "make_groups"), ("0009_review_reminders", "let_read")):
         migration = import_module(f"mission_control.migrations.{name}")
         getattr(migration, make_or_grant)(apps, connection.schema_editor())
@@ -59,14 +59,14 @@ def make_groups() -> None:
 
 @pytest.fixture(autouse=True)
 def groups(database):
-    """The migration made them, unless a test before has emptied all tables."""
+    """Provide the groups of the migration, also after a test that emptied all tables."""
     if not Group.objects.exists():
         make_groups()
 
 
 @pytest.fixture
 def of():
-    """Return the API as a member of a group sees it."""
+    """Return a function that makes an API client for a member of a group."""
 
     def member(group: str) -> Api:
         user = make.user(may=[], is_staff=True)
@@ -142,7 +142,7 @@ def test_what_an_administrator_changed_stays_at_the_next_migrate():
     assert not Group.objects.filter(name="Viewer").exists()
 
 
-# ---------------------------------------------------------------- nobody gives more than they have
+# ---------------------------------------------------------------- nobody can grant more than they have
 def admin_of(user) -> Client:
     client = Client()
     client.force_login(user)

@@ -1,4 +1,4 @@
-"""Signs of life: who sent one and fell silent is offline, and nobody else."""
+"""Heartbeats: an agent that sent one and then fell silent is offline; no other agent is."""
 
 from datetime import timedelta
 from importlib import import_module
@@ -28,7 +28,7 @@ migration = import_module("mission_control.migrations.0004_notifications")
 
 
 def silent(seconds: float, **fields) -> Agent:
-    """Make an agent that has been silent for so long."""
+    """Create an agent whose last heartbeat was that many seconds ago."""
     agent = make.agent(**fields)
     Agent.objects.filter(pk=agent.pk).update(last_heartbeat=timezone.now() - timedelta(seconds=seconds))
     return agent
@@ -40,7 +40,7 @@ def status(agent: Agent) -> str:
 
 def changes(agent: Agent) -> list[str]:
     lines = Activity.objects.filter(agent=agent, type="agent_status_changed").order_by("number")
-    return [line.message for line in lines][1:]  # after its making
+    return [line.message for line in lines][1:]  # without the entry of its creation
 
 
 def test_a_heartbeat_is_noted(api):
@@ -112,9 +112,9 @@ def test_the_permission_decides_about_a_heartbeat():
 # ---------------------------------------------------------------- the schedule
 @pytest.fixture
 def schedule(transactional_db) -> Schedule:
-    """The schedule as the migration makes it, also where another test has emptied the tables.
+    """Create the schedule as the migration does, also after a test that emptied the tables.
 
-    In real transactions: django-q2 closes connections.
+    Uses real transactions, because django-q2 closes connections.
     """
     for _ in range(2):
         migration.schedule(apps, None)
@@ -122,7 +122,7 @@ def schedule(transactional_db) -> Schedule:
 
 
 def work_off() -> list[str]:
-    """Execute what is queued as a cluster's worker does, and return how it went."""
+    """Run the queued jobs as a cluster's worker does, and return their results."""
     jobs = [SignedPackage.loads(payload) for payload in OrmQ.objects.values_list("payload", flat=True)]
     context = get_context()
     queue: Queue[Any] = context.Queue()
@@ -138,7 +138,7 @@ def test_the_schedule_sets_silent_agents_offline(schedule, settings):
     agent = silent(settings.HEARTBEAT_SECONDS + 1)
     broker = WakeupBroker(list_key=Conf.CLUSTER_NAME)
     Schedule.objects.update(next_run=timezone.now() - timedelta(hours=3))
-    for _ in range(2):  # each cluster looks; the hours that were missed are not made up for
+    for _ in range(2):  # every cluster checks the schedule; missed hours are not caught up
         scheduler(broker)
     assert OrmQ.objects.filter(key=Conf.CLUSTER_NAME).count() == 1
     schedule.refresh_from_db()

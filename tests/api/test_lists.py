@@ -1,4 +1,4 @@
-"""Lists: envelope, pages, order, filters, and a number of queries that does not grow."""
+"""Lists: envelope, pages, order, filters, and a number of queries that does not grow with the rows."""
 
 from datetime import timedelta
 
@@ -122,7 +122,7 @@ def test_documents_runs_and_projects_are_found_by_their_filters(api):
 
 
 def grow(number):
-    """Make so many of everything, each with all that hangs on it."""
+    """Create `number` objects of each kind, each with all its related objects."""
     make.limit(1000)
     for _ in range(number):
         agent = make.agent()

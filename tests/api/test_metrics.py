@@ -1,4 +1,4 @@
-"""What Prometheus reads, who may, and that a million events do not slow it."""
+"""The metrics for Prometheus: what they contain, who may read them, and that a million events do not slow them."""
 
 from datetime import timedelta
 from ipaddress import ip_network
@@ -18,7 +18,7 @@ from tests.api.conftest import Api
 
 
 def scraped(answer) -> dict[str, float]:
-    """Return the samples as `name{label=value,…}`."""
+    """Return the samples as `name{label=value,…}` and their values."""
     assert answer.status_code == 200
     assert answer["Content-Type"].startswith("text/plain; version=0.0.4")
     found = {}
@@ -97,12 +97,12 @@ LISTED = ["10.0.0.7", "10.1.0.0/16", "fd00::/8"]
         (0, "10.0.0.8", None, 401),
         (0, "10.2.0.1", None, 401),
         (0, "", None, 401),
-        (0, "10.0.0.7", "192.0.2.1", 401),  # a proxy that the settings do not know
+        (0, "10.0.0.7", "192.0.2.1", 401),  # the settings do not know this proxy
         (0, "192.0.2.1", "10.0.0.7", 401),
-        (1, "10.0.0.7", None, 200),  # not by way of the proxy
+        (1, "10.0.0.7", None, 200),  # the request did not come through the proxy
         (1, "127.0.0.1", "10.0.0.7", 200),
         (1, "10.0.0.7", "192.0.2.1", 401),
-        (1, "10.0.0.7", "10.0.0.7, 192.0.2.1", 401),  # the first is the client's own word
+        (1, "10.0.0.7", "10.0.0.7, 192.0.2.1", 401),  # the first address is only the client's claim
         (1, "127.0.0.1", "192.0.2.1, 10.0.0.7", 200),
         (2, "127.0.0.1", "10.0.0.7, 192.0.2.1", 200),
         (2, "127.0.0.1", "10.0.0.7", 401),  # a proxy is missing

@@ -1,4 +1,4 @@
-"""Who is told what, and what becomes of it."""
+"""Notifications: who gets which, and what the recipient can do with them."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""Null in a PATCH: it clears a field that may be empty and leaves any other field unchanged."""
+"""Null in a PATCH clears a field that may be empty, and leaves any other field unchanged."""
 
 from datetime import UTC, datetime
 from typing import Any

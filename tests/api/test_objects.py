@@ -1,4 +1,4 @@
-"""What each object looks like, and what create, read, change and delete answer."""
+"""The fields of each object, and the answers to create, read, change and delete."""
 
 import uuid
 from typing import Any

@@ -1,4 +1,4 @@
-"""Is it up, is it ready: answered to anybody."""
+"""Health and readiness: answered without a login."""
 
 import threading
 import time
@@ -16,7 +16,7 @@ from tests import make
 
 @pytest.fixture(autouse=True)
 def database(transactional_db):
-    """Real transactions: each part is asked on a connection of its own."""
+    """Use real transactions, because each part is checked on a connection of its own."""
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_readyz_names_both_versions_when_another_version_has_migrated_the_databa
 
 def test_readyz_says_that_redis_does_not_answer(client, settings):
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
-    import_module("mission_control.queue.redis")  # here: the thread that asks could still import after the test
+    import_module("mission_control.queue.redis")  # or the checking thread could import it after the test
     send_heartbeat()
     answer = client.get("/readyz")
     assert (answer.status_code, answer.json()["channel_layer"]) == (503, "does not answer")

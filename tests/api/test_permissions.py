@@ -1,4 +1,4 @@
-"""Who is let in, and to what."""
+"""Authentication and permissions: who has access to what."""
 
 from datetime import timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""Plain changes of a project's status, and what every change of a project leaves behind."""
+"""Plain changes of a project's status, and the activity that every change of a project writes."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What the API and the admin say of reviews, and who may decide them."""
+"""Reviews in the API and the admin, and who may decide them."""
 
 from importlib import import_module
 
@@ -125,7 +125,7 @@ def test_the_tasks_that_a_review_sends_back_can_be_named(api):
     assert [Task.objects.get(pk=text.pk).status for text in texts] == ["done", "assigned"]
 
 
-# ---------------------------------------------------------------- who may
+# ---------------------------------------------------------------- permissions
 def test_the_permission_to_change_tasks_decides(task):
     path = f"tasks/{task.pk}"
     reader = Api(make.user(may=["mission_control.view_task", "mission_control.add_task"]))
@@ -148,7 +148,7 @@ def test_nobody_decides_without_a_login(task):
 @pytest.mark.parametrize("name", ["Viewer", "Operator", "Administrator"])
 def test_every_group_reads_reviews(name, task):
     editor = connection.schema_editor()
-    migration.groups.make_groups(apps, editor)  # a test before may have emptied all tables
+    migration.groups.make_groups(apps, editor)  # an earlier test may have emptied all tables
     migration.let_read(apps, editor)
     user = make.user(may=[])
     user.groups.add(Group.objects.get(name=name))

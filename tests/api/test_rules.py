@@ -1,4 +1,4 @@
-"""Rules about values hold alike for API, pages, admin, planner and import."""
+"""The rules about values are the same for API, pages, admin, planner and import."""
 
 import json
 from typing import Any

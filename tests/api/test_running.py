@@ -1,4 +1,4 @@
-"""Run and stop a task over the API: each answer of the contract, in the contract's order."""
+"""Running and stopping a task over the API: each answer of the contract, in the contract's order."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from mission_control.models import Run, Task
 from mission_control.runs.lifecycle import claim
 from tests import make
 
-NOBODY = "00000000-0000-4000-8000-000000000000"  # xdist wants the same in every process
+NOBODY = "00000000-0000-4000-8000-000000000000"  # constant: xdist needs the same test ids in every process
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The OpenAPI schema. That it is true is what tests/fuzz.py finds out."""
+"""The OpenAPI schema. Whether it is true is tested by tests/fuzz.py."""
 
 import json
 import re

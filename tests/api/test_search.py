@@ -1,4 +1,4 @@
-"""What is searched for is found whatever its case and however Unicode spells it, in either database."""
+"""Search finds text in any case and in any Unicode form, in both databases."""
 
 import pytest
 from django.db import connection
@@ -13,14 +13,14 @@ ALIKE = [
     ("Übung", "u\u0308bung"),  # the umlaut as two characters
     ("U\u0308BUNG", "übung"),
     ("Привет", "ПРИВЕТ"),
-    ("ΣΊΣΥΦΟΣ", "σίσυφος"),  # a sigma at the end has a form of its own
+    ("ΣΊΣΥΦΟΣ", "σίσυφος"),  # sigma has a second form at the end of a word
     ("Straße", "STRASSE"),
     ("STRASSE", "straße"),
     ("ＦＵＬＬ", "full"),
     ("ﬁnal", "FINAL"),
     ("Ångström", "a\u030angstro\u0308m"),
     ("日本語", "日本"),
-    ("τῷ λόγῳ", "τῷ λόγῳ"),  # PostgreSQL does not write the iota out as Python does
+    ("τῷ λόγῳ", "τῷ λόγῳ"),  # PostgreSQL does not expand the iota as Python does
     ("ᏣᎳᎩ", "ᏣᎳᎩ"),  # Cherokee, which Unicode folds to capitals
     ("50% off_now", "% OFF_N"),
     ("back\\slash", "K\\S"),
@@ -82,7 +82,7 @@ def test_every_search_of_pages_api_and_admin_ignores_case_beyond_ascii(api):
 
 @pytest.mark.embedded
 def test_text_of_ascii_alone_is_compared_by_the_database(db):
-    """A function of Python's for each of a hundred thousand rows would take a second."""
+    """Calling a Python function for each of a hundred thousand rows would take a second."""
     for number in range(50):
         make.task(title=f"Task {number}", description="Plain")
     called = []

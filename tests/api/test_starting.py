@@ -1,4 +1,4 @@
-"""Whoever starts or stops an agent needs the permission for it, whichever way leads there."""
+"""Starting or stopping an agent needs the permission for it, in every request that does so."""
 
 import pytest
 from django.test import Client
@@ -17,7 +17,7 @@ NEITHER = [
 
 @pytest.fixture
 def planner():
-    """A user who may change all of the work, and neither start nor stop an agent."""
+    """Return a user who may change all work, but neither start nor stop an agent."""
     return make.user(may=NEITHER, is_staff=True)
 
 
@@ -34,7 +34,7 @@ def executing():
 
 
 def assigned(project: Project, **fields) -> Task:
-    """Return a task that has an agent and was begun by nobody."""
+    """Return a task that has an agent and was never started."""
     return make.task(project=project, assignees=[make.agent()], **fields)
 
 
@@ -83,7 +83,7 @@ def test_the_pages_and_the_admin_start_nothing_either(page, executing):
     form = {"title": project.title, "status": "executing", "tags": "[]", "metadata": "{}", "creator_id": "human"}
     said = page.post(reverse("admin:mission_control_project_change", args=[project.pk]), form, follow=True)
     assert "Can add run" in said.content.decode()
-    make.task(project=executing)  # so that it is not completed
+    make.task(project=executing)  # keeps the project from being completed
     done = tasks.change(assigned(executing), status="done")
     page.post(reverse("task-move", args=[done.pk]), {"to": "assigned"})
     done.refresh_from_db()

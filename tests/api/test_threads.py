@@ -1,4 +1,4 @@
-"""What is said about a task, whom it mentions, and what is done with a task beside that."""
+"""The messages of a task, their mentions, and the task's other actions."""
 
 from typing import Any
 

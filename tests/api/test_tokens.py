@@ -1,4 +1,4 @@
-"""Access tokens: made by API, admin and command, shown once, the user's own to revoke."""
+"""Access tokens: created by API, admin and command, shown once, revoked by their own user."""
 
 import io
 import json
@@ -58,7 +58,7 @@ def test_a_token_needs_a_name(api, name):
 
 
 def test_the_list_has_the_users_own_the_newest_first_and_says_which_have_expired(api):
-    Api()  # another's
+    Api()  # another user's
     make.token(api.user, name="old", expiry=timedelta(seconds=-1))
     answer = api.get("tokens").json()
     assert answer.keys() == {"tokens", "count", "next", "previous"}

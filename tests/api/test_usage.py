@@ -1,4 +1,4 @@
-"""What runs took: in a run, in sums by whatever they are asked for, in the admin."""
+"""The usage of runs: in a run, in sums by any grouping, in the admin."""
 
 import uuid
 from datetime import UTC, datetime, timedelta
@@ -22,7 +22,7 @@ UNKNOWN = {"input_tokens": None, "output_tokens": None, "cost_usd": None}
 
 
 def ended(of=None, by=None, *, at=NOON, **took) -> Run:
-    """Make a run that ended at that time and took so much."""
+    """Create a run that ended at that time with that usage."""
     run = make.run(of or make.task(), by or make.agent())
     changes = {"status": "completed", "finished_at": at, "started_at": at - timedelta(seconds=9), "slot": None}
     Run.objects.filter(pk=run.pk).update(**changes, **took)
@@ -182,7 +182,7 @@ def test_the_runs_of_deleted_agents_are_one_row(api):
 def test_sums_are_listed_in_pages_with_a_constant_number_of_queries(api, django_assert_num_queries):
     for number in range(4):
         ended(make.task(title=f"T{number}"), cost_usd=number)
-    with django_assert_num_queries(1 + 3):  # the token; how many, the page, the tasks' names
+    with django_assert_num_queries(1 + 3):  # the token; the count, the page, the tasks' names
         page = api.get("usage", group_by="task", limit=2, offset=1).json()
 
     assert ([row["task_title"] for row in page["usage"]], page["count"]) == (["T2", "T1"], 4)
@@ -238,10 +238,10 @@ def test_money_is_written_in_cents_and_of_little_nothing_is_lost():
     ]  # fmt: skip
 
 
-# ---------------------------------------------------------------- from the time before there were columns
+# ---------------------------------------------------------------- runs from before the usage columns existed
 @pytest.fixture
 def migrated_to(transactional_db):
-    """Return what migrates to a state and returns its apps; the newest is restored in the end."""
+    """Return a function that migrates to a state and returns its apps; restore the newest state afterwards."""
     newest = MigrationExecutor(connection).loader.graph.leaf_nodes()
 
     def migrate(name: str):

@@ -1,4 +1,4 @@
-"""Break the running product on purpose and see that it mends itself: `python -m tests.chaos --help`."""
+"""Break the running product on purpose and check that it recovers: `python -m tests.chaos --help`."""
 
 import argparse
 import random
@@ -59,7 +59,7 @@ class Campaign:
             self.end_subject()
 
     def end_subject(self) -> None:
-        """End the product and its servers: its own end must be clean too."""
+        """End the product and its servers, and check that the product ends cleanly."""
         subject, self.subject = self.subject, None
         if subject is None:
             return

@@ -1,6 +1,6 @@
 """Clients that watch: sockets of a run, of its task, of everything, and streams. They keep every frame.
 
-A connection that breaks is made again with the last number that came, as the contract's "Resuming" has it.
+A client reconnects after a lost connection with the last number it got, as "Resuming" in the contract says.
 """
 
 import asyncio
@@ -33,16 +33,16 @@ def shown(event: str, data: dict[str, Any]) -> Shown:
 
 @dataclass
 class Drop:
-    """A connection that ended before all had come."""
+    """A connection that ended before all events had come."""
 
     at: float  # on the monotonic clock
     why: str
-    opened: bool  # it had been made
+    opened: bool  # whether it was ever open
 
 
 @dataclass
 class Watch:
-    """One client of one run, from its first number to its last, over as many connections as it takes."""
+    """One client of one run, from its first number to its last, over as many connections as needed."""
 
     run: str
     task: str
@@ -70,7 +70,7 @@ class Seat:
 
 
 class Audience:
-    """All watching clients of one product, in one event loop in a thread of its own."""
+    """All clients that watch one product, in one event loop in its own thread."""
 
     BOARDS = ("/ws/mission-control", "/ws")
 
@@ -89,14 +89,14 @@ class Audience:
             self._loop.call_soon_threadsafe(self._begin, self._sit, path)
 
     def watch(self, run: str, task: str, chance: random.Random) -> None:
-        """Let a client follow the run, and sometimes two."""
+        """Let one client follow the run, and sometimes two."""
         for kind in chance.sample(["run", "task", "stream"], chance.choice([1, 1, 2])):
             watch = Watch(run, task, kind)
             self.watches.append(watch)
             self._loop.call_soon_threadsafe(self._begin, self._follow, watch)
 
     def forget(self) -> None:
-        """Leave what was checked; the clients that watch everything stay connected."""
+        """Forget the clients that were checked; those that watch everything stay connected."""
         self.watches, self.seat_drops = [], []
         self.seats = [seat for seat in self.seats if seat.is_open]
         for seat in self.seats:
@@ -112,7 +112,7 @@ class Audience:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
 
-    # ------------------------------------------------------------ in the loop
+    # ------------------------------------------------------------ in the event loop
     def _begin(self, function: Callable, *arguments: Any) -> None:
         task = self._loop.create_task(function(*arguments))
         self._tasks.add(task)
@@ -159,7 +159,7 @@ class Audience:
                     yield event, json.loads(value)
 
     async def _sit(self, path: str) -> None:
-        """Watch everything, for ever."""
+        """Watch everything until cancelled."""
         while True:
             seat = None
             why = "it ended"

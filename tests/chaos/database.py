@@ -1,4 +1,4 @@
-"""A reader of the product's database that shares nothing with the product: plain SQL, its own connection."""
+"""A reader of the product's database that shares no code with the product: plain SQL, its own connection."""
 
 import sqlite3
 import threading
@@ -22,7 +22,7 @@ class Reader:
         self.url = url
 
     def rows(self, sql: str, *values: Any) -> list[dict[str, Any]]:
-        """Run one query on a connection of its own. Raises one of AWAY while there is no database."""
+        """Run one query on a connection of its own. Raises one of AWAY while the database is unavailable."""
         connection: Any
         if self.url:
             connection = psycopg.connect(self.url, autocommit=True, connect_timeout=2)
@@ -46,12 +46,12 @@ class Reader:
         )
 
     def busy(self) -> dict[str, int]:
-        """Return which process works at each running run: run → pid."""
+        """Return the process that executes each running run: run → pid."""
         running = [run for run in self.active() if run["status"] == "running"]
         return {run["id"]: int(run["worker"].rpartition("/")[2].partition("-")[0]) for run in running}
 
     def runs(self, since: datetime) -> list[dict[str, Any]]:
-        """Return the runs that were active at some moment since then, with their task's status."""
+        """Return the runs that were active at any time since then, with their task's status."""
         runs = self.rows(
             "SELECT run.id, run.status, run.error, run.worker, run.last_seq, run.output, run.task_id, run.slot,"
             " run.queued_at, run.started_at, run.finished_at, task.status AS task_status"
@@ -60,7 +60,7 @@ class Reader:
         return [run for run in runs if run["finished_at"] is None or run["finished_at"] >= since]
 
     def events(self, runs: list[str]) -> dict[str, list[dict[str, Any]]]:
-        """Return the events of runs, in order of their numbers."""
+        """Return the events of runs, ordered by their numbers."""
         if not runs:
             return {}
         keys = runs if self.url else [key.replace("-", "") for key in runs]
@@ -90,7 +90,7 @@ def _plain(name: str, value: Any) -> Any:
 
 
 class Sampler(threading.Thread):
-    """Looks at the database again and again and remembers what broke the limit."""
+    """Queries the database repeatedly and records each time the limit was exceeded."""
 
     def __init__(self, reader: Reader, limit: int) -> None:
         super().__init__(name="sampler", daemon=True)
@@ -122,7 +122,7 @@ class Sampler(threading.Thread):
 
 
 def patiently(read: Callable[[], Any], default: Any = None) -> Any:
-    """Return what is read, or the default while the database is away."""
+    """Return the result of `read`, or the default while the database is unavailable."""
     try:
         return read()
     except AWAY:

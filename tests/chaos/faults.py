@@ -1,4 +1,4 @@
-"""What is broken, one thing a round, and what a client may notice of it."""
+"""The faults, one for each round, and what clients may notice of each."""
 
 import random
 import signal
@@ -15,27 +15,27 @@ from tests.servers import wait_until
 
 BOTH = ("embedded", "server")
 SERVER = ("server",)
-# What channels_redis logs of its own, once a second, while Redis is away.
+# What channels_redis itself logs, once a second, while Redis is unavailable.
 REDIS_AWAY = ("^redis.exceptions.ConnectionError", "^ConnectionRefusedError", "^ConnectionResetError")
-SEEN_SECONDS = 8  # until a process in the wanted role must have been seen
+SEEN_SECONDS = 8  # a process in the wanted role must be found within this time
 
 
 class Left(Exception):
-    """The fault cannot be made here; the message says why."""
+    """The fault cannot be caused here; the message says why."""
 
 
 @dataclass
 class Harm:
-    """What was done."""
+    """What a fault did."""
 
-    killed: set[str] = field(default_factory=set)  # as workers' names end: `pid-start`
-    since: float = field(default_factory=time.monotonic)  # from here on recovery is measured
+    killed: set[str] = field(default_factory=set)  # worker names end like this: `pid-start`
+    since: float = field(default_factory=time.monotonic)  # recovery is measured from here
     began: float = 0.0
 
 
 @dataclass(frozen=True)
 class Fault:
-    """`notices`: what clients may see of it besides runs whose worker was killed.
+    """One fault. `notices` lists what clients may see of it, besides the loss of runs whose worker was killed.
 
     sockets: connections break · answers: 503, or none · shutdown: runs are stopped by it · space: runs fail for it
     """
@@ -70,13 +70,13 @@ class Stage:
         return sorted(set(self.subject.reader.busy().values()))
 
     def busy_one(self) -> int:
-        """Return a worker that runs something; give it something if need be."""
+        """Return a worker that executes a run; start a run if necessary."""
         if not self.busy():
             self.client.start("steady")
         return self.chance.choice(wait_until(self.busy, seconds=SEEN_SECONDS, what="a busy worker"))
 
     def idle_one(self) -> int:
-        """Return a worker that waits for the queue's lock; make one idle if all others are busy."""
+        """Return a worker that waits for the queue's lock; free one if all others are busy."""
 
         def idle() -> list[int]:
             found = self._roles().idle
@@ -99,7 +99,7 @@ class Stage:
             raise Left(f"{what} was not seen (what a process waits for is hidden here?)") from None
 
     def _roles(self) -> Roles:
-        """Look twice: who changed its role meanwhile has none."""
+        """Read the roles twice and drop each process whose role changed in between."""
         first = self.family.roles(self.busy())
         time.sleep(0.1)
         second = self.family.roles(self.busy())
@@ -108,7 +108,7 @@ class Stage:
         return Roles(idle=[pid for pid in first.idle if pid in second.idle], **same)
 
     def kill_tree(self, top: int | None) -> Harm:
-        """Kill a process; all below it must end too."""
+        """Kill a process; all its descendants must end too."""
         assert top, "the process to kill does not run"
         victims = self.family.below(top)
         names = {name_of(pid) for pid in victims}
@@ -118,7 +118,7 @@ class Stage:
         return harm
 
     def busy_five(self) -> None:
-        """Let five runs run that take long."""
+        """Have five long runs running."""
 
         def five() -> bool:
             busy = len(self.subject.reader.busy())
@@ -215,7 +215,7 @@ def kill_everything(stage: Stage) -> Harm:
     pids = stage.family.pids
     harm = Harm(stage.family.kill(*pids))
     stage.family.process.wait()
-    harm.killed |= stage.family.kill(*stage.family.pids)  # what was forked in the meantime
+    harm.killed |= stage.family.kill(*stage.family.pids)  # processes that were forked in between
     stage.family.await_gone(harm.killed)
     return start_again(stage, harm)
 
@@ -239,7 +239,7 @@ def start_again(stage: Stage, harm: Harm) -> Harm:
     return harm
 
 
-# ---------------------------------------------------------------- what it stands on
+# ---------------------------------------------------------------- databases, servers, the disk
 @fault("Redis killed for a while", profiles=SERVER, tracebacks=REDIS_AWAY)
 def redis_away(stage: Stage) -> Harm:
     stage.subject.redis.stop()

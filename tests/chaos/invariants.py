@@ -1,4 +1,4 @@
-"""What must hold after each round: one function each, which returns what is broken, in words."""
+"""What must hold after each round: one function for each rule, which describes every violation."""
 
 import re
 from collections import Counter
@@ -19,7 +19,7 @@ TEXTS = {"task": "title", "message": "content", "deliverable": "title"}
 
 @dataclass
 class Evidence:
-    """All that is known at the end of a round."""
+    """Everything that is known at the end of a round."""
 
     fault: Fault
     harm: Harm
@@ -27,8 +27,8 @@ class Evidence:
     reader: Reader
     sampler: Sampler
     since: datetime
-    began: float  # the same moment on the monotonic clock
-    runs: dict[str, dict[str, Any]]  # those that were active in the round
+    began: float  # the same time on the monotonic clock
+    runs: dict[str, dict[str, Any]]  # the runs that were active in the round
     events: dict[str, list[dict[str, Any]]]
     watches: list[Watch]
     seats: list[Seat]
@@ -100,7 +100,7 @@ def limit_was_never_exceeded(evidence: Evidence) -> Iterable[str]:
     worked = [run for run in evidence.runs.values() if run["started_at"]]
     for run in worked:
         at = run["started_at"]
-        # A slot is handed on in the transaction that ends a run: who ended at that very moment is gone.
+        # A slot is handed on in the transaction that ends a run: a run that ended at that time does not count.
         there = sum(r["started_at"] <= at and (r["finished_at"] is None or r["finished_at"] > at) for r in worked)
         if there > evidence.sampler.limit:
             yield f"{there} runs were running when {run['id']} started, the limit is {evidence.sampler.limit}"
@@ -155,7 +155,7 @@ def clients_got_everything_once_and_in_order(evidence: Evidence) -> Iterable[str
 
 
 def seat_lacks(seat: Seat, key: str, run: dict[str, Any]) -> Iterable[str]:
-    """A client of everything gets a run that began after its hello from 1, another from its next number on."""
+    """Describe missing frames: runs that began after the hello are due from 1, others from their next number."""
     numbers = [frame.seq for frame in seat.frames.get(key, [])]
     from_one = run["queued_at"] > seat.said_hello_at
     first = 1 if from_one else (numbers[0] if numbers else run["last_seq"] + 1)
@@ -208,7 +208,7 @@ def log_has_no_unexplained_traceback(evidence: Evidence) -> Iterable[str]:
 
 
 def _short(numbers: list[int]) -> str:
-    """Say which numbers there are: `1-17, 19-20`."""
+    """Describe which numbers are in the list: `1-17, 19-20`."""
     parts: list[list[int]] = []
     for number in numbers:
         if parts and parts[-1][1] == number - 1:

@@ -1,4 +1,4 @@
-"""What the product has answered and shown: each line of it is a promise that is checked after the round."""
+"""What the product has answered and shown: each entry is a promise that is checked after the round."""
 
 import threading
 import time
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Kind:
-    """What a demo agent does: so many pieces of such a size at such a pace; `chance` is how often it is chosen."""
+    """The behaviour of a demo agent: pieces, their size, their pace. `chance` is how often it is chosen."""
 
     chunks: int
     delay: float = 0.0
@@ -18,7 +18,7 @@ class Kind:
     chance: int = 0
 
     def output(self) -> str:
-        """Return all that such an agent says, as the contract has it."""
+        """Return everything that such an agent emits, as the contract defines it."""
         last = self.chunks if self.fail_after is None else self.fail_after
         return "".join(self._piece(number) for number in range(1, last + 1))
 
@@ -41,25 +41,25 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Shown:
-    """An event as a client got it."""
+    """An event as a client received it."""
 
     seq: int
-    type: str  # of the event at the events endpoint, of the frame at a socket or stream
-    said: str  # its content; of a run's last event the status with the error
+    type: str  # the event's type at the events endpoint, the frame's at a socket or stream
+    said: str  # its content; for a run's last event the status with the error
     timestamp: str
 
 
 class Ledger:
-    """Written by many threads at once."""
+    """The record of a round. Many threads write to it at once."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.created: dict[str, dict[str, str]] = defaultdict(dict)  # table → id → text that must be stored
         self.runs: dict[str, tuple[str, str]] = {}  # run → its task, the agent's kind
-        self.stop_asked: set[str] = set()  # runs that somebody asked to stop, answered or not
+        self.stop_asked: set[str] = set()  # runs whose stop was requested, answered or not
         self.stopped: set[str] = set()  # runs whose stop was answered
         self.shown: dict[str, set[Shown]] = defaultdict(set)  # by the events endpoint
-        self.answers: list[tuple[float, str]] = []  # (when, what) of every answer that is no success
+        self.answers: list[tuple[float, str]] = []  # (when, what) of every answer that is not a success
         self.unanswered = 0
 
     def creates(self, table: str, key: str, text: str) -> None:

@@ -1,4 +1,4 @@
-"""The load: a client that makes tasks, runs them, lets them wait, stops some and looks at them, at random."""
+"""The load: a client that creates tasks, runs them, lets them wait, stops some and reads them, at random."""
 
 import random
 import threading
@@ -16,7 +16,7 @@ USUAL_REFUSALS = {404, 409, 429}
 
 
 class Client:
-    """Talks to the API and writes down what it answered. No answer is no promise."""
+    """A client of the API that records the answers. Without an answer nothing is promised."""
 
     def __init__(self, product: Product, ledger: Ledger, agents: dict[str, str]) -> None:
         self.ledger, self.agents = ledger, agents
@@ -25,7 +25,7 @@ class Client:
         )
 
     def call(self, method: str, path: str, **body: Any) -> dict[str, Any] | None:
-        """Return what a success holds, None for all else; what should not be answered is noted."""
+        """Return the body of a success, otherwise None; record answers that should not happen."""
         try:
             answer = self.http.request(method, path, json=body if method != "GET" else None)
         except httpx.TransportError:
@@ -38,7 +38,7 @@ class Client:
         return None
 
     def make_task(self, kind: str, priority: str = "medium") -> str | None:
-        title = f"{kind} {random.getrandbits(48):012x}"  # the name only: no part of what is repeated with a seed
+        title = f"{kind} {random.getrandbits(48):012x}"  # the name only: it is not repeated with the seed
         made = self.call("POST", "/tasks", title=title, priority=priority, assignee_ids=[self.agents[kind]])
         if made is None:
             return None
@@ -46,7 +46,7 @@ class Client:
         return made["task"]["id"]
 
     def start(self, kind: str, *, when_full: str = "queue", priority: str = "medium") -> str | None:
-        """Make a task and run it; return the run if both were acknowledged."""
+        """Create a task and run it; return the run if both were acknowledged."""
         task = self.make_task(kind, priority)
         path = f"/tasks/{task}/run"
         begun = task and self.call("POST", path, agent_id=self.agents[kind], when_full=when_full)
@@ -56,7 +56,7 @@ class Client:
         return begun["run_id"]
 
     def stop(self, run: str) -> bool:
-        """Stop a run; True when it has ended or was told to, or had ended before."""
+        """Stop a run. Return True if it has ended, will end, or had ended before."""
         self.ledger.stop_asked.add(run)
         stopped = self.call("POST", f"/runs/{run}/stop")
         if stopped is not None:
@@ -66,7 +66,7 @@ class Client:
         return found is not None and found["run"]["finished_at"] is not None
 
     def note(self, task: str) -> None:
-        """Leave a message and a document at a task."""
+        """Add a message and a document to a task."""
         content = f"noted {random.getrandbits(48):012x}"
         if made := self.call("POST", f"/tasks/{task}/messages", content=content):
             self.ledger.creates("message", made["message"]["id"], content)
@@ -81,7 +81,7 @@ class Client:
 
 
 class Load(threading.Thread):
-    """One client's work from `start` to `end`, chosen by a generator of random numbers of its own."""
+    """The work of one client from `start` to `end`, chosen by its own random number generator."""
 
     def __init__(self, client: Client, audience: Audience, chance: random.Random) -> None:
         super().__init__(name="load", daemon=True)
@@ -129,6 +129,6 @@ class Load(threading.Thread):
             self.client.look(self.chance.choice(list(self.started)))
 
     def end(self) -> None:
-        """Let it finish what it does and wait for that."""
+        """Let it finish its current request, and wait for that."""
         self._done.set()
         self.join(40)

@@ -11,21 +11,21 @@ from tests.product import Product
 from tests.servers import wait_until
 from tests.supervisor.processes import Up, parent_of
 
-END_SECONDS = 15  # on a machine that is busy with other things the kernel takes its time
+END_SECONDS = 15  # on a busy machine the kernel needs time to end a process
 
 
 @dataclass
 class Roles:
-    """Who does what in a cluster at one moment. Nobody is named whose role could not be seen."""
+    """The roles of a cluster's processes at one moment. A process whose role is not visible is left out."""
 
-    holder: int | None = None  # the idle worker that reads the queue's pipe and has its lock
-    idle: list[int] = field(default_factory=list)  # those that wait for that lock
+    holder: int | None = None  # the idle worker that holds the lock and reads the queue's pipe
+    idle: list[int] = field(default_factory=list)  # the workers that wait for that lock
     pusher: int | None = None
     monitor: int | None = None
 
 
 class Family(Up):
-    """A product's processes: all carry its data folder in their environment."""
+    """The processes of a product: all have its data folder in their environment."""
 
     def __init__(self, product: Product) -> None:
         self.folder = product.data_dir
@@ -34,30 +34,30 @@ class Family(Up):
 
     @property
     def cluster(self) -> int | None:
-        """The newest: a retired one may still finish what it runs."""
+        """Return the newest cluster; a retired one may still finish its runs."""
         return max(
             (pid for pid in self.children_of(self.worker) if self.children_of(pid)), key=started, default=None
         )
 
     def children_of(self, parent: int | None) -> list[int]:
-        """Look at the parents alone: who descends from `up` needs no mark, and victims change while one looks."""
+        """Return a process's children by their parent's id: descendants of `up` have no mark, and it is fast."""
         pids = (int(entry.name) for entry in Path("/proc").glob("[0-9]*"))
         return sorted(pid for pid in pids if parent_of(pid) == parent and started(pid))
 
     def below(self, top: int) -> list[int]:
-        """Return a process and all that descend from it."""
+        """Return a process and all its descendants."""
         found = [top]
         for pid in found:
             found += self.children_of(pid)
         return found
 
     def strays(self) -> dict[int, str]:
-        """Return those that are not descendants of the `up` that runs: left behind, pid → command."""
+        """Return the processes left behind, which do not descend from the running `up`: pid → command."""
         own = set(self.below(self.process.pid)) if self.process.poll() is None else set()
         return {pid: command for pid, command in self.commands().items() if pid not in own}
 
     def roles(self, busy: Iterable[int]) -> Roles:
-        """Tell the cluster's processes apart by what each waits for; the database knows who is `busy`."""
+        """Find the roles of the cluster's processes by what each waits for; `busy` comes from the database."""
         roles, reading = Roles(), []
         for pid in set(self.children_of(self.sentinel)) - set(busy):
             waits_in, fd = _waits(pid)
@@ -67,14 +67,14 @@ class Family(Up):
                 roles.idle.append(pid)
             elif "epoll" not in waits_in and any(word in waits_in for word in ("sleep", "poll", "wait_data")):
                 roles.pusher = pid  # a worker in an event loop waits in epoll
-        # The queue's pipe was made before that of the results. A monitor whose predecessor was killed reads
-        # none: it waits for the lock that the dead one held.
+        # The pipe of the queue was created before that of the results. A monitor whose predecessor was killed
+        # reads no pipe: it waits for the lock that the dead one held.
         readers = [pid for _, pid in sorted(reading)]
         roles.holder, roles.monitor = [*readers, None, None][:2]
         return roles
 
     def kill(self, *pids: int) -> set[str]:
-        """Kill processes of ours and return their names as workers bear them (`pid-start`)."""
+        """Kill these processes and return their names in the form that workers use (`pid-start`)."""
         names = {name_of(pid) for pid in pids}
         for pid in pids:
             send(pid, signal.SIGKILL)
@@ -89,7 +89,7 @@ class Family(Up):
 
 
 def _waits(pid: int) -> tuple[str, int]:
-    """Return where in the kernel a process waits, and its system call's first argument: the file read from."""
+    """Return the kernel function in which a process waits, and its system call's first argument: the file read."""
     try:
         call = Path(f"/proc/{pid}/syscall").read_text().split()
         return Path(f"/proc/{pid}/wchan").read_text(), int(call[1], 16) if len(call) > 1 else -1
@@ -107,7 +107,7 @@ def started(pid: int) -> int:
 
 
 def is_there(name: str) -> bool:
-    """Tell whether a process still runs. One that had ended before it was named never did: it has no start."""
+    """Tell whether a process still runs. One that had ended before it was named has no start time: False."""
     pid, _, start = name.partition("-")
     return start != "0" and started(int(pid)) == int(start)
 

@@ -1,4 +1,4 @@
-"""What the person at the terminal reads: a line a round, a table at the end."""
+"""The output for the person at the terminal: a line for each round, a table at the end."""
 
 from collections import defaultdict
 from statistics import median
@@ -18,7 +18,7 @@ def line(profile: str, result: Result) -> str:
 
 
 def table(results: dict[str, list[Result]]) -> str:
-    """Return faults × count × failures × median and worst recovery, profile by profile."""
+    """Return a table of faults, counts, failures, median and worst recovery for each profile."""
     lines = []
     for profile, played in results.items():
         by_fault: dict[str, list[Result]] = defaultdict(list)

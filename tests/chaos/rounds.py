@@ -15,7 +15,7 @@ from tests.servers import wait_until
 SLOTS_BACK_SECONDS = 30  # the promise: from the harm until every slot is free and a new run completes
 CAUGHT_UP_SECONDS = 12  # after that: until every client has everything
 CLIENTS = 2
-CROWDED = 0.4  # of the rounds begin with more runs than there are slots
+CROWDED = 0.4  # this share of the rounds begins with more runs than slots
 
 
 @dataclass
@@ -31,7 +31,7 @@ class Result:
 
 
 class Round:
-    """Played once on a subject that is whole."""
+    """One round. It starts on a subject that works."""
 
     def __init__(self, subject: Subject, fault: Fault, *, number: int, seed: str) -> None:
         self.subject, self.fault = subject, fault
@@ -49,7 +49,7 @@ class Round:
     def play(self) -> Result:
         self.sampler.start()
         if self.chance.random() < CROWDED:
-            for _ in range(self.subject.limit + 3):  # so that some wait for a slot
+            for _ in range(self.subject.limit + 3):  # so that some runs wait for a slot
                 self.loads[0].launch("steady")
         for load in self.loads:
             load.start()
@@ -79,7 +79,7 @@ class Round:
             self.result.broken.append(str(error))
 
     def settle(self) -> None:
-        """Wait until all that runs has ended, the slots are back, a new run completes, and clients have it all."""
+        """Wait until all runs have ended, all slots are free, a new run completes, and clients have everything."""
         deadline = max(self.harm.since, time.monotonic() - SLOTS_BACK_SECONDS / 2) + SLOTS_BACK_SECONDS
 
         def left() -> float:
@@ -93,7 +93,7 @@ class Round:
         wait_until(self.have_caught_up, seconds=CAUGHT_UP_SECONDS, what="every client to have everything")
 
     def has_ended(self) -> bool:
-        """Tell whether nothing is active; stop what would take long, and what nobody knows of."""
+        """Tell whether no run is active; stop runs that would take long, and runs that are not in the ledger."""
         active = patiently(self.subject.reader.active)
         for run in active or []:
             kind = self.subject.ledger.runs.get(run["id"], ("", "long"))[1]
@@ -125,7 +125,7 @@ class Round:
         )
 
     def compare(self) -> None:
-        """Apply every invariant to what is known now."""
+        """Check every invariant against what is known now."""
         audience, reader = self.subject.audience, self.subject.reader
         runs = {run["id"]: run for run in reader.runs(self.since)}
         self.result.runs = len(runs)
@@ -150,7 +150,7 @@ class Round:
         audience.forget()
 
     def strays(self) -> dict[int, str]:
-        """Look twice: a process that is just being started, or ending, is nobody's fault."""
+        """Check twice, because a process that is just starting or ending is not a fault."""
         first = self.subject.family.strays()
         if first:
             time.sleep(1)
@@ -163,7 +163,7 @@ class Round:
 
 
 def fault_of(number: int, faults: list[Fault], seed: str) -> Fault:
-    """Return the fault of a round: decks of all faults, each shuffled, so that none is drawn twice as often."""
+    """Return the fault of a round, from shuffled decks of all faults, so that each comes equally often."""
     deck, place = divmod(number - 1, len(faults))
     shuffled = list(faults)
     random.Random(f"{seed}/deck {deck}").shuffle(shuffled)

@@ -13,14 +13,14 @@ from tests.chaos.processes import Family
 from tests.product import Product, server_environment
 from tests.servers import PostgreSQL, Redis
 
-LEASE_SECONDS = 8  # three times the default's pace; a fault holds the database for less
+LEASE_SECONDS = 8  # faults hold the database for less than this
 STOP_SECONDS = 12  # `up` promises ten
 
 
 class Disk:
-    """A small file system under the data folder, where mounting one is allowed, to be filled up."""
+    """A small file system under the data folder, to be filled up, if the machine allows mounting one."""
 
-    MEGABYTES, OF_A_ROUND = 192, 3  # a round leaves some two, for the next ones to keep
+    MEGABYTES, OF_A_ROUND = 192, 3  # a round leaves about two for the next ones to keep
 
     def __init__(self, folder: Path, *, rounds: int) -> None:
         self.folder = folder
@@ -56,10 +56,10 @@ class Disk:
 
 
 class Subject:
-    """One start of everything; many rounds are played on it."""
+    """One start of everything; many rounds use it."""
 
     def __init__(self, profile: str, folder: Path, *, rounds: int) -> None:
-        """Start it. Whoever calls ends it, also when this raises."""
+        """Start everything. The caller ends it, also when this raises."""
         self.profile, self.folder = profile, folder
         self.disk = Disk(folder / "data", rounds=rounds)
         self.redis: Redis | None = None
@@ -100,7 +100,7 @@ class Subject:
         return Client(self.product, self.ledger, self.client.agents)
 
     def keep(self, place: Path) -> None:
-        """Copy what tells a failure's story: the data folder, the log, the database."""
+        """Copy what helps to explain a failure: the data folder, the log, the database."""
         self.disk.empty()
         shutil.copytree(self.disk.folder, place, dirs_exist_ok=True, ignore=_no_files)
         shutil.copy(self.product.log, place / "product.log")
@@ -110,7 +110,7 @@ class Subject:
                 subprocess.run(command, stdout=out, check=False, timeout=60)
 
     def end(self) -> list[str]:
-        """End everything; return what of the product did not end as it should have."""
+        """End everything; return the processes of the product that did not end as they should."""
         if self.audience:
             self.audience.end()
         broken = self._end_product() if self.product.process else []
@@ -135,12 +135,12 @@ class Subject:
 
 
 def _no_files(folder: str, names: list[str]) -> list[str]:
-    """Name what cannot be copied: pipes."""
+    """Return the names that cannot be copied: pipes."""
     return [name for name in names if Path(folder, name).is_fifo()]
 
 
 def forget_the_environment() -> None:
-    """Take out of our environment what would make the product another one."""
+    """Remove the variables that would configure the product differently from our environment."""
     for name in list(os.environ):
         if name.startswith("MISSION_CONTROL_") or name in (
             "DATABASE_URL",

@@ -1,4 +1,4 @@
-"""Say in one line what an upgrade of a dependency has changed."""
+"""Report in one line what an upgrade of a dependency has changed."""
 
 import inspect
 from importlib.metadata import version

@@ -1,4 +1,4 @@
-"""What the backends use of the Claude SDK, pydantic-ai, OpenAI's client and httpx2 is still there."""
+"""The interfaces of the Claude SDK, pydantic-ai, OpenAI's client and httpx2 that the backends use still exist."""
 
 import dataclasses
 import inspect

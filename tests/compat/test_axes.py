@@ -1,4 +1,4 @@
-"""What `pocketpaw_site/authentication.py` overrides of django-axes is still there."""
+"""The interfaces of django-axes that `pocketpaw_site/authentication.py` overrides still exist."""
 
 from axes.backends import AxesStandaloneBackend
 from axes.handlers.database import AxesDatabaseHandler

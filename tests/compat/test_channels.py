@@ -1,4 +1,4 @@
-"""What `compat/channels.py` uses of channels, daphne and autobahn is still there."""
+"""The interfaces of channels, daphne and autobahn that `compat/channels.py` uses still exist."""
 
 import inspect
 

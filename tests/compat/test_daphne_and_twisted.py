@@ -1,4 +1,4 @@
-"""What `pocketpaw_site/web_server.py` overrides and calls of daphne and Twisted is still there."""
+"""The interfaces of daphne and Twisted that `pocketpaw_site/web_server.py` overrides or calls still exist."""
 
 import inspect
 

@@ -1,4 +1,4 @@
-"""What the modules `compat/django_*.py` and `pocketpaw_site/postgresql/` use of Django is still there."""
+"""The interfaces of Django that `compat/django_*.py` and `pocketpaw_site/postgresql/` use still exist."""
 
 import inspect
 

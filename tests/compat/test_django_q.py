@@ -1,4 +1,4 @@
-"""What `mission_control/compat/django_q.py` and `django_q_cluster.py` use of django-q2 is still there."""
+"""The interfaces of django-q2 that `compat/django_q.py` and `compat/django_q_cluster.py` use still exist."""
 
 import inspect
 

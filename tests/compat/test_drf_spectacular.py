@@ -1,4 +1,4 @@
-"""What `mission_control/api/schema.py` overrides and calls of drf-spectacular is still there."""
+"""The interfaces of drf-spectacular that `mission_control/api/schema.py` overrides or calls still exist."""
 
 import inspect
 

@@ -1,4 +1,4 @@
-"""What `compat/knox.py`, the tokens' model and their authentication use of django-rest-knox is still there."""
+"""The interfaces of django-rest-knox that `compat/knox.py`, the token model and authentication use still exist."""
 
 from knox.auth import TokenAuthentication
 from knox.models import AbstractAuthToken

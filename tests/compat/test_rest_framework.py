@@ -1,4 +1,4 @@
-"""What `compat/rest_framework.py` uses of Django REST framework is still there."""
+"""The interfaces of Django REST framework that `compat/rest_framework.py` uses still exist."""
 
 import inspect
 

@@ -1,4 +1,4 @@
-"""Private, undocumented and unstable interfaces of dependencies are used in one module each, and nowhere else."""
+"""Each private, undocumented or unstable interface of a dependency is used in one module only."""
 
 import ast
 import enum
@@ -10,7 +10,7 @@ import re
 from tests.product import CHECKOUT
 
 COMPAT = "mission_control/compat/"
-# What is used (a module, a module's name, or an attribute) → where it may be.
+# What is used (a module, a module's name, or an attribute) → the module that may use it.
 SEAMS = {
     r"django_q\b.*": f"{COMPAT}django_q(_cluster)?.py",
     r"django\.core\.handlers\b.*|asgiref\.sync\.SyncToAsync": f"{COMPAT}django_asgi.py",
@@ -63,7 +63,7 @@ def test_private_and_unstable_interfaces_are_used_in_their_seam_alone():
 
 
 def own_classes():
-    """Yield every class that our modules define, but enums, whose machinery is private and their own."""
+    """Yield every class that our modules define, except enums, whose private machinery is their own."""
     for package in OURS:
         for module in pkgutil.walk_packages([str(CHECKOUT / package)], f"{package}."):
             if ".migrations" in module.name:

@@ -35,7 +35,7 @@ class Folder:
         return json.loads((self.path / f"{name}.json").read_text())
 
     def take(self) -> "Taken":
-        """Import it."""
+        """Import the folder."""
         out, told = io.StringIO(), ""
         try:
             call_command("import_pocketpaw", str(self.path), stdout=out)
@@ -50,7 +50,7 @@ class Taken:
         self.status, self.lines, self.error = status, lines, error
 
     def about(self, *words: str) -> list[str]:
-        """Return the lines that have all these words."""
+        """Return the lines of the import's output that contain all these words."""
         return [line for line in self.lines if all(word in line for word in words)]
 
 

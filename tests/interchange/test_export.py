@@ -1,4 +1,4 @@
-"""What is written can be read elsewhere, and is whole or not there at all."""
+"""An export can be imported elsewhere, and exists as a whole or not at all."""
 
 import io
 import json
@@ -16,7 +16,7 @@ from mission_control.models import Activity, Deliverable, Message, Notification,
 from tests import make
 from tests.interchange.conftest import Folder
 
-OF_RUNS = {"last_run", "active_run_id", "run_id"}  # runs are no part of the exchange
+OF_RUNS = {"last_run", "active_run_id", "run_id"}  # runs are not exported
 
 
 def export(path) -> dict[str, list]:
@@ -124,7 +124,7 @@ def test_an_export_is_of_one_moment_and_keeps_nobody_from_writing(tmp_path, monk
     written = writer._write
 
     def interrupted(path, rows, reader):
-        if path.name == "projects.json":  # the snapshot was taken by the first read, of the agents
+        if path.name == "projects.json":  # the first read, that of the agents, took the snapshot
             rival = threading.Thread(target=_make_task)
             rival.start()
             rival.join(10)

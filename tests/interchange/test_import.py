@@ -1,4 +1,4 @@
-"""What PocketPaw stored is taken over: whole, again and again, and what is wrong is said line by line."""
+"""The import of PocketPaw's files: complete, repeatable, and with a line for each thing that is wrong."""
 
 import io
 import os
@@ -359,7 +359,7 @@ def test_only_a_regular_file_is_read(folder, kind):
 
 
 def test_what_is_stored_may_be_more_than_a_request_may_hold(folder):
-    """Assignees are added, the product adds to metadata, and a run's output is limited in characters."""
+    """Requests add assignees, the product adds to metadata, and a run's output is limited in characters."""
     agents = [agent(name=str(number)) for number in range(600)]
     given = task(assignee_ids=[one["id"] for one in agents], metadata={"a": "x" * 100_000})
     said = message(given, content="@x", mentions=["y" * 60] * 60)

@@ -1,4 +1,4 @@
-"""A planner that answers by script, added as a third party adds one."""
+"""A planner with scripted answers, added as a third party adds one."""
 
 import asyncio
 import json
@@ -47,7 +47,7 @@ GOOD = {
 
 
 class Planner(Scripted):
-    """Answers each step with what its options hold for it, one after the other, else with what is good.
+    """Answers each step with what its options hold for it, in order, then with a good answer.
 
     In the step `silent_at` it falls silent, in `fails_at` it fails, in `leaves_at` it is uninstalled.
     """
@@ -75,25 +75,25 @@ class Planner(Scripted):
 
 
 def a_planner(**options) -> Agent:
-    """Make the agent that plans from now on."""
+    """Create the agent that plans from now on."""
     return make.agent(name="Planner", role="Project planner", backend="planner", backend_options=options)
 
 
 def started(**request) -> tuple[Project, Run]:
-    """Have a project planned, and return it with the run that is to do it."""
+    """Start planning a project, and return the project with the planning run."""
     project = planning.start(GOAL, **{"research_depth": "auto", **request})
     return project, Run.objects.get(project=project, kind="planning")
 
 
 def carried_out(run: Run) -> Run:
-    """Carry out a run as a worker's job does, and return it."""
+    """Execute a run as a worker's job does, and return it."""
     jobs.execute_run(str(run.pk))
     run.refresh_from_db()
     return run
 
 
 def planned(**request) -> tuple[Project, Run]:
-    """Have a project planned, wait for the end, and return it with its run."""
+    """Plan a project to the end, and return it with its run."""
     project, run = started(**request)
     run = carried_out(run)
     project.refresh_from_db()
@@ -101,6 +101,6 @@ def planned(**request) -> tuple[Project, Run]:
 
 
 def steps(run: Run) -> list[str]:
-    """Return the steps that the run's log tells, in their order."""
+    """Return the steps that the run's log reports, in order."""
     events = run.events.filter(type="status").order_by("seq")
     return [event.metadata["step"] for event in events if event.metadata.get("phase") == "planning"]

@@ -1,4 +1,4 @@
-"""What a planner answers is read out of its text, checked, and refused in words."""
+"""A planner's answers are extracted from its text, checked, and refused with a clear reason."""
 
 import json
 import time
@@ -19,7 +19,7 @@ from tests.planning.planners import ANALYSIS, a_task
 
 @pytest.fixture(autouse=True)
 def database():
-    """Nothing here is stored."""
+    """These tests need no database."""
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ def api() -> Api:
 
 @contextmanager
 def a_worker():
-    """Carry out the next run that gets a slot, as a worker would, beside the request that waits for it."""
+    """Execute the next run that gets a slot, as a worker would, while the request waits for it."""
 
     def work():
         queued = Run.objects.filter(status="queued", kind="planning")
@@ -110,7 +110,7 @@ def test_a_silent_model_is_502_and_its_run_is_stopped(api, settings):
 
 
 def test_a_model_that_goes_on_talking_is_waited_for(api, settings):
-    """It takes several times as long as the silence that is borne."""
+    """The answer takes several times as long as the allowed silence."""
     settings.GOAL_SILENCE_SECONDS = 2.0
     a_planner(pause=0.5)
     begin = time.monotonic()
@@ -193,7 +193,7 @@ def test_what_is_planned_or_executed_is_not_planned_again(api):
     )  # fmt: skip
     key = api.post(f"{DEEP_WORK}start", {"description": GOAL}).json()["project"]["id"]
     assert api.post(f"{DEEP_WORK}projects/{key}/replan").status_code == 400
-    projects.change(Project.objects.get(pk=key), status="failed")  # by hand, under a planning that goes on
+    projects.change(Project.objects.get(pk=key), status="failed")  # by hand, while the planning continues
     answer = api.post(f"{DEEP_WORK}projects/{key}/replan")
     assert (answer.status_code, answer.json()) == (409, {"detail": "Project is already being planned"})
 

@@ -1,4 +1,4 @@
-"""A project is planned: what is asked, what becomes of the answers, what is refused, how it is planned again."""
+"""Planning a project: the prompts, the use of the answers, refusals, and planning it again."""
 
 import json
 
@@ -35,13 +35,13 @@ def known_backends(settings):
 
 
 def titles(project: Project) -> dict[str, list[str]]:
-    """Return each task's title with the titles of those that it waits for."""
+    """Return each task's title with the titles of the tasks that block it."""
     rows = Task.objects.filter(project=project).order_by("created_at")
     return {task.title: sorted(blocker.title for blocker in task.blocked_by.all()) for task in rows}
 
 
 def prompts(project: Project) -> list[tuple[str, str]]:
-    """Return the steps that the planner was asked for, each with its prompt."""
+    """Return the planner's steps, each with its prompt."""
     return [tuple(json.loads(line)) for line in (project.folder / "prompts").read_text().splitlines()]
 
 
@@ -158,7 +158,7 @@ def test_an_agent_of_the_name_or_with_the_specialties_is_taken_and_none_is_made(
     a_planner(answers={"team": [an_object(agents=wanted)]})
     before = Agent.objects.count()
     project, _ = planned()
-    assert Agent.objects.count() == before + 1  # writing is nobody's: `ada` is a poet
+    assert Agent.objects.count() == before + 1  # nobody has the specialty writing: `ada` is a poet
     assert {ada, eve} < set(project.team_agents.all())
 
 
@@ -235,7 +235,7 @@ def test_a_planner_that_fails_fails_the_project_with_its_own_words():
 
 
 def test_a_plan_that_cannot_be_written_leaves_nothing():
-    """No agent can be made of a backend that is not there any more."""
+    """An agent cannot be created for a backend that is no longer installed."""
     a_planner(leaves_at="team")
     project, run = planned()
     assert (run.status, project.status) == ("error", "failed")
@@ -262,7 +262,7 @@ def test_a_planners_backend_that_there_is_not_is_found_at_start(settings):
     assert [problem.id for problem in run_checks() if not problem.is_silenced()] == ["mission_control.E006"]
 
 
-# ---------------------------------------------------------------- again
+# ---------------------------------------------------------------- planning again
 def replanned(project: Project) -> Run:
     planning.replan(project)
     assert Project.objects.get(pk=project.pk).status == "planning"

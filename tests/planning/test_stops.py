@@ -1,4 +1,4 @@
-"""A planning holds a slot, waits, is stopped, lost and raced like any run; its project says how it ended."""
+"""Planning runs hold a slot, wait, are stopped, lost and raced like any run; their project shows the end."""
 
 import os
 import signal
@@ -67,7 +67,7 @@ def test_a_planning_that_waits_can_be_stopped():
     project, run = started()
     stop(run, reason="no longer wanted")
     assert told(project) == ("failed", "Planning was stopped: no longer wanted")
-    assert run.events.count() == 2  # what became of the project, and the end
+    assert run.events.count() == 2  # the result for the project, and the end
 
 
 def test_a_project_is_not_deleted_while_it_is_planned():
@@ -103,7 +103,7 @@ def test_a_stop_in_the_last_moment_wins_over_the_plan():
 # ---------------------------------------------------------------- loss
 @pytest.fixture
 def worker_at_work():
-    """A real worker process in the midst of a plan, at its last step."""
+    """A real worker process in the middle of a plan, at its last step."""
     a_planner(silent_at="team")
     project, run = started()
     worker = rivals.start(jobs.execute_run, str(run.pk))

@@ -14,12 +14,12 @@ GOAL = "Write a short book about cats"
 
 @pytest.fixture(autouse=True)
 def database():
-    """The product has its own."""
+    """The product has a database of its own."""
 
 
 @pytest.fixture
 def deep_work(product):
-    """Ask Deep Work, of which the demo backend is the planner."""
+    """Call Deep Work, with the demo backend as its planner."""
     if not any(agent["name"] == "Planner" for agent in product.get("/agents?limit=500")["agents"]):
         product.new_agent(name="Planner", role="Project planner")
 
@@ -67,7 +67,7 @@ def test_a_goal_becomes_a_plan_that_can_be_watched_changed_and_approved(product,
 
     product.call("PATCH", f"/tasks/{tasks[1]['id']}", title="Write it")
     assert deep_work("POST", f"projects/{key}/approve")["project"]["status"] == "executing"
-    deep_work("POST", f"projects/{key}/pause")  # its tasks would take slots from the next tests
+    deep_work("POST", f"projects/{key}/pause")  # its tasks would occupy slots in the next tests
 
 
 def test_a_stop_of_the_planning_is_told_and_it_can_be_planned_again(product, deep_work):

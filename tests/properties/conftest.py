@@ -1,6 +1,6 @@
-"""Properties: what holds for any input. `HYPOTHESIS_PROFILE=thorough` tries thirty times as many.
+"""Properties that hold for any input. `HYPOTHESIS_PROFILE=thorough` tries thirty times as many inputs.
 
-A failure prints its input, and a line `@reproduce_failure(…)` that brings it back.
+A failure prints its input, and a line `@reproduce_failure(…)` that repeats it.
 """
 
 import os
@@ -13,11 +13,11 @@ from hypothesis.configuration import set_hypothesis_home_dir
 
 from mission_control.models import Capacity
 
-# Never into the checkout.
+# Outside the checkout.
 set_hypothesis_home_dir(Path(os.environ["MISSION_CONTROL_TEST_ENVIRONMENT"]) / "hypothesis")
 
 _COMMON: dict[str, Any] = {
-    "deadline": None,  # other processes work here too
+    "deadline": None,  # other processes work on this machine too
     "derandomize": False,
     "print_blob": True,
     "database": None,
@@ -33,11 +33,11 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "moderate"))
 
 
 def share(part: float, **how) -> settings:
-    """Return the profile with that part of its examples, for what costs more than plain functions do."""
+    """Return the profile with this share of its examples, for tests that cost more than plain functions."""
     return settings(max_examples=max(int(settings.default.max_examples * part), 5), **how)
 
 
 @pytest.fixture
 def database(transactional_db):
-    """Real transactions; the limit's row is laid anew."""
+    """Use real transactions, with a new row for the limit."""
     Capacity.objects.update_or_create(pk=Capacity.THE_ROW, defaults={"limit": 5})

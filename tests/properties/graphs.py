@@ -1,4 +1,4 @@
-"""Random projects, and what must hold of them whatever happens."""
+"""Random projects, and the rules that they must always follow."""
 
 import random
 from collections import Counter
@@ -16,9 +16,9 @@ FAILED = "it failed"
 
 
 def random_project(chance: random.Random, size: int, agents: list) -> Project:
-    """Return an executing project of so many tasks, each of which waits for up to three of those before it.
+    """Return an executing project of that many tasks, each blocked by up to three of the tasks before it.
 
-    Few have no agent or are for people, some are tried again.
+    A few have no agent or are for people, some are retried.
     """
     project = make.project(status="paused")
     made: list[Task] = []
@@ -40,7 +40,7 @@ def random_project(chance: random.Random, size: int, agents: list) -> Project:
 
 
 class Watch:
-    """Sees each run start, and how often each task was given cause to be run again."""
+    """Records the start of each run, and how often each task got a cause to run again."""
 
     def __init__(self) -> None:
         self.started: set = set()
@@ -48,9 +48,9 @@ class Watch:
         self.ended: set = set()
 
     def look(self) -> None:
-        """Fail when a run started before what it waits for, beyond the limit, or twice for one trigger.
+        """Fail if a run started before its blockers were done, beyond the limit, or twice for one trigger.
 
-        A limit that was lowered stops nobody: only who starts must find a slot within it.
+        Lowering the limit stops no run: only a run that starts must find a slot within it.
         """
         new = Run.objects.light().filter(slot__isnull=False).exclude(pk__in=self.started)
         assert not new or Run.objects.holding().count() <= Capacity.current().limit
@@ -67,7 +67,7 @@ class Watch:
 
 
 def settled_or_explained(project: Project) -> None:
-    """Fail unless the project is completed, or each task that is left says what it waits for, one of a reason."""
+    """Fail unless the project is completed, or all open tasks have waiting reasons, not just blockers."""
     project.refresh_from_db()
     left = {str(key) for key in project.tasks.unresolved().values_list("pk", flat=True)}
     if not left:
@@ -80,7 +80,7 @@ def settled_or_explained(project: Project) -> None:
 
 
 def do_what_people_do(project: Project, agent, watch: Watch) -> bool:
-    """Let people do their tasks, give the rest an agent, run what was stopped in the line; tell whether any."""
+    """Do people's tasks, give others an agent, rerun what was stopped in the waiting queue. Return whether any."""
     mine = project.tasks.unresolved().filter(task_type="human", announced_at__isnull=False)
     orphans = project.tasks.unresolved().filter(task_type="agent", assignees__isnull=True)
     failed = project.tasks.filter(status="blocked")
@@ -94,7 +94,7 @@ def do_what_people_do(project: Project, agent, watch: Watch) -> bool:
         found.append((task, ""))
     stopped = project.tasks.not_started().filter(last_run__status="stopped", last_run__slot=None)
     for task in list(stopped):
-        with suppress(Refusal):  # it has come to wait for another
+        with suppress(Refusal):  # it now waits for another task
             watch.again[task.pk] += 1
             admit(task, task.last_run.agent, when_full="queue")
             found.append((task, ""))

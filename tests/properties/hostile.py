@@ -1,4 +1,4 @@
-"""Text that somebody wrote to cause trouble, or that some program made by accident."""
+"""Text written to cause trouble, or produced by accident by some program."""
 
 from hypothesis import strategies as st
 

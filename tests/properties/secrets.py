@@ -1,4 +1,4 @@
-"""Secrets of every known shape, and text that has none."""
+"""Secrets in every known format, and text without any."""
 
 import string
 
@@ -14,7 +14,7 @@ def random(alphabet: str, least: int, most: int = 60) -> st.SearchStrategy[str]:
 
 
 def shaped(before: str, body: st.SearchStrategy[str], after: str = "") -> st.SearchStrategy[tuple[str, str]]:
-    """Return (what stands in the text, the part of it that must not survive)."""
+    """Return (the text around the secret and the secret, the part of it that must not survive)."""
     return body.map(lambda secret: (f"{before}{secret}{after}", secret))
 
 
@@ -68,7 +68,7 @@ def lines(text: str) -> str:
     return "\n".join(text[start : start + 64] for start in range(0, len(text), 64))
 
 
-# No character of these begins, joins or ends a shape: no `=`, `:`, `@`, `_`, `-`, and none of the names.
+# No character of these starts, joins or ends a secret: no `=`, `:`, `@`, `_`, `-`, and none of the names.
 WORDS = [
     "the",
     "a",
@@ -87,7 +87,7 @@ WORDS = [
 ]
 filler = random("abcdfgh. ,!?\n\t\x00😀", 0, 12)
 ordinary = st.lists(st.sampled_from(WORDS) | filler, max_size=12).map(" ".join)
-# What an ordinary text may well have, though it looks like a beginning of something.
+# Ordinary text that resembles the beginning of a secret.
 ALMOST = [
     "key", "the key: patience.", "token", "password", "Password: required.", "sk-", "sk-learn", "AKIA", "eyJ",
     "://", "https://host/path?next=/a", "http://localhost:8000 ", "bearer of news", "Authorization is needed",

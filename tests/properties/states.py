@@ -1,4 +1,4 @@
-"""What a run's life should look like, in plain Python: the model that the database is compared with."""
+"""The life of runs in plain Python: the model that the database is compared with."""
 
 from dataclasses import dataclass, field
 from itertools import count
@@ -24,7 +24,7 @@ class ModelRun:
     slot: int | None = None
     log: list[str] = field(default_factory=list)
     stop_asked: bool = False
-    dead: bool = False  # its worker was of this machine
+    dead: bool = False  # its worker ran on this machine
     error: str = ""
 
     @property
@@ -65,7 +65,7 @@ class Model:
         self.jobs += 1
 
     def refusal_of(self, task, when_full: str) -> str | None:
-        """Return why a run of the task is refused now, if it is. Looks at the waiting first, as admission does."""
+        """Return why a run of the task would be refused now, or None. Checks waiting first, as admission does."""
         self.promote()
         if any(run.active and run.task == task for run in self.runs.values()):
             return "AlreadyRunning"
@@ -95,7 +95,7 @@ class Model:
         self.promote()
 
     def lose(self, key) -> None:
-        """End a run whose worker is gone: stopped where that was asked for."""
+        """End a run whose worker is gone: as stopped if a stop was requested."""
         if self.runs[key].stop_asked:
             self.finish(key, "stopped")
         else:

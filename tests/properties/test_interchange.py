@@ -1,4 +1,4 @@
-"""What the API takes, an export writes and an import reads again, whatever the values are."""
+"""What the API accepts survives an export and an import, with any values."""
 
 import io
 import json
@@ -51,7 +51,7 @@ BASE = {
 
 
 def exported() -> dict[str, list[dict[str, Any]]]:
-    """Export, and return what each file holds; decoded strictly."""
+    """Export, and return the content of each file, decoded strictly."""
     with tempfile.TemporaryDirectory() as folder:
         call_command("export_pocketpaw", folder, stdout=io.StringIO())
         return {
@@ -60,7 +60,7 @@ def exported() -> dict[str, list[dict[str, Any]]]:
 
 
 def imported_again() -> list[str]:
-    """Export, forget everything, import, and return the lines. Raises CommandError when not all was taken."""
+    """Export, delete everything, import, and return the output. Raises CommandError on an incomplete import."""
     out = io.StringIO()
     with tempfile.TemporaryDirectory() as folder:
         call_command("export_pocketpaw", folder, stdout=io.StringIO())

@@ -1,4 +1,4 @@
-"""Projects of any shape, whatever fails, is stopped, killed or doubled: they end, or say what they wait for."""
+"""Projects of any shape, with failures, stops, killed workers and doubled jobs: they end, or say why they wait."""
 
 import random
 from collections import Counter, defaultdict
@@ -28,7 +28,7 @@ STEPS = 40
 
 
 class World:
-    """What workers and people do at random, each by the product's own verbs."""
+    """What workers and people do at random, each with the product's own actions."""
 
     def __init__(self, chance: random.Random, size: int, *, trouble: float) -> None:
         self.chance, self.trouble = chance, trouble
@@ -39,7 +39,7 @@ class World:
             project_execution.resume(project)
 
     def work(self) -> bool:
-        """Let a worker take a queued run, and end it somehow; tell whether there was one."""
+        """Execute a queued run to some end; return whether there was one."""
         queued = list(Run.objects.light().filter(status="queued"))
         if not queued:
             return False
@@ -90,7 +90,7 @@ def dead() -> str:
 
 
 def live(world: World, watch: Watch, *, steps: int) -> None:
-    """Go on at random, then without trouble until nothing moves; then let people help, until nothing is left."""
+    """Act at random, then without trouble until nothing changes; each open task must then say why it waits."""
     for _ in range(steps):
         if world.chance.random() < world.trouble:
             world.disturb()
@@ -124,7 +124,7 @@ def test_projects_of_any_shape_end_or_say_what_they_wait_for(seed, size, trouble
     world, watch = World(random.Random(seed), size, trouble=trouble), Watch()
     watch.look()
     live(world, watch, steps=STEPS)
-    for _ in range(200):  # people help until everything is done
+    for _ in range(200):  # people act until everything is done
         helped = [do_what_people_do(project, world.agents[0], watch) for project in world.projects]
         if not any(helped):
             break
@@ -185,12 +185,12 @@ def test_rival_workers_reapers_and_people_run_each_task_as_often_as_there_was_ca
 
 
 def take_part(role: str, what) -> str:
-    """Be a worker, a reaper or a person until nothing moves for a while."""
+    """Act as a worker, a reaper or a person until nothing changes for a while."""
     return {"work": work_at_random, "reap": reap, "pause": pause_and_resume}[role](what)
 
 
 def work_at_random(seed: int) -> str:
-    """Take queued runs: most succeed, some fail, are stopped, or are left behind by a death."""
+    """Execute queued runs: most succeed, some fail, are stopped, or lose their worker."""
     chance, idle = random.Random(seed), 0
     while idle < 40:
         run = Run.objects.light().filter(status="queued").order_by("?").first()
@@ -223,14 +223,14 @@ def pause_and_resume(key) -> str:
         try:
             project_execution.pause(project, wait_seconds=0)
             project_execution.resume(project)
-        except WrongState:  # it was completed meanwhile
+        except WrongState:  # it has been completed
             break
     return "done"
 
 
 def every_run_had_a_cause() -> None:
     runs = defaultdict(list)
-    for run in Run.objects.light().order_by("attempt"):  # by the clock two who wait for the file may be swapped
+    for run in Run.objects.light().order_by("attempt"):  # by time, two that wait for SQLite may be swapped
         runs[run.task_id].append(run)
     for attempts in runs.values():
         assert [run.status for run in attempts].count("completed") <= 1

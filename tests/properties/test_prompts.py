@@ -1,4 +1,4 @@
-"""Whatever people, and agents before it, wrote: the prompt is well made."""
+"""Prompts are well-formed, with any text from people and from earlier agents."""
 
 import re
 from dataclasses import replace
@@ -54,7 +54,7 @@ def without_sources(brief: Brief) -> Brief:
 
 
 def emptied(brief: Brief) -> Brief:
-    """Return it with every source in its place, and nothing in them."""
+    """Return the brief with all its sources, each with empty text."""
     return replace(
         brief,
         requirements=brief.requirements and replace(brief.requirements, content=""),
@@ -124,7 +124,7 @@ def test_what_is_cut_says_so_where_it_was_cut(source, budget):
 
 @given(briefs, budgets)
 def test_no_text_opens_or_closes_a_fence(brief, budget):
-    """Only the agent's, the project's and the task's own words, which are no quotation, may say what they like."""
+    """Only the texts of the agent, the project and the task may contain anything, because they are not quoted."""
     quoting = Brief(
         "A",
         "B",
@@ -141,7 +141,7 @@ def test_no_text_opens_or_closes_a_fence(brief, budget):
     )
     prompt = build_prompt(quoting, budget_chars=budget)
 
-    sent = len(all_sources(brief)) and prompt.count('" title="') + 1  # one pair is in the sentence on fences
+    sent = len(all_sources(brief)) and prompt.count('" title="') + 1  # one pair is in the sentence about fences
     assert TAG.findall(prompt) == ["<document", "</document"] * sent
     outside = re.sub(r"\n\[… [\d]+ earlier \w+ left out to fit …\]", "", FENCED.sub("", prompt))
     plain = FENCED.sub("", build_prompt(replace(emptied(quoting), older_messages=0), budget_chars=10**9))

@@ -1,4 +1,4 @@
-"""Whatever a client sends, its socket stays open, answers as the contract says, and brings the next event."""
+"""Whatever a client sends, its socket stays open, answers as the contract says, and delivers the next event."""
 
 import json
 from urllib.parse import quote, urlencode
@@ -58,7 +58,7 @@ said = st.one_of(
 
 
 class Work:
-    """A run in which the agent says something whenever it is asked to."""
+    """A run whose agent emits something on request."""
 
     def __init__(self) -> None:
         self.task = make.task(project=make.project())
@@ -90,13 +90,13 @@ def token() -> str:
 
 
 async def send(client: WebsocketCommunicator, message: str | bytes) -> None:
-    """Send it as daphne hands it on, the empty message too."""
+    """Send a message in the form that daphne passes on, including an empty one."""
     kind = "bytes" if isinstance(message, bytes) else "text"
     await client.send_input({"type": "websocket.receive", kind: message})
 
 
 async def connected(client: WebsocketCommunicator) -> dict:
-    """Connect and return the first thing that comes: the greeting, or why it was closed."""
+    """Connect and return the first message: the greeting, or the close code."""
     assert (await client.connect(timeout=10))[0]
     return frame_in(await client.receive_output(timeout=20))
 
@@ -106,7 +106,7 @@ def frame_in(output: dict) -> dict:
 
 
 async def heard(client: WebsocketCommunicator, work: Work, *, answers: int) -> list[dict]:
-    """Return that many answers to what was sent, and see that the next event comes too, once."""
+    """Return that many answers to the sent messages, and check that the next event comes too, exactly once."""
     answered: list[dict] = []
     seq, found = await work.say(), []
     while len(answered) < answers or seq not in found:
@@ -157,7 +157,7 @@ async def test_pocketpaws_socket_answers_what_it_knows_and_is_silent_for_other_a
     await leave(client)
 
     assert [answer["type"] for answer in answers] == expected
-    # Without a path it lists the folders of the projects, which other tests may have made.
+    # Without a path it lists the projects' folders, and other tests may have created some.
     entries = [entry for answer in answers if answer["type"] == "files" for entry in answer["files"]]
     assert all(entry.keys() == {"name", "isDir", "size"} for entry in entries)
 
@@ -189,14 +189,14 @@ async def test_whatever_the_query_says_the_socket_answers_and_brings_what_is_ask
         assert first == {"closed": 4404}
     else:
         assert first["type"] == "connection_info"
-        if not (after.isdecimal() and int(after) > work.seq):  # else it has what is to come
+        if not (after.isdecimal() and int(after) > work.seq):  # otherwise all events are before that number
             await heard(client, work, answers=0)
     await leave(client)
 
 
 @st.composite
 def wrong_tokens(draw, right: str) -> str:
-    """Return something that is not the token, such as its beginning with something odd behind it."""
+    """Return a text that is not the token, such as its beginning followed by something odd."""
     odd = draw(st.sampled_from(["\x00", "é", "zz", "\ud800", " ", ""]) | texts)
     kept = draw(st.integers(0, len(right) - 1))
     return right[:kept] + odd + draw(st.sampled_from(["", right[kept:]]))
@@ -207,7 +207,7 @@ def wrong_tokens(draw, right: str) -> str:
 async def test_no_wrong_token_is_let_in_and_none_breaks_the_socket(token, data, way):
     wrong = data.draw(
         wrong_tokens(token).filter(lambda text: text.split() != [token])
-    )  # white space is not looked at
+    )  # the server ignores white space around it
     header = [(b"authorization", b"Bearer " + wrong.encode("utf-8", "replace"))] if way == "header" else []
     query = f"?token={quote(wrong, errors='replace') or '-'}" if way == "query" else ""
     client = WebsocketCommunicator(application, f"/ws{query}", headers=header)

@@ -1,4 +1,4 @@
-"""No secret of a known shape survives, and nothing else is touched, in whole texts and in pieces."""
+"""No secret in a known format survives, and nothing else is changed, in whole texts and in pieces."""
 
 import time
 from itertools import pairwise
@@ -24,7 +24,7 @@ def known_environment(monkeypatch):
 
 @st.composite
 def with_secrets(draw, text=ordinary):
-    """Return (a text with secrets in it, what of it must not survive)."""
+    """Return (a text that contains secrets, the parts of it that must not survive)."""
     found = draw(st.lists(secrets | st.just((KNOWN, KNOWN)), min_size=1, max_size=3))
     parts = [draw(text)]
     for whole, _ in found:
@@ -36,7 +36,7 @@ def with_secrets(draw, text=ordinary):
 
 @st.composite
 def cut(draw, text: str) -> list[str]:
-    """Return the text in pieces, as tokens or as batches come."""
+    """Return the text in pieces, as they come from tokens or batches."""
     size = draw(st.sampled_from([1, 2, 3, 7, 20, 100]))
     if size == 1:
         return list(text)
@@ -82,7 +82,7 @@ def test_no_secret_survives_that_pieces_share(given):
     redacted = streamed(pieces)
 
     assert not [secret for secret in gone if secret in redacted]
-    # Nor the greater part of one: what was let through before it was known is less than its beginning.
+    # Nor most of one: the part emitted before it was recognised is shorter than its known prefix.
     assert not [secret for secret in gone if secret[:8] in redacted or secret[-8:] in redacted]
 
 
@@ -141,7 +141,7 @@ UNITS = st.one_of(
 
 
 def in_stream(text: str) -> None:
-    """Let the text come in pieces as large as the longest that is held."""
+    """Redact the text in pieces as large as the longest that is held back."""
     streamed([text[start : start + 4_096] for start in range(0, len(text), 4_096)])
 
 

@@ -1,4 +1,4 @@
-"""Any order of all that can happen to runs, against a plain model, on the real database."""
+"""All events in the life of runs, in any order, compared with a plain model on the real database."""
 
 from collections import Counter, defaultdict
 from datetime import timedelta
@@ -49,7 +49,7 @@ TROUBLE = [
     "let_a_reaper_be_late", "change_the_limit", "change_the_limit", "change_a_priority", "delete_a_task",
     "promote_the_waiting", "give_up",
 ]  # fmt: skip
-some = st.integers(0, 999)  # chooses among what there is
+some = st.integers(0, 999)  # chooses one of the existing objects
 
 
 def of(choices: list, number: int):
@@ -57,9 +57,9 @@ def of(choices: list, number: int):
 
 
 class Runs(RuleBasedStateMachine):
-    """Each verb is called as the product calls it; the model says what it must have done.
+    """Call each action as the product calls it; the model has the expected result.
 
-    Two rules, since hypothesis leaves out some of the rules in each example: there is always a life to disturb.
+    There are only two rules, because hypothesis leaves out some rules in each example: so runs always have a life.
     """
 
     def __init__(self) -> None:
@@ -67,19 +67,19 @@ class Runs(RuleBasedStateMachine):
         self.model = Model(limit=2)
         self.agents = [make.agent(), make.agent(level=Agent.Level.INTERN)]
         self.made = [self.make_a_task(number // 4) for number in range(7)]
-        self.claims: dict = {}  # run → what its worker remembers of it
+        self.claims: dict = {}  # run → the claim that its worker has
         self.seen: dict = {}  # run → the row as a reaper once read it
         self.dead = f"{workers.folder_id()}/group/{workers.node()}/999999999-1"
 
     def teardown(self) -> None:
-        """Delete what the example made."""
+        """Delete the rows of the example."""
         made: list[type[models.Model]] = [OrmQ, Activity, Notification, Deliverable, Task, Agent]
         for kind in made:
             kind._default_manager.all().delete()
 
     @initialize(limit=st.integers(0, 3), asked=st.integers(0, 6))
     def begin(self, limit, asked):
-        """Begin with some at work and some waiting: of the same priority, or not."""
+        """Begin with some running and some waiting runs, of the same priority or of several."""
         self.change_the_limit(limit, 0)
         for number in range(asked):
             self.ask_for_a_run(number, 0)
@@ -137,7 +137,7 @@ class Runs(RuleBasedStateMachine):
             self.model.tasks[task.pk].priority = of(list(RANK), other)
 
     def delete_a_task(self, number, other):
-        """Delete one, and make another; who asks for a run of the deleted one is told that it is not found."""
+        """Delete a task and create another; requests to run the deleted one are refused as not found."""
         task = of(self.made, number)
         active = any(run.active and run.task == task.pk for run in self.model.runs.values())
         expected = "HasActiveRuns" if active else None if task.pk in self.model.tasks else "NotFound"
@@ -176,13 +176,13 @@ class Runs(RuleBasedStateMachine):
         run.log += said
         stored = [event.seq for event in append(key, token, drafts, after=seq)]
         assert stored == list(range(seq + 1, len(run.log) + 1))
-        if other % 2:  # the commit's answer was lost: the worker stores it again
+        if other % 2:  # the commit's answer was lost: the worker stores the events again
             assert [event.seq for event in append(key, token, drafts, after=seq)] == stored
         if other % 4 == 3:
             self.seen[key] = Run.objects.get(pk=key)
 
     def claimed(self, number: int):
-        """Choose a claim: more often one of a run that runs than one that is lost or at its end."""
+        """Choose a claim: more often of a running run than of one that was lost or has ended."""
         running = self.model.having("running")
         return of(running if running and number % 4 else list(self.claims), number)
 
@@ -196,7 +196,7 @@ class Runs(RuleBasedStateMachine):
         self.end(number, "stopped")
 
     def end(self, number: int, outcome: str, error: str = "") -> None:
-        """End as the worker does; what was stopped or lost meanwhile is no success any more."""
+        """End a run as the worker does; one that was stopped or lost before cannot succeed any more."""
         if not self.claims:
             return
         key = self.claimed(number)
@@ -213,9 +213,9 @@ class Runs(RuleBasedStateMachine):
         self.look(lease=0)
 
     def look(self, *, lease: int) -> None:
-        """Workers of this machine that are gone lose their runs at once, those elsewhere when they were silent."""
+        """Let the reaper end runs of dead workers on this machine at once, others when the lease has run out."""
         lost = [key for key in self.model.having("running") if lease == 0 or self.model.runs[key].dead]
-        order = list(Run.objects.filter(pk__in=lost).values_list("pk", flat=True))  # as the reaper comes upon them
+        order = list(Run.objects.filter(pk__in=lost).values_list("pk", flat=True))  # in the reaper's order
         with override_settings(LEASE_SECONDS=lease):
             Reaper().tick()
         for key in order:
@@ -223,7 +223,7 @@ class Runs(RuleBasedStateMachine):
         self.model.promote()
 
     def let_a_reaper_be_late(self, number, other):
-        """It ends only what gave no sign of life since it looked."""
+        """Let a reaper end a run that it read earlier: only if its lease was not renewed since."""
         if not self.claims:
             return
         key = self.claimed(number)
@@ -245,7 +245,7 @@ class Runs(RuleBasedStateMachine):
         self.model.promote()
         assert {run.pk for run in promote()} == waiting - set(self.model.having("waiting"))
 
-    # ------------------------------------------------------------ what always holds
+    # ------------------------------------------------------------ invariants
     @invariant()
     def the_database_is_as_the_model_says(self):
         self.runs_are_as_the_model_says()

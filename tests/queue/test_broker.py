@@ -1,4 +1,4 @@
-"""What may be taken from the queue."""
+"""Which jobs may be taken from the queue."""
 
 import inspect
 import pickle

@@ -1,4 +1,4 @@
-"""Redis is for the server profile; a process of the embedded one does not spend memory on its client."""
+"""Redis is for the server profile; processes of the embedded profile spend no memory on its client."""
 
 import os
 import subprocess

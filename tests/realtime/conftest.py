@@ -5,5 +5,5 @@ from mission_control.models import Capacity
 
 @pytest.fixture(autouse=True)
 def database(transactional_db):
-    """Real transactions, seen by the relay's own connection; the limit's row is created again."""
+    """Use real transactions, which the relay's own connection can read, with a new row for the limit."""
     Capacity.objects.update_or_create(pk=Capacity.THE_ROW, defaults={"limit": 5})

@@ -1,4 +1,4 @@
-"""What a reader of the feed has not had: each line once, whatever number it has and whenever it was committed."""
+"""A reader of the activity feed gets each entry once, with any number and any time of commit."""
 
 import pytest
 
@@ -32,7 +32,7 @@ def test_a_line_that_is_committed_after_a_higher_number_is_read_once(monkeypatch
         12,
         15,
         18,
-    ]  # until it is told that they were had
+    ]  # until it is called with them as processed
     assert read(tracker) == [12, 15, 18]
     assert read(tracker) == []
 
@@ -45,7 +45,7 @@ def test_a_line_that_is_committed_after_a_higher_number_is_read_once(monkeypatch
 
 
 def test_what_an_import_put_before_the_first_line_is_no_news_and_leaves_no_gaps():
-    """Its numbers are 0 and below: what is older than the feed's newest line stands behind it."""
+    """Imported entries have the numbers 0 and below, because they are older than the feed's newest entry."""
     for number in (-3, -1):
         line(number)
     tracker = ActivityGapTracker()

@@ -1,4 +1,4 @@
-"""What changes of tasks and projects is told to the sockets: once, after the commit, whoever made the change."""
+"""Sockets get each change of a task or project once, after the commit, whatever has made the change."""
 
 import asyncio
 import json
@@ -32,7 +32,7 @@ Frames = list[tuple[str, Any]]
 
 @asynccontextmanager
 async def listening(path: str = "/ws/mission-control", *, token: str | None = None):
-    """Yield a socket on the real application that has been greeted."""
+    """Yield a socket on the real application, after its greeting."""
     from pocketpaw_site.asgi import application
 
     token = token or await sync_to_async(make.token)()
@@ -47,9 +47,9 @@ async def listening(path: str = "/ws/mission-control", *, token: str | None = No
 
 
 async def told(client: WebsocketCommunicator, about: Task | None = None) -> Frames:
-    """Return all that a socket is told of what was committed before.
+    """Return all frames of a socket for changes that were committed before this call.
 
-    The second of two marks: when it comes, the look that found the first, and all before it, is over.
+    Uses two marks: when the second one arrives, the poll that found the first one, and all before it, is over.
     """
     found: Frames = []
     for _ in range(2):
@@ -70,13 +70,13 @@ def only(frames: Frames, name: str) -> list[dict[str, Any]]:
 async def after(
     change: Callable[[], Any], *, path: str = "/ws/mission-control", about: Task | None = None
 ) -> Frames:
-    """Return what a socket is told after a change."""
+    """Return the frames that a socket gets after a change."""
     async with listening(path) as client:
         await sync_to_async(change)()
         return await told(client, about)
 
 
-# ---------------------------------------------------------------- what the frames hold, and where they go
+# ---------------------------------------------------------------- content and recipients of the frames
 @pytest.mark.parametrize(
     "path",
     ["/ws/mission-control", "/ws", "/ws/mission-control/tasks/{task}", "/ws/mission-control/projects/{project}"],
@@ -130,7 +130,7 @@ async def test_a_socket_of_one_task_or_project_is_told_of_no_other():
         assert only(frames, TASK) + only(frames, PROJECT) == []
 
 
-# ---------------------------------------------------------------- whoever made the change, whatever it is
+# ---------------------------------------------------------------- every kind of change
 async def test_each_step_of_a_run_is_told_with_the_tasks_status():
     agent = await sync_to_async(make.agent)(backend_options={"chunks": 2})
     project = await sync_to_async(make.project)(status="executing")
@@ -281,11 +281,11 @@ async def names_before_a_run(client: WebsocketCommunicator) -> set[str]:
     while True:
         frame = json.loads(await client.receive_from(timeout=20))
         if frame["event_type"] == "mc_task_started":
-            return names - {"mc_capacity"}  # of the run, when the look found its slot first
+            return names - {"mc_capacity"}  # of the run, if the poll found its slot first
         names.add(frame["event_type"])
 
 
-# ---------------------------------------------------------------- what shows a change that was made elsewhere
+# ---------------------------------------------------------------- every page that shows a change made elsewhere
 @pytest.mark.parametrize("path", ["/ws/mission-control", "/ws/mission-control/tasks/{task}"])
 @pytest.mark.parametrize("how", ["created", "changed", "freed", "deleted"])
 async def test_who_holds_back_a_task_is_told_of_when_that_changes(path, how):
@@ -367,10 +367,10 @@ def shown(path: str) -> dict[str, Any]:
     return Api(None).get(path).json()
 
 
-# ---------------------------------------------------------------- nothing is missed
+# ---------------------------------------------------------------- no frame is missed
 @pytest.mark.server
 async def test_a_change_whose_transaction_was_open_while_others_committed_is_told():
-    """Its line has the lower number, and is seen last. On SQLite writers come one by one."""
+    """Its entry has the lower number, and is read last. On SQLite there is only one writer at a time."""
     slow, committed, free = await sync_to_async(make.task)(), threading.Event(), threading.Event()
 
     def change() -> None:

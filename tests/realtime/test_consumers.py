@@ -1,4 +1,4 @@
-"""The sockets on the real ASGI application, with the messages of the channel layer lost on purpose."""
+"""The sockets on the real ASGI application, while messages of the channel layer are lost on purpose."""
 
 import asyncio
 import json
@@ -60,7 +60,7 @@ async def leave(client: WebsocketCommunicator) -> None:
 @pytest.mark.parametrize("path", ["/ws/mission-control", "/ws/mission-control/runs/{run}?after=0"])
 @pytest.mark.parametrize("lost", [0.5, 1.0])
 async def test_what_the_channel_layer_loses_is_made_good_from_the_database(run, token, path, lost, monkeypatch):
-    """With all messages of runs lost, only the positions that the relay announces regularly are left."""
+    """All messages of runs are lost, except the positions that the relay announces regularly."""
     monkeypatch.setattr(relay, "SAFETY_POLL_SECONDS", 0.3)
     layer = channel_layers["process"]
     deliver, count = layer.group_send, 0
@@ -82,7 +82,7 @@ async def test_what_the_channel_layer_loses_is_made_good_from_the_database(run, 
     await asyncio.to_thread(worker.join)
     await leave(client)
 
-    first = 1 if "after" in path else 2  # the board came when the first event had been sent
+    first = 1 if "after" in path else 2  # the board connected after the first event was sent
     assert found == list(range(first, found[-1] + 1))
     await sync_to_async(run.refresh_from_db)()
     assert found[-1] == run.last_seq

@@ -1,4 +1,4 @@
-"""What a deletion changes elsewhere is told: the frames are derived from the activity's line."""
+"""Clients learn what a deletion changes elsewhere: the frames are derived from its activity entry."""
 
 import json
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def told(delete, gone) -> dict[str, dict]:
-    """Delete it, and return by id what the frames then show."""
+    """Delete an object, and return by id what the frames then show."""
     before = set(Activity.objects.values_list("number", flat=True))
     delete(gone)
     lines = list(Activity.objects.exclude(number__in=before).order_by("number"))

@@ -1,4 +1,4 @@
-"""A client that goes while frames are on their way to it; a database that is away when a client comes."""
+"""A client that disconnects while frames are on their way to it; a connection while the database is away."""
 
 import asyncio
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 async def test_a_frame_for_a_client_that_has_just_gone_is_dropped_and_its_place_is_given_up():
-    """Daphne raises for it, before the consumer hears of the disconnection."""
+    """Daphne raises an error for it, before the consumer learns of the disconnection."""
     from pocketpaw_site.asgi import application
 
     gone, refused = asyncio.Event(), []
@@ -48,7 +48,7 @@ async def test_a_frame_for_a_client_that_has_just_gone_is_dropped_and_its_place_
     assert relay.subscribers == 0
 
 
-@pytest.mark.embedded  # PostgreSQL calls a table that is not there something else than an outage
+@pytest.mark.embedded  # PostgreSQL does not report a missing table as an outage
 @pytest.mark.parametrize("model", [AccessToken, Run], ids=["logged in", "subscribed"])
 async def test_a_client_that_comes_while_the_database_is_away_is_told_to_try_again(model, caplog):
     from pocketpaw_site.asgi import application

@@ -1,4 +1,4 @@
-"""Input that once closed a socket, or came back as what no browser can read."""
+"""Input that once closed a socket, or was answered with something that no browser can read."""
 
 import json
 import os
@@ -74,7 +74,7 @@ def test_a_folder_is_listed_while_an_agent_makes_and_removes_files_in_it():
 
 @pytest.fixture
 def folder():
-    """Return a project's folder with a file, a folder, and links that lead out and in a circle."""
+    """Return a project's folder with a file, a folder, and links that lead outside and in a circle."""
     folder = settings.PROJECTS_DIR / "browsed"
     (folder / "notes").mkdir(parents=True, exist_ok=True)
     (folder / "big.txt").write_bytes(b"x" * 3_000)
@@ -151,7 +151,7 @@ def test_a_link_that_takes_the_place_of_a_folder_lists_nothing_outside(tmp_path,
     link = folder / "link"
     link.symlink_to(tmp_path)
 
-    def flicker() -> None:  # by two renames each, as an agent would
+    def flicker() -> None:  # with two renames each, as an agent would
         while not done.is_set():
             for taken in (folder / "real", link):
                 os.rename(taken, place)

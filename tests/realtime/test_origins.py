@@ -1,4 +1,4 @@
-"""Whose pages open a socket with the browser's session: those of the very same origin."""
+"""Which pages may open a socket with the browser's session: only those of the same origin."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What each socket sends of a planning, which is a run without a task."""
+"""The frames of each socket for a planning, which is a run without a task."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""What a client gets is every number once and in order, whatever happens to the messages on the way."""
+"""A client gets every number once and in order, whatever happens to the messages on the way."""
 
 import random
 
@@ -25,7 +25,7 @@ def run(transactional_db):
 
 
 def messages(run, rng: random.Random) -> list[dict]:
-    """Cut the run's log into messages, lose some, repeat some, and shuffle them a little."""
+    """Split the run's log into messages, lose some, repeat some, and shuffle them a little."""
     frames = stored_frames(str(run.pk), 0, upto=None)
     parts: list[dict] = []
     while frames:

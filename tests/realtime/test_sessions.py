@@ -1,4 +1,4 @@
-"""Sockets and streams end when what they came in by no longer holds."""
+"""Sockets and streams end when the credentials that opened them are no longer valid."""
 
 import json
 from datetime import timedelta
@@ -32,7 +32,7 @@ MAY = ["mission_control.view_run"]
 @pytest.fixture(autouse=True)
 def often(monkeypatch):
     monkeypatch.setattr(sessions, "CHECK_SECONDS", 0.2)
-    monkeypatch.setattr(stream, "KEEP_ALIVE_SECONDS", 0.5)  # when a silent stream looks whether it may go on
+    monkeypatch.setattr(stream, "KEEP_ALIVE_SECONDS", 0.5)  # how often a silent stream checks its credentials
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ async def opened(path: str, headers) -> WebsocketCommunicator:
 
 
 async def code_of(client: WebsocketCommunicator) -> int:
-    """Return the code with which the socket is closed; frames before it are read over."""
+    """Return the code with which the socket is closed, skipping the frames before it."""
     while True:
         message = await client.receive_output(timeout=20)
         if message["type"] == "websocket.close":
@@ -125,7 +125,7 @@ async def test_a_socket_is_closed_when_its_login_no_longer_holds(user, path, by,
     assert await code_of(client) == code
     await client.disconnect()
 
-    assert Relay.for_running_loop().subscribers == 1  # the other one goes on
+    assert Relay.for_running_loop().subscribers == 1  # the other one continues
     await sync_to_async(make.task)()
     assert json.loads(await other.receive_from(timeout=10))["event_type"] == "mc_activity_created"
     await leave(other)

@@ -1,4 +1,4 @@
-"""A stream of which nothing is heard: the run is silent, or the database is away."""
+"""Silent streams: the run emits nothing, or the database is unavailable."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 async def test_a_stream_of_a_silent_run_is_kept_alive_whatever_goes_by_inside(monkeypatch):
-    """The relay announces the positions of runs every few seconds: more often than a comment is due."""
+    """The relay announces the positions of runs every few seconds, which is more often than a comment is due."""
     monkeypatch.setattr(relay, "SAFETY_POLL_SECONDS", 0.05)
     monkeypatch.setattr(stream, "KEEP_ALIVE_SECONDS", 0.4)
     run = await sync_to_async(make.run)()
@@ -35,9 +35,9 @@ async def test_a_stream_of_a_silent_run_is_kept_alive_whatever_goes_by_inside(mo
     assert comments == 2
 
 
-@pytest.mark.embedded  # PostgreSQL calls a table that is not there something else than an outage
+@pytest.mark.embedded  # PostgreSQL does not report a missing table as an outage
 async def test_a_stream_ends_when_the_database_goes_so_that_its_client_comes_again(caplog):
-    """Daphne would leave an answer that breaks off half-way open, and its client waiting, for ever."""
+    """Daphne would leave a broken answer open, and its client waiting, forever."""
     run, token = await sync_to_async(make.run)(), await sync_to_async(make.token)()
     address = f"/api/mission-control/runs/{run.pk}/stream"
     answer = await AsyncClient().get(address, headers={"authorization": f"Bearer {token}"})

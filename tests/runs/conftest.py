@@ -6,7 +6,7 @@ from mission_control.models import Capacity, Task
 
 @pytest.fixture(autouse=True)
 def database(transactional_db):
-    """Real transactions: commits, their callbacks and their constraints. The limit's row is laid anew."""
+    """Use real transactions, with commits, their callbacks and constraints, and a new row for the limit."""
     Capacity.objects.update_or_create(pk=Capacity.THE_ROW, defaults={"limit": 5})
 
 

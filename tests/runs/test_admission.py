@@ -1,4 +1,4 @@
-"""Who is admitted, who is refused, and why."""
+"""Admission: which runs are admitted, which are refused, and why."""
 
 import pytest
 from django.db import IntegrityError, transaction
@@ -160,7 +160,7 @@ def test_a_newcomer_does_not_overtake_a_waiting_run(tasks, agent):
     for task in tasks[:5]:
         admit(task, agent)
     waiting = admit(tasks[5], agent, when_full="queue")
-    Capacity.objects.update(limit=6)  # a slot comes free without anybody having promoted yet
+    Capacity.objects.update(limit=6)  # a slot becomes free and no waiting run has been promoted
 
     with pytest.raises(LimitReached):
         admit(tasks[6], agent)

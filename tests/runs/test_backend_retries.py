@@ -1,4 +1,4 @@
-"""A call of an agent that failed for a reason that passes is made again, and nothing is done twice."""
+"""An agent's call that failed for a temporary reason is repeated, and nothing is done twice."""
 
 import socket
 
@@ -161,7 +161,7 @@ def test_the_reason_shows_no_key_and_no_path(task):
     assert "sk-" not in said(run)[0][1] and "/etc" not in said(run)[0][1]
 
 
-# ---------------------------------------------------------------- how long the pauses are
+# ---------------------------------------------------------------- the length of the pauses
 @pytest.mark.parametrize(("failures", "least", "most"), [(1, 2, 2.4), (2, 6, 7.2), (3, 18, 21.6), (9, 300, 360)])
 def test_pauses_grow_to_a_longest_and_differ(failures, least, most):
     patience = CallRetryPolicy(retries=20, pause_seconds=2)

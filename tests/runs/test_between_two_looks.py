@@ -1,4 +1,4 @@
-"""Rivals that act between two looks of ours: nothing is decided by what was seen, all by what is written."""
+"""Rivals that act between a read and a write of ours: the decision comes from the write, never from the read."""
 
 import gc
 import os
@@ -30,9 +30,9 @@ Status = Run.Status
 
 @contextmanager
 def rival(act: Callable[[], Any], *, after: str, wait_seconds: float = 30) -> Iterator[None]:
-    """Let somebody else act, on a connection of their own, right after our first query that begins like this.
+    """Let a rival act, on its own connection, right after our first query that begins with `after`.
 
-    We go on when they have acted, or after `wait_seconds`: they may have to wait for a lock of ours.
+    Our code continues when it has acted, or after `wait_seconds`, because it may have to wait for a lock of ours.
     """
     pending = [act]
 
@@ -68,7 +68,7 @@ def status(run: Run) -> str:
 
 @pytest.fixture
 def a_slot_comes_free(tasks, agent) -> list[Run]:
-    """Two runs wait; a slot is free that nobody has told them of."""
+    """Return two waiting runs, while a slot is free for which no run has been promoted yet."""
     make.limit(1)
     admit(tasks[0], agent)
     waiting = [waits(tasks[1], agent), waits(tasks[2], agent)]
@@ -108,7 +108,7 @@ def test_a_rival_may_start_the_last_that_waits(tasks, agent):
 
 @pytest.mark.server
 def test_a_slot_that_a_rival_hands_on_during_our_end_is_not_handed_on_twice(tasks, agent):
-    """On SQLite nobody writes while we end a run."""
+    """On SQLite nothing else can write while we end a run."""
     make.limit(2)
     forgotten, ending = admit(tasks[0], agent), admit(tasks[1], agent)
     waiting = [waits(tasks[2], agent), waits(tasks[3], agent)]
@@ -180,7 +180,7 @@ def test_an_agent_that_ends_its_process_takes_no_worker_with_it(task, an_agent, 
     run.refresh_from_db()
     assert (run.status, run.error) == (Status.ERROR, "The worker failed")
     assert "the run failed unexpectedly" in caplog.text
-    gc.collect()  # asyncio tells of the broken task now, and not in the midst of another test's imports
+    gc.collect()  # let asyncio report the broken task now, not during another test's imports
 
 
 def test_an_agent_that_fails_while_it_is_cancelled_is_stopped_all_the_same(task, an_agent, caplog):

@@ -1,4 +1,4 @@
-"""What waits between the agent and the database: in order, bounded, and without secrets."""
+"""The buffer between the agent and the database: in order, bounded, and without secrets."""
 
 import asyncio
 

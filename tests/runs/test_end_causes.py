@@ -1,4 +1,4 @@
-"""Why a run ended is a column, and what follows from an end is decided by it, never by a text."""
+"""The reason why a run ended is a column, which decides what follows from the end; error texts never do."""
 
 import importlib
 
@@ -85,7 +85,7 @@ def test_each_end_has_its_cause(project, agent, cause, happens, error, task_stat
 
 @pytest.mark.parametrize("text", ["worker lost", "Mission Control was shut down", "The project was paused"])
 def test_an_error_text_that_reads_like_another_end_changes_nothing(project, agent, text):
-    """An agent, or whoever stops a run, may write anything."""
+    """Agents, and users who stop runs, may write any text."""
     failed, stopped = claimed(project, agent), claimed(project, agent)
     end(failed, "error", error=text)
     stop(stopped, reason=text, wait_seconds=0)

@@ -1,4 +1,4 @@
-"""A run's log: numbered from 1, without a gap, written by the holder of the claim alone."""
+"""A run's log: numbered from 1, without gaps, and written only by the holder of the claim."""
 
 import pytest
 from django.db import DatabaseError, transaction

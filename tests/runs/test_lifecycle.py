@@ -1,4 +1,4 @@
-"""Stops, and what an end leaves behind."""
+"""Stops, and the state after a run's end."""
 
 import pytest
 from django.db.models import Q

@@ -1,4 +1,4 @@
-"""What a run may take: the agent's limits and the settings', and what an end by one of them leaves."""
+"""What a run may use: the agent's limits and those of the settings, and the state after a limit ended a run."""
 
 import re
 
@@ -41,7 +41,7 @@ def notices(run: Run) -> list[str]:
     return [event.content for event in events if "phase" not in event.metadata]
 
 
-# ---------------------------------------------------------------- which limit holds
+# ---------------------------------------------------------------- which limit applies
 def test_the_stricter_of_the_agents_and_the_settings_limit_holds_one_by_one(settings):
     settings.RUN_TIMEOUT_SECONDS, settings.MAX_IDLE_SECONDS = 100, 50
     settings.MAX_TOTAL_TOKENS, settings.MAX_COST_USD = 0, 2.0
@@ -87,7 +87,7 @@ def test_limits_that_no_verb_let_in_are_passed_over(task):
     assert RunLimits.of(agent) == RunLimits.of(None)
 
 
-# ---------------------------------------------------------------- what an end by a limit leaves
+# ---------------------------------------------------------------- the state after an end by a limit
 @pytest.mark.parametrize(
     ("limits", "usage", "error"),
     [
@@ -141,7 +141,7 @@ def test_an_agent_that_falls_silent_is_cancelled_and_the_run_says_so(task):
 
 
 def test_an_agent_that_speaks_now_and_then_is_not_silent(task):
-    options = {"events": [["message", "."]] * 4, "delay": 0.4}  # longer than the limit as a whole
+    options = {"events": [["message", "."]] * 4, "delay": 0.4}  # longer in total than the limit
     run = carried_out(task, an_agent(options=options, idle_seconds=1))
 
     assert (run.status, run.output) == (Status.COMPLETED, "....")
@@ -180,7 +180,7 @@ def test_a_limit_of_a_backends_own_is_an_end_cause_too(limit, cause):
 
 def test_all_calls_of_a_planning_count_together(settings):
     settings.MISSION_CONTROL_BACKENDS = {"planner": "tests.planning.planners.Planner"}
-    make.agent(name="Planner", backend="planner", metadata={"limits": {"total_tokens": 25}})  # 11 in each call
+    make.agent(name="Planner", backend="planner", metadata={"limits": {"total_tokens": 25}})  # each call uses 11
     project = start("Write a short book about cats", research_depth="none")
     run = project.runs.get()
     jobs.execute_run(str(run.pk))
@@ -189,7 +189,7 @@ def test_all_calls_of_a_planning_count_together(settings):
     assert Project.objects.get().status == Project.Status.FAILED
 
 
-# ---------------------------------------------------------------- what a usage may be
+# ---------------------------------------------------------------- valid usage
 @pytest.mark.parametrize("odd", [-1, 10**30])
 def test_an_amount_that_is_none_is_not_known(task, odd):
     usage = {"model": "m" * 300, "input_tokens": odd, "output_tokens": 3, "cost_usd": odd}

@@ -1,4 +1,4 @@
-"""A database that is away for a moment: runs wait for it, and the log says only what came true."""
+"""A database that is unavailable for a moment: runs wait for it, and the log contains only what happened."""
 
 import logging
 import threading
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @contextmanager
 def away(model):
-    """Take a table away for a while: whoever uses it gets a database error."""
+    """Rename a table for a while, so that its users get a database error."""
     table = model._meta.db_table
     with connection.cursor() as cursor:
         cursor.execute(f"ALTER TABLE {table} RENAME TO away")
@@ -84,7 +84,7 @@ def test_a_worker_that_cannot_renew_its_lease_cancels_its_own_agent_and_the_run_
     run.refresh_from_db()
     assert (run.status, run.end_cause) == ("error", "database_lost")
     assert (run.error, run.output) == ("The worker lost its database", "thinking about it")
-    assert run.reported_end_cause == "worker_lost"  # as the API's list has it
+    assert run.reported_end_cause == "worker_lost"  # as the API lists it
     assert Run.objects.active().filter(task=task).exclude(pk=run.pk).exists()
     cancelled.unlink()
 
@@ -145,7 +145,7 @@ def test_a_claim_whose_answer_was_lost_is_found_by_its_token_and_by_no_other(age
 
 
 def test_the_queue_is_waited_for_while_the_database_is_away(agent, task, caplog):
-    """At an error django-q2 ends the process that takes jobs, ten seconds later, and the one that acknowledges."""
+    """At an error django-q2 ends the process that fetches jobs, ten seconds later, and the acknowledging one."""
     admit(task, agent)
     broker = WakeupBroker(list_key=Conf.CLUSTER_NAME)
     with away(OrmQ):

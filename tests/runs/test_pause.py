@@ -1,4 +1,4 @@
-"""A project's pause stops its runs and gives their tasks back; its last task completes it."""
+"""A project's pause stops its runs and resets their tasks; its last task completes it."""
 
 import threading
 
@@ -37,7 +37,7 @@ def statuses(*runs: Run) -> list[tuple[str, str]]:
 
 
 def end(run: Run) -> None:
-    """End a run as its worker does that sees the stop."""
+    """End a run as its worker does when it sees the stop."""
     assert finish(run.pk, Status.STOPPED, guard=Q(claim_token=run.claim_token))
 
 

@@ -1,4 +1,4 @@
-"""Several machines: a run names the one that ran it, and what only another can run is refused in clear words."""
+"""Several machines: a run names the one that ran it; runs that only another can execute are refused clearly."""
 
 from datetime import timedelta
 
@@ -26,7 +26,7 @@ def alpha(settings):
 
 @pytest.fixture
 def beta():
-    """A worker of another machine that is alive."""
+    """Provide a live worker on another machine."""
     now = timezone.now()
     WorkerGroup.objects.create(group="b", host="beta", pid=7, beat_at=now, key_fingerprint="x", workers=6)
 
@@ -56,8 +56,8 @@ def test_a_host_that_lacks_what_an_agent_needs_leaves_its_run_to_one_that_may_ha
     run = admit(make.task(), agent)
     OrmQ.objects.all().delete()
 
-    settings.MISSION_CONTROL_BACKENDS = {}  # on alpha
-    for _ in range(2):  # it may take the job again
+    settings.MISSION_CONTROL_BACKENDS = {}  # the settings on alpha
+    for _ in range(2):  # it may fetch the job again
         execute(run.pk)
     run.refresh_from_db()
     assert (run.status, run.declined_hosts) == ("queued", ["alpha"])

@@ -1,4 +1,4 @@
-"""What an agent is sent. No database: plain data in, text out."""
+"""The prompt of an agent. No database: plain data in, text out."""
 
 import pytest
 
@@ -124,7 +124,7 @@ def test_a_specialty_is_one_line():
     assert "a ## b, c." in built(agent_specialties=["a\n## b", "c"])
 
 
-# ---------------------------------------------------------------- the thread, and what is attached
+# ---------------------------------------------------------------- the thread and the attachments
 def messages(number: int, chars: int) -> list[Source]:
     return [Source("message", f"ada {at}", f"<{at}>" + "x" * chars) for at in range(number)]
 

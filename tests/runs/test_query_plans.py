@@ -1,4 +1,4 @@
-"""What is read at every look must not go through all the runs that ever were."""
+"""The queries of each poll must not scan all runs of the past."""
 
 import time
 from datetime import timedelta
@@ -36,7 +36,7 @@ def test_a_look_at_the_active_runs_uses_an_index(name):
     plans = []
 
     def explain(execute, sql, params, many, context):
-        # With the parameters, as the product sends them: SQLite takes no partial index then.
+        # With parameters, as the product sends them: then SQLite uses no partial index.
         if sql.startswith("SELECT") and '"mission_control_run"' in sql:
             plans.append(context["cursor"].connection.cursor().execute(question(sql), params).fetchall())
         return execute(sql, params, many, context)
@@ -73,7 +73,7 @@ def test_notifications_are_counted_in_an_index_alone_and_listed_in_its_order(con
 @pytest.mark.embedded
 @pytest.mark.django_db
 def test_what_a_prompt_is_made_of_is_found_by_the_task():
-    """All that ever was handed in, or every task that was ever done, must not be gone through for one task's."""
+    """One task's query must not scan all deliverables, or all tasks that were ever done."""
     task = make.task(blocked_by=[make.task() for _ in range(3)])
     task.blocked_by.update(status=Task.Status.DONE)
     steps = steps_of(lambda: upstream_of(task))
@@ -91,7 +91,7 @@ def test_a_look_for_lines_of_the_feed_that_were_passed_over_begins_at_the_first_
 
 
 def steps_of(look) -> list[str]:
-    """Return the steps in which SQLite answers what a look asks."""
+    """Return the steps of SQLite's plans for the queries of a function."""
     steps = []
 
     def explain(execute, sql, params, many, context):

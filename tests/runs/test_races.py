@@ -1,4 +1,4 @@
-"""Simultaneous requests from many processes: the database decides, and nothing else is heard than its refusals."""
+"""Simultaneous requests from many processes: the database decides, and the only errors are its refusals."""
 
 from collections import Counter
 

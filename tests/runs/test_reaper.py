@@ -1,4 +1,4 @@
-"""No run stays behind when its worker is gone, and no healthy one is ended."""
+"""No run remains active when its worker is gone, and no healthy run is ended."""
 
 import os
 import shutil
@@ -26,13 +26,13 @@ ELSEWHERE = "folder/group/othernode/1-1"
 
 @pytest.fixture
 def run(task, agent) -> Run:
-    """A run that a worker of another machine holds."""
+    """Return a run held by a worker on another machine."""
     return claim(admit(task, agent).pk, worker=ELSEWHERE)
 
 
 @pytest.fixture
 def worker_at_work(task, settings):
-    """A real worker process in the midst of a run."""
+    """Return a real worker process in the middle of a run."""
     settings.MISSION_CONTROL_BACKENDS = backends.NAMES
     run = admit(task, Agent.objects.create(name="Silent", role="Tester", backend="silent"))
     worker = rivals.start(execute, run.pk)
@@ -86,9 +86,9 @@ def test_a_worker_that_is_silent_for_its_lease_loses_the_run_and_is_killed(worke
 def test_the_reaper_of_a_restored_copy_ends_the_run_in_its_own_database_and_kills_no_worker_of_the_original(
     worker_at_work, settings, tmp_path
 ):
-    """A backup holds the runs of the original, whose workers may be at work on this very machine."""
+    """A backup contains the runs of the original, whose workers may be running on this very machine."""
     run, worker = worker_at_work
-    os.kill(worker.pid, signal.SIGSTOP)  # in the copy's database its lease is never renewed
+    os.kill(worker.pid, signal.SIGSTOP)  # its lease in the copy's database is never renewed
     settings.LEASE_SECONDS = 0.3
     settings.DATA_FOLDER_ID = identity_of_a_copy(settings.DATA_DIR, tmp_path / "restored")
     reaper = Reaper()
@@ -112,7 +112,7 @@ def test_a_folder_keeps_its_identity_and_each_copy_has_its_own(tmp_path):
     kept = (tmp_path / "folder_id").read_bytes()
     (tmp_path / "backup").write_bytes(kept)
     (tmp_path / "folder_id").unlink()
-    (tmp_path / "backup").rename(tmp_path / "folder_id")  # the same path and text, another file
+    (tmp_path / "backup").rename(tmp_path / "folder_id")  # the same path and text, but another file
     restored = folder_identity(tmp_path / "folder_id", "db.example.org", 5432, "name")
     assert restored != original
     assert folder_identity(tmp_path / "folder_id", "db.example.org", 5432, "another") != restored
@@ -136,7 +136,7 @@ def test_a_worker_that_lives_keeps_its_run_beyond_the_lease(worker_at_work, sett
 
 
 def test_of_a_worker_elsewhere_only_silence_seen_by_the_reaper_itself_counts(run, settings):
-    """The stamp is old by this machine's clock, as it is where clocks differ: that proves nothing."""
+    """By this machine's clock the stamp is old, as it can be where clocks differ: this proves nothing."""
     Run.objects.update(lease_renewed_at=timezone.now() - timedelta(days=1))
     settings.LEASE_SECONDS = 60
     Reaper().tick()

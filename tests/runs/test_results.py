@@ -1,4 +1,4 @@
-"""What a completed run hands in, and that one which did not do its work is not silently done."""
+"""The deliverable of a completed run, and that a run which did not do its work does not count as done."""
 
 import pytest
 
@@ -54,7 +54,7 @@ def test_an_answer_is_redacted_and_bounded_as_the_output_is(task, settings):
     assert content.startswith("[redacted] xxx") and len(content) == 1_000
 
 
-# ---------------------------------------------------------------- what is not silently done
+# ---------------------------------------------------------------- runs that did not do their work
 @pytest.mark.parametrize(
     ("options", "review_reason"),
     [

@@ -1,4 +1,4 @@
-"""A later run of a task goes on with the conversation in which its agent completed it."""
+"""A later run of a task continues the conversation in which its agent completed it."""
 
 from typing import ClassVar
 
@@ -13,7 +13,7 @@ Status = Run.Status
 
 
 class Remembering(Scripted):
-    """Names its conversation, and says which one it goes on with."""
+    """Reports its conversation, and emits the one that it continues."""
 
     name = "remembering"
     capabilities: ClassVar[tuple[str, ...]] = ("sessions",)

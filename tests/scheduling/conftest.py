@@ -7,7 +7,7 @@ from tests import make
 
 @pytest.fixture(autouse=True)
 def database(transactional_db):
-    """Real transactions: commits and what they trigger. The limit's row is laid anew."""
+    """Use real transactions, because commits trigger the scheduler, and a new row for the limit."""
     make.limit(5)
 
 

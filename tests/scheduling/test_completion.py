@@ -1,4 +1,4 @@
-"""When a project is completed, and when it goes on."""
+"""When a project is completed, and when it continues."""
 
 import pytest
 from django.db import connection
@@ -63,7 +63,7 @@ def test_a_done_task_added_to_nothing_reopens_nothing(project):
 
 
 def completed(*open_tasks: str) -> Project:
-    """Return a project that was executed and completed, by hand where tasks are still open."""
+    """Return a project that was executed and completed, by hand if tasks are still open."""
     project = make.project()
     for title in open_tasks:
         make.task(project=project, title=title)

@@ -1,4 +1,4 @@
-"""An executing project goes on by itself: what starts, in which order, who hears of it, and what holds it back."""
+"""The scheduler of executing projects: what it starts, in which order, who is notified, what holds it back."""
 
 from collections import Counter
 
@@ -17,7 +17,7 @@ from tests.runs.test_between_two_looks import rival
 from tests.work import a_task, active, end, runs, set_status, status
 
 
-# ---------------------------------------------------------------- what starts
+# ---------------------------------------------------------------- what it starts
 def test_a_task_starts_when_the_last_that_it_waits_for_is_done(project, agent):
     first, second = a_task(project, agent), a_task(project, agent)
     third = a_task(project, agent, first, second)
@@ -122,7 +122,7 @@ def test_a_task_whose_agent_was_deleted_waits_for_another(agent):
     assert active(task).agent == agent
 
 
-# ---------------------------------------------------------------- in which order, and how many
+# ---------------------------------------------------------------- order and number
 def test_they_start_by_priority_then_age(agent):
     project = make.project(status="paused")
     make.limit(1)
@@ -206,7 +206,7 @@ def test_a_pause_that_races_with_schedulers_leaves_no_run_active(agent):
         assert set(project.tasks.values_list("status", flat=True)) == {"assigned"}
 
 
-LOOKED = 'SELECT "agents_agent"."id"'  # the scheduler has seen what is due, and reads the agents
+LOOKED = 'SELECT "agents_agent"."id"'  # the scheduler has read the due tasks, and reads the agents next
 
 
 def test_a_task_that_a_rival_ran_after_our_look_is_not_run_again(project, agent):
@@ -273,7 +273,7 @@ def test_500_tasks_cost_as_many_queries_a_step_as_5(agent, django_assert_max_num
             scheduler.advance(project.pk)
 
 
-# ---------------------------------------------------------------- what waits in the line
+# ---------------------------------------------------------------- the waiting queue
 def test_a_run_that_waits_does_not_start_while_its_task_has_come_to_wait_for_another(project, agent):
     make.limit(1)
     first, second, third = (a_task(project, agent) for _ in range(3))
@@ -379,7 +379,7 @@ def told() -> list[str]:
     return list(Notification.objects.filter(type="human_task", agent=None).values_list("content", flat=True))
 
 
-# ---------------------------------------------------------------- plannings that nobody carries on
+# ---------------------------------------------------------------- plannings without a worker
 def test_a_planning_that_nobody_carries_on_has_failed(monkeypatch):
     project = make.project(status="planning")
     scheduler.advance_all()

@@ -1,4 +1,4 @@
-"""What failed or was lost is tried again: where the task says so, and where it was nobody's fault."""
+"""Failed and lost runs are retried: if the task has a retry policy, and if the run was not the cause."""
 
 from datetime import timedelta
 
@@ -164,7 +164,7 @@ def test_a_run_that_was_lost_with_its_worker_is_started_again_three_times(projec
 
 
 def test_a_run_whose_worker_lost_its_database_is_started_again_three_times(project, agent):
-    """It is nobody's fault, unless it is the run's: something that no database takes."""
+    """The run is not the cause, unless it writes something that no database accepts."""
     task = a_task(project, agent)
     for number in range(1, 4):
         end(task, "error", cause=Run.EndCause.DATABASE_LOST)

@@ -19,7 +19,7 @@ def steer(product: Product, project: str, verb: str) -> None:
 
 
 def approved(product: Product, agent: str, *, levels: int, width: int) -> tuple[str, dict[str, list[str]]]:
-    """Approve a project of tasks in levels, each waiting for all of the one before; return its tasks too."""
+    """Approve a project of tasks in levels, each blocked by the whole level before; return its tasks too."""
     project = product.post("/projects", title="The whole way")["project"]["id"]
     blockers: list[str] = []
     tasks: dict[str, list[str]] = {}
@@ -42,7 +42,7 @@ def completed(product: Product, project: str) -> dict:
 
 
 def runs_of(product: Product, tasks: dict[str, list[str]]) -> dict[str, list[dict]]:
-    """Return each task's runs, the first first."""
+    """Return each task's runs, oldest first."""
     found = defaultdict(list)
     for run in reversed(product.get("/runs?limit=500")["runs"]):
         if run["task_id"] in tasks:
@@ -55,7 +55,7 @@ def done(product: Product, tasks: dict[str, list[str]]) -> int:
 
 
 def assert_in_order(product: Product, tasks: dict[str, list[str]], *, causes: set[str]) -> list[str]:
-    """Fail unless every task was completed once, behind its blockers, and run again for these causes only."""
+    """Fail unless every task was completed once, after its blockers, and was run again for these causes only."""
     runs = runs_of(product, tasks)
     again = [run["error"] for attempts in runs.values() for run in attempts[:-1]]
     assert set(again) <= causes
@@ -76,7 +76,7 @@ def test_a_project_of_no_work_runs_itself_to_its_end(product):
 
 def test_a_project_goes_on_by_itself_when_workers_are_killed_and_after_a_power_cut(fresh_product):
     product = fresh_product
-    agent = product.new_rehearser(20, delay=0.25)  # long enough to find out who does it
+    agent = product.new_rehearser(20, delay=0.25)  # long enough to find the worker
     project, tasks = approved(product, agent, levels=3, width=4)
     kill_a_worker(product)
 
@@ -91,7 +91,7 @@ def test_a_project_goes_on_by_itself_when_workers_are_killed_and_after_a_power_c
 
 
 def kill_a_worker(product: Product) -> None:
-    """Kill a process that carries out a run."""
+    """Kill a process that executes a run."""
     running = "Run.objects.filter(status='running').values_list('worker', flat=True)"
     code = f"from mission_control.models import Run; print(*{running})"
     workers = wait_until(lambda: product.shell(code).split(), what="a run to be claimed")

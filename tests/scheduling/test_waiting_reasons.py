@@ -1,4 +1,4 @@
-"""Every task that does not start says why."""
+"""Every task that does not start has a waiting reason."""
 
 import pytest
 

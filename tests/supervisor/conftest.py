@@ -11,7 +11,7 @@ def folder(tmp_path):
 
 @pytest.fixture
 def start(folder):
-    """Start commands on a data folder; whatever they leave is ended after the test."""
+    """Start commands on a data folder; end what they leave behind after the test."""
     started = []
 
     def start(*words, in_folder=folder, **environment):
@@ -43,7 +43,7 @@ def up(folder):
 
 @pytest.fixture(scope="session")
 def served(tmp_path_factory):
-    """A product for the tests that do not harm it, with its sample."""
+    """A product for the tests that do not harm it, with the sample data."""
     product = Up(tmp_path_factory.mktemp("served") / "data")
     yield product.await_ready()
     product.end()
@@ -51,7 +51,7 @@ def served(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def mortal(tmp_path_factory):
-    """A product for the tests that kill a part of it and wait until it is whole again."""
+    """A product for the tests that kill a part of it and wait until it has recovered."""
     folder = tmp_path_factory.mktemp("mortal") / "data"
     schema.copy_to_folder(folder)
     product = Up(folder, MISSION_CONTROL_SAMPLE="no")

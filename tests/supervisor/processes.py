@@ -1,4 +1,4 @@
-"""The whole product as a subprocess, seen from outside: its output, its processes, its API."""
+"""The whole product as a subprocess, observed from outside: its output, its processes, its API."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from tests.servers import inherited_environment, wait_until
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 READY = "Mission Control is ready."
-PATIENCE_SECONDS = 60  # for a loaded machine; what is waited for usually takes a second or two
+PATIENCE_SECONDS = 60  # for a busy machine; most waits take a second or two
 FOREIGN = ("PORT", "HOST", "DATABASE_URL", "REDIS_URL", "SECRET_KEY", "ALLOWED_HOSTS", "DJANGO_SETTINGS_MODULE")
 
 
@@ -27,7 +27,7 @@ def is_alive(pid: int) -> bool:
 
 
 class Command:
-    """A `manage.py` command. It and all that it starts carry a mark in their environment."""
+    """A `manage.py` command. It and all processes it starts carry a mark in their environment."""
 
     program: tuple[str, ...] = (sys.executable, str(CHECKOUT / "manage.py"))
 
@@ -63,7 +63,7 @@ class Command:
 
     @property
     def pids(self) -> list[int]:
-        """All living processes with our mark, this one first."""
+        """Return all living processes with our mark, this one first."""
         found = []
         for entry in Path("/proc").iterdir():
             try:
@@ -74,7 +74,7 @@ class Command:
         return sorted(filter(is_alive, found))
 
     def commands(self) -> dict[int, str]:
-        """What `ps` shows of each process."""
+        """Return the command line of each process, as `ps` shows it."""
         lines = {}
         for pid in self.pids:
             try:
@@ -102,7 +102,7 @@ class Command:
         return self.process.wait(seconds)
 
     def end(self) -> None:
-        """Leave nothing behind, whatever the test did."""
+        """End all processes, whatever the test did."""
         if self.process.poll() is None:
             self.process.terminate()
             try:
@@ -135,7 +135,7 @@ class Up(Command):
         return self.after("Address")
 
     def after(self, word: str) -> str:
-        """Return the rest of the line of the ready block that begins with the word."""
+        """Return the rest of the line in the ready block that begins with the word."""
         lines = self.output.partition(READY)[2].splitlines()
         return next(line.strip().removeprefix(word).strip() for line in lines if line.strip().startswith(word))
 
@@ -179,7 +179,7 @@ class Up(Command):
             return error.code, json.loads(error.read() or b"{}")
 
     def make_task(self, title: str, **options: object) -> tuple[str, str]:
-        """Make a task and a demo agent with such options; return their ids."""
+        """Create a task and a demo agent with these options; return their ids."""
         agent = {"name": f"Agent of {title}", "role": "tester", "backend": "demo", "backend_options": options}
         status, answer = self.call("POST", "/api/mission-control/agents", agent)
         assert status == 200, answer
@@ -191,7 +191,7 @@ class Up(Command):
         return answer["task"]["id"], agent_id
 
     def run(self, task: tuple[str, str], **options: object) -> str:
-        """Run a task by its agent; return the run's id."""
+        """Run a task with its agent; return the run's id."""
         task_id, agent_id = task
         status, answer = self.call(
             "POST", f"/api/mission-control/tasks/{task_id}/run", {"agent_id": agent_id, **options}
@@ -219,7 +219,7 @@ def parent_of(pid: int) -> int | None:
 
 
 class MakeRun(Up):
-    """`make run`, as the README says it."""
+    """`make run`, as the README describes it."""
 
     program = ("make", "-C", str(CHECKOUT))
     words = ("run",)

@@ -1,4 +1,4 @@
-"""Whether PostgreSQL allows enough connections is said at the start, with the sum."""
+"""The start reports whether PostgreSQL allows enough connections, with the sum."""
 
 import pytest
 from django.utils import timezone

@@ -1,4 +1,4 @@
-"""What is killed comes back, and what loses its parent goes with it."""
+"""Killed processes are started again, and processes that lose their parent end with it."""
 
 import os
 import signal
@@ -73,7 +73,7 @@ def test_limit_changed_live_changes_the_workers(mortal, start):
 
 
 def test_cluster_whose_idle_workers_are_blocked_is_replaced(up):
-    """A worker that dies with the queue's lock leaves the others waiting for it for ever."""
+    """A worker that dies with the queue's lock leaves the others waiting for it forever."""
     product = up()
     old = product.cluster
     kill(holder_of_the_queue(product))

@@ -1,4 +1,4 @@
-"""Settings and keys in `.env`: what reads them, what wins over them, and what a broken file is answered with."""
+"""Settings and keys in `.env`: which programs read it, what overrides it, and the message for a broken file."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from tests.servers import wait_until
 from tests.supervisor.processes import Command
 from tests.supervisor.test_start import one_line
 
-KEY = "quiet-horse-battery-staple"  # no known format: only its variable says that it is secret
+KEY = "quiet-horse-battery-staple"  # no known format: only the variable's name shows that it is secret
 VARIABLES = ("OPENAI_API_KEY", "OPENAI_BASE_URL", "ANTHROPIC_API_KEY", "GROQ_API_KEY", "ALLOWED_HOSTS")
 
 
@@ -25,7 +25,7 @@ def _nothing_set_outside_the_file(monkeypatch):
 
 @pytest.fixture
 def provider():
-    """Serve a model that repeats the key that it was sent, and keep the keys."""
+    """Serve a model that repeats the key it was sent, and record the keys."""
     keys = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -119,7 +119,7 @@ def test_a_variable_of_the_environment_wins_over_the_file(monkeypatch, tmp_path)
     monkeypatch.setattr("pocketpaw_site.environment.CHECKOUT", tmp_path)
     monkeypatch.delenv("MISSION_CONTROL_ENV_FILE")
     monkeypatch.setenv("GROQ_API_KEY", "")
-    monkeypatch.setattr(os, "environ", dict(os.environ))  # what is read here is gone after the test
+    monkeypatch.setattr(os, "environ", dict(os.environ))  # variables read here are gone after the test
     read_environment()
     assert (os.environ["GROQ_API_KEY"], os.environ["ANTHROPIC_API_KEY"]) == ("", "of-the-file")
 

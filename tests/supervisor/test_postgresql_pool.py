@@ -1,4 +1,4 @@
-"""The pool of the web process: it is whole again within three seconds after PostgreSQL is back.
+"""The web process's pool works again within three seconds after PostgreSQL is back.
 
 It overrides `DatabaseWrapper.pool` of Django 5.2: an upgrade of Django that changes it fails here.
 """
@@ -27,7 +27,7 @@ def postgresql():
 
 @pytest.fixture
 def pool(postgresql, settings):
-    """The pool that Django makes for a web process, of 20 connections."""
+    """The pool that Django creates for a web process, with 20 connections."""
     from pocketpaw_site.postgresql.base import DatabaseWrapper
 
     configured = settings.DATABASES["default"]
@@ -41,7 +41,7 @@ def pool(postgresql, settings):
 
 
 def ask_at_once(pool) -> float:
-    """Let so many threads ask at the same moment; return how long the slowest waited."""
+    """Let that many threads request a connection at once; return how long the slowest waited."""
     together = threading.Barrier(CLIENTS)
 
     def ask(_: int) -> None:

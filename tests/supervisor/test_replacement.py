@@ -1,4 +1,4 @@
-"""When the watchdog takes a cluster for dead."""
+"""When the watchdog considers a cluster dead."""
 
 import time
 import uuid
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @dataclass
 class Cluster:
-    """What the watchdog reads of a cluster."""
+    """The attributes of a cluster that the watchdog reads."""
 
     workers: int
     worker_prefix: str
@@ -28,7 +28,7 @@ NEW = Cluster(6, "folder/new/")
 
 @pytest.fixture
 def watchdog() -> Watchdog:
-    """Return a watchdog that replaced clusters in vain, the last a while ago; a run waits too long again."""
+    """Return a watchdog that replaced clusters in vain, the last one some time ago; a run waits too long again."""
     make.limit(5)
     watchdog = Watchdog(signals=None)
     watchdog.replaced_at = time.monotonic() - REPLACE_SECONDS

@@ -1,4 +1,4 @@
-"""`manage.py up`: what is there when it says that it is ready, and what it says when it cannot be."""
+"""`manage.py up`: what works when it reports that it is ready, and its messages when it cannot start."""
 
 import contextlib
 import os
@@ -87,7 +87,7 @@ def test_data_folder_that_is_a_file_is_said(start, folder):
 
 @contextlib.contextmanager
 def small_disk(place: Path, *, size: str):
-    """Mount a file system of its own on the place; skip where that is not allowed."""
+    """Mount a small file system at the path; skip the test where this is not allowed."""
     place.mkdir()
     done = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(place)], capture_output=True, check=False
@@ -103,7 +103,7 @@ def small_disk(place: Path, *, size: str):
 def test_read_only_data_folder_is_said(start, tmp_path):
     with small_disk(tmp_path / "disk", size="64m"):
         folder = tmp_path / "disk" / "data"
-        assert start("worker", in_folder=folder).await_end() == 1  # it makes the folder and finds no database
+        assert start("worker", in_folder=folder).await_end() == 1  # it creates the folder and finds no database
         assert folder.is_dir()
         subprocess.run(["mount", "-o", "remount,ro", str(tmp_path / "disk")], check=True)
         complaint = one_line(start("up", in_folder=folder))

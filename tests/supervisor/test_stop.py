@@ -1,4 +1,4 @@
-"""How it ends: everything goes, soon, and what was interrupted is named."""
+"""The end of `up`: all processes end soon, and interrupted runs are named."""
 
 import os
 import signal
@@ -32,7 +32,7 @@ def test_make_run_serves_and_ends_with_everything_it_started(folder, number):
     product = MakeRun(folder)
     try:
         product.await_ready()
-        assert product.call("GET", "/api/mission-control/tasks")[1]["count"] == 2  # the sample
+        assert product.call("GET", "/api/mission-control/tasks")[1]["count"] == 2  # the sample data
         if number == signal.SIGINT:
             os.killpg(product.process.pid, number)  # Ctrl-C reaches the whole group
         else:

@@ -1,4 +1,4 @@
-"""A program of one version is not let loose on the database of another."""
+"""A program of one version does not touch the database of another."""
 
 import re
 import sqlite3
@@ -20,7 +20,7 @@ THIS = f"this is version {__version__} (schema {SCHEMA})"
 
 
 class Web(Command):
-    """A web server of one's own, as far as loading the application."""
+    """A web server of one's own, up to loading the application."""
 
     program = (sys.executable, "-c", "import pocketpaw_site.asgi")
 
@@ -36,7 +36,7 @@ def test_programs_of_an_older_and_a_newer_version_are_refused_in_one_line_that_n
     with closing(sqlite3.connect(folder / "mission_control.sqlite3")) as database:
         assert database.execute(version).fetchall() == [(__version__,)]
 
-    # The database of a newer version: nobody starts, and `up` changes nothing.
+    # The database of a newer version: nothing starts, and `up` changes nothing.
     insert = "INSERT INTO django_migrations (app, name, applied) VALUES ('mission_control', ?, '2027-01-01')"
     execute(folder, insert, "9999_from_the_future")
     execute(folder, "UPDATE mission_control_installation SET schema_version = ?", "99.0")
@@ -45,7 +45,7 @@ def test_programs_of_an_older_and_a_newer_version_are_refused_in_one_line_that_n
     for command in refused:
         assert one_line(command) == f"mission-control: {newer}: update this installation"
 
-    # The database of an older version: `up` would bring it up to date, the others wait for that.
+    # The database of an older version: `up` would migrate it, the others wait for that.
     execute(folder, "DELETE FROM django_migrations WHERE name IN (?, ?)", "9999_from_the_future", SCHEMA)
     execute(folder, "UPDATE mission_control_installation SET schema_version = ?", "0.0.1")
     refused = [start("worker"), Web(folder, MISSION_CONTROL_PROCESS="web", PYTHONPATH=str(CHECKOUT))]

@@ -1,4 +1,4 @@
-"""What the running product sends compressed, and what it must not."""
+"""Which answers the running product compresses, and which it must not."""
 
 import re
 
@@ -50,7 +50,7 @@ def test_no_answer_that_shows_a_new_access_token_is_compressed(product, visitor)
         assert re.search("mct_[0-9a-f]{60}", answer.text), (answer.status_code, answer.text[:300])
         assert "Content-Encoding" not in answer.headers
         assert "no-transform" in answer.headers["Cache-Control"]
-    assert visitor.client.get("/account").headers["Content-Encoding"] == "gzip"  # which shows none
+    assert visitor.client.get("/account").headers["Content-Encoding"] == "gzip"  # this page shows no secret
 
 
 def test_a_stream_of_events_is_not_compressed_so_that_each_event_arrives_at_once(product):

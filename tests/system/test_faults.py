@@ -1,4 +1,4 @@
-"""What breaks is mended: nothing stays stuck, nothing that was said is lost, every dead run says why."""
+"""Recovery from faults: nothing remains stuck, no stored output is lost, every lost run has a reason."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from tests.product import Product, frames_of, server_environment
 from tests.servers import PostgreSQL, Redis, wait_until
 
 pytestmark = [pytest.mark.system, pytest.mark.exhaustive]
-LOST_SECONDS = 30  # the promise: so long at most until a lost run has ended and its slot is back
+LOST_SECONDS = 30  # the promise: a lost run has ended and its slot is free after at most this long
 
 
 def holder_of(product: Product, run: str) -> int:

@@ -1,4 +1,4 @@
-"""The log of a product in trouble is read by a person."""
+"""The log of a product with problems is readable for people."""
 
 import logging
 import multiprocessing
@@ -11,7 +11,7 @@ from mission_control.logs import LogFile, RepeatFilter, TerminalSafeFormatter
 
 @pytest.fixture
 def full_disk(tmp_path):
-    """A log file on a disk that takes nothing: the device that is always full."""
+    """Return a log file on a disk that is full: the device that always is."""
     (tmp_path / "x.log").symlink_to("/dev/full")
     file = LogFile(str(tmp_path / "x.log"), maxBytes=1_000_000)
     yield file

@@ -1,4 +1,4 @@
-"""The main job from outside: a task is run by an agent, watched live, stopped, replayed; its result is kept."""
+"""The main job from outside: an agent runs a task, live, stopped, replayed; its result is stored."""
 
 import json
 import threading
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.system
 
 
 def sse(product, run: str, *, after: int | None = None, until: int | None = None) -> list[dict]:
-    """Read a run's stream to its end, or until a number; return the frames' data with `event` and `id`."""
+    """Read a run's stream to its end, or up to a number; return the frames' data with `event` and `id`."""
     headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": str(after)} if after is not None else {})
     found = []
     with product.client.stream("GET", f"/runs/{run}/stream", headers=headers, timeout=60) as answer:
@@ -62,7 +62,7 @@ def test_a_run_streams_to_socket_and_sse_and_its_result_flows_into_the_next_task
         assert [task["task_id"] for task in product.get("/tasks/running")["running_tasks"]].count(first) == 1
         streamed = sse(product, run)
         frames = frames_of(board, run)
-        # When the end is told, everything can be read.
+        # When the end is reported, everything can be read.
         assert product.get(f"/tasks/{first}")["task"]["status"] == "done"
         assert numbers(frames_of(room, run)) == numbers(frames)
 
@@ -100,7 +100,7 @@ def test_stop_really_ends_the_agent_within_two_seconds_and_keeps_what_it_said(pr
         "task_id": task,
         "message": "Task execution stopped",
     }
-    assert time.monotonic() - started < 3  # the contract's two seconds, with room for a busy machine
+    assert time.monotonic() - started < 3  # the contract's two seconds, plus time for a busy machine
     ended = product.run_of(run)
     assert (ended["status"], product.get(f"/tasks/{task}")["task"]["status"]) == ("stopped", "blocked")
     assert ended["output"].startswith("[1] ") and ended["document_id"] is None
@@ -109,7 +109,7 @@ def test_stop_really_ends_the_agent_within_two_seconds_and_keeps_what_it_said(pr
 
 @pytest.fixture
 def ended_after(product):
-    """Runs that a test leaves, whatever becomes of it."""
+    """Wait for the end of the runs that a test leaves, whatever happens in it."""
     runs: list[str] = []
     yield runs
     for run in runs:
@@ -288,7 +288,7 @@ def test_logs_carry_the_runs_id_in_web_and_worker(product):
 
 
 def cookie_of(browser: httpx.Client, kind: str) -> tuple[str, str]:
-    """Return the cookie of that kind; each installation has names of its own."""
+    """Return the cookie of this kind; each installation has its own cookie names."""
     [found] = [(name, value) for name, value in browser.cookies.items() if name.startswith(kind)]
     return found
 

@@ -1,4 +1,4 @@
-"""After the database was away nothing is left of it: no request pays for what happened before."""
+"""After an outage of the database the product is back to normal: no later request is affected by it."""
 
 import os
 import tempfile
@@ -25,7 +25,7 @@ def test_requests_after_a_restart_of_postgresql_do_not_meet_its_dead_connections
             return product.client.get("/tasks").status_code
 
         with ThreadPoolExecutor(40) as clients:
-            assert set(clients.map(status, range(80))) == {200}  # now the pool holds many connections
+            assert set(clients.map(status, range(80))) == {200}  # now the pool has many connections
             postgresql.stop()
             postgresql.start()
             begun = time.monotonic()

@@ -1,4 +1,4 @@
-"""What the documents say: the README's code is run as it stands, and the settings are listed as they are read."""
+"""The documents are right: the README's code runs as written, and the settings table has what the code reads."""
 
 import os
 import re
@@ -12,12 +12,12 @@ from tests.product import CHECKOUT
 from tests.servers import wait_until
 
 README = (CHECKOUT / "README.md").read_text()
-# What the programs tell each other; nobody is to set it.
+# Internal variables, which no user sets.
 INTERNAL = {"MISSION_CONTROL_PROCESS"}
 
 
 def code(language: str) -> str:
-    """Return the README's code blocks of a language, one after the other."""
+    """Return the README's code blocks in this language, joined."""
     blocks = re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
     assert blocks
     return "".join(blocks)
@@ -44,7 +44,7 @@ def newest_task(product, title: str) -> dict:
 
 
 def assert_result_flowed(product, *, agent: str, second: str, said: str) -> None:
-    """Assert what the README promises: a deliverable of the first task, which the second's prompt contains."""
+    """Check the README's promise: the first task has a deliverable, which is in the second task's prompt."""
     first, last = newest_task(product, "Collect the facts"), newest_task(product, second)
     assert (first["status"], last["status"], last["blocked_by"]) == ("done", "done", [first["id"]])
     [document] = product.get(f"/tasks/{first['id']}/documents")["documents"]
@@ -57,7 +57,7 @@ def assert_result_flowed(product, *, agent: str, second: str, said: str) -> None
 
 
 def output_of(command: list[str], product) -> str:
-    """Run a command in the checkout as the README's reader does; it must succeed and complain of nothing."""
+    """Run a command in the checkout as a reader of the README does; it must succeed without warnings."""
     environment = environment_for(product)
     done = subprocess.run(command, cwd=CHECKOUT, env=environment, capture_output=True, text=True, timeout=90)
     assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
@@ -139,7 +139,7 @@ def test_ctrl_c_stops_the_run_and_run_task_exits_with_3(product):
             lambda: product.get(f"/tasks/{task}")["task"]["active_run_id"], what="run_task to start the run"
         )
         product.running(run)
-        process.stdout.read(1)  # it shows the output, so it is past its beginning
+        process.stdout.read(1)  # it prints output, so it has started
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=30)
     finally:
@@ -171,7 +171,7 @@ def read_by_the_settings() -> set[str]:
 
 
 def read_by_both() -> set[str]:
-    """Return what the settings read, typed or plainly, and what is read before them."""
+    """Return the variables that the settings read, typed or as plain strings, and those read before them."""
     plain = r'environ\.get\(\s*"(\w+)"'
     sources = [CHECKOUT / "pocketpaw_site" / name for name in ("settings.py", "environment.py")]
     return read_by_the_settings() | {name for source in sources for name in re.findall(plain, source.read_text())}

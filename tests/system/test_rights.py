@@ -1,4 +1,4 @@
-"""Rights on the running product: a person of the group Administrator does not get beyond them."""
+"""Permissions on the running product: a member of the group Administrator cannot exceed them."""
 
 import re
 
@@ -77,7 +77,7 @@ def test_an_administrator_cannot_make_itself_or_become_a_superuser(product, ada)
         f"AccessToken.objects.filter(name='mine now').exists())"
     )
     assert left.strip() == "True False True False"
-    assert product.get("/tasks")["count"] >= 0  # the superuser's token still opens the API
+    assert product.get("/tasks")["count"] >= 0  # the superuser's token still works
 
 
 def test_a_worker_calls_no_function_but_the_products_jobs(product, tmp_path):

@@ -1,4 +1,4 @@
-"""A hundred of the requests of `python -m tests.fuzz` to the server profile; `make fuzz` has the embedded one."""
+"""A hundred requests of `python -m tests.fuzz` to the server profile; `make fuzz` covers the embedded one."""
 
 import os
 import random
@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.system, pytest.mark.exhaustive, pytest.mark.server]
 
 
 def test_the_schema_is_true_of_whatever_is_sent(profile):
-    """In a process of its own: where anything met the end of the stack before, Python 3.11 compiles no more."""
+    """Runs in its own process: after a stack overflow Python 3.11 cannot compile in the same process any more."""
     seed = os.environ.get("MISSION_CONTROL_TEST_SEED") or str(random.SystemRandom().randrange(2**32))
     ran = subprocess.run(
         [sys.executable, "-m", "tests.fuzz", "--requests", "100", "--seed", seed, "--seconds", "180"],

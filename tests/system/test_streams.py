@@ -14,7 +14,7 @@ pytestmark = pytest.mark.system
 
 
 def shell(product, line: str, **environment) -> subprocess.CompletedProcess:
-    """Run a shell's line in which `manage` is the product's command line; `pipefail` shows each exit status."""
+    """Run a line of shell in which `manage` is the product's command line; `pipefail` keeps each exit status."""
     script = f'set -o pipefail; manage() {{ "{sys.executable}" manage.py "$@"; }}; {line}'
     return subprocess.run(
         ["bash", "-c", script],
@@ -46,7 +46,7 @@ def test_a_command_whose_output_cannot_be_written_says_so_by_its_exit_status_wit
     assert (done.returncode, checked.returncode) == (status, status)
     assert "Traceback" not in done.stderr + checked.stderr and "Exception ignored" not in done.stderr
     assert ("cannot be written" in done.stderr) is (status == 74)
-    assert tokens(product) == before  # a token that nobody has read is none
+    assert tokens(product) == before  # a token that nobody has read is deleted
 
 
 def test_a_run_goes_on_when_the_reader_of_its_output_has_left(product):
@@ -86,5 +86,5 @@ def test_what_an_agent_says_steers_no_terminal(product):
 def read(descriptor: int) -> bytes:
     try:
         return os.read(descriptor, 65_536)
-    except OSError:  # the other side is closed
+    except OSError:  # the other side has closed the connection
         return b""

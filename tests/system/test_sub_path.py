@@ -1,4 +1,4 @@
-"""The product below a path of its own: behind a real nginx, whether that passes the path on or takes it off."""
+"""The product below a path prefix: behind a real nginx that passes the prefix on or removes it."""
 
 import contextlib
 import json
@@ -40,7 +40,7 @@ http {{
 
 @contextlib.contextmanager
 def nginx(folder, upstream: int, suffix: str):
-    """Serve the web process below /mission; yield the port. Without nginx the web process itself is asked."""
+    """Serve the web process below /mission; yield the port. Without nginx, use the web process itself."""
     program = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
     if program is None:
         yield upstream
@@ -66,7 +66,7 @@ def web(product):
 
 @pytest.fixture(scope="module", params=["", "/"], ids=["path passed on", "path taken off"])
 def address(request, web, tmp_path_factory):
-    """Where nginx serves the product."""
+    """The address at which nginx serves the product."""
     with nginx(tmp_path_factory.mktemp("nginx") / "nginx", web.port, request.param) as port:
         yield f"127.0.0.1:{port}"
 

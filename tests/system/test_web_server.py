@@ -1,4 +1,4 @@
-"""What a stranger can cost a web process before anybody has logged in, tried on the real server."""
+"""The resources that a stranger without a login can use up in a web process, tested on the real server."""
 
 import contextlib
 import http.client
@@ -42,7 +42,7 @@ def head(method: str = "POST", path: str = "/", **headers: str) -> bytes:
 
 
 def answer_on(connected: socket.socket) -> tuple[int, dict]:
-    """Read an answer and return its status and the JSON in it."""
+    """Read an answer and return its status and its JSON."""
     answer = http.client.HTTPResponse(connected)
     answer.begin()
     body = answer.read()
@@ -50,7 +50,7 @@ def answer_on(connected: socket.socket) -> tuple[int, dict]:
 
 
 class Watch:
-    """Asks for /healthz again and again, and keeps the longest time that an answer took."""
+    """Requests /healthz repeatedly, and records the longest time to an answer."""
 
     def __init__(self, url: str) -> None:
         self.url, self.slowest, self.asked = url, 0.0, 0
@@ -97,7 +97,7 @@ def test_large_forms_of_strangers_hold_no_other_request_up(product, content_type
             sender.start()
         for sender in senders:
             sender.join()
-    assert [answer.status_code for answer in sent] == [403] * 4  # no CSRF token
+    assert [answer.status_code for answer in sent] == [403] * 4  # without a CSRF token
     assert watch.slowest < 1.0
 
 
@@ -142,7 +142,7 @@ def spooled_bytes(pid: int) -> int:
 def test_many_bodies_at_once_are_stored_up_to_a_limit_and_the_others_are_told_to_come_again(product):
     with contextlib.ExitStack() as stack:
         strangers = [stack.enter_context(connection_to(product)) for _ in range(14)]
-        for stranger in strangers:  # each lacks its last byte
+        for stranger in strangers:  # the last byte of each is missing
             stranger.sendall(head(Content_Length=str(LIMIT)) + bytes(LIMIT - 1))
         refused = wait_until(lambda: [one for one in strangers if has_answer(one)], what="refusals")
         assert {answer_on(one)[0] for one in refused} == {503}
@@ -193,7 +193,7 @@ def test_connection_is_used_again_after_a_request_with_a_body(product):
 
 
 def test_half_sent_requests_beyond_the_usual_limit_of_files_keep_nobody_out_and_are_ended(product):
-    """1,150 connections, where the soft limit is 1,024, each of which sends a byte now and then."""
+    """Opens 1,150 connections, where the soft limit is 1,024; each sends a byte from time to time."""
     with WebProcess(product, limit_files=(1024, 4096)) as web, contextlib.ExitStack() as stack:
         slow = [stack.enter_context(connection_to(web)) for _ in range(1150)]
         for one in slow:
@@ -214,7 +214,7 @@ def test_half_sent_requests_beyond_the_usual_limit_of_files_keep_nobody_out_and_
 def stream_of(web, run: str):
     with httpx.stream("GET", f"{web.api}/runs/{run}/stream", headers=web.login, timeout=30) as stream:
         if stream.status_code == 200:
-            lines = stream.iter_lines()  # kept: a stream whose iterator is thrown away is closed
+            lines = stream.iter_lines()  # keep a reference: without its iterator the stream is closed
             next(lines)
         yield stream
 
@@ -260,7 +260,7 @@ def readyz(web) -> tuple[int, dict, float]:
 
 
 def test_readyz_says_within_two_seconds_that_nobody_answers_where_the_database_should_be(product):
-    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections and says nothing
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # it accepts connections and never answers
         port = silent.getsockname()[1]
         with WebProcess(product, DATABASE_URL=f"postgres://u:p@127.0.0.1:{port}/x") as web:
             for _ in range(3):
@@ -288,7 +288,7 @@ def test_wrong_host_is_one_short_line_in_the_log_and_strangers_cannot_fill_it(be
         assert refused.status_code == 400
     log = web.log.read_text()
     lines = [line for line in log.splitlines() if "Invalid HTTP_HOST header" in line]
-    assert 1 <= len(lines) <= 40  # twenty a minute; the sixty may fall into two
+    assert 1 <= len(lines) <= 40  # twenty a minute; the sixty may fall into two minutes
     assert max(map(len, lines)) < 500
     assert "Traceback" not in log
 
@@ -307,7 +307,7 @@ def test_plain_http_is_sent_to_https_where_the_proxy_says_that_it_was_plain(behi
     assert (refused.status_code, "Use HTTPS" in refused.json()["detail"]) == (403, True)
 
     assert httpx.get(f"{web.url}/healthz", headers=plain).status_code == 200
-    assert httpx.get(f"{web.url}/login").status_code == 200  # not by the proxy, or the proxy is set up wrongly
+    assert httpx.get(f"{web.url}/login").status_code == 200  # without the proxy, or with a misconfigured one
     wait_until(lambda: "X-Forwarded-Proto" in web.log.read_text(), what="the warning")
 
 
@@ -334,7 +334,7 @@ def test_without_a_proxy_nothing_is_said_of_https(product):
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A file system of 48 MB that is the test's own."""
+    """Provide a file system of 48 MB for this test."""
     place = tmp_path / "disk"
     place.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", str(place)]
@@ -359,7 +359,7 @@ def test_full_disk_is_called_that_by_answers_pages_health_and_metrics(product, s
             while filler.write(bytes(MEGABYTE)):
                 pass
 
-        # The database may have pages to spare: it is full when it cannot grow.
+        # The database may have free pages: it is full when it cannot grow.
         texts = ({"title": "Kept", "content": "x" * 2_000_000} for _ in range(10))
         refused = next(
             answer
@@ -369,7 +369,7 @@ def test_full_disk_is_called_that_by_answers_pages_health_and_metrics(product, s
         assert (refused.status_code, refused.json()) == (503, {"detail": "The disk is full."})
         status, parts, _ = readyz(web)
         assert (status, parts["disk"]) == (503, "full")
-        assert parts["database"] in ("ok", "the disk is full")  # where nobody has it open, opening it needs room
+        assert parts["database"] in ("ok", "the disk is full")  # if no process has it open, opening it needs space
         with httpx.Client(base_url=web.url, headers={"Accept": "text/html"}) as visitor:
             form = visitor.get("/login").text.split('name="csrfmiddlewaretoken" value="')[1].split('"')[0]
             login = {"csrfmiddlewaretoken": form, "username": "admin", "password": product.password}
@@ -380,7 +380,7 @@ def test_full_disk_is_called_that_by_answers_pages_health_and_metrics(product, s
 
 # ---------------------------------------------------------------- private interfaces
 def test_private_interfaces_of_daphne_and_twisted_are_those_that_web_server_py_uses():
-    """Daphne 4.2 and Twisted 26.10. Where an upgrade breaks this, read `pocketpaw_site/web_server.py` again."""
+    """Written for Daphne 4.2 and Twisted 26.10. When an upgrade breaks it, see `pocketpaw_site/web_server.py`."""
     channel = HTTPChannel()
     for name in ("_receivedHeaderSize", "_receivedHeaderCount", "_respondToBadRequestAndDisconnect", "line_mode"):
         assert hasattr(channel, name), f"Twisted's HTTPChannel has no {name} any more"

@@ -1,4 +1,4 @@
-"""How a browser is started and logs in."""
+"""Starting a browser and logging in."""
 
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 

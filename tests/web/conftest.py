@@ -10,7 +10,7 @@ SEES = ["mission_control.view_task", "mission_control.view_run"]
 
 @pytest.fixture
 def database(transactional_db):
-    """Real transactions, as admission needs them. The limit's row is laid anew."""
+    """Use real transactions, as admission needs them, with a new row for the limit."""
     make.limit(5)
 
 
@@ -39,13 +39,13 @@ def chromium():
 
 @pytest.fixture
 def complaints() -> list[str]:
-    """What the page complained of; a test takes out what it has brought about itself."""
+    """Errors that the page reports; a test removes those that it has caused."""
     return []
 
 
 @pytest.fixture
 def page(chromium, product, complaints):
-    """A page that is logged in; what it complains of, a breach of the policy for one, fails the test."""
+    """A logged-in page; any error that it reports, such as a breach of the security policy, fails the test."""
     context = chromium.new_context(base_url=product.url, viewport={"width": 1440, "height": 900})
     page = context.new_page()
     page.on("pageerror", lambda error: complaints.append(str(error)))

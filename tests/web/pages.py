@@ -1,4 +1,4 @@
-"""Runs with what they said, and how a test reads a task's page and acts on it."""
+"""Builders of runs with output, and helpers that read a task's page and send its forms."""
 
 import re
 
@@ -46,7 +46,7 @@ def squeezed(markup: str) -> str:
     def shorter(found: re.Match[str]) -> str:
         before_element = markup[found.end() : found.end() + 1] == "<"
         if found[1] or not (before_element or found[0].endswith("  ")):
-            return found[0]  # of a text, not of a template
+            return found[0]  # in a text, not in a template
         return found[0].strip() if before_element or found[0].startswith(">") else " "
 
     return LINE_ENDS.sub(shorter, markup)
@@ -65,5 +65,5 @@ def post(browser, task, action: str, *, script: bool = True, **fields):
 
 
 def part(page: str, key: str) -> str:
-    """Return the markup from the element of this id on, as far as the next part."""
+    """Return the markup from the element with this id up to the next part."""
     return re.search(rf'id="{key}".*?(?=<(?:section|aside|div|ol) [^>]*id="|\Z)', page, re.DOTALL)[0]

@@ -1,4 +1,4 @@
-"""A product with something of everything to see, and every page and state that there is to be looked at."""
+"""A product with an example of everything, and every page and state to check or photograph."""
 
 import json
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from tests.product import Product
 
 GOAL = "Publish a small book about birds of the city: ten chapters, drawings, a web page and a launch."
 SWIFTS = "**Swifts** in four pages.\n\n- where they nest\n- when they leave\n- what helps them"
-# Agents that rehearse: role, specialty, and how they talk.
+# Demo agents: role, specialty, and how they write.
 AGENTS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "Ada": ("Researcher", "research", {"chunks": 1800, "delay_seconds": 0.4}),
     "Grace": ("Writer", "writing", {"chunks": 1800, "delay_seconds": 0.5}),
@@ -20,13 +20,13 @@ AGENTS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "Quick": ("Proofreader", "editing", {"chunks": 12, "delay_seconds": 0.02}),
     "Broken": ("Illustrator", "drawing", {"chunks": 9, "delay_seconds": 0.02, "fail_after": 6}),
 }
-# What stands for pages that a running product shows only when something is wrong with it.
+# Substitutes for pages that a running product shows only after an error.
 ERRORS = ["401.html", "403_csrf.html", "500.html", "503.html"]
 
 
 @dataclass(frozen=True)
 class View:
-    """A page, or what keys open on it. `main` ones are the pictures of the documentation."""
+    """A page, or what keys open on it. The `main` ones are the pictures in the documentation."""
 
     name: str
     path: str
@@ -44,7 +44,7 @@ class View:
 
 
 class Scene:
-    """What there is to see, made through the API."""
+    """The objects to show, created through the API."""
 
     def __init__(self, product: Product) -> None:
         self.product = product
@@ -52,7 +52,7 @@ class Scene:
         self.documents: list[dict[str, Any]] = []
 
     def lay(self) -> "Scene":
-        """Make everything."""
+        """Create everything."""
         self.agents = {
             name: self.product.new_agent(name=name, role=role, specialties=[specialty], backend_options=options)
             for name, (role, specialty, options) in AGENTS.items()
@@ -97,9 +97,9 @@ class Scene:
         self.task("launch", "Plan the launch", "Ada", blocked_by=[self.tasks["web"]])
         self.task("person", "Ask the printer for an offer", "Quick", task_type="human", assignee_ids=[])
 
-    # ------------------------------------------------------------ what there is to look at
+    # ------------------------------------------------------------ pages
     def views(self) -> Iterator[View]:
-        """Yield the pages for who is logged in, and what opens on them."""
+        """Yield the pages of a logged-in user, and what opens on them."""
         yield View("board", "/", main=True)
         yield View("board-nothing-found", "/?q=nothing-is-called-so")
         yield View("new-task", "/tasks/new")
@@ -146,14 +146,14 @@ class Scene:
 
 
 def empty_views() -> Iterator[View]:
-    """Yield the pages of a product in which nothing has been made yet."""
+    """Yield the pages of a product without any data."""
     yield View("welcome", "/", main=True)
     for name in ("projects", "agents", "activity", "notifications", "overview"):
         yield View(f"{name}-empty", f"/{name}")
 
 
 def errors_of(product: Product) -> dict[str, str]:
-    """Return the pages that tell of what is wrong, by their template."""
+    """Return the error pages by their template."""
     code = f"""
 import json
 from django.template.loader import render_to_string
@@ -164,7 +164,7 @@ print(json.dumps({{name: render_to_string(name, said) for name in {ERRORS}}}))
 
 
 def show_errors(page: Page, errors: dict[str, str]) -> Iterator[str]:
-    """Show each, under an address of the product, so that its styles come along."""
+    """Show each error page under an address of the product, so that its styles load."""
     for name, markup in errors.items():
         page.route(f"**/shown/{name}", partial(_answer, markup))
         page.goto(f"/shown/{name}")

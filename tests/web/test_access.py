@@ -1,4 +1,4 @@
-"""Who sees the page, and what on it."""
+"""Who sees the page, and which parts of it."""
 
 import pytest
 from django.contrib.auth import get_user_model

@@ -1,4 +1,4 @@
-"""axe-core finds nothing to complain of on any page, in light and dark, on a desktop and on a narrow phone."""
+"""axe-core finds no problem on any page, in light and dark, on a desktop and on a narrow phone."""
 
 from collections.abc import Iterator
 from typing import Any, Literal
@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.system, pytest.mark.exhaustive]
 WIDTHS = {"desktop": 1440, "phone": 360}
 LOOKS: list[tuple[str, Literal["light", "dark"], dict[str, Any]]] = [
     ("desktop", "light", {}),
-    ("desktop", "dark", {"runOnly": ["color-contrast"]}),  # in the dark only colours differ
+    ("desktop", "dark", {"runOnly": ["color-contrast"]}),  # the dark theme differs only in colours
     ("phone", "light", {}),
 ]
 
@@ -30,13 +30,13 @@ def empty(tmp_path_factory, profile):
 
 @pytest.fixture(scope="module")
 def laid(empty):
-    """The same product when there is something of everything."""
+    """The same product with an example of everything."""
     return Scene(empty).lay()
 
 
 @pytest.fixture
 def visitor(chromium, empty):
-    """A page on which nobody is logged in yet."""
+    """A page without a login."""
     context = chromium.new_context(base_url=empty.url, reduced_motion="reduce")
     page = context.new_page()
     look(page, "desktop", "light")
@@ -56,7 +56,7 @@ def look(page: Page, width: str, scheme: Literal["light", "dark"]) -> None:
 
 
 def complaints_of(page: Page, name: str) -> Iterator[tuple[str, str, str, str]]:
-    """Yield what axe-core finds: page and look, rule, element, reason. Leaves the page as a desktop shows it."""
+    """Yield what axe-core finds: page and variant, rule, element, reason. Leaves the page in its desktop form."""
     for width, scheme, rules in LOOKS:
         look(page, width, scheme)
         found: dict[str, Any] = Axe().run(page, options={"resultTypes": ["violations"]} | rules).response

@@ -1,4 +1,4 @@
-"""Run and Stop from the page: what is done, and how a refusal reads."""
+"""Run and Stop on the page: their effect, and the messages of refusals."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The admin's change pages in a real browser: the status of a run as it now stands."""
+"""The admin's change pages in a real browser: the current status of a run."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Animations are left to the compositor: the main thread is free for output and for the user."""
+"""The compositor alone runs animations, so that the main thread is free for output and for the user."""
 
 from pathlib import Path
 
@@ -6,13 +6,13 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 STYLES = ROOT / "mission_control" / "static" / "mission_control"
-# Everything that moves without end, and the spinner ten times as on a board with ten slots.
+# Everything that moves endlessly, and the spinner ten times, as on a board with ten slots.
 MOVING = """<button class="btn" aria-busy="true"><svg class="i"><use href="#i-play"/></svg></button>
 <svg class="i spin"><use href="#i-retry"/></svg><span class="caret"></span><span class="skel"></span>"""
 SPINNERS = '<p class="state"><svg class="i"><use href="#i-r-running"/></svg></p>' * 10
 CHEAP = {"transform", "rotate", "scale", "translate", "opacity", "offset", "easing", "composite", "computedOffset"}
 
-# Each animation that runs: its name, whether its element is a part of a picture, and what it changes.
+# Each running animation: its name, whether its element is a part of a picture, and what it changes.
 RUNNING = """() => document.getAnimations().map(({animationName, effect}) => ({
   name: animationName,
   inPicture: effect.target.ownerSVGElement != null,
@@ -23,7 +23,7 @@ ADVANCED = "seconds => document.getAnimations().every(one => one.currentTime > 1
 
 @pytest.fixture
 def moving(chromium):
-    """A page with all that moves, and what Chromium counts of its work."""
+    """A page with everything that moves, and Chromium's counters of its work."""
     styles = "".join((STYLES / name).read_text() for name in ("tokens.css", "app.css", "task.css", "project.css"))
     sprite = (ROOT / "templates/shared/_sprite.html").read_text()
     page = chromium.new_page()

@@ -1,4 +1,4 @@
-"""A task from its making to its review, by the keyboard alone, and what is said aloud of it."""
+"""A task from its creation to its review with the keyboard only, and the announcements to screen readers."""
 
 import pytest
 
@@ -13,7 +13,7 @@ NAME_OF_FOCUSED = """() => {
 
 
 def tab_to(page, name: str) -> None:
-    """Press Tab until what has the focus is called so, and is seen to have it."""
+    """Press Tab until an element with this name has the focus, which must be visible."""
     passed = []
     for _ in range(MOST_TABS):
         page.keyboard.press("Tab")

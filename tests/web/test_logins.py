@@ -1,4 +1,4 @@
-"""Logins by password: how often they may fail, how many are checked at once, what is logged of them."""
+"""Logins by password: how often they may fail, how many are checked at once, what is logged."""
 
 import logging
 import threading
@@ -96,7 +96,7 @@ def test_clients_of_unknown_address_are_counted_together_and_each_in_one_row(mar
     fail(1, **behind_unknown_proxy)
     row = AccessAttempt.objects.get()
     row.pk = None
-    with pytest.raises(IntegrityError), transaction.atomic():  # else two at the same moment would make two
+    with pytest.raises(IntegrityError), transaction.atomic():  # otherwise two requests at once would create two
         row.save(force_insert=True)
     assert fail(FAILURES - 1, **behind_unknown_proxy)[-1] == 429
     assert log_in(**behind_unknown_proxy) == 429
@@ -159,7 +159,7 @@ def test_passwords_are_checked_one_at_a_time_and_few_wait(mara, settings):
     mara.set_password(PASSWORD)
     mara.save()
     checks = authentication._checks
-    with checks.one():  # as a check does that takes long
+    with checks.one():  # like a check that takes long
         waiting = [threading.Thread(target=make_password, args=["x"]) for _ in range(authentication.MAX_WAITING)]
         for thread in waiting:
             thread.start()

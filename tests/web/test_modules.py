@@ -1,4 +1,4 @@
-"""Scripts and what they import, asked for at once."""
+"""Scripts and their imports, requested at once."""
 
 import pytest
 
@@ -9,12 +9,12 @@ pytestmark = pytest.mark.django_db
 
 
 def test_a_page_asks_beside_a_script_for_all_that_it_imports(browser):
-    make.task()  # without any it is the first page that teaches
+    make.task()  # without a task the page is the introduction
     page = browser.get("/").content.decode()
     imported = imports_of("mission_control/board.js")
     assert "mission_control/board_cards.js" in imported
     assert "mission_control/keys.js" in imported
-    assert "mission_control/palette.js" in imported  # which keys.js alone imports
+    assert "mission_control/palette.js" in imported  # only keys.js imports it
     for name in imported:
         assert f'<link rel="modulepreload" href="/static/{name}">' in page
     assert '<script type="module" src="/static/mission_control/board.js">' in page

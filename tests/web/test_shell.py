@@ -1,4 +1,4 @@
-"""What stands round every page, and the pages of the feed, the notifications, the account, the overview."""
+"""The frame of every page, and the pages of activity, notifications, account and overview."""
 
 import re
 from datetime import timedelta
@@ -64,7 +64,7 @@ def test_pages_are_refused_to_who_lacks_the_permission():
         assert "You don’t have access" in answer.content.decode()
 
 
-@pytest.mark.embedded  # PostgreSQL calls a table that is not there something else than an outage
+@pytest.mark.embedded  # PostgreSQL does not report a missing table as an outage
 def test_while_the_database_is_away_a_page_says_so_and_a_program_gets_the_apis_error(browser):
     rename(Task._meta.db_table, "away")
     try:
@@ -138,7 +138,7 @@ def test_the_feed_of_one_task_is_a_link_away_from_it(browser):
     assert "Task created: Swifts" in said
     assert "Martins" not in said
     assert "Showing activity of Swifts" in said
-    assert f'name="task" value="{task.pk}"' in html(browser, path)  # stays when the kind is chosen
+    assert f'name="task" value="{task.pk}"' in html(browser, path)  # it stays when the kind is chosen
     tasks.delete(other)
     assert html(browser, f"/activity?task={other.pk}")
 
@@ -246,7 +246,7 @@ def test_the_overview_counts_outcomes_tokens_and_cost(browser):
     assert "Runs by outcome, today: 2 completed, 1 failed, 1 stopped" in charts
     assert "today $5.90" in charts
     Task.objects.get(pk=paid.task_id).delete()
-    assert "$5.90" in text_of(html(browser, "/overview/figures"))  # what was spent stays spent
+    assert "$5.90" in text_of(html(browser, "/overview/figures"))  # money that was spent stays counted
     assert "today $5.90" in html(browser, "/overview/charts")
 
 
@@ -273,7 +273,7 @@ def test_the_overview_names_what_needs_a_person(browser):
         assert words in page, words
     assert "Later" not in page
     browser.post(f"/tasks/{review.pk}/move", {"to": "done", "back": "overview"})
-    assert "Needs your attention 4" in text_of(html(browser, "/overview/needs"))  # the other is a person's now
+    assert "Needs your attention 4" in text_of(html(browser, "/overview/needs"))  # “Later” is a person's turn now
     assert "Later" in text_of(html(browser, "/overview/needs"))
 
 

@@ -1,4 +1,4 @@
-"""No page is wider than its window, and no table wider than its panel: whatever is written there, in any font."""
+"""No page is wider than its window, and no table wider than its panel, with any text and any font."""
 
 import json
 
@@ -11,7 +11,7 @@ ERROR = (
     "Error code: 401, the provider refused the request because the key that was given may not use this model; "
     "ask the owner of the account, then run the task again."
 )
-# Which fonts a machine has is not known: each page must also hold when every letter takes more room (WCAG 1.4.12).
+# The fonts of a machine are unknown: each page must also work if every letter is wider (WCAG 1.4.12).
 WIDE_LETTERS = """() => {
   const sheet = new CSSStyleSheet();
   sheet.replaceSync("* { letter-spacing: 0.12em !important; word-spacing: 0.16em !important; }");
@@ -28,7 +28,7 @@ TOO_WIDE = """() => {
 
 @pytest.fixture(scope="module")
 def paths(product) -> list[str]:
-    """Make everything with the longest names that it may have, and return the pages that show it."""
+    """Create everything with the longest names allowed, and return the pages that show it."""
     agent = product.new_agent(name="W" * 50, role="R" * 50, backend_options={"chunks": 2, "fail_after": 1})
     project = product.post("/projects", title="P" * 100, description="D" * 500)["project"]["id"]
     task = product.new_task(

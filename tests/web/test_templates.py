@@ -1,4 +1,4 @@
-"""What can be seen in the templates without rendering one."""
+"""Rules about templates that can be checked without rendering them."""
 
 import re
 from html.parser import HTMLParser
@@ -12,11 +12,11 @@ FOLDER = Path(settings.BASE_DIR) / "templates"
 NAMES = sorted(str(path.relative_to(FOLDER)) for path in FOLDER.rglob("*.html"))
 VOID = {"br", "circle", "hr", "img", "input", "line", "link", "meta", "path", "polyline", "rect", "use"}
 BLOCKS = re.compile("(end)?(if|for|with|block)|else|elif|empty")
-OPENED_BELOW = {"rest_framework/login.html"}  # it opens the body that the template it extends closes
+OPENED_BELOW = {"rest_framework/login.html"}  # it opens the body that the extended template closes
 
 
 class Nesting(HTMLParser):
-    """Reads elements and Django's block tags (as comments); each must end within what it began in."""
+    """Parses elements and Django's block tags (as comments); each must end inside the one in which it began."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -48,7 +48,7 @@ class Nesting(HTMLParser):
 
 
 def structure(source: str) -> str:
-    """Return a template's elements, and the block tags between them as comments; not those within a tag."""
+    """Return a template's elements, and the block tags between them as comments, but not those inside a tag."""
     kept, is_comment = "", False
     for token in Lexer(source).tokenize():
         word = token.contents.split()[0] if token.contents.split() else ""

@@ -1,4 +1,4 @@
-"""What the page of agents shows, and what can be done there."""
+"""The agents page: its content and its actions."""
 
 import re
 from html import unescape
@@ -45,7 +45,7 @@ def ended(agent: Agent, status: str, **usage) -> None:
     finish(run.pk, status, guard=Q(), error="No" if status == "error" else "", usage=usage or None)
 
 
-# ---------------------------------------------------------------- who may
+# ---------------------------------------------------------------- permissions
 def test_every_page_of_agents_needs_a_login_and_the_permission():
     agent = make.agent()
     stranger = client_of(make.user(may=["mission_control.view_task"]))
@@ -66,7 +66,7 @@ def test_a_viewer_sees_no_button_that_would_be_refused_and_a_form_that_is_off():
         assert viewer.post(f"/agents/{agent.pk}{action}", body).status_code == 403, action
 
 
-# ---------------------------------------------------------------- what is shown
+# ---------------------------------------------------------------- content
 def test_the_list_says_what_each_does_and_how_its_runs_went(browser):
     agent = make.agent(name="Scout")
     for _ in range(3):
@@ -87,7 +87,7 @@ def test_backends_that_nobody_uses_and_that_are_not_set_up_are_folded_away_and_n
     page = page_of(browser, "/agents")
     health = page[page.index('id="backends"') :]
     shown, folded = health[: health.index("<details")], health[health.index("<details") :]
-    assert 'class="backend" data-status="missing"' in shown  # the one that the agent uses
+    assert 'class="backend" data-status="missing"' in shown  # the backend that the agent uses
     assert "Codex CLI" in text_of(shown)
     assert "Claude Agent SDK" in text_of(folded)
     assert 'data-status="missing"' not in folded
@@ -122,7 +122,7 @@ def test_an_agent_whose_backend_misses_something_says_so_in_list_form_and_health
     health = text_of(page[page.index('id="backends"') :])
     assert "Codex CLI codex_cli Not set up" in health
     assert "Used by 1 agent" in health
-    assert re.search(r'<button type="submit" class="btn btn-s"\s+disabled', page)  # the test
+    assert re.search(r'<button type="submit" class="btn btn-s"\s+disabled', page)  # the button of the test
 
 
 def test_the_health_of_backends_says_that_programs_are_not_isolated(browser, settings):

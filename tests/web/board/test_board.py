@@ -1,4 +1,4 @@
-"""The board as the server draws it: columns, filters, what can be done with a card, new tasks, first steps."""
+"""The board as the server renders it: columns, filters, actions of cards, new tasks, first steps."""
 
 import re
 from urllib.parse import unquote
@@ -215,7 +215,7 @@ def test_every_busy_slot_is_shown_and_the_free_ones_are_counted(browser):
     strip = html(browser, "/board/slots")
     assert [f"Slotted {number:02}" in strip for number in range(24)] == [False] * 3 + [True] * 21
     assert "29 more free" in text_of(strip)
-    make.limit(10)  # below what is busy: nothing is cut
+    make.limit(10)  # below the number of busy slots: all are still shown
     strip = html(browser, "/board/slots")
     assert strip.count('data-status="queued"') == 21
     assert "more" not in text_of(strip)

@@ -1,4 +1,4 @@
-"""The board in a real browser, against the running product: it moves by itself, and is steered without a mouse."""
+"""The board in a real browser, with the running product: it updates live, and works without a mouse."""
 
 import re
 
@@ -114,7 +114,7 @@ def test_a_card_is_dragged_where_it_may_go_and_nowhere_else(page, product):
     card(page, task, "review").drag_to(page.locator(".col-in_progress .cards"))
     card(page, task, "in_progress").wait_for()
     assert card(page, task, "in_progress").get_attribute("data-to") == ""
-    page.get_by_role("heading", name="Board").click()  # what has the focus stays where it is
+    page.get_by_role("heading", name="Board").click()  # a card with the focus does not move
     product.post(f"/tasks/{task}/stop")
     card(page, task, "blocked").wait_for()
 
@@ -205,7 +205,7 @@ def test_the_first_page_is_small(page, product, chromium):
     inbox = fresh.locator(".col-inbox")
     assert inbox.locator(".card").count() == FIRST_CARDS
     inbox.locator(".cards").evaluate("cards => cards.scrollTo(0, cards.scrollHeight)")
-    inbox.locator(".card").nth(FIRST_CARDS + 1).wait_for()  # more come by themselves when one gets there
+    inbox.locator(".card").nth(FIRST_CARDS + 1).wait_for()  # more cards load when one scrolls there
     fresh.context.close()
 
 

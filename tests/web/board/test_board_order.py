@@ -1,4 +1,4 @@
-"""The order of cards within a column: where a person placed them, and by last change where nobody did."""
+"""The order of cards within a column: the rank a person chose, otherwise the last change."""
 
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -26,7 +26,7 @@ def column(status=Status.INBOX) -> str:
 
 
 def made(titles: str) -> dict[str, Task]:
-    """Make tasks that stand in this order from above."""
+    """Create tasks that have this order from top to bottom."""
     return {title: make.task(title=title) for title in reversed(titles)}
 
 

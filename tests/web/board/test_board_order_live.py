@@ -1,4 +1,4 @@
-"""Cards placed in a real browser by dragging, by the keys and by the menu, and seen at once by who else looks."""
+"""Moving cards in a real browser by dragging, by keys and by the menu; other viewers see it at once."""
 
 import pytest
 

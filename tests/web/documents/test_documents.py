@@ -1,4 +1,4 @@
-"""Documents edited and deleted on pages of their own, and the standup."""
+"""The pages that edit and delete documents, and the standup."""
 
 import re
 
@@ -91,7 +91,7 @@ def test_the_feed_says_who_did_it_where_the_sentence_does_not(browser):
     assert "ada commented on Changed by ada" not in feed
 
 
-# ---------------------------------------------------------------- all of them
+# ---------------------------------------------------------------- the list of all documents
 def test_all_documents_are_listed_newest_first_and_narrowed(browser):
     task = make.task(title="Its task")
     make.document(title="Notes on swifts", type="research", tags=["birds"], task=task)

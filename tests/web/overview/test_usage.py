@@ -1,4 +1,4 @@
-"""What runs took, as a table: by day, agent, project, task or model, between two days."""
+"""The usage of runs as a table: by day, agent, project, task or model, between two days."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""What the pages of projects show, and what can be done there."""
+"""The project pages: their content and their actions."""
 
 import os
 import re
@@ -38,7 +38,7 @@ def text_of(markup: str) -> str:
 
 
 def a_plan(**fields) -> tuple[Project, list[Task]]:
-    """Return a project of two levels: two tasks, and one that waits for both."""
+    """Return a project of two levels: two tasks, and one that is blocked by both."""
     project = make.project(**{"title": "Cookbook", **fields})
     agent = make.agent(name="Scout")
     first, second = (make.task(project=project, title=f"First {n}", assignees=[agent]) for n in (1, 2))
@@ -50,7 +50,7 @@ def now(project: Project) -> Project:
     return Project.objects.get(pk=project.pk)
 
 
-# ---------------------------------------------------------------- who may
+# ---------------------------------------------------------------- permissions
 def paths_of(project: Project) -> list[str]:
     at = f"/projects/{project.pk}"
     return ["/projects", "/projects/new", at, *(f"{at}/{part}" for part in ("edit", "delete", "plan", "files"))]
@@ -80,7 +80,7 @@ def test_a_viewer_sees_no_button_that_would_be_refused():
         assert viewer.post(f"/projects/{project.pk}/{action}").status_code == 403, action
 
 
-# ---------------------------------------------------------------- what is shown
+# ---------------------------------------------------------------- content
 def test_the_list_says_how_far_each_project_is(browser):
     _project, [first, *_] = a_plan(tags=["food"])
     Task.objects.filter(pk=first.pk).update(status=Task.Status.DONE)
@@ -262,7 +262,7 @@ def test_an_empty_project_is_made_filled_by_hand_and_started(browser):
     assert project.tags == ["a", "b"]
     at = f"/projects/{project.pk}"
     browser.post(f"{at}/start")
-    assert now(project).status == Status.DRAFT  # nothing to start
+    assert now(project).status == Status.DRAFT  # there is nothing to start
     agent = make.agent(name="Scout")
     fields = {"task_type": "agent", "priority": "high", "description": "", "assignee": agent.pk}
     browser.post(f"{at}/plan?task=new", {**fields, "title": "One"})
@@ -310,7 +310,7 @@ def test_requirements_are_written_and_the_next_version_keeps_the_first(browser):
     assert [version.content for version in document.versions.order_by("version")] == ["# One\n\n- a", "# Two"]
 
 
-# ---------------------------------------------------------------- steering
+# ---------------------------------------------------------------- start, pause, resume
 def test_pause_resume_and_skip_answer_with_the_page_and_a_word(browser):
     project, [_first, *_] = a_plan()
     Project.objects.filter(pk=project.pk).update(status=Status.EXECUTING)

@@ -1,4 +1,4 @@
-"""Journeys in a browser: a goal that is planned and carried out, an agent that is made and tested, all live."""
+"""Journeys in a real browser: a goal is planned and executed, an agent is created and tested, all live."""
 
 import pytest
 
@@ -14,7 +14,7 @@ def planner(product) -> None:
 
 @pytest.fixture
 def marked(page):
-    """The page, with a mark that a reload would take away."""
+    """The page with a mark that a reload would remove."""
 
     def mark():
         page.evaluate("window.isTheSame = true")

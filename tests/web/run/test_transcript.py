@@ -1,4 +1,4 @@
-"""How a run's log is cut into what a page shows, and what becomes of hostile text on the way."""
+"""How a run's log is divided into the parts that a page shows, and how hostile text is made harmless."""
 
 import re
 import time
@@ -111,7 +111,7 @@ def test_going_back_from_the_tail_comes_to_the_beginning_without_gap_or_repeat(r
 
 def test_a_large_result_is_cut_and_says_so(run):
     say(run, Draft(Type.TOOL_USE, "dump"), Draft(Type.TOOL_RESULT, "y" * 100_000))
-    [tool] = transcript.tail(run).blocks  # its use goes with a result, however long that is
+    [tool] = transcript.tail(run).blocks  # a tool use is shown with its result, however long that is
     assert tool.is_cut
     assert len(tool.result) == transcript.SHOWN_CHARS
 
@@ -209,7 +209,7 @@ def test_a_mention_is_marked_only_where_it_is_asked_for():
     assert "mention" not in rendered("@ada")
 
 
-# ---------------------------------------------------------------- what Markdown becomes
+# ---------------------------------------------------------------- Markdown
 def test_code_has_its_language_a_button_to_copy_it_and_colours_as_classes():
     html = rendered('```python\ndef f():\n    return "<b>"  # why\n```')
     assert "<span>python</span>" in html
@@ -256,7 +256,7 @@ def test_headings_of_the_three_highest_levels_differ():
     assert len(set(re.findall(r"<h3[^>]*>", rendered("# a\n## b\n### c\n#### d")))) == 3
 
 
-# ---------------------------------------------------------------- bounds
+# ---------------------------------------------------------------- limits
 @pytest.mark.parametrize(
     "text",
     [
@@ -329,7 +329,7 @@ def test_no_text_of_a_terminal_takes_long_or_grows_without_limit(text):
     assert time.thread_time() - before < 1
 
 
-# ---------------------------------------------------------------- one line of it
+# ---------------------------------------------------------------- the last line as plain text
 @pytest.mark.parametrize(("line", "words"), ONE_LINE)
 def test_one_line_of_markdown_is_plain_words(line, words):
     assert words_of(line) == words

@@ -1,4 +1,4 @@
-"""Two people who edit the same text at once: the second is shown what the first wrote, and decides."""
+"""Two people edit the same text at once: the second sees what the first wrote, and decides."""
 
 import html as markup
 import re
@@ -206,7 +206,7 @@ def test_who_does_a_task_of_a_plan_and_what_it_waits_for_are_compared(browser, a
     said = text_of(answer.content.decode())
     assert answer.status_code == 409
     assert "ada edited this while you were editing" in said
-    assert "Blocked by +" not in said  # what only one changed is no conflict
+    assert "Blocked by +" not in said  # a field that only one of them changed is no conflict
     assert Task.objects.get(pk=planned.pk).assignee_ids == [one.pk]
     mine = plan_fields(planned, assignee=other.pk, blocked_by=[first.pk], basis=basis_in(answer.content.decode()))
     assert browser.post(path, mine).status_code == 302

@@ -1,4 +1,4 @@
-"""Two people at one text, and the files of a project, in a real browser."""
+"""Two people who edit the same text, and the files of a project, in a real browser."""
 
 import zipfile
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Text that was typed and not sent is kept: in a real browser, against the running product."""
+"""Text that was typed and not sent is kept: in a real browser, with the running product."""
 
 import re
 
@@ -14,7 +14,7 @@ STORED = "JSON.stringify(sessionStorage)"
 
 @pytest.fixture
 def questions(page) -> list[str]:
-    """The kinds of the browser's own dialogs that were shown; each is accepted."""
+    """The types of the browser's own dialogs that were shown; each is accepted."""
     shown: list[str] = []
 
     def take(dialog) -> None:
@@ -57,7 +57,7 @@ def test_the_new_task_dialog_keeps_what_was_typed_until_it_is_created_or_cancell
     dialog = new_task_dialog(page)
     dialog.get_by_label("Title").fill("Half written")
     dialog.get_by_label("Priority").select_option("high")
-    page.mouse.click(5, 450)  # beside it
+    page.mouse.click(5, 450)  # outside the dialog
     dialog.get_by_text("Still open because you have unsaved text").wait_for()
     page.keyboard.press("Escape")
     dialog.wait_for(state="hidden")
@@ -238,7 +238,7 @@ def test_two_tabs_keep_their_own_drafts_and_log_out_leaves_the_text_of_the_other
     page.wait_for_url("**/login")
     beside.get_by_text("You are logged out").wait_for()
     assert beside.get_by_label("Title").input_value() == "Second"
-    log_in(page, product)  # and the other tab notices when one looks at it
+    log_in(page, product)  # the other tab notices when it becomes visible
     beside.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
     expect(beside.get_by_text("You are logged out")).to_have_count(0)
     expect(beside.get_by_label("Title")).to_have_value("Second")

@@ -1,4 +1,4 @@
-"""Every form reads a tag, a day and a title in the same way."""
+"""Every form parses a tag, a day and a title in the same way."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Costs, tokens, shares and durations are written by one function each, and so alike on every page."""
+"""Costs, tokens, shares and durations have one formatting function each, and so are the same on every page."""
 
 import re
 from datetime import datetime

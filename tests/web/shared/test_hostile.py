@@ -1,4 +1,4 @@
-"""What agents and people write acts on no page: no markup, no script, no trick of a terminal or of the eye."""
+"""Text from agents and people is harmless on every page: no markup, no script, no terminal or direction tricks."""
 
 import re
 from html.parser import HTMLParser
@@ -17,7 +17,7 @@ from tests.web.pages import finished_run, html, say, started_run
 
 pytestmark = pytest.mark.usefixtures("database")
 
-SHORT = '<img src=x onerror="alert(2)">\u202e\x1b[31m'  # a name has room for it
+SHORT = '<img src=x onerror="alert(2)">\u202e\x1b[31m'  # short enough for a name
 HOSTILE = (
     '</div></textarea></script><script>alert(1)</script><svg onload=alert(3)>" onfocus="alert(4)\n'
     "[see](javascript:alert(5)) <javascript:alert(6)> ![see](https://a.example/x.png) data:text/html,x\n"
@@ -29,7 +29,7 @@ KINDS = [kind for kind in RunEvent.Type if kind != RunEvent.Type.STATUS]
 
 
 class Tags(HTMLParser):
-    """Complains of what would act, or be loaded from elsewhere."""
+    """Reports each element that would act, or load something from elsewhere."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -50,7 +50,7 @@ class Tags(HTMLParser):
 
 @pytest.fixture
 def paths(database) -> list[str]:
-    """Everything that can be written, written to cause trouble; and the pages that show it."""
+    """Write hostile text into everything that can be written; return the pages that show it."""
     agent = make.agent(name=SHORT, role=SHORT, description=HOSTILE, specialties=[SHORT])
     project = make.project(title=LINE[:200], description=HOSTILE, tags=[SHORT], team_agents=[agent])
     task = make.task(title=LINE[:200], description=HOSTILE, project=project, assignees=[agent], tags=[SHORT])

@@ -1,4 +1,4 @@
-"""Tags as a person edits them on a page: with commas between, and quotes round one that has a comma in it."""
+"""Tags as a person edits them on a page: separated by commas, with quotes around a tag that contains a comma."""
 
 import pytest
 from django.core.exceptions import ValidationError

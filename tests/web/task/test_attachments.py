@@ -1,4 +1,4 @@
-"""What people attach to a task and to what they write: files of text, and documents that there are."""
+"""What people attach to a task and to a message: text files, and existing documents."""
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile

@@ -1,4 +1,4 @@
-"""Files attached in a real browser, to a task and to a message."""
+"""Attaching files in a real browser, to a task and to a message."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The day on which a task is due is the day that was typed, for every reader."""
+"""A task's due day is the day that was typed, for every reader."""
 
 import re
 from datetime import date

@@ -1,4 +1,4 @@
-"""What is done with a task on its page, and who may do it."""
+"""The actions on a task's page, and who may use them."""
 
 import re
 from datetime import UTC, datetime
@@ -156,7 +156,7 @@ def test_who_decides_second_is_told(browser):
     assert post(browser, task, "review", decision="approve").status_code == 409
 
 
-# ---------------------------------------------------------------- who may
+# ---------------------------------------------------------------- permissions
 ACTIONS = {
     "run": "add_run",
     "stop": "change_run",

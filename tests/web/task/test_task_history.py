@@ -1,4 +1,4 @@
-"""The history of a task's page where it is long: the newest is shown, all of it can be reached."""
+"""A long history on a task's page: the newest part is shown, all of it can be reached."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""The page of a task in a real browser, against the running product."""
+"""The task page in a real browser, with the running product."""
 
 import re
 
@@ -12,16 +12,16 @@ pytestmark = pytest.mark.system
 
 
 def entries(page) -> list[list[str]]:
-    """Return kind, numbers and text of all that the output shows."""
+    """Return kind, numbers and text of all entries that the output shows."""
     return page.locator("#events > li").evaluate_all(
         "items => items.map(item => [item.dataset.kind, item.dataset.first, item.dataset.last, item.textContent])"
     )
 
 
 def said(page) -> str:
-    """Return all that the agent said, without the white space that markup makes of line ends."""
+    """Return the agent's whole output, without the white space that the markup adds."""
     shown = [text.strip() for kind, _, _, text in entries(page) if kind == "message"]
-    return bare("".join(text[8:] for text in shown))  # behind the time
+    return bare("".join(text[8:] for text in shown))  # after the time
 
 
 def bare(text: str) -> str:
@@ -150,12 +150,12 @@ def test_a_task_that_is_deleted_elsewhere_says_so_and_keeps_what_is_written(page
     page.locator("#task-notice").get_by_text("This task was deleted").wait_for()
     assert page.get_by_label("Comment (use @").input_value() == "Half a thought"
     assert page.get_by_role("button", name="Send").is_disabled()
-    complaints.clear()  # the browser's own, of a 404
+    complaints.clear()  # the browser's own error for a 404
 
 
 def test_sending_to_a_task_that_is_gone_says_that_it_was_deleted(page, product, complaints):
     task = product.new_task(title="Gone")
-    page.route_web_socket(re.compile("/ws/"), lambda socket: None)  # nothing is heard of it
+    page.route_web_socket(re.compile("/ws/"), lambda socket: None)  # no frame reaches the page
     page.goto(f"/tasks/{task}")
     product.call("DELETE", f"/tasks/{task}")
     page.get_by_label("Comment (use @").fill("Half a thought")
@@ -220,7 +220,7 @@ def test_older_lines_are_read_when_the_reader_comes_to_them_and_the_page_stays_s
 
 
 def hold_first(page, pattern: str) -> list:
-    """Let the first request that fits wait until its route, the list's only one, is continued."""
+    """Hold the first matching request until its route, the only one in the list, is continued."""
     held = []
 
     def keep(route) -> None:
@@ -238,7 +238,7 @@ def arrived(page, held: list):
 
 @pytest.fixture
 def long_task(product) -> str:
-    """Return a task of which not all output is on its page."""
+    """Return a task with more output than its page shows."""
     task = product.new_task(title="Five thousand lines")
     product.ended(product.run(task, product.new_rehearser(5_000)), seconds=60)
     return task
@@ -250,7 +250,7 @@ def test_who_scrolls_up_while_the_page_reads_what_is_new_gets_what_is_older(page
     newer = arrived(page, held)
     lowest = page.evaluate(NUMBERS)[0]
     to_the_top(page)
-    page.get_by_role("button", name="Jump to latest").wait_for()  # it has been noticed
+    page.get_by_role("button", name="Jump to latest").wait_for()  # the page has noticed the scrolling
     newer.continue_()
     older_than(page, lowest)
 
@@ -260,7 +260,7 @@ def test_the_newest_is_shown_without_gap_to_who_leaves_what_is_older_before_it_h
     product.ended(product.run(task, product.new_rehearser(20_000)), seconds=60)
     opened(page, task)
     lowest = page.evaluate(NUMBERS)[0]
-    while page.evaluate(NUMBERS)[-1] == 20_000:  # until the end is let go
+    while page.evaluate(NUMBERS)[-1] == 20_000:  # until the end is removed
         to_the_top(page)
         older_than(page, lowest)
         lowest = page.evaluate(NUMBERS)[0]
@@ -271,7 +271,7 @@ def test_the_newest_is_shown_without_gap_to_who_leaves_what_is_older_before_it_h
     counted_to(page, 20_000)
     with page.expect_response(re.compile(r"[?&]upto=")):
         older.continue_()
-    page.wait_for_timeout(100)  # in which it would be placed
+    page.wait_for_timeout(100)  # in this time it would be shown
     shown = page.evaluate(NUMBERS)
     assert shown == list(range(shown[0], 20_001))
 
@@ -288,7 +288,7 @@ def test_what_is_older_is_asked_for_again_when_the_server_could_not_answer(page,
     older_than(page, lowest)
     assert not refusals
     assert len(complaints) == 2
-    complaints.clear()  # the browser's own, of what it was refused
+    complaints.clear()  # the browser's own errors for the refused requests
 
 
 def test_what_is_opened_stays_open_and_what_is_written_stays_while_the_run_goes_on(page, product):
@@ -363,7 +363,7 @@ def test_a_name_is_completed_by_the_keyboard(page, product):
 
 def test_a_page_goes_on_after_the_server_was_restarted_in_mid_run(chromium, product):
     context = chromium.new_context(base_url=product.url)
-    page = context.new_page()  # one that may complain: the server is away
+    page = context.new_page()  # its errors are allowed, because the server is down
     log_in(page, product)
     task = product.new_task(title="Restarted")
     opened(page, task)

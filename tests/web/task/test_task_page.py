@@ -1,4 +1,4 @@
-"""What the page of a task shows, and what is done with the task there."""
+"""The task page: its content and its actions."""
 
 import re
 
@@ -117,7 +117,7 @@ def test_the_raw_log_is_a_text_file_of_all_events(browser):
 
 def test_the_raw_log_has_every_event(browser):
     run = finished_run(make.task(), said="<b>said</b>")
-    # The stream is asynchronous: it is joined as the server joins it.
+    # The stream is asynchronous: read it as the server does.
     log = async_to_sync(_joined)(browser.get(f"/runs/{run.pk}/log"))
     assert re.findall(r"^#(\d+) ", log, re.MULTILINE) == ["1", "2", "3"]
     assert "<b>said</b>" in log
@@ -200,7 +200,7 @@ def test_names_of_agents_and_people_are_offered_for_mentions(browser):
     assert offered[:2] == ["all", "ada-byron"]
 
 
-# ---------------------------------------------------------------- what stands in the way
+# ---------------------------------------------------------------- reasons why a task cannot run
 def test_a_blocked_task_names_what_it_needs_and_offers_to_run_anyway(browser):
     agent = make.agent()
     first = make.task(title="Collect notes")
@@ -301,7 +301,7 @@ def test_the_number_of_queries_does_not_grow(browser, django_assert_max_num_quer
     grow(10)
     with django_assert_max_num_queries(45) as many:
         page_of(browser, task)
-        assert len(many) <= len(few) + 1  # how many older runs there are is asked where some are not shown
+        assert len(many) <= len(few) + 1  # if some older runs are not shown, one more query counts them
 
 
 def test_unknown_things_are_not_found_and_odd_queries_harmless(browser):
@@ -321,9 +321,9 @@ def test_unknown_things_are_not_found_and_odd_queries_harmless(browser):
         assert browser.get(f"/runs/{run.pk}/output?{query}").status_code == 200, query
 
 
-# ---------------------------------------------------------------- tasks that no agent runs
+# ---------------------------------------------------------------- tasks without an agent
 def reviewed_work(*versions: str):
-    """Return a task whose runs handed in these versions, and a review of it that is open."""
+    """Return a task whose runs delivered these versions, with an open review of it."""
     work = make.task(title="Write chapter two")
     review = make.task(title="Review chapter two", task_type="review", blocked_by=[work])
     for version in versions:
