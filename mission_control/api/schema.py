@@ -261,7 +261,7 @@ class DataFields(OpenApiSerializerFieldExtension):
 
 
 class Analyses(OpenApiSerializerFieldExtension):
-    """The schema that the planner's analysis must have, plus any other keys that a client adds."""
+    """The schema of a planner's analysis, plus any other keys that a client adds; null means absent."""
 
     target_class = "mission_control.api.serializers.planning.AnalysisField"
 
@@ -273,7 +273,8 @@ class Analyses(OpenApiSerializerFieldExtension):
                 if "minLength" in text:
                     text["pattern"] = NOT_BLANK
         anything = _object_of(component(auto_schema, "JSONValue", _json_value()))
-        return {**anything, "properties": properties}
+        nullable = {name: {"anyOf": [field, {"type": "null"}]} for name, field in properties.items()}
+        return {**anything, "properties": nullable}
 
 
 def _json_value() -> dict[str, Any]:

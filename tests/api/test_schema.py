@@ -8,6 +8,7 @@ import yaml
 from django.core.management import call_command
 from django.test import Client
 from django.utils import timezone
+from jsonschema import Draft202012Validator
 
 from mission_control.api import urls
 from mission_control.api.views.tasks import TaskViews
@@ -78,6 +79,21 @@ def test_envelopes_and_refusals_are_those_of_the_contract(schema):
     assert components["TaskAnswer"]["required"] == ["task"]
     stream = schema["paths"]["/api/mission-control/runs/{id}/stream"]["get"]["responses"]["200"]
     assert list(stream["content"]) == ["text/event-stream"]
+
+
+def test_the_schema_allows_what_is_ignored_a_null_in_an_analysis(schema, api, settings):
+    settings.PLANNER_BACKEND = "demo"
+    [analysis] = [
+        part["properties"]["goal_analysis"]
+        for name, part in schema["components"]["schemas"].items()
+        if name.startswith("PlanRequest") and "goal_analysis" in part["properties"]
+    ]
+    validator = Draft202012Validator({**analysis, "components": schema["components"]})
+    nulls = {"goal": None, "confidence": None, "domain": None, "sub_domains": None}
+    assert validator.is_valid(nulls)
+    assert not validator.is_valid({"confidence": "much"})
+    body = {"description": "Write a short book", "goal_analysis": nulls}
+    assert api.post("/api/deep-work/start", body).status_code == 200
 
 
 def test_a_stream_names_each_event_that_a_run_may_send(schema):
