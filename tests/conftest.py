@@ -7,6 +7,7 @@ import pytest
 from django.db import connections
 
 from tests import schema
+from tests.needs import lacks
 from tests.product import Product
 from tests.profile import can_differ
 
@@ -21,6 +22,9 @@ def pytest_collection_modifyitems(config, items):
         config.hook.pytest_deselected(items=left_out)
     items[:] = longest_first(items, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
     for item in items:
+        if "chromium" in getattr(item, "fixturenames", []) and lacks("chromium"):
+            # Here, because a product that the test needs too would be started before its `chromium` fixture skips.
+            item.add_marker(pytest.mark.skip(reason="chromium not found, needed for the journeys in a browser"))
         if server and item.get_closest_marker("embedded"):
             item.add_marker(pytest.mark.skip(reason="holds in the embedded profile only"))
         if not server and item.get_closest_marker("server"):

@@ -22,6 +22,11 @@ def need(programs: str | Sequence[str], why: str) -> list[str]:
     return [path for path in found if path]
 
 
+def lacks(program: str) -> bool:
+    """Return whether this machine lacks a program and may: under CI it may lack none."""
+    return not os.environ.get("CI") and shutil.which(program) is None
+
+
 def lack(reason: str) -> None:
     """Skip the test with one line about what is missing; where `CI` is set, fail it, as nothing may be missing."""
     if os.environ.get("CI"):

@@ -80,6 +80,7 @@ def test_an_administrator_cannot_make_itself_or_become_a_superuser(product, ada)
     assert product.get("/tasks")["count"] >= 0  # the superuser's token still works
 
 
+@pytest.mark.exhaustive
 def test_a_worker_calls_no_function_but_the_products_jobs(product, tmp_path):
     touched = tmp_path / "touched"
     product.shell(

@@ -192,6 +192,7 @@ def test_connection_is_used_again_after_a_request_with_a_body(product):
         assert client.get("/healthz").status_code == 200
 
 
+@pytest.mark.exhaustive
 def test_half_sent_requests_beyond_the_usual_limit_of_files_keep_nobody_out_and_are_ended(product):
     """Opens 1,150 connections, where the soft limit is 1,024; each sends a byte from time to time."""
     with WebProcess(product, limit_files=(1024, 4096)) as web, contextlib.ExitStack() as stack:
@@ -259,6 +260,7 @@ def readyz(web) -> tuple[int, dict, float]:
     return answer.status_code, answer.json(), time.monotonic() - begun
 
 
+@pytest.mark.exhaustive
 def test_readyz_says_within_two_seconds_that_nobody_answers_where_the_database_should_be(product):
     with socket.create_server(("127.0.0.1", 0)) as silent:  # it accepts connections and never answers
         port = silent.getsockname()[1]
