@@ -302,7 +302,7 @@ async def _pipe() -> AsyncIterator[tuple[asyncio.StreamReader, BinaryIO]]:
 
 
 async def _end_uninterrupted(program: Program) -> None:
-    """End the program completely; raise a cancellation that arrives meanwhile only afterwards."""
+    """End the program completely; raise a cancellation that arrives during this only at the end."""
     ending = asyncio.ensure_future(program.end())
     cancelled: asyncio.CancelledError | None = None
     while not ending.done():
