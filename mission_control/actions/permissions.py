@@ -1,7 +1,7 @@
 """Decide who may grant permissions and change the accounts of other users.
 
-No user can grant more than they have: whoever sets another user's password or creates a token for them can do
-what that user may, and the same holds for a group. Superusers have all permissions.
+No user can grant more than they have: setting another user's password or creating a token for them gives the
+rights of that user, and adding someone to a group gives those of the group. Superusers have all permissions.
 
 Actions that start or stop agents check the acting user themselves (`acting_user`), because they have many callers.
 

@@ -10,7 +10,7 @@ from mission_control.runs.lifecycle import STOP_SECONDS, stop
 
 
 def first_assignee(task: Task) -> Agent | None:
-    """Return the agent that runs the task where nobody names another."""
+    """Return the agent that runs the task if the request names none."""
     first = task.assignments.select_related("agent").first()
     return first.agent if first else None
 
@@ -18,7 +18,7 @@ def first_assignee(task: Task) -> Agent | None:
 def run_assigned(task: Task, *, by: User) -> Run:
     """Run the task with its first assignee, or let the run wait for a slot.
 
-    Raises Invalid when nobody is assigned, and as `admit` does.
+    Raises Invalid if no agent is assigned, and whatever `admit` raises.
     """
     agent = first_assignee(task)
     if agent is None:

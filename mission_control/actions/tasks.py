@@ -135,7 +135,7 @@ def assign(task: Task, agents: Sequence[Agent]) -> Task:
 
 
 def assign_unassigned(project: Project, agent: Agent) -> list[Task]:
-    """Assign the agent to each of the project's tasks for an agent that nobody has begun or is assigned to."""
+    """Assign the agent to each of the project's agent tasks that is unassigned and not started."""
     found = project.tasks.not_started().filter(assignments=None, task_type=Task.Type.AGENT)
     return [assign(task, [agent]) for task in found.order_by("created_at", "id")]
 
