@@ -161,18 +161,18 @@ def test_a_long_feed_goes_on_on_the_next_page_without_gap_or_repeat(browser):
     assert [int(number) for number in shown] == list(range(59, -1, -1))
 
 
-def test_the_bell_counts_what_asks_for_a_person_until_it_is_read(browser):
+def test_the_link_to_the_notifications_counts_what_asks_for_a_person_until_it_is_read(browser):
     task = make.task(title="Look at me")
     notifications.notify_review_needed(task)
     notifications.create(Notification.Type.RUN_COMPLETED, "Only to be known")
     notifications.notify_assigned(task, [make.agent()])
-    assert "1 notification" in html(browser, "/notifications/bell")
+    assert "1 notification" in html(browser, "/notifications/count")
     page = html(browser, "/notifications")
     assert "Look at me" in page
     assert "Only to be known" in page
     told = Notification.objects.get(type=Notification.Type.REVIEW_NEEDED)
     browser.post(f"/notifications/{told.pk}/read")
-    assert "No notifications" in html(browser, "/notifications/bell")
+    assert "No notifications" in html(browser, "/notifications/count")
     browser.post("/notifications/read")
     assert "You’re all caught up" in html(browser, "/notifications")
     assert "Look at me" in html(browser, "/notifications?show=all")

@@ -15,7 +15,7 @@ const refreshList = refresher(listUrl, { everyMs: 800 });
 const refreshHistory = refresher(() => page.dataset.history, { everyMs: 300 });
 
 document.addEventListener("mc:wake", ({ detail }) => {
-  if (!["mc:run", "mc:task", "mc:activity", "mc:anew"].some((name) => detail.has(name))) return;
+  if (!["mc:run", "mc:task", "mc:activity", "mc:missed"].some((name) => detail.has(name))) return;
   refreshList();
   if (page.dataset.history) refreshHistory();
 });

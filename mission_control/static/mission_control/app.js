@@ -3,7 +3,7 @@
    Each frame causes two kinds of events. `mc:frame` on the document carries the whole frame at once, for scripts
    that show output. `mc:task`, `mc:task:ID`, `mc:project`, `mc:project:ID`, `mc:run`, `mc:run:ID`, `mc:capacity`
    and `mc:activity` on the body are collected for a quarter of a second; they refresh the fragments that name them
-   in `hx-trigger`. `mc:anew` does the same when the connection is back, because frames were missed until then. */
+   in `hx-trigger`. `mc:missed` does the same when frames may have been missed, so that everything shown is fetched again. */
 import "./copy.js";
 import "./keys.js";
 import { isDirty, leaveToLogin, taken } from "./drafts.js";
@@ -80,7 +80,7 @@ async function submitInDialog(form, button) {
     if (response.status === 204) {
       dialog.close();
       if (response.headers.get("X-Said")) toast(decodeURIComponent(response.headers.get("X-Said")));
-      return wake("mc:task", "mc:anew");
+      return wake("mc:task", "mc:missed");
     }
     const html = await response.text();
     if (!html.includes("dialog-h")) throw new Error(reasonOf(response));
@@ -141,7 +141,7 @@ document.body.addEventListener("htmx:afterSwap", (event) => {
   localise(event.detail.elt ?? document);
   localise(event.target);
   showRunning();
-  ring();
+  announceNotifications();
 });
 document.body.addEventListener("htmx:responseError", (event) => {
   const { status } = event.detail.xhr;
@@ -182,16 +182,19 @@ function offerNotifications() {
   if (offer) offer.hidden = !("Notification" in window) || Notification.permission !== "default";
 }
 
-let rung = Number.parseInt(byId("bell")?.textContent, 10) || 0;
+const notificationCount = () => Number.parseInt(byId("notifications-link")?.textContent, 10) || 0;
+const countInWords = (count) => (count === 1 ? "1 item needs" : `${count} items need`);
+let announced = notificationCount();
+
 /** Announce that the number of notifications has grown, to screen readers and, in a hidden tab, through the browser. */
-function ring() {
-  const count = Number.parseInt(byId("bell")?.textContent, 10) || 0;
-  if (count > rung && document.hidden && "Notification" in window && Notification.permission === "granted") {
-    const told = new Notification("Mission Control", { body: count === 1 ? "1 item needs your attention" : `${count} items need your attention`, tag: "mission-control" });
-    told.addEventListener("click", () => { window.focus(); location.assign(byId("bell").href); });
+function announceNotifications() {
+  const count = notificationCount();
+  if (count > announced && document.hidden && "Notification" in window && Notification.permission === "granted") {
+    const notification = new Notification("Mission Control", { body: `${countInWords(count)} your attention`, tag: "mission-control" });
+    notification.addEventListener("click", () => { window.focus(); location.assign(byId("notifications-link").href); });
   }
-  if (count > rung) say(count === 1 ? "1 notification." : `${count} notifications.`);
-  rung = count;
+  if (count > announced) say(count === 1 ? "1 notification." : `${count} notifications.`);
+  announced = count;
 }
 offerNotifications();
 
@@ -232,7 +235,7 @@ localise(document);
 showRunning();
 for (const form of document.querySelectorAll("[data-noscript]")) form.hidden = true;
 if (document.body.dataset.live === "yes" && byId("conn")) {
-  new Socket(() => "/ws/mission-control", takeFrame, () => wake("mc:anew"));
+  new Socket(() => "/ws/mission-control", takeFrame, () => wake("mc:missed"));
 }
 
 // The frame of a run's end has no title: use the one from its start, or the one that the page shows.

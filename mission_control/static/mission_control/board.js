@@ -25,8 +25,8 @@ function takeActivity({ task_id: task, metadata }) {
 }
 
 document.addEventListener("mc:wake", ({ detail: names }) => {
-  if (names.has("mc:anew")) redraw();
-  if (["mc:anew", "mc:run", "mc:capacity"].some((name) => names.has(name))) {
+  if (names.has("mc:missed")) redraw();
+  if (["mc:missed", "mc:run", "mc:capacity"].some((name) => names.has(name))) {
     refreshSlots();
     // Runs in the waiting queue have moved up.
     change(...[...document.querySelectorAll('.card:has(.card-note[data-status="waiting"])')].map((card) => card.dataset.task));

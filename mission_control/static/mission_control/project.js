@@ -11,7 +11,7 @@ const list = byId("projects");
 if (list) {
   const refresh = refresher(() => location.href, { everyMs: 1000 });
   document.addEventListener("mc:wake", ({ detail }) => {
-    if (["mc:project", "mc:task", "mc:anew"].some((name) => detail.has(name))) refresh();
+    if (["mc:project", "mc:task", "mc:missed"].some((name) => detail.has(name))) refresh();
   });
 }
 
@@ -23,7 +23,7 @@ function url() {
 
 /** Tell whether one of these events concerns the project that is shown. */
 function concerns(names) {
-  if (names.has("mc:anew") || names.has(`mc:project:${page.dataset.project}`)) return true;
+  if (names.has("mc:missed") || names.has(`mc:project:${page.dataset.project}`)) return true;
   const planning = byId("p-planning")?.dataset.run;
   if (planning && names.has(`mc:run:${planning}`)) return true;
   return [...document.querySelectorAll(".node[data-task]")].some((node) => names.has(`mc:task:${node.dataset.task}`));

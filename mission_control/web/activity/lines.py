@@ -14,7 +14,7 @@ from mission_control.web.shared.plain_text import plain
 
 SHOWN_LINES = 50
 QUOTES = (("“", "”"), ("'", "'"))  # older entries have the second pair
-Type, Subject, Told = Activity.Type, Activity.Subject, Notification.Type
+Type, Subject = Activity.Type, Activity.Subject
 
 # The filters of the feed: name in the URL, label, and the activity types.
 KINDS: dict[str, tuple[str, list[str]]] = {
@@ -26,10 +26,10 @@ KINDS: dict[str, tuple[str, list[str]]] = {
 }
 # Icon and word of a notification, as the stylesheet names them.
 SHAPES: dict[str, tuple[str, str]] = {
-    Told.RUN_FAILED: ("error", "Failed"),
-    Told.RUN_COMPLETED: ("completed", "Completed"),
-    Told.REVIEW_NEEDED: ("review", "Review"),
-    Told.HUMAN_TASK: ("inbox", "Human task"),
+    Notification.Type.RUN_FAILED: ("error", "Failed"),
+    Notification.Type.RUN_COMPLETED: ("completed", "Completed"),
+    Notification.Type.REVIEW_NEEDED: ("review", "Review"),
+    Notification.Type.HUMAN_TASK: ("inbox", "Human task"),
 }
 
 
@@ -124,7 +124,7 @@ def _person(activity: Activity) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Bell:
+class NotificationRow:
     """One notification for people, with the icon and the word for its type."""
 
     notification: Notification
@@ -132,9 +132,13 @@ class Bell:
     word: str
 
 
-def bells(found: Iterable[Notification]) -> list[Bell]:
+def notification_rows(found: Iterable[Notification]) -> list[NotificationRow]:
     """Return notifications with their icons and words."""
-    return [Bell(one, *SHAPES.get(one.type, ("draft", one.get_type_display().capitalize()))) for one in found]
+    rows = []
+    for notification in found:
+        shape, word = SHAPES.get(notification.type, ("draft", notification.get_type_display().capitalize()))
+        rows.append(NotificationRow(notification, shape, word))
+    return rows
 
 
 def for_people() -> QuerySet[Notification]:

@@ -14,8 +14,8 @@ from django.views.decorators.http import require_POST, require_safe
 from agents.models import Agent
 from mission_control.actions import notifications
 from mission_control.models import Notification, Task
-from mission_control.web.activity.lines import KINDS, SHOWN_LINES, Choice, bells, for_people, lines
-from mission_control.web.shared.views import bell_count, by_script, sees, show, zone_of
+from mission_control.web.activity.lines import KINDS, SHOWN_LINES, Choice, for_people, lines, notification_rows
+from mission_control.web.shared.views import by_script, notification_count, sees, show, zone_of
 
 NOTIFICATIONS_A_PAGE = 50
 
@@ -55,7 +55,8 @@ def notification_list(request: HttpRequest) -> HttpResponse:
     if not every:
         found = found.filter(read_at=None)
     page = Paginator(found, NOTIFICATIONS_A_PAGE).get_page(request.GET.get("page"))
-    context = {"page": page, "bells": bells(page.object_list), "every": every, "here": request.get_full_path()}
+    rows = notification_rows(page.object_list)
+    context = {"page": page, "rows": rows, "every": every, "here": request.get_full_path()}
     if by_script(request):
         with timezone.override(zone_of(request)):
             return render(request, "activity/_notifications.html", context)
@@ -64,9 +65,9 @@ def notification_list(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 @sees("view_notification")
-def bell(request: HttpRequest) -> HttpResponse:
+def notification_link(request: HttpRequest) -> HttpResponse:
     """Show how many notifications ask a person to act."""
-    return render(request, "activity/_bell.html", {"bell": bell_count(request)})
+    return render(request, "activity/_notification_link.html", {"notification_count": notification_count(request)})
 
 
 @require_POST

@@ -103,7 +103,7 @@ def show(
 
 def shell(request: HttpRequest) -> dict[str, Any]:
     """Return the data of the top bar: the capacity, and how many notifications ask a person to act."""
-    return {"capacity": slots_taken(), "bell": bell_count(request)}
+    return {"capacity": slots_taken(), "notification_count": notification_count(request)}
 
 
 def slots_taken() -> dict[str, Any]:
@@ -113,7 +113,7 @@ def slots_taken() -> dict[str, Any]:
     return {**now, "held": held, "pips": [number < held for number in range(now["limit"])]}
 
 
-def bell_count(request: HttpRequest) -> int | None:
+def notification_count(request: HttpRequest) -> int | None:
     """Return how many unread notifications ask a person to act; None if the user may not see notifications."""
     if not request.user.has_perm("mission_control.view_notification"):
         return None
