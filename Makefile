@@ -7,21 +7,22 @@ PYTEST := -m pytest -n 4 --dist worksteal --durations 10 $(if $(EVERYTHING),,-m 
 
 .DEFAULT_GOAL := help
 # Ordered so that the fast checks that find the most come first.
-CHECKS := lint imports templates types migrations audit coverage
+CHECKS := lint imports templates javascript types migrations audit coverage
 ROUNDS ?= 20
 MEASURED := $(shell find agents mission_control pocketpaw_site templates tests -name '*.py' -o -name '*.html' -o -name '*.js')
-.PHONY: help run dev test check $(CHECKS) lock bench chaos fuzz screenshots clean
+.PHONY: help run dev test check $(CHECKS) vendor lock bench chaos fuzz screenshots clean
 
 help:
 	@echo "make run    serve Mission Control on http://127.0.0.1:8000 (PORT=… HOST=… choose another address)"
 	@echo "make test   run the tests, on SQLite and, where they are installed, on PostgreSQL and Redis"
-	@echo "make check  lint, types, imports, templates, migrations, known vulnerabilities, test coverage"
+	@echo "make check  lint, types, imports, templates, JavaScript, migrations, known vulnerabilities, test coverage"
 	@echo "make lock   write the lock files again, after a requirements file changed"
+	@echo "make vendor copy the libraries for browsers again, after package.json changed"
 	@echo "make bench  measure how fast it is (ARGS='--quick' for a short try)"
 	@echo "make chaos  break the running product on purpose (ROUNDS=… SEED=…)"
 	@echo "make fuzz   send valid and invalid requests to a running product, generated from the API's schema (ARGS=…)"
 	@echo "make screenshots  take new screenshots of the pages for docs/images"
-	@echo "make clean  remove the virtual environment (the data stays)"
+	@echo "make clean  remove the virtual environment and node_modules (the data stays)"
 
 # Install into the virtual environment what the lock file $(1) lists: every package, direct or indirect, in one version
 # with a known hash. The stamp is a copy of the installed lock file and is written last: a virtual environment without
@@ -100,6 +101,29 @@ templates:
 	@awk 'length > 140 { print FILENAME ":" FNR ": longer than 140 characters"; long = 1 } END { exit long }' \
 	  $$(find templates -name '*.html')
 
+# Only the checks need node and npm. Without them one line says what is left out; under CI that is an error.
+# The stamp in node_modules is a copy of the installed lock file.
+define in_node
+	@if ! command -v node >/dev/null || ! command -v npm >/dev/null; then \
+	  echo "mission-control: node or npm is missing, so the JavaScript is not checked" >&2; \
+	  test -z "$$CI"; exit; \
+	fi; \
+	set -e; \
+	if ! cmp -s package-lock.json node_modules/.installed; then \
+	  npm ci --ignore-scripts --no-audit --no-fund --loglevel=error; \
+	  cp package-lock.json node_modules/.installed; \
+	fi; \
+	set -x; $(1)
+endef
+
+# Rules (eslint), types from JSDoc (tsc), the copies in vendor/, and the tests of modules that need no browser.
+javascript:
+	$(call in_node,node_modules/.bin/eslint --max-warnings 0 .; \
+	  node_modules/.bin/tsc; node .ci/vendor.js --check; node --test --test-reporter=spec tests/web/js/*.test.js)
+
+vendor:
+	$(call in_node,node .ci/vendor.js)
+
 types:
 	$(IN_VENV) -m mypy
 
@@ -127,4 +151,4 @@ screenshots: dev
 	@$(IN_VENV) -m tests.screenshots docs/images
 
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) node_modules

@@ -1,3 +1,4 @@
+// @ts-check
 /* Markdown as one line of plain text. The server does the same for the pages it renders (web/shared/one_line.py). */
 const FENCE = /^\s*(?:`{3,}|~{3,})/;
 const LINE_MARKS = /^(?:\s|>|#{1,6}\s|[-*+]\s(?:\[[ xX]\]\s)?|\d{1,9}[.)]\s)+/;

@@ -6,7 +6,6 @@ import pytest
 
 from tests.servers import wait_until
 from tests.web.browsing import log_in
-from tests.web.run.test_transcript import ONE_LINE
 
 pytestmark = pytest.mark.system
 
@@ -172,17 +171,6 @@ def test_code_is_copied_word_for_word(page, product):
     page.get_by_role("button", name="Copy").click()
     page.get_by_role("button", name="Copied").wait_for()
     assert page.evaluate("navigator.clipboard.readText()") == code
-
-
-def test_live_previews_lose_the_same_marks_as_those_of_the_server(page):
-    found = page.evaluate(
-        """async (lines) => {
-          const { wordsOf } = await import("/static/mission_control/one_line.js");
-          return lines.map(wordsOf);
-        }""",
-        [line for line, _ in ONE_LINE],
-    )
-    assert found == [words for _, words in ONE_LINE]
 
 
 NUMBERS = (
