@@ -7,7 +7,7 @@ PYTEST := -m pytest -n 4 --dist worksteal --durations 10 $(if $(EVERYTHING),,-m 
 
 .DEFAULT_GOAL := help
 # Ordered so that the fast checks that find the most come first.
-CHECKS := lint imports templates javascript types migrations audit coverage
+CHECKS := lint imports templates javascript types migrations hot-paths audit coverage
 ROUNDS ?= 20
 MEASURED := $(shell find agents mission_control pocketpaw_site templates tests -name '*.py' -o -name '*.html' -o -name '*.js')
 .PHONY: help run dev test check $(CHECKS) vendor lock bench chaos fuzz screenshots clean
@@ -15,7 +15,7 @@ MEASURED := $(shell find agents mission_control pocketpaw_site templates tests -
 help:
 	@echo "make run    serve Mission Control on http://127.0.0.1:8000 (PORT=… HOST=… choose another address)"
 	@echo "make test   run the tests, on SQLite and, where they are installed, on PostgreSQL and Redis"
-	@echo "make check  lint, types, imports, templates, JavaScript, migrations, known vulnerabilities, test coverage"
+	@echo "make check  lint, types, imports, templates, JavaScript, migrations, hot paths, known vulnerabilities, test coverage"
 	@echo "make lock   write the lock files again, after a requirements file changed"
 	@echo "make vendor copy the libraries for browsers again, after package.json changed"
 	@echo "make bench  measure how fast it is (ARGS='--quick' for a short try)"
@@ -129,6 +129,10 @@ types:
 
 migrations:
 	$(IN_VENV) manage.py makemigrations --check --dry-run
+
+# Counts database queries and function calls of the paths that users wait for. ARGS=--write stores the numbers.
+hot-paths:
+	@$(IN_VENV) -m bench.hot_paths $(ARGS)
 
 audit:
 	$(IN_VENV) .ci/audit.py

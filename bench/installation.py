@@ -111,7 +111,7 @@ class Installation:
 @contextmanager
 def installations(profiles: list[str], sizes: list[int]) -> Iterator[list[Installation]]:
     """Prepare one installation for each profile and size, and remove them at the end."""
-    _forget_settings()
+    forget_settings()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="mission-control-bench-")))
         servers = None
@@ -122,7 +122,7 @@ def installations(profiles: list[str], sizes: list[int]) -> Iterator[list[Instal
         yield [Installation(folder, profile, size, by_profile[profile]) for profile in profiles for size in sizes]
 
 
-def _forget_settings() -> None:
+def forget_settings() -> None:
     """Remove variables for other installations from the environment."""
     for name in list(os.environ):
         if name in FOREIGN or name.startswith("MISSION_CONTROL_"):

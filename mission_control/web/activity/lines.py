@@ -9,7 +9,6 @@ from django.db.models import QuerySet
 from django.urls import reverse
 
 from mission_control.models import Activity, Notification, Project
-from mission_control.models.feed import NotificationQuerySet
 from mission_control.text import as_uuid
 from mission_control.web.shared.plain_text import plain
 
@@ -142,6 +141,6 @@ def notification_rows(found: Iterable[Notification]) -> list[NotificationRow]:
     return rows
 
 
-def for_people() -> NotificationQuerySet:
+def for_people() -> QuerySet[Notification]:
     """Return the notifications for people, newest first."""
-    return Notification.objects.for_people().select_related("source_task").order_by("-created_at", "id")
+    return Notification.objects.filter(agent=None).select_related("source_task").order_by("-created_at", "id")
