@@ -1,10 +1,12 @@
+// @ts-check
 /* The copy button of a code block: copies the code unchanged. */
+import { closest } from "./dom.js";
 import { say, toast } from "./page.js";
 
 document.addEventListener("click", async (event) => {
-  const button = event.target.closest("[data-copy]");
-  const code = button?.parentElement.querySelector("pre");
-  if (!code) return;
+  const button = closest(event.target, "[data-copy]");
+  const code = button?.parentElement?.querySelector("pre");
+  if (!button || !code) return;
   try {
     await write(code);
     button.textContent = "Copied";
@@ -15,8 +17,9 @@ document.addEventListener("click", async (event) => {
   }
 });
 
+/** @param {HTMLElement} code */
 async function write(code) {
-  if (navigator.clipboard) return navigator.clipboard.writeText(code.textContent);
-  getSelection().selectAllChildren(code); // without HTTPS only the older API exists
+  if (navigator.clipboard) return navigator.clipboard.writeText(code.textContent ?? "");
+  getSelection()?.selectAllChildren(code); // without HTTPS only the older API exists
   if (!document.execCommand("copy")) throw new Error("refused");
 }

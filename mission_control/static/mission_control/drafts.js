@@ -1,3 +1,4 @@
+// @ts-check
 /* Drafts: text that was typed and not sent is never lost silently.
 
    Each form that takes text stores the values that differ from its first ones in `sessionStorage`, which belongs to
@@ -5,6 +6,7 @@
    its dialog was closed. A draft belongs to one user: the drafts of other users are removed, and logging out removes
    all. Passwords, files and hidden fields are never stored. The exception is `basis`, from which the server sees
    that another user has changed the same text since. */
+import { all, byId, closest, copyOf, requiredIn } from "./dom.js";
 import { fetchFragment } from "./page.js";
 import { OWNER, keys, read, remove, write } from "./draft_store.js";
 
@@ -14,37 +16,70 @@ const SECRET = "[type=password], [type=file], [type=hidden], [type=submit], [typ
 const ERRORS = "[data-conflict], [aria-invalid=true], .err, .notice[role=alert]";
 const channel = new BroadcastChannel("mc-logout"); // draft_refused.js posts to it
 
-/** Tell whether a form takes text and changes something when it is sent. */
+/** @typedef {import("./draft_store.js").Draft} Draft */
+/** @typedef {HTMLInputElement | HTMLTextAreaElement | HTMLSelectElement} Field */
+/** @typedef {Record<string, string[]>} Values the values of a form by the name of their field */
+
+/**
+ * Tell whether a form takes text and changes something when it is sent.
+ * @param {HTMLFormElement} form
+ */
 const takesText = (form) => form.method === "post" && !("noDraft" in form.dataset) && fields(form).some((field) => field.matches(TEXT));
 
-/** Return the fields of a form that a draft may contain. */
+/**
+ * Return the fields of a form that a draft may contain.
+ * @param {HTMLFormElement} form
+ */
 function fields(form) {
-  return [...form.elements].filter((field) => field.name && field.matches("input, textarea, select") && !field.matches(SECRET));
+  return [...form.elements].filter(isField).filter((field) => field.name && !field.matches(SECRET));
 }
 
-/** Return the key of a form's draft: the address that it is sent to, and which of the forms for that address it is. */
+/**
+ * @param {Element | RadioNodeList | null} element
+ * @returns {element is Field}
+ */
+const isField = (element) => element instanceof HTMLInputElement || element instanceof HTMLTextAreaElement || element instanceof HTMLSelectElement;
+
+/**
+ * Return the field of a form with a name that only one field has.
+ * @param {HTMLFormElement} form
+ * @param {string} name
+ */
+function fieldOf(form, name) {
+  const field = form.elements.namedItem(name);
+  return isField(field) ? field : null;
+}
+
+/**
+ * Return the key of a form's draft: the address that it is sent to, and which of the forms for that address it is.
+ * @param {HTMLFormElement} form
+ */
 function keyOf(form) {
   const { pathname, search } = new URL(form.getAttribute("action") || location.href, location.href);
-  const which = form.id || [form.elements.namedItem("kind")?.value, ...new Set(fields(form).map((field) => field.name))].join();
+  const which = form.id || [fieldOf(form, "kind")?.value, ...new Set(fields(form).map((field) => field.name))].join();
   return `${pathname}${search} ${which}`;
 }
 
 // ── The values of a form ─────────────────────────────────────────────
+/**
+ * @param {Field} field
+ * @returns {field is HTMLInputElement}
+ */
 const isTicked = (field) => field.matches("[type=checkbox], [type=radio]");
 
 /**
  * Return the values of a form by field name.
  * @param {HTMLFormElement} form
  * @param {boolean} isFirst take the values from the page's markup instead of the current ones
- * @returns {Object<string, string[]>}
  */
 function valuesOf(form, isFirst) {
+  /** @type {Values} */
   const found = {};
   for (const field of fields(form)) {
     const values = (found[field.name] ??= []);
     if (isTicked(field)) {
       if (isFirst ? field.defaultChecked : field.checked) values.push(field.value);
-    } else if (field.matches("select")) {
+    } else if (field instanceof HTMLSelectElement) {
       const first = [...field.options].filter((option) => option.defaultSelected);
       const chosen = isFirst ? (first.length || field.multiple ? first : [...field.options].slice(0, 1)) : [...field.selectedOptions];
       values.push(...chosen.map((option) => option.value));
@@ -55,31 +90,59 @@ function valuesOf(form, isFirst) {
   return found;
 }
 
-const firsts = new WeakMap(); // the first values of each form; fields that are added later count as empty at first
+/**
+ * The first values of each form; fields that are added later count as empty at first.
+ * @type {WeakMap<HTMLFormElement, Values>}
+ */
+const firsts = new WeakMap();
 
+/** @param {HTMLFormElement} form */
 function firstOf(form) {
-  if (!firsts.has(form)) firsts.set(form, valuesOf(form, true));
-  return firsts.get(form);
+  const first = firsts.get(form) ?? valuesOf(form, true);
+  firsts.set(form, first);
+  return first;
 }
 
-/** Return the fields of a form that differ from their first value, and those that are in its draft already. */
+/**
+ * Return the fields of a form that differ from their first value, and those that are in its draft already.
+ * @param {HTMLFormElement} form
+ * @param {Draft | null} [draft]
+ */
 function changesOf(form, draft) {
   const [now, first] = [valuesOf(form, false), firstOf(form)];
+  /** @param {string} name */
   const isChanged = (name) => name in (draft?.fields ?? {}) || now[name].join("\n") !== (first[name] ?? []).join("\n");
   return Object.fromEntries(Object.entries(now).filter(([name]) => isChanged(name)));
 }
 
+/** @param {HTMLFormElement} form */
 const hasChanges = (form) => Object.keys(changesOf(form)).length > 0;
 
 // ── Storing ──────────────────────────────────────────────────────────
-const waiting = new Map(); // forms whose draft is not stored yet, with the key of each
-let timer = null;
+/**
+ * Forms whose draft is not stored yet, with the key of each.
+ * @type {Map<HTMLFormElement, string>}
+ */
+const waiting = new Map();
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let timer;
 let isLoggedOut = false; // the user logged out here: nothing is stored any more
-let leavesWith = null; // the form that is being sent or discarded
+/**
+ * The form that is being sent or discarded.
+ * @type {EventTarget | null}
+ */
+let leavesWith = null;
 let leavesToLogin = false; // the page leaves for the login, after which drafts are restored
-const bases = new WeakMap(); // the basis that a form had before the one of its draft replaced it
+/**
+ * The basis that a form had before the one of its draft replaced it.
+ * @type {WeakMap<HTMLFormElement, string>}
+ */
+const bases = new WeakMap();
 
-/** Store the draft of a form soon. */
+/**
+ * Store the draft of a form soon.
+ * @param {HTMLFormElement} form
+ */
 function keepSoon(form) {
   waiting.set(form, keyOf(form));
   timer ??= setTimeout(keepNow, SAVE_MS);
@@ -88,27 +151,35 @@ function keepSoon(form) {
 /** Store the drafts of all forms that are waiting for it. */
 function keepNow() {
   clearTimeout(timer);
-  timer = null;
+  timer = undefined;
   for (const [form, key] of waiting) if (!isLoggedOut) keep(form, key);
   waiting.clear();
 }
 
-/** Store the changes of a form as its draft, or remove the draft if there are none. */
+/**
+ * Store the changes of a form as its draft, or remove the draft if there are none.
+ * @param {HTMLFormElement} form
+ * @param {string} key
+ */
 function keep(form, key) {
   const old = form.dataset.draft === "restored" ? read(key) : null;
   const absent = Object.entries(old?.fields ?? {}).filter(([name]) => !form.elements.namedItem(name)); // not loaded yet, such as the options of a backend
   const changes = { ...Object.fromEntries(absent), ...changesOf(form, old) };
   if (!Object.keys(changes).length) return remove(key);
-  write(key, { fields: changes, basis: form.elements.namedItem("basis")?.value, page: location.pathname });
+  write(key, { fields: changes, basis: fieldOf(form, "basis")?.value, page: location.pathname });
 }
 
-/** Remove a form's draft because the user discarded it. */
+/**
+ * Remove a form's draft because the user discarded it.
+ * @param {HTMLFormElement} form
+ */
 function forget(form) {
   waiting.delete(form);
   remove(keyOf(form));
   delete form.dataset.draft;
   form.querySelector("[data-draft-note]")?.remove();
-  if (bases.has(form)) form.elements.namedItem("basis").value = bases.get(form);
+  const [basis, first] = [fieldOf(form, "basis"), bases.get(form)];
+  if (basis && first !== undefined) basis.value = first;
 }
 
 /**
@@ -121,14 +192,20 @@ export function taken(form) {
 }
 
 // ── Restoring ────────────────────────────────────────────────────────
-/** Restore the drafts of the forms in a part of the page, and of the form around it. */
+/**
+ * Restore the drafts of the forms in a part of the page, and of the form around it.
+ * @param {Element} root
+ */
 function restoreIn(root) {
   keepNow(); // text typed a moment ago is newer than the stored draft
-  const forms = [...(root.matches?.("form") ? [root] : []), ...(root.querySelectorAll?.("form") ?? []), root.closest?.("form")];
+  const forms = [root.closest("form"), ...root.querySelectorAll("form")];
   for (const form of new Set(forms)) if (form && takesText(form)) restore(form);
 }
 
-/** Restore the draft of one form and show a note if this changed it. */
+/**
+ * Restore the draft of one form and show a note if this changed it.
+ * @param {HTMLFormElement} form
+ */
 function restore(form) {
   firstOf(form);
   const draft = read(keyOf(form));
@@ -140,7 +217,7 @@ function restore(form) {
   const shown = valuesOf(form, false);
   const missing = Object.entries(draft.fields).filter(([name, values]) => shown[name] && shown[name].join("\n") !== values.join("\n"));
   for (const [name, values] of missing) fill(form, name, values);
-  const basis = form.elements.namedItem("basis");
+  const basis = fieldOf(form, "basis");
   if (basis && draft.basis && basis.value !== draft.basis) {
     bases.set(form, basis.value);
     basis.value = draft.basis;
@@ -151,48 +228,56 @@ function restore(form) {
   showNote(form);
 }
 
-/** Set the values of the fields with one name. */
+/**
+ * Set the values of the fields with one name.
+ * @param {HTMLFormElement} form
+ * @param {string} name
+ * @param {string[]} values
+ */
 function fill(form, name, values) {
   for (const field of fields(form).filter((one) => one.name === name)) {
     if (isTicked(field)) field.checked = values.includes(field.value);
-    else if (field.matches("select")) for (const option of field.options) option.selected = values.includes(option.value);
+    else if (field instanceof HTMLSelectElement) for (const option of field.options) option.selected = values.includes(option.value);
     else field.value = values[0];
-    if (field.matches("select")) field.dispatchEvent(new Event("change", { bubbles: true }));
+    if (field instanceof HTMLSelectElement) field.dispatchEvent(new Event("change", { bubbles: true }));
   }
 }
 
-/** Show that a draft was restored, with a button that discards it. */
+/**
+ * Show that a draft was restored, with a button that discards it.
+ * @param {HTMLFormElement} form
+ */
 function showNote(form) {
-  const note = document.getElementById("blank-draft")?.content.firstElementChild.cloneNode(true);
-  if (!note) return;
+  if (!byId("blank-draft")) return;
+  const note = copyOf("blank-draft");
   const place = form.querySelector(".panel-body") ?? form;
   place.prepend(note);
-  note.querySelector("button").addEventListener("click", () => {
+  requiredIn(note, "button").addEventListener("click", () => {
     form.reset(); // the reset event removes the draft and this note
     for (const select of form.querySelectorAll("select:not([data-submits])")) select.dispatchEvent(new Event("change", { bubbles: true }));
-    form.querySelector("input:not([type=hidden]), textarea")?.focus();
+    all(form, "input:not([type=hidden]), textarea")[0]?.focus();
   });
 }
 
 new MutationObserver((changes) => {
-  for (const { addedNodes } of changes) for (const node of addedNodes) if (node.nodeType === Node.ELEMENT_NODE) restoreIn(node);
+  for (const { addedNodes } of changes) for (const node of addedNodes) if (node instanceof Element) restoreIn(node);
 }).observe(document.body, { childList: true, subtree: true });
 
 // ── Events of forms ──────────────────────────────────────────────────
 for (const name of ["input", "change"]) {
   document.addEventListener(name, ({ target }) => {
-    const form = target.form;
+    const form = target instanceof Element && isField(target) ? target.form : null;
     if (!form || !takesText(form)) return;
     isLoggedOut = false;
     if (leavesWith === form) leavesWith = null;
     keepSoon(form);
   });
 }
-document.addEventListener("reset", ({ target }) => forget(target));
+document.addEventListener("reset", ({ target }) => { if (target instanceof HTMLFormElement) forget(target); });
 document.addEventListener("click", (event) => {
-  const link = event.target.closest?.("a[data-discards], [data-conflict] a, a[data-close]");
+  const link = closest(event.target, "a[data-discards], [data-conflict] a, a[data-close]", HTMLAnchorElement);
   const form = link?.closest("form");
-  if (!form) return;
+  if (!link || !form) return;
   forget(form);
   leavesWith = form;
   const isHere = link.hash && link.pathname + link.search === location.pathname + location.search;
@@ -200,18 +285,20 @@ document.addEventListener("click", (event) => {
   event.preventDefault(); // a link to a fragment of the current page would not reload it
   location.assign(link.pathname + link.search);
 });
-document.addEventListener("click", ({ target }) => { if (target.closest?.("[data-to-login]")) leavesToLogin = true; });
+document.addEventListener("click", ({ target }) => { if (closest(target, "[data-to-login]")) leavesToLogin = true; });
 // On the window, so that it runs after the page's own scripts, which may send the form themselves.
 addEventListener("submit", (event) => {
-  if (new URL(event.target.action, location.href).pathname === document.body.dataset.logout) {
+  const form = event.target;
+  if (!(form instanceof HTMLFormElement)) return;
+  if (new URL(form.action, location.href).pathname === document.body.dataset.logout) {
     isLoggedOut = true;
     for (const key of keys()) remove(key);
   }
-  if (event.defaultPrevented || event.target.method !== "post") return; // a script sends the form and then calls `taken`
+  if (event.defaultPrevented || form.method !== "post") return; // a script sends the form and then calls `taken`
   keepNow();
-  leavesWith = event.target;
-  const draft = read(keyOf(event.target));
-  if (draft) write(keyOf(event.target), { ...draft, isSent: true, page: location.pathname });
+  leavesWith = form;
+  const draft = read(keyOf(form));
+  if (draft) write(keyOf(form), { ...draft, isSent: true, page: location.pathname });
 });
 addEventListener("pageshow", ({ persisted }) => {
   [leavesWith, leavesToLogin] = [null, false];
@@ -228,15 +315,22 @@ channel.addEventListener("message", async () => {
 });
 
 // ── Leaving ──────────────────────────────────────────────────────────
+/** @param {HTMLFormElement} form */
 const isShown = (form) => !form.closest("details:not([open]), dialog:not([open])");
 
-/** Return the visible forms that hold text that was not sent, except the one that is being sent or discarded. */
+/**
+ * Return the visible forms that hold text that was not sent, except the one that is being sent or discarded.
+ * @param {ParentNode} root
+ */
 function dirtyForms(root) {
-  const isDirty = (form) => hasChanges(form) || read(keyOf(form)) !== null;
-  return [...root.querySelectorAll("form")].filter((form) => form !== leavesWith && takesText(form) && isShown(form) && isDirty(form));
+  return [...root.querySelectorAll("form")].filter((form) =>
+    form !== leavesWith && takesText(form) && isShown(form) && (hasChanges(form) || read(keyOf(form)) !== null));
 }
 
-/** Tell whether a part of the page holds text that was not sent. */
+/**
+ * Tell whether a part of the page holds text that was not sent.
+ * @param {ParentNode} root
+ */
 export const isDirty = (root = document) => dirtyForms(root).length > 0;
 
 /** Let the page leave for the login, or reload after it, without asking, because the drafts are restored. */
@@ -250,7 +344,10 @@ addEventListener("beforeunload", (event) => {
   if (lost.length) event.preventDefault();
 });
 
-/** Keep a draft although its form was sent: the server refused the form, or it is unknown whether it did. */
+/**
+ * Keep a draft although its form was sent: the server refused the form, or it is unknown whether it did.
+ * @param {string} key
+ */
 function unsend(key) {
   const draft = read(key);
   if (draft?.isSent) write(key, { ...draft, isSent: false });
@@ -259,7 +356,7 @@ function unsend(key) {
 // ── Start ────────────────────────────────────────────────────────────
 /** Remove the drafts of other users, and the draft of a form that the server accepted by answering with this page. */
 function tidy() {
-  const [visit] = performance.getEntriesByType("navigation");
+  const [visit] = /** @type {PerformanceNavigationTiming[]} */ (performance.getEntriesByType("navigation"));
   const came = visit?.type === "navigate" && document.referrer ? new URL(document.referrer).pathname : null;
   const isRefused = (visit?.responseStatus || 200) >= 400 || document.querySelector(`form :is(${ERRORS})`);
   for (const key of keys()) {

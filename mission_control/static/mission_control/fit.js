@@ -1,5 +1,6 @@
+// @ts-check
 /* The output fills the rest of the window, so that its newest line is visible without scrolling the page. */
-import { byId } from "./page.js";
+import { byId } from "./dom.js";
 
 const GAP_PX = 1; // smaller differences come from rounding
 

@@ -1,6 +1,8 @@
+// @ts-check
 /* Keyboard shortcuts. The help sheet can switch off those of a single key for this browser, because users who
    dictate, or whose hand rests on the keys, would trigger them by accident (WCAG 2.1.4). */
-import { byId, openDialog } from "./page.js";
+import { all, byId, closest, required, requiredIn } from "./dom.js";
+import { openDialog } from "./page.js";
 import { openPalette } from "./palette.js";
 
 const SWITCH = "mc-keys";
@@ -19,16 +21,17 @@ export function areOn() {
 
 /** Show the current state in the switches of the help sheet. */
 function showSwitch() {
-  for (const box of document.querySelectorAll("[data-keys-switch]")) {
+  for (const box of all(document, "[data-keys-switch]", HTMLInputElement)) {
     box.checked = areOn();
-    box.closest("label").hidden = false;
+    for (const label of box.labels ?? []) label.hidden = false;
   }
 }
 
 document.addEventListener("change", ({ target }) => {
-  if (!target.matches("[data-keys-switch]")) return;
+  const box = closest(target, "[data-keys-switch]", HTMLInputElement);
+  if (!box) return;
   try {
-    localStorage.setItem(SWITCH, target.checked ? "on" : "off");
+    localStorage.setItem(SWITCH, box.checked ? "on" : "off");
   } finally {
     showSwitch();
   }
@@ -36,8 +39,13 @@ document.addEventListener("change", ({ target }) => {
 addEventListener("storage", showSwitch);
 showSwitch();
 
-const place = (key) => document.querySelector(`[data-go="${CSS.escape(key)}"]`);
-const newTask = () => byId("new-task")?.href ?? document.body.dataset.newTask;
+/**
+ * Return the link to the page that a key leads to after G.
+ * @param {string} key
+ */
+const linkOf = (key) => all(document, `a[data-go="${CSS.escape(key)}"]`, HTMLAnchorElement)[0];
+const newTask = () => all(document, "#new-task", HTMLAnchorElement)[0]?.href ?? document.body.dataset.newTask;
+const FIELDS = "input:not([type=checkbox], [type=radio]), select, textarea, [contenteditable]";
 let goneAt = 0;
 
 document.addEventListener("keydown", (event) => {
@@ -47,22 +55,35 @@ document.addEventListener("keydown", (event) => {
     return openPalette();
   }
   if (!areOn() || event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
-  if (document.querySelector("dialog[open]") || event.target.closest("input:not([type=checkbox], [type=radio]), select, textarea, [contenteditable]")) return;
+  if (document.querySelector("dialog[open]") || closest(event.target, FIELDS)) return;
   const key = event.key.toLowerCase();
-  if (Date.now() - goneAt < 1500 && place(key)) return location.assign(place(key).href);
+  const link = Date.now() - goneAt < 1500 ? linkOf(key) : undefined;
+  if (link) return location.assign(link.href);
   goneAt = key === "g" ? Date.now() : 0;
-  if (event.key === "?") byId("keys").showModal();
-  else if (key === "n" && newTask()) openDialog(newTask());
-  else if (key === "/") (byId("q") ? byId("q").focus() : openPalette());
+  const path = newTask();
+  if (event.key === "?") required("keys", HTMLDialogElement).showModal();
+  else if (key === "n" && path) openDialog(path);
+  else if (key === "/") focusSearch();
   else return;
   event.preventDefault();
 });
 
-/** Close the open menu and focus its button. */
+/** Focus the search field of the page, or open the palette if it has none. */
+function focusSearch() {
+  const field = byId("q");
+  if (field) field.focus();
+  else openPalette();
+}
+
+/**
+ * Close the open menu and focus its button.
+ * @param {KeyboardEvent} event
+ */
 function closeMenus(event) {
-  const menu = event.target.closest?.("details.menu[open]") ?? document.querySelector("details.menu[open]");
+  const open = "details.menu[open]";
+  const menu = closest(event.target, open, HTMLDetailsElement) ?? all(document, open, HTMLDetailsElement)[0];
   if (!menu) return;
   menu.open = false;
-  menu.querySelector("summary").focus();
+  requiredIn(menu, "summary").focus();
   event.preventDefault();
 }
