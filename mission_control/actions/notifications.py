@@ -54,3 +54,8 @@ def mark_delivered(notification: Notification) -> None:
 def mark_read(notification: Notification) -> None:
     """Record that it was read; the time of the first reading is kept."""
     Notification.objects.filter(pk=notification.pk, read_at=None).update(read_at=timezone.now())
+
+
+def mark_all_read() -> None:
+    """Record that people have read all their notifications."""
+    Notification.objects.for_people().unread().update(read_at=timezone.now())

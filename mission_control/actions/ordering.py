@@ -1,4 +1,6 @@
-"""Rank a task's card between two others in its column of the board, as if it had last changed between them.
+"""Move cards on the board: to another column, or between two others of a column.
+
+A card that is ranked between two others is ranked as if its task had last changed between them.
 
 A move writes one row, whatever the size of the column. If no rank is left between two cards (they share a
 microsecond, and the ids within it are used up), the upper card's rank is raised as well.
@@ -8,6 +10,7 @@ import uuid
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
+from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
@@ -15,8 +18,10 @@ from django.utils import timezone
 from mission_control.actions import tasks
 from mission_control.actions.activity import note
 from mission_control.actions.locking import lock_changes
+from mission_control.actions.permissions import CHANGE_TASK, require
+from mission_control.actions.task_runs import run_assigned
 from mission_control.errors import Invalid, NotFound, WrongState
-from mission_control.models import Activity, Task
+from mission_control.models import Activity, Run, Task
 
 RANKS_LOCK = 0x6D635F70  # the key of PostgreSQL's advisory lock for every change of a rank
 STEP, STEP_AT_END = timedelta(microseconds=1), timedelta(seconds=1)
@@ -33,6 +38,26 @@ class CardRank(NamedTuple):
     @classmethod
     def of(cls, task: Any) -> "CardRank":
         return cls(task.rank_at, task.rank_tie.int)
+
+
+def move_card(
+    task: Task, *, to: str, by: User, below: uuid.UUID | None = None, above: uuid.UUID | None = None
+) -> Run | None:
+    """Move a task's card to the column of the status `to`, or within its column; return the run that this starts.
+
+    An agent's task is moved to In progress by a run with its first assignee, which waits if no slot is free. Any
+    other move sets the status, or only the rank. Raises as `run_assigned` and `rank_card` do, and NotAllowed.
+    """
+    stays = to == _status_of_column(task)
+    if not stays and to == Task.Status.IN_PROGRESS and task.task_type == Task.Type.AGENT:
+        return run_assigned(task, by=by)
+    require(by, CHANGE_TASK, "To move a task")
+    rank_card(task, status=None if stays else to, below=below, above=above)
+    return None
+
+
+def _status_of_column(task: Task) -> str:
+    return Task.Status.DONE if task.is_resolved else task.status  # the resolved share a column
 
 
 def rank_card(

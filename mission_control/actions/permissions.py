@@ -9,7 +9,7 @@ What an action needs is named here, and the API, the pages and the admin ask for
 its tasks, to pause it is to stop them.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
@@ -27,6 +27,10 @@ POST_MESSAGE = ("mission_control.add_message",)
 PLAN_PROJECT = ("mission_control.add_project", ADD_RUN)
 START_PROJECT = ("mission_control.change_project", ADD_RUN)  # also to approve, resume and plan it again
 PAUSE_PROJECT = ("mission_control.change_project", CHANGE_RUN)
+TEST_AGENT = (ADD_RUN, "mission_control.add_task")
+ADD_DOCUMENT = ("mission_control.add_deliverable",)
+ATTACH_DOCUMENT = ("mission_control.change_deliverable",)
+ADD_REQUIREMENTS = ("mission_control.add_deliverable", "mission_control.change_project")
 
 AnyUser = User | AnonymousUser | AbstractBaseUser | None
 
@@ -66,6 +70,13 @@ def require_stop() -> None:
     user = acting_user()
     if user is not None and not user.has_perms(STOP_RUN):
         raise NotAllowed("To stop a run", "Can change run")
+
+
+def require(user: User, needed: Iterable[str], doing: str) -> None:
+    """Raise NotAllowed for the first needed permission that the user lacks. `doing` reads "To move a task"."""
+    for name in needed:
+        if not user.has_perm(name):
+            raise NotAllowed(doing, f"Can {name.partition('.')[2].replace('_', ' ')}")
 
 
 def permissions_of(user: User) -> QuerySet[Permission]:

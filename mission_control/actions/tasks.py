@@ -134,6 +134,26 @@ def assign(task: Task, agents: Sequence[Agent]) -> Task:
     return task
 
 
+def reassign(task: Task, agents: Sequence[Agent]) -> Task:
+    """Replace the assignees and return the task. Those that were assigned already keep their order and come first.
+
+    Locks the task's row; raises as `change` does.
+    """
+    with transaction.atomic():
+        task = locked(task, "project")
+        known = list(task.assignments.values_list("agent_id", flat=True))
+        in_order = sorted(agents, key=lambda agent: known.index(agent.pk) if agent.pk in known else len(known))
+        return change(task, assignees=in_order)
+
+
+def with_first_assignee(task: Task, agent: Agent | None) -> list[Agent]:
+    """Return the task's assignees with this agent in place of the first one; none without an agent."""
+    if agent is None:
+        return []
+    others = [assignment.agent for assignment in task.assignments.select_related("agent")][1:]
+    return [agent, *(other for other in others if other != agent)]
+
+
 def assign_unassigned(project: Project, agent: Agent) -> list[Task]:
     """Assign the agent to each of the project's agent tasks that is unassigned and not started."""
     found = project.tasks.not_started().filter(assignments=None, task_type=Task.Type.AGENT)
@@ -230,6 +250,15 @@ def _assign(task: Task, agents: Sequence[Agent]) -> None:
 def lock_dependencies() -> None:
     """Lock all changes of dependencies until the commit: two concurrent ones could form a cycle unnoticed."""
     lock_changes(DEPENDENCIES_LOCK)
+
+
+def change_blockers(task: Task, *, add: Task | None = None, remove: Task | None = None) -> Task:
+    """Add or remove one blocker and return the task. Locks the dependencies, then the row."""
+    with transaction.atomic():
+        lock_dependencies()
+        task = locked(task, "project")
+        blockers = [blocker for blocker in task.blocked_by.all() if blocker not in (add, remove)]
+        return change(task, blocked_by=[*blockers, add] if add else blockers)
 
 
 def _change_dependencies(task: Task, project: Project | None, blocked_by: Sequence[Task] | None) -> set[uuid.UUID]:

@@ -1,7 +1,7 @@
 """Activities, messages in the threads of tasks, and notifications."""
 
 import uuid
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from django.conf import settings
 from django.db import models
@@ -113,6 +113,20 @@ class Message(models.Model):
         return self.content[:80]
 
 
+class NotificationQuerySet(models.QuerySet["Notification"]):
+    """Filters of notifications, which can be combined."""
+
+    def for_people(self) -> Self:
+        return self.filter(agent=None)
+
+    def unread(self) -> Self:
+        return self.filter(read_at=None)
+
+    def needing_action(self) -> Self:
+        """Keep those that ask a person to act; the others are for information only."""
+        return self.filter(type__in=Notification.NEEDING_ACTION)
+
+
 class Notification(models.Model):
     """A notification for an agent or, without one, for people.
 
@@ -126,6 +140,8 @@ class Notification(models.Model):
         RUN_FAILED = "run_failed"
         REVIEW_NEEDED = "review_needed"
         HUMAN_TASK = "human_task"
+
+    NEEDING_ACTION = (Type.RUN_FAILED, Type.REVIEW_NEEDED, Type.HUMAN_TASK)
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     # Deleted with the agent: without an agent, they would become notifications for people.
@@ -144,6 +160,8 @@ class Notification(models.Model):
     delivered_at = models.DateTimeField(null=True, blank=True)
     read_at = models.DateTimeField(null=True, blank=True)
     metadata = models.JSONField(default=dict, blank=True)
+
+    objects = NotificationQuerySet.as_manager()
 
     class Meta:
         ordering = ["-created_at", "id"]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agents.models import Agent
-from mission_control.actions import agents, documents, projects, tasks
+from mission_control.actions import agents, projects, requirements, tasks
 from mission_control.errors import HasActiveRuns, NotFound
 from mission_control.models import Deliverable, Project, Run, Task
 from mission_control.planning.answers import GoalAnalysis, PlannedAgent, PlannedTask, TaskPlan, Team, title_in
@@ -86,14 +86,8 @@ def _write_requirements(run: Run, project: Project, title: str, content: str) ->
     earlier = project.prd_document
     if earlier is not None and earlier.run is not None and earlier.run.kind == Run.Kind.PLANNING:
         return add_version(earlier, content, editor_id=run.agent_id, agent=run.agent, run=run)
-    return documents.create(
-        title=f"PRD: {title}",
-        content=content,
-        type=Deliverable.Type.PROTOCOL,
-        project=project,
-        run=run,
-        author_id=str(run.agent_id),
-        tags=PRD_TAGS,
+    return requirements.create_document(
+        project, content, title=title, author_id=str(run.agent_id), run=run, tags=PRD_TAGS
     )
 
 

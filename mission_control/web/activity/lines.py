@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 from django.urls import reverse
 
 from mission_control.models import Activity, Notification, Project
+from mission_control.models.feed import NotificationQuerySet
 from mission_control.text import as_uuid
 from mission_control.web.shared.plain_text import plain
 
@@ -141,6 +142,6 @@ def notification_rows(found: Iterable[Notification]) -> list[NotificationRow]:
     return rows
 
 
-def for_people() -> QuerySet[Notification]:
+def for_people() -> NotificationQuerySet:
     """Return the notifications for people, newest first."""
-    return Notification.objects.filter(agent=None).select_related("source_task").order_by("-created_at", "id")
+    return Notification.objects.for_people().select_related("source_task").order_by("-created_at", "id")

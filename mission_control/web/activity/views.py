@@ -53,7 +53,7 @@ def notification_list(request: HttpRequest) -> HttpResponse:
     every = request.GET.get("show") == "all"
     found = for_people()
     if not every:
-        found = found.filter(read_at=None)
+        found = found.unread()
     page = Paginator(found, NOTIFICATIONS_A_PAGE).get_page(request.GET.get("page"))
     rows = notification_rows(page.object_list)
     context = {"page": page, "rows": rows, "every": every, "here": request.get_full_path()}
@@ -74,7 +74,7 @@ def notification_link(request: HttpRequest) -> HttpResponse:
 @sees("change_notification")
 def read_one(request: HttpRequest, notification_id: uuid.UUID) -> HttpResponse:
     """Mark one notification as read, and redirect to its task if the form requests that."""
-    found = get_object_or_404(Notification, pk=notification_id, agent=None)
+    found = get_object_or_404(Notification.objects.for_people(), pk=notification_id)
     notifications.mark_read(found)
     if request.POST.get("go") and found.source_task_id:
         return HttpResponseRedirect(reverse("task", args=[found.source_task_id]))
@@ -85,7 +85,6 @@ def read_one(request: HttpRequest, notification_id: uuid.UUID) -> HttpResponse:
 @sees("change_notification")
 def read_all(request: HttpRequest) -> HttpResponse:
     """Mark all notifications for people as read."""
-    for found in Notification.objects.filter(agent=None, read_at=None):
-        notifications.mark_read(found)
+    notifications.mark_all_read()
     messages.success(request, "All notifications marked as read.", extra_tags="ok")
     return HttpResponseRedirect(reverse("notifications"))

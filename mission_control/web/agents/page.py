@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString
 
 from agents.backends import registry
 from agents.models import Agent
+from mission_control.actions.agent_tests import test_task_id
 from mission_control.formatting import clock, dollars, duration, full_count, percent, seconds_since, short_count
 from mission_control.models import Run, RunEvent, Task
 from mission_control.models.agents import with_runs
@@ -32,7 +33,6 @@ DOCS = {  # backend: page of the documentation
     **dict.fromkeys(["pydantic_ai", "openai_agents", "google_adk"], "backends/pydantic_ai"),
     **dict.fromkeys(["command", "codex_cli", "opencode", "copilot_sdk"], "backends/command"),
 }
-TEST_PROMPT = "Say in one sentence who you are."
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,14 +274,9 @@ class Test:
 _USED = (("input_tokens", "tokens in"), ("output_tokens", "out"))
 
 
-def test_id(agent: Agent) -> uuid.UUID:
-    """Return the id of the task that tests an agent. It never changes, so every test is a run of the same task."""
-    return uuid.uuid5(agent.pk, "mission-control test")
-
-
 def last_test(agent: Agent) -> Test | None:
     """Return the newest test of the agent, with its answer so far; None if there was no test."""
-    task = Task.objects.filter(pk=test_id(agent)).select_related("last_run").first()
+    task = Task.objects.filter(pk=test_task_id(agent)).select_related("last_run").first()
     if task is None or task.last_run is None:
         return None
     return Test(task.last_run, spoken_text(task.last_run))

@@ -6,7 +6,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.html import format_html
@@ -15,12 +15,11 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from agents import isolation
 from agents.backends import registry
 from agents.models import Agent
-from mission_control.actions import agents, tasks
+from mission_control.actions import agent_tests, agents, permissions
 from mission_control.actions.locking import locked
 from mission_control.errors import LimitReached, NotFound, Refusal
-from mission_control.models import Activity, Run, Task
+from mission_control.models import Activity, Run
 from mission_control.models.agents import with_runs
-from mission_control.runs.admission import admit
 from mission_control.web.agents import options
 from mission_control.web.agents import page as agents_page
 from mission_control.web.agents.forms import AgentForm
@@ -176,8 +175,8 @@ def _history(request: HttpRequest, found: Agent) -> dict[str, Any]:
     return {
         "history": agents_page.history(found),
         "test": agents_page.last_test(found),
-        "test_prompt": agents_page.TEST_PROMPT,
-        "can_test": request.user.has_perms(["mission_control.add_run", "mission_control.add_task"]),
+        "test_prompt": agent_tests.PROMPT,
+        "can_test": request.user.has_perms(permissions.TEST_AGENT),
     }
 
 
@@ -217,12 +216,12 @@ def backend_list(request: HttpRequest) -> HttpResponse:
 
 # ---------------------------------------------------------------- actions
 @require_POST
-@sees(SEES_AGENT, "add_run", "add_task", "view_run")
+@sees(SEES_AGENT, "view_run", *permissions.TEST_AGENT)
 def test_agent(request: HttpRequest, agent_id: uuid.UUID) -> HttpResponse:
     """Test the agent with one short prompt, as a run of its test task; without a free slot, the run waits."""
     found = _agent(agent_id)
     try:
-        run = admit(_test_task(found), found, by=person_of(request), when_full="queue")
+        run = agent_tests.test_agent(found, by=person_of(request))
     except LimitReached as refusal:
         messages.warning(request, refusal.detail, extra_tags="warn")
     except Refusal as refusal:
@@ -231,26 +230,6 @@ def test_agent(request: HttpRequest, agent_id: uuid.UUID) -> HttpResponse:
         if run.status == Run.Status.WAITING:
             messages.success(request, "All slots are busy. The test is queued.", extra_tags="ok")
     return redirect("agent", found.pk)
-
-
-def _test_task(found: Agent) -> Task:
-    """Return the task for the agent's tests; create it for the first test."""
-    key = agents_page.test_id(found)
-    task = Task.objects.filter(pk=key).first()
-    if task is not None:
-        return task
-    try:
-        return tasks.create(
-            id=key,
-            title=f"Test of {found.name}",
-            description=agents_page.TEST_PROMPT,
-            priority=Task.Priority.HIGH,
-            assignees=[found],
-            tags=["agent-test"],
-            creator_id="human",
-        )
-    except IntegrityError:  # another request has just created it
-        return Task.objects.get(pk=key)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from agents.models import Agent
 from mission_control.actions import agents, ordering, permissions, sample, task_runs, tasks
-from mission_control.errors import AlreadyRunning, LimitReached, NotRunning, Refusal
+from mission_control.errors import AlreadyRunning, Invalid, Refusal, TaskBlocked
 from mission_control.models import Project, Run, Task
 from mission_control.runs.lifecycle import stop
 from mission_control.text import as_uuid
@@ -103,43 +103,35 @@ def capacity_pips(request: HttpRequest) -> HttpResponse:
 @require_POST
 @sees_tasks
 def move(request: HttpRequest, task_id: uuid.UUID) -> HttpResponse:
-    """Move a card to another column, or within its own. Moving an agent's task to In progress runs it."""
+    """Move a card to another column, or within its own."""
     task = get_object_or_404(Task, pk=task_id)
     form = MoveForm(request.POST)
     if not form.is_valid():
         return _answer(request, task, "Choose a column.", status=400)
     to = form.cleaned_data["to"]
-    stays = to == board_page.COLUMN_OF[task.status].status
-    if not stays and to == Task.Status.IN_PROGRESS and task.task_type == Task.Type.AGENT:
-        return _run(request, task)
-    if not request.user.has_perms(permissions.CHANGE_TASK):
-        return _answer(request, task, "You don't have permission to move tasks.", status=403)
-    below, above = form.cleaned_data["below"], form.cleaned_data["above"]
+    before = board_page.COLUMN_OF[task.status]
     try:
-        ordering.rank_card(task, status=None if stays else to, below=below, above=above)
+        run = ordering.move_card(task, by=person_of(request), **form.cleaned_data)
     except Refusal as refusal:
-        return _answer(request, task, refusal.detail, status=refusal.status)
-    if stays:
+        return _refuse_move(request, task, refusal)
+    if run is not None:
+        return _answer(request, task, _started(task, run))
+    if to == before.status:
         return _answer(request, task, f"Moved: {task.title}")
     name = board_page.COLUMN_OF[to].name if to != Task.Status.SKIPPED else "Skipped"
     return _answer(request, task, f"Moved to {name}: {task.title}")
 
 
-def _run(request: HttpRequest, task: Task) -> HttpResponse:
-    """Run the task with its first assignee; without a free slot the run joins the waiting queue."""
-    if not request.user.has_perms(permissions.RUN_TASK):
-        return _answer(request, task, "You don't have permission to run tasks.", status=403)
-    try:
-        return _answer(request, task, _start(request, task))
-    except LimitReached as refusal:
-        return _answer(request, task, refusal.detail, status=refusal.status)
-    except Refusal as refusal:
-        return _answer(request, task, f"{refusal.detail}: {task.title}", status=refusal.status)
+def _refuse_move(request: HttpRequest, task: Task, refusal: Refusal) -> HttpResponse:
+    """Show why a card was not moved; the title is added where the text does not stand alone."""
+    is_about_task = isinstance(refusal, AlreadyRunning | Invalid | TaskBlocked)
+    adds_title = is_about_task and not refusal.detail.endswith(".")
+    text = f"{refusal.detail}: {task.title}" if adds_title else refusal.detail
+    return _answer(request, task, text, status=refusal.status)
 
 
-def _start(request: HttpRequest, task: Task) -> str:
-    """Run the task with its first assignee; return the message for the user. Raises as `run_assigned` does."""
-    run = task_runs.run_assigned(task, by=person_of(request))
+def _started(task: Task, run: Run) -> str:
+    """Return the message for the user about a run that was just admitted."""
     waits = run.status == Run.Status.WAITING
     return f"Queued: {task.title}" if waits else f"{run.agent_name} started “{task.title}”"
 
@@ -151,8 +143,6 @@ def stop_run(request: HttpRequest, run_id: uuid.UUID) -> HttpResponse:
     run = get_object_or_404(Run.objects.light().select_related("task"), pk=run_id)
     name = run.task_title or "Planning"
     try:
-        if not run.is_active:
-            raise NotRunning
         run = stop(run)
     except Refusal as refusal:
         return _answer(request, run.task, refusal.detail, status=refusal.status)
@@ -200,7 +190,7 @@ def _start_new(request: HttpRequest, task: Task) -> str:
     Reports a refusal in the message and not as an error: the task exists, so the form must not be sent again.
     """
     try:
-        return _start(request, task)
+        return _started(task, task_runs.run_assigned(task, by=person_of(request)))
     except AlreadyRunning:
         return f"Started by its project: {task.title}"
     except Refusal as refusal:

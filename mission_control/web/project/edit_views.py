@@ -10,9 +10,10 @@ from django.shortcuts import render
 from django.views.decorators.http import require_http_methods
 
 from agents.models import Agent
-from mission_control.actions import documents, projects
+from mission_control.actions import projects
+from mission_control.actions import requirements as actions
 from mission_control.actions.locking import locked
-from mission_control.models import Activity, Deliverable, Project
+from mission_control.models import Activity, Project
 from mission_control.web.project.forms import ProjectEdit, RequirementsForm
 from mission_control.web.project.page import ProjectRights
 from mission_control.web.project.views import SEES_PROJECT, done, project_of
@@ -97,25 +98,9 @@ def _write_requirements(request: HttpRequest, found: Project, content: str) -> N
     Locks the document's row, or the project's if there is no document yet.
     """
     with transaction.atomic():
-        document = found.prd_document or locked(found).prd_document  # it may just have been created
-        if document is not None:
-            document = locked(document)
+        document = actions.locked_document(found)
         now = {"content": document.content if document else ""}
         told_by = Activity.objects.filter(document=document) if document else Activity.objects.none()
         basis = request.POST.get("basis", "")
         if "content" in changed_only({"content": content}, now, basis, told_by=told_by, user=person_of(request)):
-            _keep_requirements(found, document, content)
-
-
-def _keep_requirements(found: Project, document: Deliverable | None, content: str) -> None:
-    if document is not None:
-        documents.change(document, content=content, editor_id="human")
-        return
-    made = documents.create(
-        title=f"PRD: {found.title}",
-        content=content,
-        type=Deliverable.Type.PROTOCOL,
-        project=found,
-        author_id="human",
-    )
-    projects.change(found, prd_document=made)
+            actions.write(found, content, editor_id="human")

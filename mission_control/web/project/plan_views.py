@@ -123,7 +123,7 @@ def _change(request: HttpRequest, opened: Task, given: dict[str, Any]) -> None:
         if "blocked_by" in changed:
             changed["blocked_by"] = list(changed["blocked_by"])
         if "assignee" in changed:
-            changed["assignees"] = _behind(changed.pop("assignee"), task)
+            changed["assignees"] = tasks.with_first_assignee(task, changed.pop("assignee"))
         tasks.change(task, **changed)
 
 
@@ -136,13 +136,6 @@ def _values(task: Task) -> dict[str, Any]:
 
 def _named(rows: Iterable[Agent | Task]) -> list[str]:
     return conflicts.named((row.name if isinstance(row, Agent) else row.title, row.pk) for row in rows)
-
-
-def _behind(first: Agent | None, task: Task) -> list[Agent]:
-    """Return the assignees with `first` in place of the first one; the others keep their order after it."""
-    if first is None:
-        return []
-    return [first, *(one.agent for one in list(task.assignments.all())[1:] if one.agent != first)]
 
 
 @require_POST

@@ -28,13 +28,6 @@ ZONE_COOKIE = "mc_zone"
 Given = ParamSpec("Given")
 View = Callable[Given, HttpResponseBase]
 
-# The notifications that ask a person to act. The others are for information only.
-ASKS_SOMEBODY = [
-    Notification.Type.RUN_FAILED,
-    Notification.Type.REVIEW_NEEDED,
-    Notification.Type.HUMAN_TASK,
-]
-
 
 def needs_login(view: View[Given]) -> View[Given]:
     """Require a login. JavaScript gets status 401; a browser goes to the login page and afterwards back."""
@@ -117,7 +110,7 @@ def notification_count(request: HttpRequest) -> int | None:
     """Return how many unread notifications ask a person to act; None if the user may not see notifications."""
     if not request.user.has_perm("mission_control.view_notification"):
         return None
-    return Notification.objects.filter(agent=None, read_at=None, type__in=ASKS_SOMEBODY).count()
+    return Notification.objects.for_people().unread().needing_action().count()
 
 
 def by_script(request: HttpRequest) -> bool:

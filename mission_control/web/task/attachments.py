@@ -6,16 +6,16 @@ from typing import Any
 from uuid import UUID
 
 from django import forms
-from django.core.exceptions import PermissionDenied
 from django.core.files.uploadedfile import UploadedFile
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
-from mission_control.actions import documents
+from mission_control.actions import documents, permissions
 from mission_control.errors import Invalid
 from mission_control.models import Deliverable, Message, Project, Task
 from mission_control.text import as_uuid
 from mission_control.web.shared.plain_text import plain
+from mission_control.web.shared.views import person_of
 from mission_control.web.task.forms import MessageForm, Told
 
 MOST_FILES = 10
@@ -82,10 +82,10 @@ class AttachingMessageForm(MessageForm, Attaching):
 
 
 def keep_files(request: HttpRequest, task: Task, files: Iterable[Text]) -> list[Deliverable]:
-    """Create a document of the task from each file. Raises PermissionDenied if the user may not add documents."""
+    """Create a document of the task from each file. Raises NotAllowed if the user may not add documents."""
     texts = list(files)
-    if texts and not request.user.has_perm("mission_control.add_deliverable"):
-        raise PermissionDenied
+    if texts:
+        permissions.require(person_of(request), permissions.ADD_DOCUMENT, "To attach a file")
     return [
         documents.create(title=text.title, content=text.content, task=task, author_id="human") for text in texts
     ]

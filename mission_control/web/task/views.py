@@ -5,7 +5,6 @@ from collections.abc import Callable
 from functools import wraps
 
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
@@ -155,11 +154,9 @@ def edit_task(request: HttpRequest, task: Task) -> str:
 
 @action(*permissions.CHANGE_TASK)
 def assign_task(request: HttpRequest, task: Task) -> str:
-    """Assign these agents. Agents that were already assigned keep their order and come first."""
+    """Assign these agents instead of the current ones."""
     chosen = list(AssignForm(request.POST).told()["agents"])
-    keys = [assignment.agent_id for assignment in task.assignments.all()]
-    chosen.sort(key=lambda agent: keys.index(agent.pk) if agent.pk in keys else len(keys))
-    tasks.change(task, assignees=chosen)
+    tasks.reassign(task, chosen)
     return "Assigned." if chosen else "Unassigned."
 
 
@@ -167,10 +164,7 @@ def assign_task(request: HttpRequest, task: Task) -> str:
 def change_dependencies(request: HttpRequest, task: Task) -> str:
     """Add or remove a blocker of the task."""
     given = DependForm(request.POST).told()
-    needs = [blocker for blocker in task.blocked_by.all() if blocker != given["remove"]]
-    if given["add"]:
-        needs.append(given["add"])
-    tasks.change(task, blocked_by=list(dict.fromkeys(needs)))
+    tasks.change_blockers(task, add=given["add"], remove=given["remove"])
     return f"Now blocked by {given['add'].title}." if given["add"] else "Dependency removed."
 
 
@@ -201,8 +195,8 @@ def post_message(request: HttpRequest, task: Task) -> str:
 def attach_to_task(request: HttpRequest, task: Task) -> str:
     """Attach files or an existing document to the task. The document is removed from its previous task."""
     given = AttachForm(request.POST, request.FILES).told()
-    if given["document"] and not request.user.has_perm("mission_control.change_deliverable"):
-        raise PermissionDenied
+    if given["document"]:
+        permissions.require(person_of(request), permissions.ATTACH_DOCUMENT, "To attach a document")
     with transaction.atomic():
         attached = keep_files(request, task, given["attached"])
         if given["document"]:
