@@ -36,5 +36,5 @@ export default [
   },
   { files: ["mission_control/static/**"], languageOptions: { globals: globals.browser } },
   { files: ["*.js", ".ci/**", "tests/**"], languageOptions: { globals: globals.node } },
-  { files: ["tests/**"], languageOptions: { globals: { document: "readonly", sessionStorage: "readonly" } } },
+  { files: ["tests/**"], languageOptions: { globals: globals.browser } }, // jsdom's, by tests/web/js/browser.js
 ];

@@ -46,7 +46,7 @@ showSwitch();
 const linkOf = (key) => all(document, `a[data-go="${CSS.escape(key)}"]`, HTMLAnchorElement)[0];
 const newTask = () => all(document, "#new-task", HTMLAnchorElement)[0]?.href ?? document.body.dataset.newTask;
 const FIELDS = "input:not([type=checkbox], [type=radio]), select, textarea, [contenteditable]";
-let goneAt = 0;
+let waitsSince = 0; // when G was pressed, which waits for a second key
 
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") closeMenus(event);
@@ -57,9 +57,9 @@ document.addEventListener("keydown", (event) => {
   if (!areOn() || event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
   if (document.querySelector("dialog[open]") || closest(event.target, FIELDS)) return;
   const key = event.key.toLowerCase();
-  const link = Date.now() - goneAt < 1500 ? linkOf(key) : undefined;
+  const link = Date.now() - waitsSince < 1500 ? linkOf(key) : undefined;
+  waitsSince = key === "g" ? Date.now() : 0;
   if (link) return location.assign(link.href);
-  goneAt = key === "g" ? Date.now() : 0;
   const path = newTask();
   if (event.key === "?") required("keys", HTMLDialogElement).showModal();
   else if (key === "n" && path) openDialog(path);
