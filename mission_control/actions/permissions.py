@@ -9,7 +9,7 @@ What an action needs is named here, and the API, the pages and the admin ask for
 its tasks, to pause it is to stop them.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 
@@ -27,10 +27,25 @@ POST_MESSAGE = ("mission_control.add_message",)
 PLAN_PROJECT = ("mission_control.add_project", ADD_RUN)
 START_PROJECT = ("mission_control.change_project", ADD_RUN)  # also to approve, resume and plan it again
 PAUSE_PROJECT = ("mission_control.change_project", CHANGE_RUN)
+KINDS = ("view", "add", "change", "delete")
 TEST_AGENT = (ADD_RUN, "mission_control.add_task")
 ADD_DOCUMENT = ("mission_control.add_deliverable",)
 ATTACH_DOCUMENT = ("mission_control.change_deliverable",)
 ADD_REQUIREMENTS = ("mission_control.add_deliverable", "mission_control.change_project")
+
+_OBJECTS = ("activity", "deliverable", "message", "notification", "project", "review", "run", "task")
+# What a user can be allowed to do, by its name: seeing and changing each kind of object, and actions.
+NEEDED: dict[str, Sequence[str]] = {
+    **{f"{kind}_{name}": [f"mission_control.{kind}_{name}"] for kind in KINDS for name in _OBJECTS},
+    **{f"{kind}_agent": [f"agents.{kind}_agent"] for kind in KINDS},
+    "run_task": RUN_TASK,
+    "stop_run": STOP_RUN,
+    "plan_project": PLAN_PROJECT,
+    "start_project": START_PROJECT,
+    "pause_project": PAUSE_PROJECT,
+    "test_agent": TEST_AGENT,
+    "add_requirements": ADD_REQUIREMENTS,
+}
 
 AnyUser = User | AnonymousUser | AbstractBaseUser | None
 
@@ -51,6 +66,23 @@ def acting_user() -> User | None:
     """Return the acting user; None if the product itself acts, as in a worker or a command."""
     user = _acting.get()()
     return user if isinstance(user, User) else None
+
+
+class Rights:
+    """What a user may do, each as an attribute with a name of `NEEDED`: `rights.run_task`, `rights.view_project`.
+
+    Templates have it as `may`. Raises AttributeError for an unknown name.
+    """
+
+    def __init__(self, user: User | AnonymousUser) -> None:
+        self.user = user
+
+    def __getattr__(self, name: str) -> bool:
+        try:
+            needed = NEEDED[name]
+        except KeyError:
+            raise AttributeError(name) from None
+        return self.user.has_perms(needed)
 
 
 def may_start() -> bool:

@@ -8,6 +8,8 @@ import pytest
 from django.conf import settings
 from django.template.base import Lexer, TokenType
 
+from mission_control.actions.permissions import NEEDED
+
 FOLDER = Path(settings.BASE_DIR) / "templates"
 NAMES = sorted(str(path.relative_to(FOLDER)) for path in FOLDER.rglob("*.html"))
 VOID = {"br", "circle", "hr", "img", "input", "line", "link", "meta", "path", "polyline", "rect", "use"}
@@ -88,3 +90,12 @@ def test_every_template_that_another_names_exists_and_every_icon_is_in_the_sprit
             "rest_framework/base.html",
         }, name
         assert set(re.findall(r'\{% icon "([\w-]+)"(?: "[\w -]+")? %\}', source)) <= drawn, name
+
+
+# ---------------------------------------------------------------- permissions
+def test_templates_and_pages_ask_for_permissions_by_names_that_exist():
+    pages = (Path(settings.BASE_DIR) / "mission_control/web").rglob("*.py")
+    sources = [path.read_text() for path in [*FOLDER.rglob("*.html"), *pages]]
+    names = {name for source in sources for name in re.findall(r"\b(?:may|Rights\(\S+\))\.([a-z_]+)", source)}
+    assert names and names <= NEEDED.keys()
+    assert not any("perms." in source for source in sources)

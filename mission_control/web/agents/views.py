@@ -17,13 +17,13 @@ from agents.backends import registry
 from agents.models import Agent
 from mission_control.actions import agent_tests, agents, permissions
 from mission_control.actions.locking import locked
+from mission_control.actions.permissions import Rights
 from mission_control.errors import LimitReached, NotFound, Refusal
 from mission_control.models import Activity, Run
 from mission_control.models.agents import with_runs
 from mission_control.web.agents import options
 from mission_control.web.agents import page as agents_page
 from mission_control.web.agents.forms import AgentForm
-from mission_control.web.project.page import ProjectRights
 from mission_control.web.shared.conflicts import Conflict, changed_only
 from mission_control.web.shared.views import by_script, person_of, sees, show
 
@@ -66,7 +66,7 @@ def new_agent(request: HttpRequest) -> HttpResponse:
 def agent(request: HttpRequest, agent_id: uuid.UUID) -> HttpResponse:
     """Show the list with one agent opened: its form, its last test and its runs; or change the agent."""
     found = _agent(agent_id)
-    if request.method == "POST" and not request.user.has_perm("agents.change_agent"):
+    if request.method == "POST" and not Rights(request.user).change_agent:
         return render(request, "403.html", status=403)
     form = AgentForm(request.POST) if request.method == "POST" else AgentForm.of(found)
     fields = options.fields_of(found.backend, found.backend_options)
@@ -116,7 +116,6 @@ def _listed(request: HttpRequest) -> dict[str, Any]:
         "rows": agents_page.rows(page.object_list),
         "words": words,
         "opened_id": opened,
-        "may": ProjectRights.of(request.user),
     }
 
 
@@ -170,13 +169,12 @@ def _form(
 
 
 def _history(request: HttpRequest, found: Agent) -> dict[str, Any]:
-    if not request.user.has_perm("mission_control.view_run"):
+    if not Rights(request.user).view_run:
         return {}
     return {
         "history": agents_page.history(found),
         "test": agents_page.last_test(found),
         "test_prompt": agent_tests.PROMPT,
-        "can_test": request.user.has_perms(permissions.TEST_AGENT),
     }
 
 

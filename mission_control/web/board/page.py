@@ -7,12 +7,11 @@ from typing import Any, Self
 from urllib.parse import urlencode
 from uuid import UUID
 
-from django.contrib.auth.models import AnonymousUser, User
 from django.db.models import Count, F, Prefetch
 
 from agents.models import Agent
 from agents.rules import SEARCH_CHARS, TAG_CHARS
-from mission_control.actions import permissions
+from mission_control.actions.permissions import Rights
 from mission_control.formatting import clock, dollars, seconds_since
 from mission_control.models import Assignment, Run, RunEvent, Task
 from mission_control.models.search import has_text
@@ -52,27 +51,6 @@ COLUMNS = (
     Kind(Status.DONE, "Done", "Nothing done yet", Task.RESOLVED),
 )
 COLUMN_OF = {status: kind for kind in COLUMNS for status in kind.shows}
-
-
-@dataclass(frozen=True, slots=True)
-class Rights:
-    """What the user may do with cards, from their permissions."""
-
-    read: bool
-    run: bool
-    stop: bool
-    change: bool
-    add: bool
-
-    @classmethod
-    def of(cls, user: User | AnonymousUser) -> Self:
-        return cls(
-            read=user.has_perm("mission_control.view_run"),
-            run=user.has_perms(permissions.RUN_TASK),
-            stop=user.has_perms(permissions.STOP_RUN),
-            change=user.has_perms(permissions.CHANGE_TASK),
-            add=user.has_perm("mission_control.add_task"),
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +103,7 @@ class Card:
     """
 
     task: Task
-    rights: Rights
+    may: Rights
     place: int = 0
     waiting: int = 0
     line: str = ""
@@ -133,7 +111,7 @@ class Card:
     @property
     def run(self) -> Run | None:
         """Return the newest run; None also if the user may not see runs."""
-        return self.task.last_run if self.rights.read else None
+        return self.task.last_run if self.may.view_run else None
 
     @property
     def active(self) -> bool:
@@ -179,7 +157,7 @@ class Card:
 
     @property
     def movable(self) -> bool:
-        return self.rights.change and not self.active
+        return self.may.change_task and not self.active
 
     @property
     def elapsed_seconds(self) -> float | None:
@@ -203,7 +181,7 @@ class Card:
     def runnable(self) -> bool:
         """Return whether one click can run it: a task for an agent, not active, with no unfinished blockers."""
         is_agents = self.task.task_type == Task.Type.AGENT
-        return self.rights.run and is_agents and not self.active and not self.task.unfinished
+        return self.may.run_task and is_agents and not self.active and not self.task.unfinished
 
     @property
     def moves(self) -> list[Kind]:
@@ -234,11 +212,11 @@ class Column:
         return max(self.count - len(self.cards), 0)
 
 
-def board(filters: Filters, rights: Rights, *, shown: int = FIRST_CARDS) -> list[Column]:
+def board(filters: Filters, may: Rights, *, shown: int = FIRST_CARDS) -> list[Column]:
     """Return the columns with their first cards. A constant number of queries, each limited."""
     counted = counts(filters)
     keys = {kind.status: _keys(kind, filters, 0, shown) for kind in COLUMNS if counted[kind.status]}
-    made = {card.task.pk: card for card in cards([key for some in keys.values() for key in some], rights)}
+    made = {card.task.pk: card for card in cards([key for some in keys.values() for key in some], may)}
     return [
         Column(kind, counted[kind.status], [made[key] for key in keys.get(kind.status, []) if key in made])
         for kind in COLUMNS
@@ -252,9 +230,9 @@ def counts(filters: Filters) -> dict[str, int]:
     return {kind.status: sum(by_status.get(status, 0) for status in kind.shows) for kind in COLUMNS}
 
 
-def more(kind: Kind, filters: Filters, rights: Rights, *, offset: int) -> Column:
+def more(kind: Kind, filters: Filters, may: Rights, *, offset: int) -> Column:
     """Return the next cards of one column."""
-    return Column(kind, counts(filters)[kind.status], cards(_keys(kind, filters, offset, MORE_CARDS), rights))
+    return Column(kind, counts(filters)[kind.status], cards(_keys(kind, filters, offset, MORE_CARDS), may))
 
 
 def _keys(kind: Kind, filters: Filters, offset: int, shown: int) -> list[UUID]:
@@ -262,7 +240,7 @@ def _keys(kind: Kind, filters: Filters, offset: int, shown: int) -> list[UUID]:
     return list(found.by_rank().values_list("pk", flat=True)[offset : offset + shown])
 
 
-def cards(keys: list[UUID], rights: Rights) -> list[Card]:
+def cards(keys: list[UUID], may: Rights) -> list[Card]:
     """Return the cards of these tasks in this order. At most six queries for any number of cards."""
     unfinished = Task.objects.unresolved().order_by("created_at", "id").only("id", "title")
     waits_for: Prefetch[Any] = Prefetch("blocked_by", unfinished, to_attr="unfinished")
@@ -273,7 +251,7 @@ def cards(keys: list[UUID], rights: Rights) -> list[Card]:
         .defer("last_run__output", "last_run__prompt", "description")
         .prefetch_related(Prefetch("assignments", Assignment.objects.select_related("agent")), waits_for)
     )
-    made = {task.pk: Card(task, rights) for task in found}
+    made = {task.pk: Card(task, may) for task in found}
     _tell_what_runs(made.values())
     return [made[key] for key in keys if key in made]
 

@@ -12,6 +12,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from agents.models import Agent
 from mission_control.actions import agents, ordering, permissions, sample, task_runs, tasks
+from mission_control.actions.permissions import Rights
 from mission_control.errors import AlreadyRunning, Invalid, Refusal, TaskBlocked
 from mission_control.models import Project, Run, Task
 from mission_control.runs.lifecycle import stop
@@ -19,7 +20,7 @@ from mission_control.text import as_uuid
 from mission_control.web.agents import page as agents_page
 from mission_control.web.board import page as board_page
 from mission_control.web.board.forms import FirstAgentForm, MoveForm, NewTaskForm
-from mission_control.web.board.page import COLUMNS, FIRST_CARDS, MOST_CARDS, Filters, Rights
+from mission_control.web.board.page import COLUMNS, FIRST_CARDS, MOST_CARDS, Filters
 from mission_control.web.shared.views import by_script, person_of, sees, sees_tasks, show, slots_taken
 
 MOST_CHANGED = 100  # cards that one request can refresh
@@ -32,17 +33,17 @@ TAGS_FROM = 500  # the tag filter offers the tags of this many newest tasks
 @sees_tasks
 def board(request: HttpRequest) -> HttpResponse:
     """Show the board; for JavaScript, only its columns. While there are no tasks, show the first steps."""
-    filters, rights = Filters.read(request.GET.dict()), Rights.of(request.user)
+    filters, may = Filters.read(request.GET.dict()), Rights(request.user)
     shown = _number(request.GET.get("shown"), FIRST_CARDS, MOST_CARDS)
-    drawn = board_page.board(filters, rights, shown=shown)
-    context: dict[str, Any] = {"columns": drawn, "filters": filters, "rights": rights}
+    drawn = board_page.board(filters, may, shown=shown)
+    context: dict[str, Any] = {"columns": drawn, "filters": filters}
     if by_script(request):
         return render(request, "board/_board.html", context)
-    context["strip"] = board_page.strip() if rights.read else None
+    context["strip"] = board_page.strip() if may.view_run else None
     if not filters and not any(column.count for column in drawn):
         return show(request, "board/welcome.html", {**context, **_first_steps()}, at="board")
     first = drawn[1].cards or drawn[0].cards
-    if rights.run and first and rights.read and not Run.objects.exists():
+    if may.run_task and first and may.view_run and not Run.objects.exists():
         context["first"] = next((card for card in reversed(first) if card.runnable and card.assignee), None)
     return show(request, "board/board.html", {**context, **_choices()}, at="board")
 
@@ -52,11 +53,11 @@ def board(request: HttpRequest) -> HttpResponse:
 def changed_cards(request: HttpRequest) -> HttpResponse:
     """Show the cards in `ids` that match the filters, and the number of cards in each column."""
     named = filter(None, map(as_uuid, request.GET.get("ids", "").split(",")[:MOST_CHANGED]))
-    filters, rights = Filters.read(request.GET.dict()), Rights.of(request.user)
+    filters, may = Filters.read(request.GET.dict()), Rights(request.user)
     matching = filters.of(Task.objects.filter(pk__in=list(named)))
-    found = board_page.cards(list(matching.order_by("updated_at", "id").values_list("pk", flat=True)), rights)
+    found = board_page.cards(list(matching.order_by("updated_at", "id").values_list("pk", flat=True)), may)
     counted = board_page.counts(filters)
-    context = {"cards": found, "rights": rights, "counts": [(kind, counted[kind.status]) for kind in COLUMNS]}
+    context = {"cards": found, "counts": [(kind, counted[kind.status]) for kind in COLUMNS]}
     return render(request, "board/_cards_changed.html", context)
 
 
@@ -67,26 +68,26 @@ def more_cards(request: HttpRequest, status: str) -> HttpResponse:
     kind = next((kind for kind in COLUMNS if kind.status == status), None)
     if kind is None:
         raise Http404("Column not found")
-    filters, rights = Filters.read(request.GET.dict()), Rights.of(request.user)
+    filters, may = Filters.read(request.GET.dict()), Rights(request.user)
     offset = _number(request.GET.get("offset"), 0, 1_000_000)
-    column = board_page.more(kind, filters, rights, offset=offset)
+    column = board_page.more(kind, filters, may, offset=offset)
     left = max(column.count - offset - len(column.cards), 0)
     context = {"column": column, "left": left, "offset": offset + len(column.cards), "filters": filters}
-    return render(request, "board/_more.html", {**context, "rights": rights})
+    return render(request, "board/_more.html", context)
 
 
 @require_safe
 @sees("view_task", "view_run")
 def slots(request: HttpRequest) -> HttpResponse:
     """Show the slots."""
-    return render(request, "board/_strip.html", {"strip": board_page.strip(), "rights": Rights.of(request.user)})
+    return render(request, "board/_strip.html", {"strip": board_page.strip()})
 
 
 @require_safe
 @sees_tasks
 def card_menu(request: HttpRequest, task_id: uuid.UUID) -> HttpResponse:
     """Show the menu of one card."""
-    found = board_page.cards([task_id], Rights.of(request.user))
+    found = board_page.cards([task_id], Rights(request.user))
     if not found:
         raise Http404("Task not found")
     return render(request, "board/_card_menu.html", {"card": found[0]})
@@ -170,7 +171,7 @@ def new_task(request: HttpRequest) -> HttpResponse:
     form = NewTaskForm(given, initial={"project": request.GET.get("project"), "priority": "medium"})
     task = _created(form) if form.is_bound and form.is_valid() else None
     if task is None:
-        context = {"form": form, "may_run": request.user.has_perms(permissions.RUN_TASK)}
+        context = {"form": form}
         template = "board/_new_task.html" if by_script(request) else "board/new_task.html"
         if by_script(request):
             return render(request, template, context)
@@ -225,7 +226,7 @@ def _create(given: dict[str, Any]) -> Task:
 @sees("view_task")
 def first_agent(request: HttpRequest) -> HttpResponse:
     """Create the first agent."""
-    if not request.user.has_perm("agents.add_agent"):
+    if not Rights(request.user).add_agent:
         return _answer(request, None, "To create an agent, you need the “Can add agent” permission.", status=403)
     form = FirstAgentForm(request.POST)
     if form.is_valid():
@@ -240,7 +241,7 @@ def first_agent(request: HttpRequest) -> HttpResponse:
 @sees("view_task", "add_task", "add_project")
 def make_sample(request: HttpRequest) -> HttpResponse:
     """Create the sample project."""
-    if not request.user.has_perm("agents.add_agent"):
+    if not Rights(request.user).add_agent:
         return _answer(request, None, "To create the sample, you need the “Can add agent” permission.", status=403)
     made = sample.create()
     messages.success(request, f"{made.title} created. Run its first task, then its second.", extra_tags="ok")

@@ -9,6 +9,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 from django.utils.timesince import timesince
 
+from mission_control.actions.permissions import Rights
 from mission_control.formatting import seconds_since
 from mission_control.models import Project, Run, Task
 
@@ -55,7 +56,7 @@ def needs(user: User | AnonymousUser) -> Needs:
     light = Task.objects.select_related("last_run").defer("last_run__output", "last_run__prompt", "description")
     reviews = light.filter(status=Task.Status.REVIEW).order_by("-updated_at", "id")
     found.add(reviews, [_review(task) for task in reviews[:SHOWN]])
-    if user.has_perm("mission_control.view_run"):
+    if Rights(user).view_run:
         failed = light.filter(status=Task.Status.BLOCKED, last_run__status=Run.Status.ERROR)
         failed = failed.order_by("-updated_at", "id")
         found.add(failed, [_failed(task) for task in failed[:SHOWN]])
@@ -63,7 +64,7 @@ def needs(user: User | AnonymousUser) -> Needs:
     people = light.exclude(task_type=Task.Type.AGENT).filter(~Exists(blockers), status__in=FOR_PEOPLE)
     people = people.order_by("-updated_at", "id")
     found.add(people, [Need("person", task.title, task) for task in people[:SHOWN]])
-    if user.has_perm("mission_control.view_project"):
+    if Rights(user).view_project:
         plans = Project.objects.filter(status=Project.Status.AWAITING_APPROVAL).order_by("-updated_at", "id")
         found.add(plans, [Need("plan", plan.title, project=plan, since=plan.updated_at) for plan in plans[:SHOWN]])
     return found

@@ -7,9 +7,9 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
+from mission_control.actions.permissions import Rights
 from mission_control.queries.standup import standup as standup_text
 from mission_control.web.activity.lines import Choice, lines
-from mission_control.web.board.page import Rights
 from mission_control.web.overview.figures import PERIODS, Period, charts, ended_since, figures, spent_since
 from mission_control.web.overview.needs import needs
 from mission_control.web.shared.markdown import rendered
@@ -25,7 +25,7 @@ FEED_LINES = 20
 def overview(request: HttpRequest) -> HttpResponse:
     """Show the overview."""
     context = {**_figures(request, *PARTS), "periods": PERIODS.items()}
-    if request.user.has_perm("mission_control.view_activity"):
+    if Rights(request.user).view_activity:
         context |= {"lines": lines(Choice("", None, None), shown=FEED_LINES)[:FEED_LINES], "feed": True}
         context["here"] = f"{request.path}/feed"
     return show(request, "overview/overview.html", context, at="overview")
@@ -43,7 +43,7 @@ def standup(request: HttpRequest) -> HttpResponse:
 def overview_part(request: HttpRequest, part: str) -> HttpResponse:
     """Show one part of the overview, to refresh it."""
     with timezone.override(zone_of(request)):
-        if part == "feed" and request.user.has_perm("mission_control.view_activity"):
+        if part == "feed" and Rights(request.user).view_activity:
             shown = lines(Choice("", None, None), shown=FEED_LINES)[:FEED_LINES]
             return render(request, "activity/_feed.html", {"lines": shown, "here": request.path})
         if part not in PARTS:
@@ -54,7 +54,7 @@ def overview_part(request: HttpRequest, part: str) -> HttpResponse:
 def _figures(request: HttpRequest, *parts: str) -> dict[str, Any]:
     zone = zone_of(request)
     period = Period.of(request.GET.get("period", "1"), zone)
-    context: dict[str, Any] = {"period": period, "rights": Rights.of(request.user)}
+    context: dict[str, Any] = {"period": period}
     if "needs" in parts:
         context["needs"] = needs(request.user)
     if {"figures", "charts"} & set(parts):

@@ -13,9 +13,9 @@ from agents.models import Agent
 from mission_control.actions import projects
 from mission_control.actions import requirements as actions
 from mission_control.actions.locking import locked
+from mission_control.actions.permissions import Rights
 from mission_control.models import Activity, Project
 from mission_control.web.project.forms import ProjectEdit, RequirementsForm
-from mission_control.web.project.page import ProjectRights
 from mission_control.web.project.views import SEES_PROJECT, done, project_of
 from mission_control.web.shared import conflicts
 from mission_control.web.shared.conflicts import Conflict, changed_only
@@ -77,8 +77,8 @@ def _change(request: HttpRequest, found: Project, given: dict[str, Any]) -> None
 def requirements(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
     """Show the form of the requirements, or save them as the next version or the first."""
     found = project_of(project_id)
-    document, may = found.prd_document, ProjectRights.of(request.user)
-    if not (may.change_documents if document else may.add_documents):
+    document, may = found.prd_document, Rights(request.user)
+    if not (may.change_deliverable if document else may.add_requirements):
         return render(request, "403.html", status=403)
     form = RequirementsForm(request.POST or None, initial={"content": document.content if document else ""})
     if form.is_bound and form.is_valid():

@@ -11,7 +11,7 @@ from django.db.models import Count, Q, QuerySet
 from django.utils.safestring import SafeString
 
 from agents.models import Agent
-from mission_control.actions import permissions
+from mission_control.actions.permissions import Rights
 from mission_control.formatting import dollars, percent, short_count
 from mission_control.models import Deliverable, Project, Run, RunEvent, Task
 from mission_control.models.agents import with_runs
@@ -31,46 +31,6 @@ Type = Task.Type
 MOST_CHOICES = 200  # agents to choose from
 SHOWN_PRD_CHARS = 300_000
 SHOWN_PLANNER_CHARS = 4_000
-
-
-@dataclass(frozen=True, slots=True)
-class ProjectRights:
-    """What the user may do with projects, besides seeing them."""
-
-    read_runs: bool
-    read_documents: bool
-    add: bool
-    plan: bool  # let an agent plan a goal
-    change: bool
-    start: bool
-    stop: bool
-    delete: bool
-    add_tasks: bool
-    change_tasks: bool
-    delete_tasks: bool
-    change_documents: bool
-    add_documents: bool
-
-    @classmethod
-    def of(cls, user: User | AnonymousUser) -> "ProjectRights":
-        def may(*names: str) -> bool:
-            return user.has_perms([f"mission_control.{name}" for name in names])
-
-        return cls(
-            read_runs=may("view_run"),
-            read_documents=may("view_deliverable"),
-            add=may("add_project"),
-            plan=user.has_perms(permissions.PLAN_PROJECT),
-            change=may("change_project"),
-            start=user.has_perms(permissions.START_PROJECT),
-            stop=user.has_perms(permissions.PAUSE_PROJECT),
-            delete=may("delete_project"),
-            add_tasks=may("add_task"),
-            change_tasks=may("change_task"),
-            delete_tasks=may("delete_task"),
-            change_documents=may("change_deliverable"),
-            add_documents=may("add_deliverable", "change_project"),
-        )
 
 
 # ---------------------------------------------------------------- the list
@@ -205,13 +165,12 @@ class Requirements:
 
 def page_of(project: Project, user: User | AnonymousUser, *, span: str = "") -> dict[str, Any]:
     """Return all data of the page. A constant number of queries."""
-    may = ProjectRights.of(user)
+    may = Rights(user)
     tasks = list(plan_tasks(project))
     waits = waiting_for(project, tasks)
     resolved = sum(task.is_resolved for task in tasks)
     return {
         "project": project,
-        "may": may,
         "state": project_state(project),
         "tasks": tasks,
         "graph": graph(tasks, waits if project.status not in Project.NOT_STARTED else {}),
@@ -220,16 +179,16 @@ def page_of(project: Project, user: User | AnonymousUser, *, span: str = "") -> 
         "percent": percent(resolved, len(tasks)),
         "waiting": _waiting(project, tasks, waits),
         "team": _team(project, may),
-        "planning": planning_of(project) if may.read_runs else None,
+        "planning": planning_of(project) if may.view_run else None,
         "planning_error": project.metadata.get("planning_error", "") if project.status == Status.FAILED else "",
-        "requirements": _requirements(project) if may.read_documents else None,
+        "requirements": _requirements(project) if may.view_deliverable else None,
         "analysis": _analysis(project),
         "can_start": project.status in Project.STARTABLE,
         "agentless": _agentless(tasks),
-        "choices": Agent.objects.only("name")[:MOST_CHOICES] if may.change_tasks else [],
+        "choices": Agent.objects.only("name")[:MOST_CHOICES] if may.change_task else [],
         "can_replan": project.status in Project.REPLANNABLE,
         "is_editable": project.status in Project.EDITABLE,
-        **(_runs(project, span) if may.read_runs else {}),
+        **(_runs(project, span) if may.view_run else {}),
     }
 
 
@@ -284,11 +243,11 @@ def _waiting(project: Project, tasks: Iterable[Task], waits: dict[str, str]) -> 
     return sorted(found, key=lambda one: not one.needs_person)
 
 
-def _team(project: Project, may: ProjectRights) -> list[Member]:
+def _team(project: Project, may: Rights) -> list[Member]:
     """Return the team with its active runs in this project. Two queries."""
     agents = with_runs(Agent.objects.filter(projects=project))
     by_agent: dict[Any, list[Run]] = defaultdict(list)
-    if may.read_runs:
+    if may.view_run:
         order = {Run.Status.RUNNING: 0, Run.Status.QUEUED: 1}
         active = Run.objects.active().light().filter(Q(project=project) | Q(task__project=project))
         for run in sorted(active, key=lambda run: (order.get(Run.Status(run.status), 2), run.queued_at)):

@@ -13,11 +13,11 @@ from django.views.decorators.http import require_http_methods, require_POST
 from agents.models import Agent
 from mission_control.actions import tasks
 from mission_control.actions.locking import locked
+from mission_control.actions.permissions import Rights
 from mission_control.errors import Refusal
 from mission_control.models import Activity, Project, Task
 from mission_control.web.project.forms import PlanTaskForm
 from mission_control.web.project.graph import plan_tasks
-from mission_control.web.project.page import ProjectRights
 from mission_control.web.project.views import SEES_PROJECT, project_of
 from mission_control.web.shared import conflicts
 from mission_control.web.shared.conflicts import Conflict, changed_only
@@ -36,10 +36,10 @@ def plan(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
     listed = list(plan_tasks(found))
     asked, posted = request.GET.get("task", ""), request.POST if request.method == "POST" else None
     opened = next((task for task in listed if str(task.pk) == asked), None)
-    may = ProjectRights.of(request.user)
+    may = Rights(request.user)
     is_one_more = asked == NEW or (posted is not None and opened is None)
     form = None
-    if may.add_tasks if is_one_more else opened and may.change_tasks:
+    if may.add_task if is_one_more else opened and may.change_task:
         form = _task_form(posted, found, opened)
     elif posted is not None:
         return render(request, "403.html", status=403)
@@ -57,7 +57,6 @@ def plan(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
         "basis": form.basis(_values(opened)) if form and opened else "",
         "theirs": f"{request.path}?task={asked}",  # without a fragment, so that the browser loads the page again
         "chosen": _chosen(request, form),
-        "may": may,
         "is_editable": found.status in Project.EDITABLE,
     }
     return show(request, "project/plan.html", context, at="projects", status=form.status if form else 200)

@@ -16,13 +16,14 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from agents.models import Agent
 from mission_control import planning
 from mission_control.actions import permissions, project_execution, projects, tasks
+from mission_control.actions.permissions import Rights
 from mission_control.errors import NotFound, Refusal
 from mission_control.models import Project, Task
 from mission_control.web.agents.page import missing_for, quoted
 from mission_control.web.project import page as project_page
 from mission_control.web.project.file_views import folder_of
 from mission_control.web.project.forms import AgentlessForm, GoalForm, ProjectForm
-from mission_control.web.project.page import ProjectRights, page_of
+from mission_control.web.project.page import page_of
 from mission_control.web.shared.conflicts import Conflict
 from mission_control.web.shared.views import by_script, person_of, sees, show
 
@@ -37,7 +38,7 @@ def project_list(request: HttpRequest) -> HttpResponse:
     """Show the list of projects."""
     found = project_page.listed().order_by("-updated_at", "id")
     page = Paginator(found, PROJECTS_A_PAGE).get_page(request.GET.get("page"))
-    context = {"page": page, "rows": project_page.rows(page.object_list), "may": ProjectRights.of(request.user)}
+    context = {"page": page, "rows": project_page.rows(page.object_list)}
     template = "project/_list.html" if by_script(request) else "project/projects.html"
     return show(request, template, context, at="projects")
 
@@ -57,11 +58,11 @@ def project(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
 @sees("view_project", "add_project")
 def new_project(request: HttpRequest) -> HttpResponse:
     """Show the two forms for a new project, or create it. `kind` names the submitted form: goal or empty."""
-    may, kind = ProjectRights.of(request.user), request.POST.get("kind", "")
+    may, kind = Rights(request.user), request.POST.get("kind", "")
     goal = GoalForm(request.POST if kind == "goal" else None)
     empty = ProjectForm(request.POST if kind == "empty" else None)
     status = 200
-    if kind == "goal" and may.plan and goal.is_valid():
+    if kind == "goal" and may.plan_project and goal.is_valid():
         try:
             return redirect("project", planning.start(**goal.cleaned_data, by=person_of(request)).pk)
         except Refusal as refusal:
@@ -71,7 +72,7 @@ def new_project(request: HttpRequest) -> HttpResponse:
         return redirect("project", projects.create(**empty.cleaned_data).pk)
     elif kind:
         status = 400
-    context = {"goal": goal, "empty": empty, "may": may, "planner": _planner()}
+    context = {"goal": goal, "empty": empty, "planner": _planner()}
     return show(request, "project/new.html", context, at="projects", status=status)
 
 

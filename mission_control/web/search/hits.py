@@ -7,6 +7,7 @@ from django.urls import reverse
 
 from agents.models import Agent
 from agents.rules import SEARCH_CHARS
+from mission_control.actions.permissions import Rights
 from mission_control.models import Deliverable, Project, Task
 from mission_control.models.search import fold, has_text
 from mission_control.web.shared.plain_text import plain
@@ -39,16 +40,17 @@ def find(text: str, user: User | AnonymousUser) -> list[Group]:
 
     At most one query for each kind of object.
     """
+    may = Rights(user)
     wanted = text.strip()[:SEARCH_CHARS].replace("\x00", "")
-    do, go = Group("Actions", _named(_actions(user), wanted)), Group("Go to", _named(_places(user), wanted))
+    do, go = Group("Actions", _named(_actions(may), wanted)), Group("Go to", _named(_places(may), wanted))
     groups: list[Group] = []
-    if user.has_perm("mission_control.view_task"):
+    if may.view_task:
         groups.append(Group("Tasks", _tasks(wanted)))
-    if wanted and user.has_perm("mission_control.view_project"):
+    if wanted and may.view_project:
         groups.append(Group("Projects", _projects(wanted)))
-    if wanted and user.has_perm("agents.view_agent"):
+    if wanted and may.view_agent:
         groups.append(Group("Agents", _agents(wanted)))
-    if wanted and user.has_perm("mission_control.view_deliverable"):
+    if wanted and may.view_deliverable:
         groups.append(Group("Documents", _documents(wanted)))
     by_name = any(fold(hit.words).startswith(fold(wanted)) for hit in [*do.hits, *go.hits])
     groups = [do, go, *groups] if by_name else [*groups, do, go]
@@ -95,29 +97,29 @@ def _documents(text: str) -> list[Hit]:
     ]
 
 
-def _actions(user: User | AnonymousUser) -> list[Hit]:
+def _actions(may: Rights) -> list[Hit]:
     made = [
-        ("mission_control.add_task", Hit("New task", reverse("task-new"), "plus", "N", in_dialog=True)),
-        ("mission_control.add_project", Hit("New project", reverse("project-new"), "plus")),
-        ("mission_control.add_deliverable", Hit("New document", reverse("document-new"), "plus")),
-        ("agents.add_agent", Hit("New agent", reverse("agent-new"), "plus")),
+        (may.add_task, Hit("New task", reverse("task-new"), "plus", "N", in_dialog=True)),
+        (may.add_project, Hit("New project", reverse("project-new"), "plus")),
+        (may.add_deliverable, Hit("New document", reverse("document-new"), "plus")),
+        (may.add_agent, Hit("New agent", reverse("agent-new"), "plus")),
     ]
-    return [hit for permission, hit in made if user.has_perm(permission)]
+    return [hit for is_shown, hit in made if is_shown]
 
 
-def _places(user: User | AnonymousUser) -> list[Hit]:
+def _places(may: Rights) -> list[Hit]:
     places = [
-        ("mission_control.view_run", Hit("Overview", reverse("overview"), "chart", "G O")),
-        ("mission_control.view_task", Hit("Board", reverse("board"), "board", "G B")),
-        ("mission_control.view_project", Hit("Projects", reverse("projects"), "layers", "G P")),
-        ("mission_control.view_deliverable", Hit("Documents", reverse("documents"), "file")),
-        ("agents.view_agent", Hit("Agents", reverse("agents"), "agent", "G A")),
-        ("mission_control.view_activity", Hit("Activity", reverse("activity"), "pulse", "G Y")),
-        ("mission_control.view_notification", Hit("Notifications", reverse("notifications"), "bell", "G N")),
-        ("", Hit("Account settings", reverse("account"), "key")),
-        ("", Hit("Keyboard shortcuts", reverse("keys"), "keys", "?")),
+        (may.view_run, Hit("Overview", reverse("overview"), "chart", "G O")),
+        (may.view_task, Hit("Board", reverse("board"), "board", "G B")),
+        (may.view_project, Hit("Projects", reverse("projects"), "layers", "G P")),
+        (may.view_deliverable, Hit("Documents", reverse("documents"), "file")),
+        (may.view_agent, Hit("Agents", reverse("agents"), "agent", "G A")),
+        (may.view_activity, Hit("Activity", reverse("activity"), "pulse", "G Y")),
+        (may.view_notification, Hit("Notifications", reverse("notifications"), "bell", "G N")),
+        (True, Hit("Account settings", reverse("account"), "key")),
+        (True, Hit("Keyboard shortcuts", reverse("keys"), "keys", "?")),
     ]
-    return [hit for permission, hit in places if not permission or user.has_perm(permission)]
+    return [hit for is_shown, hit in places if is_shown]
 
 
 def _named(hits: list[Hit], text: str) -> list[Hit]:

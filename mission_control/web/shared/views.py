@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
 from django.contrib.auth.decorators import permission_required
-from django.contrib.auth.models import User
+from django.contrib.auth.models import AnonymousUser, User
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
@@ -20,7 +20,7 @@ from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 
-from mission_control.actions.permissions import acting
+from mission_control.actions.permissions import Rights, acting
 from mission_control.models import Notification
 from mission_control.runs.slots import capacity
 
@@ -86,6 +86,11 @@ def person_of(request: HttpRequest) -> User:
     return request.user
 
 
+def rights(request: HttpRequest) -> dict[str, Rights]:
+    """Context processor: templates ask `may.run_task` and its like, which are only computed then."""
+    return {"may": Rights(getattr(request, "user", None) or AnonymousUser())}
+
+
 def show(
     request: HttpRequest, template: str, context: dict[str, Any] | None = None, *, at: str = "", status: int = 200
 ) -> HttpResponse:
@@ -108,7 +113,7 @@ def slots_taken() -> dict[str, Any]:
 
 def notification_count(request: HttpRequest) -> int | None:
     """Return how many unread notifications ask a person to act; None if the user may not see notifications."""
-    if not request.user.has_perm("mission_control.view_notification"):
+    if not Rights(request.user).view_notification:
         return None
     return Notification.objects.for_people().unread().needing_action().count()
 

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 from django.conf import settings
-from django.contrib.auth.models import AnonymousUser, User
+from django.contrib.auth.models import User
 from django.db.models import Prefetch, Q, QuerySet
 from django.urls import reverse
 from django.utils.functional import cached_property
@@ -15,6 +15,7 @@ from django.utils.safestring import SafeString
 from agents.backends import registry
 from agents.models import Agent
 from agents.rules import CONTENT_BYTES
+from mission_control.actions.permissions import Rights
 from mission_control.errors import LimitReached, Refusal, TaskBlocked
 from mission_control.models import (
     Assignment,
@@ -80,7 +81,7 @@ class TaskPage:
     """One task with all data of its page. Each part is read on first use, in a constant number of queries."""
 
     task: Task
-    user: User | AnonymousUser
+    may: Rights
     chosen_run: UUID | None = None
     chosen_agent: UUID | None = None
     asked_runs: int | None = None
@@ -93,7 +94,7 @@ class TaskPage:
     # ------------------------------------------------------------ runs
     @cached_property
     def rows(self) -> list[RunRow]:
-        if not self.may("view_run"):
+        if not self.may.view_run:
             return []
         return [RunRow(run) for run in self._runs[: _shown(self.asked_runs, SHOWN_RUNS)]]
 
@@ -219,18 +220,18 @@ class TaskPage:
     # ------------------------------------------------------------ documents, messages, reviews
     @cached_property
     def documents(self) -> list[DocumentRow]:
-        if not self.may("view_deliverable"):
+        if not self.may.view_deliverable:
             return []
         found = Deliverable.objects.filter(task=self.task).defer("content").order_by("created_at", "id")
         return document_rows(found[:SHOWN_DOCUMENTS])
 
     @cached_property
     def messages(self) -> list[MessageRow]:
-        if not self.may("view_message"):
+        if not self.may.view_message:
             return []
         newest = Message.objects.filter(task=self.task).select_related("author", "from_agent")
         found = newest.order_by("-created_at", "-id")[: _shown(self.asked_messages, SHOWN_MESSAGES)][::-1]
-        attached = attached_to(found) if self.may("view_deliverable") else {}
+        attached = attached_to(found) if self.may.view_deliverable else {}
         texts = all_rendered((message.content for message in found), mentions=True)
         rows = zip(found, texts, strict=True)
         return [MessageRow(message, text, attached.get(message.pk, [])) for message, text in rows]
@@ -248,12 +249,12 @@ class TaskPage:
     @cached_property
     def attachable(self) -> list[Deliverable]:
         """Return the documents that can be attached to the task; none if the user may not attach any."""
-        can = self.may("view_deliverable") and self.may("change_deliverable")
+        can = self.may.view_deliverable and self.may.change_deliverable
         return list(attachable(self.task)) if can else []
 
     @cached_property
     def reviews(self) -> list[Review]:
-        if not self.may("view_review"):
+        if not self.may.view_review:
             return []
         decided = Review.objects.filter(task=self.task).exclude(status=Review.Status.OPEN)
         return list(decided.select_related("decided_by", "run").defer("run__output", "run__prompt")[:10])
@@ -278,7 +279,7 @@ class TaskPage:
     @cached_property
     def under_review(self) -> list[Part]:
         """Return the tasks that a review task covers, with their documents if the user may see those."""
-        if not self.may("view_deliverable"):
+        if not self.may.view_deliverable:
             return [Part(task) for task in self.needs]
         return parts_of(self.needs, self.reviews)
 
@@ -358,9 +359,6 @@ class TaskPage:
     def statuses(self) -> list[tuple[str, str]]:
         """Return the statuses that a user can set; skipping is a separate action."""
         return [(str(value), str(label)) for value, label in Task.Status.choices if value != Task.Status.SKIPPED]
-
-    def may(self, permission: str) -> bool:
-        return self.user.has_perm(f"mission_control.{permission}")
 
 
 KINDS = {"agent": "Agent task", "human": "Human task", "review": "Human review"}

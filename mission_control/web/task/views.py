@@ -13,6 +13,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from mission_control.actions import comments, documents, permissions, reviews, task_runs, tasks
 from mission_control.actions.locking import locked
+from mission_control.actions.permissions import Rights
 from mission_control.errors import Invalid, Refusal
 from mission_control.models import Activity, Run, Task
 from mission_control.runs.admission import admit
@@ -42,7 +43,7 @@ def _show_page(request: HttpRequest, page: TaskPage, *, status: int = 200) -> Ht
         "stretch": stretch,
         "upto": upto,
         "follows": page.follows and upto is None,
-        "reads": page.may("view_run"),
+        "reads": page.may.view_run,
     }
     return show(request, "task/task.html", context, at="board", status=status)
 
@@ -66,7 +67,7 @@ def _page_of(request: HttpRequest, task_id: uuid.UUID) -> TaskPage:
     chosen_run, chosen_agent = as_uuid(request.GET.get("run")), as_uuid(request.POST.get("agent"))
     return TaskPage(
         task,
-        request.user,
+        Rights(request.user),
         chosen_run=chosen_run,
         chosen_agent=chosen_agent,
         asked_runs=number_in(request, "runs"),
