@@ -10,7 +10,10 @@ import { readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 const ROOT = new URL("../", import.meta.url);
 const VENDOR = new URL("mission_control/static/mission_control/vendor/", ROOT);
 // The copy without its version, and the file in node_modules.
-const FILES = [["htmx.min.js", "htmx.org", "dist/htmx.min.js"]];
+const FILES = [
+  ["htmx.min.js", "htmx.org", "dist/htmx.min.js"],
+  ["idiomorph.min.js", "idiomorph", "dist/idiomorph.min.js"],
+];
 
 const versionOf = (name) => JSON.parse(readFileSync(new URL(`node_modules/${name}/package.json`, ROOT))).version;
 
