@@ -6,25 +6,21 @@ events that it has sent already and reads those that are missing.
 
 import asyncio
 import json
-import logging
-import re
 import time
 import uuid
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import Any, cast
-from urllib.parse import parse_qs
+from typing import Any
 
-from channels.db import database_sync_to_async
 from django.contrib.auth.models import AnonymousUser, User
 from django.db import DatabaseError
 from django.db.models import Model, Q
 
-from mission_control.compat.channels import CLIENT_GONE, LeavingConsumer
-from mission_control.models import AccessToken, Project, Run, Task
+from mission_control.models import Project, Run, Task
 from mission_control.queries.project_files import browse
 from mission_control.realtime.activity_relay import BOARD
 from mission_control.realtime.auth import token_of
+from mission_control.realtime.connection import NOT_FOUND, AuthorisedConsumer
 from mission_control.realtime.frames import (
     KNOWN_TO_POCKETPAW,
     OF_A_TASK,
@@ -36,17 +32,9 @@ from mission_control.realtime.frames import (
 from mission_control.realtime.publisher import Message
 from mission_control.realtime.relay import Relay, read_positions, recently_active
 from mission_control.realtime.replay import ReplayPosition
-from mission_control.realtime.sessions import (
-    CHECK_SECONDS,
-    PERMISSION,
-    ConnectionLogin,
-    LoginEnd,
-    LoginMonitor,
-    WatchedLogin,
-)
+from mission_control.realtime.sessions import CHECK_SECONDS
 from mission_control.text import as_uuid
 
-UNAUTHENTICATED, FORBIDDEN, NOT_FOUND = 4401, 4403, 4404
 # The permission that each event about something other than a run needs, beside the socket's own.
 PERMISSIONS = {
     "mc_activity_created": "mission_control.view_activity",
@@ -56,15 +44,11 @@ PERMISSIONS = {
 
 BROWSE = "mission_control.view_project"  # the permission to list the folders of projects
 
-logger = logging.getLogger(__name__)
 
-
-class BoardConsumer(LeavingConsumer):
+class BoardConsumer(AuthorisedConsumer):
     """All events. The subclasses narrow it to one task, project or run."""
 
-    channel_layer_alias = "process"
     direct_messages = frozenset({"run.frames", "run.positions", "feed.frame"})
-    unauthenticated_code = UNAUTHENTICATED
     scope_of_runs = Q()
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -73,55 +57,18 @@ class BoardConsumer(LeavingConsumer):
         self.subscribed_groups: list[str] = []
         self.hidden_events: set[str] = set()
         self.rights_read_at = 0.0
-        self.watched: WatchedLogin | None = None
-        self.closing: asyncio.Task[None] | None = None
-
-    # ------------------------------------------------------------ connect and disconnect
-    async def connect(self) -> None:
-        await self.accept()
-        await self.log_in(self.user, self.token)
-
-    @property
-    def user(self) -> User | AnonymousUser:
-        """Return the user whom SocketLogin put into the scope, where channels' type is a lazy object."""
-        return cast("User | AnonymousUser", self.scope["user"])
-
-    @property
-    def token(self) -> AccessToken | None:
-        """Return the token by which SocketLogin found the user; None for a session."""
-        return cast("AccessToken | None", self.scope.get("access_token"))
-
-    async def log_in(self, user: User | AnonymousUser, token: AccessToken | None) -> None:
-        if not user.is_authenticated or not user.is_active:
-            await self.close(self.unauthenticated_code)
-        elif not await database_sync_to_async(user.has_perm)(PERMISSION):
-            await self.close(FORBIDDEN)
-        else:
-            session_key = None if token else self.scope["session"].session_key
-            self.watched = LoginMonitor.for_running_loop().watch(
-                ConnectionLogin.of(user, token, session_key), self.revoke
-            )
-            self.hidden_events = await database_sync_to_async(_hidden_from)(self.watched.login.user_id)
-            self.rights_read_at = time.monotonic()
-            await self.start()
-
-    def revoke(self, end_reason: LoginEnd) -> None:
-        """Close the socket because its login is no longer valid; from now on send nothing more."""
-        code = self.unauthenticated_code if end_reason is LoginEnd.LOGIN else FORBIDDEN
-        self.closing = asyncio.create_task(self._close_revoked(code))
-
-    async def _close_revoked(self, code: int) -> None:
-        await self.leave()
-        with suppress(*CLIENT_GONE):
-            await self.close(code)
 
     async def start(self) -> None:
         """Subscribe, note the last event of each run, send the greeting, then replay what the client requests."""
+        assert self.watched is not None, "the user is logged in"
+        relay = Relay.for_running_loop()
+        self.hidden_events = await relay.read(_hidden_from, self.watched.login.user_id)
+        self.rights_read_at = time.monotonic()
         target = await self.find_target()
         if target is None:
             await self.close(NOT_FOUND)
             return
-        self.relay = Relay.for_running_loop()
+        self.relay = relay
         self.position = ReplayPosition(self.relay)
         self.subscribed_groups = [target]
         await self.relay.join(self.channel_name, self.subscribed_groups)
@@ -137,12 +84,8 @@ class BoardConsumer(LeavingConsumer):
     async def resume(self) -> None:
         """Replay the events that the query string requests."""
 
-    async def disconnect(self, code: int) -> None:
-        await self.leave()
-
     async def leave(self) -> None:
-        if self.watched is not None:
-            LoginMonitor.for_running_loop().release(self.watched)
+        await super().leave()
         if self.relay is not None:
             relay, self.relay = self.relay, None
             await relay.leave(self.channel_name, self.subscribed_groups)
@@ -181,41 +124,6 @@ class BoardConsumer(LeavingConsumer):
 
     def wants(self, frame: Frame) -> bool:
         return True
-
-    async def send(  # type: ignore[override]  # channels' own overrides its base class's just so
-        self, text_data: str | None = None, bytes_data: bytes | None = None, close: bool = False
-    ) -> None:
-        """Send, unless the login is no longer valid."""
-        if self.closing is None:
-            await super().send(text_data, bytes_data, close)
-
-    # ------------------------------------------------------------ messages from the client
-    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
-        if self.closing is not None:
-            return
-        try:
-            content = None if text_data is None else json.loads(text_data, parse_constant=_refuse)
-        except (ValueError, RecursionError):
-            content = None
-        if not isinstance(content, dict):
-            await self.send(error_text("A JSON object is expected"))
-            return
-        await self.handle_action(content)
-
-    async def handle_action(self, content: dict[str, Any]) -> None:
-        await self.send(error_text("Unknown action"))
-
-    def number_in_query(self, name: str) -> int | None:
-        """Return a number from the query string; None when it is missing. Raises ValueError."""
-        text = self.in_query(name)
-        if text is None:
-            return None
-        if not re.fullmatch(r"[0-9]{1,10}", text) or int(text) >= 2**31:  # int() also accepts 1_0 and ٣
-            raise ValueError(name)
-        return int(text)
-
-    def in_query(self, name: str) -> str | None:
-        return parse_qs(self.scope["query_string"].decode("latin-1")).get(name, [None])[0]
 
     async def exists(self, model: type[Model]) -> bool:
         """Return whether the object that the path names exists."""
@@ -346,11 +254,6 @@ class PocketPawConsumer(BoardConsumer):
         if frame.event in OF_A_TASK and not frame.has_task:
             return False
         return frame.event != OUTPUT or frame.output_type in KNOWN_TO_POCKETPAW
-
-
-def _refuse(constant: str) -> None:
-    """Raise ValueError for `NaN` and `Infinity`, which Python's json accepts and JSON does not have."""
-    raise ValueError(constant)
 
 
 def _hidden_from(user_id: int) -> set[str]:

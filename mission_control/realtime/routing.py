@@ -5,8 +5,8 @@ from typing import Any
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.urls import re_path
 
+from mission_control.realtime.connection import NOT_FOUND
 from mission_control.realtime.consumers import (
-    NOT_FOUND,
     BoardConsumer,
     PocketPawConsumer,
     ProjectConsumer,

@@ -42,10 +42,19 @@ class ConnectionLogin:
     user_id: int
     token: str | None = None
     session: str | None = None
+    permissions: tuple[str, ...] = (PERMISSION,)  # all of them are required as long as the connection is open
 
     @classmethod
-    def of(cls, user: User, token: AccessToken | None, session_key: str | None) -> "ConnectionLogin":
-        return cls(user.pk, token=token.digest) if token is not None else cls(user.pk, session=session_key)
+    def of(
+        cls,
+        user: User,
+        token: AccessToken | None,
+        session_key: str | None,
+        permissions: tuple[str, ...] = (PERMISSION,),
+    ) -> "ConnectionLogin":
+        if token is not None:
+            return cls(user.pk, token=token.digest, permissions=permissions)
+        return cls(user.pk, session=session_key, permissions=permissions)
 
 
 class WatchedLogin:
@@ -116,7 +125,8 @@ class LoginMonitor:
 def ended_logins(logins: Iterable[ConnectionLogin]) -> dict[ConnectionLogin, LoginEnd]:
     """Return those of the logins that are no longer valid, with the reason."""
     logins = set(logins)
-    users = _active_users({login.user_id for login in logins})
+    permissions = sorted({permission for login in logins for permission in login.permissions})
+    users = _active_users({login.user_id for login in logins}, permissions)
     tokens = _valid_tokens({login.token for login in logins if login.token})
     sessions = _valid_sessions({login.session for login in logins if login.session}, users)
     ended = {}
@@ -124,16 +134,23 @@ def ended_logins(logins: Iterable[ConnectionLogin]) -> dict[ConnectionLogin, Log
         user_id = tokens.get(login.token) if login.token else sessions.get(login.session or "")
         if user_id != login.user_id or user_id not in users:
             ended[login] = LoginEnd.LOGIN
-        elif not users[user_id][1]:
+        elif not users[user_id][1].issuperset(login.permissions):
             ended[login] = LoginEnd.PERMISSION
     return ended
 
 
-def _active_users(keys: set[int]) -> dict[int, tuple[User, bool]]:
-    """Return the users who may log in: key → the user, and whether the user has the permission."""
-    holders = User.objects.with_perm(PERMISSION).filter(pk=OuterRef("pk"))
-    users = User.objects.filter(pk__in=keys, is_active=True).annotate(may=Exists(holders))
-    return {user.pk: (user, user.may) for user in users}
+def _active_users(keys: set[int], permissions: list[str]) -> dict[int, tuple[User, set[str]]]:
+    """Return the users who may log in: key → the user, and which of the permissions the user has."""
+    users = User.objects.filter(pk__in=keys, is_active=True).annotate(
+        **{
+            f"may_{number}": Exists(User.objects.with_perm(permission).filter(pk=OuterRef("pk")))
+            for number, permission in enumerate(permissions)
+        }
+    )
+    return {
+        user.pk: (user, {name for number, name in enumerate(permissions) if getattr(user, f"may_{number}")})
+        for user in users
+    }
 
 
 def _valid_tokens(digests: set[str]) -> dict[str, int]:
@@ -141,7 +158,7 @@ def _valid_tokens(digests: set[str]) -> dict[str, int]:
     return dict(found.values_list("digest", "user_id")) if digests else {}
 
 
-def _valid_sessions(keys: set[str], users: dict[int, tuple[User, bool]]) -> dict[str, int]:
+def _valid_sessions(keys: set[str], users: dict[int, tuple[User, set[str]]]) -> dict[str, int]:
     """Return the valid sessions: session key → user key. A change of the user's password ends them."""
     if not keys:
         return {}
