@@ -16,8 +16,9 @@ with errors_as_one_line():
 from channels.routing import ProtocolTypeRouter, URLRouter
 from django.conf import settings
 
+from mission_control.realtime import routing
 from mission_control.realtime.auth import SocketLogin
-from mission_control.realtime.routing import websocket_urlpatterns
+from mission_control.web.run import output_socket
 from pocketpaw_site.http import BodyLimit, Handler, SubPath
 from pocketpaw_site.supervisor.database import check_schema_at_start
 from pocketpaw_site.supervisor.parentage import bind_to_parent
@@ -30,11 +31,12 @@ if settings.IN_WEB_PROCESS:  # not in tests that import the application
 raise_file_limit()
 limit_daphne(max_body_bytes=settings.MAX_BODY_BYTES)
 
+sockets = [*output_socket.websocket_urlpatterns, *routing.websocket_urlpatterns]  # the last one takes any path
 application = SubPath(
     ProtocolTypeRouter(
         {
             "http": BodyLimit(Handler(), max_bytes=settings.MAX_BODY_BYTES),
-            "websocket": SocketLogin(URLRouter(websocket_urlpatterns)),
+            "websocket": SocketLogin(URLRouter(sockets)),
         }
     ),
     root=settings.ROOT_PATH,

@@ -63,6 +63,7 @@ class Relay:
     def __init__(self) -> None:
         self.layer = channel_layers["process"]
         self.subscribers = 0
+        self._followers: dict[str, set[Callable[[int], None]]] = {}  # run → called with each new position
         self._relayed: dict[str, int] = {}  # run → the number of the last event passed on
         # run → when its last event was passed on, its task and project
         self._recently_moved: dict[str, tuple[float, str | None, str | None]] = {}
@@ -82,14 +83,31 @@ class Relay:
         """Subscribe a channel of the process's layer to groups, and start to relay for the first subscriber."""
         for group in [*groups, POSITIONS]:
             await self.layer.group_add(group, channel)
+        await self._add_subscriber()
+
+    async def leave(self, channel: str, groups: list[str]) -> None:
+        for group in [*groups, POSITIONS]:
+            await self.layer.group_discard(group, channel)
+        await self._remove_subscriber()
+
+    async def follow(self, run: str, on_events: Callable[[int], None]) -> None:
+        """Call `on_events` with the number of the run's last event each time it has new ones, until `unfollow`."""
+        self._followers.setdefault(run, set()).add(on_events)
+        await self._add_subscriber()
+
+    async def unfollow(self, run: str, on_events: Callable[[int], None]) -> None:
+        self._followers[run].discard(on_events)
+        if not self._followers[run]:
+            del self._followers[run]
+        await self._remove_subscriber()
+
+    async def _add_subscriber(self) -> None:
         self.subscribers += 1
         async with self._lock:
             if not self._tasks:
                 await self._start()
 
-    async def leave(self, channel: str, groups: list[str]) -> None:
-        for group in [*groups, POSITIONS]:
-            await self.layer.group_discard(group, channel)
+    async def _remove_subscriber(self) -> None:
         self.subscribers -= 1
         if self.subscribers == 0:
             tasks, self._tasks = self._tasks, []
@@ -230,6 +248,8 @@ class Relay:
     async def _forward(self, message: Message, last_seq: int) -> None:
         self._relayed[message["run"]] = last_seq
         self._recently_moved[message["run"]] = (time.monotonic(), message["task"], message["project"])
+        for on_events in list(self._followers.get(message["run"], ())):
+            on_events(last_seq)
         for group in groups_of(message["run"], message["task"], message["project"]):
             await self.layer.group_send(group, message)
 

@@ -1,19 +1,23 @@
-/* The output of one run. The server renders it in stretches; this file adds them after or before the shown entries.
+/* The output of one run: the newest part arrives on a socket, rendered by the server and ready to show.
 
-   A frame only reports how many events there are. The entries are requested by event number, starting with the last
-   one shown, because it may have grown. So no entry is missing or doubled, even after a lost connection. */
+   The page confirms each stretch, and gets the next one only then. The stretches before and after those on the page
+   are requested when the reader scrolls there, and new ones too while the socket fails. All begin at an event's number,
+   with the last entry shown, because it may have grown. So no entry is missing or doubled, even after a lost connection. */
+import { isFull, first, joins, keepPlace, last, position, prepend, put, replace, trim } from "./output_entries.js";
 import { byId, fetchFragment, localise, parse } from "./page.js";
+import { Socket } from "./socket.js";
 
 const PAUSE_MS = 150; // between two requests; longer if they take long
+const HIDDEN_MS = 1000; // between two stretches for a tab that is not visible
 const AGAIN_MS = 1000; // after a request that failed
-const MOST_ITEMS = 400; // entries on the page, as MOST_CHARS is characters: above either, the far end is removed
-const MOST_CHARS = 160000;
 const FAR_BEHIND = 1500; // events: if more are missing, start again at the end
 const NEAR_PX = 600; // more entries are loaded when the reader is this close to either end
 const TAIL_PX = 24;
 
-const NOWHERE = { run: "", first: 0, last: 0, known: 0, follows: false, isTail: true, isCut: false, seen: 0, top: 0 };
+const NOWHERE = { run: "", known: 0, follows: false, isTail: true, isCut: false, seen: 0, top: 0 };
 const at = { ...NOWHERE };
+/** @type {Socket | null} */
+let socket = null;
 let reading = false;
 let isMissed = false; // the reader has scrolled during a request
 let timer = null;
@@ -21,16 +25,16 @@ let again = null;
 let generation = 0;
 
 const stream = () => byId("stream");
-const list = () => byId("events");
 
 /** Start with the output panel that is on the page: rendered with it, or put there just now. */
 export function adopt() {
   const panel = byId("output");
   begin();
+  unfollow();
   Object.assign(at, NOWHERE);
   if (!panel) return;
   at.run = panel.dataset.run;
-  for (const name of ["first", "last", "known"]) at[name] = Number(panel.dataset[name]);
+  at.known = Number(panel.dataset.known);
   at.follows = panel.dataset.follows === "yes";
   at.isCut = !at.follows; // an earlier stretch: later entries are loaded when the reader scrolls there
   at.seen = at.known;
@@ -43,7 +47,38 @@ export function adopt() {
   watchSize();
   if (at.follows) toTail();
   else stream().scrollTop = 0;
-  if (at.known > at.last && at.follows) more(at.known);
+  if (at.follows && (panel.dataset.active === "yes" || at.known > last())) follow();
+}
+
+/** Receive the run's output from now on. Each connection begins at the page's position. */
+function follow() {
+  const path = () => `/ws/pages/runs/${at.run}/output?after=${position()}&last=${last()}`;
+  socket = new Socket(path, receive, () => {}, { isExtra: true });
+}
+
+function unfollow() {
+  socket?.close();
+  socket = null;
+}
+
+/** Tell whether new output comes on the socket, so that it need not be requested. */
+const isServed = () => socket !== null && (socket.isOpen || socket.tries === 0);
+
+/** Show a stretch, confirm it, and stop following the run after its last one. */
+function receive({ last: upto, known, restarts, ended, html }) {
+  at.known = Math.max(at.known, known);
+  const part = parse(html).querySelector("ol");
+  if (part && !at.isCut) {
+    if (!restarts && !joins(part)) return socket.renew(); // other entries were loaded meanwhile
+    localise(part);
+    place(part, restarts);
+  }
+  showCount();
+  if (ended) return unfollow();
+  const { socket: connection } = socket;
+  setTimeout(() => {
+    if (connection.readyState === WebSocket.OPEN) connection.send(JSON.stringify({ shown: upto }));
+  }, document.hidden ? HIDDEN_MS : 0);
 }
 
 /** Ignore the answer to the request that is under way: it belongs to the output that was shown before. */
@@ -58,19 +93,19 @@ function begin() {
 export const run = () => at.run;
 
 /**
- * Note that there are events up to this number, and load them if the page follows the run.
+ * Note that there are events up to this number, and load them if the page follows the run without a socket.
  * @param {number} known
  */
 export function more(known) {
   at.known = Math.max(at.known, known);
   showCount();
-  if (!at.follows || at.isCut || at.last >= at.known) return;
-  timer ??= setTimeout(readNewer, document.hidden ? 1000 : 0);
+  if (!at.follows || at.isCut || last() >= at.known || isServed()) return;
+  timer ??= setTimeout(readNewer, document.hidden ? HIDDEN_MS : 0);
 }
 
 /** Load new entries after the connection was lost, because no frames came until then. */
 export function catchUp() {
-  if (at.run && at.follows && !at.isCut) timer ??= setTimeout(readNewer, 0);
+  if (at.run && at.follows && !at.isCut && !isServed()) timer ??= setTimeout(readNewer, 0);
 }
 
 // ── Loading ──────────────────────────────────────────────────────────
@@ -106,8 +141,6 @@ async function read(query, put) {
   return part;
 }
 
-const open = () => Number(list().lastElementChild?.dataset.first ?? 1); // the first event of the last entry, which may have grown
-
 /** Load the events after the last one shown, or only the end if too many are missing. Repeat until all are shown. */
 async function readNewer() {
   if (reading) {
@@ -115,29 +148,25 @@ async function readNewer() {
     return;
   }
   const mine = generation;
-  const far = at.isTail && at.known - at.last > FAR_BEHIND;
-  const part = await read(far ? "" : `?after=${open() - 1}`, (fresh) => {
-    if (stream().scrollTop < at.top) [at.isTail, isMissed] = [false, true]; // the reader has just scrolled up, and stays there
-    if (!far || at.isTail) place(fresh, far);
-  });
+  const far = at.isTail && at.known - last() > FAR_BEHIND;
+  const part = await read(far ? "" : `?after=${position()}`, (fresh) => place(fresh, far));
   if (mine !== generation) return;
   timer = null;
   const pause = part ? Math.max(PAUSE_MS, 3 * part.took) : AGAIN_MS;
-  if (at.follows && !at.isCut && at.last < at.known && !isLost()) timer = setTimeout(readNewer, pause);
+  if (at.follows && !at.isCut && last() < at.known && !isLost() && !isServed()) timer = setTimeout(readNewer, pause);
 }
 
 const isLost = () => byId("conn")?.dataset.conn === "retrying"; // when the connection is back, catchUp() runs
 
 /** Load the stretch before the first entry shown. */
 function readEarlier() {
-  if (reading || at.first <= 1) return;
-  read(`?upto=${at.first - 1}`, (part) => {
-    keepPlace(() => {
-      at.first = Number(part.dataset.first);
-      list().prepend(...part.children);
+  if (reading || first() <= 1) return;
+  read(`?upto=${first() - 1}`, (part) => {
+    keepPlace(stream(), () => {
+      prepend(part);
       showEarlier();
     });
-    trimEnd();
+    if (trim("lastElementChild")) at.isCut = true;
     return true;
   });
 }
@@ -145,11 +174,11 @@ function readEarlier() {
 /** Load the next stretch when the reader reaches the last entry shown and later ones were removed or never loaded. */
 function readLater() {
   if (reading || !at.isCut) return;
-  read(`?after=${open() - 1}`, (fresh) => {
-    const isMoved = Number(fresh.dataset.last) > at.last;
+  read(`?after=${position()}`, (fresh) => {
+    const isMoved = Number(fresh.dataset.last) > last();
     append(fresh);
     trimStart();
-    if (at.last >= at.known && at.follows) at.isCut = false;
+    if (last() >= at.known && at.follows) at.isCut = false;
     return isMoved;
   });
 }
@@ -158,78 +187,42 @@ function readLater() {
 /** Show a new stretch at the end: after the entries shown, or with `anew` instead of them. */
 function place(part, anew) {
   if (!part.childElementCount) return;
-  if (anew) {
-    list().replaceChildren();
-    at.first = Number(part.dataset.first);
+  if (stream().scrollTop < at.top) [at.isTail, isMissed] = [false, true]; // the reader has just scrolled up, and stays there
+  if (anew && !at.isTail) {
+    at.isCut = true;
+    return;
   }
-  append(part);
+  append(part, anew);
   if (at.isTail) {
     trimStart();
     toTail();
-  } else if (size() > MOST_CHARS || list().childElementCount > MOST_ITEMS) {
+  } else if (isFull()) {
     at.isCut = true; // the reader is far up: load the rest when he scrolls there
   }
   showCount();
 }
 
-/** Add entries at the end and replace those shown in an older version. Opened details stay open. */
-function append(part) {
-  const from = Number(part.dataset.first);
-  const open = new Set();
-  for (let item = list().lastElementChild; item && Number(item.dataset.first) >= from; item = list().lastElementChild) {
-    if (item.querySelector("details[open]")) open.add(item.dataset.first);
-    item.remove();
-  }
-  for (const item of part.children) {
-    if (open.has(item.dataset.first)) item.querySelector("details")?.setAttribute("open", "");
-  }
-  at.first ||= from;
-  at.last = Number(part.dataset.last);
+function append(part, anew = false) {
   byId("hollow").hidden = true;
-  list().append(...part.children);
+  if (anew) replace(part);
+  else put(part);
   showEarlier();
 }
 
 /** Remove entries from the start while there are too many, without moving the ones in view. */
 function trimStart() {
-  let chars = size();
   const before = stream().scrollHeight;
-  while (list().childElementCount > 1 && (chars > MOST_CHARS || list().childElementCount > MOST_ITEMS)) {
-    chars -= list().firstElementChild.textContent.length;
-    list().firstElementChild.remove();
-    at.first = Number(list().firstElementChild.dataset.first);
-  }
+  trim("firstElementChild");
   showEarlier();
   if (!at.isTail) stream().scrollTop -= before - stream().scrollHeight;
-}
-
-/** Remove entries from the end while there are too many. */
-function trimEnd() {
-  let chars = size();
-  while (list().childElementCount > 1 && (chars > MOST_CHARS || list().childElementCount > MOST_ITEMS)) {
-    chars -= list().lastElementChild.textContent.length;
-    list().lastElementChild.remove();
-    at.last = Number(list().lastElementChild.dataset.last);
-    at.isCut = true;
-  }
-}
-
-const size = () => list().textContent.length;
-
-/** Make a change above the visible entries without moving them. */
-function keepPlace(change) {
-  const anchor = [...list().children].find((item) => item.offsetTop + item.offsetHeight > stream().scrollTop);
-  const before = anchor?.getBoundingClientRect().top;
-  change();
-  if (anchor) stream().scrollTop += anchor.getBoundingClientRect().top - before;
 }
 
 /** Update the link to earlier entries; hide it if there are none. */
 function showEarlier() {
   const link = byId("earlier");
-  link.hidden = at.first <= 1;
+  link.hidden = first() <= 1;
   const anchor = link.querySelector("a");
-  anchor.href = anchor.href.replace(/(run=)[^&]*(&upto=)\d*/, `$1${at.run}$2${Math.max(at.first - 1, 1)}`);
+  anchor.href = anchor.href.replace(/(run=)[^&]*(&upto=)\d*/, `$1${at.run}$2${Math.max(first() - 1, 1)}`);
 }
 
 // ── The scroll position ──────────────────────────────────────────────
@@ -242,7 +235,7 @@ function noteScroll() {
   const below = box.scrollHeight - box.scrollTop - box.clientHeight;
   at.isTail = !at.isCut && below < TAIL_PX;
   if (at.isTail) at.seen = at.known;
-  if (box.scrollTop < NEAR_PX && at.first > 1 && !at.isTail) readEarlier();
+  if (box.scrollTop < NEAR_PX && first() > 1 && !at.isTail) readEarlier();
   else if (at.isCut && below < NEAR_PX) readLater();
   showCount();
 }

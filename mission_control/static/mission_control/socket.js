@@ -14,9 +14,10 @@ export class Socket {
    * @param {() => string} path
    * @param {(frame: object) => void} onFrame
    * @param {() => void} onReopen called after each reconnection
+   * @param {{isExtra?: boolean}} [options] `isExtra`: the page is live without it, unless its connection fails
    */
-  constructor(path, onFrame, onReopen) {
-    Object.assign(this, { path, onFrame, onReopen, isOpen: false, tries: 0, everOpen: false, lostAt: Date.now() });
+  constructor(path, onFrame, onReopen, { isExtra = false } = {}) {
+    Object.assign(this, { path, onFrame, onReopen, isExtra, isOpen: false, tries: 0, everOpen: false, lostAt: Date.now() });
     sockets.add(this);
     this.connect();
     setTimeout(showConnection, FALL_BEHIND_MS);
@@ -31,7 +32,7 @@ export class Socket {
       if (this.socket !== socket) return;
       const frame = JSON.parse(message.data);
       if (frame.type === "connection_info") this.opened();
-      else if (frame.type === "system_event") this.onFrame(frame);
+      else if (frame.type === "system_event" || frame.type === "output") this.onFrame(frame);
     };
     socket.onclose = (event) => { if (this.socket === socket) this.lost(event.code); };
     this.timer = setTimeout(() => this.giveUp(), Math.min(HELLO_MS * 2 ** this.tries, LONGEST_HELLO_MS));
@@ -103,7 +104,7 @@ export function reconnectAll() {
 export function showConnection() {
   const waiting = [...sockets].filter((socket) => !socket.isOpen);
   const retrying = waiting.filter((socket) => socket.everOpen || socket.tries > 0);
-  const state = retrying.length ? "retrying" : waiting.length ? "off" : "live";
+  const state = retrying.length ? "retrying" : waiting.some((socket) => !socket.isExtra) ? "off" : "live";
   const word = byId("conn");
   if (!word || isLoggedOut()) return;
   word.hidden = sockets.size === 0;

@@ -16,6 +16,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 from django.db.models.functions import Left, Length
+from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 
 from mission_control.models import Run, RunEvent
@@ -117,6 +118,11 @@ def behind(run: Run, after: int) -> Stretch:
         return Stretch()
     last = sizes[_number_within(sizes, BEHIND_CHARS) - 1][0]
     return _stretch(run, stored.filter(seq__lte=last))
+
+
+def markup(run: Run, stretch: Stretch) -> str:
+    """Render a stretch, for a request or for the sockets of all pages: it is the same for every user."""
+    return render_to_string("run/_events.html", {"run": run, "stretch": stretch})
 
 
 def piece_of_log(run_id: uuid.UUID, after: int) -> tuple[str, int]:

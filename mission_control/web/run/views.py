@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from channels.db import database_sync_to_async
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect, StreamingHttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
@@ -30,7 +30,7 @@ def run_output(request: HttpRequest, run_id: uuid.UUID) -> HttpResponse:
     stretch = (
         transcript.tail(run, upto=number_in(request, "upto")) if after is None else transcript.behind(run, after)
     )
-    return render(request, "run/_events.html", {"run": run, "stretch": stretch})
+    return HttpResponse(transcript.markup(run, stretch))
 
 
 @require_safe

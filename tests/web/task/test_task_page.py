@@ -47,7 +47,7 @@ def test_output_is_shown_from_stored_events_as_blocks_with_their_numbers(browser
     assert "<strong>One</strong><br />\ntwo" in shown
     for words in ("Let me see.", "notes.md", "x" * 300, "It broke", "Tried again"):
         assert words in shown
-    assert 'data-last="9" data-known="9" data-follows="yes"' in " ".join(page.split())
+    assert 'data-known="9" data-follows="yes" data-active="no"' in " ".join(page.split())
 
 
 def test_a_long_log_shows_its_end_and_leads_to_what_came_before(browser):
