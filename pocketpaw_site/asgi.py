@@ -15,10 +15,12 @@ with errors_as_one_line():
 # Models can be imported only after `django.setup`.
 from channels.routing import ProtocolTypeRouter, URLRouter
 from django.conf import settings
+from django.urls import get_resolver
 
 from mission_control.realtime import routing
 from mission_control.realtime.auth import SocketLogin
 from mission_control.web.run import output_socket
+from pocketpaw_site.collector import tune_collector
 from pocketpaw_site.http import BodyLimit, Handler, SubPath
 from pocketpaw_site.supervisor.database import check_schema_at_start
 from pocketpaw_site.supervisor.parentage import bind_to_parent
@@ -41,3 +43,7 @@ application = SubPath(
     ),
     root=settings.ROOT_PATH,
 )
+
+if settings.IN_WEB_PROCESS:
+    _ = get_resolver().url_patterns  # imports all views, which the first request would do otherwise
+    tune_collector()

@@ -1,6 +1,5 @@
 """`manage.py worker`: the watchdog, which runs a cluster and a reaper."""
 
-import gc
 import logging
 import os
 import signal
@@ -22,6 +21,7 @@ from mission_control.runs import workers
 from mission_control.runs.lifecycle import abandon, interrupt
 from mission_control.runs.reaper import reenqueue_unstarted
 from mission_control.runs.worker_group import GROUP_VARIABLE
+from pocketpaw_site.collector import tune_collector
 from pocketpaw_site.environment import SetupError
 from pocketpaw_site.supervisor.connections import warn_of_few_connections
 from pocketpaw_site.supervisor.database import OutageTolerance
@@ -74,7 +74,7 @@ class Watchdog:
         if not self.wait_for_database():
             return
         import_shared_modules()
-        gc.freeze()  # so that garbage collection in a fork does not copy shared memory
+        tune_collector()  # before the forks, so that no collection in a fork copies shared memory
         try:
             self.watch()
         finally:
