@@ -266,7 +266,8 @@ EMBEDDED_DATABASE = _database["ENGINE"] == "django.db.backends.sqlite3"
 if EMBEDDED_DATABASE:
     # IMMEDIATE: a transaction takes the write lock at its start, so that it cannot fail at its end.
     # FULL: what the API has acknowledged survives a power cut; for workers' event batches NORMAL is enough.
-    _database["CONN_MAX_AGE"] = 0 if IN_WEB_PROCESS else None
+    # A thread of the web process keeps its connection, but a file that was replaced is noticed within a minute.
+    _database["CONN_MAX_AGE"] = 60 if IN_WEB_PROCESS else None
     _database["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",
         "timeout": DATABASE_WAIT_SECONDS,

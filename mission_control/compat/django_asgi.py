@@ -1,19 +1,22 @@
 """Django 5.2's ASGI handler and asgiref 3.13's threads, from the inside.
 
-Used: `ASGIHandler.load_middleware` and `get_response_async`, which Django calls and does not document;
-`HttpRequest._set_content_type_params`; `SyncToAsync.thread_sensitive_context` and
-`context_to_thread_executor`, where asgiref keeps the thread of each request. No setting and no documented
-method does what is done with them here.
+Used: `ASGIHandler.load_middleware` and `get_response_async`, which Django calls and does not document, and
+`HttpRequest._set_content_type_params`. No setting and no documented method does what is done with them here.
+The threads are given to asgiref by its documented `ThreadSensitiveContext(executor=…)`.
 """
 
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextvars import ContextVar
 from typing import Any
 
-from asgiref.sync import SyncToAsync, sync_to_async
+from asgiref.sync import ThreadSensitiveContext, sync_to_async
 from django.core.handlers.asgi import ASGIHandler, ASGIRequest
-from django.db import close_old_connections
+from django.db import close_old_connections, connections
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils.http import parse_header_parameters
+
+KEPT_THREADS = 8  # idle ones: more are as many as the requests that are answered at once
 
 
 class Utf8Request(ASGIRequest):
@@ -27,11 +30,54 @@ class Utf8Request(ASGIRequest):
         self.content_type, self.content_params = parse_header_parameters(meta.get("CONTENT_TYPE", ""))
 
 
+class RequestThread(Executor):
+    """The thread of one request: an idle one that was kept with its database connection, or a new one."""
+
+    _idle: list[ThreadPoolExecutor] = []
+
+    def __init__(self) -> None:
+        self._thread: ThreadPoolExecutor | None = None
+        self._calls: list[Future[Any]] = []
+
+    def submit(self, *call: Any, **options: Any) -> Future[Any]:
+        if self._thread is None:
+            self._thread = self._idle.pop() if self._idle else ThreadPoolExecutor(1, "request")
+        future = self._thread.submit(*call, **options)
+        self._calls.append(future)
+        return future
+
+    def release(self) -> None:
+        """Give the thread back, as soon as it is idle; the request takes another one if it needs it.
+
+        A call may still be running in it, if the client has gone.
+        """
+        thread, self._thread = self._thread, None
+        running, self._calls = [call for call in self._calls if not call.done()], []
+        if thread is None:
+            return
+        if running:
+            running[-1].add_done_callback(lambda _: self._keep(thread))
+        else:
+            self._keep(thread)
+
+    @classmethod
+    def _keep(cls, thread: ThreadPoolExecutor) -> None:
+        if len(cls._idle) < KEPT_THREADS:
+            cls._idle.append(thread)
+        else:
+            thread.submit(connections.close_all)
+            thread.shutdown(wait=False)
+
+
+_request_thread: ContextVar[RequestThread | None] = ContextVar("request_thread", default=None)
+
+
 class OneThreadHandler(ASGIHandler):
-    """Django's handler, but it switches to a request's thread only once.
+    """Django's handler, but with kept threads, and it switches to a request's thread only once.
 
     Django's own switches between the event loop and that thread at every middleware, although all of ours are
-    synchronous. An asynchronous view still runs in the event loop.
+    synchronous. An asynchronous view still runs in the event loop. It also starts a thread for each request, whose
+    connection to the database is closed with it.
     """
 
     request_class = Utf8Request
@@ -39,11 +85,21 @@ class OneThreadHandler(ASGIHandler):
     def load_middleware(self, is_async: bool = False) -> None:
         super().load_middleware(is_async=False)
 
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        thread = RequestThread()
+        _request_thread.set(thread)
+        try:
+            async with ThreadSensitiveContext(executor=thread):
+                await super().__call__(scope, receive, send)
+        finally:
+            thread.release()
+
     async def get_response_async(self, request: HttpRequest) -> HttpResponseBase:
         self.prepare()
         response = await sync_to_async(self.respond, thread_sensitive=True)(request)
-        if response.streaming:
-            end_request_thread()
+        thread = _request_thread.get()
+        if response.streaming and thread is not None:
+            thread.release()
         return response
 
     def prepare(self) -> None:
@@ -58,11 +114,3 @@ class OneThreadHandler(ASGIHandler):
         if response.streaming:
             close_old_connections()
         return response
-
-
-def end_request_thread() -> None:
-    """End the thread that Django keeps for the current request; it gets a new one if it needs it."""
-    context = SyncToAsync.thread_sensitive_context.get(None)
-    executor = SyncToAsync.context_to_thread_executor.pop(context, None) if context else None
-    if executor is not None:
-        executor.shutdown(wait=False)
