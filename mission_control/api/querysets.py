@@ -6,8 +6,6 @@ from agents.models import Agent
 from mission_control.models import Activity, Deliverable, Message, Notification, Project, Run, Task
 from mission_control.models.agents import with_runs
 
-IDS_OF_TASKS = Task.objects.only("pk").order_by("created_at", "id")
-
 
 def agents() -> QuerySet[Agent]:
     """Return agents with the state that is derived from their runs."""
@@ -16,15 +14,8 @@ def agents() -> QuerySet[Agent]:
 
 def tasks() -> QuerySet[Task]:
     """Return tasks with newest run, assignees, and the ids of the tasks that block them or that they block."""
-    return (
-        Task.objects.select_related("last_run")
-        .defer("last_run__output", "last_run__prompt")
-        .prefetch_related(
-            "assignments",
-            Prefetch("blocked_by", queryset=IDS_OF_TASKS),
-            Prefetch("blocks", queryset=IDS_OF_TASKS),
-        )
-    )
+    newest_run = Task.objects.select_related("last_run").defer("last_run__output", "last_run__prompt")
+    return newest_run.with_links()
 
 
 def projects() -> QuerySet[Project]:

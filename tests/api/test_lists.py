@@ -11,7 +11,7 @@ from mission_control.models import Deliverable, Task
 from mission_control.runs.lifecycle import stop
 from tests import make
 
-MOST_QUERIES = 10
+MOST_QUERIES = 7
 
 
 def titles(answer, of="tasks"):

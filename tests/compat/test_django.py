@@ -2,12 +2,13 @@
 
 import inspect
 
-from asgiref.sync import SyncToAsync
+from asgiref.sync import ThreadSensitiveContext
 from django.contrib.admin.actions import delete_selected
 from django.core.handlers.asgi import ASGIHandler, ASGIRequest
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.base import DatabaseWrapper
-from django.db.models import Model
+from django.db.models import Model, QuerySet
+from django.db.models.query import BaseIterable
 
 from tests.compat.expect import changed, expect_attributes, expect_parameters
 
@@ -31,9 +32,14 @@ def test_a_request_reads_its_content_type_where_ours_does():
     )
 
 
-def test_asgiref_keeps_the_thread_of_a_request_where_ours_ends_it():
-    expect_attributes("asgiref", SyncToAsync, ["thread_sensitive_context", "context_to_thread_executor"], ASGI)
-    expect_attributes("asgiref", SyncToAsync.context_to_thread_executor, ["pop"], ASGI)
+def test_asgiref_takes_the_thread_of_a_request_from_ours():
+    expect_parameters("asgiref", ThreadSensitiveContext.__init__, ["self", "executor"], ASGI)
+
+
+def test_a_query_makes_its_instances_with_the_class_that_ours_replaces():
+    expect_parameters("django", BaseIterable.__init__, ["self", "queryset", "chunked_fetch", "chunk_size"], MODELS)
+    source = inspect.getsource(QuerySet._fetch_all) + inspect.getsource(QuerySet._iterator)  # type: ignore[attr-defined]  # the stubs lack it
+    assert source.count("self._iterable_class(") == 2, changed("django", MODELS, "`_iterable_class` is not used")
 
 
 def test_a_transaction_lists_its_calls_as_tuples_with_the_function_second():

@@ -7,10 +7,11 @@ from rest_framework import serializers
 from agents.rules import TOKEN_NAME_CHARS
 from mission_control.actions.tokens import MOST_DAYS
 from mission_control.api.fields import Integer, Title
+from mission_control.api.serializers.reader import Reader
 from mission_control.models import AccessToken
 
 
-class TokenReader(serializers.ModelSerializer):
+class TokenReader(Reader):
     """A token without its secret, which is not stored."""
 
     id = serializers.UUIDField(source="uid")

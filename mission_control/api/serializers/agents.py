@@ -5,9 +5,10 @@ from rest_framework import serializers
 from agents.models import Agent
 from agents.rules import BACKEND_CHARS, NAME_CHARS, ROLE_CHARS, SESSION_KEY_CHARS, SPECIALTY_CHARS
 from mission_control.api.fields import BackendName, BackendOptions, Choice, Data, Description, Tags, Text, Title
+from mission_control.api.serializers.reader import Reader
 
 
-class AgentReader(serializers.ModelSerializer):
+class AgentReader(Reader):
     """An agent, as annotated by `with_runs`. Its status is active while it has a run."""
 
     status = serializers.ChoiceField(choices=Agent.Status.choices, source="derived_status")

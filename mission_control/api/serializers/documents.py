@@ -3,10 +3,11 @@
 from rest_framework import serializers
 
 from mission_control.api.fields import Choice, Content, Data, Person, Reference, Tags, Title
+from mission_control.api.serializers.reader import Reader
 from mission_control.models import Deliverable, DeliverableVersion, Project, Task
 
 
-class DocumentReader(serializers.ModelSerializer):
+class DocumentReader(Reader):
     task_id = serializers.UUIDField(allow_null=True)
     project_id = serializers.UUIDField(allow_null=True)
     run_id = serializers.UUIDField(allow_null=True)
@@ -31,7 +32,7 @@ class DocumentReader(serializers.ModelSerializer):
         read_only_fields = fields
 
 
-class VersionReader(serializers.ModelSerializer):
+class VersionReader(Reader):
     class Meta:
         model = DeliverableVersion
         fields = ["version", "content", "editor_id", "created_at"]

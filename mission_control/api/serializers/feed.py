@@ -6,12 +6,13 @@ from rest_framework import serializers
 
 from agents.models import Agent
 from mission_control.api.fields import Choice, Description, Person, Reference, References
+from mission_control.api.serializers.reader import Reader
 from mission_control.models import Activity, Deliverable, Notification, Project, Task
 
 DOCUMENTS = Deliverable.objects.defer("content")
 
 
-class ActivityReader(serializers.ModelSerializer):
+class ActivityReader(Reader):
     id = serializers.UUIDField(source="uid")
     agent_id = serializers.UUIDField(allow_null=True)
     task_id = serializers.UUIDField(allow_null=True)
@@ -23,7 +24,7 @@ class ActivityReader(serializers.ModelSerializer):
         read_only_fields = fields
 
 
-class NotificationReader(serializers.ModelSerializer):
+class NotificationReader(Reader):
     agent_id = serializers.UUIDField(allow_null=True, help_text="Null: for human users.")
     source_message_id = serializers.UUIDField(allow_null=True)
     source_task_id = serializers.UUIDField(allow_null=True)

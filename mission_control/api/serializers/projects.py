@@ -11,6 +11,7 @@ from agents.models import Agent
 from mission_control.api import querysets
 from mission_control.api.fields import Choice, Data, Description, Person, Reference, References, Tags, Title
 from mission_control.api.serializers.documents import DocumentReader
+from mission_control.api.serializers.reader import Reader
 from mission_control.api.serializers.tasks import TaskReader
 from mission_control.models import Deliverable, Project, Task
 from mission_control.queries.progress import count_files
@@ -25,7 +26,7 @@ def task_ids(projects: Iterable[Project]) -> dict[UUID, list[UUID]]:
     return found
 
 
-class ProjectReader(serializers.ModelSerializer):
+class ProjectReader(Reader):
     planner_agent_id = serializers.UUIDField(allow_null=True)
     prd_document_id = serializers.UUIDField(allow_null=True)
     team_agent_ids = serializers.SerializerMethodField()

@@ -3,10 +3,11 @@
 from rest_framework import serializers
 
 from mission_control.api.fields import Description, References
+from mission_control.api.serializers.reader import Reader
 from mission_control.models import Review, Task
 
 
-class ReviewReader(serializers.ModelSerializer):
+class ReviewReader(Reader):
     task_id = serializers.UUIDField()
     run_id = serializers.UUIDField(allow_null=True, help_text="The run whose result is under review.")
     decided_by = serializers.SerializerMethodField(help_text="The user's name; null while the review is open.")

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from rest_framework import serializers
 
+from mission_control.api.serializers.reader import Reader
 from mission_control.models import Run, RunEvent
 from mission_control.runs.events import output_of
 
@@ -18,7 +19,7 @@ class Usage(TypedDict):
     cost_usd: float | None
 
 
-class RunReader(serializers.ModelSerializer):
+class RunReader(Reader):
     """A run, as shown in lists."""
 
     project_id = serializers.UUIDField(allow_null=True)
@@ -97,7 +98,7 @@ class WholeRunReader(RunReader):
         return output_of(run.pk) if run.is_active else run.output
 
 
-class RunEventReader(serializers.ModelSerializer):
+class RunEventReader(Reader):
     class Meta:
         model = RunEvent
         fields = ["seq", "type", "content", "timestamp", "metadata"]

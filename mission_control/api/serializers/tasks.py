@@ -24,10 +24,11 @@ from mission_control.api.fields import (
     Text,
     Title,
 )
+from mission_control.api.serializers.reader import Reader
 from mission_control.models import Message, Project, Run, Task
 
 
-class LastRunReader(serializers.ModelSerializer):
+class LastRunReader(Reader):
     error = serializers.SerializerMethodField()
 
     class Meta:
@@ -39,7 +40,7 @@ class LastRunReader(serializers.ModelSerializer):
         return run.error or None
 
 
-class TaskReader(serializers.ModelSerializer):
+class TaskReader(Reader):
     project_id = serializers.UUIDField(allow_null=True)
     parent_task_id = serializers.UUIDField(allow_null=True)
     assignee_ids = serializers.ListField(child=serializers.UUIDField())
@@ -113,7 +114,7 @@ class RunRequest(serializers.Serializer):
     ignore_dependencies = Flag(default=False)
 
 
-class MessageReader(serializers.ModelSerializer):
+class MessageReader(Reader):
     task_id = serializers.UUIDField()
     from_agent_id = serializers.SerializerMethodField()
     author = serializers.SerializerMethodField()

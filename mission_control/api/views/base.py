@@ -23,7 +23,7 @@ Found = TypeVar("Found", bound=Model)
 def find(rows: QuerySet[Found], noun: str, key: str) -> Found:
     """Return the row with this id. Raises NotFound if there is none or the id is malformed."""
     uuid = as_uuid(key)
-    found = rows.filter(pk=uuid).first() if uuid else None
+    found = next(iter(rows.filter(pk=uuid).order_by()), None) if uuid else None
     if found is None:
         raise NotFound(noun)
     return found
