@@ -11,6 +11,7 @@ const ROOT = new URL("../", import.meta.url);
 const VENDOR = new URL("mission_control/static/mission_control/vendor/", ROOT);
 // The copy without its version, and the file in node_modules.
 const FILES = [
+  ["combobox-nav.js", "@github/combobox-nav", "dist/index.js"],
   ["htmx.min.js", "htmx.org", "dist/htmx.min.js"],
   ["idiomorph.min.js", "idiomorph", "dist/idiomorph.min.js"],
 ];

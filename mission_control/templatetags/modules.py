@@ -16,7 +16,7 @@ from django.utils.safestring import SafeString
 
 register = template.Library()
 
-_IMPORTED = re.compile(r'^import (?:[^"]* from )?"\./([\w.-]+)";$', re.MULTILINE)
+_IMPORTED = re.compile(r'^import (?:[^"]* from )?"\./([\w./-]+)";$', re.MULTILINE)
 
 
 @register.simple_tag
@@ -37,7 +37,7 @@ def imports_of(name: str) -> list[str]:
         importing = pending.pop(0)
         source = Path(str(finders.find(importing))).read_text()
         for imported in _IMPORTED.findall(source):
-            path = str(PurePosixPath(importing).with_name(imported))
+            path = str(PurePosixPath(importing).parent / imported)
             if path not in (name, *found):
                 found.append(path)
                 pending.append(path)

@@ -1,24 +1,28 @@
 // @ts-check
-/* The command palette: a search on the server, whose results the arrow keys choose from. */
+/* The command palette: a search on the server. The library chooses a result by the arrow keys and opens it by Enter. */
 import { all, byId, closest, required } from "./dom.js";
 import { fetchFragment, parse } from "./page.js";
+import Combobox from "./vendor/combobox-nav-3.0.2.js";
 
 const PAUSE_MS = 120;
-let asked = 0;
+let searches = 0;
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let timer;
 
 const palette = () => required("palette", HTMLDialogElement);
 const field = () => required("palette-q", HTMLInputElement);
 const list = () => required("palette-list");
+const combobox = byId("palette") && new Combobox(field(), list(), { firstOptionSelectionMode: "selected" });
 
 /** Close other dialogs and open the palette. */
 export function openPalette() {
-  if (!byId("palette") || palette().open) return;
+  if (!combobox || palette().open) return;
   for (const other of all(document, "dialog[open]", HTMLDialogElement)) other.close();
   field().value = "";
+  list().replaceChildren();
   palette().showModal();
   field().focus();
+  combobox.start();
   find("");
 }
 
@@ -27,46 +31,31 @@ export function openPalette() {
  * @param {string} text
  */
 async function find(text) {
-  const mine = ++asked;
+  const mine = ++searches;
   try {
     const response = await fetchFragment(`${palette().dataset.from}?q=${encodeURIComponent(text)}`);
-    if (mine !== asked || !response.ok) return;
-    list().replaceChildren(parse(await response.text()));
-    choose(0);
+    const html = await response.text();
+    if (mine !== searches || !response.ok) return;
+    list().replaceChildren(parse(html));
+    combobox?.resetSelection();
   } catch {
     list().textContent = "Can't reach the server.";
   }
 }
 
-const hits = () => all(list(), "[role=option]");
-
-/**
- * Select the result with this number; past either end, continue from the other one.
- * @param {number} number
- */
-function choose(number) {
-  const found = hits();
-  for (const hit of found) hit.setAttribute("aria-selected", "false");
-  const chosen = found[(number + found.length) % found.length];
-  if (!chosen) return field().removeAttribute("aria-activedescendant");
-  chosen.setAttribute("aria-selected", "true");
-  chosen.scrollIntoView({ block: "nearest" });
-  field().setAttribute("aria-activedescendant", chosen.id);
-}
-
-const chosenNumber = () => hits().findIndex((hit) => hit.getAttribute("aria-selected") === "true");
-
 byId("palette-q")?.addEventListener("input", () => {
+  searches += 1; // results of the text before are not shown, so that Enter never opens one of them
   clearTimeout(timer);
   timer = setTimeout(() => find(field().value.trim()), PAUSE_MS);
 });
 byId("palette-q")?.addEventListener("keydown", (event) => {
-  if (event.key === "ArrowDown") choose(chosenNumber() + 1);
-  else if (event.key === "ArrowUp") choose(chosenNumber() - 1);
-  else if (event.key === "Escape") palette().close(); // otherwise the search field would only clear its text
-  else if (event.key === "Enter") hits()[Math.max(chosenNumber(), 0)]?.click();
-  else return;
+  if (event.key !== "Escape") return;
+  palette().close(); // otherwise the search field would only clear its text
   event.preventDefault();
+});
+byId("palette")?.addEventListener("close", () => {
+  searches += 1;
+  combobox?.stop();
 });
 byId("palette")?.addEventListener("click", (event) => {
   if (closest(event.target, "a")) palette().close();

@@ -6,7 +6,7 @@ const NAMES = [
   "HTMLDataElement", "HTMLDetailsElement", "HTMLDialogElement", "HTMLElement", "HTMLFormElement", "HTMLInputElement",
   "HTMLLabelElement", "HTMLOptionElement", "HTMLSelectElement", "HTMLTemplateElement", "HTMLTextAreaElement",
   "HTMLTimeElement", "KeyboardEvent", "MouseEvent", "MutationObserver", "Node", "addEventListener", "document",
-  "history", "localStorage", "location", "sessionStorage",
+  "history", "localStorage", "location", "navigator", "sessionStorage",
 ];
 
 /**
@@ -25,11 +25,15 @@ export function openPage(body, attributes = "") {
   addMissing(window);
 }
 
-/** Add the parts of a browser that jsdom lacks and our modules call: dialogs, scrolling. */
-function addMissing({ HTMLDialogElement, Element }) {
+/** Add the parts of a browser that jsdom lacks and our modules call: dialogs, scrolling, sizes. */
+function addMissing({ HTMLDialogElement, HTMLElement, Element }) {
   HTMLDialogElement.prototype.showModal = function showModal() { this.open = true; };
-  HTMLDialogElement.prototype.close = function close() { this.open = false; };
+  HTMLDialogElement.prototype.close = function close() {
+    if (this.open) this.dispatchEvent(new Event("close"));
+    this.open = false;
+  };
   Element.prototype.scrollIntoView = () => undefined;
+  Object.defineProperty(HTMLElement.prototype, "offsetWidth", { get() { return this.hidden ? 0 : 1; } });
 }
 
 /**

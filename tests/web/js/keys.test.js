@@ -97,9 +97,28 @@ test("what is typed in the palette is searched for after a pause", async () => {
   type(document.activeElement, "report & co");
   await until(() => document.querySelector("[aria-selected=true]") && asked.length > 1);
   assert.deepEqual(asked, ["/search?q=", "/search?q=report%20%26%20co"]);
-  const chosen = () => document.querySelector("[aria-selected=true]").textContent;
+  const chosen = () => document.querySelector("[aria-selected=true]")?.textContent;
   assert.equal(chosen(), "One");
   press("ArrowDown");
   assert.equal(chosen(), "Two");
   assert.equal(document.activeElement.getAttribute("aria-activedescendant"), "h2");
+});
+
+test("Enter opens the chosen result, but not one of an earlier search", async () => {
+  let finish;
+  const opened = [];
+  document.getElementById("palette-list").addEventListener("click", ({ target }) => opened.push(target.textContent));
+  globalThis.fetch = async () => new Response('<a role="option">One</a>');
+  press("k", { ctrlKey: true });
+  await until(() => document.querySelector("[aria-selected=true]"));
+  globalThis.fetch = () => new Promise((resolve) => { finish = () => resolve(new Response('<a role="option">Two</a>')); });
+  type(document.activeElement, "two");
+  press("Enter");
+  await until(() => finish);
+  press("Enter");
+  finish();
+  await until(() => document.querySelector("[aria-selected=true]"));
+  press("Enter");
+  assert.deepEqual(opened, ["Two"]);
+  assert.equal(dialog("palette").open, false);
 });
