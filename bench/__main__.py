@@ -14,26 +14,34 @@ from pathlib import Path
 
 import httpx
 import pytest
+from playwright.sync_api import Error as BrowserError
 
-from bench.fanout import fanout, stalled
-from bench.figures import Samples
+from bench.busy import busy
+from bench.fanout import crowd, fanout, small_fanout, stalled
 from bench.idle import idle, memory
 from bench.installation import Installation, MeasuredProduct, installations
+from bench.logs import logs
 from bench.machine import describe
 from bench.pages import pages
 from bench.projects import projects
+from bench.record import record
 from bench.report import Report
-from bench.requests import limit, requests
+from bench.requests import limit, requests, writers
 from bench.running import running, used, warm_up
+from bench.samples import Samples
 from bench.scale import QUICK, Scale
+from tests.product import CHECKOUT
 
 Measurement = Callable[[MeasuredProduct, Scale], Iterator[tuple[str, float]]]
 
 PROFILES = ["embedded", "server"]
-SIZES, QUICK_SIZES = [100, 100_000], [100, 1_000]
+SIZES, QUICK_SIZES = [300, 100_000], [300]
+SIZES_BETWEEN = [3_000, 30_000]  # measured for the plots only
 REPEATS, QUICK_REPEATS = 3, 1
+MINUTES = 24.0
 FAILURES = (
     AssertionError,
+    BrowserError,
     OSError,
     http.client.HTTPException,
     httpx.HTTPError,
@@ -45,23 +53,36 @@ def ready(product: MeasuredProduct, _: Scale) -> Iterator[tuple[str, float]]:
     yield "ready", product.ready_seconds
 
 
-# In this order: memory is measured before the heavier loads.
-MEASUREMENTS: dict[str, Measurement] = {
-    function.__name__: function
-    for function in (ready, idle, memory, running, projects, requests, limit, fanout, stalled, pages)
-}
+# Memory is measured before the heavier loads.
+IN_FIRST_ROUND: list[Measurement] = [ready, idle, memory, limit]
+IN_EACH_ROUND: list[Measurement] = [running, requests, writers, projects, fanout, crowd, busy]
+LAST_IN_FIRST_ROUND: list[Measurement] = [pages]
+AT_SMALLEST_SIZE: list[Measurement] = [small_fanout, stalled, logs]  # in the first round: they do not depend on it
+MEASUREMENTS = [*IN_FIRST_ROUND, *IN_EACH_ROUND, *LAST_IN_FIRST_ROUND, *AT_SMALLEST_SIZE]
+NAMES = [measurement.__name__ for measurement in MEASUREMENTS]
 
 
 def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description="Measure the whole product.")
     parser.add_argument("--profile", choices=[*PROFILES, "both"], default="both")
-    parser.add_argument("--sizes", type=numbers, help="tasks stored (100,100000)")
+    parser.add_argument("--sizes", type=numbers, help="tasks stored (300,100000)")
     parser.add_argument("--events", type=int, default=0, help="run events and activities stored, at least so many")
-    parser.add_argument("--repeats", type=int, help=f"rounds ({REPEATS})")
-    parser.add_argument("--only", type=names, default=list(MEASUREMENTS), help=f"of {','.join(MEASUREMENTS)}")
+    parser.add_argument("--repeats", type=int, help=f"rounds at most ({REPEATS})")
+    parser.add_argument("--minutes", type=float, default=MINUTES, help=f"no round that ends later ({MINUTES:g})")
+    parser.add_argument("--only", type=names, default=NAMES, help=f"of {','.join(NAMES)}")
     parser.add_argument("--quick", action="store_true", help="little of everything, to try it")
     parser.add_argument("--output", type=Path, metavar="FILE", help="also write all values as JSON")
+    parser.add_argument(
+        "--record",
+        type=Path,
+        metavar="FOLDER",
+        nargs="?",
+        const=CHECKOUT,
+        help="add the goals to bench/history.md and write docs/performance.md with its plots, in the checkout",
+    )
     given = parser.parse_args()
+    if given.quick and given.record == CHECKOUT:
+        parser.error("--quick is no record: name a folder to try it")
     given.sizes = sorted(set(given.sizes or (QUICK_SIZES if given.quick else SIZES)))
     given.repeats = given.repeats or (QUICK_REPEATS if given.quick else REPEATS)
     return given
@@ -76,9 +97,9 @@ def numbers(text: str) -> list[int]:
 
 def names(text: str) -> list[str]:
     wanted = text.split(",")
-    if unknown := set(wanted) - set(MEASUREMENTS):
+    if unknown := set(wanted) - set(NAMES):
         raise argparse.ArgumentTypeError(f"unknown: {', '.join(sorted(unknown))}")
-    return [name for name in MEASUREMENTS if name in wanted]
+    return wanted
 
 
 class Bench:
@@ -86,55 +107,83 @@ class Bench:
         self.given = given
         self.scale = QUICK if given.quick else Scale()
         self.profiles = PROFILES if given.profile == "both" else [given.profile]
-        results = {(profile, size): Samples() for profile in self.profiles for size in given.sizes}
+        self.begun = time.monotonic()
+        between = [] if given.quick or not given.record else SIZES_BETWEEN
+        self.all_sizes = sorted({*given.sizes, *between})
+        results = {(profile, size): Samples() for profile in self.profiles for size in self.all_sizes}
         machine = describe(Path(tempfile.gettempdir()))
         if given.quick:
-            machine["quick"] = "smaller loads than the targets are for, and few values: only to try it"
+            machine["quick"] = "smaller loads than the goals are for, and few values: only to try it"
         self.report = Report(machine, self.profiles, given.sizes, results)
 
     def measure(self) -> None:
-        with installations(self.profiles, self.given.sizes) as installed:
+        with installations(self.profiles, self.all_sizes) as installed:
             for installation in installed:
                 say(f"{installation}: storing the tasks")
                 installation.fill(self.given.events)
+            took = 0.0
             for number in range(1, self.given.repeats + 1):  # in turns, so a disturbance affects all
+                begun = time.monotonic()
+                if begun - self.begun + took > self.given.minutes * 60:
+                    say(f"no round {number}: it would end after more than {self.given.minutes:g} minutes")
+                    break
                 for installation in installed:
                     self.measure_round(installation, number)
+                took = time.monotonic() - begun
+
+    def measurements(self, installation: Installation, number: int) -> list[Measurement]:
+        if installation.size not in self.given.sizes:
+            found: list[Measurement] = [requests] if number == 1 else []
+        elif number > 1:
+            found = IN_EACH_ROUND
+        else:
+            smallest = installation.size == min(self.given.sizes)
+            found = MEASUREMENTS if smallest else [*IN_FIRST_ROUND, *IN_EACH_ROUND, *LAST_IN_FIRST_ROUND]
+        return [measurement for measurement in found if measurement.__name__ in self.given.only]
 
     def measure_round(self, installation: Installation, number: int) -> None:
+        measurements = self.measurements(installation, number)
+        if not measurements:
+            return
         samples = self.report.results[installation.profile, installation.size]
         try:
             with installation.running() as product:
-                if self.given.only != ["ready"]:
+                if measurements != [ready]:
                     warm_up(product, self.scale)
-                for name in self.given.only:
-                    say(f"{installation}: round {number}, {name}")
-                    self.measure_one(installation, number, name, product, samples)
+                for measurement in measurements:
+                    say(f"{installation}: round {number}, {measurement.__name__}")
+                    self.measure_one(installation, number, measurement, product, samples)
                 self.report.used[str(installation)] = used(product)  # data is kept: the last covers all rounds
         except FAILURES as error:
             self.fail(installation, number, "the product", error)
 
     def measure_one(
-        self, installation: Installation, number: int, name: str, product: MeasuredProduct, samples: Samples
+        self,
+        installation: Installation,
+        number: int,
+        measurement: Measurement,
+        product: MeasuredProduct,
+        samples: Samples,
     ) -> None:
         """Run one measurement; if it fails, add the failure to the report and go on with the next."""
         try:
-            samples.add_round(list(MEASUREMENTS[name](product, self.scale)))
+            samples.add_round(list(measurement(product, self.scale)))
         except FAILURES as error:
-            self.fail(installation, number, name, error)
+            self.fail(installation, number, measurement.__name__, error)
 
     def fail(self, installation: Installation, number: int, what: str, error: Exception) -> None:
         reason = f"{type(error).__name__}: {error}".splitlines()[0][:500]
         self.report.failures.append(f"{installation}, round {number}, {what}: {reason}")
         say(self.report.failures[-1])
 
-    def tell(self) -> None:
+    def print_report(self) -> None:
         """Print the report and write the values as JSON, also after an early end."""
         if not self.report.rounds and not self.report.failures:
             return
         if self.given.output:
             self.given.output.write_text(json.dumps(self.raw(), indent=1) + "\n")
         sys.stdout.write(self.report.text())
+        say(f"took {(time.monotonic() - self.begun) / 60:.1f} minutes")
 
     def raw(self) -> dict:
         values = [
@@ -168,7 +217,9 @@ def main() -> int:
         say(str(missing))
         return 2
     finally:
-        bench.tell()
+        bench.print_report()
+    if given.record:
+        record(bench.report, bench.scale, given.record)
     return 1 if bench.report.failures else 0
 
 

@@ -33,9 +33,15 @@ class Client:
 
     def call(self, method: str, path: str, body: dict | None = None, *, expect: int = 200) -> Answer:
         """Send a request and time it to the last byte of its answer. Raises AssertionError for another status."""
+        return self._send(method, self.base + path, body, expect)
+
+    def health(self) -> Answer:
+        return self._send("GET", "/healthz", None, 200)
+
+    def _send(self, method: str, path: str, body: dict | None, expect: int) -> Answer:
         data = None if body is None else json.dumps(body).encode()
         sent_at = time.monotonic()
-        self.connection.request(method, self.base + path, data, self.headers)
+        self.connection.request(method, path, data, self.headers)
         response = self.connection.getresponse()
         said = response.read()
         answer = Answer(response.status, said, sent_at, time.monotonic() - sent_at)

@@ -2,13 +2,16 @@
 
 import hashlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from itertools import groupby
+from statistics import median
+from threading import Event
 
 from bench.audience import Audience
 from bench.client import Answer, Client
-from bench.figures import CPU, FAULTS, RUNS, SOCKETS, fanout_name
+from bench.figures import CPU, CROWD_RUNS, CROWD_SOCKETS, FAULTS, LARGE_FANOUTS, SMALL_FANOUTS, fanout_name
 from bench.installation import MeasuredProduct
 from bench.scale import Scale
 
@@ -45,11 +48,22 @@ class Load:
 
 
 def fanout(product: MeasuredProduct, scale: Scale) -> Iterator[tuple[str, float]]:
+    yield from fanned_out(product, scale, LARGE_FANOUTS)
+
+
+def small_fanout(product: MeasuredProduct, scale: Scale) -> Iterator[tuple[str, float]]:
+    yield from fanned_out(product, scale, SMALL_FANOUTS)
+
+
+def fanned_out(
+    product: MeasuredProduct, scale: Scale, sizes: Sequence[tuple[int, int]]
+) -> Iterator[tuple[str, float]]:
+    """Time runs to sockets, for several numbers of both, and count the faults."""
     agent = product.new_rehearser(scale.chunks, bytes=CHUNK_BYTES)
-    for sockets in SOCKETS:
+    for sockets, of_these in groupby(sizes, key=lambda size: size[0]):
         loads = []
         with Audience(product, sockets=sockets) as audience:
-            for runs in RUNS:
+            for _, runs in of_these:
                 for _ in range(scale.fan_outs):
                     load = Load(audience, start_together(product, agent, runs))
                     loads.append((fanout_name(sockets, runs), load))
@@ -58,6 +72,31 @@ def fanout(product: MeasuredProduct, scale: Scale) -> Iterator[tuple[str, float]
             yield name, load.seconds(report)
             yield f"{name}: {CPU}", load.cpu_seconds
             yield from faults(product, name, load, report, scale.chunks)
+
+
+def crowd(product: MeasuredProduct, scale: Scale) -> Iterator[tuple[str, float]]:
+    """Time one client's requests for a task, first alone, then while three runs go to sixty sockets."""
+    agent, task = product.new_rehearser(scale.chunks, bytes=CHUNK_BYTES), product.new_task()
+    with Audience(product, sockets=CROWD_SOCKETS) as audience, Client(product) as client:
+        alone = [client.call("GET", f"/tasks/{task}").seconds * 1000 for _ in range(scale.requests)]
+        stop = Event()
+        with ThreadPoolExecutor(1) as pool:
+            reading = pool.submit(read_until, stop, client, task)
+            try:
+                Load(audience, start_together(product, agent, CROWD_RUNS))
+            finally:
+                stop.set()
+            beside = reading.result()
+    yield "other request, idle", median(alone)
+    yield "worst other request beside 3 runs to 60 sockets", max(beside)
+    yield "worst other request beside 3 runs to 60 sockets : idle", max(beside) / median(alone)
+
+
+def read_until(stop: Event, client: Client, task: str) -> list[float]:
+    took = []
+    while not stop.is_set():
+        took.append(client.call("GET", f"/tasks/{task}").seconds * 1000)
+    return took
 
 
 def faults(

@@ -31,6 +31,7 @@ from mission_control.models import (  # noqa: E402
     UsageRecord,
 )
 
+AGENTS = 20
 TASKS_AT_ONCE = 1_000
 TASKS_A_PROJECT = 100  # the smallest size: a project shows all of its tasks
 DAYS = 90
@@ -75,7 +76,7 @@ class Filling:
         self.events_a_run = max(EVENTS_A_RUN, events // runs)
         self.now = timezone.now()
         self.choice = random.Random(7)  # noqa: S311 - the same rows each time
-        self.agents = [self.agent(number) for number in range(5)]
+        self.agents = [self.agent(number) for number in range(AGENTS)]
         self.project: Project | None = None
 
     def agent(self, number: int) -> Agent:

@@ -77,17 +77,22 @@ class Chromium:
         return max(pss_mb(process["id"]) for process in found if process["type"] == "renderer")
 
 
-def pages(product: MeasuredProduct, scale: Scale) -> Iterator[tuple[str, float]]:
-    """Measure the board with the stored tasks, and the page of a running task with much output."""
+@contextmanager
+def started(product: MeasuredProduct) -> Iterator[Chromium]:
     [program] = need("chromium", "the pages")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
-        chromium = Chromium(browser, product)
+        yield Chromium(browser, product)
+        browser.close()
+
+
+def pages(product: MeasuredProduct, scale: Scale) -> Iterator[tuple[str, float]]:
+    """Measure the board with the stored tasks, and the page of a running task with much output."""
+    with started(product) as chromium:
         for _ in range(scale.page_loads):
             yield from first_page(chromium)
         yield from board(chromium)
         yield from long_run(chromium, scale)
-        browser.close()
 
 
 def first_page(chromium: Chromium) -> Iterator[tuple[str, float]]:

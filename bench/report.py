@@ -1,4 +1,4 @@
-"""The report: Markdown tables with the profiles side by side, and each figure next to its target."""
+"""The report: Markdown tables with the goals and what was reached, then all other figures."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -6,16 +6,18 @@ from itertools import groupby
 from statistics import median
 from typing import Any
 
-from bench.figures import CPU, FAULTS, FIGURES, Figure, Samples
+from bench.figures import CPU, FAULTS, FLOOR, GOALS, OTHERS, Figure
+from bench.samples import Samples
 
 MISSED = "✗"
 UNKNOWN = "unknown"
 Results = Mapping[tuple[str, int], Samples]  # by profile and size
 
 LEGEND = f"""\
-Each figure is the median of the medians of {{rounds}} round(s), each with the product started anew; p99 is over
-all values (with fewer than 100 the greatest); *spread* is the least and the greatest median of a round.
-{MISSED} marks what misses its target. README.md in bench/ says what each figure means."""
+Each figure is the median of the medians of at most {{rounds}} round(s), each with the product started again. In
+parentheses, and as *spread*: the least and the greatest median of a round. p99 is over all values (with fewer
+than 100 the greatest). `: {FLOOR}` is the ratio to `/{FLOOR}`, measured in turns with it. {MISSED} marks what
+misses its goal. README.md in bench/ says what each figure means."""
 
 
 @dataclass
@@ -29,14 +31,51 @@ class Report:
 
     def text(self) -> str:
         parts = ["# Mission Control, measured", self.head()]
-        for theme, figures in groupby(FIGURES, key=lambda figure: figure.theme):
+        if goals := self.goals():
+            parts.append("## Goals\n\n" + goals)
+        for theme, figures in groupby(OTHERS, key=lambda figure: figure.theme):
             if rows := [row for figure in figures for row in self.rows(figure)]:
                 parts.append(f"## {theme}\n\n" + table(without_empty([self.columns(), *rows])))
+        if faults := self.faults():
+            parts.append("## Frames received\n\n" + table([["load", "installation", "frames"], *faults]))
         if self.used:
             parts.append("## What the runs took\n\n" + table(self.usage()))
         if self.failures:
             parts.append("## Not measured\n\n" + "\n".join(f"- {MISSED} {failure}" for failure in self.failures))
         return "\n\n".join(parts) + "\n"
+
+    def goals(self) -> str:
+        """Return a table of the goals and what each installation reaches; empty if none was measured."""
+        where = [(profile, size) for profile in self.profiles for size in self.sizes]
+        heads = ["figure", "goal", *(f"{profile}, {size:,} tasks" for profile, size in where)]
+        rows = [
+            [figure.label, self.goal(figure), *(self.reached(figure, *of) for of in where)]
+            for figure in GOALS
+            if any(self.median(figure, *of) is not None for of in where)
+        ]
+        return table([heads, *rows]) if rows else ""
+
+    def goal(self, figure: Figure) -> str:
+        shown = [figure.shown_target(profile) for profile in self.profiles]
+        return " / ".join(dict.fromkeys(shown))
+
+    def reached(self, figure: Figure, profile: str, size: int) -> str:
+        value = self.median(figure, profile, size)
+        if value is None:
+            return "–"
+        medians = self.results[profile, size].medians(figure.name)
+        spread = f" ({number(min(medians))}..{number(max(medians))})" if len(medians) > 1 else ""
+        return f"{number(value)}{spread}{f' {MISSED}' if figure.misses(value, profile) else ''}"
+
+    def faults(self) -> list[list[str]]:
+        """Return a row for each load: whether all sockets received what was stored."""
+        names = [figure.name for figure in (*GOALS, *OTHERS)]
+        return [
+            [name, f"{profile}, {size:,} tasks", beside]
+            for name in names
+            for (profile, size), samples in self.results.items()
+            if (beside := self.beside(name, samples))
+        ]
 
     def usage(self) -> list[list[str]]:
         """Return rows of the tokens, cost and runs that the product reports. Unknown amounts are never 0."""
@@ -51,7 +90,10 @@ class Report:
 
     @property
     def rounds(self) -> int:
-        figures = [found for samples in self.results.values() for found in samples.rounds.values()]
+        """Return how many rounds were measured. Several measurements of a round measure the floor."""
+        figures = [
+            samples.rounds[name] for samples in self.results.values() for name in samples.rounds if name != FLOOR
+        ]
         return max(map(len, figures), default=0)
 
     def head(self) -> str:
@@ -67,13 +109,13 @@ class Report:
             columns.append(f"{self.profiles[1]} : {self.profiles[0]}")
         if len(self.sizes) > 1:
             columns += [f"{max(self.sizes):,} : {min(self.sizes):,}, {profile}" for profile in self.profiles]
-        return columns + [f"{profile}: besides" for profile in self.profiles]
+        return columns
 
     def rows(self, figure: Figure) -> Iterable[list[str]]:
         for size in self.sizes:
             if all(self.median(figure, profile, size) is None for profile in self.profiles):
                 continue
-            row = [f"{figure.name} ({figure.unit})", f"{size:,}"]
+            row = [figure.label, f"{size:,}"]
             for profile in self.profiles:
                 row += self.cells(figure, profile, size)
             if len(self.profiles) == 2:
@@ -82,19 +124,17 @@ class Report:
             if len(self.sizes) > 1:
                 is_largest = size == max(self.sizes)
                 row += [self.growth(figure, profile) if is_largest else "" for profile in self.profiles]
-            row += [self.beside(figure.name, self.results[profile, size]) for profile in self.profiles]
             yield row
 
     def median(self, figure: Figure, profile: str, size: int) -> float | None:
         return self.results[profile, size].median(figure.name)
 
     def cells(self, figure: Figure, profile: str, size: int) -> list[str]:
-        samples, target = self.results[profile, size], figure.target(profile)
-        shown_target = "" if target is None else f"≤ {target:g}"
+        samples, shown_target = self.results[profile, size], figure.shown_target(profile)
         value = samples.median(figure.name)
         if value is None:
             return [shown_target, "–", "", ""]
-        mark = f" {MISSED}" if target is not None and value > target else ""
+        mark = f" {MISSED}" if figure.misses(value, profile) else ""
         medians = samples.medians(figure.name)
         spread = f"{number(min(medians))}..{number(max(medians))}"
         return [shown_target, f"**{number(value)}**{mark}", number(samples.p99(figure.name)), spread]

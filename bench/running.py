@@ -7,6 +7,7 @@ from typing import Any
 
 from bench.audience import Audience
 from bench.client import Client
+from bench.figures import FLOOR
 from bench.installation import MeasuredProduct
 from bench.scale import Scale
 
@@ -36,17 +37,18 @@ def used(product: MeasuredProduct) -> list[dict[str, Any]]:
 
 
 def running(product: MeasuredProduct, scale: Scale) -> Iterator[tuple[str, float]]:
-    """Time one run after the other, each received by one socket."""
+    """Time one run after the other, each received by one socket, in turns with `/healthz`."""
     agent = product.new_rehearser(CHUNKS, delay=DELAY_SECONDS)
     requests = {}
     with Audience(product, sockets=1) as audience, Client(product) as client:
         for _ in range(scale.runs):
             task = client.new_task()
             time.sleep(CALM_SECONDS)
+            yield FLOOR, client.health().seconds * 1000
             answer = client.run(task, agent)
             requests[answer.json()["run_id"]] = answer
             audience.await_end(requests)
         report = audience.report()
     for run, answer in requests.items():
-        yield "run request answered", answer.seconds * 1000
+        yield "run answered", answer.seconds * 1000
         yield "first output", (report[run][0]["first_output_at"] - answer.sent_at) * 1000
