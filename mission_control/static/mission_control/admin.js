@@ -1,10 +1,12 @@
+// @ts-check
 /* The live strip on the admin's change page of a run or a task: its current status and number of events. */
-import { byId, fetchFragment, parse } from "./page.js";
+import { byId, required, requiredIn } from "./dom.js";
+import { fetchFragment, parse } from "./page.js";
 import { Socket } from "./socket.js";
 
-const strip = byId("live");
+const strip = required("live");
 const taskPage = byId("live-task") !== null;
-const at = { run: strip.dataset.run, seq: Number(strip.dataset.seq), updated: strip.dataset.updated };
+const at = { run: strip.dataset.run, seq: Number(strip.dataset.seq), updated: strip.dataset.updated ?? "" };
 
 /** Return the socket's path, with the replay position of the run that is shown. */
 function path() {
@@ -12,14 +14,19 @@ function path() {
   return `${strip.dataset.socket}?${resumed}`;
 }
 
-/** Show a status in the badge of one part of the strip: its icon and its word. */
+/**
+ * Show a status in the badge of one part of the strip: its icon and its word.
+ * @param {string} place the id of the part
+ * @param {"r" | "s"} kind of a run or of a task
+ * @param {string} status
+ */
 function show(place, kind, status) {
-  const badge = byId(place).querySelector(".mc-badge");
-  if (!badge || badge.dataset.status === status) return;
+  const badge = required(place).querySelector(".mc-badge");
+  if (!(badge instanceof HTMLElement) || badge.dataset.status === status) return;
   badge.dataset.status = status;
-  badge.querySelector("use").setAttribute("href", `#i-${kind}-${status}`);
+  requiredIn(badge, "use", SVGUseElement).setAttribute("href", `#i-${kind}-${status}`);
   const word = status.replace(/(^|_)(.)/g, (_, gap, letter) => (gap && " ") + letter.toUpperCase());
-  badge.querySelector("[data-word]").textContent = word;
+  requiredIn(badge, "[data-word]").textContent = word;
 }
 
 /** Fetch the run's part of the strip when the task has another run. The form stays as the user has filled it in. */
@@ -33,8 +40,8 @@ async function refresh() {
     while (again) {
       again = false;
       const fresh = parse(await (await fetchFragment(location.href)).text()).querySelector("#live");
-      if (!fresh) break;
-      byId("live-run").replaceWith(fresh.querySelector("#live-run"));
+      if (!(fresh instanceof HTMLElement)) break;
+      required("live-run").replaceWith(requiredIn(fresh, "#live-run"));
       at.run = fresh.dataset.run;
       at.seq = Number(fresh.dataset.seq);
     }
@@ -43,16 +50,21 @@ async function refresh() {
   }
 }
 
-/** Show the status and the last event number of a run, unless the strip already shows a later event. */
+/**
+ * Show the status and the last event number of a run, unless the strip already shows a later event.
+ * @param {{run_id: string, seq: number}} event
+ * @param {string} status
+ */
 function showRun({ run_id, seq }, status) {
   if (run_id !== at.run) return refresh();
   if (seq <= at.seq) return;
   at.seq = seq;
-  byId("live-run").querySelector("[data-seq-shown]").textContent = seq;
+  requiredIn(required("live-run"), "[data-seq-shown]").textContent = String(seq);
   show("live-run", "r", status);
   if (!taskPage && status !== "queued" && status !== "running") socket.close();
 }
 
+/** @param {Frame} frame */
 function onFrame({ event_type, data }) {
   if (event_type === "mc_task_started") showRun(data, "queued");
   else if (event_type === "mc_task_output") showRun(data, "running");
@@ -63,4 +75,4 @@ function onFrame({ event_type, data }) {
   }
 }
 
-const socket = new Socket(path, onFrame, () => {});
+const socket = new Socket(path, /** @type {any} */ (onFrame), () => {});

@@ -1,10 +1,12 @@
+// @ts-check
 /* The output of one run: the newest part arrives on a socket, rendered by the server and ready to show.
 
    The page confirms each stretch, and gets the next one only then. The stretches before and after those on the page
    are requested when the reader scrolls there, and new ones too while the socket fails. All begin at an event's number,
    with the last entry shown, because it may have grown. So no entry is missing or doubled, even after a lost connection. */
+import { byId, required, requiredIn } from "./dom.js";
 import { isFull, first, joins, keepPlace, last, position, prepend, put, replace, trim } from "./output_entries.js";
-import { byId, fetchFragment, localise, parse } from "./page.js";
+import { fetchFragment, localise, parse } from "./page.js";
 import { Socket } from "./socket.js";
 
 const PAUSE_MS = 150; // between two requests; longer if they take long
@@ -20,11 +22,14 @@ const at = { ...NOWHERE };
 let socket = null;
 let reading = false;
 let isMissed = false; // the reader has scrolled during a request
-let timer = null;
-let again = null;
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let timer;
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let again;
 let generation = 0;
+let tookMs = 0; // how long the last request took
 
-const stream = () => byId("stream");
+const stream = () => required("stream");
 
 /** Start with the output panel that is on the page: rendered with it, or put there just now. */
 export function adopt() {
@@ -33,14 +38,14 @@ export function adopt() {
   unfollow();
   Object.assign(at, NOWHERE);
   if (!panel) return;
-  at.run = panel.dataset.run;
+  at.run = panel.dataset.run ?? "";
   at.known = Number(panel.dataset.known);
   at.follows = panel.dataset.follows === "yes";
   at.isCut = !at.follows; // an earlier stretch: later entries are loaded when the reader scrolls there
   at.seen = at.known;
   stream().addEventListener("scroll", noteScroll, { passive: true });
-  byId("newest").addEventListener("click", jump);
-  byId("earlier").addEventListener("click", (event) => {
+  required("newest").addEventListener("click", jump);
+  required("earlier").addEventListener("click", (event) => {
     event.preventDefault();
     readEarlier();
   });
@@ -53,7 +58,7 @@ export function adopt() {
 /** Receive the run's output from now on. Each connection begins at the page's position. */
 function follow() {
   const path = () => `/ws/pages/runs/${at.run}/output?after=${position()}&last=${last()}`;
-  socket = new Socket(path, receive, () => {}, { isExtra: true });
+  socket = new Socket(path, /** @type {any} */ (receive), () => {}, { isExtra: true });
 }
 
 function unfollow() {
@@ -64,8 +69,12 @@ function unfollow() {
 /** Tell whether new output comes on the socket, so that it need not be requested. */
 const isServed = () => socket !== null && (socket.isOpen || socket.tries === 0);
 
-/** Show a stretch, confirm it, and stop following the run after its last one. */
+/**
+ * Show a stretch, confirm it, and stop following the run after its last one.
+ * @param {OutputFrame} frame
+ */
 function receive({ last: upto, known, restarts, ended, html }) {
+  if (!socket) return;
   at.known = Math.max(at.known, known);
   const part = parse(html).querySelector("ol");
   if (part && !at.isCut) {
@@ -77,7 +86,7 @@ function receive({ last: upto, known, restarts, ended, html }) {
   if (ended) return unfollow();
   const { socket: connection } = socket;
   setTimeout(() => {
-    if (connection.readyState === WebSocket.OPEN) connection.send(JSON.stringify({ shown: upto }));
+    if (connection?.readyState === WebSocket.OPEN) connection.send(JSON.stringify({ shown: upto }));
   }, document.hidden ? HIDDEN_MS : 0);
 }
 
@@ -86,7 +95,7 @@ function begin() {
   generation += 1;
   clearTimeout(timer);
   clearTimeout(again);
-  [timer, reading, isMissed] = [null, false, false];
+  [timer, reading, isMissed] = [undefined, false, false];
 }
 
 /** Return the id of the run that is shown, or "". */
@@ -109,15 +118,18 @@ export function catchUp() {
 }
 
 // ── Loading ──────────────────────────────────────────────────────────
-/** Fetch a stretch of the output; return null if the request fails or the page now shows other output. */
+/**
+ * Fetch a stretch of the output; return null if the request fails or the page now shows other output.
+ * @param {string} query
+ */
 async function stretch(query) {
   const [mine, began] = [generation, performance.now()];
-  const response = await fetchFragment(`${byId("output").dataset.url}${query}`);
+  const response = await fetchFragment(`${required("output").dataset.url}${query}`);
   if (!response.ok) return null;
   const part = parse(await response.text()).querySelector("ol");
-  if (mine !== generation || part?.dataset.run !== at.run) return null; // the page shows another run by now
+  if (!part || mine !== generation || part.dataset.run !== at.run) return null; // the page shows another run by now
   at.known = Math.max(at.known, Number(part.dataset.known));
-  part.took = performance.now() - began;
+  tookMs = performance.now() - began;
   localise(part);
   return part;
 }
@@ -125,16 +137,16 @@ async function stretch(query) {
 /**
  * Load a stretch and show it, one at a time. Then check whether the scroll position needs more entries.
  * @param {string} query
- * @param {(part: Element) => boolean | void} put shows the stretch; returns whether to check the scroll position
- * @returns {Promise<Element | null>} null if nothing was loaded
+ * @param {(part: HTMLElement) => boolean | void} show returns whether to check the scroll position
+ * @returns {Promise<HTMLElement | null>} null if nothing was loaded
  */
-async function read(query, put) {
+async function read(query, show) {
   const mine = generation;
   reading = true;
   const part = await stretch(query).catch(() => null); // the connection broke
   if (mine !== generation) return null;
   reading = false;
-  const isMoved = Boolean(part?.childElementCount) && put(part);
+  const isMoved = part !== null && part.childElementCount > 0 && show(part);
   clearTimeout(again);
   if (!part) again = setTimeout(noteScroll, AGAIN_MS);
   else if (isMoved || isMissed) noteScroll();
@@ -151,8 +163,8 @@ async function readNewer() {
   const far = at.isTail && at.known - last() > FAR_BEHIND;
   const part = await read(far ? "" : `?after=${position()}`, (fresh) => place(fresh, far));
   if (mine !== generation) return;
-  timer = null;
-  const pause = part ? Math.max(PAUSE_MS, 3 * part.took) : AGAIN_MS;
+  timer = undefined;
+  const pause = part ? Math.max(PAUSE_MS, 3 * tookMs) : AGAIN_MS;
   if (at.follows && !at.isCut && last() < at.known && !isLost() && !isServed()) timer = setTimeout(readNewer, pause);
 }
 
@@ -184,7 +196,11 @@ function readLater() {
 }
 
 // ── Showing ──────────────────────────────────────────────────────────
-/** Show a new stretch at the end: after the entries shown, or with `anew` instead of them. */
+/**
+ * Show a new stretch at the end: after the entries shown, or with `anew` instead of them.
+ * @param {HTMLElement} part
+ * @param {boolean} anew
+ */
 function place(part, anew) {
   if (!part.childElementCount) return;
   if (stream().scrollTop < at.top) [at.isTail, isMissed] = [false, true]; // the reader has just scrolled up, and stays there
@@ -202,8 +218,12 @@ function place(part, anew) {
   showCount();
 }
 
+/**
+ * @param {HTMLElement} part
+ * @param {boolean} [anew]
+ */
 function append(part, anew = false) {
-  byId("hollow").hidden = true;
+  required("hollow").hidden = true;
   if (anew) replace(part);
   else put(part);
   showEarlier();
@@ -219,16 +239,16 @@ function trimStart() {
 
 /** Update the link to earlier entries; hide it if there are none. */
 function showEarlier() {
-  const link = byId("earlier");
+  const link = required("earlier");
   link.hidden = first() <= 1;
-  const anchor = link.querySelector("a");
+  const anchor = requiredIn(link, "a", HTMLAnchorElement);
   anchor.href = anchor.href.replace(/(run=)[^&]*(&upto=)\d*/, `$1${at.run}$2${Math.max(first() - 1, 1)}`);
 }
 
 // ── The scroll position ──────────────────────────────────────────────
 /** Note the scroll position, and load more entries if the reader is close to an end that has more. */
 function noteScroll() {
-  const box = stream();
+  const box = byId("stream");
   if (!box) return;
   at.top = box.scrollTop;
   isMissed = reading;
@@ -249,13 +269,13 @@ export function showCount() {
   const box = stream();
   const isBack = !at.isTail && at.follows && box.scrollHeight > box.clientHeight + TAIL_PX;
   button.hidden = !isBack;
-  const count = button.querySelector("[data-count]");
+  const count = requiredIn(button, "[data-count]");
   count.hidden = unseen < 1;
-  count.textContent = unseen > 999 ? "999+" : unseen;
+  count.textContent = unseen > 999 ? "999+" : String(unseen);
   const foot = byId("stream-foot");
   if (foot) {
-    foot.querySelector("[data-events]").textContent = at.known === 1 ? "1 event" : `${at.known.toLocaleString("en")} events`;
-    foot.querySelector("[data-reading]").textContent = isBack ? "Scrolled up: auto-scroll paused" : "";
+    requiredIn(foot, "[data-events]").textContent = at.known === 1 ? "1 event" : `${at.known.toLocaleString("en")} events`;
+    requiredIn(foot, "[data-reading]").textContent = isBack ? "Scrolled up: auto-scroll paused" : "";
   }
 }
 
@@ -282,7 +302,7 @@ function toTail() {
 }
 
 /** Keep a reader who is at the end there when the panel changes size. */
-const resizes = new ResizeObserver(() => { if (at.isTail && stream()) toTail(); });
+const resizes = new ResizeObserver(() => { if (at.isTail && byId("stream")) toTail(); });
 
 function watchSize() {
   resizes.disconnect();

@@ -1,19 +1,26 @@
+// @ts-check
 /* The entries of a run's output that are on the page. Each names its first and last event. */
-import { byId } from "./page.js";
+import { all, required } from "./dom.js";
 
 const MOST_ITEMS = 400; // entries on the page, as MOST_CHARS is characters: above either, the far end is removed
 const MOST_CHARS = 160000;
 
-const list = () => byId("events");
+const list = () => required("events", HTMLOListElement);
+
+/**
+ * Return the entry at one end of the list.
+ * @param {"firstElementChild" | "lastElementChild"} end
+ */
+const entryAt = (end) => /** @type {HTMLElement | null} */ (list()[end]);
 
 /** Return the number of the first event on the page; 0 if there is none. */
-export const first = () => Number(list().firstElementChild?.dataset.first ?? 0);
+export const first = () => Number(entryAt("firstElementChild")?.dataset.first ?? 0);
 
 /** Return the number of the last event on the page; 0 if there is none. */
-export const last = () => Number(list().lastElementChild?.dataset.last ?? 0);
+export const last = () => Number(entryAt("lastElementChild")?.dataset.last ?? 0);
 
 /** Return the event after which the page wants more: the last entry is fetched again, because it may have grown. */
-export const position = () => Number(list().lastElementChild?.dataset.first ?? 1) - 1;
+export const position = () => Number(entryAt("lastElementChild")?.dataset.first ?? 1) - 1;
 
 /**
  * Tell whether a stretch follows what is shown without gap or overlap.
@@ -29,11 +36,11 @@ export const joins = (part) =>
  */
 export function put(part) {
   const from = Number(part.dataset.first);
-  const shown = [];
-  for (let item = list().lastElementChild; item && Number(item.dataset.first) >= from; item = item.previousElementSibling) shown.unshift(item);
-  for (const item of [...part.children]) {
+  const shown = all(list(), ":scope > *").filter((item) => Number(item.dataset.first) >= from);
+  for (const item of all(part, ":scope > *")) {
     if (shown[0]?.dataset.first === item.dataset.first) {
-      grow(shown.shift(), item);
+      grow(shown[0], item);
+      shown.shift();
     } else {
       for (const old of shown.splice(0)) old.remove();
       list().append(item);
@@ -42,13 +49,17 @@ export function put(part) {
   for (const old of shown) old.remove();
 }
 
-/** Change an entry into its newer version. Text that only became longer keeps its node, and so the selection in it. */
+/**
+ * Change an entry into its newer version. Text that only became longer keeps its node, and so the selection in it.
+ * @param {HTMLElement} old
+ * @param {HTMLElement} fresh
+ */
 function grow(old, fresh) {
   window.Idiomorph.morph(old, fresh, {
     callbacks: {
       beforeNodeMorphed(node, newer) {
-        if (node.isEqualNode(newer) || node.matches?.("[data-copy]")) return false; // the button may say "Copied"
-        if (node.nodeType !== Node.TEXT_NODE || !newer.data.startsWith(node.data)) return true;
+        if (node.isEqualNode(newer) || (node instanceof Element && node.matches("[data-copy]"))) return false; // the button may say "Copied"
+        if (!(node instanceof Text && newer instanceof Text && newer.data.startsWith(node.data))) return true;
         node.appendData(newer.data.slice(node.data.length));
         return false;
       },
@@ -69,8 +80,10 @@ export const replace = (part) => list().replaceChildren(...part.children);
  */
 export const prepend = (part) => list().prepend(...part.children);
 
+const size = () => list().textContent?.length ?? 0;
+
 /** Tell whether there are more entries than the page should keep. */
-export const isFull = () => list().textContent.length > MOST_CHARS || list().childElementCount > MOST_ITEMS;
+export const isFull = () => size() > MOST_CHARS || list().childElementCount > MOST_ITEMS;
 
 /**
  * Remove entries from one end while there are too many.
@@ -78,11 +91,12 @@ export const isFull = () => list().textContent.length > MOST_CHARS || list().chi
  * @returns {boolean} whether any was removed
  */
 export function trim(end) {
-  let chars = list().textContent.length;
+  let chars = size();
   const before = list().childElementCount;
   while (list().childElementCount > 1 && (chars > MOST_CHARS || list().childElementCount > MOST_ITEMS)) {
-    chars -= list()[end].textContent.length;
-    list()[end].remove();
+    const entry = entryAt(end);
+    chars -= entry?.textContent?.length ?? 0;
+    entry?.remove();
   }
   return list().childElementCount < before;
 }
@@ -93,8 +107,9 @@ export function trim(end) {
  * @param {() => void} change
  */
 export function keepPlace(box, change) {
-  const anchor = [...list().children].find((item) => item.offsetTop + item.offsetHeight > box.scrollTop);
-  const before = anchor?.getBoundingClientRect().top;
+  const anchor = all(list(), ":scope > *").find((item) => item.offsetTop + item.offsetHeight > box.scrollTop);
+  const top = () => anchor?.getBoundingClientRect().top ?? 0;
+  const before = top();
   change();
-  if (anchor) box.scrollTop += anchor.getBoundingClientRect().top - before;
+  box.scrollTop += top() - before;
 }

@@ -1,13 +1,8 @@
 // A page without a browser: jsdom's document, with its objects as node's global ones, where our modules expect them.
 import { JSDOM } from "jsdom";
 
-const NAMES = [
-  "CSS", "CustomEvent", "DOMParser", "Element", "Event", "FormData", "HTMLAnchorElement", "HTMLButtonElement",
-  "HTMLDataElement", "HTMLDetailsElement", "HTMLDialogElement", "HTMLElement", "HTMLFormElement", "HTMLInputElement",
-  "HTMLLabelElement", "HTMLOptionElement", "HTMLSelectElement", "HTMLTemplateElement", "HTMLTextAreaElement",
-  "HTMLTimeElement", "KeyboardEvent", "MouseEvent", "MutationObserver", "Node", "addEventListener", "document",
-  "history", "localStorage", "location", "navigator", "sessionStorage",
-];
+const METHODS = ["addEventListener", "dispatchEvent", "getSelection", "removeEventListener"];
+const OVERRIDDEN = ["CustomEvent", "Event", "FormData", "MessageEvent", "navigator"]; // node has its own, which differ
 
 /**
  * Open a page; its modules are imported after this. One test file opens one page.
@@ -17,11 +12,10 @@ const NAMES = [
 export function openPage(body, attributes = "") {
   const { window } = new JSDOM(`<!doctype html><body ${attributes}>${body}</body>`, { url: "http://mc.example/" });
   window.CSS ??= { escape: (text) => text.replace(/[^\w-]/g, "\\$&") };
-  for (const name of NAMES) {
-    const value = typeof window[name] === "function" && /^[a-z]/.test(name) ? window[name].bind(window) : window[name];
+  for (const name of [...Object.getOwnPropertyNames(window).filter((one) => !(one in globalThis)), ...METHODS, ...OVERRIDDEN]) {
+    const value = METHODS.includes(name) ? window[name].bind(window) : window[name];
     Object.defineProperty(globalThis, name, { value, configurable: true, writable: true });
   }
-  globalThis.window = window;
   addMissing(window);
 }
 
