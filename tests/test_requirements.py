@@ -1,6 +1,7 @@
 """The installed packages are the resolved ones: each in one version with a known hash."""
 
 import ast
+import json
 import re
 import sys
 from importlib.metadata import packages_distributions
@@ -44,6 +45,15 @@ def test_the_lock_files_agree():
     everything = pinned("requirements-dev.lock")
     for lock in ("requirements.lock", "requirements-claude.lock"):
         assert pinned(lock).items() <= everything.items()
+
+
+def test_each_package_for_javascript_has_one_version_and_a_reason_in_the_documents():
+    tables = (CHECKOUT / "docs" / "development.md").read_text().partition("## Dependencies")[2]
+    named = json.loads((CHECKOUT / "package.json").read_text())
+    packages = named["dependencies"] | named["devDependencies"]
+
+    assert [name for name, version in packages.items() if not re.fullmatch(r"[\d.]+", version)] == []
+    assert [name for name in packages if not re.search(rf"(?<![\w/-]){re.escape(name)}(?![\w/-])", tables)] == []
 
 
 OURS = {"agents", "mission_control", "pocketpaw_site", "tests", "bench", "manage"}
