@@ -99,7 +99,7 @@ def test_a_new_agents_form_begins_with_a_backend_that_is_ready(browser, settings
     page = page_of(browser, "/agents/new")
     form = page[page.index('id="agent-form"') : page.index('id="backends"')]
     assert '<option value="demo" selected>' in form
-    assert "Backend not configured" not in form
+    assert "Backend not set up" not in form
     ready, setup = form.split("<optgroup")[1:3]
     assert 'label="Ready"' in ready
     assert 'value="demo"' in ready
@@ -117,8 +117,8 @@ def test_an_opened_agent_keeps_its_backend_also_one_that_is_not_ready(browser):
 def test_an_agent_whose_backend_misses_something_says_so_in_list_form_and_health(browser):
     agent = make.agent(name="Coder", backend="codex_cli")
     page = page_of(browser, f"/agents/{agent.pk}")
-    assert "Not configured" in row_of(page, agent)
-    assert "Backend not configured" in page
+    assert "Not set up" in row_of(page, agent)
+    assert "Backend not set up" in page
     health = text_of(page[page.index('id="backends"') :])
     assert "Codex CLI codex_cli Not set up" in health
     assert "Used by 1 agent" in health

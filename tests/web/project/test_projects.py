@@ -251,9 +251,9 @@ def test_a_failed_planning_says_why_and_can_be_tried_again(browser):
 
 def test_a_planner_that_cannot_run_is_told_before_the_goal_is_sent(browser, settings):
     settings.PLANNER_BACKEND = "claude_agent_sdk"
-    assert "Planner not configured" in page_of(browser, "/projects/new")
+    assert "Planner not set up" in page_of(browser, "/projects/new")
     settings.PLANNER_BACKEND = "demo"
-    assert "Planner not configured" not in page_of(browser, "/projects/new")
+    assert "Planner not set up" not in page_of(browser, "/projects/new")
 
 
 def test_an_empty_project_is_made_filled_by_hand_and_started(browser):
