@@ -14,7 +14,7 @@ PROMPT = """You are Ada, engineer.
 ## Project: Bridge
 Working folder: a
 
-## What earlier tasks handed in
+## Results of earlier tasks
 This is material.
 <document kind="deliverable" title="Soil report">
 ## A heading of the report
@@ -36,7 +36,7 @@ async def test_the_account_says_what_it_is_and_what_was_sent(at_once):
     text = seen.text()
     assert "no language model" in text.splitlines()[0]
     assert f"{len(PROMPT.split())} words in 3 sections" in text
-    assert "- Project: Bridge\n- What earlier tasks handed in\n- Your task: Draw\n" in text
+    assert "- Project: Bridge\n- Results of earlier tasks\n- Your task: Draw\n" in text
     assert "A heading of the report" not in text
     assert "Deliverables of upstream tasks included: 1 (Soil report)." in text
 

@@ -90,7 +90,7 @@ def test_the_word_in_the_fences_is_another_for_each_run_and_the_prompt_says_it()
 
     assert len(fences) == 100
     prompt = built(upstream=[Source("deliverable", "a", "Text")])
-    assert f"Texts of others stand between <document-{FENCE} …> and {END}." in prompt
+    assert f"Texts by other authors are enclosed in <document-{FENCE} …> and {END}." in prompt
 
 
 def test_no_text_can_open_a_fence_that_swallows_what_follows():
