@@ -80,18 +80,18 @@ class Sandbox:
     is_wrapped: bool = False
 
 
-def method(wish: str) -> str:
+def method(setting: str) -> str:
     """Return how agents are isolated: `bubblewrap`, `user:<name>` or `none`. Raises IsolationError.
 
     `auto` is bubblewrap if it works, which each process tests once.
     """
-    if wish == "auto":
+    if setting == "auto":
         return "bubblewrap" if bubblewrap_problem() is None else "none"
-    if wish == "bubblewrap" and (problem := bubblewrap_problem()):
+    if setting == "bubblewrap" and (problem := bubblewrap_problem()):
         raise IsolationError(problem)
-    if wish.startswith("user:") and (problem := user_problem(wish.removeprefix("user:"))):
+    if setting.startswith("user:") and (problem := user_problem(setting.removeprefix("user:"))):
         raise IsolationError(problem)
-    return wish
+    return setting
 
 
 @cache
@@ -136,20 +136,20 @@ def folder_problem(how: str, folder: Path) -> str | None:
     return _problem_if_failing([*_user_prefix(name), PYTHON, "-c", check_access, str(folder)], failure)
 
 
-def warnings(wish: str) -> list[str]:
+def warnings(setting: str) -> list[str]:
     """Return warnings for the operator about the isolation of agents' programs, as sentences."""
     found = []
-    if wish == "auto" and (problem := bubblewrap_problem()):
+    if setting == "auto" and (problem := bubblewrap_problem()):
         found.append(
             "Agents' programs are not isolated: they run as the server's own user, and can read its token, its "
             f"database and its environment ({problem})"
         )
-    if wish == "none":
+    if setting == "none":
         found.append(
             "Agents' programs are not isolated, as MISSION_CONTROL_AGENT_ISOLATION=none says: they run as the "
             "server's own user, and can read its token, its database and its environment"
         )
-    if os.getuid() == 0 and not wish.startswith("user:"):
+    if os.getuid() == 0 and not setting.startswith("user:"):
         found.append(
             "The server runs as root, and so do agents' programs: run it as an ordinary user, or set "
             "MISSION_CONTROL_AGENT_ISOLATION=user:<name>"

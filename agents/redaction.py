@@ -13,10 +13,10 @@ from urllib.parse import urlsplit
 
 REMOVED = "[redacted]"
 PATH = "[path]"
-MOST_DEPTH = 100
+MAX_DEPTH = 100
 TOO_DEEP = "[nested too deeply]"
 SHOWN_CHARS = 200
-LEAST_SECRET_CHARS = 8  # a shorter value of an environment variable is more likely an ordinary word
+MIN_SECRET_CHARS = 8  # a shorter value of an environment variable is more likely an ordinary word
 
 _SECRET_VARIABLE = re.compile(r"(?:KEY|TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?)\Z", re.IGNORECASE)
 _ADDRESS_VARIABLE = re.compile(r"(?:URL|URI|DSN)\Z", re.IGNORECASE)
@@ -188,11 +188,11 @@ def without_invisible(text: str, before: str = "") -> str:
 def redact_data(value: Any, *, depth: int = 0) -> Any:
     """Return JSON data with all texts redacted, and without the values of keys that name a secret.
 
-    Data nested more deeply than MOST_DEPTH is left out.
+    Data nested more deeply than MAX_DEPTH is left out.
     """
     if isinstance(value, str):
         return redact_secrets(value)
-    if isinstance(value, dict | list | tuple) and depth >= MOST_DEPTH:
+    if isinstance(value, dict | list | tuple) and depth >= MAX_DEPTH:
         return TOO_DEEP
     if isinstance(value, dict):
         return {redact_data(str(key)): _redact_item(key, item, depth + 1) for key, item in value.items()}
@@ -233,7 +233,7 @@ _remembered: set[str] = set()
 
 def remember_secrets(*values: str) -> None:
     """Register secrets that are in no environment variable: the product's own keys and passwords."""
-    _remembered.update(value for value in values if len(value) >= LEAST_SECRET_CHARS)
+    _remembered.update(value for value in values if len(value) >= MIN_SECRET_CHARS)
 
 
 def _secrets_of_environment() -> Iterator[str]:
@@ -245,7 +245,7 @@ def _secrets_of_environment() -> Iterator[str]:
             secret = _password_of(value)
         else:
             continue
-        if len(secret) >= LEAST_SECRET_CHARS:
+        if len(secret) >= MIN_SECRET_CHARS:
             yield secret
 
 
@@ -271,7 +271,7 @@ def _looks_secret(match: re.Match[str]) -> bool:
     mixed = any(c.isdigit() for c in value) and any(c.isalpha() for c in value)
     if _ORDINARY_NAME.match(name):
         in_query = match.start() > 0 and match.string[match.start() - 1] in "?&"
-        return in_query or (mixed and len(value) >= LEAST_SECRET_CHARS - 2)
+        return in_query or (mixed and len(value) >= MIN_SECRET_CHARS - 2)
     tight = match["between"] in {"=", ":"} or bool(match["quote"])
     return tight or not _PLAIN_WORD.match(value)
 

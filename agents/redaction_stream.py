@@ -11,7 +11,7 @@ from agents.redaction import KEY_END, KEY_HEADERS, known_secrets, redact_secrets
 
 MAX_HELD_CHARS = 8_192  # more than a private key; longer text is emitted, redacted as far as it is known
 CONTEXT_CHARS = 256  # of emitted text, to recognise the next: after `pass` may come `word=hunter2`
-LEAST_BEGINNING_CHARS = 3  # of a known value: fewer characters also start ordinary words
+MIN_BEGINNING_CHARS = 3  # of a known value: fewer characters also start ordinary words
 LEAD_CHARS = 100  # more than a secret's name and the characters before its value
 
 _UNBROKEN = re.compile(r"[^\s\"']*")
@@ -160,7 +160,7 @@ def _cookie_from(text: str) -> int:
 
 def _known_from(text: str, value: str) -> int:
     """Return where the end of the text matches the start of the value; else the text's end."""
-    beginning = value[:LEAST_BEGINNING_CHARS]
+    beginning = value[:MIN_BEGINNING_CHARS]
     found = text.find(beginning, max(len(text) - len(value) + 1, 0))
     while found >= 0 and not value.startswith(text[found:]):
         found = text.find(beginning, found + 1)

@@ -43,9 +43,9 @@ class Client:
         sent_at = time.monotonic()
         self.connection.request(method, path, data, self.headers)
         response = self.connection.getresponse()
-        said = response.read()
-        answer = Answer(response.status, said, sent_at, time.monotonic() - sent_at)
-        assert answer.status == expect, f"{method} {path}: {answer.status} {said[:300]!r}"
+        content = response.read()
+        answer = Answer(response.status, content, sent_at, time.monotonic() - sent_at)
+        assert answer.status == expect, f"{method} {path}: {answer.status} {content[:300]!r}"
         return answer
 
     def create_task(self, title: str) -> Answer:

@@ -118,9 +118,9 @@ def faults(
 def stored_digest(product: MeasuredProduct, run: str) -> str | None:
     """Return the digest of a run's stored output; None if it did not complete or its events differ from it."""
     found = product.run_of(run)
-    said = "".join(event["content"] for event in product.events(run) if event["type"] == "message")
-    whole = found["status"] == "completed" and found["output"] == said
-    return hashlib.sha256(said.encode()).hexdigest() if whole else None
+    output = "".join(event["content"] for event in product.events(run) if event["type"] == "message")
+    whole = found["status"] == "completed" and found["output"] == output
+    return hashlib.sha256(output.encode()).hexdigest() if whole else None
 
 
 def stalled(product: MeasuredProduct, scale: Scale) -> Iterator[tuple[str, float]]:

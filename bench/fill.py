@@ -162,11 +162,11 @@ class Filling:
     def events_of_run(self, outcome: str, at: datetime) -> Iterable[RunEvent]:
         kind = RunEvent.Type
         started = {"phase": "started", "agent_id": "", "attempt": 1}
-        said: list[tuple[str, str, dict]] = [
+        output_events: list[tuple[str, str, dict]] = [
             (kind.MESSAGE, self.text(200), {}) for _ in range(self.events_a_run - 2)
         ]
         ended = {"phase": "ended", "error": None}
-        drafts = [(kind.STATUS, "started", started), *said, (kind.STATUS, outcome, ended)]
+        drafts = [(kind.STATUS, "started", started), *output_events, (kind.STATUS, outcome, ended)]
         for seq, (type, content, metadata) in enumerate(drafts, start=1):
             yield RunEvent(seq=seq, type=type, content=content, metadata=metadata, timestamp=at)
 

@@ -25,8 +25,8 @@ def describe(folder: Path) -> dict[str, str]:
 
 
 def commit() -> str:
-    head = _said("git", "rev-parse", "--short=12", "HEAD") or "unknown"
-    return f"{head} with changes" if _said("git", "status", "--porcelain") else head
+    head = _output_of("git", "rev-parse", "--short=12", "HEAD") or "unknown"
+    return f"{head} with changes" if _output_of("git", "status", "--porcelain") else head
 
 
 def processor() -> str:
@@ -48,7 +48,7 @@ def file_system(folder: Path) -> str:
     return max(holding, key=lambda found: len(found[0]))[1] if holding else "unknown"
 
 
-def _said(*command: str) -> str:
+def _output_of(*command: str) -> str:
     try:
         ran = subprocess.run(  # noqa: S603 - git with constant arguments
             command, check=False, cwd=CHECKOUT, capture_output=True, text=True, timeout=20

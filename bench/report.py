@@ -144,14 +144,14 @@ class Report:
 
     def beside(self, name: str, samples: Samples) -> str:
         """Return the faults over all rounds, and the median CPU time of the clients in one measurement."""
-        said = []
+        parts = []
         if samples.all(f"{name}: {FAULTS[0]}"):
             counts = {fault: int(sum(samples.all(f"{name}: {fault}"))) for fault in FAULTS}
             wrong = [f"{fault} {count} {MISSED}" for fault, count in counts.items() if count]
-            said.append(", ".join(wrong) or "all, once, in order, as stored")
+            parts.append(", ".join(wrong) or "all, once, in order, as stored")
         if cpu := samples.all(f"{name}: {CPU}"):
-            said.append(f"{CPU} {number(median(cpu))} s")
-        return "; ".join(said)
+            parts.append(f"{CPU} {number(median(cpu))} s")
+        return "; ".join(parts)
 
 
 def without_empty(rows: Sequence[Sequence[str]]) -> list[list[str]]:

@@ -14,7 +14,7 @@ from typing import IO, Any
 
 from django.db.utils import InterfaceError, OperationalError
 
-from mission_control.health.disk import trouble
+from mission_control.health.disk import describe_failure
 from mission_control.terminal import terminal_text
 
 current_run: ContextVar[str | None] = ContextVar("current_run", default=None)
@@ -50,7 +50,7 @@ class OutageFilter(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else None
         if isinstance(error, OperationalError | InterfaceError):
-            record.msg = f"{record.getMessage()}: {trouble(error)} ({type(error).__name__})"
+            record.msg = f"{record.getMessage()}: {describe_failure(error)} ({type(error).__name__})"
             record.args, record.exc_info, record.exc_text = (), None, None
             record.levelno, record.levelname = logging.WARNING, "WARNING"
         return True

@@ -19,7 +19,7 @@ _ESCAPES = re.compile(
 )
 # Moves of the cursor within its line: CSI with C (right), D (left), G (to a column), K (erase), CR, backspace.
 _MOVES = re.compile(r"\x1b\[(\d{0,4})([CDGK])|([\r\b])")
-MOST_COLUMNS = 80  # a cursor move goes no further right: otherwise a few characters could fill a page with spaces
+MAX_COLUMNS = 80  # a cursor move goes no further right: otherwise a few characters could fill a page with spaces
 
 
 class TerminalText:
@@ -82,8 +82,8 @@ def _after_move(cells: list[str], at: int, move: re.Match[str]) -> int:
     number = int(digits or 0)
     if kind == "K":  # erase to the end of the line, or all of it (2); to its start (1) is rarely used and ignored
         del cells[{0: at, 2: 0}.get(number, len(cells)) :]
-        return min(at, max(len(cells), MOST_COLUMNS))
+        return min(at, max(len(cells), MAX_COLUMNS))
     if kind == "G":
-        return min(max(number, 1) - 1, MOST_COLUMNS)
+        return min(max(number, 1) - 1, MAX_COLUMNS)
     step = max(number, 1)
-    return max(at - step, 0) if kind == "D" else min(at + step, max(len(cells), MOST_COLUMNS))
+    return max(at - step, 0) if kind == "D" else min(at + step, max(len(cells), MAX_COLUMNS))

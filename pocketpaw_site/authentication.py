@@ -40,7 +40,7 @@ logger = logging.getLogger(__name__)
 
 
 # ---------------------------------------------------------------- failures
-class Backend(AxesStandaloneBackend, ModelBackend):
+class LimitedLogin(AxesStandaloneBackend, ModelBackend):
     """Authenticates users by name and password; refuses after too many failures."""
 
     def authenticate(

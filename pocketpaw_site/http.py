@@ -84,16 +84,16 @@ class OutageResponses:
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        full = disk.says_full(exception)
+        full = disk.is_disk_full(exception)
         if not full and not isinstance(exception, OperationalError | InterfaceError):
             return None
-        trouble = disk.trouble(exception)
-        logger.warning(f"{trouble} (%s)", type(exception).__name__)  # noqa: G004 - the log's filter distinguishes them
+        failure = disk.describe_failure(exception)
+        logger.warning(f"{failure} (%s)", type(exception).__name__)  # noqa: G004 - the log's filter distinguishes them
         headers = {"Retry-After": str(self.RETRY_AFTER_SECONDS)}
         if "text/html" in request.headers.get("Accept", "") and not request.path_info.startswith("/api/"):
-            page = render_to_string("503.html", {"trouble": trouble, "disk_is_full": full})
+            page = render_to_string("503.html", {"failure": failure, "disk_is_full": full})
             return HttpResponse(page, status=503, headers=headers)
-        detail = DISK_IS_FULL if full else f"{trouble.capitalize()} at the moment. Try again."
+        detail = DISK_IS_FULL if full else f"{failure.capitalize()} at the moment. Try again."
         return JsonResponse({"detail": detail}, status=503, headers=headers)
 
 
@@ -207,7 +207,7 @@ class BodyLimit:
         except BodyTooLarge:
             await self.refuse(send)
         except OSError as error:
-            if has_begun or not disk.says_full(error):
+            if has_begun or not disk.is_disk_full(error):
                 raise
             await answer(send, 503, DISK_IS_FULL)
 

@@ -214,7 +214,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
-AUTHENTICATION_BACKENDS = ["pocketpaw_site.authentication.Backend"]
+AUTHENTICATION_BACKENDS = ["pocketpaw_site.authentication.LimitedLogin"]
 PASSWORD_HASHERS = ["pocketpaw_site.authentication.Hasher", *global_settings.PASSWORD_HASHERS[1:]]
 AXES_HANDLER = "pocketpaw_site.authentication.Failures"
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"], "ip_address", "username"]
@@ -376,7 +376,7 @@ REST_FRAMEWORK = {
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Mission Control",
-    "DESCRIPTION": "A self-hosted control plane for AI agents. The WebSockets: docs/websocket.md.",
+    "DESCRIPTION": "A self-hosted control plane for AI agents. WebSockets are described in docs/websocket.md.",
     "VERSION": __version__,
     "OAS_VERSION": "3.1.0",
     "SCHEMA_PATH_PREFIX": "/api/(mission-control|deep-work)|/api|",

@@ -30,7 +30,7 @@ from pocketpaw_site.http import DISK_IS_FULL, too_large
 # no back-pressure, and messages for a client that does not read would fill the memory.
 PING_SECONDS, PONG_SECONDS = 15, 15
 CONNECT_SECONDS = 20
-MOST_FILES = 65_536
+MAX_FILES = 65_536
 HEAD_BYTES = 16_384  # of the address and all headers together
 HEAD_SECONDS = 20.0  # from the first byte of a request to the end of its headers
 # After BODY_SECONDS a body must have arrived at this speed on average.
@@ -48,7 +48,7 @@ _M_ARENA_MAX = -8  # malloc.h
 def raise_file_limit() -> None:
     """Raise this process's limit of open files: each connection is one, and the usual limit is 1,024."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    wanted = MAX_FILES if hard == resource.RLIM_INFINITY else min(hard, MAX_FILES)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
@@ -127,7 +127,7 @@ class LimitedRequest(WebRequest):
         try:
             self.content.write(data)
         except OSError as error:
-            detail = DISK_IS_FULL if disk.says_full(error) else "The request cannot be stored."
+            detail = DISK_IS_FULL if disk.is_disk_full(error) else "The request cannot be stored."
             self.channel.refuse(HTTPStatus.SERVICE_UNAVAILABLE, detail)
 
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:  # noqa: N802

@@ -210,9 +210,9 @@ def _check_own_sandbox(definition: Definition, words: Sequence[str], how: str) -
     """
     if definition.format != "codex" or how != "bubblewrap" or os.getuid() != 0:
         return
-    said = " ".join(words)
+    text = " ".join(words)
     is_codex = Path(words[0]).name == "codex"
-    if _OWN_SANDBOX.search(said) or (is_codex and not _NO_SANDBOX.search(said)):
+    if _OWN_SANDBOX.search(text) or (is_codex and not _NO_SANDBOX.search(text)):
         raise BackendError(
             f"`{definition.name}`: Codex' own sandbox does not start within bubblewrap when the server runs "
             "as root; leave `argv` out, or let it say `--sandbox danger-full-access`"
@@ -286,14 +286,14 @@ def _notice(line: bytes, size: int) -> Iterator[BackendEvent]:
 
 def _check_end(definition: Definition, program: Program, reader: Reader | None) -> None:
     """Raise BackendError if the program failed, by its output, its exit status, or a missing last line."""
-    name, said = definition.name, program.last_words()
+    name, text = definition.name, program.last_words()
     failure = reader.failure if reader is not None else ""
     has_failed = program.exit_status or failure
-    if has_failed and (advice := not_logged_in(name, definition.login, f"{said} {failure}")):
+    if has_failed and (advice := not_logged_in(name, definition.login, f"{text} {failure}")):
         raise BackendError(advice)
     if failure:
         raise BackendError(shown_error(f"`{name}` failed: {failure}"))
     if program.exit_status:
-        raise BackendError(with_reason(f"`{name}` ended with exit status {program.exit_status}", said))
+        raise BackendError(with_reason(f"`{name}` ended with exit status {program.exit_status}", text))
     if reader is not None and reader.marks_its_end and not reader.has_ended:
-        raise BackendError(with_reason(f"`{name}` ended before sending a result", said))
+        raise BackendError(with_reason(f"`{name}` ended before sending a result", text))

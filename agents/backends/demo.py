@@ -123,8 +123,8 @@ class _Outline:
     @property
     def requested_step(self) -> str:
         """Return the requested step of planning; empty if none is requested."""
-        asked = [section for section in self.sections if section.startswith(STEP_HEADING)]
-        return asked[-1].removeprefix(STEP_HEADING) if asked else ""
+        requested = [section for section in self.sections if section.startswith(STEP_HEADING)]
+        return requested[-1].removeprefix(STEP_HEADING) if requested else ""
 
     @property
     def upstream(self) -> list[str]:

@@ -52,18 +52,18 @@ def approve(task: Task, *, by: User | None = None) -> Task:
         return tasks.change(task, status=Task.Status.DONE)
 
 
-def request_changes(task: Task, feedback: str, *, by: User | None = None, criticised: Sequence[Task] = ()) -> Task:
+def request_changes(task: Task, feedback: str, *, by: User | None = None, rejected: Sequence[Task] = ()) -> Task:
     """Send the task back and return it: it is assigned again, with the feedback in its thread and next prompt.
 
     A review task sends back the tasks whose deliverables it reviews, by default all of them or those in
-    `criticised`, and waits for them. Locks the rows of all tasks that it changes. Raises as `approve` does,
-    TooManyRounds, and Invalid if `criticised` names another task.
+    `rejected`, and waits for them. Locks the rows of all tasks that it changes. Raises as `approve` does,
+    TooManyRounds, and Invalid if `rejected` names another task.
     """
     with transaction.atomic():
         upstream = _upstream(task)
         task = _in_review([task.pk, *(other.pk for other in upstream)], task)
         _refuse_too_many_rounds(task)
-        sent_back = _tasks_to_send_back(upstream, criticised)
+        sent_back = _tasks_to_send_back(upstream, rejected)
         review = _decide(task, Status.CHANGES_REQUESTED, by=by, feedback=feedback)
         message = f"{_name(by)} requested changes to “{task.title}”"
         _note(review, task, message)

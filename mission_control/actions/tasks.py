@@ -176,8 +176,10 @@ def delete(task: Task) -> None:
             raise HasActiveRuns(ACTIVE_RUN)
         others = {key for rows in (task.blocked_by, task.blocks, task.subtasks) for key in _keys(rows.all())}
         affected = affected_metadata(tasks=others, projects=[task.project_id])
-        said = f"Task deleted: {task.title}"
-        note(Activity.Type.TASK_UPDATED, said, project_id=task.project_id, deleted_task=str(task.pk), **affected)
+        message = f"Task deleted: {task.title}"
+        note(
+            Activity.Type.TASK_UPDATED, message, project_id=task.project_id, deleted_task=str(task.pk), **affected
+        )
         task.delete()
         complete_if_resolved(task.project_id)
         advance_on_commit(task.project_id)

@@ -10,7 +10,7 @@ from mission_control.compat.knox import digest_of
 from mission_control.errors import Invalid
 from mission_control.models import AccessToken
 
-MOST_DAYS = 36_500
+MAX_DAYS = 36_500
 
 
 def create_token(

@@ -12,18 +12,18 @@ from django.utils.cache import patch_cache_control
 
 from agents.rules import TOKEN_NAME_CHARS
 from mission_control.actions.permissions import may_manage
-from mission_control.actions.tokens import MOST_DAYS, create_token
+from mission_control.actions.tokens import MAX_DAYS, create_token
 from mission_control.admin.base import Deleted, Lean, Rows
 from mission_control.compat.django_models import copy_values
 from mission_control.models import AccessToken
 
 
-class TokenForm(forms.ModelForm):
+class UserTokenForm(forms.ModelForm):
     """The form for a new token: its user, its name and its lifetime in days."""
 
     name = forms.CharField(max_length=TOKEN_NAME_CHARS)
     expires_in_days = forms.IntegerField(
-        min_value=1, max_value=MOST_DAYS, required=False, help_text="Leave empty for no expiry."
+        min_value=1, max_value=MAX_DAYS, required=False, help_text="Leave empty for no expiry."
     )
 
     class Meta:
@@ -47,7 +47,7 @@ class AccessTokenAdmin(Lean):
     list_display_links = None
     list_select_related = ["user"]
     search_fields = ["name", "user__username"]
-    form = TokenForm
+    form = UserTokenForm
     raw_id_fields = ["user"]
 
     def get_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
@@ -58,7 +58,7 @@ class AccessTokenAdmin(Lean):
 
     def get_form(self, request: HttpRequest, obj: Model | None = None, change: bool = False, **kwargs: Any) -> Any:
         form = super().get_form(request, obj, change, **kwargs)
-        return type("TokenForm", (form,), {"by": request.user})
+        return type("UserTokenForm", (form,), {"by": request.user})
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False

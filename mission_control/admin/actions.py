@@ -23,7 +23,7 @@ from mission_control.runs.lifecycle import STOP_SECONDS
 MOST = 100  # objects per request: each one is changed separately
 
 
-class RunForm(forms.Form):
+class RunTasksForm(forms.Form):
     """Which agent runs, and what to do if all slots are busy or blockers are unfinished: the API's parameters."""
 
     agent = forms.ModelChoiceField(
@@ -48,17 +48,17 @@ class Actions(admin.ModelAdmin):
         return True
 
     def to_each(
-        self, request: HttpRequest, chosen: QuerySet[Any], verb: Callable[[Any], object], did: str = ""
+        self, request: HttpRequest, chosen: QuerySet[Any], act: Callable[[Any], object], did: str = ""
     ) -> None:
-        """Call `verb` for each object and show `did`, or what `verb` returned if `did` is empty.
+        """Call `act` for each object and show `did`, or what `act` returned if `did` is empty.
 
-        Runs outside any transaction, because `verb` may wait.
+        Runs outside any transaction, because `act` may wait.
         """
         if self.is_too_many(request, chosen):
             return
         for obj in chosen:
             try:
-                outcome = verb(obj)
+                outcome = act(obj)
                 self.message_user(request, f"{obj}: {did or outcome}", messages.SUCCESS)
             except Refusal as refusal:
                 self.message_user(request, f"{obj}: {refusal.detail}", messages.ERROR)
@@ -78,7 +78,7 @@ class TaskActions(Actions):
     @admin.action(description="Run with agent…", permissions=["run"])
     def run_with_agent(self, request: HttpRequest, queryset: QuerySet[Task]) -> HttpResponse | None:
         """Show a page to choose the agent, then run each task."""
-        form = RunForm(request.POST if "run" in request.POST else None)
+        form = RunTasksForm(request.POST if "run" in request.POST else None)
         if form.is_valid():
             self.to_each(request, queryset, lambda task: _run(task, by=request.user, **form.cleaned_data))
             return None

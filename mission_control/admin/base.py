@@ -80,32 +80,32 @@ class ReadOnly(Lean):
         return False
 
 
-class ByVerbs(Lean):
+class ThroughActions(Lean):
     """Saves and deletes through the model's actions. A refusal is shown as a message, and nothing is changed."""
 
-    create_verb: ClassVar[Callable[..., Model]]
-    change_verb: ClassVar[Callable[..., Model]]
-    delete_verb: ClassVar[Callable[..., None]]
+    create_action: ClassVar[Callable[..., Model]]
+    change_action: ClassVar[Callable[..., Model]]
+    delete_action: ClassVar[Callable[..., None]]
     actions: list[Any] = ["delete_selected"]
 
     def save_model(self, request: HttpRequest, obj: Model, form: BaseModelForm, change: bool) -> None:
         given = form.cleaned_data
         if change:
             original = type(obj)._default_manager.get(pk=obj.pk)
-            saved = type(self).change_verb(original, **{name: given[name] for name in form.changed_data})
+            saved = type(self).change_action(original, **{name: given[name] for name in form.changed_data})
         else:
-            saved = type(self).create_verb(**given)
+            saved = type(self).create_action(**given)
         copy_values(saved, obj)
 
     def save_related(self, request: HttpRequest, form: BaseModelForm, formsets: Any, change: bool) -> None:
         """Do nothing: the action has already written the relations."""
 
     def delete_model(self, request: HttpRequest, obj: Model) -> None:
-        type(self).delete_verb(obj)
+        type(self).delete_action(obj)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         for obj in queryset:
-            type(self).delete_verb(obj)
+            type(self).delete_action(obj)
 
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         return self._refusable(super().changeform_view, request, *args, **kwargs)

@@ -23,15 +23,15 @@ from mission_control.runs import events
 
 EVENTS_A_PAGE = 100
 SHOWN_CHARS = 10_000
-MOST_COUNTED = 10_000
+MAX_COUNTED = 10_000
 
 
 class NewestPages(Paginator):
-    """Stops counting at MOST_COUNTED, because PostgreSQL reads every row that it counts; nobody pages that far."""
+    """Stops counting at MAX_COUNTED, because PostgreSQL reads every row that it counts; nobody pages that far."""
 
     @cached_property
     def count(self) -> int:
-        return cast("QuerySet[RunEvent]", self.object_list).order_by()[:MOST_COUNTED].count()
+        return cast("QuerySet[RunEvent]", self.object_list).order_by()[:MAX_COUNTED].count()
 
 
 @admin.register(Run)

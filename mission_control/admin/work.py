@@ -11,7 +11,7 @@ from agents.models import Agent
 from mission_control.actions import agents, documents, projects, tasks
 from mission_control.admin.actions import ProjectActions, TaskActions
 from mission_control.admin.badges import badge, linked_badge
-from mission_control.admin.base import ByVerbs, ReadOnly
+from mission_control.admin.base import ReadOnly, ThroughActions
 from mission_control.admin.live import Live
 from mission_control.admin.reviews import ReviewInline
 from mission_control.models import Deliverable, DeliverableVersion, Project, Run, Task
@@ -38,10 +38,10 @@ class DerivedStatus(admin.SimpleListFilter):
 
 
 @admin.register(Agent)
-class AgentAdmin(ByVerbs):
-    create_verb = staticmethod(agents.create)
-    change_verb = staticmethod(agents.change)
-    delete_verb = staticmethod(agents.delete)
+class AgentAdmin(ThroughActions):
+    create_action = staticmethod(agents.create)
+    change_action = staticmethod(agents.change)
+    delete_action = staticmethod(agents.delete)
     list_display = ["name", "role", "backend", "level", "state", "last_heartbeat", "updated_at"]
     list_filter = ["backend", "level", DerivedStatus]
     sortable_by = ["name", "role", "backend", "level", "last_heartbeat", "updated_at"]
@@ -66,11 +66,11 @@ class AgentAdmin(ByVerbs):
 
 
 @admin.register(Task)
-class TaskAdmin(Live, TaskActions, ByVerbs):
-    create_verb = staticmethod(tasks.create)
-    change_verb = staticmethod(tasks.change)
-    delete_verb = staticmethod(tasks.delete)
-    actions: list[Any] = [*TaskActions.actions, *ByVerbs.actions]
+class TaskAdmin(Live, TaskActions, ThroughActions):
+    create_action = staticmethod(tasks.create)
+    change_action = staticmethod(tasks.change)
+    delete_action = staticmethod(tasks.delete)
+    actions: list[Any] = [*TaskActions.actions, *ThroughActions.actions]
     inlines = [ReviewInline]
     list_display = ["title", "state", "run", "priority", "task_type", "project", "updated_at"]
     list_filter = ["status", "priority", "task_type"]
@@ -138,11 +138,11 @@ class TaskAdmin(Live, TaskActions, ByVerbs):
 
 
 @admin.register(Project)
-class ProjectAdmin(ProjectActions, ByVerbs):
-    create_verb = staticmethod(projects.create)
-    change_verb = staticmethod(projects.change)
-    delete_verb = staticmethod(projects.delete)
-    actions: list[Any] = [*ProjectActions.actions, *ByVerbs.actions]
+class ProjectAdmin(ProjectActions, ThroughActions):
+    create_action = staticmethod(projects.create)
+    change_action = staticmethod(projects.change)
+    delete_action = staticmethod(projects.delete)
+    actions: list[Any] = [*ProjectActions.actions, *ThroughActions.actions]
     list_display = ["title", "state", "planner_agent", "updated_at"]
     list_filter = ["status"]
     list_select_related = ["planner_agent"]
@@ -161,10 +161,10 @@ class ProjectAdmin(ProjectActions, ByVerbs):
 
 
 @admin.register(Deliverable)
-class DeliverableAdmin(ByVerbs):
-    create_verb = staticmethod(documents.create)
-    change_verb = staticmethod(documents.change)
-    delete_verb = staticmethod(documents.delete)
+class DeliverableAdmin(ThroughActions):
+    create_action = staticmethod(documents.create)
+    change_action = staticmethod(documents.change)
+    delete_action = staticmethod(documents.delete)
     list_display = ["title", "type", "version", "task", "project", "updated_at"]
     list_filter = ["type"]
     list_select_related = ["task", "project"]

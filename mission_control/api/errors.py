@@ -89,7 +89,7 @@ def _field_errors(detail: Any) -> dict[str, Any]:
         sentences = [_sentence(name, message) for message in _messages(value)]
         fields[name] = list(dict.fromkeys(sentences))[:MESSAGES_A_FIELD]
     first = next((sentences[0] for sentences in fields.values() if sentences), "The request is not valid.")
-    return {**{name: said for name, said in fields.items() if name not in GENERAL}, "detail": first}
+    return {**{name: texts for name, texts in fields.items() if name not in GENERAL}, "detail": first}
 
 
 def _messages(value: Any) -> Iterator[str]:
@@ -108,8 +108,8 @@ def _sentence(field: str, message: str) -> str:
         return _cut(message)
     name = field.replace("_", " ")
     label = name.capitalize()
-    told = message.replace("This field", label).replace("this field", name)
-    return _cut(told if name in told.lower() else f"{label}: {told}")
+    text = message.replace("This field", label).replace("this field", name)
+    return _cut(text if name in text.lower() else f"{label}: {text}")
 
 
 def _told(value: Any) -> Any:

@@ -29,7 +29,7 @@ from mission_control.api.parsers import strict_loads
 from mission_control.compat.rest_framework import is_from_form
 from mission_control.text import as_uuid
 
-MOST_IDS = 500
+MAX_IDS = 500
 
 AnyField = serializers.Field[Any, Any, Any, Any]
 
@@ -63,7 +63,7 @@ class Description(Text):
 class Content(Text):
     """A document's content, at most 5 MB."""
 
-    MOST_BYTES = CONTENT_BYTES
+    MAX_BYTES = CONTENT_BYTES
     default_error_messages = {"too_large": "This field may not be larger than {size} MB."}
 
     def __init__(self, **kwargs: Any) -> None:
@@ -72,8 +72,8 @@ class Content(Text):
 
     def to_internal_value(self, data: Any) -> str:
         text = super().to_internal_value(data)
-        if len(text.encode("utf-8", "replace")) > self.MOST_BYTES:
-            self.fail("too_large", size=self.MOST_BYTES // 2**20)
+        if len(text.encode("utf-8", "replace")) > self.MAX_BYTES:
+            self.fail("too_large", size=self.MAX_BYTES // 2**20)
         return text
 
 
@@ -127,7 +127,7 @@ class Tags(serializers.ListField):
 class Data(serializers.JSONField):
     """A JSON object of at most 64 kB and 20 levels, which every database can store."""
 
-    MOST_BYTES, MOST_LEVELS = DATA_BYTES, DATA_LEVELS
+    MAX_BYTES, MAX_LEVELS = DATA_BYTES, DATA_LEVELS
     default_error_messages = {
         "not_an_object": "Must be a JSON object.",
     }
@@ -138,7 +138,7 @@ class Data(serializers.JSONField):
         if not isinstance(data, dict):
             self.fail("not_an_object")
         try:
-            check_object(data, most_bytes=self.MOST_BYTES, most_levels=self.MOST_LEVELS)
+            check_object(data, most_bytes=self.MAX_BYTES, most_levels=self.MAX_LEVELS)
         except ValidationError as error:
             raise serializers.ValidationError(error.messages) from None
         return data
@@ -192,12 +192,12 @@ class References(serializers.ListField):
     default_error_messages = {"unknown": "There is no {noun} with the id {id}."}
 
     def __init__(self, queryset: QuerySet[Any], **kwargs: Any) -> None:
-        super().__init__(child=Id(), max_length=MOST_IDS, required=False, **kwargs)
+        super().__init__(child=Id(), max_length=MAX_IDS, required=False, **kwargs)
         self.queryset = queryset
 
     def to_internal_value(self, data: Any) -> list[Any]:
-        if isinstance(data, list) and len(data) > MOST_IDS:
-            self.fail("max_length", max_length=MOST_IDS)
+        if isinstance(data, list) and len(data) > MAX_IDS:
+            self.fail("max_length", max_length=MAX_IDS)
         keys = list(dict.fromkeys(super().to_internal_value(data)))
         found = self.queryset.in_bulk(keys)
         for key in keys:

@@ -63,9 +63,9 @@ class ListPagination(LimitOffsetPagination):
         )
 
     def get_schema_operation_parameters(self, view: APIView) -> list[dict[str, Any]]:
-        def parameter(name: str, default: int, told: str) -> dict[str, Any]:
+        def parameter(name: str, default: int, description: str) -> dict[str, Any]:
             schema = {**NUMBER, "default": default}
-            return {"name": name, "in": "query", "description": told, "schema": schema}
+            return {"name": name, "in": "query", "description": description, "schema": schema}
 
         return [
             parameter(self.limit_query_param, self.default_limit, f"Number of results, up to {self.max_limit}."),

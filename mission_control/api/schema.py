@@ -65,7 +65,7 @@ ERRORS: dict[int, tuple[Any, str]] = {
     403: (Error, "The user lacks the permission."),
     404: (Error, "There is no object with this id, or the id is malformed."),
     406: (Error, "The Accept header allows none of the available formats."),
-    409: (Conflict, "Running, blocked, or something it refers to was changed at the same moment."),
+    409: (Conflict, "The object has an active run, is blocked, or refers to something that has just changed."),
     413: (Error, "The body is too large."),
     415: (Error, "The body's content type is not application/json."),
     429: (Error, "All slots are busy, or the user has too many open streams."),
@@ -74,8 +74,10 @@ ERRORS: dict[int, tuple[Any, str]] = {
 }
 
 HEADERS = [
-    OpenApiParameter(name, schema, OpenApiParameter.HEADER, required=True, response=statuses, description=told)
-    for name, schema, statuses, told in (
+    OpenApiParameter(
+        name, schema, OpenApiParameter.HEADER, required=True, response=statuses, description=description
+    )
+    for name, schema, statuses, description in (
         ("WWW-Authenticate", {"type": "string", "enum": ["Bearer"]}, [401], "The accepted way to log in."),
         ("Retry-After", SECONDS, [429, 503], "Seconds until you may try again."),
     )
@@ -98,9 +100,9 @@ def list_of(envelope: str, reader: type[serializers.BaseSerializer]) -> type[ser
         "previous": serializers.URLField(allow_null=True),
     }
     if envelope == "files":
-        told = "For an empty list: other machines on which the project's agents worked."
+        description = "If the list is empty: other machines where the project's agents worked."
         fields["other_hosts"] = serializers.ListField(
-            child=serializers.CharField(), required=False, help_text=told
+            child=serializers.CharField(), required=False, help_text=description
         )
     return type(f"{_camel(envelope)}Answer", (serializers.Serializer,), fields)
 
@@ -288,14 +290,14 @@ def _object_of(value: dict[str, Any]) -> dict[str, Any]:
     return {"type": "object", "propertyNames": {"pattern": NO_NUL}, "additionalProperties": value}
 
 
-class BackendNames(OpenApiSerializerFieldExtension):
+class BackendNamesSchema(OpenApiSerializerFieldExtension):
     target_class = "mission_control.api.fields.BackendName"
 
     def map_serializer_field(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
         return {"type": "string", "enum": registry.names()}
 
 
-class BackendOptions(OpenApiSerializerFieldExtension):
+class BackendOptionsSchema(OpenApiSerializerFieldExtension):
     target_class = "mission_control.api.fields.BackendOptions"
 
     def map_serializer_field(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
@@ -306,7 +308,7 @@ class BackendOptions(OpenApiSerializerFieldExtension):
         }
 
 
-class People(OpenApiSerializerFieldExtension):
+class PersonSchema(OpenApiSerializerFieldExtension):
     target_class = "mission_control.api.fields.Person"
 
     def map_serializer_field(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
@@ -316,7 +318,7 @@ class People(OpenApiSerializerFieldExtension):
         return schema
 
 
-class Filters(DjangoFilterExtension):
+class FilterSchema(DjangoFilterExtension):
     """Adds what a filter's form checks besides the type: the length, and that there is no NUL character."""
 
     priority = 1

@@ -19,7 +19,7 @@ from mission_control.api.negotiation import IgnoreAccept
 from mission_control.api.pagination import NUMBER, number_from
 from mission_control.api.stream_places import StreamPlace, TooManyStreams
 from mission_control.api.views.base import find
-from mission_control.health.disk import trouble
+from mission_control.health.disk import describe_failure
 from mission_control.models import AccessToken, Run
 from mission_control.realtime.frames import OF_A_RUN, Frame
 from mission_control.realtime.relay import Relay
@@ -44,7 +44,7 @@ EVENT = {
 
 
 class StreamView(APIView):
-    """A run's frames as Server-Sent Events: those behind a number (default: all), then live, to the run's last."""
+    """A run's events as Server-Sent Events: all after a number (default: 0), then new ones until the last."""
 
     queryset = Run.objects.all()
     renderer_classes = [JSONRenderer]
@@ -94,7 +94,7 @@ async def _lines(run: Run, after: int, login: ConnectionLogin, place: StreamPlac
                     return
                 yield lines
     except (OperationalError, InterfaceError) as error:
-        logger.warning("a stream is ended: %s (%s)", trouble(error), type(error).__name__)
+        logger.warning("a stream is ended: %s (%s)", describe_failure(error), type(error).__name__)
     finally:
         monitor.release(watched)
         place.release()

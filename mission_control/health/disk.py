@@ -32,17 +32,17 @@ def is_full() -> bool:
     return free_bytes() < NEEDED_BYTES
 
 
-def says_full(error: BaseException) -> bool:
+def is_disk_full(error: BaseException) -> bool:
     """Return whether an error, also of the database, means that a disk is full."""
-    return any(_says_full(one) for one in _chain(error))
+    return any(_is_disk_full_error(one) for one in _chain(error))
 
 
-def trouble(error: BaseException) -> str:
+def describe_failure(error: BaseException) -> str:
     """Describe the reason of an error of the database or the disk."""
-    return "the disk is full" if says_full(error) else "the database does not answer"
+    return "the disk is full" if is_disk_full(error) else "the database does not answer"
 
 
-def _says_full(error: BaseException) -> bool:
+def _is_disk_full_error(error: BaseException) -> bool:
     if isinstance(error, OSError):
         return error.errno in _ERRNO
     if isinstance(error, sqlite3.Error):

@@ -68,7 +68,7 @@ def _database() -> States:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
     except (DatabaseError, InterfaceError) as error:  # SQLite needs free space even to be opened
-        return _NO_DATABASE | ({"database": "the disk is full"} if disk.says_full(error) else {})
+        return _NO_DATABASE | ({"database": "the disk is full"} if disk.is_disk_full(error) else {})
     return {"database": OK, "worker": _worker(), "migrations": _migrations()}
 
 

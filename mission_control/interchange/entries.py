@@ -29,7 +29,7 @@ from mission_control.errors import Invalid
 from mission_control.models import Activity, Deliverable, Notification, Project, Task
 from mission_control.models.retry import retry_policy
 
-MOST_LINKS = 20_000
+MAX_LINKS = 20_000
 PERSON_CHARS = 100  # a longer text cannot be an id; a shorter one is looked up
 
 
@@ -44,11 +44,11 @@ class Links(serializers.ListField):
     """Ids of other objects, without repetitions: possibly more than a request may have, if added repeatedly."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(child=Id(), required=False, max_length=MOST_LINKS, **kwargs)
+        super().__init__(child=Id(), required=False, max_length=MAX_LINKS, **kwargs)
 
     def to_internal_value(self, data: Any) -> list[Any]:
-        if isinstance(data, list) and len(data) > MOST_LINKS:
-            self.fail("max_length", max_length=MOST_LINKS)
+        if isinstance(data, list) and len(data) > MAX_LINKS:
+            self.fail("max_length", max_length=MAX_LINKS)
         return list(dict.fromkeys(super().to_internal_value(data)))
 
 
@@ -67,13 +67,13 @@ class Time(Moment):
 class KeptData(Data):
     """Metadata as stored: larger than in a request, because the product adds data such as a goal's analysis."""
 
-    MOST_BYTES, MOST_LEVELS = 16 * Data.MOST_BYTES, 2 * Data.MOST_LEVELS
+    MAX_BYTES, MAX_LEVELS = 16 * Data.MAX_BYTES, 2 * Data.MAX_LEVELS
 
 
 class KeptContent(Content):
     """A document's content as stored: a run's output is limited in characters, not in bytes."""
 
-    MOST_BYTES = 4 * Content.MOST_BYTES
+    MAX_BYTES = 4 * Content.MAX_BYTES
 
 
 class Mentions(serializers.ListField):

@@ -8,7 +8,7 @@ from typing import Literal
 from mission_control.text import as_uuid
 
 Result = Literal["new", "changed", "kept", "refused"]
-FATES: dict[Result, str] = {
+RESULT_WORDS: dict[Result, str] = {
     "new": "new",
     "changed": "updated",
     "kept": "kept (newer here)",
@@ -63,6 +63,6 @@ class Report:
         """Return one line per file."""
         lines = []
         for file, counter in self.counts.items():
-            counts = [f"{counter[result]} {words}" for result, words in FATES.items() if counter[result]]
+            counts = [f"{counter[result]} {words}" for result, words in RESULT_WORDS.items() if counter[result]]
             lines.append(f"{file}: {', '.join(counts) or 'empty'}")
         return lines

@@ -19,9 +19,9 @@ from mission_control.api.parsers import strict_loads
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 CHUNK_BYTES = 64 * 1024
 # The limit of one object. The largest one that we write is a document of 5 million escaped characters.
-MOST_BYTES = 64 * 1024 * 1024
-MOST_LEVELS = 64  # metadata has at most 20
-MOST_VALUES = 200_000  # 64 kB of metadata hold far fewer
+MAX_BYTES = 64 * 1024 * 1024
+MAX_LEVELS = 64  # metadata has at most 20
+MAX_VALUES = 200_000  # 64 kB of metadata hold far fewer
 MISMATCH = "Invalid JSON from here on: unmatched bracket. The rest is not read."
 
 _IN_TEXT = re.compile(rb'["\\]')
@@ -135,11 +135,11 @@ class _Splitter:
             self.in_text = True
         elif byte in b"{[":
             self._count()
-            if len(self.open) < MOST_LEVELS:
+            if len(self.open) < MAX_LEVELS:
                 self.open.append(byte)
             else:
                 self.deeper += 1
-                self._reject(f"Must not have more than {MOST_LEVELS} levels.")
+                self._reject(f"Must not have more than {MAX_LEVELS} levels.")
         elif byte == ord(","):
             self._count()
             return not self.open
@@ -157,13 +157,13 @@ class _Splitter:
 
     def _count(self) -> None:
         self.values += 1
-        if self.values > MOST_VALUES:
-            self._reject(f"Must not hold more than {MOST_VALUES:,} values.")
+        if self.values > MAX_VALUES:
+            self._reject(f"Must not hold more than {MAX_VALUES:,} values.")
 
     def _take(self, piece: bytes) -> None:
         self.size += len(piece)
-        if self.size > MOST_BYTES:
-            self._reject(f"Must not be larger than {MOST_BYTES // 2**20} MB.")
+        if self.size > MAX_BYTES:
+            self._reject(f"Must not be larger than {MAX_BYTES // 2**20} MB.")
         if not self.fault:
             self.parts.append(piece)
 

@@ -5,7 +5,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import Error
 
-from mission_control.health.disk import trouble
+from mission_control.health.disk import describe_failure
 from mission_control.health.versions import WrongSchema, check_schema
 
 
@@ -24,4 +24,4 @@ class DatabaseCommand(BaseCommand):
         except WrongSchema as wrong:
             raise CommandError(str(wrong), returncode=self.no_database_status) from None
         except Error as error:
-            raise CommandError(trouble(error), returncode=self.no_database_status) from None
+            raise CommandError(describe_failure(error), returncode=self.no_database_status) from None

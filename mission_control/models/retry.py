@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 
-MOST_ATTEMPTS = 10
+MAX_ATTEMPTS = 10
 LONGEST_BACKOFF_SECONDS = 86_400
 
 
@@ -24,8 +24,8 @@ class RetryPolicy:
         if not isinstance(value, Mapping) or set(value) - {"attempts", "backoff_seconds"}:
             raise ValueError("retry must be an object of attempts and backoff_seconds.")
         attempts, backoff = value.get("attempts"), value.get("backoff_seconds", 0)
-        if type(attempts) is not int or not 1 <= attempts <= MOST_ATTEMPTS:  # a bool is an int, too
-            raise ValueError(f"retry.attempts must be a whole number from 1 to {MOST_ATTEMPTS}.")
+        if type(attempts) is not int or not 1 <= attempts <= MAX_ATTEMPTS:  # a bool is an int, too
+            raise ValueError(f"retry.attempts must be a whole number from 1 to {MAX_ATTEMPTS}.")
         if type(backoff) is not int or not 0 <= backoff <= LONGEST_BACKOFF_SECONDS:
             raise ValueError(f"retry.backoff_seconds must be a whole number from 0 to {LONGEST_BACKOFF_SECONDS}.")
         return cls(attempts, backoff)

@@ -15,8 +15,8 @@ from mission_control.models.project import Project
 from mission_control.models.task import Task, priority_rank
 
 MODEL_CHARS = 200
-MOST_TOKENS = 10**15
-MOST_USD = 10**8
+MAX_TOKENS = 10**15
+MAX_USD = 10**8
 SMALLEST_USD = Decimal("1e-10")
 
 
@@ -224,7 +224,7 @@ class Run(models.Model):
 
     @property
     def duration_seconds(self) -> float | None:
-        """Seconds from claim to end; None before the end, or if it never started."""
+        """Seconds from its start to its end; null until it has ended, or if it never started."""
         if self.started_at is None or self.finished_at is None:
             return None
         return round((self.finished_at - self.started_at).total_seconds(), 3)
@@ -242,7 +242,7 @@ class Run(models.Model):
 
 def usage_columns(usage: Mapping[str, Any]) -> dict[str, Any]:
     """Return the columns of a usage. An invalid amount becomes unknown."""
-    cost = _amount(usage.get("cost_usd"), most=MOST_USD)
+    cost = _amount(usage.get("cost_usd"), most=MAX_USD)
     return {
         "model": str(usage.get("model") or "")[:MODEL_CHARS],
         "input_tokens": _whole(usage.get("input_tokens")),
@@ -252,7 +252,7 @@ def usage_columns(usage: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _whole(value: Any) -> int | None:
-    amount = _amount(value, most=MOST_TOKENS)
+    amount = _amount(value, most=MAX_TOKENS)
     return None if amount is None else int(amount)
 
 

@@ -152,8 +152,8 @@ def _back_to_planning(project: Project, agent: Agent) -> Project:
 
 
 def _request(description: str, depth: str, analysis: dict[str, Any] | None) -> dict[str, Any]:
-    asked = {"purpose": "plan", "description": description, "research_depth": depth}
-    return asked | ({"goal_analysis": analysis} if analysis else {})
+    request = {"purpose": "plan", "description": description, "research_depth": depth}
+    return request | ({"goal_analysis": analysis} if analysis else {})
 
 
 def _title(title: str) -> str:

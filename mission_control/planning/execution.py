@@ -81,10 +81,10 @@ class PlanningExecution(Execution):
         If its backend does not report an answer, that is all its messages.
         """
         budget_chars = self.limits.prompt_chars
-        asked: Any = {"budget_chars": budget_chars, "answer": answer, "error": error}
-        prompt = storable(build(step, self.planning, **asked))
+        arguments: Any = {"budget_chars": budget_chars, "answer": answer, "error": error}
+        prompt = storable(build(step, self.planning, **arguments))
         await persist(self.store_prompt, prompt)
-        if cut := cuts_of(step, self.planning, **asked):
+        if cut := cuts_of(step, self.planning, **arguments):
             await self.buffer.put(BackendEvent(EventType.STATUS, notice_of(cut, budget_chars=budget_chars)))
         self.earlier_usage, self.messages, self.answer = self.usage, [], None
         await self.read(prompt)

@@ -12,8 +12,8 @@ from mission_control.errors import NotFound, WrongState
 from mission_control.models import Project
 from mission_control.queries.project_files import open_root
 
-MOST_BYTES = 500 * 1024 * 1024  # of all files together, uncompressed
-MOST_FILES, MOST_LEVELS = 10_000, 100  # an agent may have unpacked anything
+MAX_BYTES = 500 * 1024 * 1024  # of all files together, uncompressed
+MAX_FILES, MAX_LEVELS = 10_000, 100  # an agent may have unpacked anything
 READ_BYTES = 256 * 1024
 OLDEST = (1980, 1, 1, 0, 0, 0)  # the earliest time in a zip file
 
@@ -32,11 +32,11 @@ def check(project: Project) -> None:
     for _, descriptor in _files(project):
         number += 1
         size += os.fstat(descriptor).st_size
-        if number > MOST_FILES:
-            raise FolderTooLarge(f"The folder has more than {MOST_FILES:,} files. Download only those you need")
-        if size > MOST_BYTES:
+        if number > MAX_FILES:
+            raise FolderTooLarge(f"The folder has more than {MAX_FILES:,} files. Download only those you need")
+        if size > MAX_BYTES:
             raise FolderTooLarge(
-                f"The folder is larger than {MOST_BYTES // 2**20} MB. Download only the files you need"
+                f"The folder is larger than {MAX_BYTES // 2**20} MB. Download only the files you need"
             )
     if not number:
         raise NotFound("File")
@@ -44,7 +44,7 @@ def check(project: Project) -> None:
 
 def pieces(project: Project) -> Generator[bytes, None, None]:
     """Yield the archive in pieces, with each file's content at the time when it is read. Raises FolderGrew."""
-    pipe, left = _ZipBuffer(), MOST_BYTES
+    pipe, left = _ZipBuffer(), MAX_BYTES
     with zipfile.ZipFile(pipe, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, descriptor in _files(project):
             with archive.open(_entry(name, descriptor), "w") as entry:
@@ -103,7 +103,7 @@ def _files(project: Project) -> Iterator[tuple[str, int]]:
 def _below(root: int) -> Iterator[tuple[str, int]]:
     for path, inner, names, folder in os.fwalk(".", dir_fd=root, follow_symlinks=False):
         inner.sort()
-        if path.count("/") >= MOST_LEVELS:
+        if path.count("/") >= MAX_LEVELS:
             inner.clear()
         for name in sorted(names):
             try:

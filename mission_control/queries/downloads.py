@@ -16,10 +16,10 @@ from mission_control.queries.project_files import pieces_of
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)  # one part; several are sent as the whole
 
 
-def file_response(file: BinaryIO, path: str, *, asked: str | None) -> HttpResponseBase:
-    """Return the response that sends an open file and closes it; `asked` is the request's Range header."""
+def file_response(file: BinaryIO, path: str, *, range_header: str | None) -> HttpResponseBase:
+    """Return the response that sends an open file and closes it; `range_header` is the request's Range header."""
     size = os.fstat(file.fileno()).st_size
-    part = _range(asked or "", size)
+    part = _range(range_header or "", size)
     headers = {**as_attachment(path), "Accept-Ranges": "bytes"}
     if part is None:
         file.close()
@@ -66,10 +66,10 @@ def _range(header: str, size: int) -> tuple[int, int] | None:
 
     Any other header means the whole file.
     """
-    asked = _RANGE.fullmatch(header.strip())
-    if asked is None or asked.groups() == ("", ""):
+    match = _RANGE.fullmatch(header.strip())
+    if match is None or match.groups() == ("", ""):
         return 0, size
-    first, last = asked.groups()
+    first, last = match.groups()
     if not first:
         first, last = str(max(size - int(last), 0)), ""
     end = min(int(last) + 1, size) if last else size

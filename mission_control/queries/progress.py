@@ -7,7 +7,7 @@ from django.db.models import Count, Q
 
 from mission_control.models import Project, Task
 
-MOST_FILES = 10_000  # an agent may unpack half a million, and counting them would take too long
+MAX_FILES = 10_000  # an agent may unpack half a million, and counting them would take too long
 
 
 def progress(project: Project) -> dict[str, int | float]:
@@ -26,10 +26,10 @@ def progress(project: Project) -> dict[str, int | float]:
 
 
 def count_files(folder: Path) -> int:
-    """Return the number of files below a folder, up to MOST_FILES; 0 without a folder. Does not follow links."""
+    """Return the number of files below a folder, up to MAX_FILES; 0 without a folder. Does not follow links."""
     number = 0
     for _, _, files in os.walk(folder):
         number += len(files)
-        if number >= MOST_FILES:
-            return MOST_FILES
+        if number >= MAX_FILES:
+            return MAX_FILES
     return number

@@ -16,7 +16,7 @@ from mission_control.errors import Invalid, NotFound
 from mission_control.formatting import file_size
 from mission_control.models import Project, Run
 
-MOST_ENTRIES = 10_000  # of a folder; an agent may unpack half a million
+MAX_ENTRIES = 10_000  # of a folder; an agent may unpack half a million
 CONTENT_BYTES = 10 * 1024 * 1024
 PATH_CHARS = folders.PATH_CHARS
 SHOWN = ("name", "isDir", "size")
@@ -188,9 +188,9 @@ def _link_target(project: Project, path: str) -> dict[str, Any]:
 
 
 def _entries(folder: int) -> list[dict[str, Any]]:
-    """Describe the entries of a folder, folders first, up to MOST_ENTRIES. Links are listed but not followed."""
+    """Describe the entries of a folder, folders first, up to MAX_ENTRIES. Links are listed but not followed."""
     with os.scandir(folder) as entries:
-        found = [_described(entry, folder) for entry in islice(entries, MOST_ENTRIES)]
+        found = [_described(entry, folder) for entry in islice(entries, MAX_ENTRIES)]
     return sorted(found, key=lambda file: (not file["isDir"], file["name"].lower()))
 
 

@@ -14,7 +14,7 @@ from django.db import InterfaceError, OperationalError
 
 from mission_control.actions import tokens
 from mission_control.compat.channels import CLIENT_GONE
-from mission_control.health.disk import trouble
+from mission_control.health.disk import describe_failure
 from mission_control.realtime import origins
 
 Scope = dict[str, Any]  # ASGI's, with the keys that channels and this module add
@@ -47,7 +47,7 @@ class SocketLogin:
         try:
             await self.serve(scope, receive, note_accept)
         except (OperationalError, InterfaceError) as error:
-            logger.warning("a socket is closed: %s (%s)", trouble(error), type(error).__name__)
+            logger.warning("a socket is closed: %s (%s)", describe_failure(error), type(error).__name__)
             with suppress(*CLIENT_GONE):
                 if not accepted:
                     await send({"type": "websocket.accept", "subprotocol": None, "headers": []})

@@ -24,7 +24,7 @@ from django.db import DatabaseError, connection
 from django.db.models import Q
 from django.utils import timezone
 
-from mission_control.health.disk import trouble
+from mission_control.health.disk import describe_failure
 from mission_control.models import Run, RunEvent
 from mission_control.queue.wakeup import COUNTER_POLL_SECONDS, NEW_ROWS, CommitCounter, WakeupPipe, commit_counter
 from mission_control.realtime.activity_relay import ActivityRelay, groups_of
@@ -210,7 +210,7 @@ class Relay:
             await poll()
         except DatabaseError as error:
             if self._database_answers:
-                logger.warning("%s (%s); trying again", trouble(error), type(error).__name__)
+                logger.warning("%s (%s); trying again", describe_failure(error), type(error).__name__)
             self._database_answers = False
             await asyncio.sleep(0.5)
             return False
@@ -282,7 +282,7 @@ class Relay:
                 if message["type"] == "run.frames":
                     await self._receive_frames(message)
         except DatabaseError as error:
-            logger.warning("%s (%s); trying again", trouble(error), type(error).__name__)
+            logger.warning("%s (%s); trying again", describe_failure(error), type(error).__name__)
         if message["type"] == "news" or _changes_status(message):
             self._wake_activities.set()  # activities and capacity are read, so that they arrive in order and once
 

@@ -29,14 +29,14 @@ class CallRetryPolicy:
 
     def pause(self, failure: TransientError, *, failures: int, begun: bool) -> float | None:
         """Return the pause in seconds before the next retry; None if the call is not retried."""
-        asked = failure.retry_after_seconds or 0.0
+        requested_seconds = failure.retry_after_seconds or 0.0
         if (
             failures > self.retries_of(failure)
             or (begun and not failure.safe_to_retry)
-            or asked > LONGEST_PAUSE_SECONDS
+            or requested_seconds > LONGEST_PAUSE_SECONDS
         ):
             return None
-        pause = min(max(self.pause_seconds * GROWTH ** (failures - 1), asked), LONGEST_PAUSE_SECONDS)
+        pause = min(max(self.pause_seconds * GROWTH ** (failures - 1), requested_seconds), LONGEST_PAUSE_SECONDS)
         return pause * (1 + random.uniform(0, JITTER))  # noqa: S311 - no secret
 
 

@@ -194,11 +194,11 @@ def request_stop(which: Q, *, cause: EndCause, reason: str = "") -> int:
     A run keeps the cause and reason of its first request.
     """
     running = Run.objects.filter(which, status=Status.RUNNING)
-    asked = running.filter(stop_requested_at__isnull=True).update(
+    requested = running.filter(stop_requested_at__isnull=True).update(
         stop_requested_at=timezone.now(), stop_cause=cause, stop_reason=reason or TEXTS.get(cause, "")
     )
     # Only runs with a request: another may have been claimed since the update, without one.
-    return asked or running.filter(stop_requested_at__isnull=False).count()
+    return requested or running.filter(stop_requested_at__isnull=False).count()
 
 
 def await_end(run: Run, *, seconds: float) -> Run:
@@ -213,14 +213,14 @@ def await_end(run: Run, *, seconds: float) -> Run:
 
 def interrupt(worker_prefix: str) -> list[Run]:
     """Request every run of these workers to stop for a shutdown; return the runs that had no request before."""
-    asked = list(
+    requested = list(
         Run.objects.light().filter(
             status=Status.RUNNING, worker__startswith=worker_prefix, stop_requested_at__isnull=True
         )
     )
-    if asked:
-        request_stop(Q(pk__in=[run.pk for run in asked]), cause=EndCause.INTERRUPTED)
-    return asked
+    if requested:
+        request_stop(Q(pk__in=[run.pk for run in requested]), cause=EndCause.INTERRUPTED)
+    return requested
 
 
 def abandon(worker_prefix: str) -> list[Run]:
@@ -322,11 +322,11 @@ def _settle(
         review_reason = _settle_task(run.task, run, was_waiting=was_waiting, now=now, review_reason=review_reason)
     last = [*settle_project(run, outcome, error), *_warning(run_id, review_reason)]
     last.append(events.append_unfenced(run_id, events.ended(outcome, error)))
-    kind, said = _activity_of(run, outcome, error or review_reason)
-    note_run(run, said, type=kind)
+    kind, message = _activity_of(run, outcome, error or review_reason)
+    note_run(run, message, type=kind)
     # No notification about the analysis of a goal, which has neither: a request waits for it.
     if outcome in NOTIFICATIONS and (run.task_id or run.project_id):
-        notifications.create(NOTIFICATIONS[outcome], said, task=run.task, run_id=str(run_id))
+        notifications.create(NOTIFICATIONS[outcome], message, task=run.task, run_id=str(run_id))
     if outcome == Status.COMPLETED and run.task is not None:
         complete_if_resolved(run.task.project_id)
     transaction.on_commit(lambda: publish_run(run, last))
@@ -345,14 +345,14 @@ def _settle_task(task: Task, run: Run, *, was_waiting: bool, now: datetime, revi
     if was_waiting:
         Task.objects.filter(pk=task.pk).update(**changes)
         return ""
-    wish = task.metadata.get("requires_review")
-    review_reason = "" if wish is False else review_reason
+    wanted = task.metadata.get("requires_review")
+    review_reason = "" if wanted is False else review_reason
     changes |= CLEARED_RANK
     if run.end_cause == EndCause.PAUSED:
         changes["status"] = Task.Status.ASSIGNED
     elif run.status != Status.COMPLETED:
         changes |= after_failure(task, run, now=now)
-    elif review_reason or wish is True or (agent and agent.level == Agent.Level.INTERN):
+    elif review_reason or wanted is True or (agent and agent.level == Agent.Level.INTERN):
         changes["status"] = Task.Status.REVIEW
     else:
         changes |= {"status": Task.Status.DONE, "completed_at": Coalesce("completed_at", now)}

@@ -48,5 +48,5 @@ def withdraw_review(task: Task) -> None:
 
 def mark_review_notifications_read(task: Task) -> None:
     """Mark the notifications that the task needs a review as read."""
-    asked = Notification.objects.filter(type=Notification.Type.REVIEW_NEEDED, source_task=task, read_at=None)
-    asked.update(read_at=timezone.now())
+    unread = Notification.objects.filter(type=Notification.Type.REVIEW_NEEDED, source_task=task, read_at=None)
+    unread.update(read_at=timezone.now())

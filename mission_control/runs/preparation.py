@@ -103,5 +103,5 @@ def upstream_of(task: Task) -> list[Source]:
 
 def feedback_on(task: Task) -> list[str]:
     """Return the changes that reviews of the task requested, newest last."""
-    asked = Review.objects.filter(task=task, status=Review.Status.CHANGES_REQUESTED)
-    return list(asked.order_by("round", "decided_at").values_list("feedback", flat=True))
+    requested = Review.objects.filter(task=task, status=Review.Status.CHANGES_REQUESTED)
+    return list(requested.order_by("round", "decided_at").values_list("feedback", flat=True))

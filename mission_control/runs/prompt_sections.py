@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-LEAST_CHARS = 200  # a text is never cut to less, so that its start can be recognised
+MIN_CHARS = 200  # a text is never cut to less, so that its start can be recognised
 MARK_CHARS = 100  # the most that a note about cut or omitted text takes
 NAMED_CUTS = 5
 
@@ -122,12 +122,12 @@ def _shares(parts: list[_Part], room: int) -> list[int]:
 def _parts(section: Section, fence: str) -> list[_Part]:
     sizes = [len(_quoted(source.content, fence)) for source in section.sources]
     if not section.may_drop:
-        return [_Part(size, min(size, LEAST_CHARS)) for size in sizes]
+        return [_Part(size, min(size, MIN_CHARS)) for size in sizes]
     if not sizes:
         return []
     around = [_fence_chars(source, fence) for source in section.sources]
     wanted = sum(sizes) + sum(around)
-    return [_Part(wanted, min(wanted, around[-1] + LEAST_CHARS + MARK_CHARS))]
+    return [_Part(wanted, min(wanted, around[-1] + MIN_CHARS + MARK_CHARS))]
 
 
 def _fixed_chars(section: Section, fence: str) -> int:
@@ -180,8 +180,8 @@ def _share_of_one(size: int, left: int, *, is_newest: bool) -> int | None:
     """Return how many characters of a text of that size are sent; None if it is left out."""
     if size <= left:
         return size
-    share = max(left - MARK_CHARS, LEAST_CHARS if is_newest else 0)
-    return share if share >= LEAST_CHARS else None
+    share = max(left - MARK_CHARS, MIN_CHARS if is_newest else 0)
+    return share if share >= MIN_CHARS else None
 
 
 def _fenced(source: Source, text: str, fence: str) -> str:

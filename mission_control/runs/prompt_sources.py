@@ -9,8 +9,8 @@ from mission_control.models import Deliverable, Message, Run, Task
 from mission_control.runs.prompt_sections import Source
 from mission_control.text import as_uuid
 
-MOST_MESSAGES = 1_000  # read for one prompt
-MOST_DOCUMENTS = 100
+MAX_MESSAGES = 1_000  # read for one prompt
+MAX_DOCUMENTS = 100
 ROWS_AT_ONCE = 20
 MESSAGE, NEW_MESSAGE = "message", "new message"  # new: since the last completed attempt began
 
@@ -56,7 +56,7 @@ def _read_thread(
     """Read the newest messages; return the ids of the documents attached to them, newest first."""
     messages = Message.objects.filter(task=task).select_related("from_agent", "author")
     left, read, attached = budget_chars, 0, list[uuid.UUID]()
-    for message in messages.order_by("-created_at", "-id")[:MOST_MESSAGES].iterator(ROWS_AT_ONCE):
+    for message in messages.order_by("-created_at", "-id")[:MAX_MESSAGES].iterator(ROWS_AT_ONCE):
         if left <= 0:
             break
         read += 1
@@ -87,7 +87,7 @@ def _read_documents(
         keys.discard(run.project.prd_document_id)  # it has its own section
     newest = Deliverable.objects.filter(pk__in=keys).order_by("-updated_at", "id")
     left, total = budget_chars, newest.count()
-    for title, content in newest.values_list("title", "content")[:MOST_DOCUMENTS].iterator(ROWS_AT_ONCE):
+    for title, content in newest.values_list("title", "content")[:MAX_DOCUMENTS].iterator(ROWS_AT_ONCE):
         if left <= 0:
             break
         found.documents.insert(0, Source("attachment", title, content))

@@ -22,14 +22,14 @@ class Result:
 
     def review_reason(self, output: str) -> str:
         """Return why a person should review the result before the task is done; empty if no review is needed."""
-        doubts = []
+        problems = []
         if not self.text(output).strip():
-            doubts.append("produced no output")
+            problems.append("produced no output")
         elif self.answer is not None and not self.answer.strip():
-            doubts.append("ended without a final answer")
+            problems.append("ended without a final answer")
         if self.refused:
-            doubts.append(f"was not allowed to use {_named(self.refused)}")
-        return f"The agent {' and '.join(doubts)}" if doubts else ""
+            problems.append(f"was not allowed to use {_named(self.refused)}")
+        return f"The agent {' and '.join(problems)}" if problems else ""
 
 
 @dataclass

@@ -10,7 +10,7 @@ from mission_control.models.retry import RetryPolicy
 from mission_control.models.run import EndCause
 
 LOST = (EndCause.WORKER_LOST, EndCause.DATABASE_LOST)
-MOST_LOSSES = 3  # a task that crashes its worker or database must not be restarted for ever
+MAX_LOSSES = 3  # a task that crashes its worker or database must not be restarted for ever
 
 
 def policy_of(task: Task) -> RetryPolicy | None:
@@ -51,14 +51,14 @@ def _restarts_automatically(task: Task, run: Run) -> bool:
         return False
     if task.project is None or task.project.status != Project.Status.EXECUTING:
         return False
-    return run.end_cause == EndCause.INTERRUPTED or _losses(run) <= MOST_LOSSES
+    return run.end_cause == EndCause.INTERRUPTED or _losses(run) <= MAX_LOSSES
 
 
 def _losses(run: Run) -> int:
     """Count the task's latest consecutive lost runs, back to the last one that a person started."""
     newest = Run.objects.filter(task=run.task).exclude(end_cause=EndCause.INTERRUPTED).order_by("-queued_at", "id")
     losses = 0
-    for cause, person in newest.values_list("end_cause", "requested_by_id")[: MOST_LOSSES + 1]:
+    for cause, person in newest.values_list("end_cause", "requested_by_id")[: MAX_LOSSES + 1]:
         if cause not in LOST:
             break
         losses += 1

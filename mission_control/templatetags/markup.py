@@ -28,7 +28,7 @@ register.filter("file_size", formatting.file_size)
 _WRITTEN = {"moment": "M j, H:i", "date": "M j, Y", "minute": "H:i", "clock": "H:i:s"}
 
 
-class State(Protocol):
+class ShownState(Protocol):
     """A state as it is shown: `status` selects the colour, `icon` the shape, `word` is the text."""
 
     @property
@@ -53,13 +53,13 @@ def _icon(name: str, classes: str) -> SafeString:
 
 
 @register.simple_tag
-def state(of: State) -> SafeString:
+def state(of: ShownState) -> SafeString:
     """Return a state as colour, icon and word."""
     return _state("state", of.status, of.icon, of.word)
 
 
 @register.simple_tag
-def badge(of: State) -> SafeString:
+def badge(of: ShownState) -> SafeString:
     """Return a state with a background, for the header of a page."""
     return _state("badge", of.status, of.icon, of.word)
 

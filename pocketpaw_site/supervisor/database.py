@@ -10,7 +10,7 @@ from django.db import Error, connection
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
-from mission_control.health.disk import trouble
+from mission_control.health.disk import describe_failure
 from mission_control.health.versions import check_schema
 
 SHORT_WAIT_MS = 2000
@@ -78,7 +78,7 @@ class OutageTolerance:
             yield
         except Error as error:
             if not self.lasts:
-                logger.warning("%s (%s); carrying on", trouble(error), first_line(error))
+                logger.warning("%s (%s); carrying on", describe_failure(error), first_line(error))
             self.lasts = True
             connection.close()
         else:

@@ -9,7 +9,7 @@ from mission_control.actions import agents, comments, documents, projects, revie
 from mission_control.actions.activity import note_run
 from mission_control.models import Activity
 from mission_control.realtime.changed_objects import changed_objects
-from mission_control.web.activity.lines import Choice, lines
+from mission_control.web.activity.lines import FeedFilters, lines
 from tests import make
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -53,7 +53,7 @@ def test_a_title_leads_to_the_subject_of_its_line():
     task = make.task(title="Launch", project=project)
     projects.change(project, tags=["soon"])
     tasks.change(task, tags=["soon"])
-    about_task, about_project = lines(Choice.read({}))[:2]
+    about_task, about_project = lines(FeedFilters.read({}))[:2]
     assert (about_task.task_id, about_task.project_id) == (task.pk, None)
     assert (about_project.task_id, about_project.project_id) == (None, project.pk)
 

@@ -389,7 +389,7 @@ def test_changes_to_what_a_review_task_is_about_send_all_of_it_back_and_the_revi
 
 def test_only_what_is_named_goes_back(chain):
     one, two, review = chain
-    request_changes(review, "The second is too long.", criticised=[two])
+    request_changes(review, "The second is too long.", rejected=[two])
     assert (status(one), runs(two), status(review)) == ("done", ["completed", "queued"], "assigned")
 
 
@@ -397,14 +397,14 @@ def test_only_what_is_named_goes_back(chain):
 def test_a_task_that_the_review_is_not_about_is_refused_and_nothing_happens(chain, of):
     named = {"review": chain[-1], "other": make.task()}[of]
     with pytest.raises(Invalid) as refused:
-        request_changes(chain[-1], "Shorter", criticised=[named])
+        request_changes(chain[-1], "Shorter", rejected=[named])
     assert refused.value.body.keys() == {"task_ids"}
     assert ([status(task) for task in chain], Message.objects.count()) == (["done", "done", "review"], 0)
 
 
 def test_a_task_of_another_type_is_about_its_own_result_only(handed_in):
     with pytest.raises(Invalid):
-        request_changes(handed_in, "Shorter", criticised=[handed_in])
+        request_changes(handed_in, "Shorter", rejected=[handed_in])
 
 
 def test_a_review_behind_a_review_sends_back_both_the_text_and_the_review_between(project, agent):

@@ -155,11 +155,11 @@ def test_what_is_written_has_a_limit(workdir):
 
 
 def test_a_list_and_a_search_have_limits(workdir):
-    for number in range(tools.MOST_ENTRIES + 5):
+    for number in range(tools.MAX_ENTRIES + 5):
         (workdir / f"{number}.txt").write_text("found")
     listed, found = Tools(workdir).list_files().splitlines(), Tools(workdir).search_files("found").splitlines()
-    assert (len(listed), listed[-1]) == (tools.MOST_ENTRIES + 1, "… and more")
-    assert (len(found), found[-1]) == (tools.MOST_MATCHES + 1, "… and more")
+    assert (len(listed), listed[-1]) == (tools.MAX_ENTRIES + 1, "… and more")
+    assert (len(found), found[-1]) == (tools.MAX_MATCHES + 1, "… and more")
 
 
 def test_a_pipe_is_no_file_and_nobody_waits_for_its_writer(workdir):

@@ -11,7 +11,7 @@ from tests.chaos.ledger import KINDS, Ledger
 from tests.product import Product
 
 PAUSE_SECONDS = (0.01, 0.12)
-MOST_ACTIVE, MOST_LONG = 9, 4
+MAX_ACTIVE, MAX_LONG = 9, 4
 USUAL_REFUSALS = {404, 409, 429}
 
 
@@ -103,9 +103,9 @@ class Load(threading.Thread):
         if capacity is None:
             return
         [kind] = self.chance.choices(list(KINDS), weights=[kind.chance for kind in KINDS.values()])
-        if kind == "long" and list(self.started.values()).count("long") >= MOST_LONG:
+        if kind == "long" and list(self.started.values()).count("long") >= MAX_LONG:
             kind = "short"
-        full = capacity["running"] + capacity["queued"] + capacity["waiting"] >= MOST_ACTIVE
+        full = capacity["running"] + capacity["queued"] + capacity["waiting"] >= MAX_ACTIVE
         when_full = "reject" if full else self.chance.choice(["reject", "queue", "queue"])
         self.launch(kind, when_full=when_full)
 

@@ -8,7 +8,7 @@ from drf_spectacular.contrib.django_filters import DjangoFilterExtension
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.plumbing import ComponentRegistry, ResolvedComponent
 
-from mission_control.api.schema import ContractSchema, Filters
+from mission_control.api.schema import ContractSchema, FilterSchema
 from tests.compat.expect import changed, expect_attributes, expect_parameters
 
 PACKAGE, SEAM = "drf-spectacular", "api/schema.py"
@@ -30,7 +30,7 @@ def test_what_is_called_is_there():
     expect_attributes(PACKAGE, AutoSchema, called, SEAM)
     expect_parameters(PACKAGE, ComponentRegistry.register_on_missing, ["self", "component"], SEAM)
     expect_attributes(PACKAGE, ResolvedComponent, ["ref", "SCHEMA"], SEAM)
-    ours = list(inspect.signature(Filters.resolve_filter_field).parameters)
+    ours = list(inspect.signature(FilterSchema.resolve_filter_field).parameters)
     expect_parameters(PACKAGE, DjangoFilterExtension.resolve_filter_field, ours, SEAM)
 
 

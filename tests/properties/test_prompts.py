@@ -6,7 +6,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mission_control.runs.prompt_sections import LEAST_CHARS, MARK_CHARS, one_line
+from mission_control.runs.prompt_sections import MARK_CHARS, MIN_CHARS, one_line
 from mission_control.runs.prompts import Brief, Source, build_prompt
 from tests.properties.hostile import lines, texts
 
@@ -81,7 +81,7 @@ def test_it_stays_within_its_budget_unless_what_is_never_cut_is_longer(brief, bu
     least = len(build_prompt(brief, budget_chars=0))
     without_content = len(build_prompt(emptied(brief), budget_chars=0))
 
-    assert least <= without_content + (LEAST_CHARS + MARK_CHARS) * len(all_sources(brief))
+    assert least <= without_content + (MIN_CHARS + MARK_CHARS) * len(all_sources(brief))
     assert len(build_prompt(brief, budget_chars=budget)) <= max(budget, least)
 
 

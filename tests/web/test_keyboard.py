@@ -4,7 +4,7 @@ import pytest
 
 pytestmark = pytest.mark.system
 
-MOST_TABS = 90
+MAX_TABS = 90
 NAME_OF_FOCUSED = """() => {
   const at = document.activeElement;
   const label = at.getAttribute('aria-label') ?? at.labels?.[0]?.innerText ?? at.innerText;
@@ -15,7 +15,7 @@ NAME_OF_FOCUSED = """() => {
 def tab_to(page, name: str) -> None:
     """Press Tab until an element with this name has the focus, which must be visible."""
     passed = []
-    for _ in range(MOST_TABS):
+    for _ in range(MAX_TABS):
         page.keyboard.press("Tab")
         passed.append(page.evaluate(NAME_OF_FOCUSED))
         if passed[-1].startswith(name):

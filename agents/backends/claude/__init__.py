@@ -60,7 +60,7 @@ class ClaudeAgentSDK(Backend):
             "permission_mode": {
                 "type": "string",
                 "enum": ["acceptEdits", "dontAsk", "plan", "bypassPermissions"],
-                "description": "what it may do without approval; all else is denied, as no one can approve it",
+                "description": "what it may do without approval; all else is denied: nobody could approve it",
             },
             "allowed_tools": {**_TOOLS, "description": "tools allowed without approval"},
             "disallowed_tools": {**_TOOLS, "description": "tools to disable"},

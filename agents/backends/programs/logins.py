@@ -8,7 +8,7 @@ from pathlib import Path
 from agents.backends.programs.places import places
 from agents.backends.programs.presets import LoginCheck
 
-MOST_BYTES = 1_000_000
+MAX_BYTES = 1_000_000
 
 
 def missing_login(login: LoginCheck, environment: Mapping[str, str], how: str) -> str | None:
@@ -31,6 +31,6 @@ def _is_login(path: Path, login: LoginCheck) -> bool:
         if words is None:
             return path.stat().st_size > 0
         with path.open(errors="replace") as file:
-            return re.search(words, file.read(MOST_BYTES)) is not None
+            return re.search(words, file.read(MAX_BYTES)) is not None
     except OSError:
         return False

@@ -17,9 +17,9 @@ from agents import folders
 READ_BYTES = 200_000  # about 50,000 tokens
 PASSED_BYTES = 50_000_000  # skipped in a file to reach a line
 WRITE_BYTES = 1_000_000
-MOST_ENTRIES = 500
-MOST_MATCHES = 200
-MOST_FILES = 5_000  # read by one search
+MAX_ENTRIES = 500
+MAX_MATCHES = 200
+MAX_FILES = 5_000  # read by one search
 SEARCHED_BYTES = 1_000_000  # of each file
 LINE_CHARS = 300
 
@@ -72,7 +72,7 @@ class Tools:
         Paths are relative to the project's folder.
         """
         with _failure_as_text() as words, self._open(path) as descriptor, os.scandir(descriptor) as entries:
-            lines = sorted(map(_entry, islice(entries, MOST_ENTRIES)))
+            lines = sorted(map(_entry, islice(entries, MAX_ENTRIES)))
             more = next(entries, None) is not None
             return "\n".join([*lines, *(["… and more"] if more else [])]) or "The folder is empty"
         return words[0]
@@ -85,9 +85,9 @@ class Tools:
         if not text:
             return "There is nothing to find"
         with _failure_as_text() as words, self._open(path) as descriptor:
-            found = list(islice(_matches(descriptor, text.casefold()), MOST_MATCHES + 1))
-            more = ["… and more"] if len(found) > MOST_MATCHES else []
-            return "\n".join([*found[:MOST_MATCHES], *more]) or "Nothing was found"
+            found = list(islice(_matches(descriptor, text.casefold()), MAX_MATCHES + 1))
+            more = ["… and more"] if len(found) > MAX_MATCHES else []
+            return "\n".join([*found[:MAX_MATCHES], *more]) or "Nothing was found"
         return words[0]
 
     @contextmanager
@@ -160,7 +160,7 @@ def _entry(entry: os.DirEntry[str]) -> str:
 
 def _matches(folder: int, wanted: str) -> Iterator[str]:
     """Yield each line that contains `wanted`, with its file and number."""
-    for place, lines in islice(_files(folder), MOST_FILES):
+    for place, lines in islice(_files(folder), MAX_FILES):
         for number, line in enumerate(lines, start=1):
             if wanted in line.casefold():
                 yield f"{place}:{number}: {line.strip()[:LINE_CHARS]}"

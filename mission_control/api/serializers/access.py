@@ -5,7 +5,7 @@ from django.utils import timezone
 from rest_framework import serializers
 
 from agents.rules import TOKEN_NAME_CHARS
-from mission_control.actions.tokens import MOST_DAYS
+from mission_control.actions.tokens import MAX_DAYS
 from mission_control.api.fields import Integer, Title
 from mission_control.api.serializers.reader import Reader
 from mission_control.models import AccessToken
@@ -47,6 +47,6 @@ class TokenCreate(serializers.Serializer):
     expires_in_days = Integer(
         required=False,
         allow_null=True,
-        validators=[MinValueValidator(1), MaxValueValidator(MOST_DAYS)],
-        help_text="Null or omitted: no expiry.",
+        validators=[MinValueValidator(1), MaxValueValidator(MAX_DAYS)],
+        help_text="If null or omitted, the token does not expire.",
     )

@@ -9,7 +9,7 @@ from mission_control.api.serializers.reader import Reader
 
 
 class AgentReader(Reader):
-    """An agent, as annotated by `with_runs`. Its status is active while it has a run."""
+    """An agent. Its `status` is `active` while it has a run."""
 
     status = serializers.ChoiceField(choices=Agent.Status.choices, source="derived_status")
     current_task_id = serializers.UUIDField(allow_null=True)

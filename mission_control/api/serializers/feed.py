@@ -25,7 +25,7 @@ class ActivityReader(Reader):
 
 
 class NotificationReader(Reader):
-    agent_id = serializers.UUIDField(allow_null=True, help_text="Null: for human users.")
+    agent_id = serializers.UUIDField(allow_null=True, help_text="The agent that it is for; null for people.")
     source_message_id = serializers.UUIDField(allow_null=True)
     source_task_id = serializers.UUIDField(allow_null=True)
     delivered = serializers.BooleanField()

@@ -9,7 +9,7 @@ class Liveness(serializers.Serializer):
 
 
 class Readiness(serializers.Serializer):
-    """`ok`, or why a part is not."""
+    """Each part is `ok`, or says why it is not."""
 
     status = serializers.ChoiceField(choices=["ok", "unavailable"])
     database = serializers.CharField()

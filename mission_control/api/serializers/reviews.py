@@ -37,6 +37,6 @@ class ChangesRequest(serializers.Serializer):
     feedback = Description(required=True, allow_blank=False, trim_whitespace=True)
     task_ids = References(
         Task.objects.all(),
-        source="criticised",
-        help_text="For a review task: the tasks under review to send back. Omitted: all.",
+        source="rejected",
+        help_text="For a review task: which of the reviewed tasks to send back. By default all.",
     )

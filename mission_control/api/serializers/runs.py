@@ -10,7 +10,7 @@ from mission_control.models import Run, RunEvent
 from mission_control.runs.events import output_of
 
 
-class Usage(TypedDict):
+class RunUsage(TypedDict):
     """Tokens and cost of a run; null if unknown."""
 
     model: str | None
@@ -73,9 +73,9 @@ class RunReader(Reader):
     def get_requested_by(self, run: Run) -> str | None:
         return run.requested_by.get_username() if run.requested_by else None
 
-    def get_usage(self, run: Run) -> Usage:
+    def get_usage(self, run: Run) -> RunUsage:
         known = run.usage.get
-        return Usage(
+        return RunUsage(
             model=known("model"),
             input_tokens=known("input_tokens"),
             output_tokens=known("output_tokens"),

@@ -83,7 +83,7 @@ class TaskReader(Reader):
 
 
 class TaskFields(serializers.Serializer):
-    """What of a task is written as it is, without another object: by requests, and by files that are imported."""
+    """The fields of a task that refer to no other object, as requests and imported files contain them."""
 
     title = Title()
     description = Description()

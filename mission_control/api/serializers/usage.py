@@ -8,7 +8,7 @@ UNKNOWN = "Null if no run reported it."
 
 
 class UsageReader(serializers.Serializer):
-    """A row of sums. Of the fields before `runs` it has those of the requested groups."""
+    """A row of sums. Of the fields before `runs`, it has only those of the requested groups."""
 
     day = serializers.DateField(required=False, help_text="UTC day on which the runs ended.")
     agent_id = serializers.UUIDField(required=False, allow_null=True, help_text="Null for deleted agents.")

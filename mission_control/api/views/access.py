@@ -16,7 +16,7 @@ from mission_control.text import as_uuid
 
 
 class TokenViews(ObjectViews):
-    """The user's own access tokens. Any user may have some; a token grants what its user may do, and no more."""
+    """The user's own access tokens. Every user may create tokens; a token has the permissions of its user."""
 
     permission_classes = [IsAuthenticated]
     filter_backends = []

@@ -23,8 +23,9 @@ VIEW = [f"mission_control.view_{name}" for name in ("project", "task", "delivera
 
 
 class DeepWorkViews(ObjectViews):
-    """Projects that are planned and executed. To plan or begin one is to run agents, to pause it is to stop them:
-    that is asked for too.
+    """Plan and execute projects.
+
+    Planning and starting a project also need the permission to start agents, pausing it that to stop them.
     """
 
     queryset = querysets.projects()

@@ -59,6 +59,6 @@ class DocumentViews(ObjectViews):
 
 
 class DeliverableViews(DocumentViews):
-    """The same documents, under the name of their model."""
+    """The same objects as `documents`, under another name."""
 
     one, many = "deliverable", "deliverables"

@@ -25,7 +25,7 @@ class FeedPagination(ListPagination):
 
 
 class ActivityViews(ObjectViews):
-    """Activity, latest first, and current statistics."""
+    """The activity feed, newest first, and current statistics."""
 
     queryset = querysets.activities()
     filterset_class = ActivityFilter

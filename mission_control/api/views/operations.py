@@ -36,7 +36,7 @@ class LivenessView(OpenView):
 
 
 class ReadinessView(OpenView):
-    """Whether database, channel layer and a worker are available, and the disk has room."""
+    """Whether the database, the channel layer and a worker are available, and the disk has free space."""
 
     answers = {"get": {200: Readiness, 503: Readiness}}
 

@@ -87,9 +87,10 @@ class ProjectViews(ObjectViews):
 
 
 class FileContentView(APIView):
-    """A file in a project's folder, to be saved: as text where it is UTF-8, never as what a browser would run.
+    """Download a file from a project's folder.
 
-    One over 10 MB is sent in pieces, and a requested range of any.
+    UTF-8 text is sent as `text/plain`, anything else as `application/octet-stream`, always as an attachment, so
+    that no browser runs it. Files over 10 MB and requested ranges are streamed.
     """
 
     queryset = Project.objects.all()
@@ -99,10 +100,10 @@ class FileContentView(APIView):
 
     @extend_schema(parameters=[PATH])
     def get(self, request: Request, pk: str) -> HttpResponseBase:
-        path, asked = request.query_params.get("path", ""), request.headers.get("Range")
+        path, range_header = request.query_params.get("path", ""), request.headers.get("Range")
         file = project_files.open_file(find(Project.objects.all(), "Project", pk), path)
-        whole = self._whole(file, path) if asked is None else None
-        answer = whole or downloads.file_response(file, path, asked=asked)
+        whole = self._whole(file, path) if range_header is None else None
+        answer = whole or downloads.file_response(file, path, range_header=range_header)
         answer.headers["Cache-Control"] = "no-store"
         return answer
 

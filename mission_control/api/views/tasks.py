@@ -101,7 +101,7 @@ class TaskViews(ObjectViews):
         return Response({"running_tasks": rows, "count": len(rows)})
 
     def run(self, request: Request, pk: str) -> Response:
-        """Run the task with an agent. 404 comes before 400: an unknown task or agent wins over a bad body."""
+        """Run the task with an agent. An unknown task or agent gives 404 even if the body is invalid."""
         task = find(Task.objects.all(), self.noun, pk)  # without the related rows, which only a reader needs
         agent = self._agent()
         given = self.given()

@@ -40,17 +40,19 @@ class Command(DatabaseCommand):
             raise CommandError(f"{self.lacking} of the agents cannot run", returncode=1)
 
     def print_isolation(self) -> None:
-        wish = settings.AGENT_ISOLATION
+        setting = settings.AGENT_ISOLATION
         try:
-            how = isolation.method(wish)
+            how = isolation.method(setting)
         except isolation.IsolationError as error:
-            self.tell(f"MISSION_CONTROL_AGENT_ISOLATION={wish}", f"{error}; agents that run programs cannot run")
+            self.tell(
+                f"MISSION_CONTROL_AGENT_ISOLATION={setting}", f"{error}; agents that run programs cannot run"
+            )
             return
         if how != "none":
             self.tell(f"agents' programs are isolated by {how}", None)
             if problem := isolation.folder_problem(how, settings.PROJECTS_DIR):
                 self.tell("the folders of the projects", problem)
-        for warning in isolation.warnings(wish):
+        for warning in isolation.warnings(setting):
             self.stdout.write(self.style.WARNING(f"  !  {warning}"))
 
     def title(self, words: str) -> None:

@@ -6,7 +6,7 @@ from django.contrib.auth.models import User
 from django.core.management.base import CommandError, CommandParser
 
 from agents.rules import TOKEN_NAME_CHARS
-from mission_control.actions.tokens import MOST_DAYS, create_token
+from mission_control.actions.tokens import MAX_DAYS, create_token
 from mission_control.formatting import utc_time
 from mission_control.management.base import DatabaseCommand
 from mission_control.models import AccessToken
@@ -39,8 +39,8 @@ class Command(DatabaseCommand):
 
 def number_of_days(given: str) -> int:
     """Parse the number of days. Raises CommandError if it is invalid or out of range."""
-    if not (given.isascii() and given.isdigit() and len(given) < 10 and 1 <= int(given) <= MOST_DAYS):
-        raise CommandError(f"--days must be a number from 1 to {MOST_DAYS}")
+    if not (given.isascii() and given.isdigit() and len(given) < 10 and 1 <= int(given) <= MAX_DAYS):
+        raise CommandError(f"--days must be a number from 1 to {MAX_DAYS}")
     return int(given)
 
 

@@ -18,7 +18,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from agents.rules import TOKEN_NAME_CHARS
 from mission_control import __version__
-from mission_control.actions.tokens import MOST_DAYS, create_token, revoke_all
+from mission_control.actions.tokens import MAX_DAYS, create_token, revoke_all
 from mission_control.models import AccessToken
 from mission_control.web.shared.field_groups import FieldGroups
 from mission_control.web.shared.fields import VisibleText
@@ -40,7 +40,7 @@ class TokenForm(FieldGroups, forms.Form):
         label="Expires in",
         initial=90,
         min_value=1,
-        max_value=MOST_DAYS,
+        max_value=MAX_DAYS,
         required=False,
         widget=forms.Select(choices=[(30, "30 days"), (90, "90 days"), (365, "1 year"), ("", "Never")]),
     )
@@ -85,10 +85,10 @@ def change_password(request: HttpRequest) -> HttpResponse:
     if not form.is_valid():
         return _page(request, password_form=form, status=400)
     update_session_auth_hash(request, form.save())
-    said = "Password changed. Your other sessions were logged out."
+    text = "Password changed. Your other sessions were logged out."
     if form.cleaned_data["revoke_tokens"]:
-        said += f" Tokens revoked: {revoke_all(person_of(request))}."
-    messages.success(request, said, extra_tags="ok")
+        text += f" Tokens revoked: {revoke_all(person_of(request))}."
+    messages.success(request, text, extra_tags="ok")
     return HttpResponseRedirect(reverse("account"))
 
 

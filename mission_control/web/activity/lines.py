@@ -58,7 +58,7 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class FeedFilters:
     """The filters of the feed, read from a URL. Unknown values are ignored."""
 
     kind: str
@@ -67,7 +67,7 @@ class Choice:
     task: UUID | None = None
 
     @classmethod
-    def read(cls, given: "dict[str, str]") -> "Choice":
+    def read(cls, given: "dict[str, str]") -> "FeedFilters":
         kind, before = given.get("kind", ""), given.get("before", "")
         number = int(before) if before.isascii() and before.isdigit() and len(before) < 19 else None
         return cls(kind if kind in KINDS else "", as_uuid(given.get("agent")), number, as_uuid(given.get("task")))
@@ -82,16 +82,16 @@ class Choice:
         return rows if self.before is None else rows.filter(number__lt=self.before)
 
 
-def lines(choice: Choice, *, shown: int = SHOWN_LINES) -> list[Line]:
+def lines(choice: FeedFilters, *, shown: int = SHOWN_LINES) -> list[Line]:
     """Return the newest entries of the feed, one more than `shown` if there are more. Two queries."""
     found = Activity.objects.select_related("task", "document").only(
         *("number", "subject", "message", "created_at", "metadata", "project_id", "agent"),
         *("task__title", "document__title"),
     )
-    told = list(choice.of(found).order_by("-number")[: shown + 1])
-    about = {one.number: one.project_id for one in told if one.subject == Subject.PROJECT}
+    found_rows = list(choice.of(found).order_by("-number")[: shown + 1])
+    about = {one.number: one.project_id for one in found_rows if one.subject == Subject.PROJECT}
     projects = Project.objects.only("title").in_bulk(set(about.values()))
-    return [_line(one, projects.get(about.get(one.number))) for one in told]
+    return [_line(one, projects.get(about.get(one.number))) for one in found_rows]
 
 
 def _line(activity: Activity, project: Project | None) -> Line:

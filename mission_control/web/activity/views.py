@@ -14,7 +14,14 @@ from django.views.decorators.http import require_POST, require_safe
 from agents.models import Agent
 from mission_control.actions import notifications
 from mission_control.models import Notification, Task
-from mission_control.web.activity.lines import KINDS, SHOWN_LINES, Choice, for_people, lines, notification_rows
+from mission_control.web.activity.lines import (
+    KINDS,
+    SHOWN_LINES,
+    FeedFilters,
+    for_people,
+    lines,
+    notification_rows,
+)
 from mission_control.web.shared.views import by_script, notification_count, sees, show, zone_of
 
 NOTIFICATIONS_A_PAGE = 50
@@ -24,7 +31,7 @@ NOTIFICATIONS_A_PAGE = 50
 @sees("view_activity", "view_task")
 def activity(request: HttpRequest) -> HttpResponse:
     """Show the activity feed, newest first; for JavaScript, only its entries."""
-    choice = Choice.read(request.GET.dict())
+    choice = FeedFilters.read(request.GET.dict())
     found = lines(choice)
     shown = found[:SHOWN_LINES]
     older = request.GET.copy()

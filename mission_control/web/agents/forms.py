@@ -7,7 +7,7 @@ from agents.models import Agent, default_backend
 from agents.rules import NAME_CHARS, ROLE_CHARS
 from mission_control.web.shared.conflicts import Contested
 from mission_control.web.shared.field_groups import FieldGroups, TextArea, noted
-from mission_control.web.shared.fields import Description, SpecialtiesField, VisibleText, tags_text
+from mission_control.web.shared.fields import DescriptionField, SpecialtiesField, VisibleText, tags_text
 
 
 class AgentForm(FieldGroups, Contested, forms.Form):
@@ -34,7 +34,7 @@ class AgentForm(FieldGroups, Contested, forms.Form):
         label=noted("Specialties", "comma-separated"),
         widget=forms.TextInput({"autocomplete": "off"}),
     )
-    description = Description(label=noted("Description", "included in every prompt"), widget=TextArea())
+    description = DescriptionField(label=noted("Description", "included in every prompt"), widget=TextArea())
     backend = forms.ChoiceField(
         choices=lambda: [(name, name) for name in registry.names()],
         initial=default_backend,

@@ -13,7 +13,7 @@ from agents.backends.registry import BrokenBackend, OptionsError, UnknownBackend
 PREFIX = "option-"
 WHOLE = "whole"  # the one field for all options as JSON, if the backend has no schema to read
 LONG_TEXT_CHARS = 1_000
-MOST_CHARS = 64 * 1024
+MAX_CHARS = 64 * 1024
 
 
 class Unreadable(ValueError):
@@ -39,9 +39,9 @@ class OptionField:
     @property
     def hint(self) -> str:
         """Return the hint: the schema's description, the bounds, the default, and the format."""
-        said = str(self.schema.get("description", "")).strip()
-        said = said[:1].upper() + said[1:].rstrip(".")
-        return ". ".join(filter(None, [said, self._bounds, self._default, _FORMS.get(self.kind, "")]))
+        description = str(self.schema.get("description", "")).strip()
+        description = description[:1].upper() + description[1:].rstrip(".")
+        return ". ".join(filter(None, [description, self._bounds, self._default, _FORMS.get(self.kind, "")]))
 
     @property
     def choices(self) -> list[tuple[str, str]]:
@@ -63,7 +63,7 @@ class OptionField:
 
     @property
     def longest(self) -> int:
-        return int(self.schema.get("maxLength", MOST_CHARS))
+        return int(self.schema.get("maxLength", MAX_CHARS))
 
     @property
     def _bounds(self) -> str:
@@ -115,7 +115,7 @@ def read(backend: str, posted: "MultiValueDict[str, str]") -> tuple[dict[str, An
     """Return the options in a submitted form, and its fields with their errors. Empty fields give no option."""
     fields, options = fields_of(backend, {}), {}
     for one in fields:
-        one.value = str(posted.get(one.key, ""))[:MOST_CHARS]
+        one.value = str(posted.get(one.key, ""))[:MAX_CHARS]
         text = one.value if one.kind == "long" else one.value.strip()
         if not text:
             continue

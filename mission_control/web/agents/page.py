@@ -285,5 +285,5 @@ def last_test(agent: Agent) -> Test | None:
 def spoken_text(run: Run) -> str:
     """Return the end of the text that a run's agent has written so far."""
     newest = RunEvent.objects.filter(run=run).aggregate(last=Max("seq"))["last"] or 0
-    said = RunEvent.objects.filter(run=run, type=RunEvent.Type.MESSAGE, seq__gt=newest - 200).order_by("seq")
-    return "".join(said.values_list("content", flat=True))[-SHOWN_CHARS:]
+    messages = RunEvent.objects.filter(run=run, type=RunEvent.Type.MESSAGE, seq__gt=newest - 200).order_by("seq")
+    return "".join(messages.values_list("content", flat=True))[-SHOWN_CHARS:]

@@ -24,7 +24,7 @@ from mission_control.models.agents import with_runs
 from mission_control.web.agents import options
 from mission_control.web.agents import page as agents_page
 from mission_control.web.agents.forms import AgentForm
-from mission_control.web.shared.conflicts import Conflict, changed_only
+from mission_control.web.shared.conflicts import EditConflict, changed_only
 from mission_control.web.shared.views import by_script, person_of, sees, show
 
 AGENTS_A_PAGE = 50
@@ -91,17 +91,17 @@ def _values(found: Agent) -> dict[str, Any]:
 
 
 def _change(request: HttpRequest, found: Agent, given: dict[str, Any]) -> Agent:
-    """Save the fields that the user changed. Raises Conflict if another person changed one of them too.
+    """Save the fields that the user changed. Raises EditConflict if another person changed one of them too.
 
     Locks the agent's row.
     """
     if "basis" not in request.POST:
         return agents.change(found, **given)
-    told_by = Activity.objects.filter(agent=found, subject=Activity.Subject.AGENT, is_edit=True)
+    edits = Activity.objects.filter(agent=found, subject=Activity.Subject.AGENT, is_edit=True)
     with transaction.atomic():
         now = _values(locked(found))
         return agents.change(
-            found, **changed_only(given, now, request.POST["basis"], told_by=told_by, user=person_of(request))
+            found, **changed_only(given, now, request.POST["basis"], edits=edits, user=person_of(request))
         )
 
 
@@ -136,11 +136,11 @@ def _wrong(fields: list[options.OptionField]) -> bool:
     return any(one.error for one in fields)
 
 
-def _written(form: AgentForm, verb: Any) -> Agent | None:
+def _written(form: AgentForm, save: Any) -> Agent | None:
     """Call the action and return its agent. A refusal becomes an error or the conflict of the form."""
     try:
-        made: Agent = verb()
-    except Conflict as conflict:
+        made: Agent = save()
+    except EditConflict as conflict:
         form.conflict = conflict
         return None
     except Refusal as refusal:
@@ -188,7 +188,7 @@ def option_fields(request: HttpRequest) -> HttpResponse:
         return HttpResponse(status=404)
     fields = options.fields_of(backend, {})
     for one in fields:
-        one.value = request.GET.get(one.key, "")[: options.MOST_CHARS]
+        one.value = request.GET.get(one.key, "")[: options.MAX_CHARS]
     context = {"fields": fields, "missing": agents_page.quoted(agents_page.missing_for(backend, {}))}
     return render(request, "agents/_options.html", context)
 

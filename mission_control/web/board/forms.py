@@ -12,27 +12,27 @@ from agents.rules import NAME_CHARS
 from mission_control.models import Project, Task
 from mission_control.web.shared.field_groups import FieldGroups, OfferedRows, TextArea, noted
 from mission_control.web.shared.fields import (
-    Description,
+    DescriptionField,
     DueField,
-    Priority,
+    PriorityField,
     TagsField,
-    TaskType,
-    Title,
+    TaskTypeField,
+    TitleField,
     VisibleText,
 )
 
 GONE = "This no longer exists. Choose another."
-MOST_CHOICES, PROJECT_CHARS = 200, 60
+MAX_CHOICES, PROJECT_CHARS = 200, 60
 
 
 def agents_offered() -> list[tuple[UUID, str]]:
     """Return agents to choose from, as (id, name)."""
-    return list(Agent.objects.values_list("pk", "name")[:MOST_CHOICES])
+    return list(Agent.objects.values_list("pk", "name")[:MAX_CHOICES])
 
 
 def projects_offered() -> list[tuple[UUID, str]]:
     """Return projects to choose from, as (id, shortened title)."""
-    found = Project.objects.order_by("title", "id").values_list("pk", "title")[:MOST_CHOICES]
+    found = Project.objects.order_by("title", "id").values_list("pk", "title")[:MAX_CHOICES]
     return [(key, Truncator(title).chars(PROJECT_CHARS)) for key, title in found]
 
 
@@ -40,8 +40,8 @@ class NewTaskForm(FieldGroups, forms.Form):
     """A new task, and the agent that it is assigned to."""
 
     ids = "n-%s"
-    title = Title(missing="Title is required.", widget=forms.TextInput({"autofocus": True}))
-    description = Description(
+    title = TitleField(missing="Title is required.", widget=forms.TextInput({"autofocus": True}))
+    description = DescriptionField(
         label=noted("Description", "optional"),
         help_text="Describe the result you want. The agent receives your text verbatim.",
         widget=TextArea({"rows": 4}),
@@ -52,8 +52,8 @@ class NewTaskForm(FieldGroups, forms.Form):
     project = OfferedRows(
         Project.objects.all(), offered=projects_offered, none="No project", error_messages={"invalid_choice": GONE}
     )
-    priority = Priority(choices=Task.Priority.choices[::-1], required=False)
-    task_type = TaskType(
+    priority = PriorityField(choices=Task.Priority.choices[::-1], required=False)
+    task_type = TaskTypeField(
         label="Type",
         choices=[("agent", "Agent task"), ("human", "Human task"), ("review", "Human review")],
         required=False,

@@ -23,17 +23,17 @@ from mission_control.web.shared.one_line import last_line
 from mission_control.web.shared.plain_text import plain
 
 FIRST_CARDS, MORE_CARDS = 16, 50  # a 4K screen shows fifteen; more are loaded on scrolling
-MOST_CARDS = 500
+MAX_CARDS = 500
 SHOWN_NEEDS = 3
 SHOWN_WAITING = 2
 LONG_STRIP = 10  # more slots than this need scrolling
-SHOWN_SLOTS, MOST_SLOTS = 20, 100  # free slots are shown up to the first number, busy ones up to the second
+SHOWN_SLOTS, MAX_SLOTS = 20, 100  # free slots are shown up to the first number, busy ones up to the second
 LINE_EVENTS, LINE_CHARS = 40, 160
 Status = Task.Status
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class ColumnKind:
     """A kind of column: the status that a card gets in it, the statuses that it shows, and its text when empty."""
 
     status: str
@@ -43,18 +43,18 @@ class Kind:
 
 
 COLUMNS = (
-    Kind(Status.INBOX, "Inbox", "No unassigned tasks", (Status.INBOX,)),
-    Kind(Status.ASSIGNED, "Assigned", "Nothing ready to run", (Status.ASSIGNED,)),
-    Kind(Status.IN_PROGRESS, "In progress", "Nothing running", (Status.IN_PROGRESS,)),
-    Kind(Status.REVIEW, "Review", "Nothing to review", (Status.REVIEW,)),
-    Kind(Status.BLOCKED, "Blocked", "Nothing blocked", (Status.BLOCKED,)),
-    Kind(Status.DONE, "Done", "Nothing done yet", Task.RESOLVED),
+    ColumnKind(Status.INBOX, "Inbox", "No unassigned tasks", (Status.INBOX,)),
+    ColumnKind(Status.ASSIGNED, "Assigned", "Nothing ready to run", (Status.ASSIGNED,)),
+    ColumnKind(Status.IN_PROGRESS, "In progress", "Nothing running", (Status.IN_PROGRESS,)),
+    ColumnKind(Status.REVIEW, "Review", "Nothing to review", (Status.REVIEW,)),
+    ColumnKind(Status.BLOCKED, "Blocked", "Nothing blocked", (Status.BLOCKED,)),
+    ColumnKind(Status.DONE, "Done", "Nothing done yet", Task.RESOLVED),
 )
 COLUMN_OF = {status: kind for kind in COLUMNS for status in kind.shows}
 
 
 @dataclass(frozen=True, slots=True)
-class Filters:
+class BoardFilters:
     """The filters of the board, read from a URL. Unknown values are ignored."""
 
     q: str = ""
@@ -122,7 +122,7 @@ class Card:
         return COLUMN_OF[self.task.status].status
 
     @property
-    def stands(self) -> str:
+    def rank_key(self) -> str:
         """Return the card's rank in its column as text that JavaScript compares: the time, then a tie-breaker."""
         at, tie = self.task.rank_at, self.task.rank_tie
         return f"{at.astimezone(UTC).isoformat(timespec='microseconds')} {tie.hex}"
@@ -184,7 +184,7 @@ class Card:
         return self.may.run_task and is_agents and not self.active and not self.task.unfinished
 
     @property
-    def moves(self) -> list[Kind]:
+    def moves(self) -> list[ColumnKind]:
         """Return the columns that the user may move the card to.
 
         In progress is one of them only for tasks that people do; a run moves an agent's task there.
@@ -203,7 +203,7 @@ class Card:
 class Column:
     """A column with its first cards, and the number of all its cards."""
 
-    kind: Kind
+    kind: ColumnKind
     count: int
     cards: list[Card] = field(default_factory=list)
 
@@ -212,7 +212,7 @@ class Column:
         return max(self.count - len(self.cards), 0)
 
 
-def board(filters: Filters, may: Rights, *, shown: int = FIRST_CARDS) -> list[Column]:
+def board(filters: BoardFilters, may: Rights, *, shown: int = FIRST_CARDS) -> list[Column]:
     """Return the columns with their first cards. A constant number of queries, each limited."""
     counted = counts(filters)
     keys = {kind.status: _keys(kind, filters, 0, shown) for kind in COLUMNS if counted[kind.status]}
@@ -223,19 +223,19 @@ def board(filters: Filters, may: Rights, *, shown: int = FIRST_CARDS) -> list[Co
     ]
 
 
-def counts(filters: Filters) -> dict[str, int]:
+def counts(filters: BoardFilters) -> dict[str, int]:
     """Return the number of cards in each column. One query."""
     found = filters.of(Task.objects.all()).order_by().values_list("status").annotate(number=Count("*"))
     by_status: dict[str, int] = dict(found)
     return {kind.status: sum(by_status.get(status, 0) for status in kind.shows) for kind in COLUMNS}
 
 
-def more(kind: Kind, filters: Filters, may: Rights, *, offset: int) -> Column:
+def more(kind: ColumnKind, filters: BoardFilters, may: Rights, *, offset: int) -> Column:
     """Return the next cards of one column."""
     return Column(kind, counts(filters)[kind.status], cards(_keys(kind, filters, offset, MORE_CARDS), may))
 
 
-def _keys(kind: Kind, filters: Filters, offset: int, shown: int) -> list[UUID]:
+def _keys(kind: ColumnKind, filters: BoardFilters, offset: int, shown: int) -> list[UUID]:
     found = filters.of(Task.objects.filter(status__in=kind.shows))
     return list(found.by_rank().values_list("pk", flat=True)[offset : offset + shown])
 
@@ -252,11 +252,11 @@ def cards(keys: list[UUID], may: Rights) -> list[Card]:
         .prefetch_related(Prefetch("assignments", Assignment.objects.select_related("agent")), waits_for)
     )
     made = {task.pk: Card(task, may) for task in found}
-    _tell_what_runs(made.values())
+    _set_current_output(made.values())
     return [made[key] for key in keys if key in made]
 
 
-def _tell_what_runs(made: Iterable[Card]) -> None:
+def _set_current_output(made: Iterable[Card]) -> None:
     """Set each card's position in the waiting queue and its newest line of output."""
     runs = [card.run for card in made if card.active and card.run]
     if any(run.status == Run.Status.WAITING for run in runs):
@@ -278,12 +278,12 @@ def latest_lines(runs: list[UUID]) -> dict[UUID, str]:
     last = RunEvent.objects.filter(run__in=runs, seq__gt=F("run__last_seq") - LINE_EVENTS)
     pieces: dict[UUID, list[str]] = {}
     for run, kind, content in last.order_by("seq").values_list("run_id", "type", "content"):
-        said = pieces.setdefault(run, [])
+        texts = pieces.setdefault(run, [])
         if kind == RunEvent.Type.MESSAGE:
-            said.append(content[-2_000:])
+            texts.append(content[-2_000:])
         elif kind == RunEvent.Type.TOOL_USE:
-            said.append(f"\nUsing {content[:LINE_CHARS]}\n")
-    return {run: last_line("".join(said), LINE_CHARS) for run, said in pieces.items()}
+            texts.append(f"\nUsing {content[:LINE_CHARS]}\n")
+    return {run: last_line("".join(texts), LINE_CHARS) for run, texts in pieces.items()}
 
 
 # ---------------------------------------------------------------- the slots
@@ -352,7 +352,7 @@ def strip() -> Strip:
     now = capacity()
     held = {run.slot: run for run in Run.objects.holding().light().select_related("project") if run.slot}
     spoken = latest_lines([run.pk for run in held.values()])
-    busy = sorted(held)[:MOST_SLOTS]
+    busy = sorted(held)[:MAX_SLOTS]
     free = [number for number in range(1, now["limit"] + 1) if number not in held]
     slots = [
         Slot(number, held.get(number), spoken.get(held[number].pk, "") if number in held else "")

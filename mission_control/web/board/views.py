@@ -20,11 +20,11 @@ from mission_control.text import as_uuid
 from mission_control.web.agents import page as agents_page
 from mission_control.web.board import page as board_page
 from mission_control.web.board.forms import FirstAgentForm, MoveForm, NewTaskForm
-from mission_control.web.board.page import COLUMNS, FIRST_CARDS, MOST_CARDS, Filters
+from mission_control.web.board.page import COLUMNS, FIRST_CARDS, MAX_CARDS, BoardFilters
 from mission_control.web.shared.views import by_script, person_of, sees, sees_tasks, show, slots_taken
 
-MOST_CHANGED = 100  # cards that one request can refresh
-MOST_CHOICES = 200
+MAX_CHANGED = 100  # cards that one request can refresh
+MAX_CHOICES = 200
 TAGS_FROM = 500  # the tag filter offers the tags of this many newest tasks
 
 
@@ -33,8 +33,8 @@ TAGS_FROM = 500  # the tag filter offers the tags of this many newest tasks
 @sees_tasks
 def board(request: HttpRequest) -> HttpResponse:
     """Show the board; for JavaScript, only its columns. While there are no tasks, show the first steps."""
-    filters, may = Filters.read(request.GET.dict()), Rights(request.user)
-    shown = _number(request.GET.get("shown"), FIRST_CARDS, MOST_CARDS)
+    filters, may = BoardFilters.read(request.GET.dict()), Rights(request.user)
+    shown = _number(request.GET.get("shown"), FIRST_CARDS, MAX_CARDS)
     drawn = board_page.board(filters, may, shown=shown)
     context: dict[str, Any] = {"columns": drawn, "filters": filters}
     if by_script(request):
@@ -52,8 +52,8 @@ def board(request: HttpRequest) -> HttpResponse:
 @sees_tasks
 def changed_cards(request: HttpRequest) -> HttpResponse:
     """Show the cards in `ids` that match the filters, and the number of cards in each column."""
-    named = filter(None, map(as_uuid, request.GET.get("ids", "").split(",")[:MOST_CHANGED]))
-    filters, may = Filters.read(request.GET.dict()), Rights(request.user)
+    named = filter(None, map(as_uuid, request.GET.get("ids", "").split(",")[:MAX_CHANGED]))
+    filters, may = BoardFilters.read(request.GET.dict()), Rights(request.user)
     matching = filters.of(Task.objects.filter(pk__in=list(named)))
     found = board_page.cards(list(matching.order_by("updated_at", "id").values_list("pk", flat=True)), may)
     counted = board_page.counts(filters)
@@ -68,7 +68,7 @@ def more_cards(request: HttpRequest, status: str) -> HttpResponse:
     kind = next((kind for kind in COLUMNS if kind.status == status), None)
     if kind is None:
         raise Http404("Column not found")
-    filters, may = Filters.read(request.GET.dict()), Rights(request.user)
+    filters, may = BoardFilters.read(request.GET.dict()), Rights(request.user)
     offset = _number(request.GET.get("offset"), 0, 1_000_000)
     column = board_page.more(kind, filters, may, offset=offset)
     left = max(column.count - offset - len(column.cards), 0)
@@ -150,13 +150,13 @@ def stop_run(request: HttpRequest, run_id: uuid.UUID) -> HttpResponse:
     return _answer(request, run.task, f"{'Stopping' if run.is_active else 'Stopped'}: {name}")
 
 
-def _answer(request: HttpRequest, task: Task | None, said: str, *, status: int = 200) -> HttpResponse:
+def _answer(request: HttpRequest, task: Task | None, text: str, *, status: int = 200) -> HttpResponse:
     """Answer an action: JavaScript gets the text in a header, a form gets a redirect and a message."""
     if by_script(request):
-        headers = {"X-Said": quote(said[:200])}
+        headers = {"X-Said": quote(text[:200])}
         return HttpResponse(status=204 if status == 200 else status, headers=headers)
     tag = "ok" if status == 200 else "warn"
-    messages.add_message(request, messages.INFO, said, extra_tags=tag)
+    messages.add_message(request, messages.INFO, text, extra_tags=tag)
     if request.POST.get("back") == "overview":
         return redirect("overview")
     return redirect("board") if status == 200 or task is None else redirect("task", task.pk)
@@ -176,12 +176,12 @@ def new_task(request: HttpRequest) -> HttpResponse:
         if by_script(request):
             return render(request, template, context)
         return show(request, template, context, at="board", status=200 if given is None else 400)
-    said, agent = f"Created: {task.title}", form.cleaned_data["agent"]
+    text, agent = f"Created: {task.title}", form.cleaned_data["agent"]
     if request.POST.get("then") == "run" and agent:
-        said = _start_new(request, task)
+        text = _start_new(request, task)
     if by_script(request):
-        return HttpResponse(status=204, headers={"X-Said": quote(said)})
-    messages.success(request, said, extra_tags="ok")
+        return HttpResponse(status=204, headers={"X-Said": quote(text)})
+    messages.success(request, text, extra_tags="ok")
     return redirect("task", task.pk)
 
 
@@ -251,7 +251,7 @@ def make_sample(request: HttpRequest) -> HttpResponse:
 def _first_steps() -> dict[str, Any]:
     """Return the data of the first steps: the existing agents, and the backends to choose from."""
     backends = agents_page.grouped(agents_page.backends(settings.DEFAULT_BACKEND))
-    return {"agents": list(Agent.objects.only("name")[:MOST_CHOICES]), "backend_groups": backends}
+    return {"agents": list(Agent.objects.only("name")[:MAX_CHOICES]), "backend_groups": backends}
 
 
 # ---------------------------------------------------------------- helpers
@@ -259,9 +259,9 @@ def _choices() -> dict[str, Any]:
     """Return the choices of the filters and forms."""
     newest = Task.objects.order_by("-updated_at", "id").values_list("tags", flat=True)[:TAGS_FROM]
     return {
-        "projects": Project.objects.only("title").order_by("title", "id")[:MOST_CHOICES],
-        "agents": Agent.objects.only("name")[:MOST_CHOICES],
-        "tags": sorted({str(tag) for tags in newest for tag in tags})[:MOST_CHOICES],
+        "projects": Project.objects.only("title").order_by("title", "id")[:MAX_CHOICES],
+        "agents": Agent.objects.only("name")[:MAX_CHOICES],
+        "tags": sorted({str(tag) for tags in newest for tag in tags})[:MAX_CHOICES],
         "priorities": Task.Priority.choices[::-1],
         "task_types": Task.Type.choices,
     }

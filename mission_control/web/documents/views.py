@@ -21,7 +21,7 @@ from mission_control.models import Activity, Deliverable, DeliverableVersion
 from mission_control.models.search import has_text
 from mission_control.models.tags import TaggedAny
 from mission_control.web.project.forms import DocumentForm
-from mission_control.web.shared.conflicts import Conflict, changed_only
+from mission_control.web.shared.conflicts import EditConflict, changed_only
 from mission_control.web.shared.differences import difference
 from mission_control.web.shared.markdown import LONGEST, rendered
 from mission_control.web.shared.views import by_script, number_in, person_of, sees, show
@@ -132,7 +132,7 @@ def edit_document(request: HttpRequest, document_id: uuid.UUID) -> HttpResponse:
             _change(request, found, form.cleaned_data)
             messages.success(request, "Saved.", extra_tags="ok")
             return redirect("document", found.pk)
-        except Conflict as conflict:
+        except EditConflict as conflict:
             form.conflict = conflict
     context = {"document": found, "form": form, "basis": form.basis(_values(found))}
     return show(request, "documents/edit.html", context, at="board", status=form.status)
@@ -143,14 +143,14 @@ def _values(found: Deliverable) -> dict[str, object]:
 
 
 def _change(request: HttpRequest, found: Deliverable, given: dict[str, object]) -> None:
-    """Save the fields that the user changed. Raises Conflict if another person changed one of them too.
+    """Save the fields that the user changed. Raises EditConflict if another person changed one of them too.
 
     Locks the document's row.
     """
-    told_by = Activity.objects.filter(document=found)
+    edits = Activity.objects.filter(document=found)
     with transaction.atomic():
         now = _values(locked(found))
-        changed = changed_only(given, now, request.POST.get("basis", ""), told_by=told_by, user=person_of(request))
+        changed = changed_only(given, now, request.POST.get("basis", ""), edits=edits, user=person_of(request))
         documents.change(found, **changed, editor_id="human")
 
 

@@ -14,7 +14,7 @@ from mission_control.models import Run
 from mission_control.queries.usage import completed_usage
 
 PERIODS = {"1": "Today", "7": "7 days", "30": "30 days"}
-MOST_RUNS = 10_000  # figures and charts use only this many of the newest runs
+MAX_RUNS = 10_000  # figures and charts use only this many of the newest runs
 CHART_HEIGHT, BAR_AREA, WHOLE_HEIGHT = 100.0, 96.0, 120.0  # the stylesheet makes the whole chart 7.5rem high
 LEFT = 8.0  # width of the axis, in percent
 SHOWN_AGENTS = 2
@@ -44,7 +44,7 @@ class Spent:
 
 
 @dataclass(frozen=True, slots=True)
-class Bar:
+class ChartBar:
     """One part of a bar; position and size are percentages of the chart's width and height."""
 
     colour: str
@@ -70,9 +70,9 @@ class Chart:
 
     title: str
     figure: str
-    aside: str
+    note: str
     spoken: str
-    bars: list[Bar] = field(default_factory=list)
+    bars: list[ChartBar] = field(default_factory=list)
     lines: list[tuple[str, str]] = field(default_factory=list)  # (class, points)
     rows: list[Label] = field(default_factory=list)
     columns: list[Label] = field(default_factory=list)
@@ -177,7 +177,7 @@ class Period:
 
 
 def ended_since(start: datetime, zone: tzinfo) -> list[Ended]:
-    """Return the runs that ended since `start`, at most MOST_RUNS of the newest. One query."""
+    """Return the runs that ended since `start`, at most MAX_RUNS of the newest. One query."""
     rows = Run.objects.filter(finished_at__gte=start).order_by("-finished_at")
     names = ("status", "finished_at", "queued_at", "started_at")
     return [
@@ -186,17 +186,17 @@ def ended_since(start: datetime, zone: tzinfo) -> list[Ended]:
             finished.astimezone(zone),
             max((started - queued).total_seconds(), 0.0) if started else None,
         )
-        for status, finished, queued, started in rows.values_list(*names)[:MOST_RUNS]
+        for status, finished, queued, started in rows.values_list(*names)[:MAX_RUNS]
     ]
 
 
 def spent_since(start: datetime, zone: tzinfo) -> list[Spent]:
-    """Return the usage of the runs that ended since `start`, at most MOST_RUNS of the newest. One query."""
+    """Return the usage of the runs that ended since `start`, at most MAX_RUNS of the newest. One query."""
     rows = completed_usage().filter(finished_at__gte=start).order_by("-finished_at")
     names = ("finished_at", "agent__name", "cost_usd", "input_tokens", "output_tokens")
     return [
         Spent(finished.astimezone(zone), agent or "deleted", float(cost or 0), tokens_in or 0, tokens_out or 0)
-        for finished, agent, cost, tokens_in, tokens_out in rows.values_list(*names)[:MOST_RUNS]
+        for finished, agent, cost, tokens_in, tokens_out in rows.values_list(*names)[:MAX_RUNS]
     ]
 
 
@@ -231,11 +231,11 @@ def _outcomes(within: Sequence[Ended], period: Period) -> Chart:
     counted = Counter((period.key(one.at), one.status) for one in within)
     stacks = [[(COLOURS[status], counted[key, status]) for status in COLOURS] for key in keys]
     total = Counter(one.status for one in within)
-    said = ", ".join(f"{total[status]} {word.lower()}" for status, word in WORDS.items())
+    counts = ", ".join(f"{total[status]} {word.lower()}" for status, word in WORDS.items())
     chart = _bars("Runs by outcome", keys, stacks, _count)
     chart.figure = str(len(within))
-    chart.aside = "today, hourly" if period.days == 1 else f"{period.words}, daily"
-    chart.spoken = f"Runs by outcome, {period.words}: {said}"
+    chart.note = "today, hourly" if period.days == 1 else f"{period.words}, daily"
+    chart.spoken = f"Runs by outcome, {period.words}: {counts}"
     chart.key = [(COLOURS[status], word) for status, word in WORDS.items()]
     return chart
 
@@ -252,7 +252,7 @@ def _throughput(ended: Sequence[Ended], period: Period) -> Chart:
     numbers = [counted[key] for key in keys]
     chart = _bars("Throughput", keys, [[("blue", number)] for number in numbers], _count)
     chart.figure = str(numbers[-1])
-    chart.aside = f"completed today ({_rate(sum(numbers) / days)}/day avg)"
+    chart.note = f"completed today ({_rate(sum(numbers) / days)}/day avg)"
     chart.spoken = f"Completed runs per day, last {days} days: {', '.join(map(str, numbers))}"
     chart.key = [("blue", "Completed runs")]
     return chart
@@ -275,7 +275,7 @@ def _costs(spent: Sequence[Spent], period: Period) -> Chart:
     today = sum(part for _, part in stacks[-1])
     chart = _bars("Cost", keys, stacks, dollars)
     chart.figure = "–" if chart.is_empty else dollars(today)
-    chart.aside = "today (reported cost only)"
+    chart.note = "today (reported cost only)"
     chart.spoken = f"Cost per day by agent, last {days} days; today {dollars(today)}"
     chart.key = [(colour, agent or "Others") for colour, agent in parts]
     return chart
@@ -342,7 +342,7 @@ def _bars(
                 y -= height
                 shown = max(height - 1, 0.5)
                 place, width = f"{x + pitch * 0.18:.2f}%", f"{pitch * 0.64:.2f}%"
-                chart.bars.append(Bar(colour, place, width, _high(y + 0.5), _high(shown)))
+                chart.bars.append(ChartBar(colour, place, width, _high(y + 0.5), _high(shown)))
         if (len(keys) - 1 - number) % every == 0:
             today = key == keys[-1] and "-" in key
             chart.columns.append(Label("Today" if today else _name(key), f"{x + pitch / 2:.2f}%", "middle"))

@@ -21,7 +21,7 @@ BY = {"day": "Day", "agent": "Agent", "project": "Project", "task": "Task", "mod
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class UsageRow:
     """One row of the table. `href` links to its object; empty if there is none or the user may not see it."""
 
     name: str
@@ -58,15 +58,15 @@ def usage_page(request: HttpRequest) -> HttpResponse:
     return show(request, "overview/usage.html", context, at="overview")
 
 
-def _row(request: HttpRequest, by: str, sums: dict[str, Any]) -> Row:
+def _row(request: HttpRequest, by: str, sums: dict[str, Any]) -> UsageRow:
     key = sums[usage.GROUPS[by][0]]
     if by == "day":
-        return Row(f"{key}", "", sums)
+        return UsageRow(f"{key}", "", sums)
     if by == "model":
-        return Row(plain(key) if key else "Unknown", "", sums)
+        return UsageRow(plain(key) if key else "Unknown", "", sums)
     model, field = usage.NAMES[by]
     name = sums[f"{by}_{field}"]
     if name is None:
-        return Row("None / deleted", "", sums)
+        return UsageRow("None / deleted", "", sums)
     permission = f"{model._meta.app_label}.view_{model._meta.model_name}"
-    return Row(plain(name), reverse(by, args=[key]) if request.user.has_perm(permission) else "", sums)
+    return UsageRow(plain(name), reverse(by, args=[key]) if request.user.has_perm(permission) else "", sums)

@@ -9,7 +9,7 @@ from django.views.decorators.http import require_safe
 
 from mission_control.actions.permissions import Rights
 from mission_control.queries.standup import standup as standup_text
-from mission_control.web.activity.lines import Choice, lines
+from mission_control.web.activity.lines import FeedFilters, lines
 from mission_control.web.overview.figures import PERIODS, Period, charts, ended_since, figures, spent_since
 from mission_control.web.overview.needs import needs
 from mission_control.web.shared.markdown import rendered
@@ -26,7 +26,7 @@ def overview(request: HttpRequest) -> HttpResponse:
     """Show the overview."""
     context = {**_figures(request, *PARTS), "periods": PERIODS.items()}
     if Rights(request.user).view_activity:
-        context |= {"lines": lines(Choice("", None, None), shown=FEED_LINES)[:FEED_LINES], "feed": True}
+        context |= {"lines": lines(FeedFilters("", None, None), shown=FEED_LINES)[:FEED_LINES], "feed": True}
         context["here"] = f"{request.path}/feed"
     return show(request, "overview/overview.html", context, at="overview")
 
@@ -44,7 +44,7 @@ def overview_part(request: HttpRequest, part: str) -> HttpResponse:
     """Show one part of the overview, to refresh it."""
     with timezone.override(zone_of(request)):
         if part == "feed" and Rights(request.user).view_activity:
-            shown = lines(Choice("", None, None), shown=FEED_LINES)[:FEED_LINES]
+            shown = lines(FeedFilters("", None, None), shown=FEED_LINES)[:FEED_LINES]
             return render(request, "activity/_feed.html", {"lines": shown, "here": request.path})
         if part not in PARTS:
             raise Http404("Part not found")

@@ -18,7 +18,7 @@ from mission_control.models import Activity, Project
 from mission_control.web.project.forms import ProjectEdit, RequirementsForm
 from mission_control.web.project.views import SEES_PROJECT, done, project_of
 from mission_control.web.shared import conflicts
-from mission_control.web.shared.conflicts import Conflict, changed_only
+from mission_control.web.shared.conflicts import EditConflict, changed_only
 from mission_control.web.shared.views import person_of, sees, show
 
 
@@ -31,7 +31,7 @@ def edit_project(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
     if form.is_bound and form.is_valid():
         try:
             return done(request, found, lambda: _change(request, found, form.cleaned_data), "Saved.")
-        except Conflict as conflict:
+        except EditConflict as conflict:
             form.conflict = conflict
     chosen = {
         str(key) for key in (request.POST.getlist("team_agents") if form.is_bound else form.initial["team_agents"])
@@ -52,21 +52,21 @@ def _names(agents: Iterable[Agent]) -> list[str]:
 
 
 def _change(request: HttpRequest, found: Project, given: dict[str, Any]) -> None:
-    """Save the fields that the user changed. Raises Conflict if another person changed one of them too.
+    """Save the fields that the user changed. Raises EditConflict if another person changed one of them too.
 
     Locks the project's row if the form has a basis.
     """
     if "basis" not in request.POST:
         projects.change(found, **given)
         return
-    team, told_by = (
+    team, edits = (
         given["team_agents"],
         Activity.objects.filter(project_id=found.pk, subject=Activity.Subject.PROJECT),
     )
     with transaction.atomic():
         now = _values(locked(found))
         compared = {**given, "team_agents": _names(team)}
-        changed = changed_only(compared, now, request.POST["basis"], told_by=told_by, user=person_of(request))
+        changed = changed_only(compared, now, request.POST["basis"], edits=edits, user=person_of(request))
         if "team_agents" in changed:
             changed["team_agents"] = team
         projects.change(found, **changed)
@@ -85,7 +85,7 @@ def requirements(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
         content = form.cleaned_data["content"]
         try:
             return done(request, found, lambda: _write_requirements(request, found, content), "Saved.", at="prd")
-        except Conflict as conflict:
+        except EditConflict as conflict:
             form.conflict = conflict
     shown = {"content": document.content if document else ""}
     context = {"project": found, "form": form, "document": document, "basis": form.basis(shown)}
@@ -93,14 +93,14 @@ def requirements(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
 
 
 def _write_requirements(request: HttpRequest, found: Project, content: str) -> None:
-    """Save the next version, or the first. Raises Conflict if another person saved a version in between.
+    """Save the next version, or the first. Raises EditConflict if another person saved a version in between.
 
     Locks the document's row, or the project's if there is no document yet.
     """
     with transaction.atomic():
         document = actions.locked_document(found)
         now = {"content": document.content if document else ""}
-        told_by = Activity.objects.filter(document=document) if document else Activity.objects.none()
+        edits = Activity.objects.filter(document=document) if document else Activity.objects.none()
         basis = request.POST.get("basis", "")
-        if "content" in changed_only({"content": content}, now, basis, told_by=told_by, user=person_of(request)):
+        if "content" in changed_only({"content": content}, now, basis, edits=edits, user=person_of(request)):
             actions.write(found, content, editor_id="human")

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_safe
 from mission_control.errors import NotFound, Refusal
 from mission_control.models import Project
 from mission_control.queries import archives, downloads, project_files
-from mission_control.queries.progress import MOST_FILES, count_files
+from mission_control.queries.progress import MAX_FILES, count_files
 from mission_control.web.shared.plain_text import plain
 from mission_control.web.shared.views import by_script, sees, show
 
@@ -46,7 +46,7 @@ def folder_of(found: Project, path: str) -> dict[str, Any]:
         "files": inside,
         "other_hosts": [plain(host) for host in project_files.hosts_of(found)] if not inside and not path else [],
         "file_count": number,
-        "too_many_files": number == MOST_FILES,
+        "too_many_files": number == MAX_FILES,
         "crumbs": _crumbs(path),
         "folder_path": path,
     }
@@ -98,7 +98,7 @@ def download(request: HttpRequest, project_id: uuid.UUID) -> HttpResponseBase:
         content = project_files.open_file(found, path)
     except Refusal:
         raise Http404("File not found") from None
-    return downloads.file_response(content, path, asked=request.headers.get("Range"))
+    return downloads.file_response(content, path, range_header=request.headers.get("Range"))
 
 
 @require_safe

@@ -10,13 +10,13 @@ from mission_control.models import Deliverable, Project, Task
 from mission_control.web.shared.conflicts import Contested
 from mission_control.web.shared.field_groups import FieldGroups, TextArea, noted
 from mission_control.web.shared.fields import (
-    Content,
-    Description,
+    ContentField,
+    DescriptionField,
     LongText,
-    Priority,
+    PriorityField,
     TagsField,
-    TaskType,
-    Title,
+    TaskTypeField,
+    TitleField,
     tags_text,
 )
 
@@ -72,15 +72,15 @@ class ProjectForm(FieldGroups, forms.Form):
     """A project's own fields."""
 
     ids = "project-%s"
-    title = Title()
-    description = Description(label=noted("Description", "optional"))
+    title = TitleField()
+    description = DescriptionField(label=noted("Description", "optional"))
     tags = TagsField(label=noted("Tags", "comma-separated"))
 
 
 class ProjectEdit(Contested, ProjectForm):
     """A project's own fields and its team."""
 
-    description = Description()
+    description = DescriptionField()
     team_agents = forms.ModelMultipleChoiceField(Agent.objects.all(), required=False)
 
     @classmethod
@@ -100,7 +100,7 @@ class RequirementsForm(FieldGroups, Contested, forms.Form):
     """The requirements document, in Markdown."""
 
     ids = "document-%s"
-    content = Content(
+    content = ContentField(
         label=noted("Text", "Markdown, included in every prompt of this project"),
         widget=TextArea({"class": "prd-text mono", "spellcheck": "true"}),
     )
@@ -109,10 +109,10 @@ class RequirementsForm(FieldGroups, Contested, forms.Form):
 class DocumentForm(RequirementsForm):
     """A document: title, type, tags and text."""
 
-    title = Title(max_length=DOCUMENT_TITLE_CHARS, widget=forms.TextInput({"autocomplete": "off"}))
+    title = TitleField(max_length=DOCUMENT_TITLE_CHARS, widget=forms.TextInput({"autocomplete": "off"}))
     type = forms.ChoiceField(choices=Deliverable.Type.choices, widget=forms.Select({"autocomplete": "off"}))
     tags = TagsField(label=noted("Tags", "comma-separated"), widget=forms.TextInput({"autocomplete": "off"}))
-    content = Content(
+    content = ContentField(
         label=noted("Text", "Markdown"), widget=TextArea({"class": "prd-text mono", "spellcheck": "true"})
     )
 
@@ -133,10 +133,10 @@ class PlanTaskForm(FieldGroups, Contested, forms.Form):
     """A task of a plan: its texts, its agent, and its blockers."""
 
     ids = "plan-%s"
-    title = Title()
-    description = Description()
-    task_type = TaskType(label="Type")
-    priority = Priority()
+    title = TitleField()
+    description = DescriptionField()
+    task_type = TaskTypeField(label="Type")
+    priority = PriorityField()
     assignee = AgentWithRole(Agent.objects.all(), label="Agent", empty_label="Unassigned", required=False)
     blocked_by = forms.ModelMultipleChoiceField(Task.objects.none(), required=False)
 

@@ -28,7 +28,7 @@ from mission_control.web.shared.states import State, project_state, run_state, s
 Status = Project.Status
 Type = Task.Type
 
-MOST_CHOICES = 200  # agents to choose from
+MAX_CHOICES = 200  # agents to choose from
 SHOWN_PRD_CHARS = 300_000
 SHOWN_PLANNER_CHARS = 4_000
 
@@ -116,7 +116,7 @@ class Member:
         )
 
     @property
-    def told(self) -> str:
+    def workload(self) -> str:
         return self.runs[0].task_title if self.runs else self.agent.role
 
 
@@ -185,7 +185,7 @@ def page_of(project: Project, user: User | AnonymousUser, *, span: str = "") -> 
         "analysis": _analysis(project),
         "can_start": project.status in Project.STARTABLE,
         "agentless": _agentless(tasks),
-        "choices": Agent.objects.only("name")[:MOST_CHOICES] if may.change_task else [],
+        "choices": Agent.objects.only("name")[:MAX_CHOICES] if may.change_task else [],
         "can_replan": project.status in Project.REPLANNABLE,
         "is_editable": project.status in Project.EDITABLE,
         **(_runs(project, span) if may.view_run else {}),
@@ -262,8 +262,10 @@ def planning_of(project: Project) -> Planning | None:
     run = Run.objects.light().filter(project=project, kind=Run.Kind.PLANNING).order_by("-queued_at", "id").first()
     if run is None:
         return None
-    told = RunEvent.objects.filter(run=run, type=RunEvent.Type.STATUS, metadata__phase="planning").order_by("seq")
-    begun = {event.metadata.get("step"): event.timestamp for event in told}
+    step_events = RunEvent.objects.filter(run=run, type=RunEvent.Type.STATUS, metadata__phase="planning").order_by(
+        "seq"
+    )
+    begun = {event.metadata.get("step"): event.timestamp for event in step_events}
     return Planning(run, _steps(run, begun), plain(spoken_text(run))[-SHOWN_PLANNER_CHARS:])
 
 

@@ -20,7 +20,7 @@ from mission_control.web.project.forms import PlanTaskForm
 from mission_control.web.project.graph import plan_tasks
 from mission_control.web.project.views import SEES_PROJECT, project_of
 from mission_control.web.shared import conflicts
-from mission_control.web.shared.conflicts import Conflict, changed_only
+from mission_control.web.shared.conflicts import EditConflict, changed_only
 from mission_control.web.shared.states import project_state, state_of
 from mission_control.web.shared.views import person_of, sees, show
 
@@ -34,17 +34,17 @@ def plan(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
     """Show the plan as a list with one task opened in a form (`?task=` its id or `new`), or save the form."""
     found = project_of(project_id)
     listed = list(plan_tasks(found))
-    asked, posted = request.GET.get("task", ""), request.POST if request.method == "POST" else None
-    opened = next((task for task in listed if str(task.pk) == asked), None)
+    chosen_task, posted = request.GET.get("task", ""), request.POST if request.method == "POST" else None
+    opened = next((task for task in listed if str(task.pk) == chosen_task), None)
     may = Rights(request.user)
-    is_one_more = asked == NEW or (posted is not None and opened is None)
+    is_one_more = chosen_task == NEW or (posted is not None and opened is None)
     form = None
     if may.add_task if is_one_more else opened and may.change_task:
         form = _task_form(posted, found, opened)
     elif posted is not None:
         return render(request, "403.html", status=403)
     if form is not None and form.is_bound:
-        if opened is None and asked != NEW:
+        if opened is None and chosen_task != NEW:
             form.add_error(None, GONE)
         if _is_written(request, form, found, opened):
             return redirect("project-plan", found.pk)
@@ -55,7 +55,7 @@ def plan(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
         "opened": opened,
         "form": form,
         "basis": form.basis(_values(opened)) if form and opened else "",
-        "theirs": f"{request.path}?task={asked}",  # without a fragment, so that the browser loads the page again
+        "theirs": f"{request.path}?task={chosen_task}",  # no fragment: the browser loads the page again
         "chosen": _chosen(request, form),
         "is_editable": found.status in Project.EDITABLE,
     }
@@ -83,7 +83,7 @@ def _is_written(request: HttpRequest, form: PlanTaskForm, found: Project, opened
             _create(found, **form.cleaned_data)
         else:
             _change(request, opened, form.cleaned_data)
-    except Conflict as conflict:
+    except EditConflict as conflict:
         form.conflict = conflict
     except Refusal as refusal:
         form.add_error(next((name for name in refusal.body if name in form.fields), None), refusal.detail)
@@ -98,7 +98,7 @@ def _create(found: Project, *, assignee: Agent | None, blocked_by: Iterable[Task
 
 
 def _change(request: HttpRequest, opened: Task, given: dict[str, Any]) -> None:
-    """Save the fields that the user changed. Raises Conflict if another person changed one of them too.
+    """Save the fields that the user changed. Raises EditConflict if another person changed one of them too.
 
     Locks the dependencies, then the task's row.
     """
@@ -115,7 +115,7 @@ def _change(request: HttpRequest, opened: Task, given: dict[str, Any]) -> None:
             compared,
             _values(task),
             basis,
-            told_by=Activity.objects.filter(task=task, is_edit=True),
+            edits=Activity.objects.filter(task=task, is_edit=True),
             user=person_of(request),
         )
         changed = {name: given[name] for name in names}

@@ -22,7 +22,7 @@ from mission_control.formatting import duration
 from mission_control.models import Project, Run
 from mission_control.web.shared.states import run_state
 
-MOST_RUNS = 400
+MAX_RUNS = 400
 PLOT_PIXELS, CHAR_PIXELS, ICON_PIXELS = (
     880,
     6.4,
@@ -39,11 +39,11 @@ SPANS = {
 }
 SHORTEST = timedelta(minutes=1)
 STEPS = [timedelta(minutes=number) for number in (1, 2, 5, 10, 15, 30, 60, 120, 240, 480, 1440, 2880, 10080)]
-MOST_TICKS = 7
+MAX_TICKS = 7
 
 
 @dataclass(frozen=True, slots=True)
-class Bar:
+class RunBar:
     """One run, or its wait for a slot, as a bar: position, width and texts."""
 
     status: str
@@ -56,14 +56,14 @@ class Bar:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class AgentLanes:
     """An agent's bars, in as many lanes as it had runs at the same time."""
 
     name: str
-    lanes: list[list[Bar]]
+    lanes: list[list[RunBar]]
 
     @property
-    def bars(self) -> list[Bar]:
+    def bars(self) -> list[RunBar]:
         return [bar for lane in self.lanes for bar in lane]
 
 
@@ -71,7 +71,7 @@ class Row:
 class Timeline:
     """Rows of bars, with ticks as (position, time). `now` is the current time's position; empty if outside."""
 
-    rows: list["Row"]
+    rows: list["AgentLanes"]
     ticks: list[tuple[str, datetime]]
     now: str
     span: str
@@ -90,12 +90,12 @@ def timeline(project: Project, span: str) -> Timeline:
     now = timezone.now()
     begins_at, ends_at = _window(project, span, now)
     within = Q(finished_at__isnull=True) | Q(finished_at__gte=begins_at)
-    found = list(runs_of(project).filter(within, queued_at__lte=ends_at).order_by("-queued_at", "id")[:MOST_RUNS])
+    found = list(runs_of(project).filter(within, queued_at__lte=ends_at).order_by("-queued_at", "id")[:MAX_RUNS])
     scale = _Scale(begins_at, ends_at)
     by_agent: dict[str, list[Run]] = defaultdict(list)
     for run in sorted(found, key=lambda run: run.queued_at):
         by_agent[run.agent_name or "deleted agent"].append(run)
-    rows = [Row(name, _lanes(runs, scale, now)) for name, runs in sorted(by_agent.items())]
+    rows = [AgentLanes(name, _lanes(runs, scale, now)) for name, runs in sorted(by_agent.items())]
     return Timeline(
         rows=[row for row in rows if row.lanes],
         ticks=scale.ticks(),
@@ -104,7 +104,7 @@ def timeline(project: Project, span: str) -> Timeline:
         begins_at=begins_at,
         ends_at=ends_at,
         is_dated=ends_at - begins_at > timedelta(hours=20),
-        is_cut=len(found) == MOST_RUNS,
+        is_cut=len(found) == MAX_RUNS,
     )
 
 
@@ -143,21 +143,21 @@ class _Scale:
 
     def ticks(self) -> list[tuple[str, datetime]]:
         """Return ticks at round times. Full hours of UTC are full, half or quarter hours in every time zone."""
-        step = next((step for step in STEPS if self.length / step <= MOST_TICKS), STEPS[-1])
+        step = next((step for step in STEPS if self.length / step <= MAX_TICKS), STEPS[-1])
         first = datetime.fromtimestamp(
             -(-self.begins_at.timestamp() // step.total_seconds()) * step.total_seconds(), tz=self.begins_at.tzinfo
         )
         found: list[tuple[str, datetime]] = []
-        while first < self.ends_at and len(found) <= MOST_TICKS:
+        while first < self.ends_at and len(found) <= MAX_TICKS:
             if 2 < self.share(first) < 97:
                 found.append((self.place(first), first))
             first += step
         return found
 
 
-def _lanes(runs: list[Run], scale: _Scale, now: datetime) -> list[list[Bar]]:
+def _lanes(runs: list[Run], scale: _Scale, now: datetime) -> list[list[RunBar]]:
     """Put the runs, oldest first, each into the first lane that is free when it was queued."""
-    lanes: list[list[Bar]] = []
+    lanes: list[list[RunBar]] = []
     ends: list[datetime] = []
     for run in runs:
         bars = _bars(run, scale, now)
@@ -172,7 +172,7 @@ def _lanes(runs: list[Run], scale: _Scale, now: datetime) -> list[list[Bar]]:
     return lanes
 
 
-def _bars(run: Run, scale: _Scale, now: datetime) -> list[Bar]:
+def _bars(run: Run, scale: _Scale, now: datetime) -> list[RunBar]:
     """Return a run's bars: its wait for a slot if that was long enough, then the run."""
     begun = run.started_at or run.finished_at or now
     found = []
@@ -183,11 +183,11 @@ def _bars(run: Run, scale: _Scale, now: datetime) -> list[Bar]:
     return found
 
 
-def _bar(run: Run, status: str, label: str, begin: datetime, end: datetime, scale: _Scale) -> Bar:
+def _bar(run: Run, status: str, label: str, begin: datetime, end: datetime, scale: _Scale) -> RunBar:
     width = max(scale.share(end) - scale.share(begin), 0.25)
     fits = len(label) * CHAR_PIXELS + ICON_PIXELS <= width / 100 * PLOT_PIXELS
     word = "queued" if status == "waiting" else run_state(run).word.lower()
-    return Bar(
+    return RunBar(
         status=status,
         icon=f"r-{status}" if width / 100 * PLOT_PIXELS >= 20 else "",
         x=scale.place(begin),

@@ -24,7 +24,7 @@ from mission_control.web.project import page as project_page
 from mission_control.web.project.file_views import folder_of
 from mission_control.web.project.forms import AgentlessForm, GoalForm, ProjectForm
 from mission_control.web.project.page import page_of
-from mission_control.web.shared.conflicts import Conflict
+from mission_control.web.shared.conflicts import EditConflict
 from mission_control.web.shared.views import by_script, person_of, sees, show
 
 PROJECTS_A_PAGE = 50
@@ -111,17 +111,17 @@ def delete_project(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
 
 # ---------------------------------------------------------------- actions
 def _action(
-    verb: Callable[[HttpRequest, Project], Any], said: str, *permissions: str
+    act: Callable[[HttpRequest, Project], Any], text: str, *permissions: str
 ) -> Callable[[HttpRequest, uuid.UUID], HttpResponseBase]:
     """Make a POST view from an action. It redirects to the project's page with a message, also on a refusal."""
 
     @require_POST
     @sees(*SEES_PROJECT, *permissions)
-    def act(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
+    def view(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
         found = project_of(project_id)
-        return done(request, found, lambda: verb(request, found), said)
+        return done(request, found, lambda: act(request, found), text)
 
-    return act
+    return view
 
 
 def _replan(request: HttpRequest, found: Project) -> None:
@@ -178,25 +178,23 @@ def assign_agentless(request: HttpRequest, project_id: uuid.UUID) -> HttpRespons
 
 
 def _with_task(
-    request: HttpRequest, project_id: uuid.UUID, task_id: uuid.UUID, verb: Callable[[Task], Any], said: str
+    request: HttpRequest, project_id: uuid.UUID, task_id: uuid.UUID, act: Callable[[Task], Any], text: str
 ) -> HttpResponse:
     found = project_of(project_id)
     task = get_object_or_404(Task, pk=task_id, project=found)
-    return done(request, found, lambda: verb(task), f"{said}: {task.title}")
+    return done(request, found, lambda: act(task), f"{text}: {task.title}")
 
 
-def done(
-    request: HttpRequest, found: Project, verb: Callable[[], Any], said: str, *, at: str = ""
-) -> HttpResponse:
-    """Call the action and redirect to the project's page with a message, also on a refusal. Raises Conflict."""
+def done(request: HttpRequest, found: Project, act: Callable[[], Any], text: str, *, at: str = "") -> HttpResponse:
+    """Call the action; redirect to the project's page with a message, also on a refusal. Raises EditConflict."""
     try:
-        verb()
-    except Conflict:
+        act()
+    except EditConflict:
         raise
     except Refusal as refusal:
         messages.warning(request, f"{refusal.detail.rstrip('.')}.", extra_tags="warn")
     else:
-        messages.success(request, said, extra_tags="ok")
+        messages.success(request, text, extra_tags="ok")
     return HttpResponseRedirect(reverse("project", args=[found.pk]) + (f"#{at}" if at else ""))
 
 

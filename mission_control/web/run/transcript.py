@@ -31,13 +31,13 @@ BEHIND_CHARS = 100_000  # more than the longest block plus one event, so each re
 # From this size on, a block ends at the next end of a line: rendering ever longer blocks again would get too slow.
 BLOCK_CHARS, BLOCK_EVENTS = 6_000, 200
 # The limits if no line ends, or the block is inside code.
-LONGEST_CHARS, MOST_EVENTS = 30_000, 800
+LONGEST_CHARS, MAX_EVENTS = 30_000, 800
 SHOWN_CHARS = 40_000  # of one event; text events are never longer (32 kB at most), a tool's result may be
 INPUT_CHARS = 20_000
 LOGGED_EVENTS = 100  # read at once: a tool's result may be large
 JOINED = {Type.MESSAGE, Type.THINKING}
 # The keys of a tool's input that describe best what it does, best first.
-TELLING = ("command", "file_path", "path", "pattern", "query", "url", "prompt", "description")
+MAIN_ARGUMENTS = ("command", "file_path", "path", "pattern", "query", "url", "prompt", "description")
 
 _FENCE = re.compile(r"^ {0,3}(?:```|~~~)", re.MULTILINE)
 
@@ -71,7 +71,7 @@ class Block:
     @property
     def summary(self) -> str:
         """Return one line about a tool: the key part of its input, or the first line of its result."""
-        return _telling(self.detail) if self.kind == "tool" else _first_line(self.text)
+        return _main_argument(self.detail) if self.kind == "tool" else _first_line(self.text)
 
     @property
     def result_lines(self) -> int:
@@ -186,7 +186,7 @@ def _close(made: list[Block], pieces: list[str]) -> None:
 def _is_full(pieces: list[str]) -> bool:
     """Return whether a text block is complete: it is long, at the end of a line, and not inside code."""
     size = sum(map(len, pieces))
-    if size >= LONGEST_CHARS or len(pieces) >= MOST_EVENTS:
+    if size >= LONGEST_CHARS or len(pieces) >= MAX_EVENTS:
         return True
     if (size < BLOCK_CHARS and len(pieces) < BLOCK_EVENTS) or not pieces[-1].endswith("\n"):
         return False
@@ -218,16 +218,16 @@ def _input_of(event: Any) -> str:
     return plain(json.dumps(given, indent=2, ensure_ascii=False))[:INPUT_CHARS] if given else ""
 
 
-def _telling(detail: str) -> str:
+def _main_argument(detail: str) -> str:
     """Return the part of a tool's input that describes best what it does, as one line."""
     try:
         given = json.loads(detail)
     except ValueError:
         return _first_line(detail)
     if isinstance(given, dict):
-        told = next((given[name] for name in TELLING if isinstance(given.get(name), str)), None)
-        told = told or next((value for value in given.values() if isinstance(value, str)), "")
-        return _first_line(told)
+        value = next((given[name] for name in MAIN_ARGUMENTS if isinstance(given.get(name), str)), None)
+        value = value or next((value for value in given.values() if isinstance(value, str)), "")
+        return _first_line(value)
     return _first_line(str(given))
 
 

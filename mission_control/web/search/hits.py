@@ -12,7 +12,7 @@ from mission_control.models import Deliverable, Project, Task
 from mission_control.models.search import fold, has_text
 from mission_control.web.shared.plain_text import plain
 
-MOST_OF_A_KIND = 8
+MAX_OF_A_KIND = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ def find(text: str, user: User | AnonymousUser) -> list[Group]:
 def _tasks(text: str) -> list[Hit]:
     """Return the tasks that contain the text; the newest tasks if the text is empty."""
     found = Task.objects.filter(has_text(text, "title", "description")) if text else Task.objects
-    shown = found.select_related("project").only("title", "status", "project__title")[:MOST_OF_A_KIND]
+    shown = found.select_related("project").only("title", "status", "project__title")[:MAX_OF_A_KIND]
     return [
         Hit(
             plain(task.title),
@@ -77,7 +77,7 @@ def _projects(text: str) -> list[Hit]:
     found = Project.objects.filter(has_text(text, "title", "description")).only("title", "status")
     return [
         Hit(plain(project.title), reverse("project", args=[project.pk]), "layers", project.get_status_display())
-        for project in found[:MOST_OF_A_KIND]
+        for project in found[:MAX_OF_A_KIND]
     ]
 
 
@@ -85,7 +85,7 @@ def _agents(text: str) -> list[Hit]:
     found = Agent.objects.filter(has_text(text, "name", "role")).only("name", "role")
     return [
         Hit(plain(agent.name), reverse("agent", args=[agent.pk]), "agent", plain(agent.role)[:40])
-        for agent in found[:MOST_OF_A_KIND]
+        for agent in found[:MAX_OF_A_KIND]
     ]
 
 
@@ -93,7 +93,7 @@ def _documents(text: str) -> list[Hit]:
     found = Deliverable.objects.filter(has_text(text, "title")).only("title", "type")
     return [
         Hit(plain(document.title), reverse("document", args=[document.pk]), "file", document.get_type_display())
-        for document in found[:MOST_OF_A_KIND]
+        for document in found[:MAX_OF_A_KIND]
     ]
 
 

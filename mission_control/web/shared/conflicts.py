@@ -43,7 +43,7 @@ class Clash:
     diff: Difference
 
 
-class Conflict(Refusal):
+class EditConflict(Refusal):
     """Another person changed the same fields. A form with the new `basis` may overwrite them."""
 
     def __init__(self, clashes: list[Clash], basis: str, who: str, at: datetime | None) -> None:
@@ -54,7 +54,7 @@ class Conflict(Refusal):
 class Contested(forms.BaseForm):
     """Mixin for forms that two people may submit at the same time."""
 
-    conflict: Conflict | None = None  # set on the form that was submitted second
+    conflict: EditConflict | None = None  # set on the form that was submitted second
 
     def basis(self, values: Mapping[str, Any]) -> str:
         """Return the basis for the current values; after a conflict, the basis of the values that it showed."""
@@ -78,12 +78,12 @@ def _digest(value: Any) -> str:
 
 
 def changed_only(
-    given: Mapping[str, Any], now: Mapping[str, Any], basis: str, *, told_by: QuerySet[Activity], user: User
+    given: Mapping[str, Any], now: Mapping[str, Any], basis: str, *, edits: QuerySet[Activity], user: User
 ) -> dict[str, Any]:
     """Return the values of `given` that the user changed.
 
     `now` are the stored values; the caller has locked their rows. A field that is missing from `now` is always
-    returned. `told_by` are the activities that record changes; they name the other person. Raises Conflict if
+    returned. `edits` are the activities that record changes; they name the other person. Raises EditConflict if
     another person changed one of the fields too, to a different value.
     """
     seen, since = _read(basis)
@@ -99,7 +99,7 @@ def changed_only(
     ]
     if clashing:
         clashes = [Clash(_label(name), difference(_text(now[name]), _text(given[name]))) for name in clashing]
-        raise Conflict(clashes, basis_of({**now}), *_author(told_by, since, user))
+        raise EditConflict(clashes, basis_of({**now}), *_author(edits, since, user))
     return changed
 
 
@@ -112,9 +112,9 @@ def _read(basis: str) -> tuple[dict[str, str], datetime | None]:
         return {}, None
 
 
-def _author(told_by: QuerySet[Activity], since: datetime | None, user: User) -> tuple[str, datetime | None]:
+def _author(edits: QuerySet[Activity], since: datetime | None, user: User) -> tuple[str, datetime | None]:
     """Return who made the last change, and when, according to the activity feed."""
-    newest = told_by.filter(created_at__gte=since) if since else told_by
+    newest = edits.filter(created_at__gte=since) if since else edits
     activity = newest.select_related("agent").order_by("-number").first()
     if activity is None:
         return "Someone", None

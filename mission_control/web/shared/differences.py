@@ -23,8 +23,8 @@ class Difference:
 def difference(old: str, new: str) -> Difference:
     """Return what changed between two texts. Of long texts only the beginning is compared."""
     before, after = _lines(old), _lines(new)
-    told = list(unified_diff(before, after, lineterm="", n=CONTEXT_LINES))[2:]  # skip the two file names
-    lines = [("@", "⋯") if line.startswith("@") else (line[:1], line[1:]) for line in told]
+    changed = list(unified_diff(before, after, lineterm="", n=CONTEXT_LINES))[2:]  # skip the two file names
+    lines = [("@", "⋯") if line.startswith("@") else (line[:1], line[1:]) for line in changed]
     kinds = [kind for kind, _ in lines]
     is_cut = any(len(text) > COMPARED_CHARS or text.count("\n") >= COMPARED_LINES for text in (old, new))
     return Difference(lines[1:], kinds.count("+"), kinds.count("-"), is_cut)

@@ -48,7 +48,7 @@ class VisibleText(forms.CharField):
         return "" if is_blank(text) else text
 
 
-class Title(VisibleText):
+class TitleField(VisibleText):
     """The title of a task, project or document."""
 
     def __init__(self, *, missing: str = "Give it a title.", max_length: int = TITLE_CHARS, **kwargs: Any) -> None:
@@ -67,14 +67,14 @@ class LongText(forms.CharField):
         return str(super().to_python(value) or "").replace("\r\n", "\n")
 
 
-class Description(LongText):
+class DescriptionField(LongText):
     """The description of a task, project or agent, as long as the model allows."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(max_length=DESCRIPTION_CHARS, **kwargs)
 
 
-class Content(LongText):
+class ContentField(LongText):
     """A document's content."""
 
     def validate(self, value: str) -> None:
@@ -82,7 +82,7 @@ class Content(LongText):
         content_size(value)
 
 
-class Priority(forms.ChoiceField):
+class PriorityField(forms.ChoiceField):
     """The priority of a task; medium by default."""
 
     def __init__(self, **kwargs: Any) -> None:
@@ -92,7 +92,7 @@ class Priority(forms.ChoiceField):
         return super().clean(value) or Task.Priority.MEDIUM
 
 
-class TaskType(forms.ChoiceField):
+class TaskTypeField(forms.ChoiceField):
     """The type of a task; by default a task for an agent."""
 
     def __init__(self, **kwargs: Any) -> None:

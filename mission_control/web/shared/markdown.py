@@ -23,8 +23,8 @@ from mission_control.web.shared.markdown_rules import TooLong, add_deadline, ali
 from mission_control.web.shared.plain_text import plain, visible
 
 LONGEST = 100_000
-MOST_MARKS = 4_000  # characters that may begin markup: parsing time grows faster than their number
-MOST_ADDRESSES = 300  # bare addresses that become links
+MAX_MARKS = 4_000  # characters that may begin markup: parsing time grows faster than their number
+MAX_ADDRESSES = 300  # bare addresses that become links
 SECONDS = 0.25  # of processor time; an ordinary text of the maximum length takes less than half of it
 SECONDS_TOGETHER = 1  # for all texts of a page
 LANGUAGE_CHARS = 20
@@ -37,9 +37,9 @@ def rendered(text: str, *, mentions: bool = False, seconds: float = SECONDS) -> 
     With `mentions`, each @name is marked.
     """
     text = plain(text)
-    if len(text) > LONGEST or sum(map(text.count, "[]*_<`~!")) > max(MOST_MARKS, len(text) // 8):
+    if len(text) > LONGEST or sum(map(text.count, "[]*_<`~!")) > max(MAX_MARKS, len(text) // 8):
         return _as_written(text)
-    markdown = _MARKDOWN if text.count("://") <= MOST_ADDRESSES else _WITHOUT_ADDRESSES
+    markdown = _MARKDOWN if text.count("://") <= MAX_ADDRESSES else _WITHOUT_ADDRESSES
     try:
         made = markdown.render(text, {"mentions": mentions, "ends_at": time.thread_time() + seconds})
     except TooLong:

@@ -16,14 +16,14 @@ from mission_control.models import Deliverable, Message, Project, Task
 from mission_control.text import as_uuid
 from mission_control.web.shared.plain_text import plain
 from mission_control.web.shared.views import person_of
-from mission_control.web.task.forms import MessageForm, Told
+from mission_control.web.task.forms import MessageForm, ValidatingForm
 
-MOST_FILES = 10
+MAX_FILES = 10
 SHOWN_DOCUMENTS = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
+class AttachedText:
     """The name and the content of a file."""
 
     title: str
@@ -37,25 +37,25 @@ class SeveralFiles(forms.ClearableFileInput):
 
 
 class TextFiles(forms.FileField):
-    """Text files. The clean value is a list of `Text`."""
+    """Text files. The clean value is a list of `AttachedText`."""
 
     widget = SeveralFiles
 
-    def clean(self, data: Any, initial: Any = None) -> list[Text]:
+    def clean(self, data: Any, initial: Any = None) -> list[AttachedText]:
         given = [one for one in data or [] if one] if isinstance(data, list | tuple) else [data] if data else []
-        if len(given) > MOST_FILES:
-            raise forms.ValidationError(f"At most {MOST_FILES} files at once.")
+        if len(given) > MAX_FILES:
+            raise forms.ValidationError(f"At most {MAX_FILES} files at once.")
         return [_read(one) for one in given]
 
 
-def _read(file: "UploadedFile[bytes]") -> Text:
+def _read(file: "UploadedFile[bytes]") -> AttachedText:
     try:
-        return Text(*documents.read_text_file(file))
+        return AttachedText(*documents.read_text_file(file))
     except Invalid as refusal:
         raise forms.ValidationError(plain(refusal.detail)) from None
 
 
-class Attaching(Told):
+class Attaching(ValidatingForm):
     """Form fields for attachments: an existing document, files, or both."""
 
     attached = TextFiles(required=False, label="Attach")
@@ -81,7 +81,7 @@ class AttachingMessageForm(MessageForm, Attaching):
     """A message with optional attachments."""
 
 
-def keep_files(request: HttpRequest, task: Task, files: Iterable[Text]) -> list[Deliverable]:
+def keep_files(request: HttpRequest, task: Task, files: Iterable[AttachedText]) -> list[Deliverable]:
     """Create a document of the task from each file. Raises NotAllowed if the user may not add documents."""
     texts = list(files)
     if texts:

@@ -10,23 +10,23 @@ from agents.rules import DESCRIPTION_CHARS
 from mission_control.errors import Invalid
 from mission_control.models import Project, Task
 from mission_control.web.shared.fields import (
-    Description,
+    DescriptionField,
     DueField,
     Minutes,
-    Priority,
+    PriorityField,
     TagsField,
-    TaskType,
-    Title,
+    TaskTypeField,
+    TitleField,
     VisibleText,
 )
 
 BY_HAND = [choice for choice in Task.Status.choices if choice[0] != Task.Status.SKIPPED]
 
 
-class Told(forms.Form):
+class ValidatingForm(forms.Form):
     """A form that raises Invalid instead of being shown again: the page shows the error in a notice."""
 
-    def told(self) -> dict[str, Any]:
+    def validated_data(self) -> dict[str, Any]:
         """Return the cleaned data. Raises Invalid with the first error."""
         if not self.is_valid():
             name, errors = next(iter(self.errors.items()))
@@ -35,14 +35,14 @@ class Told(forms.Form):
         return self.cleaned_data
 
 
-class EditForm(Told):
+class EditForm(ValidatingForm):
     """The fields of a task that can be edited on its page. Only submitted fields are changed."""
 
-    title = Title()
-    description = Description()
+    title = TitleField()
+    description = DescriptionField()
     status = forms.ChoiceField(choices=BY_HAND)
-    priority = Priority()
-    task_type = TaskType(label="Type")
+    priority = PriorityField()
+    task_type = TaskTypeField(label="Type")
     project = forms.ModelChoiceField(Project.objects.all(), required=False)
     tags = TagsField()
     due_date = DueField(required=False, label="Due")
@@ -54,20 +54,20 @@ class EditForm(Told):
             del self.fields[name]
 
 
-class AssignForm(Told):
+class AssignForm(ValidatingForm):
     """The agents to assign; they replace the assigned ones."""
 
     agents = forms.ModelMultipleChoiceField(Agent.objects.all(), required=False)
 
 
-class DependForm(Told):
+class DependForm(ValidatingForm):
     """A blocker to add or to remove."""
 
     add = forms.ModelChoiceField(Task.objects.all(), required=False, label="Task")
     remove = forms.ModelChoiceField(Task.objects.all(), required=False, label="Task")
 
 
-class MessageForm(Told):
+class MessageForm(ValidatingForm):
     """A message for the task's thread."""
 
     content = VisibleText(
@@ -78,7 +78,7 @@ class MessageForm(Told):
         return str(self.cleaned_data["content"]).replace("\r\n", "\n")
 
 
-class ReviewForm(Told):
+class ReviewForm(ValidatingForm):
     """The decision of a review; requesting changes requires feedback."""
 
     decision = forms.ChoiceField(choices=[("approve", "Approve"), ("changes", "Request changes")])

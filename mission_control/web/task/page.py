@@ -28,7 +28,7 @@ from mission_control.models import (
 )
 from mission_control.models.agents import with_runs
 from mission_control.runs.slots import capacity
-from mission_control.web.shared.conflicts import Conflict, basis_of
+from mission_control.web.shared.conflicts import EditConflict, basis_of
 from mission_control.web.shared.fields import tags_text
 from mission_control.web.shared.markdown import all_rendered, rendered
 from mission_control.web.shared.plain_text import plain
@@ -72,8 +72,8 @@ class Refused:
         return " ".join(filter(None, [f"{self.title.rstrip('.')}.", self.text, titles]))
 
 
-def _shown(asked: int | None, least: int) -> int:
-    return min(max(asked or 0, least), MOST)
+def _shown(requested: int | None, least: int) -> int:
+    return min(max(requested or 0, least), MOST)
 
 
 @dataclass
@@ -84,11 +84,11 @@ class TaskPage:
     may: Rights
     chosen_run: UUID | None = None
     chosen_agent: UUID | None = None
-    asked_runs: int | None = None
-    asked_messages: int | None = None
+    requested_runs: int | None = None
+    requested_messages: int | None = None
     file_bytes: ClassVar[int] = CONTENT_BYTES
     file_megabytes: ClassVar[int] = CONTENT_BYTES // 2**20
-    conflict: Conflict | None = None
+    conflict: EditConflict | None = None
     written: dict[str, str] = field(default_factory=dict)  # the submitted texts, after a conflict
 
     # ------------------------------------------------------------ runs
@@ -96,7 +96,7 @@ class TaskPage:
     def rows(self) -> list[RunRow]:
         if not self.may.view_run:
             return []
-        return [RunRow(run) for run in self._runs[: _shown(self.asked_runs, SHOWN_RUNS)]]
+        return [RunRow(run) for run in self._runs[: _shown(self.requested_runs, SHOWN_RUNS)]]
 
     @property
     def names_hosts(self) -> bool:
@@ -230,7 +230,7 @@ class TaskPage:
         if not self.may.view_message:
             return []
         newest = Message.objects.filter(task=self.task).select_related("author", "from_agent")
-        found = newest.order_by("-created_at", "-id")[: _shown(self.asked_messages, SHOWN_MESSAGES)][::-1]
+        found = newest.order_by("-created_at", "-id")[: _shown(self.requested_messages, SHOWN_MESSAGES)][::-1]
         attached = attached_to(found) if self.may.view_deliverable else {}
         texts = all_rendered((message.content for message in found), mentions=True)
         rows = zip(found, texts, strict=True)

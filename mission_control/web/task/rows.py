@@ -26,12 +26,12 @@ class AgentChoice:
     def why(self) -> str:
         if self.missing:
             return self.missing
-        told = self.agent.get_level_display()
+        text = self.agent.get_level_display()
         if self.agent.level == Agent.Level.INTERN:
-            told += ": its work always goes to review"
+            text += ": its work always goes to review"
         if self.running:
-            told += f", {self.running} active run{'s' if self.running > 1 else ''}"
-        return told
+            text += f", {self.running} active run{'s' if self.running > 1 else ''}"
+        return text
 
 
 @dataclass(slots=True)

@@ -10,8 +10,8 @@ from mission_control.models import Deliverable, DeliverableVersion, Review, Task
 from mission_control.web.shared.markdown import LONGEST, rendered
 from mission_control.web.task.rows import DocumentRow, document_rows
 
-MOST_DOCUMENTS = 50
-MOST_OPENED = 8  # documents whose content is in the page; the others are loaded when opened
+MAX_DOCUMENTS = 50
+MAX_OPENED = 8  # documents whose content is in the page; the others are loaded when opened
 
 
 @dataclass(slots=True)
@@ -29,10 +29,10 @@ def parts_of(needs: Sequence[Task], reviews: Sequence[Review]) -> list[Part]:
     """
     parts = {task.pk: Part(task) for task in needs}
     found = Deliverable.objects.filter(task__in=parts).defer("content").order_by("-updated_at", "id")
-    for row in document_rows(found[:MOST_DOCUMENTS]):
+    for row in document_rows(found[:MAX_DOCUMENTS]):
         if row.document.task_id:
             parts[row.document.task_id].rows.append(row)
-    opened = [part.rows[0] for part in parts.values() if part.rows][:MOST_OPENED]
+    opened = [part.rows[0] for part in parts.values() if part.rows][:MAX_OPENED]
     _fill(opened)
     if reviews and (decided_at := reviews[0].decided_at):
         for row in opened:

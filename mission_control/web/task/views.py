@@ -20,7 +20,7 @@ from mission_control.runs.admission import admit
 from mission_control.text import as_uuid
 from mission_control.web.run import transcript
 from mission_control.web.shared import conflicts
-from mission_control.web.shared.conflicts import Conflict
+from mission_control.web.shared.conflicts import EditConflict
 from mission_control.web.shared.views import by_script, number_in, person_of, sees, sees_tasks, show
 from mission_control.web.task.attachments import AttachForm, AttachingMessageForm, keep_files
 from mission_control.web.task.forms import AssignForm, DependForm, EditForm, ReviewForm, RunForm
@@ -56,10 +56,10 @@ def task_parts(request: HttpRequest, task_id: uuid.UUID) -> HttpResponse:
 
 
 def _parts(
-    request: HttpRequest, task_id: uuid.UUID, *, refused: Refused | None = None, said: str = "", status: int = 200
+    request: HttpRequest, task_id: uuid.UUID, *, refused: Refused | None = None, text: str = "", status: int = 200
 ) -> HttpResponse:
     page = _page_of(request, task_id)
-    return render(request, "task/_parts.html", {"page": page, "notice": refused, "said": said}, status=status)
+    return render(request, "task/_parts.html", {"page": page, "notice": refused, "message": text}, status=status)
 
 
 def _page_of(request: HttpRequest, task_id: uuid.UUID) -> TaskPage:
@@ -70,34 +70,34 @@ def _page_of(request: HttpRequest, task_id: uuid.UUID) -> TaskPage:
         Rights(request.user),
         chosen_run=chosen_run,
         chosen_agent=chosen_agent,
-        asked_runs=number_in(request, "runs"),
-        asked_messages=number_in(request, "messages"),
+        requested_runs=number_in(request, "runs"),
+        requested_messages=number_in(request, "messages"),
     )
 
 
 # ---------------------------------------------------------------- actions
-Verb = Callable[[HttpRequest, Task], str]
+TaskAction = Callable[[HttpRequest, Task], str]
 View = Callable[[HttpRequest, uuid.UUID], HttpResponseBase]
 
 
-def action(*needed: str) -> Callable[[Verb], View]:
+def action(*needed: str) -> Callable[[TaskAction], View]:
     """Make a view from a function that does one thing to a task and returns a sentence that says what it did.
 
     The view requires POST and the permissions `needed`. It shows a refusal with the next step: JavaScript gets the
     current parts of the page, a plain form gets a redirect and a message.
     """
 
-    def decorate(verb: Verb) -> View:
+    def decorate(act: TaskAction) -> View:
         @require_POST
         @sees("view_task", *needed)
-        @wraps(verb)
+        @wraps(act)
         def view(request: HttpRequest, task_id: uuid.UUID) -> HttpResponse:
             task = get_object_or_404(Task, pk=task_id)
             try:
-                said = verb(request, task)
+                text = act(request, task)
             except Refusal as refusal:
                 return _refuse(request, task, refusal)
-            return _answer(request, task, said=said)
+            return _answer(request, task, text=text)
 
         return view
 
@@ -129,26 +129,24 @@ def stop_task(_request: HttpRequest, task: Task) -> str:
 
 @action(*permissions.CHANGE_TASK)
 def edit_task(request: HttpRequest, task: Task) -> str:
-    """Change the submitted fields: title, description or properties. Raises Conflict on an edit conflict.
+    """Change the submitted fields: title, description or properties. Raises EditConflict on an edit conflict.
 
     Locks the task's row if the form has a basis.
     """
-    changes = EditForm(request.POST).told()
+    changes = EditForm(request.POST).validated_data()
     due = changes.get("due_date")
     if due and task.due_day == due.date():
         del changes["due_date"]  # the page shows only the day: keep a time that the API has set
     if "basis" not in request.POST:
         tasks.change(task, **changes)
         return "Saved."
-    told_by = Activity.objects.filter(task=task, is_edit=True)
+    edits = Activity.objects.filter(task=task, is_edit=True)
     with transaction.atomic():
         now = locked(task)
         texts = {name: getattr(now, name) for name in TEXTS}
         tasks.change(
             task,
-            **conflicts.changed_only(
-                changes, texts, request.POST["basis"], told_by=told_by, user=person_of(request)
-            ),
+            **conflicts.changed_only(changes, texts, request.POST["basis"], edits=edits, user=person_of(request)),
         )
     return "Saved."
 
@@ -156,7 +154,7 @@ def edit_task(request: HttpRequest, task: Task) -> str:
 @action(*permissions.CHANGE_TASK)
 def assign_task(request: HttpRequest, task: Task) -> str:
     """Assign these agents instead of the current ones."""
-    chosen = list(AssignForm(request.POST).told()["agents"])
+    chosen = list(AssignForm(request.POST).validated_data()["agents"])
     tasks.reassign(task, chosen)
     return "Assigned." if chosen else "Unassigned."
 
@@ -164,7 +162,7 @@ def assign_task(request: HttpRequest, task: Task) -> str:
 @action(*permissions.CHANGE_TASK)
 def change_dependencies(request: HttpRequest, task: Task) -> str:
     """Add or remove a blocker of the task."""
-    given = DependForm(request.POST).told()
+    given = DependForm(request.POST).validated_data()
     tasks.change_blockers(task, add=given["add"], remove=given["remove"])
     return f"Now blocked by {given['add'].title}." if given["add"] else "Dependency removed."
 
@@ -172,7 +170,7 @@ def change_dependencies(request: HttpRequest, task: Task) -> str:
 @action(*permissions.CHANGE_TASK)
 def decide_review(request: HttpRequest, task: Task) -> str:
     """Approve the result, or request changes with feedback."""
-    given = ReviewForm(request.POST).told()
+    given = ReviewForm(request.POST).validated_data()
     if given["decision"] == "approve":
         reviews.approve(task, by=person_of(request))
         return "Approved."
@@ -183,7 +181,7 @@ def decide_review(request: HttpRequest, task: Task) -> str:
 @action(*permissions.POST_MESSAGE)
 def post_message(request: HttpRequest, task: Task) -> str:
     """Post a message in the task's thread. Attached files become documents of the task."""
-    given = AttachingMessageForm(request.POST, request.FILES).told()
+    given = AttachingMessageForm(request.POST, request.FILES).validated_data()
     with transaction.atomic():
         attached = keep_files(request, task, given["attached"])
         if given["document"]:
@@ -195,7 +193,7 @@ def post_message(request: HttpRequest, task: Task) -> str:
 @action("view_deliverable")
 def attach_to_task(request: HttpRequest, task: Task) -> str:
     """Attach files or an existing document to the task. The document is removed from its previous task."""
-    given = AttachForm(request.POST, request.FILES).told()
+    given = AttachForm(request.POST, request.FILES).validated_data()
     if given["document"]:
         permissions.require(person_of(request), permissions.ATTACH_DOCUMENT, "To attach a document")
     with transaction.atomic():
@@ -239,7 +237,7 @@ def _ask_to_delete(request: HttpRequest, task: Task, *, refused: Refusal | None 
 
 def _refuse(request: HttpRequest, task: Task, refusal: Refusal) -> HttpResponse:
     """Show what was refused, and the next step. If the task was deleted, JavaScript gets a 404."""
-    if isinstance(refusal, Conflict):
+    if isinstance(refusal, EditConflict):
         return _show_conflict(request, task, refusal)
     refused = Refused.of(refusal)
     if not by_script(request):
@@ -248,17 +246,19 @@ def _refuse(request: HttpRequest, task: Task, refusal: Refusal) -> HttpResponse:
     return _parts(request, task.pk, refused=refused, status=refusal.status)
 
 
-def _show_conflict(request: HttpRequest, task: Task, conflict: Conflict) -> HttpResponse:
+def _show_conflict(request: HttpRequest, task: Task, conflict: EditConflict) -> HttpResponse:
     """Show the form again with the submitted texts, and the other person's changes."""
     page = _page_of(request, task.pk)
     page.conflict, page.written = conflict, {name: request.POST.get(name, "") for name in TEXTS}
     if by_script(request):
-        return render(request, "task/_parts.html", {"page": page, "said": conflict.detail}, status=conflict.status)
+        return render(
+            request, "task/_parts.html", {"page": page, "message": conflict.detail}, status=conflict.status
+        )
     return _show_page(request, page, status=conflict.status)
 
 
-def _answer(request: HttpRequest, task: Task, *, said: str) -> HttpResponse:
+def _answer(request: HttpRequest, task: Task, *, text: str) -> HttpResponse:
     if by_script(request):
-        return _parts(request, task.pk, said=said)
-    messages.success(request, said, extra_tags="ok")
+        return _parts(request, task.pk, text=text)
+    messages.success(request, text, extra_tags="ok")
     return HttpResponseRedirect(reverse("task", args=[task.pk]))

@@ -78,19 +78,19 @@ def test_a_very_deep_folder_ends_somewhere(project):
 
 
 def test_what_is_too_much_is_said_before_it_is_sent(browser, project, monkeypatch):
-    monkeypatch.setattr(archives, "MOST_BYTES", 2**20)
+    monkeypatch.setattr(archives, "MAX_BYTES", 2**20)
     answer = browser.get(f"/projects/{project.pk}/archive")
     assert (answer.status_code, answer["Location"]) == (302, f"/projects/{project.pk}/files")
     assert "larger than 1 MB" in html(browser, f"/projects/{project.pk}/files")
-    monkeypatch.setattr(archives, "MOST_BYTES", 2**30)
-    monkeypatch.setattr(archives, "MOST_FILES", 1)
+    monkeypatch.setattr(archives, "MAX_BYTES", 2**30)
+    monkeypatch.setattr(archives, "MAX_FILES", 1)
     browser.get(f"/projects/{project.pk}/archive")
     assert "more than 1 files" in html(browser, f"/projects/{project.pk}/files")
 
 
 def test_a_folder_that_grows_while_it_is_sent_breaks_off(project, monkeypatch):
     archives.check(project)
-    monkeypatch.setattr(archives, "MOST_BYTES", 2**20)
+    monkeypatch.setattr(archives, "MAX_BYTES", 2**20)
     with pytest.raises(archives.FolderGrew):
         list(archives.pieces(project))
 

@@ -21,7 +21,7 @@ from agents.backends.programs.formats.reader import (
 from agents.prices import price_of
 
 LOGIN_ADVICE = "Check ANTHROPIC_API_KEY in the environment of the worker, or log in there with `claude`"
-MOST_DELAY_MS = 1e9
+MAX_DELAY_MS = 1e9
 REFUSED_STATUSES = (401, 403)
 # The first retry may use a renewed login; a second one cannot help with a wrong key.
 HOPELESS_ATTEMPT = 2
@@ -71,7 +71,7 @@ class ClaudeReader(Reader):
         if type(attempt) is int and type(most) is int:
             notice += f", attempt {attempt} of {most}"
         delay = line.get("retry_delay_ms")
-        if isinstance(delay, int | float) and 0 <= delay < MOST_DELAY_MS:
+        if isinstance(delay, int | float) and 0 <= delay < MAX_DELAY_MS:
             notice += f", in {delay / 1000:.1f} s"
         if status_code in REFUSED_STATUSES and type(attempt) is int and attempt >= HOPELESS_ATTEMPT:
             self.fail(f"Anthropic refused the key or login (HTTP {status_code}). {LOGIN_ADVICE}")
@@ -223,8 +223,8 @@ def claudes_cost(cost: Any, by_model: Any) -> float | None:
 
 def claudes_result(key: Any, content: Any, is_error: Any) -> BackendEvent:
     """Return the event of a tool's result. A refusal is an error with certain words."""
-    said = text_of(content)
-    is_refused = bool(is_error) and not said.startswith("Exit code") and _DENIED.search(said) is not None
+    output = text_of(content)
+    is_refused = bool(is_error) and not output.startswith("Exit code") and _DENIED.search(output) is not None
     return tool_result(key, content, is_refused=is_refused)
 
 

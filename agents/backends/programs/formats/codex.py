@@ -94,13 +94,15 @@ class CodexReader(Reader):
         return tool_use(name, item.get("id"), {key: item[key] for key in shown if item.get(key) is not None})
 
     def _outcome(self, item: Mapping[str, Any]) -> str:
-        said = text_of(item.get("aggregated_output")) or text_of(item.get("result")) or text_of(item.get("error"))
+        output = (
+            text_of(item.get("aggregated_output")) or text_of(item.get("result")) or text_of(item.get("error"))
+        )
         if isinstance(code := item.get("exit_code"), int) and code != 0:
-            said = f"{said}\nexit code {code}".lstrip()
-        return said or text_of(item.get("status"))
+            output = f"{output}\nexit code {code}".lstrip()
+        return output or text_of(item.get("status"))
 
 
 def _is_refused(item: Mapping[str, Any]) -> bool:
     """Return whether a command did not run: it was declined, or Codex's own sandbox could not start."""
-    said = text_of(item.get("aggregated_output"))
-    return item.get("status") == "declined" or (item.get("status") == "failed" and said.startswith("bwrap: "))
+    output = text_of(item.get("aggregated_output"))
+    return item.get("status") == "declined" or (item.get("status") == "failed" and output.startswith("bwrap: "))

@@ -44,9 +44,9 @@ class CopilotReader(Reader):
             case "tool.execution_start":
                 yield tool_use(data.get("toolName"), data.get("toolCallId"), data.get("arguments"))
             case "tool.execution_complete":
-                said = text_of(data.get("result")) or text_of(data.get("error"))
+                output = text_of(data.get("result")) or text_of(data.get("error"))
                 is_refused = text_of(part(data, "error").get("code")) in {"denied", "rejected"}
-                yield tool_result(data.get("toolCallId"), said, is_refused=is_refused)
+                yield tool_result(data.get("toolCallId"), output, is_refused=is_refused)
             case "session.error":
                 self.fail(data.get("message"))
             case "result":

@@ -49,8 +49,8 @@ class GeminiReader(Reader):
                 self._used_a_tool = True
                 yield tool_use(line.get("tool_name"), line.get("tool_id"), line.get("parameters"))
             case "tool_result":
-                said = text_of(line.get("output")) or text_of(line.get("error")) or text_of(line.get("status"))
-                yield tool_result(line.get("tool_id"), said, is_refused=_is_refused(line))
+                output = text_of(line.get("output")) or text_of(line.get("error")) or text_of(line.get("status"))
+                yield tool_result(line.get("tool_id"), output, is_refused=_is_refused(line))
             case "error":
                 self._reason = text_of(line.get("message")) or self._reason
                 yield from status(line.get("message"))

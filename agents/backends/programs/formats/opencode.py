@@ -45,8 +45,8 @@ class OpenCodeReader(Reader):
                 state = part(content, "state")
                 yield tool_use(content.get("tool"), content.get("callID"), state.get("input"))
                 self.answer = None  # if the call is refused, OpenCode ends here without an answer
-                said = text_of(state.get("output")) or text_of(state.get("error"))
-                yield tool_result(content.get("callID"), said, is_refused=_is_refused(state))
+                output = text_of(state.get("output")) or text_of(state.get("error"))
+                yield tool_result(content.get("callID"), output, is_refused=_is_refused(state))
             case "step_finish":
                 self.has_ended = True
                 yield self._step(content)
@@ -82,5 +82,7 @@ class OpenCodeReader(Reader):
 
 def _is_refused(state: Mapping[str, Any]) -> bool:
     """Return whether the call was not allowed; OpenCode marks it only by these words."""
-    said = text_of(state.get("error")).lower()
-    return state.get("status") == "error" and any(word in said for word in ("rejected permission", "prevents you"))
+    output = text_of(state.get("error")).lower()
+    return state.get("status") == "error" and any(
+        word in output for word in ("rejected permission", "prevents you")
+    )

@@ -7,7 +7,7 @@ from agents.backends.base import BackendEvent, EventType, Usage
 
 Item = BackendEvent | Usage
 Line = Mapping[str, Any]
-MOST_TOKENS = 10**12  # a larger number is not a valid count
+MAX_TOKENS = 10**12  # a larger number is not a valid count
 
 
 class Reader:
@@ -114,10 +114,10 @@ def text_of(content: Any) -> str:
 
 def total(counts: Mapping[str, Any], *names: str) -> int | None:
     """Return the sum of the valid counts; None if there is none."""
-    found = [count for name in names if type(count := counts.get(name)) is int and 0 <= count < MOST_TOKENS]
+    found = [count for name in names if type(count := counts.get(name)) is int and 0 <= count < MAX_TOKENS]
     return sum(found) if found else None
 
 
 def money(value: Any) -> float | None:
     """Return a valid price; None for 0, which programs also report for an unknown price."""
-    return float(value) if isinstance(value, int | float) and 0 < value < MOST_TOKENS else None
+    return float(value) if isinstance(value, int | float) and 0 < value < MAX_TOKENS else None
