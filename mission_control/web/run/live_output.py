@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from channels.db import database_sync_to_async
 from django.db import DatabaseError
 
-from mission_control.health.disk import trouble
+from mission_control.health.disk import describe_failure
 from mission_control.models import Run
 from mission_control.realtime.relay import Relay
 from mission_control.web.run import transcript
@@ -139,7 +139,7 @@ class LiveOutput:
                     follower.end()
                 return
             except DatabaseError as error:
-                logger.warning("%s (%s); trying again", trouble(error), type(error).__name__)
+                logger.warning("%s (%s); trying again", describe_failure(error), type(error).__name__)
             except Exception:
                 logger.exception("the output of run %s is not sent; trying again", self.run_id)
             self._wake.set()

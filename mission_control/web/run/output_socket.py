@@ -17,7 +17,7 @@ from mission_control.text import as_uuid
 from mission_control.web.run.live_output import Follower, LiveOutput
 
 BAD_REQUEST = 4400
-MOST_CHARS = 100  # of a message from the page
+MAX_CHARS = 100  # of a message from the page
 
 
 class OutputConsumer(AuthorisedConsumer):
@@ -63,7 +63,7 @@ class OutputConsumer(AuthorisedConsumer):
             self.sending.cancel()
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
-        if len(text_data or "") > MOST_CHARS:
+        if len(text_data or "") > MAX_CHARS:
             await self.close(BAD_REQUEST)
         else:
             await super().receive(text_data, bytes_data)
