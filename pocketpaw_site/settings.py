@@ -264,6 +264,7 @@ DATABASES = {"default": env.dj_db_url("DATABASE_URL", f"sqlite:///{DATA_DIR / 'm
 _database = DATABASES["default"]
 EMBEDDED_DATABASE = _database["ENGINE"] == "django.db.backends.sqlite3"
 if EMBEDDED_DATABASE:
+    _database["ENGINE"] = "pocketpaw_site.sqlite"  # Django's, but the transactions of a process take turns
     # IMMEDIATE: a transaction takes the write lock at its start, so that it cannot fail at its end.
     # FULL: what the API has acknowledged survives a power cut; for workers' event batches NORMAL is enough.
     # A thread of the web process keeps its connection, but a file that was replaced is noticed within a minute.

@@ -7,12 +7,14 @@ from django.contrib.admin.actions import delete_selected
 from django.core.handlers.asgi import ASGIHandler, ASGIRequest
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.base import DatabaseWrapper
+from django.db.backends.sqlite3.base import DatabaseWrapper as SQLiteWrapper
 from django.db.models import Model, QuerySet
 from django.db.models.query import BaseIterable
 
 from tests.compat.expect import changed, expect_attributes, expect_parameters
 
 ASGI, MODELS, POOL = "compat/django_asgi.py", "compat/django_models.py", "pocketpaw_site/postgresql/base.py"
+SQLITE = "pocketpaw_site/sqlite/base.py"
 
 
 def test_the_handler_has_the_methods_that_ours_overrides():
@@ -56,6 +58,18 @@ def test_a_row_can_be_saved_as_it_is():
 
 def test_the_admins_deletion_of_selected_rows_can_be_called():
     expect_parameters("django", delete_selected, ["modeladmin", "request", "queryset"], "admin/base.py")
+
+
+def test_the_sqlite_backend_begins_and_ends_transactions_where_ours_does():
+    for name in ("_commit", "_rollback", "_close", "_start_transaction_under_autocommit"):
+        expect_parameters("django", getattr(SQLiteWrapper, name), ["self"], SQLITE)
+    for method, call in (
+        (BaseDatabaseWrapper.commit, "self._commit()"),
+        (BaseDatabaseWrapper.rollback, "self._rollback()"),
+        (BaseDatabaseWrapper.close, "self._close()"),
+        (BaseDatabaseWrapper.set_autocommit, "self._start_transaction_under_autocommit()"),
+    ):
+        assert call in inspect.getsource(method), changed("django", SQLITE, f"{method.__name__} has no {call}")
 
 
 def test_the_postgresql_backend_has_the_pool_that_ours_replaces():

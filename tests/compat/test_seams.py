@@ -33,6 +33,7 @@ OURS = ("agents", "mission_control", "pocketpaw_site")
 OVERRIDES_PRIVATE_METHODS = {
     "mission_control.api.schema",
     "mission_control.compat.django_asgi",
+    "pocketpaw_site.sqlite.base",
     "pocketpaw_site.web_server",
 }
 

@@ -1,0 +1,38 @@
+"""Turns: a lock that its waiters get in the order in which they asked for it."""
+
+import threading
+from collections import deque
+
+
+class Turns:
+    """One holder at a time; the next one is who has waited longest. Not reentrant."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()  # of the fields below; never held while waiting
+        self._is_taken = False
+        self._waiting: deque[threading.Lock] = deque()
+
+    def take(self, seconds: float) -> bool:
+        """Wait for a turn; return False if none came within `seconds`."""
+        with self._guard:
+            if not self._is_taken:
+                self._is_taken = True
+                return True
+            mine = threading.Lock()
+            mine.acquire()
+            self._waiting.append(mine)
+        if mine.acquire(timeout=seconds):
+            return True
+        with self._guard:
+            if mine in self._waiting:
+                self._waiting.remove(mine)
+                return False
+        return True  # it came at the last moment
+
+    def give(self) -> None:
+        """End the turn, and begin that of the next waiter."""
+        with self._guard:
+            if self._waiting:
+                self._waiting.popleft().release()
+            else:
+                self._is_taken = False

@@ -1,0 +1,82 @@
+"""SQLite's writing transactions of one process wait in the order in which they came."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from django.db import OperationalError, connection, connections, transaction
+
+from mission_control.models import Capacity
+from pocketpaw_site.sqlite.turns import Turns
+from tests import make
+from tests.servers import wait_until
+
+pytestmark = [pytest.mark.embedded, pytest.mark.django_db(transaction=True)]
+
+
+def waiting(turns: Turns) -> int:
+    return len(turns._waiting)
+
+
+def test_the_next_turn_is_of_who_has_waited_longest():
+    turns, order = Turns(), []
+
+    def write(number: int) -> None:
+        assert turns.take(20)
+        order.append(number)
+        turns.give()
+
+    assert turns.take(20)
+    threads = [threading.Thread(target=write, args=[number]) for number in range(5)]
+    for number, thread in enumerate(threads, start=1):
+        thread.start()
+        wait_until(lambda: waiting(turns) == number)  # noqa: B023 - it is called at once
+    turns.give()
+    for thread in threads:
+        thread.join(20)
+    assert order == [0, 1, 2, 3, 4]
+    assert turns.take(0)
+
+
+def test_who_waits_in_vain_takes_no_turn():
+    turns = Turns()
+    assert turns.take(20)
+    assert not turns.take(0.01)
+    turns.give()
+    assert turns.take(0)
+
+
+def write_elsewhere(number: int, *, seconds: float = 20.0) -> None:
+    """Write in another thread, and wait at most `seconds` for the turn."""
+
+    def write() -> None:
+        connection.settings_dict = {**connection.settings_dict, "OPTIONS": {"timeout": seconds}}
+        try:
+            with transaction.atomic():
+                Capacity.objects.update(limit=number)
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(write).result()
+
+
+def test_a_transaction_waits_for_one_of_another_thread_and_says_that_the_database_is_locked():
+    make.limit(5)
+    with transaction.atomic(), pytest.raises(OperationalError, match="database is locked"):
+        write_elsewhere(6, seconds=0.05)
+    write_elsewhere(7)
+    assert Capacity.current().limit == 7
+
+
+@pytest.mark.parametrize("end", ["error", "rollback", "close"])
+def test_a_transaction_that_fails_gives_its_turn_on(end):
+    make.limit(5)
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        if end == "rollback":
+            transaction.set_rollback(True)
+        if end == "close":
+            connection.close()
+        raise ZeroDivisionError
+    write_elsewhere(8)
+    assert Capacity.current().limit == 8
