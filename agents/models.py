@@ -15,6 +15,22 @@ def default_backend() -> str:
     return settings.DEFAULT_BACKEND
 
 
+class AllowedProgram(models.Model):
+    """A preset of a command-line agent that a superuser has allowed, in addition to those of the settings."""
+
+    name = models.CharField(max_length=50, unique=True)
+    allowed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class Agent(models.Model):
     """An agent that runs can be assigned to.
 

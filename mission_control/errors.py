@@ -42,6 +42,12 @@ class NotAllowed(Refusal):
         super().__init__(f"{doing}, you need the “{permission}” permission.")
 
 
+class OperatorDecides(Refusal):
+    """Only the operator may connect this, by the environment or as a superuser."""
+
+    status = 403
+
+
 class NotForAgents(Refusal):
     """The task is for a person or a review; agents cannot run it."""
 

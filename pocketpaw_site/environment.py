@@ -5,12 +5,13 @@ This module must not import Django's settings, because they import it.
 
 import json
 import os
+import re
 import secrets
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from io import StringIO
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,24 @@ def network(text: str) -> IPv4Network | IPv6Network:
         return ip_network(text.strip(), strict=False)
     except ValueError:
         raise ValidationError("This is neither an address nor a network.") from None
+
+
+def server_address(text: str) -> str:
+    """Check an address of the form host:port. Raises ValidationError."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.-]{0,252}:[0-9]{1,5}", text):
+        raise ValidationError("Each must be of the form host:port.")
+    return text.lower()
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine can reach a server with this host name or address."""
+    host = host.strip("[]").lower()
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def prepare_data_dir(path: Path, *, folders: Iterable[str] = ()) -> Path:

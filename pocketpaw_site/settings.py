@@ -21,9 +21,11 @@ from mission_control import __version__
 from pocketpaw_site.environment import (
     CHECKOUT,
     folder_identity,
+    is_loopback,
     network,
     prepare_data_dir,
     read_environment,
+    server_address,
     stored_secret,
 )
 
@@ -131,6 +133,23 @@ PROJECTS_DIR = DATA_DIR / "projects"
 MISSION_CONTROL_BACKENDS: dict[str, str] = env.dict("MISSION_CONTROL_EXTRA_BACKENDS", {})
 # Programs that agents may run by name: the names of presets, or a JSON object (docs/backends/command.md).
 MISSION_CONTROL_COMMANDS: dict[str, dict[str, Any]] = env.commands("MISSION_CONTROL_COMMANDS", "")
+# Whether the product looks for agents on this machine, and where it expects model servers (host:port).
+FIND_AGENTS = env.bool("MISSION_CONTROL_FIND_AGENTS", True)
+FIND_MODEL_SERVERS = [
+    address
+    for address in env.names(
+        "MISSION_CONTROL_FIND_MODEL_SERVERS",
+        "127.0.0.1:11434,127.0.0.1:1234,127.0.0.1:8000,127.0.0.1:8080",
+        subcast=server_address,
+    )
+    if address != f"127.0.0.1:{PORT}"  # the product itself
+]
+# Who decides which programs agents may run and which keys they have: `auto` also lets a superuser decide, on the
+# page, where nobody but this machine's users can reach the product; `environment` never does.
+CONNECTIONS = env.str("MISSION_CONTROL_CONNECTIONS", "auto", validate=validate.OneOf(["auto", "environment"]))
+CONNECTIONS_BY_PAGE = (
+    CONNECTIONS == "auto" and not (BEHIND_TLS or NUM_PROXIES) and all(map(is_loopback, {HOST, *ALLOWED_HOSTS}))
+)
 AGENT_ISOLATION = env.str(
     "MISSION_CONTROL_AGENT_ISOLATION",
     "auto",

@@ -77,6 +77,7 @@ def _prepare() -> None:
     folder = Path(tempfile.mkdtemp(prefix="mission-control-tests-"))
     os.environ["MISSION_CONTROL_TEST_ENVIRONMENT"] = str(folder)
     os.environ["MISSION_CONTROL_ENV_FILE"] = ""
+    os.environ["MISSION_CONTROL_FIND_AGENTS"] = "no"  # what this machine has must not change a page
     os.environ["MISSION_CONTROL_DATA_DIR"] = str(folder / "data")
     os.environ["LOG_LEVEL"] = "WARNING"
     if _asked_for_server():

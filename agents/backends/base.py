@@ -6,7 +6,7 @@ nor Mission Control's settings.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -119,6 +119,18 @@ class TransientError(BackendError):
         self.most_retries = most_retries
 
 
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """How a backend is set up on this machine.
+
+    `missing` is what an agent still needs, None if it can run. `choices` has known values of options, the
+    suggested one first; other values may be valid too.
+    """
+
+    missing: str | None = None
+    choices: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
 class Backend(ABC):
     """The adapter to one kind of agent: one file, one class, one line in the registry.
 
@@ -142,6 +154,11 @@ class Backend(ABC):
     def missing_for(cls, options: Mapping[str, Any]) -> str | None:
         """Return what is missing for an agent with these options; None if it can run."""
         return cls.missing()
+
+    @classmethod
+    def setup(cls, options: Mapping[str, Any]) -> Setup:
+        """Describe the set-up for an agent with these options, which may be incomplete."""
+        return Setup(cls.missing_for(options))
 
     @classmethod
     def wrong_choice(cls, options: Mapping[str, Any]) -> tuple[str, str] | None:

@@ -27,6 +27,7 @@ from agents.backends.base import (
     BackendEvent,
     BackendItem,
     EventType,
+    Setup,
     Usage,
 )
 from agents.backends.processes import (
@@ -96,6 +97,16 @@ class Command(Backend):
         if definition.login is None:
             return None
         return missing_login(definition.login, environment_of(definition), how)
+
+    @classmethod
+    def setup(cls, options: Mapping[str, Any]) -> Setup:
+        """Describe the set-up: the choices are the allowed programs, and the models of the chosen one."""
+        names = list(allowed().commands)
+        chosen = cls.program or options.get("command", "")
+        found = [allowed().definition(name) for name in ([chosen] if chosen else names)]
+        models = dict.fromkeys(model for one in found if one is not None for model in one.models)
+        programs = {} if cls.program else {"command": names}
+        return Setup(cls.missing_for(options), {**programs, "model": list(models)})
 
     @classmethod
     def wrong_choice(cls, options: Mapping[str, Any]) -> tuple[str, str] | None:

@@ -14,7 +14,7 @@ from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.validators import extend
 
 from agents.backends.base import Backend, BackendError
-from agents.backends.programs.allowed import Allowed, read_allowed_from
+from agents.backends.programs.allowed import Allowed, granted, read_allowed_from
 from agents.redaction import redact_secrets, shown_error
 
 logger = logging.getLogger(__name__)
@@ -109,6 +109,18 @@ def missing_for(name: str, options: Any) -> str | None:
     return _missing(name, lambda backend: backend.missing_for(options))
 
 
+def choices_for(name: str, options: Any) -> dict[str, list[str]]:
+    """Return the known values of the backend's options, for an agent with these options."""
+    try:
+        setup = get(name).setup(options)
+        return {option: list(values) for option, values in setup.choices.items() if values}
+    except (BrokenBackend, UnknownBackend):
+        return {}
+    except Exception as error:  # a third party's `setup`
+        logger.warning("backend %s cannot say what its options may be", name, exc_info=error)
+        return {}
+
+
 def describe() -> list[dict[str, Any]]:
     """Return the description of each backend for clients."""
     return [_description(name) for name in names()]
@@ -116,7 +128,7 @@ def describe() -> list[dict[str, Any]]:
 
 def _allowed() -> Allowed:
     return Allowed(
-        commands=getattr(settings, "MISSION_CONTROL_COMMANDS", {}),
+        commands={**granted(), **getattr(settings, "MISSION_CONTROL_COMMANDS", {})},
         isolation=getattr(settings, "AGENT_ISOLATION", "auto"),
         closed=tuple(getattr(settings, "CLOSED_TO_AGENTS", ())),
         model_servers=frozenset(

@@ -9,6 +9,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
+from agents import connections
 from agents.backends import registry
 from agents.models import Agent
 from mission_control.actions import validation
@@ -108,6 +109,7 @@ def check(agent: Agent, names: Collection[str]) -> None:
 
 def check_backend(agent: Agent) -> None:
     """Raise Invalid for an unknown backend or for options that it does not accept."""
+    connections.refresh()
     if agent.backend not in registry.names():
         raise Invalid("backend", f"Unknown backend. Available: {', '.join(registry.names())}.")
     try:

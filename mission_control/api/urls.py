@@ -59,7 +59,10 @@ urlpatterns = [
     *both("metrics", MetricsView.as_view(), "metrics"),
     *both(f"{BASE}backends", BackendsView.as_view(), "api-backends"),
     *both(f"{BASE}capacity", CapacityView.as_view(), "api-capacity"),
+    *action("agents/found", AgentViews, "found", get="list_found"),  # before `<str:pk>`, which would match too
+    *action("agents/found/check", AgentViews, "check", post="find_again"),
     *objects("agents", AgentViews),
+    *action("agents/found/<str:pk>/use", AgentViews, "use", post="use_found"),
     *action("agents/<str:pk>/heartbeat", AgentViews, "heartbeat", post="heartbeat"),
     *action("tasks/running", TaskViews, "running", get="running"),  # before `<str:pk>`, which would match too
     *objects("tasks", TaskViews),

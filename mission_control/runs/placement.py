@@ -4,6 +4,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
+from agents import connections
 from agents.backends import registry
 from mission_control.models import Run
 from mission_control.runs.lifecycle import enqueue_run
@@ -18,6 +19,7 @@ def decline_if_unable(run: Run) -> bool:
     The run records which machines declined it, and its job goes back to the queue. Returns False if this machine
     can run it, or if every machine has declined it: then it is claimed here, and ends with the reason.
     """
+    connections.refresh()
     others = set(other_hosts())
     if not others or missing_requirement(run) is None:
         return False

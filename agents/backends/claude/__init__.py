@@ -16,12 +16,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from agents.backends.base import Backend, BackendError, BackendEvent, BackendItem, EventType
+from agents.backends.base import Backend, BackendError, BackendEvent, BackendItem, EventType, Setup
 from agents.backends.processes import LaunchSpec
 from agents.backends.programs.allowed import Definition, allowed
 from agents.backends.programs.launch import Prompt, environment_of, isolation_method, launch_spec
 from agents.backends.programs.logins import missing_login
-from agents.backends.programs.presets import CLAUDES_LOGIN
+from agents.backends.programs.presets import CLAUDES_LOGIN, CLAUDES_MODELS
 
 REQUIREMENTS = ".venv/bin/pip install -r requirements-claude.lock"
 OWN_ENV = (
@@ -84,6 +84,11 @@ class ClaudeAgentSDK(Backend):
         except BackendError as error:
             return str(error)
         return cls.missing()
+
+    @classmethod
+    def setup(cls, options: Mapping[str, Any]) -> Setup:
+        """Describe the set-up: the choices are the names that always mean the newest models."""
+        return Setup(cls.missing_for(options), {"model": CLAUDES_MODELS})
 
     async def stream(
         self, prompt: str, options: Mapping[str, Any], workdir: Path

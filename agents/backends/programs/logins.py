@@ -16,13 +16,16 @@ def missing_login(login: LoginCheck, environment: Mapping[str, str], how: str) -
 
     `how` is the isolation: another user's home is not readable for us, and on a Mac logins are in the keychain.
     """
-    if any(environment.get(name, "").strip() for name in login.variables):
-        return None
-    if how.startswith("user:") or sys.platform == "darwin":
-        return None
-    if any(_is_login(path, login) for path in places(environment, *login.files)):
+    if how.startswith("user:") or sys.platform == "darwin" or has_login(login, environment):
         return None
     return login.advice
+
+
+def has_login(login: LoginCheck, environment: Mapping[str, str]) -> bool:
+    """Return whether a variable or a file shows that the program is logged in."""
+    if any(environment.get(name, "").strip() for name in login.variables):
+        return True
+    return any(_is_login(path, login) for path in places(environment, *login.files))
 
 
 def _is_login(path: Path, login: LoginCheck) -> bool:

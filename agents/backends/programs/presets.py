@@ -14,6 +14,7 @@ class LoginCheck:
     variables: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     words: dict[str, str] = field(default_factory=dict)  # file name → the pattern that the file must match
+    status: tuple[str, ...] = ()  # arguments with which the program exits with 0 if it is logged in
     advice: str = ""
 
 
@@ -32,6 +33,7 @@ class Preset:
     argv_sandboxed: tuple[str, ...] = ()  # in our sandbox, if it differs
     format: str = "text"
     model_option: str = ""
+    models: tuple[str, ...] = ()  # that a person may choose who allows the program on the page
     env: tuple[str, ...] = ()
     login: LoginCheck | None = None
     scratch: tuple[str, ...] = ()
@@ -62,8 +64,10 @@ CLAUDES_LOGIN = LoginCheck(
     ),
     files=_within(_CLAUDE, ".credentials.json", "settings.json"),
     words={".credentials.json": r'"(?:access|refresh)Token"\s*:\s*"[^"]', "settings.json": "apiKeyHelper"},
+    status=("auth", "status"),
     advice="Set ANTHROPIC_API_KEY in the environment of the worker, or log in there with `claude`",
 )
+CLAUDES_MODELS = ("sonnet", "opus", "haiku")  # aliases of the newest of each
 
 PRESETS = {
     # Edits of files in the working folder are accepted; anything else that needs a user's consent is refused.
@@ -75,6 +79,7 @@ PRESETS = {
         ),
         format="claude",
         model_option="--model",
+        models=CLAUDES_MODELS,
         env=(
             *("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_BASE_URL", "CLAUDE_CODE_OAUTH_TOKEN"),
             *("CLAUDE_CONFIG_DIR", "DISABLE_AUTOUPDATER=1", "CLAUDE_CODE_MAX_RETRIES=3"),
@@ -105,6 +110,7 @@ PRESETS = {
                 "auth.json": r'"(?:OPENAI_API_KEY|\w+_token)"\s*:\s*"[^"]',
                 "config.toml": r"(?m)^\s*(?:model_provider|oss_provider|cli_auth_credentials_store)\s*=",
             },
+            status=("login", "status"),
             advice="Set CODEX_API_KEY in the environment of the worker, or log in there with `codex login`",
         ),
         scratch=_CODEX,

@@ -11,9 +11,9 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Any, ClassVar
 
-from agents.backends.base import Backend, BackendError, BackendItem
+from agents.backends.base import Backend, BackendError, BackendItem, Setup
 from agents.backends.pydantic_ai.answer import answer
-from agents.backends.pydantic_ai.endpoints import PROVIDERS, Endpoint, any_key
+from agents.backends.pydantic_ai.endpoints import PROVIDERS, SUGGESTED_MODELS, Endpoint, any_key, suggested_models
 from agents.backends.pydantic_ai.tools import TOOLS_SCHEMA
 from agents.redaction import redact
 
@@ -76,6 +76,11 @@ class PydanticAI(Backend):
             return str(error)
         return cls._not_installed()
 
+    @classmethod
+    def setup(cls, options: Mapping[str, Any]) -> Setup:
+        """Describe the set-up: the choices are models of the providers whose keys are set."""
+        return Setup(cls.missing_for(options), {"model": suggested_models()})
+
     async def stream(
         self, prompt: str, options: Mapping[str, Any], workdir: Path
     ) -> AsyncGenerator[BackendItem, None]:
@@ -132,6 +137,10 @@ class _OneProvider(PydanticAI):
                 f"Set the option `model` to one of the names that {PROVIDERS[cls.provider].title} gives its models"
             )
         return cls.missing()
+
+    @classmethod
+    def setup(cls, options: Mapping[str, Any]) -> Setup:
+        return Setup(cls.missing_for(options), {"model": SUGGESTED_MODELS.get(cls.provider, ())})
 
     def stream(self, prompt: str, options: Mapping[str, Any], workdir: Path) -> AsyncGenerator[BackendItem, None]:
         """Yield the output of `pydantic_ai` for the provider's model."""

@@ -46,6 +46,17 @@ PROVIDERS = {
     "cerebras": Provider("Cerebras", ("CEREBRAS_API_KEY",), "openai"),
     "cohere": Provider("Cohere", ("CO_API_KEY",), "cohere"),
 }
+# Models to choose from, the suggested one first. Any other name that a provider knows can be typed.
+SUGGESTED_MODELS = {
+    "anthropic": ("claude-sonnet-5-5", "claude-opus-5-5", "claude-haiku-5-5"),
+    "openai": ("gpt-6.1-terra", "gpt-6.1-sol", "gpt-6-luna"),
+    "google": ("gemini-3.8-flash", "gemini-3.1-pro-preview", "gemini-3.5-flash-lite"),
+    "mistral": ("mistral-large-latest", "mistral-medium-latest", "codestral-latest"),
+    "groq": ("openai/gpt-oss-120b", "openai/gpt-oss-20b", "qwen/qwen3.8-27b"),
+    "openrouter": ("openrouter/auto",),
+    "deepseek": ("deepseek-flash", "deepseek-v4-pro"),
+    "cerebras": ("gpt-oss-120b", "qwen-3.8-27b"),
+}
 # With `base_url` these prefixes only mean "OpenAI-compatible". Other prefixes may be part of a model's name.
 _SPEAKS_OPENAI = ("openai:", "openai-chat:", "ollama:")
 # The only request headers that an untrusted server receives.
@@ -173,6 +184,18 @@ async def _keep_plain_headers(request: Any) -> None:
         if header.lower() not in _PLAIN_HEADERS:
             del request.headers[header]
     request.headers["authorization"] = f"Bearer {NO_KEY}"
+
+
+def key_variable(provider: str) -> str:
+    """Return the variable that has the provider's key; empty if none is set."""
+    names = PROVIDERS[provider].variables
+    return next((name for name in names if os.environ.get(name, "").strip()), "")
+
+
+def suggested_models() -> list[str]:
+    """Return `provider:model` for the suggested models of each provider whose key is set."""
+    with_key = [name for name in SUGGESTED_MODELS if key_variable(name)]
+    return [f"{name}:{model}" for name in with_key for model in SUGGESTED_MODELS[name]]
 
 
 def any_key() -> bool:

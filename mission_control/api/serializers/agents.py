@@ -2,6 +2,7 @@
 
 from rest_framework import serializers
 
+from agents.discovery.findings import Kind, State
 from agents.models import Agent
 from agents.rules import BACKEND_CHARS, NAME_CHARS, ROLE_CHARS, SESSION_KEY_CHARS, SPECIALTY_CHARS
 from mission_control.api.fields import BackendName, BackendOptions, Choice, Data, Description, Tags, Text, Title
@@ -63,3 +64,34 @@ class BackendReader(serializers.Serializer):
 class Backends(serializers.Serializer):
     backends = BackendReader(many=True)
     count = serializers.IntegerField(min_value=0)
+
+
+class FindingReader(serializers.Serializer):
+    key = serializers.CharField(help_text="Stays the same as long as it is found.")
+    kind = serializers.ChoiceField(choices=[kind.value for kind in Kind])
+    title = serializers.CharField()
+    version = serializers.CharField(help_text="Empty if it is unknown.")
+    state = serializers.ChoiceField(choices=[state.value for state in State])
+    detail = serializers.CharField()
+    advice = serializers.CharField(help_text="What to do before it can be used.")
+    models = serializers.ListField(child=serializers.CharField())
+    backend = serializers.CharField()
+    backend_options = serializers.DictField(source="options")
+
+
+class FoundAgents(serializers.Serializer):
+    found = FindingReader(many=True)
+    count = serializers.IntegerField(min_value=0)
+    checked_at = serializers.DateTimeField(allow_null=True, help_text="Null before the first search has ended.")
+    is_checking = serializers.BooleanField()
+
+
+class FoundUse(serializers.Serializer):
+    model = Text(max_length=200, required=False, allow_blank=True, help_text="Default: the suggested one.")
+
+
+class UsedAgent(serializers.Serializer):
+    agent = AgentReader()
+    created = serializers.BooleanField(help_text="False if an agent used it already.")
+    test_run_id = serializers.UUIDField(allow_null=True)
+    test_refusal = serializers.CharField(allow_null=True, help_text="Why no test was started.")

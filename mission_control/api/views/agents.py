@@ -1,17 +1,29 @@
 """Agents, and the backends that run them."""
 
+from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from agents import connections
 from agents.backends import registry
+from agents.discovery.scanner import scanner
 from agents.models import Agent
-from mission_control.actions import agents
+from mission_control.actions import agents, found_agents
+from mission_control.actions.permissions import acting_user
 from mission_control.api import querysets
 from mission_control.api.filters import AgentFilter
 from mission_control.api.schema import one_of
-from mission_control.api.serializers.agents import AgentReader, AgentWriter, Backends
+from mission_control.api.serializers.agents import (
+    AgentReader,
+    AgentWriter,
+    Backends,
+    FoundAgents,
+    FoundUse,
+    UsedAgent,
+)
 from mission_control.api.views.base import ObjectViews
+from mission_control.errors import NotFound, WrongState
 
 
 class AgentViews(ObjectViews):
@@ -20,9 +32,20 @@ class AgentViews(ObjectViews):
     queryset = querysets.agents()
     filterset_class = AgentFilter
     noun, one, many, reader = "Agent", "agent", "agents", AgentReader
-    writers = {"create": AgentWriter, "partial_update": AgentWriter}
-    answers = {"heartbeat": one_of("agent", AgentReader)}
-    action_permissions = {"heartbeat": ["agents.change_agent"]}
+    writers = {"create": AgentWriter, "partial_update": AgentWriter, "use_found": FoundUse}
+    answers = {
+        "heartbeat": one_of("agent", AgentReader),
+        "list_found": FoundAgents,
+        "find_again": FoundAgents,
+        "use_found": UsedAgent,
+    }
+    refusals = {"use_found": [WrongState]}
+    action_permissions = {
+        "heartbeat": ["agents.change_agent"],
+        "list_found": ["agents.add_agent"],
+        "find_again": ["agents.add_agent"],
+        "use_found": ["agents.add_agent"],
+    }
 
     def create(self, request: Request) -> Response:
         return self.now(agents.create(**self.given()))
@@ -40,6 +63,35 @@ class AgentViews(ObjectViews):
     def heartbeat(self, request: Request, pk: str) -> Response:
         return self.now(agents.heartbeat(self.find(pk)))
 
+    @extend_schema(summary="The agents that this machine offers. The search runs in the background.")
+    def list_found(self, request: Request) -> Response:
+        return self._found(again=False)
+
+    @extend_schema(summary="Search this machine for agents again, in the background.")
+    def find_again(self, request: Request) -> Response:
+        return self._found(again=True)
+
+    def _found(self, *, again: bool) -> Response:
+        result = scanner.result(again=again)
+        shown = {"found": result.findings, "count": len(result.findings)}
+        return Response(
+            FoundAgents({**shown, "checked_at": result.checked_at, "is_checking": result.is_checking}).data
+        )
+
+    @extend_schema(summary="Make an agent of something that was found, and start a test of it.")
+    def use_found(self, request: Request, pk: str) -> Response:
+        finding, user = scanner.finding(pk), acting_user()
+        if finding is None or user is None:
+            raise NotFound("Agent")
+        used = found_agents.use(finding, by=user, **self.given())
+        answer = {
+            "agent": AgentReader(self.find(str(used.agent.pk))).data,
+            "created": used.is_new,
+            "test_run_id": used.test and used.test.pk,
+            "test_refusal": used.refusal or None,
+        }
+        return Response(answer)
+
 
 class BackendsView(APIView):
     """The backends agents can use, and what is missing for those that are not available."""
@@ -48,5 +100,6 @@ class BackendsView(APIView):
     answers = {"get": Backends}
 
     def get(self, request: Request) -> Response:
+        connections.refresh()
         backends = registry.describe()
         return Response({"backends": backends, "count": len(backends)})

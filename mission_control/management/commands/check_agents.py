@@ -5,12 +5,15 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 
-from agents import isolation
+from agents import connections, isolation
 from agents.backends import registry
 from agents.backends.base import BackendError
+from agents.discovery.scan import scan
 from agents.models import Agent
 from mission_control.management.base import DatabaseCommand
 from mission_control.terminal import terminal_text
+
+SHOWN_MODELS = 5
 
 
 class Command(DatabaseCommand):
@@ -26,9 +29,11 @@ class Command(DatabaseCommand):
     def handle(self, *, quiet: bool, **options: Any) -> None:
         self.quiet = quiet
         self.lacking = 0
+        connections.refresh()
         self.title("Backends")
         for entry in registry.describe():
             self.tell(f"{entry['name']} ({entry['display_name']})", entry["reason"])
+        self.print_found()
         self.title("Isolation")
         self.print_isolation()
         self.title("Agents")
@@ -38,6 +43,18 @@ class Command(DatabaseCommand):
             self.tell(f"{agent.name} ({agent.backend})", reason)
         if self.lacking:
             raise CommandError(f"{self.lacking} of the agents cannot run", returncode=1)
+
+    def print_found(self) -> None:
+        if self.quiet or not settings.FIND_AGENTS:
+            return
+        self.title("Found on this machine")
+        found = scan(settings.FIND_MODEL_SERVERS)
+        for one in found:
+            details = ", ".join(filter(None, [one.detail, *one.models[:SHOWN_MODELS]]))
+            subject = f"{one.shown_title} ({details})" if details else one.shown_title
+            self.tell(subject, None if one.is_usable else one.advice)
+        if not found:
+            self.stdout.write("  nothing: no known program, no key, no model server")
 
     def print_isolation(self) -> None:
         setting = settings.AGENT_ISOLATION

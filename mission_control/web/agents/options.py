@@ -1,7 +1,7 @@
 """The backend options in an agent's form: one field for each option in the backend's `options_schema`."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,6 +9,7 @@ from django.utils.datastructures import MultiValueDict
 
 from agents.backends import registry
 from agents.backends.registry import BrokenBackend, OptionsError, UnknownBackend
+from mission_control.web.agents.found import choices_of
 
 PREFIX = "option-"
 WHOLE = "whole"  # the one field for all options as JSON, if the backend has no schema to read
@@ -31,6 +32,7 @@ class OptionField:
     is_required: bool
     value: str = ""
     error: str = ""
+    known: Sequence[str] = ()  # values to choose from; others may be valid too
 
     @property
     def key(self) -> str:
@@ -102,9 +104,11 @@ def fields_of(backend: str, options: Mapping[str, Any]) -> list[OptionField]:
     except (BrokenBackend, UnknownBackend):
         return [OptionField(WHOLE, "Options", "json", {}, is_required=False, value=_pretty(options))]
     required = schema.get("required", [])
+    known, here = registry.choices_for(backend, options), choices_of(backend)
     found = []
     for name, one in schema.get("properties", {}).items():
         made = OptionField(name, _label(name), _kind(one), one, is_required=name in required)
+        made.known = [*known.get(name, ()), *here.get(name, ())] if made.kind == "text" else ()
         if name in options and options[name] is not None:
             made.value = _shown(options[name], made.kind)
         found.append(made)

@@ -11,6 +11,7 @@ from django.db.models import Max, QuerySet
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
+from agents import connections
 from agents.backends import registry
 from agents.models import Agent
 from mission_control.actions.agent_tests import test_task_id
@@ -101,8 +102,9 @@ def listed(words: str) -> QuerySet[Agent]:
 
 
 def rows(agents: Iterable[Agent]) -> list[AgentRow]:
-    """Return the rows of agents that `with_runs` has annotated. Two queries for any number of agents."""
+    """Return the rows of agents that `with_runs` has annotated. Three queries for any number of agents."""
     agents = list(agents)
+    connections.refresh()
     keys = [agent.pk for agent in agents]
     active: dict[uuid.UUID | None, list[Run]] = defaultdict(list)
     in_order = {Run.Status.RUNNING: 0, Run.Status.QUEUED: 1}
@@ -114,14 +116,18 @@ def rows(agents: Iterable[Agent]) -> list[AgentRow]:
     spent: dict[Any, Any] = {one["agent"]: one for one in recent.values("agent").annotate(**SUMS)}
     return [
         AgentRow(
-            agent, active[agent.pk], spent.get(agent.pk, {}), missing_for(agent.backend, agent.backend_options)
+            agent,
+            active[agent.pk],
+            spent.get(agent.pk, {}),
+            registry.missing_for(agent.backend, agent.backend_options) or "",
         )
         for agent in agents
     ]
 
 
 def missing_for(backend: str, options: dict[str, Any]) -> str:
-    """Return what is missing before an agent with these options can run; empty if nothing is."""
+    """Return what is missing before an agent with these options can run; empty if nothing is. One query."""
+    connections.refresh()
     return registry.missing_for(backend, options) or ""
 
 
@@ -171,7 +177,8 @@ class BackendRow:
 
 
 def backends(default: str) -> list[BackendRow]:
-    """Return all backends, those that can run first. One query."""
+    """Return all backends, those that can run first. Two queries."""
+    connections.refresh()
     used = Counter(Agent.objects.order_by().values_list("backend", flat=True))
     found = [
         BackendRow(
@@ -188,9 +195,12 @@ def backends(default: str) -> list[BackendRow]:
 
 
 def preselected(found: Sequence[BackendRow]) -> str:
-    """Return the backend that a new agent's form selects: the default if it is ready, else the first ready one."""
+    """Return the backend that a new agent's form selects: the default if it is ready, else the first ready one.
+
+    The demo backend comes last: it calls no model.
+    """
     default = next((one for one in found if one.is_default), None)
-    ready = [one.name for one in found if one.is_ready]
+    ready = [one.name for one in sorted(found, key=lambda one: one.name == "demo") if one.is_ready]
     if default is None or (ready and not default.is_ready):
         return ready[0] if ready else ""
     return default.name

@@ -24,6 +24,7 @@ from mission_control.models.agents import with_runs
 from mission_control.web.agents import options
 from mission_control.web.agents import page as agents_page
 from mission_control.web.agents.forms import AgentForm
+from mission_control.web.agents.found import found_panel
 from mission_control.web.shared.conflicts import EditConflict, changed_only
 from mission_control.web.shared.views import by_script, person_of, sees, show
 
@@ -39,7 +40,8 @@ def agent_list(request: HttpRequest) -> HttpResponse:
     """Show the agents and the backends; for JavaScript, only the agents."""
     if by_script(request):
         return render(request, "agents/_list.html", _listed(request))
-    return show(request, "agents/agents.html", {**_listed(request), **_beside()}, at="agents")
+    here = found_panel(request.user) if Rights(request.user).add_agent else {}
+    return show(request, "agents/agents.html", {**_listed(request), **_beside(), **here}, at="agents")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -161,11 +163,18 @@ def _form(
         "backend_groups": agents_page.grouped(backends),
         "gone_backend": chosen if chosen not in [one.name for one in backends] else "",
         "chosen_backend": chosen,
-        "missing": agents_page.quoted(agents_page.missing_for(chosen, found.backend_options if found else {})),
+        "missing": agents_page.quoted(_missing(chosen, found, backends)),
         "opened": found and agents_page.rows([found])[0],
         "opened_id": str(found.pk) if found else "",
         "is_new": found is None,
     }
+
+
+def _missing(chosen: str, found: Any, backends: list[agents_page.BackendRow]) -> str:
+    """Return what an agent lacks; for a new one, whose options are not filled in yet, what its backend lacks."""
+    if found is not None:
+        return agents_page.missing_for(chosen, found.backend_options)
+    return next((one.reason for one in backends if one.name == chosen), "")
 
 
 def _history(request: HttpRequest, found: Agent) -> dict[str, Any]:
@@ -189,7 +198,8 @@ def option_fields(request: HttpRequest) -> HttpResponse:
     fields = options.fields_of(backend, {})
     for one in fields:
         one.value = request.GET.get(one.key, "")[: options.MAX_CHARS]
-    context = {"fields": fields, "missing": agents_page.quoted(agents_page.missing_for(backend, {}))}
+    backends = agents_page.backends(settings.DEFAULT_BACKEND)
+    context = {"fields": fields, "missing": agents_page.quoted(_missing(backend, None, backends))}
     return render(request, "agents/_options.html", context)
 
 

@@ -18,6 +18,7 @@ from mission_control.models import Project, Run, Task
 from mission_control.runs.lifecycle import stop
 from mission_control.text import as_uuid
 from mission_control.web.agents import page as agents_page
+from mission_control.web.agents.found import found_panel
 from mission_control.web.board import page as board_page
 from mission_control.web.board.forms import FirstAgentForm, MoveForm, NewTaskForm
 from mission_control.web.board.page import COLUMNS, FIRST_CARDS, MAX_CARDS, BoardFilters
@@ -41,7 +42,8 @@ def board(request: HttpRequest) -> HttpResponse:
         return render(request, "board/_board.html", context)
     context["strip"] = board_page.strip() if may.view_run else None
     if not filters and not any(column.count for column in drawn):
-        return show(request, "board/welcome.html", {**context, **_first_steps()}, at="board")
+        return show(request, "board/welcome.html", {**context, **_first_steps(), **_found(request)}, at="board")
+    context |= _found(request)
     first = drawn[1].cards or drawn[0].cards
     if may.run_task and first and may.view_run and not Run.objects.exists():
         context["first"] = next((card for card in reversed(first) if card.runnable and card.assignee), None)
@@ -168,7 +170,7 @@ def _answer(request: HttpRequest, task: Task | None, text: str, *, status: int =
 def new_task(request: HttpRequest) -> HttpResponse:
     """Show the form for a new task, as a page or in a dialog; or create the task, and run it if requested."""
     given = request.POST if request.method == "POST" else None
-    form = NewTaskForm(given, initial={"project": request.GET.get("project"), "priority": "medium"})
+    form = NewTaskForm(given, initial=_proposed(request))
     task = _created(form) if form.is_bound and form.is_valid() else None
     if task is None:
         context = {"form": form}
@@ -183,6 +185,12 @@ def new_task(request: HttpRequest) -> HttpResponse:
         return HttpResponse(status=204, headers={"X-Said": quote(text)})
     messages.success(request, text, extra_tags="ok")
     return redirect("task", task.pk)
+
+
+def _proposed(request: HttpRequest) -> dict[str, Any]:
+    """Return the first values of a new task, some from the URL."""
+    named = {name: request.GET.get(name) for name in ("project", "agent")}
+    return {**named, "priority": "medium"}
 
 
 def _start_new(request: HttpRequest, task: Task) -> str:
@@ -246,6 +254,14 @@ def make_sample(request: HttpRequest) -> HttpResponse:
     made = sample.create()
     messages.success(request, f"{made.title} created. Run its first task, then its second.", extra_tags="ok")
     return redirect("board")
+
+
+def _found(request: HttpRequest) -> dict[str, Any]:
+    """Return what was found on this machine, while there is no agent but those of the demo backend."""
+    may = Rights(request.user)
+    if not (may.view_agent and may.add_agent):
+        return {}
+    return {} if Agent.objects.exclude(backend="demo").exists() else found_panel(request.user)
 
 
 def _first_steps() -> dict[str, Any]:

@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils.functional import cached_property
 from django.utils.safestring import SafeString
 
+from agents import connections
 from agents.backends import registry
 from agents.models import Agent
 from agents.rules import CONTENT_BYTES
@@ -143,6 +144,7 @@ class TaskPage:
     # ------------------------------------------------------------ agents to choose from, and obstacles to a run
     @cached_property
     def choices(self) -> list[AgentChoice]:
+        connections.refresh()
         found = [
             AgentChoice(
                 agent,

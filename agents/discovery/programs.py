@@ -1,0 +1,144 @@
+"""Find the known command-line agents in PATH, with their version and whether they are logged in.
+
+A program is started only if its version or login is in no file, and then as in a run: in the sandbox, with the
+variables of its definition, and with its own guardian, which ends it with all its processes after a few seconds.
+"""
+
+import asyncio
+import importlib.util
+import json
+import re
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import aclosing
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from agents.backends.base import BackendError
+from agents.backends.processes import ProcessLimitReached, ProcessLimits, run_program
+from agents.backends.programs.allowed import Definition, allowed
+from agents.backends.programs.launch import Prompt, environment_of, isolation_method, launch_spec
+from agents.backends.programs.logins import has_login, missing_login
+from agents.backends.programs.presets import PRESETS
+from agents.discovery.findings import Finding, Kind, State
+
+LIMITS = ProcessLimits(
+    seconds=3, idle_seconds=3, output_bytes=64_000, linger_seconds=1, processes=64, file_mb=10, free_mb=1
+)
+PACKAGE_BYTES = 256_000  # of a package.json
+# The backends that run one program only, and so need no option that names it.
+OWN_BACKENDS = {"codex": "codex_cli", "opencode": "opencode", "copilot": "copilot_sdk"}
+_VERSION = re.compile(r"\b(\d{1,5}(?:\.\d{1,5}){1,3}(?:-[A-Za-z0-9.]{1,20})?)")
+
+
+async def find_programs() -> list[Finding]:
+    """Return the programs that were found, in the order of the presets; those of the operator's own come last."""
+    found = [(definition, path) for definition in _candidates() if (path := shutil.which(definition.argv[0]))]
+    return list(await asyncio.gather(*(_finding(definition, path) for definition, path in found)))
+
+
+def _candidates() -> Iterator[Definition]:
+    """Yield the definitions of the presets, as the operator has changed them, and of other allowed programs."""
+    commands = allowed().commands
+    for name in [*PRESETS, *(name for name in commands if name not in PRESETS)]:
+        yield Definition.of(name, commands.get(name, {}))
+
+
+async def _finding(definition: Definition, path: str) -> Finding:
+    name = definition.name
+    is_known = name in PRESETS and definition.argv[0] == PRESETS[name].argv[0]
+    version = await _version(definition, path) if is_known else ""
+    state = await _login(definition, path) if is_known else State.UNKNOWN
+    details = {State.READY: "logged in", State.NOT_LOGGED_IN: "not logged in"}
+    backend = _backend_for(name) if is_known else "command"
+    return Finding(
+        key=f"program-{name}",
+        kind=Kind.PROGRAM,
+        title=PRESETS[name].title if is_known else name,
+        state=state,
+        detail=details.get(state, ""),
+        advice=definition.login.advice if definition.login and state == State.NOT_LOGGED_IN else "",
+        version=version,
+        name=name,
+        models=definition.models,
+        backend=backend,
+        options={"command": name} if backend == "command" else {},
+    )
+
+
+def _backend_for(name: str) -> str:
+    """Return the backend that runs the program best."""
+    if name == "claude" and importlib.util.find_spec("claude_agent_sdk") is not None:
+        return "claude_agent_sdk"
+    return OWN_BACKENDS.get(name, "command")
+
+
+# ---------------------------------------------------------------- version
+async def _version(definition: Definition, path: str) -> str:
+    return await asyncio.to_thread(_packaged_version, path) or await _told_version(definition, path)
+
+
+def _packaged_version(path: str) -> str:
+    """Return the version in the package.json of a program that npm has installed; empty for any other."""
+    real = Path(path).resolve()
+    for folder in real.parents:
+        if folder.name == "node_modules" or not any(parent.name == "node_modules" for parent in folder.parents):
+            return ""
+        try:
+            with (folder / "package.json").open("rb") as file:
+                package = json.loads(file.read(PACKAGE_BYTES))
+        except (OSError, ValueError, RecursionError):
+            continue
+        if isinstance(package, dict) and isinstance(package.get("version"), str):
+            return _version_in(package["version"])
+    return ""
+
+
+async def _told_version(definition: Definition, path: str) -> str:
+    status, said = await _ask(definition, [path, "--version"])
+    return _version_in(said) if status == 0 else ""
+
+
+def _version_in(text: str) -> str:
+    found = _VERSION.search(text[:2_000])
+    return found[1] if found else ""
+
+
+# ---------------------------------------------------------------- login
+async def _login(definition: Definition, path: str) -> State:
+    """Return READY for evidence of a login, NOT_LOGGED_IN without any, UNKNOWN where there can be none."""
+    login, environment = definition.login, environment_of(definition)
+    if login is None:
+        return State.UNKNOWN
+    if await asyncio.to_thread(has_login, login, environment):
+        return State.READY
+    if login.status:
+        status, _ = await _ask(definition, [path, *login.status])
+        if status is not None:
+            return State.NOT_LOGGED_IN if status else State.READY
+    is_decided = await asyncio.to_thread(missing_login, login, environment, await asyncio.to_thread(_isolation))
+    return State.NOT_LOGGED_IN if is_decided else State.UNKNOWN
+
+
+def _isolation() -> str:
+    try:
+        return isolation_method()
+    except BackendError:
+        return "none"
+
+
+async def _ask(definition: Definition, argv: Sequence[str]) -> tuple[int | None, str]:
+    """Run the program with these words; return its exit status, and the beginning of its output.
+
+    The status is None if it could not be started or was ended at a limit.
+    """
+    with TemporaryDirectory(prefix="mission-control-scan-", ignore_cleanup_errors=True) as folder:
+        said = b""
+        try:
+            spec = await asyncio.to_thread(launch_spec, definition, argv, Path(folder), Prompt())
+            async with run_program(spec, LIMITS) as program, aclosing(program.output()) as output:
+                async for piece in output:
+                    said += piece
+        except (BackendError, ProcessLimitReached, OSError):
+            return None, ""
+        return program.exit_status, said.decode(errors="replace")

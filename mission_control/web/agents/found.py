@@ -1,0 +1,75 @@
+"""What was found on this machine, as the pages show it: what can be used, and what each lacks."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.models import AnonymousUser, User
+
+from agents.discovery.findings import Finding, Kind
+from agents.discovery.scanner import scanner
+from agents.models import Agent
+from mission_control.actions import connections
+from mission_control.actions.found_agents import needs_permission, uses
+
+# The shortest ways to a first agent: what it is, and the line to paste into a terminal.
+WAYS = (
+    ("Claude Code, with your Claude login", "npm install -g @anthropic-ai/claude-code && claude"),
+    ("A key of a provider, then restart", "echo 'ANTHROPIC_API_KEY=…' >> .env"),
+    ("A free model on this machine", "curl -fsSL https://ollama.com/install.sh | sh && ollama pull llama3.2"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class FoundRow:
+    """A finding. `agent` uses it already; `obstacle` says why this user cannot use it."""
+
+    finding: Finding
+    agent: Agent | None
+    obstacle: str
+
+    @property
+    def words(self) -> list[tuple[str, bool]]:
+        """Return the obstacle in pieces; True marks text that the user has to type."""
+        return [(piece, bool(number % 2)) for number, piece in enumerate(self.obstacle.split("`")) if piece]
+
+
+def found_panel(user: User | AnonymousUser, *, again: bool = False) -> dict[str, Any]:
+    """Return the data of the panel of findings. Starts a search in the background if needed.
+
+    Empty if the setting turns the search off.
+    """
+    if not settings.FIND_AGENTS:
+        return {}
+    result = scanner.result(again=again)
+    named = {one.backend for one in result.findings}
+    agents = list(Agent.objects.filter(backend__in=named).order_by("created_at", "id")) if named else []
+    allowed = connections.allowed_programs() if named else frozenset()
+    rows = [_row(finding, user, agents, allowed) for finding in result.findings]
+    return {
+        "found": sorted(rows, key=lambda row: bool(row.obstacle)),
+        "obstacles": sum(bool(row.obstacle) for row in rows),
+        "is_checking": result.is_checking,
+        "ways": WAYS,
+    }
+
+
+def _row(
+    finding: Finding, user: User | AnonymousUser, agents: Sequence[Agent], allowed: Collection[str]
+) -> FoundRow:
+    obstacle = "" if finding.is_usable else finding.advice
+    if not obstacle and needs_permission(finding, allowed) and not connections.may_decide(user):
+        obstacle = f"Only the operator can allow it: add `{finding.name}` to `MISSION_CONTROL_COMMANDS`."
+    return FoundRow(finding, next((agent for agent in agents if uses(agent, finding)), None), obstacle)
+
+
+def choices_of(backend: str) -> dict[str, Sequence[str]]:
+    """Return the values of options that the last search adds to those that the backend knows itself."""
+    if backend != "pydantic_ai":
+        return {}
+    servers = [one for one in scanner.result().findings if one.kind == Kind.SERVER]
+    return {
+        "base_url": [one.options["base_url"] for one in servers],
+        "model": list(dict.fromkeys(model for one in servers for model in one.models)),
+    }

@@ -1,0 +1,46 @@
+"""Views of what was found on this machine: the panel, and the button that makes an agent of it."""
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_POST
+
+from agents.discovery.scanner import scanner
+from mission_control.actions import found_agents as actions
+from mission_control.errors import Refusal
+from mission_control.web.agents.found import found_panel
+from mission_control.web.shared.views import by_script, person_of, sees
+
+MAY_ADD = ("agents.view_agent", "agents.add_agent")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@sees(*MAY_ADD)
+def found_agents(request: HttpRequest) -> HttpResponse:
+    """Show what the last search has found; search again for a POST, in the background."""
+    context = found_panel(request.user, again=request.method == "POST")
+    if not by_script(request):
+        return redirect("agents")
+    return render(request, "agents/_found.html", context)
+
+
+@require_POST
+@sees(*MAY_ADD)
+def use_found(request: HttpRequest, key: str) -> HttpResponse:
+    """Make an agent of a finding, start its test, and show both."""
+    finding = scanner.finding(key)
+    if finding is None:
+        messages.warning(request, "This is no longer there. Check again.", extra_tags="warn")
+        return redirect("agents")
+    try:
+        used = actions.use(finding, by=person_of(request), model=request.POST.get("model", ""))
+    except Refusal as refusal:
+        messages.warning(request, f"{refusal.detail.rstrip('.')}.".replace("`", ""), extra_tags="warn")
+        return redirect("agents")
+    if used.refusal:
+        messages.warning(request, f"{used.agent.name} is ready, but not tested: {used.refusal}", extra_tags="warn")
+    else:
+        verb = "added" if used.is_new else "in use already"
+        messages.success(request, f"{used.agent.name} is {verb}. Its test is running.", extra_tags="ok")
+    return redirect(f"{reverse('agent', args=[used.agent.pk])}#agent-history")

@@ -1,0 +1,198 @@
+"""What was found on this machine, on the pages and by the API: shown, used, refused."""
+
+import pytest
+from django.db.models import Q
+
+from agents import connections
+from agents.backends import registry
+from agents.backends.programs.allowed import grant
+from agents.discovery.scanner import scanner
+from agents.models import Agent, AllowedProgram
+from mission_control.models import Activity, Run, Task
+from mission_control.runs.lifecycle import claim, finish
+from tests import make
+from tests.agents.discovery.conftest import install, machine
+from tests.agents.discovery.test_model_servers import OLLAMA, models, server
+from tests.api.conftest import Api
+from tests.web.conftest import client_of
+from tests.web.pages import html, text_of
+
+__all__ = ["install", "machine"]  # fixtures
+pytestmark = pytest.mark.usefixtures("database")
+ADDS = ["mission_control.view_task", "mission_control.view_run", "agents.view_agent", "agents.add_agent"]
+PROGRAM = 'case "$1" in --version) echo 1.0.102;; auth) exit 1;; esac'
+
+
+@pytest.fixture
+def search(machine, settings, monkeypatch):
+    """Search this machine now, and return the findings. At the end everything is forgotten."""
+    monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
+
+    def search(*addresses: str):
+        settings.FIND_MODEL_SERVERS = list(addresses)
+        scanner.result(again=True)
+        scanner.wait(30)
+        return scanner.result().findings
+
+    settings.FIND_AGENTS = settings.CONNECTIONS_BY_PAGE = True
+    yield search
+    scanner.wait(30)
+    scanner.forget()
+    grant(())
+
+
+@pytest.fixture
+def copilot(install, search, monkeypatch):
+    """A program with a login, found."""
+    monkeypatch.setenv("GH_TOKEN", "x")
+    install("copilot", PROGRAM)
+    return search()
+
+
+def panel(page: str) -> str:
+    return text_of(page[page.index('id="found"') : page.index("</section>", page.index('id="found"'))])
+
+
+# ---------------------------------------------------------------- shown
+def test_the_first_page_shows_what_was_found_with_a_button_each(browser, copilot):
+    for path in ("/", "/agents"):
+        shown = panel(html(browser, path))
+        assert "GitHub Copilot CLI 1.0 logged in" in shown and "Use it : GitHub Copilot CLI" in shown, path
+
+
+def test_the_board_stops_showing_it_once_there_is_a_real_agent(browser, copilot):
+    make.task()
+    make.agent(backend="demo")
+    assert 'id="found"' in html(browser, "/")
+    make.agent(name="real", backend="pydantic_ai")
+    assert 'id="found"' not in html(browser, "/")
+    assert 'id="found"' in html(browser, "/agents")
+
+
+def test_where_nothing_is_found_the_page_says_what_to_paste(browser, search):
+    assert search() == ()
+    shown = panel(html(browser, "/"))
+    for line in ("npm install -g @anthropic-ai/claude-code", "&gt;&gt; .env", "ollama pull"):
+        assert line in shown
+
+
+def test_a_program_without_login_is_folded_away_with_what_it_lacks(browser, install, search):
+    install("copilot", PROGRAM)
+    search()
+    page = html(browser, "/agents")
+    assert "log in there with copilot" in panel(page) and "Use it" not in panel(page)
+
+
+def test_a_page_does_not_wait_for_the_search_but_asks_again(browser, install, search):
+    install("copilot", "sleep 2; echo 1.0")
+    scanner.forget()
+    page = html(browser, "/agents")
+    assert "Searching…" in panel(page) and 'hx-trigger="load delay:600ms"' in page
+    scanner.wait(30)
+    fragment = browser.get("/agents/found", headers={"HX-Request": "true"}).content.decode()
+    assert "GitHub Copilot CLI" in fragment and "hx-trigger" not in fragment
+
+
+def test_who_may_not_add_agents_sees_nothing_of_the_machine(copilot):
+    viewer = client_of(make.user(may=["mission_control.view_task", "agents.view_agent"]))
+    for path in ("/", "/agents"):
+        assert "GitHub Copilot CLI 1.0" not in viewer.get(path).content.decode(), path
+    assert viewer.get("/agents/found").status_code == 403
+    assert viewer.post("/agents/found/program-copilot/use").status_code == 403
+
+
+# ---------------------------------------------------------------- used
+def test_use_it_allows_the_program_makes_the_agent_and_tests_it(browser, copilot):
+    answer = browser.post("/agents/found/program-copilot/use")
+    agent = Agent.objects.get()
+    assert answer.headers["Location"] == f"/agents/{agent.pk}#agent-history"
+    assert (agent.name, agent.backend, agent.backend_options) == ("copilot", "copilot_sdk", {})
+    assert (
+        AllowedProgram.objects.get().allowed_by.username
+        == Activity.objects.filter(message__startswith="Agents may now run GitHub Copilot CLI")
+        .get()
+        .metadata["person"]
+    )
+    assert Run.objects.get().task.title == "Test of copilot"
+    assert registry.missing_for("copilot_sdk", {}) is None
+    shown = panel(html(browser, "/agents"))
+    assert "used by copilot" in shown and "Test : GitHub" in shown
+
+
+def test_a_second_click_makes_no_second_agent(browser, copilot):
+    for _ in range(2):
+        browser.post("/agents/found/program-copilot/use")
+    assert (Agent.objects.count(), Task.objects.count()) == (1, 1)
+
+
+def test_a_model_server_makes_an_agent_of_the_chosen_model(browser, search):
+    with server(models(*OLLAMA)) as ollama:
+        search(ollama.address)
+        key = f"server-{ollama.address.replace(':', '-')}"
+        browser.post(f"/agents/found/{key}/use", {"model": "qwen3:8b"})
+        browser.post(f"/agents/found/{key}/use", {"model": "llama3.2:3b"})
+    options = {agent.name: agent.backend_options for agent in Agent.objects.all()}
+    assert options == {
+        name.replace(":", "-"): {"model": name, "base_url": f"http://{ollama.address}/v1"}
+        for name in ("qwen3:8b", "llama3.2:3b")
+    }
+    page = html(browser, "/agents/new")
+    offered = browser.get("/agents/options?backend=pydantic_ai").content.decode()
+    assert "<datalist" in offered and 'value="qwen3:8b"' in offered and "Create agent" in page
+
+
+def test_the_test_that_succeeded_offers_the_first_task(browser, copilot):
+    browser.post("/agents/found/program-copilot/use")
+    run = Run.objects.get()
+    claim(run.pk, worker="test/none/none/1-1")
+    finish(run.pk, "completed", guard=Q())
+    page = html(browser, f"/agents/{run.agent_id}")
+    assert f'href="/tasks/new?agent={run.agent_id}"' in page
+    form = browser.get(f"/tasks/new?agent={run.agent_id}").content.decode()
+    assert f'value="{run.agent_id}" selected' in form
+
+
+# ---------------------------------------------------------------- who decides
+def test_only_a_superuser_allows_a_program(copilot):
+    member = client_of(make.user(may=ADDS))
+    assert "Only the operator can allow it" in panel(html(member, "/agents"))
+    assert member.post("/agents/found/program-copilot/use", follow=True).status_code == 200
+    assert not Agent.objects.exists() and not AllowedProgram.objects.exists()
+
+
+def test_elsewhere_only_the_environment_decides(browser, copilot, settings):
+    AllowedProgram.objects.create(name="copilot")
+    settings.CONNECTIONS_BY_PAGE = False
+    connections.refresh()
+    assert registry.missing_for("copilot_sdk", {}) == "Add `copilot` to MISSION_CONTROL_COMMANDS to enable it"
+    browser.post("/agents/found/program-copilot/use")
+    assert not Agent.objects.exists()
+    settings.MISSION_CONTROL_COMMANDS = {"copilot": {}}
+    browser.post("/agents/found/program-copilot/use")
+    assert Agent.objects.get().backend == "copilot_sdk"
+
+
+# ---------------------------------------------------------------- by API
+def test_the_api_shows_and_uses_what_was_found(copilot):
+    api = Api()
+    told = api.get("agents/found").json()
+    assert (told["count"], told["is_checking"], told["found"][0]["key"]) == (1, False, "program-copilot")
+    used = api.post("agents/found/program-copilot/use", {})
+    assert used.status_code == 200
+    told = used.json()
+    assert (told["created"], told["agent"]["name"], told["test_refusal"]) == (True, "copilot", None)
+    assert str(Run.objects.get().pk) == told["test_run_id"]
+    assert api.post("agents/found/program-claude/use", {}).status_code == 404
+    assert api.post("agents/found/check").json()["is_checking"]
+
+
+def test_the_api_refuses_as_the_pages_do(copilot, settings):
+    member = Api(make.user(may=ADDS))
+    refused = member.post("agents/found/program-copilot/use", {})
+    assert (refused.status_code, refused.json()) == (403, {"detail": "Only a superuser can allow `copilot`"})
+    viewer = Api(make.user(may=["agents.view_agent"]))
+    assert viewer.get("agents/found").status_code == viewer.post("agents/found/check").status_code == 403
+    settings.CONNECTIONS_BY_PAGE = False
+    assert (
+        "add it to MISSION_CONTROL_COMMANDS" in Api().post("agents/found/program-copilot/use", {}).json()["detail"]
+    )
