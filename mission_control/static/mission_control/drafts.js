@@ -198,15 +198,19 @@ export function taken(form) {
  */
 function restoreIn(root) {
   keepNow(); // text typed a moment ago is newer than the stored draft
-  const forms = [root.closest("form"), ...root.querySelectorAll("form")];
-  for (const form of new Set(forms)) if (form && takesText(form)) restore(form);
+  const around = root.parentElement?.closest("form");
+  if (around && fields(around).some((field) => root.contains(field))) restore(around, root);
+  for (const form of all(root, "form", HTMLFormElement)) restore(form);
+  if (root instanceof HTMLFormElement) restore(root);
 }
 
 /**
  * Restore the draft of one form and show a note if this changed it.
  * @param {HTMLFormElement} form
+ * @param {Element} root the part that is new; fields outside it may hold newer text than the draft
  */
-function restore(form) {
+function restore(form, root = form) {
+  if (!takesText(form)) return;
   firstOf(form);
   const draft = read(keyOf(form));
   if (!draft) return;
@@ -215,7 +219,8 @@ function restore(form) {
     return keepSoon(form);
   }
   const shown = valuesOf(form, false);
-  const missing = Object.entries(draft.fields).filter(([name, values]) => shown[name] && shown[name].join("\n") !== values.join("\n"));
+  const added = new Set(fields(form).filter((field) => root.contains(field)).map((field) => field.name));
+  const missing = Object.entries(draft.fields).filter(([name, values]) => added.has(name) && shown[name].join("\n") !== values.join("\n"));
   for (const [name, values] of missing) fill(form, name, values);
   const basis = fieldOf(form, "basis");
   if (basis && draft.basis && basis.value !== draft.basis) {

@@ -164,3 +164,23 @@ test("logging out removes all drafts, and nothing is stored after it", async () 
   assert.equal(sessionStorage.length, 0);
   document.getElementById("out").remove();
 });
+
+test("an element that appears in a form, such as a list of names, brings no older text back", async () => {
+  await show('<textarea name="text"></textarea><ul></ul>');
+  type(field("text"), "Hello ");
+  leave();
+  field("text").value = "Hello @"; // the list is drawn before the text is stored
+  document.querySelector("ul").append(document.createElement("li"));
+  await new Promise((resolve) => { setTimeout(resolve); });
+  assert.equal(field("text").value, "Hello @");
+});
+
+test("fields that are added to a form get their values from its draft, the others keep theirs", async () => {
+  await show('<input name="title"><div></div>');
+  sessionStorage.setItem(KEY, JSON.stringify({ owner: "ada", fields: { title: ["Old"], option: ["Kept"] }, page: "/" }));
+  field("title").value = "Newer";
+  document.querySelector("form div").innerHTML = '<input name="option">';
+  await new Promise((resolve) => { setTimeout(resolve); });
+  assert.equal(field("option").value, "Kept");
+  assert.equal(field("title").value, "Newer");
+});
