@@ -1,5 +1,5 @@
 // @ts-check
-/* The copy button of a code block: copies the code unchanged. */
+/* The copy button of a code block: copies the code unchanged. It says “Copied” until the user goes on. */
 import { closest } from "./dom.js";
 import { say, toast } from "./page.js";
 
@@ -10,8 +10,13 @@ document.addEventListener("click", async (event) => {
   try {
     await write(code);
     button.textContent = "Copied";
+    button.dataset.keep = ""; // a refresh of the page does not take it away
     say("Copied");
-    setTimeout(() => { button.textContent = "Copy"; }, 1500);
+    button.focus(); // some browsers do not focus a button that is clicked
+    button.addEventListener("blur", () => {
+      button.textContent = "Copy";
+      delete button.dataset.keep;
+    }, { once: true });
   } catch {
     toast("Couldn't copy. Select the code and press Ctrl+C.", { status: "error" });
   }

@@ -118,6 +118,18 @@ function changesOf(form, draft) {
 /** @param {HTMLFormElement} form */
 const hasChanges = (form) => Object.keys(changesOf(form)).length > 0;
 
+/**
+ * Note that the server has rendered the values of a form again: they are its first ones now.
+ * @param {HTMLFormElement} form
+ */
+export const renewed = (form) => void firsts.delete(form);
+
+/**
+ * Tell whether a form holds text that was not sent, also if the user does not see it now.
+ * @param {HTMLFormElement} form
+ */
+export const holdsText = (form) => takesText(form) && (hasChanges(form) || (!waiting.has(form) && read(keyOf(form)) !== null));
+
 // ── Storing ──────────────────────────────────────────────────────────
 /**
  * Forms whose draft is not stored yet, with the key of each.
@@ -328,8 +340,7 @@ const isShown = (form) => !form.closest("details:not([open]), dialog:not([open])
  * @param {ParentNode} root
  */
 function dirtyForms(root) {
-  return [...root.querySelectorAll("form")].filter((form) =>
-    form !== leavesWith && takesText(form) && isShown(form) && (hasChanges(form) || read(keyOf(form)) !== null));
+  return [...root.querySelectorAll("form")].filter((form) => form !== leavesWith && isShown(form) && holdsText(form));
 }
 
 /**

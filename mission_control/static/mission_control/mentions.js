@@ -5,9 +5,9 @@ const MOST = 8;
  * Offer names while the user writes a mention in a text field.
  * @param {HTMLTextAreaElement} area
  * @param {HTMLElement} box the list that shows the names
- * @param {string[]} handles
+ * @param {HTMLDataElement} names its value has all names; a refresh of the page adds new ones
  */
-export function attachMentions(area, box, handles) {
+export function attachMentions(area, box, names) {
   let chosen = 0;
   let found = [];
 
@@ -41,7 +41,7 @@ export function attachMentions(area, box, handles) {
   function offer() {
     const start = begun()?.toLowerCase();
     if (start === undefined) return close();
-    found = handles.filter((handle) => handle.startsWith(start) && handle !== start).slice(0, MOST);
+    found = names.value.split(" ").filter((handle) => handle.startsWith(start) && handle !== start).slice(0, MOST);
     chosen = 0;
     if (found.length) draw();
     else close();
@@ -67,4 +67,5 @@ export function attachMentions(area, box, handles) {
     event.preventDefault();
     event.stopPropagation();
   });
+  if (document.activeElement === area) offer(); // the user was faster than the scripts of the page
 }

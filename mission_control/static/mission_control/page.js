@@ -133,6 +133,8 @@ export function clock(seconds) {
   return hours ? `${hours}:${two(minutes)}:${two(rest)}` : `${two(minutes)}:${two(rest)}`;
 }
 
+const DRIFT_MS = 2000; // a smaller difference between two times of the server is the way to the browser
+
 const FORMS = {
   clock: (moment) => moment.toLocaleTimeString("en-GB"),
   minute: (moment) => moment.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" }),
@@ -150,6 +152,9 @@ function ago(seconds) {
   return `${Math.floor(seconds / 86400)} d`;
 }
 
+/** Set the text or another property of an element if it differs; writing the same again would end a selection in it. */
+export const change = (element, name, value) => { if (element[name] !== value) element[name] = value; };
+
 /**
  * Show times in the reader's time zone (`data-clock`, `-minute`, `-day`, `-date`, `-moment`, `-ago`, `-since`). Note
  * when elapsed times (`data-elapsed`, in seconds) started by this browser's clock, so that it is never compared with
@@ -161,13 +166,25 @@ export function localise(root) {
     for (const time of root.querySelectorAll(`time[data-${form}][datetime]`)) {
       const moment = new Date(time.dateTime);
       if (Number.isNaN(moment.getTime())) continue;
-      time.textContent = write(moment);
-      time.title = moment.toLocaleString();
+      change(time, "textContent", write(moment));
+      change(time, "title", moment.toLocaleString());
     }
   }
   for (const time of root.querySelectorAll("time[data-elapsed]")) {
     time.startedAt ??= Date.now() - Number(time.dataset.elapsed) * 1000;
   }
+}
+
+/**
+ * Let an elapsed time on the page continue from the start that its newer markup gives.
+ * @param {any} time
+ * @param {any} fresh
+ * @returns {true}
+ */
+export function followClock(time, fresh) {
+  const startedAt = Date.now() - Number(fresh.dataset.elapsed) * 1000;
+  if (!(Math.abs(time.startedAt - startedAt) < DRIFT_MS)) time.startedAt = startedAt;
+  return true;
 }
 
 /** Set a `time` element to another time. */
@@ -181,15 +198,14 @@ export function setMoment(time, iso) {
 export function tick() {
   for (const time of document.querySelectorAll("time[data-elapsed]")) {
     time.startedAt ??= Date.now() - Number(time.dataset.elapsed) * 1000;
-    const text = clock(Math.max(Math.floor((Date.now() - time.startedAt) / 1000), 0));
-    if (time.textContent !== text) time.textContent = text;
+    change(time, "textContent", clock(Math.max(Math.floor((Date.now() - time.startedAt) / 1000), 0)));
   }
 }
 
 /** Update the relative times on the page, such as "5 min ago". */
 export function tickSlowly() {
   for (const time of document.querySelectorAll("time:is([data-ago], [data-since])[datetime]")) {
-    time.textContent = FORMS["ago" in time.dataset ? "ago" : "since"](new Date(time.dateTime));
+    change(time, "textContent", FORMS["ago" in time.dataset ? "ago" : "since"](new Date(time.dateTime)));
   }
 }
 

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from tests.servers import wait_until
-from tests.web.browsing import log_in
+from tests.web.browsing import arrived, hold_first, log_in
 
 pytestmark = pytest.mark.system
 
@@ -205,23 +205,6 @@ def test_older_lines_are_read_when_the_reader_comes_to_them_and_the_page_stays_s
         lowest = shown[0]
     page.get_by_role("button", name="Jump to latest").click()
     counted_to(page, 20_000)
-
-
-def hold_first(page, pattern: str) -> list:
-    """Hold the first matching request until its route, the only one in the list, is continued."""
-    held = []
-
-    def keep(route) -> None:
-        held.append(route)
-
-    page.route(re.compile(pattern), keep, times=1)
-    return held
-
-
-def arrived(page, held: list):
-    while not held:
-        page.wait_for_timeout(20)
-    return held.pop()
 
 
 @pytest.fixture

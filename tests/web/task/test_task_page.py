@@ -196,7 +196,7 @@ def test_the_thread_marks_mentions_and_says_who_spoke(browser):
 
 def test_names_of_agents_and_people_are_offered_for_mentions(browser):
     make.agent(name="Ada Byron")
-    offered = re.search(r'data-handles="([^"]*)"', page_of(browser, make.task()))[1].split()
+    offered = re.search(r'id="mention-names" value="([^"]*)"', page_of(browser, make.task()))[1].split()
     assert offered[:2] == ["all", "ada-byron"]
 
 
