@@ -1,6 +1,7 @@
 /* The agents page, live: the list, the running test, the options of the chosen backend. */
-import { byId, fetchFragment, localise, parse } from "./page.js";
-import { refresher } from "./parts.js";
+import "./busy.js";
+import { byId, change, fetchFragment, parse } from "./page.js";
+import { morphParts, refresher } from "./refresh.js";
 
 const page = byId("agents-page");
 
@@ -26,7 +27,7 @@ document.addEventListener("mc:frame", ({ detail: { event_type: name, data } }) =
 document.addEventListener("mc:placed", ({ detail }) => {
   if (detail.id !== "agent-history") return;
   const button = byId("form")?.querySelector(".panel-head form button");
-  if (button && !button.hasAttribute("aria-describedby")) button.disabled = detail.querySelector("[data-run]") !== null;
+  if (button && !button.hasAttribute("aria-describedby")) change(button, "disabled", detail.querySelector("[data-run]") !== null);
 });
 
 // ── The form: its options change with the backend ────────────────────
@@ -38,8 +39,8 @@ form?.addEventListener("change", async (event) => {
   try {
     const response = await fetchFragment(`${form.dataset.options}?${query}`);
     if (!response.ok) return;
-    const fresh = parse(await response.text()).querySelector("#options");
-    if (event.target.value === query.get("backend")) byId("options").replaceWith(fresh);
+    const fresh = parse(await response.text());
+    if (event.target.value === query.get("backend")) morphParts(fresh);
   } catch {
     // Without a connection the old options stay; saving reports the ones that do not fit.
   }
@@ -52,13 +53,10 @@ document.addEventListener("click", async (event) => {
   event.preventDefault();
   link.setAttribute("aria-busy", "true");
   try {
-    const fresh = parse(await (await fetchFragment(link.href)).text()).querySelector("#backends");
-    localise(fresh);
-    const isUnfolded = byId("backends").querySelector("details")?.open;
-    if (isUnfolded) fresh.querySelector("details")?.setAttribute("open", "");
-    byId("backends").replaceWith(fresh);
-    fresh.querySelector("a").focus();
+    const response = await fetchFragment(link.href);
+    if (response.ok) morphParts(parse(await response.text()));
   } catch {
-    link.removeAttribute("aria-busy");
+    // Without a connection the old state stays.
   }
+  link.removeAttribute("aria-busy");
 });
