@@ -6,6 +6,7 @@
    in `hx-trigger`. `mc:missed` does the same when frames may have been missed, so that everything shown is fetched again. */
 import "./copy.js";
 import "./keys.js";
+import "./refresh.js";
 import { isDirty, leaveToLogin, taken } from "./drafts.js";
 import { ROOT, UNREACHABLE, byId, fetchFragment, isLoggedOut, localise, openDialog, parse, reasonOf, say, showLoggedOut, tick, tickSlowly, toast } from "./page.js";
 import { openPalette } from "./palette.js";
