@@ -10,14 +10,15 @@ from functools import lru_cache
 from typing import Protocol
 
 from django import template
+from django.db.models import Model
 from django.template.defaultfilters import date as formatted
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString
+from django.utils.safestring import SafeString, mark_safe
 from django.utils.timezone import localtime
 
 from mission_control import formatting
-from mission_control.models import Task
+from mission_control.models import Deliverable, Task
 
 register = template.Library()
 register.filter("duration", formatting.duration)
@@ -50,6 +51,25 @@ def _icon(name: str, classes: str) -> SafeString:
     return format_html(
         '<svg class="i{}" aria-hidden="true"><use href="#i-{}"/></svg>', f" {classes}" if classes else "", name
     )
+
+
+@register.simple_tag
+def crumbs(*trail: Model | str) -> SafeString:
+    """Return the links above a page's heading: names of pages, such as "projects", and rows that have a page."""
+    links = [_crumb(at) for at in trail if at]
+    slash = mark_safe(' <span aria-hidden="true">/</span>')
+    items = [(link, slash if number < len(links) else "") for number, link in enumerate(links, 1)]
+    return format_html(
+        '<nav class="crumbs" aria-label="Where you are"><ol>{}</ol></nav>',
+        format_html_join("", "<li>{}{}</li>", items),
+    )
+
+
+def _crumb(at: Model | str) -> SafeString:
+    if isinstance(at, str):
+        return format_html('<a href="{}">{}</a>', reverse(at), at.capitalize())
+    name = "document" if isinstance(at, Deliverable) else str(at._meta.model_name)
+    return format_html('<a href="{}"><bdi>{}</bdi></a>', reverse(name, args=[at.pk]), at)
 
 
 @register.simple_tag

@@ -69,7 +69,8 @@ def new_document(request: HttpRequest) -> HttpResponse:
         made = documents.create(**form.cleaned_data, author_id="human")
         messages.success(request, f"Created: {made.title}", extra_tags="ok")
         return redirect("document", made.pk)
-    return show(request, "documents/edit.html", {"form": form}, at="projects", status=form.status)
+    context = {"form": form, "leave_url": reverse("documents")}
+    return show(request, "documents/edit.html", context, at="projects", status=form.status)
 
 
 @require_safe
@@ -135,6 +136,7 @@ def edit_document(request: HttpRequest, document_id: uuid.UUID) -> HttpResponse:
         except EditConflict as conflict:
             form.conflict = conflict
     context = {"document": found, "form": form, "basis": form.basis(_values(found))}
+    context["leave_url"] = reverse("document", args=[found.pk])
     return show(request, "documents/edit.html", context, at="board", status=form.status)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
 from agents.models import Agent
@@ -38,6 +39,7 @@ def edit_project(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
     }
     agents = [(agent, str(agent.pk) in chosen) for agent in Agent.objects.only("name", "role")]
     context = {"project": found, "form": form, "agents": agents, "basis": form.basis(_values(found))}
+    context["leave_url"] = reverse("project", args=[found.pk])
     return show(request, "project/edit.html", context, at="projects", status=form.status)
 
 
@@ -89,6 +91,7 @@ def requirements(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
             form.conflict = conflict
     shown = {"content": document.content if document else ""}
     context = {"project": found, "form": form, "document": document, "basis": form.basis(shown)}
+    context["leave_url"] = reverse("project", args=[found.pk])
     return show(request, "project/requirements.html", context, at="projects", status=form.status)
 
 
