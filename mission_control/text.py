@@ -1,10 +1,17 @@
-"""Text from outside: parse it as an id or a day, and make it storable in every database."""
+"""Text from outside: parse it as an id or a day, and make it storable in every database. Text to many sockets."""
 
 import math
 import re
 import uuid
 from datetime import date
 from typing import Any, overload
+
+
+class SharedText(str):
+    """A text that many sockets send. `prepared` is its WebSocket frame, which our web server adds and reuses."""
+
+    __slots__ = ("prepared",)
+    prepared: Any
 
 
 def as_uuid(text: object) -> uuid.UUID | None:

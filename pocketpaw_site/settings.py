@@ -337,8 +337,8 @@ REDIS_URL = env.str("REDIS_URL", "")
 # Two installations may share a Redis server: their names differ by their secret keys.
 REDIS_PREFIX = "mission_control." + hashlib.sha256(SECRET_KEY.encode()).hexdigest()[:12]
 _IN_MEMORY = {
-    "BACKEND": "channels.layers.InMemoryChannelLayer",
-    "CONFIG": {"capacity": 2_000, "expiry": 86_400},
+    "BACKEND": "mission_control.compat.channels.ProcessLayer",
+    "CONFIG": {"capacity": 2_000},
 }
 CHANNEL_LAYERS = {"default": _IN_MEMORY, "process": _IN_MEMORY}
 if REDIS_URL:

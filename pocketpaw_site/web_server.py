@@ -1,9 +1,9 @@
-"""Limits for what daphne and Twisted do with a request before the application is called.
+"""Limits for what daphne and Twisted do with a request before the application is called, and cheaper WebSockets.
 
 Twisted reads a whole request, and daphne calls the application only then. So the resources that an unauthenticated
 client can use before (processor time, memory, disk, connections) are limited here. This is the only module that
-uses private interfaces of daphne and Twisted; tests/compat/test_daphne_and_twisted.py names
-what an upgrade changes.
+uses private interfaces of daphne, autobahn and Twisted; tests/compat/test_daphne_and_twisted.py names what an
+upgrade changes.
 """
 
 import ctypes
@@ -16,14 +16,17 @@ from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any, ClassVar
 
+from autobahn.websocket.protocol import PreparedMessage
 from daphne import server as daphne_server
 from daphne.cli import CommandLineInterface
 from daphne.http_protocol import HTTPFactory, WebRequest
+from daphne.ws_protocol import WebSocketFactory, WebSocketProtocol
 from django.conf import settings
 from twisted.internet.interfaces import IDelayedCall
 from twisted.web.http import HTTPChannel
 
 from mission_control.health import disk
+from mission_control.text import SharedText
 from pocketpaw_site.http import DISK_IS_FULL, too_large
 
 # A WebSocket is pinged after PING_SECONDS of silence, and closed without an answer within PONG_SECONDS: daphne has
@@ -57,6 +60,7 @@ def limit_daphne(*, max_body_bytes: int) -> None:
     """Make every daphne server that starts in this process use the classes below."""
     LimitedChannel.max_body_bytes = max_body_bytes
     daphne_server.HTTPFactory = LimitedFactory
+    daphne_server.WebSocketFactory = SharingFactory
 
 
 def serve(listener: int) -> None:
@@ -299,6 +303,32 @@ class LimitedFactory(HTTPFactory):
         channel: LimitedChannel = super().buildProtocol(address)
         channel.requestFactory = LimitedRequest
         return channel
+
+
+class SharingProtocol(WebSocketProtocol):
+    """One WebSocket. A text that many of them send is encoded and framed once."""
+
+    def serverSend(self, content: str | bytes, binary: bool = False) -> None:  # noqa: N802
+        if not isinstance(content, SharedText) or self.state != self.STATE_OPEN:
+            super().serverSend(content, binary)
+            return
+        if not hasattr(content, "prepared"):
+            payload = content.encode()
+            content.prepared = PreparedMessage(payload, isBinary=False, applyMask=False, doNotCompress=True)
+        self.sendPreparedMessage(content.prepared)
+
+    def sendData(self, data: bytes, sync: bool = False, chopsize: int | None = None) -> None:  # noqa: N802
+        """Write without autobahn's message to the debug log, whose arguments take longer than the write."""
+        if sync or chopsize or self.send_queue:
+            super().sendData(data, sync, chopsize)
+        else:
+            self.transport.write(data)
+
+
+class SharingFactory(WebSocketFactory):
+    """Creates the protocol of each WebSocket."""
+
+    protocol = SharingProtocol
 
 
 def _answer(status: HTTPStatus, detail: str) -> bytes:

@@ -103,7 +103,7 @@ class BoardConsumer(AuthorisedConsumer):
         return True
 
     async def feed_frame(self, message: Message) -> None:
-        frame = Frame(*message["frame"])
+        frame: Frame = message["frame"]
         if frame.event in PERMISSIONS and time.monotonic() - self.rights_read_at >= CHECK_SECONDS:
             await self.read_rights()
         if frame.event not in self.hidden_events:
@@ -120,7 +120,7 @@ class BoardConsumer(AuthorisedConsumer):
     async def forward(self, frames: Iterable[Frame]) -> None:
         for frame in frames:
             if self.wants(frame):
-                await self.send(frame.as_text())
+                await self.send(frame.text)
 
     def wants(self, frame: Frame) -> bool:
         return True

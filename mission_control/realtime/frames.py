@@ -5,12 +5,14 @@ import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any, Literal, NamedTuple, Self
 
 from django.utils import timezone
 from rest_framework.utils.encoders import JSONEncoder
 
 from mission_control.models import Activity, Run, RunEvent
+from mission_control.text import SharedText
 
 STARTED, OUTPUT, COMPLETED = "mc_task_started", "mc_task_output", "mc_task_completed"
 PLANNING_PHASE, PLANNING_COMPLETE = "dw_planning_phase", "dw_planning_complete"
@@ -21,20 +23,24 @@ RESULT_CHARS = 200
 KNOWN_TO_POCKETPAW = {"message", "tool_use", "tool_result"}
 
 
-class Frame(NamedTuple):
-    """One frame, ready to send: `data` is JSON text. `seq` is 0 for a frame that belongs to no run's log.
-
-    `has_task` is False for the frames of a planning run, which has no task.
-    """
-
+class _Fields(NamedTuple):
     seq: int
     event: str
     output_type: str
     data: str
     has_task: bool = True
 
-    def as_text(self) -> str:
-        return f'{{"type": "system_event", "event_type": "{self.event}", "data": {self.data}}}'
+
+class Frame(_Fields):
+    """One frame, ready to send: `data` is JSON text. `seq` is 0 for a frame that belongs to no run's log.
+
+    `has_task` is False for the frames of a planning run, which has no task.
+    """
+
+    @cached_property
+    def text(self) -> SharedText:
+        """The message to a WebSocket, built once for all of them."""
+        return SharedText(f'{{"type": "system_event", "event_type": "{self.event}", "data": {self.data}}}')
 
     def as_sse(self) -> str:
         return f"id: {self.seq}\nevent: {self.event}\ndata: {self.data}\n\n"

@@ -94,12 +94,12 @@ def run_message(header: RunHeader, frames: list[Frame]) -> Message:
 def feed_frame_message(
     frame: Frame, task_id: uuid.UUID | str | None, project_id: uuid.UUID | str | None
 ) -> Message:
-    """Return the message that carries a frame that belongs to no run's log."""
+    """Return the message within this process that carries a frame that belongs to no run's log."""
     return {
         "type": "feed.frame",
         "task": task_id and str(task_id),
         "project": project_id and str(project_id),
-        "frame": list(frame),
+        "frame": frame,
     }
 
 

@@ -37,6 +37,7 @@ SAFETY_POLL_SECONDS = 3.0  # between two polls of the database without a wakeup
 POLL_SECONDS = 0.15  # the same where no wakeup can come: on PostgreSQL while Redis is unavailable
 GATHER_SECONDS = 0.05  # from the first wakeup for activities until they are read
 BATCH_SIZE = 500
+MESSAGE_FRAMES = 20  # in one message to sockets; between two, other tasks have their turn
 # Lets a poll find a run that started and ended since the last one; machines' clocks may differ by that much.
 NEW_RUN_MARGIN = timedelta(seconds=5)
 RECENT = timedelta(seconds=60)
@@ -238,14 +239,16 @@ class Relay:
         """
         while unseen:
             at, last = self._relayed.get(header.run_id, 0), unseen[-1].seq
-            if last > at:
-                new = [event for event in unseen if event.seq > at]
-                await self._forward(run_message(header, run_frames(header, new)), last)
+            new = [event for event in unseen if event.seq > at]
+            for number in range(0, len(new), MESSAGE_FRAMES):
+                frames = run_frames(header, new[number : number + MESSAGE_FRAMES])
+                await self._forward(run_message(header, frames), frames[-1].seq)
             if len(unseen) < BATCH_SIZE:
                 return
             unseen = await self.read(events.after, header.run_id, last, limit=BATCH_SIZE)
 
     async def _forward(self, message: Message, last_seq: int) -> None:
+        message["frames"] = [Frame(*frame) for frame in message["frames"]]  # shared by all receivers
         self._relayed[message["run"]] = last_seq
         self._recently_moved[message["run"]] = (time.monotonic(), message["task"], message["project"])
         for on_events in list(self._followers.get(message["run"], ())):

@@ -28,7 +28,7 @@ class ReplayPosition:
         """Return the frames of a message that the client lacks; read missing earlier ones from the database."""
         run = message["run"]
         last = self.seqs.get(run, 0)
-        frames = [Frame(*frame) for frame in message["frames"] if frame[0] > last]
+        frames: list[Frame] = [frame for frame in message["frames"] if frame.seq > last]
         if frames and frames[0].seq > last + 1:
             frames = await self.missing(run, upto=frames[-1].seq)
         if frames:

@@ -2,9 +2,11 @@
 
 import inspect
 
+from autobahn.websocket.protocol import PreparedMessage
 from daphne import server
 from daphne.cli import CommandLineInterface
 from daphne.http_protocol import HTTPFactory, WebRequest
+from daphne.ws_protocol import WebSocketFactory, WebSocketProtocol
 from twisted.web.http import HTTPChannel, Request
 
 from tests.compat.expect import changed, expect_attributes, expect_parameters
@@ -60,3 +62,20 @@ def test_daphnes_command_line_has_the_options_that_are_passed():
     assert [option for option in [*passed, "--proxy-headers"] if option not in options] == [], changed(
         "daphne", SEAM, "options are others"
     )
+
+
+def test_daphne_makes_the_factory_of_sockets_that_ours_replaces_and_sends_as_ours_does():
+    assert "WebSocketFactory(" in inspect.getsource(server.Server.run), changed(
+        "daphne", SEAM, "a server does not make `server.WebSocketFactory`"
+    )
+    assert WebSocketFactory.protocol is WebSocketProtocol
+    expect_parameters("daphne", WebSocketProtocol.serverSend, ["self", "content", "binary"], SEAM)
+    assert "self.serverSend(" in inspect.getsource(WebSocketProtocol.handle_reply)
+
+
+def test_autobahn_writes_a_prepared_message_by_the_method_that_ours_overrides():
+    expect_parameters("autobahn", WebSocketProtocol.sendData, ["self", "data", "sync", "chopsize"], SEAM)
+    assert "self.sendData(" in inspect.getsource(WebSocketProtocol.sendPreparedMessage)
+    assert "self.send_queue" in inspect.getsource(WebSocketProtocol.sendData)
+    prepared = PreparedMessage("é".encode(), isBinary=False, applyMask=False, doNotCompress=True)
+    assert prepared.payloadHybi == b"\x81\x02" + "é".encode()

@@ -30,7 +30,7 @@ def messages(run, rng: random.Random) -> list[dict]:
     parts: list[dict] = []
     while frames:
         size = rng.randint(1, 4)
-        parts.append({"run": str(run.pk), "frames": [list(frame) for frame in frames[:size]]})
+        parts.append({"run": str(run.pk), "frames": frames[:size]})
         frames = frames[size:]
     kept = [part for part in parts if rng.random() > 0.4]
     kept += rng.choices(parts, k=3)
