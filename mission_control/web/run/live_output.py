@@ -19,6 +19,7 @@ from django.db import DatabaseError
 from mission_control.health.disk import describe_failure
 from mission_control.models import Run
 from mission_control.realtime.relay import Relay
+from mission_control.text import SharedText
 from mission_control.web.run import transcript
 from mission_control.web.run.transcript import markup
 
@@ -192,6 +193,7 @@ def live_stretch(run_id: str, place: int) -> LiveStretch:
     """Read and render the output after event `place`, or its end."""
     run = Run.objects.light().get(pk=run_id)
     stretch = transcript.tail(run) if place == TAIL else transcript.behind(run, place)
+    run.refresh_from_db(fields=["status", "last_seq"])  # after the events: with the last one, the run has ended
     last, known = stretch.last or place, max(run.last_seq, stretch.last)
     has_ended = not run.is_active and last >= run.last_seq
     message = {
@@ -205,7 +207,7 @@ def live_stretch(run_id: str, place: int) -> LiveStretch:
         "html": markup(run, stretch) if stretch.blocks else "",
     }
     after = stretch.blocks[-1].first - 1 if stretch.blocks else place
-    return LiveStretch(json.dumps(message), after, last, known, has_ended)
+    return LiveStretch(SharedText(json.dumps(message)), after, last, known, has_ended)
 
 
 _render = database_sync_to_async(live_stretch, thread_sensitive=False, executor=_renderer)

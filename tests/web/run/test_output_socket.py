@@ -16,7 +16,7 @@ from mission_control.models import Run
 from mission_control.realtime import sessions
 from mission_control.realtime.relay import Relay
 from mission_control.runs.execution import execute
-from mission_control.web.run import live_output
+from mission_control.web.run import live_output, transcript
 from mission_control.web.run.live_output import LiveOutput
 from tests import make
 from tests.realtime.test_consumers import leave
@@ -164,6 +164,19 @@ async def test_a_page_that_comes_back_goes_on_where_it_was(run, user, worker):
 
     assert list(page.entries.items()) == await sync_to_async(shown_by_page)(user, run)
     assert page.numbers == sorted(set(page.numbers)), "nothing is sent twice"
+
+
+def test_the_stretch_with_the_last_event_says_that_the_run_has_ended_even_if_it_ends_meanwhile(run, monkeypatch):
+    behind = transcript.behind
+
+    def late(shown, after):
+        execute(run.pk)
+        return behind(shown, after)
+
+    monkeypatch.setattr(transcript, "behind", late)
+    stretch = live_output.live_stretch(str(run.pk), 0)
+    assert stretch.last == Run.objects.get(pk=run.pk).last_seq > 1
+    assert stretch.has_ended
 
 
 async def test_a_page_that_is_far_behind_starts_again_at_the_end(run, user, worker, monkeypatch):
