@@ -17,7 +17,7 @@ from django.conf import global_settings
 from environs import validate
 
 from agents.backends.programs.allowed import commands
-from mission_control import __version__
+from pocketpaw_site import api_settings
 from pocketpaw_site.environment import (
     CHECKOUT,
     folder_identity,
@@ -28,6 +28,7 @@ from pocketpaw_site.environment import (
     server_address,
     stored_secret,
 )
+from pocketpaw_site.log_settings import logging_settings
 
 env = read_environment()
 env.add_parser(name="commands", func=commands)
@@ -373,41 +374,8 @@ Q_CLUSTER: dict[str, Any] = {
 }
 
 # ---------------------------------------------------------------- REST
-REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": [
-        "mission_control.api.authentication.BearerAuthentication",
-        "rest_framework.authentication.SessionAuthentication",
-    ],
-    "DEFAULT_PERMISSION_CLASSES": ["mission_control.api.permissions.ModelPermissions"],
-    "DEFAULT_RENDERER_CLASSES": [
-        "rest_framework.renderers.JSONRenderer",
-        "mission_control.api.renderers.BrowsableRenderer",
-    ],
-    "DEFAULT_PARSER_CLASSES": [
-        "mission_control.api.parsers.StrictJSONParser",
-        "rest_framework.parsers.FormParser",
-        "rest_framework.parsers.MultiPartParser",
-    ],
-    "DEFAULT_SCHEMA_CLASS": "mission_control.api.schema.ContractSchema",
-    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
-    "DEFAULT_PAGINATION_CLASS": "mission_control.api.pagination.ListPagination",
-    "EXCEPTION_HANDLER": "mission_control.api.errors.exception_handler",
-    "NUM_PROXIES": NUM_PROXIES,
-}
-SPECTACULAR_SETTINGS = {
-    "TITLE": "Mission Control",
-    "DESCRIPTION": "A self-hosted control plane for AI agents. WebSockets are described in docs/websocket.md.",
-    "VERSION": __version__,
-    "OAS_VERSION": "3.1.0",
-    "SCHEMA_PATH_PREFIX": "/api/(mission-control|deep-work)|/api|",
-    "PREPROCESSING_HOOKS": ["mission_control.api.schema.canonical"],
-    "POSTPROCESSING_HOOKS": [],  # choices stay inline, without a named schema for each set
-    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
-    "PARSER_WHITELIST": ["mission_control.api.parsers.StrictJSONParser"],  # forms are for the browsable API
-    "SORT_OPERATION_PARAMETERS": False,
-    "SWAGGER_UI_DIST": "SIDECAR",
-    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-}
+REST_FRAMEWORK = {**api_settings.REST_FRAMEWORK, "NUM_PROXIES": NUM_PROXIES}
+SPECTACULAR_SETTINGS = api_settings.SPECTACULAR_SETTINGS
 # The prefix marks our tokens, so that they can be removed from agents' output.
 REST_KNOX = {"TOKEN_PREFIX": "mct_", "AUTH_HEADER_PREFIX": "Bearer", "TOKEN_TTL": None, "AUTO_REFRESH": False}
 KNOX_TOKEN_MODEL = "mission_control.AccessToken"  # noqa: S105 - a model's name
@@ -416,51 +384,4 @@ MIGRATION_MODULES = {"knox": None}
 
 # ---------------------------------------------------------------- logs
 LOG_LEVEL = env.str("LOG_LEVEL", "INFO", validate=validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"]))
-# Django's loggers below "django.security" for refused requests, which anyone can send.
-REFUSED_BY_DJANGO = [
-    *["csrf", "SuspiciousOperation", "DisallowedHost", "DisallowedRedirect", "RequestDataTooBig"],
-    *["TooManyFieldsSent", "TooManyFilesSent", "SuspiciousFileOperation", "SuspiciousMultipartForm"],
-    *["SuspiciousSession", "InvalidSessionKey", "DisallowedModelAdminLookup", "DisallowedModelAdminToField"],
-]
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "filters": {
-        "run": {"()": "mission_control.logs.RunIdFilter"},
-        "unexpected": {"()": "mission_control.logs.UnexpectedErrors"},
-        "outage": {"()": "mission_control.logs.OutageFilter"},
-        "seldom": {"()": "mission_control.logs.RepeatFilter"},
-        "strangers": {"()": "mission_control.logs.RefusalFilter"},
-    },
-    "formatters": {
-        "line": {
-            "()": "mission_control.logs.TerminalSafeFormatter",
-            "format": "%(asctime)s %(levelname)-7s %(process)d %(name)s%(run)s %(message)s",
-        }
-    },
-    "handlers": {
-        "console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["run"]},
-        "file": {
-            "class": "mission_control.logs.LogFile",
-            "filename": str(DATA_DIR / "logs" / "mission_control.log"),
-            "maxBytes": 10_000_000,
-            "backupCount": 5,
-            "formatter": "line",
-            "filters": ["run"],
-        },
-    },
-    "root": {"handlers": ["console", "file"], "level": LOG_LEVEL},
-    "loggers": {
-        "django-q": {"level": "WARNING", "handlers": [], "propagate": True, "filters": ["outage"]},
-        "axes": {"level": "ERROR"},  # pocketpaw_site.authentication logs logins itself
-        "daphne": {"level": "WARNING"},
-        # During an outage: one line of each kind per half minute, not one per request or attempt.
-        "pocketpaw_site.http": {"filters": ["seldom"]},
-        "psycopg.pool": {"level": "WARNING", "filters": ["seldom"]},
-        "django.request": {"filters": ["unexpected"]},
-        **{f"django.security.{name}": {"filters": ["strangers"]} for name in REFUSED_BY_DJANGO},
-        "httpx": {"level": "WARNING"},
-        "httpx2": {"level": "WARNING"},
-        "django.channels.server": {"level": "WARNING"},
-    },
-}
+LOGGING = logging_settings(DATA_DIR / "logs", LOG_LEVEL)

@@ -10,52 +10,17 @@ from django.utils import timezone
 from django_q.models import Schedule
 
 from mission_control.actions import reviews, tasks
-from mission_control.actions.reviews import NotInReview, TooManyRounds, approve, request_changes, start_review_task
-from mission_control.errors import HasActiveRuns, Invalid, NotFound
-from mission_control.models import Activity, Message, Notification, Project, Review, Run, Task
+from mission_control.actions.reviews import NotInReview, TooManyRounds, approve, request_changes
+from mission_control.errors import HasActiveRuns, NotFound
+from mission_control.models import Message, Notification, Project, Review, Run, Task
 from mission_control.runs.admission import admit
-from mission_control.runs.execution import execute
-from mission_control.runs.lifecycle import stop
 from mission_control.scheduling import scheduler
 from tests import make
+from tests.actions.reviewing import activities, executed, review_notifications, rounds
 from tests.rivals import race
-from tests.work import a_task, active, end, runs, set_status, status
+from tests.work import a_task, end, runs, set_status, status
 
 ROUNDS = 5
-
-
-@pytest.fixture
-def intern():
-    return make.agent(name="Ina", level="intern", backend_options={"chunks": 1, "delay_seconds": 0})
-
-
-@pytest.fixture
-def handed_in(intern) -> Task:
-    """Return a task in review, with the deliverable of an intern."""
-    task = make.task(title="Draft")
-    admit(task, intern)
-    end(task)
-    return Task.objects.get(pk=task.pk)
-
-
-def rounds(task: Task) -> list[tuple[int, str, str]]:
-    return list(Review.objects.filter(task=task).order_by("round").values_list("round", "status", "feedback"))
-
-
-def asked(task: Task, **which) -> list[str]:
-    """Return the notifications of reviews of the task that people got, oldest first."""
-    told = Notification.objects.filter(type="review_needed", source_task=task, **which)
-    return list(told.order_by("created_at").values_list("content", flat=True))
-
-
-def activities(task: Task) -> list[str]:
-    return list(Activity.objects.filter(task=task).order_by("number").values_list("message", flat=True))
-
-
-def executed(task: Task, agent) -> Run:
-    run = admit(task, agent)
-    execute(run.pk)
-    return Run.objects.get(pk=run.pk)
 
 
 # ---------------------------------------------------------------- what opens a review
@@ -63,7 +28,7 @@ def test_an_interns_result_opens_a_review_of_its_run_and_the_people_are_told(han
     review = Review.objects.get()
     assert (review.task, review.run, review.round, review.status) == (handed_in, handed_in.last_run, 1, "open")
     assert handed_in.status == "review"
-    assert asked(handed_in) == ["Review needed: Draft"]
+    assert review_notifications(handed_in) == ["Review needed: Draft"]
 
 
 def test_a_task_that_asks_for_review_opens_one_whoever_did_it(agent):
@@ -83,14 +48,14 @@ def test_a_task_that_is_done_at_once_opens_none(agent):
 def test_a_task_set_to_review_by_hand_opens_one():
     task = make.task()
     set_status(task, "review")
-    assert (rounds(task), len(asked(task))) == ([(1, "open", "")], 1)
+    assert (rounds(task), len(review_notifications(task))) == ([(1, "open", "")], 1)
 
 
 @pytest.mark.parametrize("to", ["done", "assigned", "skipped", "inbox"])
 def test_one_that_a_task_leaves_undecided_by_hand_is_withdrawn_and_nobody_is_asked_any_more(handed_in, to):
     set_status(handed_in, to)
     assert rounds(handed_in) == []
-    assert asked(handed_in, read_at=None) == []
+    assert review_notifications(handed_in, read_at=None) == []
 
 
 def test_a_task_that_is_run_again_before_the_decision_has_one_review_of_the_newest_result(handed_in, intern):
@@ -124,7 +89,7 @@ def test_an_approved_task_is_done_and_who_decided_it_is_kept(handed_in):
     assert (review.status, review.decided_by, bool(review.decided_at)) == ("approved", person, True)
     assert "olga approved “Draft”" in activities(handed_in)
     assert "“Draft” moved from Review to Done" in activities(handed_in)
-    assert asked(handed_in, read_at=None) == []
+    assert review_notifications(handed_in, read_at=None) == []
 
 
 def test_an_approval_frees_what_waits_and_the_last_completes_the_project(project, intern, agent):
@@ -176,7 +141,7 @@ def test_changes_that_are_requested_send_the_task_back_with_the_feedback_in_its_
     assert (review.decided_by, bool(review.decided_at)) == (person, True)
     assert (message.task, message.author, message.content) == (handed_in, person, review.feedback)
     assert "olga requested changes to “Draft”" in activities(handed_in)
-    assert asked(handed_in, read_at=None) == []
+    assert review_notifications(handed_in, read_at=None) == []
     assert Notification.objects.filter(type="mention", agent__name="Ina").count() == 1
 
 
@@ -194,7 +159,7 @@ def test_in_an_executing_project_the_task_runs_again_by_itself(project, intern):
     assert runs(task) == ["completed", "queued"]
     end(task)
     assert rounds(task) == [(1, "changes_requested", "Shorter"), (2, "open", "")]
-    assert len(asked(task)) == 2 and len(asked(task, read_at=None)) == 1
+    assert len(review_notifications(task)) == 2 and len(review_notifications(task, read_at=None)) == 1
 
 
 def test_the_next_prompt_has_the_feedback_of_all_rounds_the_newest_last(intern):
@@ -280,10 +245,10 @@ def test_an_undecided_review_reminds_once_a_period(handed_in, settings):
     assert reviews.remind() == 0
     waiting_for(24.1, handed_in)
     assert [reviews.remind() for _ in range(3)] == [1, 0, 0]
-    assert asked(handed_in)[-1].startswith("Review needed: Draft (open since ")
+    assert review_notifications(handed_in)[-1].startswith("Review needed: Draft (open since ")
 
     Review.objects.update(reminded_at=timezone.now() - timedelta(hours=24.1))
-    assert [reviews.remind(), len(asked(handed_in))] == [1, 3]
+    assert [reviews.remind(), len(review_notifications(handed_in))] == [1, 3]
 
 
 def test_one_that_is_decided_reminds_of_nothing(handed_in):
@@ -295,7 +260,7 @@ def test_one_that_is_decided_reminds_of_nothing(handed_in):
 def test_of_many_machines_one_reminds(handed_in):
     waiting_for(100, handed_in)
     assert sum(race(remind, [()] * 6, processes=6)) == 1
-    assert len(asked(handed_in)) == 2
+    assert len(review_notifications(handed_in)) == 2
 
 
 @pytest.mark.parametrize("round_", range(ROUNDS))
@@ -304,7 +269,7 @@ def test_a_reminder_and_a_decision_at_once_leave_nobody_asked(handed_in, round_)
     calls = [("approve", handed_in.pk, make.user().pk), ("remind", None, None)]
     answers = race(decide_or_remind, calls, processes=2)
     assert {answer.partition(" ")[0] for answer in answers} <= {"approve", "remind"}, answers
-    assert asked(handed_in, read_at=None) == []
+    assert review_notifications(handed_in, read_at=None) == []
 
 
 def remind() -> int:
@@ -325,7 +290,7 @@ def test_the_schedule_calls_what_reminds(handed_in):
     waiting_for(100, handed_in)
     module, _, name = schedule.func.rpartition(".")
     getattr(import_module(module), name)()
-    assert len(asked(handed_in)) == 2
+    assert len(review_notifications(handed_in)) == 2
 
 
 def test_tasks_that_were_in_review_before_there_were_reviews_get_an_open_one():
@@ -335,102 +300,3 @@ def test_tasks_that_were_in_review_before_there_were_reviews_get_an_open_one():
     for _ in range(2):
         migration.open_reviews(apps, None)
     assert (rounds(old), rounds(other)) == ([(1, "open", "")], [])
-
-
-# ---------------------------------------------------------------- review tasks
-@pytest.fixture
-def chain(project, agent):
-    """Return two writing tasks and a review task of both, which has just been opened."""
-    texts = [a_task(project, agent, title=title) for title in ("One", "Two")]
-    review = a_task(project, None, *texts, title="Look at both", task_type="review")
-    for text in texts:
-        end(text)
-    return [*texts, review]
-
-
-def test_a_review_task_is_in_review_when_its_blockers_are_done_and_the_people_hear_once(chain):
-    *_, review = chain
-    scheduler.advance_all()
-    assert (status(review), asked(review)) == ("review", ["Review needed: Look at both"])
-    assert start_review_task(review) is False
-    assert len(asked(review)) == 1
-
-
-def test_a_review_task_is_not_opened_while_it_waits_and_no_other_task_ever(project, agent):
-    text = a_task(project, agent)
-    assert start_review_task(a_task(project, None, text, task_type="review")) is False
-    assert start_review_task(a_task(None, None)) is False
-    assert not Review.objects.exists()
-
-
-def test_an_approved_review_task_is_done_and_the_project_with_it(chain, project):
-    approve(chain[-1])
-    assert [status(task) for task in chain] == ["done"] * 3
-    assert Project.objects.get(pk=project.pk).status == "completed"
-
-
-def test_changes_to_what_a_review_task_is_about_send_all_of_it_back_and_the_review_waits(chain, intern):
-    one, two, review = chain
-    request_changes(review, "Both are too long.", by=make.user(username="olga"))
-    assert status(review) == "assigned"
-    for text in (one, two):
-        assert runs(text) == ["completed", "queued"]
-        assert rounds(text) == [(1, "changes_requested", "Both are too long.")]
-    assert Message.objects.filter(content="Both are too long.").count() == 3
-
-    run = active(one)
-    execute(run.pk)
-    assert "Both are too long." in Run.objects.get(pk=run.pk).prompt
-    assert status(review) == "assigned"
-    end(two)
-    assert (status(review), len(asked(review))) == ("review", 2)
-    assert rounds(review) == [(1, "changes_requested", "Both are too long."), (2, "open", "")]
-
-
-def test_only_what_is_named_goes_back(chain):
-    one, two, review = chain
-    request_changes(review, "The second is too long.", rejected=[two])
-    assert (status(one), runs(two), status(review)) == ("done", ["completed", "queued"], "assigned")
-
-
-@pytest.mark.parametrize("of", ["review", "other"])
-def test_a_task_that_the_review_is_not_about_is_refused_and_nothing_happens(chain, of):
-    named = {"review": chain[-1], "other": make.task()}[of]
-    with pytest.raises(Invalid) as refused:
-        request_changes(chain[-1], "Shorter", rejected=[named])
-    assert refused.value.body.keys() == {"task_ids"}
-    assert ([status(task) for task in chain], Message.objects.count()) == (["done", "done", "review"], 0)
-
-
-def test_a_task_of_another_type_is_about_its_own_result_only(handed_in):
-    with pytest.raises(Invalid):
-        request_changes(handed_in, "Shorter", rejected=[handed_in])
-
-
-def test_a_review_behind_a_review_sends_back_both_the_text_and_the_review_between(project, agent):
-    text = a_task(project, agent)
-    first = a_task(project, None, text, task_type="review")
-    second = a_task(project, None, first, task_type="review")
-    end(text)
-    approve(first)
-    request_changes(second, "Not yet.")
-    assert [runs(text)[-1], status(first), status(second)] == ["queued", "assigned", "assigned"]
-    end(text)
-    assert [status(first), status(second)] == ["review", "assigned"]
-
-
-def test_a_person_whose_task_is_sent_back_is_told_again(project):
-    text = a_task(project, None, task_type="human", title="By hand")
-    review = a_task(project, None, text, task_type="review")
-    set_status(text, "done")
-    request_changes(review, "Once more, please.")
-    told = Notification.objects.filter(type="human_task", source_task=text)
-    assert (status(text), told.count()) == ("assigned", 2)
-
-
-def test_what_is_run_again_by_itself_can_still_be_stopped(project, intern):
-    task = a_task(project, intern)
-    end(task)
-    request_changes(task, "Shorter")
-    stop(active(task))
-    assert (status(task), rounds(task)) == ("blocked", [(1, "changes_requested", "Shorter")])
