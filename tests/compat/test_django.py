@@ -1,6 +1,7 @@
 """The interfaces of Django that `compat/django_*.py` and `pocketpaw_site/postgresql/` use still exist."""
 
 import inspect
+import re
 
 from asgiref.sync import ThreadSensitiveContext
 from django.contrib.admin.actions import delete_selected
@@ -9,7 +10,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.base import DatabaseWrapper
 from django.db.backends.sqlite3.base import DatabaseWrapper as SQLiteWrapper
 from django.db.models import Model, QuerySet
-from django.db.models.query import BaseIterable
+from django.db.models.query import BaseIterable, ModelIterable
+from django.db.models.sql.compiler import SQLCompiler
 
 from tests.compat.expect import changed, expect_attributes, expect_parameters
 
@@ -54,6 +56,17 @@ def test_a_transaction_lists_its_calls_as_tuples_with_the_function_second():
 def test_a_row_can_be_saved_as_it_is():
     parameters = list(inspect.signature(Model.save_base).parameters)
     assert {"raw", "force_insert"} <= set(parameters), changed("django", MODELS, f"save_base takes {parameters}")
+
+
+def test_an_iterable_class_takes_of_a_query_what_a_prepared_lookup_gives_it():
+    source = inspect.getsource(ModelIterable.__iter__)
+    used = set(re.findall(r"queryset\.[\w.]+", source)) - {"queryset.model._meta.get_field"}
+    assert used == {"queryset.db", "queryset.query.get_compiler", "queryset._known_related_objects.items"}, (
+        changed("django", MODELS, f"ModelIterable uses {used}")
+    )
+    assert "sql, params = self.as_sql()" in inspect.getsource(SQLCompiler.execute_sql), changed(
+        "django", MODELS, "`execute_sql` takes its statement from elsewhere"
+    )
 
 
 def test_the_admins_deletion_of_selected_rows_can_be_called():

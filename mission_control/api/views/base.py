@@ -1,6 +1,7 @@
 """The base class and helpers of all views of objects."""
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, TypeVar
 
 from django.db.models import Model, QuerySet
@@ -13,6 +14,7 @@ from rest_framework.serializers import BaseSerializer, Serializer
 
 from mission_control.actions.permissions import AnyUser, acting
 from mission_control.api.pagination import ListPagination
+from mission_control.compat.django_models import PreparedLookup
 from mission_control.compat.rest_framework import ChunkedBodies
 from mission_control.errors import NotFound, Refusal
 from mission_control.text import as_uuid
@@ -27,6 +29,13 @@ def find(rows: QuerySet[Found], noun: str, key: str) -> Found:
     if found is None:
         raise NotFound(noun)
     return found
+
+
+@cache
+def _lookup(views: "type[ObjectViews]") -> PreparedLookup[Any]:
+    """Return the lookup of the views' objects by their ids. The queryset of all users is the same."""
+    assert views.queryset is not None, "it is the views' own"
+    return PreparedLookup(views.queryset.all)
 
 
 class ObjectViews(ChunkedBodies):
@@ -62,7 +71,10 @@ class ObjectViews(ChunkedBodies):
         return super().get_serializer(*args, **kwargs)
 
     def find(self, key: str) -> Any:
-        self.found = find(self.get_queryset(), self.noun, key)
+        uuid = as_uuid(key)
+        self.found = _lookup(type(self)).get(uuid) if uuid else None
+        if self.found is None:
+            raise NotFound(self.noun)
         return self.found
 
     def given(self, data: Any = None) -> dict[str, Any]:
