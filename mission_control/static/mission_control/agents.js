@@ -1,19 +1,21 @@
+// @ts-check
 /* The agents page, live: the list, the running test, the options of the chosen backend. */
 import "./busy.js";
-import { byId, change, fetchFragment, parse } from "./page.js";
+import { byId, closest, entriesOf, required } from "./dom.js";
+import { change, fetchFragment, parse } from "./page.js";
 import { morphParts, refresher } from "./refresh.js";
 
-const page = byId("agents-page");
+const page = required("agents-page");
 
 // ── Changes made elsewhere ───────────────────────────────────────────
 function listUrl() {
   const query = new URLSearchParams(location.search);
-  query.set("opened", page.dataset.opened);
+  query.set("opened", page.dataset.opened ?? "");
   return `${page.dataset.url}?${query}`;
 }
 
 const refreshList = refresher(listUrl, { everyMs: 800 });
-const refreshHistory = refresher(() => page.dataset.history, { everyMs: 300 });
+const refreshHistory = refresher(() => page.dataset.history ?? "", { everyMs: 300 });
 
 document.addEventListener("mc:wake", ({ detail }) => {
   if (!["mc:run", "mc:task", "mc:activity", "mc:missed"].some((name) => detail.has(name))) return;
@@ -21,26 +23,26 @@ document.addEventListener("mc:wake", ({ detail }) => {
   if (page.dataset.history) refreshHistory();
 });
 document.addEventListener("mc:frame", ({ detail: { event_type: name, data } }) => {
-  const run = page.querySelector("#agent-history [data-run]")?.dataset.run;
+  const run = page.querySelector("#agent-history [data-run]")?.getAttribute("data-run");
   if (run && name === "mc_task_output" && data.run_id === run) refreshHistory();
 });
 document.addEventListener("mc:placed", ({ detail }) => {
   if (detail.id !== "agent-history") return;
   const button = byId("form")?.querySelector(".panel-head form button");
-  if (button && !button.hasAttribute("aria-describedby")) change(button, "disabled", detail.querySelector("[data-run]") !== null);
+  if (button instanceof HTMLButtonElement && !button.hasAttribute("aria-describedby")) change(button, "disabled", detail.querySelector("[data-run]") !== null);
 });
 
 // ── The form: its options change with the backend ────────────────────
 const form = byId("agent-form");
 
-form?.addEventListener("change", async (event) => {
-  if (event.target.name !== "backend") return;
-  const query = new URLSearchParams([...new FormData(form)].filter(([name]) => name === "backend" || name.startsWith("option-")));
+form?.addEventListener("change", async ({ target: field }) => {
+  if (!(form instanceof HTMLFormElement && field instanceof HTMLSelectElement && field.name === "backend")) return;
+  const query = new URLSearchParams(entriesOf(form).filter(([name]) => name === "backend" || name.startsWith("option-")));
   try {
     const response = await fetchFragment(`${form.dataset.options}?${query}`);
     if (!response.ok) return;
     const fresh = parse(await response.text());
-    if (event.target.value === query.get("backend")) morphParts(fresh);
+    if (field.value === query.get("backend")) morphParts(fresh);
   } catch {
     // Without a connection the old options stay; saving reports the ones that do not fit.
   }
@@ -48,7 +50,7 @@ form?.addEventListener("change", async (event) => {
 
 // ── The health of the backends ───────────────────────────────────────
 document.addEventListener("click", async (event) => {
-  const link = event.target.closest("a[data-look-again]");
+  const link = closest(event.target, "a[data-look-again]", HTMLAnchorElement);
   if (!link || event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
   event.preventDefault();
   link.setAttribute("aria-busy", "true");

@@ -88,3 +88,10 @@ export function copyOf(id) {
   if (element instanceof HTMLElement) return /** @type {HTMLElement} */ (element.cloneNode(true));
   throw new Error(`The template #${id} is empty.`);
 }
+
+/**
+ * Return the names and values that a form would send, without its files.
+ * @param {HTMLFormElement} form
+ * @returns {[string, string][]}
+ */
+export const entriesOf = (form) => [...new FormData(form)].map(([name, value]) => [name, String(value)]);

@@ -1,4 +1,7 @@
-/* The list of names that appears after an @. Arrow keys choose, Enter or Tab inserts, Escape closes. */
+// @ts-check
+/* The list of names that appears after an @. The library chooses by the arrow keys, and inserts by Enter or Tab. */
+import Combobox from "./vendor/combobox-nav-3.0.2.js";
+
 const MOST = 8;
 
 /**
@@ -8,64 +11,52 @@ const MOST = 8;
  * @param {HTMLDataElement} names its value has all names; a refresh of the page adds new ones
  */
 export function attachMentions(area, box, names) {
-  let chosen = 0;
-  let found = [];
+  /** @type {Combobox | null} */
+  let combobox = null; // only while the list is open: it changes the role of the field
 
-  const begun = () => {
-    const before = area.value.slice(0, area.selectionStart);
-    return /(?:^|[^\w+%/-])@([\w-]*)$/u.exec(before)?.[1];
-  };
+  const begun = () => /(?:^|[^\w+%/-])@([\w-]*)$/u.exec(area.value.slice(0, area.selectionStart))?.[1];
 
   function close() {
-    found = [];
+    combobox?.destroy();
+    combobox = null;
     box.hidden = true;
-    area.removeAttribute("aria-activedescendant");
-  }
-
-  function draw() {
-    box.replaceChildren(...found.map((handle, number) => {
-      const item = document.createElement("li");
-      Object.assign(item, { id: `mention-${number}`, className: "item", textContent: `@${handle}` });
-      item.setAttribute("role", "option");
-      item.setAttribute("aria-selected", String(number === chosen));
-      item.addEventListener("mousedown", (event) => {
-        event.preventDefault();
-        take(handle);
-      });
-      return item;
-    }));
-    box.hidden = false;
-    area.setAttribute("aria-activedescendant", `mention-${chosen}`);
   }
 
   function offer() {
-    const start = begun()?.toLowerCase();
-    if (start === undefined) return close();
-    found = names.value.split(" ").filter((handle) => handle.startsWith(start) && handle !== start).slice(0, MOST);
-    chosen = 0;
-    if (found.length) draw();
-    else close();
-  }
-
-  function take(handle) {
-    const start = area.selectionStart - begun().length;
-    area.setRangeText(`${handle} `, start, area.selectionStart, "end");
     close();
-    area.dispatchEvent(new Event("input", { bubbles: true }));
+    const start = begun()?.toLowerCase();
+    if (start === undefined) return;
+    const found = names.value.split(" ").filter((name) => name.startsWith(start) && name !== start).slice(0, MOST);
+    if (!found.length) return;
+    box.replaceChildren(...found.map(optionOf));
+    box.hidden = false;
+    combobox = new Combobox(area, box, { firstOptionSelectionMode: "selected" });
+    combobox.start();
   }
 
   area.addEventListener("input", offer);
   area.addEventListener("blur", close);
   area.addEventListener("keydown", (event) => {
-    if (!found.length || event.ctrlKey || event.metaKey) return;
-    if (event.key === "ArrowDown" || event.key === "ArrowUp") {
-      chosen = (chosen + (event.key === "ArrowDown" ? 1 : found.length - 1)) % found.length;
-      draw();
-    } else if (event.key === "Enter" || event.key === "Tab") take(found[chosen]);
-    else if (event.key === "Escape") close();
-    else return;
+    if (event.isComposing) return event.stopImmediatePropagation(); // the key belongs to an input method
+    if (event.key !== "Escape" || !combobox) return;
+    close();
     event.preventDefault();
     event.stopPropagation();
   });
+  box.addEventListener("mousedown", (event) => event.preventDefault()); // the field keeps the focus
+  box.addEventListener("combobox-commit", ({ target }) => {
+    const name = target instanceof HTMLElement ? target.dataset.name : "";
+    area.setRangeText(`${name} `, area.selectionStart - (begun() ?? "").length, area.selectionStart, "end");
+    close();
+    area.dispatchEvent(new Event("input", { bubbles: true }));
+  });
   if (document.activeElement === area) offer(); // the user was faster than the scripts of the page
+}
+
+/** @param {string} name */
+function optionOf(name) {
+  const item = document.createElement("li");
+  Object.assign(item, { className: "item", textContent: `@${name}`, role: "option" });
+  item.dataset.name = name;
+  return item;
 }

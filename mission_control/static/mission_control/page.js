@@ -1,8 +1,11 @@
+// @ts-check
 /* Shared by all pages: fragments of the server's markup, times, screen reader announcements, toasts, the dialog. */
+import { all, byId, copyOf, required, requiredIn } from "./dom.js";
+
+export { byId };
+
 // The path that the site is served below: empty, or "/mission". This file is ROOT/static/mission_control/page.js.
 export const ROOT = new URL("../..", import.meta.url).pathname.replace(/\/$/, "");
-
-export const byId = (id) => document.getElementById(id);
 
 const BUSY_TRIES = 3;
 
@@ -18,7 +21,7 @@ export async function fetchFragment(url, options = {}) {
   let response = await ask();
   for (let tries = 1; response.status === 503 && !options.method && tries < BUSY_TRIES; tries++) {
     const seconds = Math.min(Number(response.headers.get("Retry-After")) || 2, 5);
-    await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+    await new Promise((resolve) => { setTimeout(resolve, seconds * 1000); });
     response = await ask();
   }
   if (response.status === 401) showLoggedOut();
@@ -41,19 +44,19 @@ export function parse(html) {
  * @param {string} text
  */
 export function say(text) {
-  byId("say").textContent = text;
+  required("say").textContent = text;
 }
 
 /** Show that the session has ended, with a link to the login. The page and the text typed in it stay. */
 export function showLoggedOut() {
   const word = byId("conn");
   if (word) Object.assign(word, { hidden: false, textContent: "Logged out" }).dataset.conn = "out";
-  const dialog = document.querySelector("dialog[open]"); // an open dialog covers the rest of the page
+  const [dialog] = all(document, "dialog[open]", HTMLDialogElement); // an open dialog covers the rest of the page
   for (const place of [byId("main"), dialog]) {
     if (!place || place.querySelector(":scope > [data-logged-out]")) continue;
-    const notice = byId("blank-logged-out").content.firstElementChild.cloneNode(true);
+    const notice = copyOf("blank-logged-out");
     const here = dialog?.dataset.path ?? `${location.pathname}${location.search}`;
-    notice.querySelector("a").href = `${document.body.dataset.login}?next=${encodeURIComponent(here)}`;
+    requiredIn(notice, "a", HTMLAnchorElement).href = `${document.body.dataset.login}?next=${encodeURIComponent(here)}`;
     place.prepend(notice);
   }
 }
@@ -70,10 +73,12 @@ export const UNREACHABLE = "Can't reach the server. Your change may not have bee
  * @returns {string}
  */
 export function reasonOf(response) {
-  return { 401: LOGGED_OUT, 403: OUT_OF_DATE }[response.status] ?? "Something went wrong. Try again.";
+  if (response.status === 401) return LOGGED_OUT;
+  return response.status === 403 ? OUT_OF_DATE : "Something went wrong. Try again.";
 }
 
 const TOAST_MS = 8000;
+/** @type {Record<string, string>} */
 const SHAPES = { completed: "r-completed", error: "r-error", warn: "warn", waiting: "r-waiting", review: "s-review" };
 
 /**
@@ -82,10 +87,10 @@ const SHAPES = { completed: "r-completed", error: "r-error", warn: "warn", waiti
  * @param {{status?: string, href?: string}} [options]
  */
 export function toast(text, { status = "completed", href = "" } = {}) {
-  const item = byId("blank-toast").content.firstElementChild.cloneNode(true);
+  const item = copyOf("blank-toast");
   item.dataset.status = status;
-  item.querySelector("use").setAttribute("href", `#i-${SHAPES[status] ?? "info"}`);
-  const place = item.querySelector("[data-text]");
+  requiredIn(item, "use", SVGUseElement).setAttribute("href", `#i-${SHAPES[status] ?? "info"}`);
+  const place = requiredIn(item, "[data-text]");
   if (href) {
     const link = document.createElement("a");
     Object.assign(link, { href, textContent: text, className: "link" });
@@ -93,9 +98,9 @@ export function toast(text, { status = "completed", href = "" } = {}) {
   } else {
     place.textContent = text;
   }
-  item.querySelector("[data-dismiss]").addEventListener("click", () => item.remove());
-  byId("toasts").append(item);
-  while (byId("toasts").childElementCount > 4) byId("toasts").firstElementChild.remove();
+  requiredIn(item, "[data-dismiss]").addEventListener("click", () => item.remove());
+  required("toasts").append(item);
+  for (const old of [...required("toasts").children].slice(0, -4)) old.remove();
   if (status !== "error") setTimeout(() => item.remove(), TOAST_MS);
 }
 
@@ -105,6 +110,7 @@ export function toast(text, { status = "completed", href = "" } = {}) {
  */
 export async function openDialog(path) {
   const dialog = byId("dialog");
+  if (!(dialog instanceof HTMLDialogElement)) return location.assign(path);
   try {
     const response = await fetchFragment(path);
     if (response.status === 401) return;
@@ -118,7 +124,7 @@ export async function openDialog(path) {
   if (!dialog.open) dialog.showModal();
   localise(dialog);
   window.htmx?.process(dialog);
-  dialog.querySelector("[autofocus], input:not([type=hidden]), textarea, select")?.focus();
+  all(dialog, "[autofocus], input:not([type=hidden]), textarea, select")[0]?.focus();
 }
 
 // ── Time ─────────────────────────────────────────────────────────────
@@ -128,23 +134,25 @@ export async function openDialog(path) {
  * @returns {string}
  */
 export function clock(seconds) {
-  const two = (number) => String(number).padStart(2, "0");
+  const two = (/** @type {number} */ number) => String(number).padStart(2, "0");
   const [hours, minutes, rest] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60];
   return hours ? `${hours}:${two(minutes)}:${two(rest)}` : `${two(minutes)}:${two(rest)}`;
 }
 
 const DRIFT_MS = 2000; // a smaller difference between two times of the server is the way to the browser
 
+/** @type {Record<string, (moment: Date) => string>} */
 const FORMS = {
   clock: (moment) => moment.toLocaleTimeString("en-GB"),
   minute: (moment) => moment.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" }),
   day: (moment) => moment.toLocaleDateString("en", { weekday: "long", month: "long", day: "numeric" }),
   date: (moment) => moment.toLocaleDateString("en", { year: "numeric", month: "short", day: "numeric" }),
   moment: (moment) => `${moment.toLocaleDateString("en", { month: "short", day: "numeric" })}, ${FORMS.minute(moment)}`,
-  ago: (moment) => ago((Date.now() - moment) / 1000),
+  ago: (moment) => ago((Date.now() - moment.getTime()) / 1000),
   since: (moment) => FORMS.ago(moment) === "now" ? "just now" : `${FORMS.ago(moment)} ago`,
 };
 
+/** @param {number} seconds */
 function ago(seconds) {
   if (seconds < 60) return "now";
   if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
@@ -152,42 +160,60 @@ function ago(seconds) {
   return `${Math.floor(seconds / 86400)} d`;
 }
 
-/** Set the text or another property of an element if it differs; writing the same again would end a selection in it. */
-export const change = (element, name, value) => { if (element[name] !== value) element[name] = value; };
+/**
+ * Set the text or another property of an element if it differs; writing the same again would end a selection in it.
+ * @template {Element | Document} Place
+ * @template {keyof Place} Name
+ * @param {Place} element
+ * @param {Name} name
+ * @param {Place[Name]} value
+ */
+export function change(element, name, value) {
+  if (element[name] !== value) element[name] = value;
+}
+
+/**
+ * When elapsed times started by this browser's clock, so that it is never compared with the server's.
+ * @type {WeakMap<Element, number>}
+ */
+const starts = new WeakMap();
+
+/** @param {Element} time */
+const startOf = (time) => Date.now() - Number(time.getAttribute("data-elapsed")) * 1000;
 
 /**
  * Show times in the reader's time zone (`data-clock`, `-minute`, `-day`, `-date`, `-moment`, `-ago`, `-since`). Note
- * when elapsed times (`data-elapsed`, in seconds) started by this browser's clock, so that it is never compared with
- * the server's.
+ * when elapsed times (`data-elapsed`, in seconds) started.
  * @param {ParentNode} root
  */
 export function localise(root) {
   for (const [form, write] of Object.entries(FORMS)) {
-    for (const time of root.querySelectorAll(`time[data-${form}][datetime]`)) {
+    for (const time of all(root, `time[data-${form}][datetime]`, HTMLTimeElement)) {
       const moment = new Date(time.dateTime);
       if (Number.isNaN(moment.getTime())) continue;
       change(time, "textContent", write(moment));
       change(time, "title", moment.toLocaleString());
     }
   }
-  for (const time of root.querySelectorAll("time[data-elapsed]")) {
-    time.startedAt ??= Date.now() - Number(time.dataset.elapsed) * 1000;
-  }
+  for (const time of all(root, "time[data-elapsed]")) if (!starts.has(time)) starts.set(time, startOf(time));
 }
 
 /**
  * Let an elapsed time on the page continue from the start that its newer markup gives.
- * @param {any} time
- * @param {any} fresh
+ * @param {Element} time
+ * @param {Element} fresh
  * @returns {true}
  */
 export function followClock(time, fresh) {
-  const startedAt = Date.now() - Number(fresh.dataset.elapsed) * 1000;
-  if (!(Math.abs(time.startedAt - startedAt) < DRIFT_MS)) time.startedAt = startedAt;
+  if (!(Math.abs((starts.get(time) ?? 0) - startOf(fresh)) < DRIFT_MS)) starts.set(time, startOf(fresh));
   return true;
 }
 
-/** Set a `time` element to another time. */
+/**
+ * Set a `time` element to another time.
+ * @param {HTMLTimeElement} time
+ * @param {string} iso
+ */
 export function setMoment(time, iso) {
   time.dateTime = iso;
   time.textContent = FORMS.clock(new Date(iso));
@@ -196,15 +222,16 @@ export function setMoment(time, iso) {
 
 /** Update the elapsed times on the page. */
 export function tick() {
-  for (const time of document.querySelectorAll("time[data-elapsed]")) {
-    time.startedAt ??= Date.now() - Number(time.dataset.elapsed) * 1000;
-    change(time, "textContent", clock(Math.max(Math.floor((Date.now() - time.startedAt) / 1000), 0)));
+  for (const time of all(document, "time[data-elapsed]")) {
+    const start = starts.get(time) ?? startOf(time);
+    starts.set(time, start);
+    change(time, "textContent", clock(Math.max(Math.floor((Date.now() - start) / 1000), 0)));
   }
 }
 
 /** Update the relative times on the page, such as "5 min ago". */
 export function tickSlowly() {
-  for (const time of document.querySelectorAll("time:is([data-ago], [data-since])[datetime]")) {
+  for (const time of all(document, "time:is([data-ago], [data-since])[datetime]", HTMLTimeElement)) {
     change(time, "textContent", FORMS["ago" in time.dataset ? "ago" : "since"](new Date(time.dateTime)));
   }
 }
@@ -215,7 +242,8 @@ export function tickSlowly() {
  * @param {HTMLElement} fresh
  */
 export function swap(old, fresh) {
-  const focused = old.contains(document.activeElement) ? document.activeElement.dataset.key : null;
+  const used = document.activeElement;
+  const focused = used instanceof HTMLElement && old.contains(used) ? used.dataset.key : null;
   const chosen = old.querySelector("select")?.value;
   const select = fresh.querySelector("select");
   if (chosen && select?.querySelector(`option[value="${CSS.escape(chosen)}"]`)) select.value = chosen;
@@ -223,7 +251,7 @@ export function swap(old, fresh) {
   old.replaceWith(fresh);
   window.htmx?.process(fresh);
   if (focused) {
-    const heirs = [...fresh.querySelectorAll(`[data-key="${focused}"]`)];
-    (heirs.find((heir) => heir.offsetParent) ?? fresh.querySelector("a"))?.focus({ preventScroll: true });
+    const heir = all(fresh, `[data-key="${focused}"]`).find((one) => one.offsetParent);
+    (heir ?? fresh.querySelector("a"))?.focus({ preventScroll: true });
   }
 }

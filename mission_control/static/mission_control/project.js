@@ -1,6 +1,8 @@
+// @ts-check
 /* The project pages, live: after a change, fetch the fragments that the page consists of. */
 import "./busy.js";
-import { byId, change, fetchFragment, parse } from "./page.js";
+import { all, byId, closest, required } from "./dom.js";
+import { change, fetchFragment, parse } from "./page.js";
 import { morphParts, refresher } from "./refresh.js";
 
 const OFTEN_MS = 15000; // the bars of running runs grow
@@ -18,19 +20,22 @@ if (list) {
 
 // ── One project ──────────────────────────────────────────────────────
 function url() {
-  const span = byId("span")?.value;
-  return `${page.dataset.url}${span && span !== "all" ? `?span=${span}` : ""}`;
+  const span = byId("span") && required("span", HTMLSelectElement).value;
+  return `${page?.dataset.url}${span && span !== "all" ? `?span=${span}` : ""}`;
 }
 
-/** Tell whether one of these events concerns the project that is shown. */
+/**
+ * Tell whether one of these events concerns the project that is shown.
+ * @param {Set<string>} names
+ */
 function concerns(names) {
-  if (names.has("mc:missed") || names.has(`mc:project:${page.dataset.project}`)) return true;
+  if (names.has("mc:missed") || names.has(`mc:project:${page?.dataset.project}`)) return true;
   const planning = byId("p-planning")?.dataset.run;
   if (planning && names.has(`mc:run:${planning}`)) return true;
-  return [...document.querySelectorAll(".node[data-task]")].some((node) => names.has(`mc:task:${node.dataset.task}`));
+  return [...document.querySelectorAll(".node[data-task]")].some((node) => names.has(`mc:task:${node.getAttribute("data-task")}`));
 }
 
-const filesUrl = () => `${page.dataset.url}/files?path=${encodeURIComponent(byId("p-files").dataset.folder)}`;
+const filesUrl = () => `${page?.dataset.url}/files?path=${encodeURIComponent(required("p-files").dataset.folder ?? "")}`;
 const refreshFiles = refresher(filesUrl, { everyMs: 1000 });
 
 if (page) {
@@ -44,9 +49,10 @@ if (page) {
   });
   setInterval(() => { if (!document.hidden && page.querySelector("[data-live]")) refresh(); }, OFTEN_MS);
   page.addEventListener("change", (event) => {
-    if (event.target.id !== "span") return;
+    const field = closest(event.target, "#span");
+    if (!field) return;
     event.stopPropagation(); // otherwise the shell would send the form
-    event.target.blur();
+    field.blur();
     history.replaceState(null, "", url());
     refresh.outdate(); // an answer that is on its way shows the period that was chosen before
     refresh();
@@ -54,19 +60,26 @@ if (page) {
 }
 
 // ── The timeline ─────────────────────────────────────────────────────
-/** Show the times of the axis in the reader's time zone, and hide buttons for pages without scripts. */
+/**
+ * Show the times of the axis in the reader's time zone, and hide buttons for pages without scripts.
+ * @param {ParentNode} root
+ */
 function prepare(root) {
-  for (const text of root.querySelectorAll("text[data-tick]")) {
-    const moment = new Date(text.dataset.tick);
+  for (const text of all(root, "text[data-tick]", SVGElement)) {
+    const moment = new Date(text.dataset.tick ?? "");
     const minute = moment.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
     const day = moment.toLocaleDateString("en", { month: "short", day: "numeric" });
     text.textContent = text.dataset.dated === "yes" ? `${day} ${minute}` : minute;
   }
-  for (const button of root.querySelectorAll("[data-noscript-only]")) button.hidden = true;
+  for (const button of all(root, "[data-noscript-only]")) button.hidden = true;
 }
 
-/** Scroll the timeline to the present or, if it does not show it, to the run that ended last. */
+/**
+ * Scroll the timeline to the present or, if it does not show it, to the run that ended last.
+ * @param {Element} box
+ */
 function showLatest(box) {
+  /** @param {Element} mark */
   const right = (mark) => mark.getBoundingClientRect().right;
   const ends = [...box.querySelectorAll("line.now, .bar rect")].map(right);
   if (ends.length) box.scrollLeft += Math.max(...ends) - right(box) + 32;
@@ -77,6 +90,7 @@ for (const box of document.querySelectorAll("[data-at-end]")) showLatest(box);
 document.addEventListener("mc:fresh", ({ detail }) => prepare(detail));
 
 // ── The planner's output: its end is shown, unless the reader has scrolled up ──
+/** @type {WeakSet<Element>} */
 const scrolledUp = new WeakSet();
 
 function showTails() {
@@ -89,7 +103,7 @@ showTails();
 document.addEventListener("mc:placed", showTails);
 document.addEventListener("toggle", showTails, true);
 document.addEventListener("scroll", ({ target: box }) => {
-  if (box === document || !box.matches("[data-tail]")) return;
+  if (!(box instanceof Element && box.matches("[data-tail]"))) return;
   if (box.scrollHeight - box.scrollTop - box.clientHeight > 24) scrolledUp.add(box);
   else scrolledUp.delete(box);
 }, true);
@@ -97,16 +111,17 @@ document.addEventListener("scroll", ({ target: box }) => {
 // ── Files ────────────────────────────────────────────────────────────
 document.addEventListener("click", async (event) => {
   if (event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
-  const link = event.target.closest("a[data-folder-link]");
+  const link = closest(event.target, "a[data-folder-link]", HTMLAnchorElement);
   if (!link) return;
   event.preventDefault();
   try {
     const response = await fetchFragment(link.href);
-    const fresh = response.ok && parse(await response.text());
-    if (!fresh?.querySelector("#p-files")) return location.assign(link.href);
+    const fresh = parse(await response.text());
+    if (!response.ok || !fresh.querySelector("#p-files")) return location.assign(link.href);
     refreshFiles.outdate(); // an answer that is on its way shows the folder before
     morphParts(fresh);
-    (document.querySelector("#p-files .file a") ?? document.querySelector("#p-files a")).focus({ preventScroll: true });
+    const links = [...all(document, "#p-files .file a"), ...all(document, "#p-files a")];
+    links[0]?.focus({ preventScroll: true });
   } catch {
     location.assign(link.href);
   }

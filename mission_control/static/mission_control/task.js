@@ -1,10 +1,12 @@
+// @ts-check
 /* The task page: refresh its parts, send its forms without leaving the page, the thread, the output. */
 import "./attach.js";
+import { all, byId, closest, entriesOf, required, requiredIn } from "./dom.js";
 import { fitOutput, showOutput } from "./fit.js";
 import { attachMentions } from "./mentions.js";
 import { adopt, catchUp, more, run } from "./output.js";
 import { isDirty, taken } from "./drafts.js";
-import { UNREACHABLE, byId, change, fetchFragment, localise, parse, reasonOf, say, toast } from "./page.js";
+import { UNREACHABLE, change, fetchFragment, localise, parse, reasonOf, say, toast } from "./page.js";
 import { morph, morphParts, refresher, showWaiting } from "./refresh.js";
 import { reconnectAll } from "./socket.js";
 
@@ -18,12 +20,13 @@ let isGone = false;
 function showGone() {
   if (isGone) return;
   isGone = true;
-  byId("task-notice").replaceChildren(byId("task-gone").content.cloneNode(true));
-  byId("task-notice").scrollIntoView({ block: "nearest" });
-  for (const button of page.querySelectorAll("form[data-part] button[type=submit]")) button.disabled = true;
+  const notice = required("task-notice");
+  notice.replaceChildren(required("task-gone", HTMLTemplateElement).content.cloneNode(true));
+  notice.scrollIntoView({ block: "nearest" });
+  for (const button of all(document, "#task-page form[data-part] button[type=submit]", HTMLButtonElement)) button.disabled = true;
 }
 
-const refresh = refresher(() => `${page.dataset.partsUrl}${location.search}`, {
+const refresh = refresher(() => `${page?.dataset.partsUrl}${location.search}`, {
   everyMs: 200,
   onGone: showGone,
   take(fresh) {
@@ -37,29 +40,33 @@ const refresh = refresher(() => `${page.dataset.partsUrl}${location.search}`, {
  * @param {DocumentFragment} fresh
  */
 function take(fresh) {
-  const parts = fresh.querySelector("[data-parts]");
-  if (!parts || isGone) return;
+  const [parts] = all(fresh, "[data-parts]");
+  if (!parts || !page || isGone) return;
   if (parts.dataset.kind !== page.dataset.kind) return location.reload(); // each kind of task has its own page
   morphParts(parts);
-  const named = document.title.replace(/^(\(\d+\) )?.*?( · Mission Control)$/, `$1${byId("task-title").textContent}$2`);
+  const named = document.title.replace(/^(\(\d+\) )?.*?( · Mission Control)$/, `$1${required("task-title").textContent}$2`);
   change(document, "title", named);
   if (parts.dataset.newest !== page.dataset.newest) {
     page.dataset.newest = parts.dataset.newest;
-    if (byId("output") && byId("output").dataset.follows === "yes") showNewest();
+    if (byId("output")?.dataset.follows === "yes") showNewest(page.dataset.url ?? "");
   }
 }
 
-/** Show the output of the newest run, with the switches of the old output panel. */
-async function showNewest() {
+/**
+ * Show the output of the newest run, with the switches of the old output panel.
+ * @param {string} url the page of the task
+ */
+async function showNewest(url) {
   try {
-    const response = await fetchFragment(page.dataset.url, { headers: { "X-Fragment": "page" } });
+    const response = await fetchFragment(url, { headers: { "X-Fragment": "page" } });
     const fresh = parse(await response.text()).querySelector("#output");
     if (!response.ok || !fresh) return;
     localise(fresh);
-    for (const id of ["show-tools", "show-thinking", "speak"]) {
-      if (byId(id) && fresh.querySelector(`#${id}`)) fresh.querySelector(`#${id}`).checked = byId(id).checked;
+    for (const box of all(fresh, "#show-tools, #show-thinking, #speak", HTMLInputElement)) {
+      const old = byId(box.id);
+      if (old instanceof HTMLInputElement) box.checked = old.checked;
     }
-    byId("output").replaceWith(fresh);
+    required("output").replaceWith(fresh);
     adoptOutput();
   } catch {
     // The output is fetched again when the connection is back.
@@ -70,8 +77,8 @@ async function showNewest() {
 function adoptOutput() {
   adopt();
   byId("output")?.querySelector("[data-retry]")?.addEventListener("click", reconnectAll);
-  const speak = byId("speak");
-  const setLive = () => byId("stream").setAttribute("aria-live", speak?.checked ? "polite" : "off");
+  const [speak] = all(document, "#speak", HTMLInputElement);
+  const setLive = () => required("stream").setAttribute("aria-live", speak?.checked ? "polite" : "off");
   speak?.addEventListener("change", setLive);
   if (byId("stream")) setLive();
 }
@@ -89,7 +96,7 @@ async function submitForm(form, button) {
   try {
     const response = await fetchFragment(`${form.action}${location.search}`, { method: "POST", body });
     const fresh = parse(await response.text());
-    const parts = fresh.querySelector("[data-parts]");
+    const [parts] = all(fresh, "[data-parts]");
     if (response.status === 404 && !parts) return showGone(); // with parts, something else was not found, such as a run to stop
     if (response.status === 413) throw new Error("Upload too large (limit 10 MB).");
     if (!parts) throw new Error(reasonOf(response));
@@ -98,143 +105,175 @@ async function submitForm(form, button) {
     if (response.ok) settle(form);
     const place = form.closest("[id]:not(form)")?.id;
     const conflict = parts.querySelector("[data-conflict]");
-    if (conflict) byId("task-text").replaceChildren(); // the fragment with the conflict contains the typed text
+    if (conflict) required("task-text").replaceChildren(); // the fragment with the conflict contains the typed text
     take(fresh);
-    if (conflict) byId("task-text").querySelector("[data-conflict]").scrollIntoView({ block: "center" });
-    else keepFocus(place);
+    if (conflict) requiredIn(required("task-text"), "[data-conflict]").scrollIntoView({ block: "center" });
+    else keepFocus(place ?? "");
     if (response.ok && form.dataset.part === "run") showOutput();
-    if (response.ok || conflict) say(parts.dataset.said);
-    else byId("task-notice").scrollIntoView({ block: "nearest" });
+    if (response.ok || conflict) say(parts.dataset.said ?? "");
+    else required("task-notice").scrollIntoView({ block: "nearest" });
   } catch (error) {
-    toast(error instanceof TypeError ? UNREACHABLE : error.message, { status: "error" });
+    toast(error instanceof Error && !(error instanceof TypeError) ? error.message : UNREACHABLE, { status: "error" });
   } finally {
     setBusy(form, button, false);
     showWaiting();
   }
 }
 
-/** Mark a form and its button as being sent, or as no longer being sent. */
+/**
+ * Mark a form and its button as being sent, or as no longer being sent.
+ * @param {HTMLFormElement} form
+ * @param {HTMLElement | null} button
+ * @param {boolean} isBusy
+ */
 function setBusy(form, button, isBusy) {
   form.toggleAttribute("data-busy", isBusy);
   if (isBusy) button?.setAttribute("aria-busy", "true");
   else button?.removeAttribute("aria-busy");
 }
 
-/** If the pressed button is gone, focus its part, or the page, so that the keyboard does not start at the top again. */
+/**
+ * If the pressed button is gone, focus its part, or the page, so that the keyboard does not start at the top again.
+ * @param {string} place the id of the part
+ */
 function keepFocus(place) {
   if (document.activeElement !== document.body) return;
   const part = byId(place);
   if (part && !part.hasAttribute("tabindex")) part.tabIndex = -1;
   part?.focus({ preventScroll: true });
-  if (document.activeElement === document.body) byId("main").focus({ preventScroll: true });
+  if (document.activeElement === document.body) required("main").focus({ preventScroll: true });
 }
 
-/** Finish a form that the server accepted: its values are the server's now, so its menu closes and they may change. */
+/**
+ * Finish a form that the server accepted: its values are the server's now, so its menu closes and they may change.
+ * @param {HTMLFormElement} form
+ */
 function settle(form) {
   if (form.id === "composer" || form.dataset.part === "attach") form.reset();
   for (const field of form.elements) {
-    if ("defaultValue" in field) field.defaultValue = field.value;
-    if ("defaultChecked" in field) field.defaultChecked = field.checked;
-    for (const option of field.options ?? []) option.defaultSelected = option.selected;
+    if (field instanceof HTMLInputElement || field instanceof HTMLTextAreaElement) field.defaultValue = field.value;
+    if (field instanceof HTMLInputElement) field.defaultChecked = field.checked;
+    if (field instanceof HTMLSelectElement) for (const option of field.options) option.defaultSelected = option.selected;
   }
   taken(form);
-  const menu = form.closest("details.menu, details.edit-text");
+  const menu = closest(form, "details.menu, details.edit-text", HTMLDetailsElement);
   if (!menu) return;
   const inside = menu.contains(document.activeElement);
   menu.open = false;
-  if (inside) menu.querySelector("summary").focus({ preventScroll: true });
+  if (inside) requiredIn(menu, "summary").focus({ preventScroll: true });
 }
 
 document.addEventListener("submit", (event) => {
-  if (!event.target.matches("form[data-part]")) return;
+  const form = closest(event.target, "form[data-part]", HTMLFormElement);
+  if (!form) return;
   event.preventDefault();
-  submitForm(event.target, event.submitter);
+  submitForm(form, event.submitter);
 });
 
 document.addEventListener("keydown", (event) => {
-  if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && event.target.matches("#say-it")) {
+  const field = closest(event.target, "#say-it", HTMLTextAreaElement);
+  if (field && event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
     event.preventDefault();
-    event.target.form.requestSubmit();
+    field.form?.requestSubmit();
   }
-  if (event.key === "Escape" && event.target.closest("details.edit-text[open]")) escape(event.target.closest("details"));
+  const details = closest(event.target, "details.edit-text[open]", HTMLDetailsElement);
+  if (details && event.key === "Escape") escape(details);
 });
 
-/** Close an edit form, unless it holds text that was not sent: Escape is easily pressed by accident. */
+/**
+ * Close an edit form, unless it holds text that was not sent: Escape is easily pressed by accident.
+ * @param {HTMLDetailsElement} details
+ */
 function escape(details) {
   if (!isDirty(details)) return cancel(details);
   toast("Still open because you have unsaved text. Cancel discards it.", { status: "warn" });
 }
 
-/** Discard the changes of an edit form and close it. */
+/**
+ * Discard the changes of an edit form and close it.
+ * @param {HTMLDetailsElement} details
+ */
 function cancel(details) {
-  details.querySelector("form").reset();
+  requiredIn(details, "form", HTMLFormElement).reset();
   details.open = false;
-  details.querySelector("summary").focus();
+  requiredIn(details, "summary").focus();
 }
 
 document.addEventListener("click", (event) => {
-  if (event.target.closest("[data-cancel]")) cancel(event.target.closest("details"));
-  const opener = event.target.closest("[data-opens]");
+  const cancelled = closest(event.target, "[data-cancel]") && closest(event.target, "details", HTMLDetailsElement);
+  if (cancelled) cancel(cancelled);
+  const opener = closest(event.target, "[data-opens]");
   if (!opener) return;
   event.preventDefault();
   opener.closest("details.menu")?.removeAttribute("open");
-  const details = byId(opener.dataset.opens);
+  const details = required(opener.dataset.opens ?? "", HTMLDetailsElement);
   details.open = true;
-  details.querySelector("input:not([type=hidden])").focus();
+  requiredIn(details, "input:not([type=hidden])").focus();
 });
 
 // ── The agent of the next run ────────────────────────────────────────
-/** Show the chosen agent on the closed picker, and the reason if it cannot run. */
+/**
+ * Show the chosen agent on the closed picker, and the reason if it cannot run.
+ * @param {Element} picker
+ */
 function showPicked(picker) {
   const label = picker.querySelector("input:checked")?.closest("label");
-  if (!label) return;
-  change(picker.querySelector("[data-picked]"), "textContent", label.querySelector("[data-name]").textContent);
-  change(picker.querySelector("[data-picked-mark]"), "textContent", label.querySelector(".mono-gram").textContent);
-  const why = picker.closest("form").querySelector("[data-why]");
+  const form = picker.closest("form");
+  if (!label || !form) return;
+  change(requiredIn(picker, "[data-picked]"), "textContent", requiredIn(label, "[data-name]").textContent);
+  change(requiredIn(picker, "[data-picked-mark]"), "textContent", requiredIn(label, ".mono-gram").textContent);
+  const why = requiredIn(form, "[data-why]");
   change(why, "hidden", !label.dataset.missing);
-  change(why.querySelector("span"), "textContent", label.dataset.missing);
+  change(requiredIn(why, "span"), "textContent", label.dataset.missing ?? "");
 }
 
 document.addEventListener("change", (event) => {
-  const picker = event.target.closest("[data-picker]");
+  const picker = closest(event.target, "[data-picker]");
   if (picker) showPicked(picker);
-  const versions = event.target.closest("[data-version-form]");
+  const versions = closest(event.target, "[data-version-form]", HTMLFormElement);
   if (versions) showVersion(versions);
 });
 
 document.addEventListener("click", (event) => {
-  const label = event.target.closest("[data-picker] label");
-  if (!label || event.detail === 0) return; // keyboard users continue choosing
+  const menu = closest(closest(event.target, "[data-picker] label"), "details", HTMLDetailsElement);
+  if (!menu || event.detail === 0) return; // keyboard users continue choosing
   setTimeout(() => {
-    label.closest("details").open = false;
-    label.closest("details").querySelector("summary").focus({ preventScroll: true });
+    menu.open = false;
+    requiredIn(menu, "summary").focus({ preventScroll: true });
   });
 });
 
 // ── Documents: loaded when the user opens them ───────────────────────
-/** Show another version of a document. It stays when the page is refreshed. */
+/**
+ * Show another version of a document. It stays when the page is refreshed.
+ * @param {HTMLFormElement} form
+ */
 async function showVersion(form) {
-  const query = new URLSearchParams(new FormData(form));
-  const response = await fetchFragment(`${form.action}?${query}`);
+  const response = await fetchFragment(`${form.action}?${new URLSearchParams(entriesOf(form))}`);
   if (!response.ok) return toast("Couldn't load this version.", { status: "error" });
-  const fresh = parse(await response.text()).querySelector(".doc");
-  const doc = byId(fresh.id);
-  form.querySelector("select").blur(); // while it has the focus, the form does not change
+  const fresh = requiredIn(parse(await response.text()), ".doc");
+  const doc = required(fresh.id);
+  requiredIn(form, "select").blur(); // while it has the focus, the form does not change
   delete doc.dataset.keep;
   morph(doc, fresh);
-  doc.toggleAttribute("data-keep", doc.querySelector("select").selectedIndex > 0);
-  doc.querySelector("select").focus({ preventScroll: true });
+  const versions = requiredIn(doc, "select", HTMLSelectElement);
+  doc.toggleAttribute("data-keep", versions.selectedIndex > 0);
+  versions.focus({ preventScroll: true });
 }
 
-/** Load the content of a document, or a comparison, that is open and does not show it yet. */
+/**
+ * Load the content of a document, or a comparison, that is open and does not show it yet.
+ * @param {HTMLDetailsElement} details
+ */
 async function load(details) {
   const { load: url } = details.dataset;
-  const body = details.querySelector(".fold-body");
-  if (!details.open || body.dataset.loaded === url || body.dataset.loaded === "") return; // empty: with the page
+  if (!url || !details.open) return;
+  const body = requiredIn(details, ".fold-body");
+  if (body.dataset.loaded === url || body.dataset.loaded === "") return; // empty: with the page
   try {
     const response = await fetchFragment(url);
-    const fresh = response.ok && parse(await response.text()).querySelector("[data-loaded]");
-    if (!fresh || details.dataset.load !== url) return;
+    const [fresh] = all(parse(await response.text()), "[data-loaded]");
+    if (!response.ok || !fresh || details.dataset.load !== url) return;
     fresh.dataset.loaded = url;
     morph(body, fresh);
   } catch {
@@ -242,27 +281,42 @@ async function load(details) {
   }
 }
 
-document.addEventListener("toggle", ({ target }) => { if (target.dataset?.load) load(target); }, true);
+document.addEventListener("toggle", ({ target }) => { if (target instanceof HTMLDetailsElement) load(target); }, true);
 document.addEventListener("mc:placed", ({ detail: part }) => {
-  for (const details of part.querySelectorAll("details[data-load][open]")) load(details);
+  for (const details of all(part, "details[data-load][open]", HTMLDetailsElement)) load(details);
   for (const picker of part.querySelectorAll("[data-picker]")) showPicked(picker);
 });
 
 // ── Frames ───────────────────────────────────────────────────────────
-document.addEventListener("mc:frame", ({ detail: { event_type: name, data } }) => {
-  if (!data || !page || isGone) return; // without `page`, it shows a document or a run
-  if (name === "mc_task_updated" && isShown(data.task)) return refresh();
-  if (name === "mc_capacity") return refresh();
-  const { deleted_task: deleted, deleted_project: project } = data.activity?.metadata ?? {};
-  if (deleted === task || project) return refresh(); // this task was deleted, or may have been deleted with its project
-  if (data.task_id !== task && data.activity?.task_id !== task) return;
-  if (name === "mc_activity_created") return refresh();
-  if (data.run_id === run()) more(data.seq);
-  if (name !== "mc_task_output" || (data.run_id !== run() && data.run_id !== page.dataset.newest)) refresh();
+document.addEventListener("mc:frame", ({ detail: frame }) => {
+  if (page && !isGone) takeFrame(frame, page.dataset.newest); // without `page`, it shows a document or a run
 });
 
-/** Tell whether the page shows this task: it is the page's own, or one of the two blocks the other. */
-const isShown = ({ id, blocks, blocked_by: needs }) => id === task || blocks.includes(task) || needs.includes(task);
+/**
+ * Refresh the page if a frame is about what it shows.
+ * @param {Frame} frame
+ * @param {string | undefined} newest the newest run that the page shows
+ */
+function takeFrame({ event_type: name, data }, newest) {
+  if (name === "mc_capacity") return refresh();
+  if (name === "mc_task_updated") return isShown(data.task) && refresh();
+  if (name === "mc_activity_created") return isAbout(data.activity) && refresh();
+  if (!("run_id" in data) || data.task_id !== task) return;
+  if (data.run_id === run()) more(data.seq);
+  if (name !== "mc_task_output" || (data.run_id !== run() && data.run_id !== newest)) refresh();
+}
+
+/**
+ * Tell whether an activity is about this task. If it deleted a project, the task may have been deleted with it.
+ * @param {Activity} activity
+ */
+const isAbout = ({ task_id: id, metadata }) => id === task || metadata.deleted_task === task || Boolean(metadata.deleted_project);
+
+/**
+ * Tell whether the page shows this task: it is the page's own, or one of the two blocks the other.
+ * @param {OfTask} other
+ */
+const isShown = ({ id, blocks, blocked_by: needs }) => id === task || [...blocks, ...needs].some((one) => one === task);
 
 /** Refresh the page each time the connection opens, because frames were missed until then. */
 function watchConnection() {
@@ -278,8 +332,8 @@ function watchConnection() {
 
 if (page) {
   fitOutput(page);
-  if (location.hash === "#edit-text" && byId("edit-text")) byId("edit-text").open = true;
-  if (byId("composer")) attachMentions(byId("say-it"), byId("mentions"), byId("mention-names"));
+  for (const details of all(page, "details#edit-text", HTMLDetailsElement)) details.open ||= location.hash === "#edit-text";
+  if (byId("composer")) attachMentions(required("say-it", HTMLTextAreaElement), required("mentions"), required("mention-names", HTMLDataElement));
   adoptOutput();
   watchConnection();
 }
