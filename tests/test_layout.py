@@ -17,6 +17,13 @@ def test_the_layout_names_what_there_is_in_mission_control():
     assert named == sorted(there)
 
 
+def test_the_table_of_scripts_names_what_there_is():
+    table = DOCUMENT.read_text(encoding="utf-8").partition("## JavaScript")[2].partition("\n\nScripts do not")[0]
+    rows = "".join(line.split("|")[1] for line in table.splitlines() if line.startswith("| `"))
+    folder = CHECKOUT / "mission_control" / "static" / "mission_control"
+    assert sorted(re.findall(r"`([\w.]+)`", rows)) == sorted(path.name for path in folder.glob("*.js"))
+
+
 def test_the_table_of_what_to_open_names_files_that_exist():
     table = DOCUMENT.read_text(encoding="utf-8").partition("### To change X, open Y")[2].partition("\n###")[0]
     names = re.findall(r"`([\w./]+(?:/|\.py|\.md|\.example))`", table)
