@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from bench.idle import idle, memory
 from bench.installation import Installation, MeasuredProduct, installations
 from bench.logs import logs
 from bench.machine import describe
-from bench.pages import pages
+from bench.pages import long_run, pages
 from bench.projects import projects
 from bench.record import record
 from bench.report import Report
@@ -39,6 +40,7 @@ SIZES, QUICK_SIZES = [300, 100_000], [300]
 SIZES_BETWEEN = [3_000, 30_000]  # measured for the plots only
 REPEATS, QUICK_REPEATS = 3, 1
 MINUTES = 24.0
+FILLS_AT_ONCE = 2
 FAILURES = (
     AssertionError,
     BrowserError,
@@ -53,12 +55,11 @@ def ready(product: MeasuredProduct, _: Scale) -> Iterator[tuple[str, float]]:
     yield "ready", product.ready_seconds
 
 
-# Memory is measured before the heavier loads.
-IN_FIRST_ROUND: list[Measurement] = [ready, idle, memory, limit]
+# Measured once, before the rounds; those that hardly depend on the stored tasks only with the fewest.
+ONCE: list[Measurement] = [ready, pages]
+ONCE_WITH_FEWEST: list[Measurement] = [ready, idle, memory, limit, pages, long_run, small_fanout, stalled, logs]
 IN_EACH_ROUND: list[Measurement] = [running, requests, writers, projects, fanout, crowd, busy]
-LAST_IN_FIRST_ROUND: list[Measurement] = [pages]
-AT_SMALLEST_SIZE: list[Measurement] = [small_fanout, stalled, logs]  # in the first round: they do not depend on it
-MEASUREMENTS = [*IN_FIRST_ROUND, *IN_EACH_ROUND, *LAST_IN_FIRST_ROUND, *AT_SMALLEST_SIZE]
+MEASUREMENTS = [*ONCE_WITH_FEWEST, *IN_EACH_ROUND]
 NAMES = [measurement.__name__ for measurement in MEASUREMENTS]
 
 
@@ -118,27 +119,30 @@ class Bench:
 
     def measure(self) -> None:
         with installations(self.profiles, self.all_sizes) as installed:
-            for installation in installed:
-                say(f"{installation}: storing the tasks")
-                installation.fill(self.given.events)
+            with ThreadPoolExecutor(FILLS_AT_ONCE) as pool:
+                list(pool.map(self.fill, sorted(installed, key=lambda one: -one.size)))
             took = 0.0
-            for number in range(1, self.given.repeats + 1):  # in turns, so a disturbance affects all
+            for number in range(self.given.repeats + 1):  # in turns, so that a disturbance affects all
                 begun = time.monotonic()
-                if begun - self.begun + took > self.given.minutes * 60:
+                if number > 1 and begun - self.begun + took > self.given.minutes * 60:
                     say(f"no round {number}: it would end after more than {self.given.minutes:g} minutes")
                     break
                 for installation in installed:
                     self.measure_round(installation, number)
                 took = time.monotonic() - begun
 
+    def fill(self, installation: Installation) -> None:
+        say(f"{installation}: storing the tasks")
+        installation.fill(self.given.events)
+
     def measurements(self, installation: Installation, number: int) -> list[Measurement]:
+        """Return what to measure in a round. Round 0 is for what is measured once."""
         if installation.size not in self.given.sizes:
-            found: list[Measurement] = [requests] if number == 1 else []
-        elif number > 1:
+            found: list[Measurement] = [requests] if number == 0 else []
+        elif number > 0:
             found = IN_EACH_ROUND
         else:
-            smallest = installation.size == min(self.given.sizes)
-            found = MEASUREMENTS if smallest else [*IN_FIRST_ROUND, *IN_EACH_ROUND, *LAST_IN_FIRST_ROUND]
+            found = ONCE_WITH_FEWEST if installation.size == min(self.given.sizes) else ONCE
         return [measurement for measurement in found if measurement.__name__ in self.given.only]
 
     def measure_round(self, installation: Installation, number: int) -> None:

@@ -87,12 +87,17 @@ def started(product: MeasuredProduct) -> Iterator[Chromium]:
 
 
 def pages(product: MeasuredProduct, scale: Scale) -> Iterator[tuple[str, float]]:
-    """Measure the board with the stored tasks, and the page of a running task with much output."""
+    """Measure the board with the stored tasks."""
     with started(product) as chromium:
         for _ in range(scale.page_loads):
             yield from first_page(chromium)
         yield from board(chromium)
-        yield from long_run(chromium, scale)
+
+
+def long_run(product: MeasuredProduct, scale: Scale) -> Iterator[tuple[str, float]]:
+    """Measure the page of a running task with much output."""
+    with started(product) as chromium:
+        yield from running_task(chromium, scale)
 
 
 def first_page(chromium: Chromium) -> Iterator[tuple[str, float]]:
@@ -128,7 +133,7 @@ def board(chromium: Chromium) -> Iterator[tuple[str, float]]:
         yield "board, tab", chromium.tab_mb()
 
 
-def long_run(chromium: Chromium, scale: Scale) -> Iterator[tuple[str, float]]:
+def running_task(chromium: Chromium, scale: Scale) -> Iterator[tuple[str, float]]:
     """Scroll back in the output of an active run, which loads older lines, then return to its end."""
     product = chromium.product
     task = product.new_task(title="A long run")

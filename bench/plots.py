@@ -23,7 +23,7 @@ from bench.samples import Samples
 WIDTH, HEIGHT = 720, 340
 GREY, FAINT = "#808080", "#80808060"
 COLORS = ("#2f81f7", "#d97706", "#2da44e", "#a855f7", "#e5484d", "#0ea5a5", "#b08800", "#c2410c")
-IN_FLOORS, SECONDS = f": {FLOOR}", "seconds to the last frame"
+IN_FLOORS, SECONDS = f"× {FLOOR}", "seconds to the last frame"
 Results = Mapping[tuple[str, int], Samples]
 Points = list[tuple[float, float]]
 

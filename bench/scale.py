@@ -6,17 +6,17 @@ from dataclasses import dataclass
 @dataclass(frozen=True)
 class Scale:
     warm_ups: int = 4
-    runs: int = 30
-    project_tasks: int = 100
+    runs: int = 25
+    project_tasks: int = 75
     requests: int = 100
     writing_seconds: float = 3
     chunks: int = 10_000
-    fan_outs: int = 2
+    fan_outs: int = 1
     stalls: int = 2
     refusals: int = 50
     idle_seconds: float = 10
     page_loads: int = 5
-    busy_seconds: float = 6
+    busy_seconds: float = 5
     lines: int = 20_000
     events: tuple[int, ...] = (100, 1_000, 10_000, 50_000)
 
