@@ -29,7 +29,8 @@ document.addEventListener("mc:frame", ({ detail: { event_type: name, data } }) =
 document.addEventListener("mc:placed", ({ detail }) => {
   if (detail.id !== "agent-history") return;
   const button = byId("form")?.querySelector(".panel-head form button");
-  if (button instanceof HTMLButtonElement && !button.hasAttribute("aria-describedby")) change(button, "disabled", detail.querySelector("[data-run]") !== null);
+  if (!(button instanceof HTMLButtonElement) || button.hasAttribute("aria-describedby")) return;
+  change(button, "disabled", detail.querySelector("[data-run]") !== null);
 });
 
 // ── The form: its options change with the backend ────────────────────

@@ -14,7 +14,9 @@ function show(input) {
   const [files, note] = [[...(input.files ?? [])], requiredIn(area, "[data-chosen]")];
   const large = files.find((file) => file.size > Number(input.dataset.mostBytes));
   const isMuch = files.reduce((sum, file) => sum + file.size, 0) > MOST_AT_ONCE;
-  const wrong = large ? `${large.name} is larger than ${Number(input.dataset.mostBytes) / MB} MB.` : isMuch ? "These files are too large together. Upload them separately." : "";
+  const wrong = large ? `${large.name} is larger than ${Number(input.dataset.mostBytes) / MB} MB.`
+    : isMuch ? "These files are too large together. Upload them separately."
+    : "";
   if (wrong) input.value = "";
   note.textContent = wrong || files.map((file) => file.name).join(", ") || note.dataset.hint || "";
   note.classList.toggle("err", Boolean(wrong));

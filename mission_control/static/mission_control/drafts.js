@@ -11,8 +11,10 @@ import { fetchFragment } from "./page.js";
 import { OWNER, keys, read, remove, write } from "./draft_store.js";
 
 const SAVE_MS = 250;
-const TEXT = 'textarea, input:is([type=text], [type=search], [type=url], [type=email], [type=tel], [type=number], [type=date]), input:not([type])';
-const SECRET = "[type=password], [type=file], [type=hidden], [type=submit], [type=button], [readonly], [data-submits], [autocomplete*=password]";
+const TYPES = "[type=text], [type=search], [type=url], [type=email], [type=tel], [type=number], [type=date]";
+const TEXT = `textarea, input:is(${TYPES}), input:not([type])`;
+const SECRET = "[type=password], [type=file], [type=hidden], [autocomplete*=password]";
+const NO_TEXT = "[type=submit], [type=button], [readonly], [data-submits]";
 const ERRORS = "[data-conflict], [aria-invalid=true], .err, .notice[role=alert]";
 const channel = new BroadcastChannel("mc-logout"); // draft_refused.js posts to it
 
@@ -31,14 +33,14 @@ const takesText = (form) => form.method === "post" && !("noDraft" in form.datase
  * @param {HTMLFormElement} form
  */
 function fields(form) {
-  return [...form.elements].filter(isField).filter((field) => field.name && !field.matches(SECRET));
+  return [...form.elements].filter(isField).filter((field) => field.name && !field.matches(`${SECRET}, ${NO_TEXT}`));
 }
 
 /**
  * @param {Element | RadioNodeList | null} element
  * @returns {element is Field}
  */
-const isField = (element) => element instanceof HTMLInputElement || element instanceof HTMLTextAreaElement || element instanceof HTMLSelectElement;
+const isField = (element) => [HTMLInputElement, HTMLTextAreaElement, HTMLSelectElement].some((kind) => element instanceof kind);
 
 /**
  * Return the field of a form with a name that only one field has.
@@ -175,7 +177,8 @@ function keepNow() {
  */
 function keep(form, key) {
   const old = form.dataset.draft === "restored" ? read(key) : null;
-  const absent = Object.entries(old?.fields ?? {}).filter(([name]) => !form.elements.namedItem(name)); // not loaded yet, such as the options of a backend
+  // Fields that are not loaded yet, such as the options of a backend.
+  const absent = Object.entries(old?.fields ?? {}).filter(([name]) => !form.elements.namedItem(name));
   const changes = { ...Object.fromEntries(absent), ...changesOf(form, old) };
   if (!Object.keys(changes).length) return remove(key);
   write(key, { fields: changes, basis: fieldOf(form, "basis")?.value, page: location.pathname });

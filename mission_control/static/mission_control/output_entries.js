@@ -58,7 +58,8 @@ function grow(old, fresh) {
   window.Idiomorph.morph(old, fresh, {
     callbacks: {
       beforeNodeMorphed(node, newer) {
-        if (node.isEqualNode(newer) || (node instanceof Element && node.matches("[data-copy]"))) return false; // the button may say "Copied"
+        if (node.isEqualNode(newer)) return false;
+        if (node instanceof Element && node.matches("[data-copy]")) return false; // the button may say "Copied"
         if (!(node instanceof Text && newer instanceof Text && newer.data.startsWith(node.data))) return true;
         node.appendData(newer.data.slice(node.data.length));
         return false;

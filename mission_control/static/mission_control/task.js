@@ -333,7 +333,9 @@ function watchConnection() {
 if (page) {
   fitOutput(page);
   for (const details of all(page, "details#edit-text", HTMLDetailsElement)) details.open ||= location.hash === "#edit-text";
-  if (byId("composer")) attachMentions(required("say-it", HTMLTextAreaElement), required("mentions"), required("mention-names", HTMLDataElement));
+  if (byId("composer")) {
+    attachMentions(required("say-it", HTMLTextAreaElement), required("mentions"), required("mention-names", HTMLDataElement));
+  }
   adoptOutput();
   watchConnection();
 }

@@ -4,7 +4,9 @@ import test, { beforeEach } from "node:test";
 
 import { openPage, press, type } from "./browser.js";
 
-openPage('<textarea id="area"></textarea><ul id="box" role="listbox" hidden></ul><data id="names" value="ada ada-byron grace quill"></data>');
+openPage(`
+  <textarea id="area"></textarea><ul id="box" role="listbox" hidden></ul>
+  <data id="names" value="ada ada-byron grace quill"></data>`);
 const [area, box, names] = ["area", "box", "names"].map((id) => document.getElementById(id));
 const { attachMentions } = await import("../../../mission_control/static/mission_control/mentions.js");
 attachMentions(area, box, names);

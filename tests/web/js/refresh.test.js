@@ -126,7 +126,8 @@ test("choices that the user made stay, new ones are not chosen, and one that is 
 });
 
 test("choices that the user did not make are the server's", () => {
-  const select = (value) => `<select name="v"><option value="1">1</option><option value="2"${value === 2 ? " selected" : ""}>2</option></select>`;
+  const option = (value, chosen) => `<option value="${value}"${value === chosen ? " selected" : ""}>${value}</option>`;
+  const select = (chosen) => `<select name="v">${option(1, chosen)}${option(2, chosen)}</select>`;
   show(select(1));
   refresh(select(2));
   assert.equal(one("select").value, "2");

@@ -34,7 +34,8 @@ test("a moment is shown in the reader's time zone, not the server's", () => {
 
 test("how long ago something was is in the largest unit that it fills", () => {
   const ago = (seconds) => shown("ago", new Date(NOW - seconds * 1000).toISOString());
-  assert.deepEqual([0, 59, 60, 3599, 3600, 86_399, 86_400, 864_000].map(ago), ["now", "now", "1 min", "59 min", "1 h", "23 h", "1 d", "10 d"]);
+  assert.deepEqual([0, 59, 60, 3599].map(ago), ["now", "now", "1 min", "59 min"]);
+  assert.deepEqual([3600, 86_399, 86_400, 864_000].map(ago), ["1 h", "23 h", "1 d", "10 d"]);
   assert.equal(shown("since", new Date(NOW - 120_000).toISOString()), "2 min ago");
   assert.equal(shown("since", new Date(NOW).toISOString()), "just now");
 });
