@@ -104,8 +104,10 @@ templates:
 # Only the checks need node and npm. Without them one line says what is left out; under CI that is an error.
 # The stamp in node_modules is a copy of the installed lock file.
 define in_node
-	@if ! command -v node >/dev/null || ! command -v npm >/dev/null; then \
-	  echo "mission-control: node or npm is missing, so the JavaScript is not checked" >&2; \
+	@if ! command -v npm >/dev/null || ! node -e \
+	  'const [major, minor] = process.versions.node.split("."); process.exit(major > 18 || (major === "18" && minor > 18) ? 0 : 1)' \
+	  2>/dev/null; then \
+	  echo "mission-control: npm or node 18.19 is missing, so the JavaScript is not checked" >&2; \
 	  test -z "$$CI"; exit; \
 	fi; \
 	set -e; \
