@@ -157,7 +157,7 @@ def errors_of(product: Product) -> dict[str, str]:
     code = f"""
 import json
 from django.template.loader import render_to_string
-said = {{"trouble": "the database is not reachable"}}
+said = {{"failure": "the database is not reachable"}}
 print(json.dumps({{name: render_to_string(name, said) for name in {ERRORS}}}))
 """
     return json.loads(product.shell(code))
