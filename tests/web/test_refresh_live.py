@@ -83,3 +83,40 @@ def test_a_refresh_without_news_changes_nothing_on_the_page(page, product, paths
     page.evaluate(REFRESH)
     page.wait_for_function("part => window.placed.has(part)", arg=LAST_PARTS[name])
     assert page.evaluate("window.changed") == []
+
+
+def test_an_open_menu_of_a_project_stays_open_while_its_header_is_refreshed(page, product, paths):
+    opened(page, paths["project"])
+    page.locator("[data-key=project-more]").click()
+    product.call("PATCH", paths["project"], title="Renamed elsewhere")
+    page.get_by_role("heading", name="Renamed elsewhere").wait_for()
+    assert page.get_by_role("link", name="Edit title, tags and team").is_visible()
+
+
+def test_the_focus_stays_on_the_same_agent_while_the_list_changes_and_is_checked_again(page, product, paths):
+    opened(page, paths["agent"])
+    row = f"#agent-{paths['agent'].removeprefix('/agents/')}"
+    page.locator(f"{row} a").first.focus()
+    product.new_agent(name="Aaron, above all others")
+    page.get_by_role("link", name="Aaron, above all others").wait_for()
+    assert page.evaluate("row => document.activeElement.closest(row) !== null", row)
+
+    page.locator("#backends summary").click()
+    with page.expect_response("**/backends"):
+        page.get_by_role("link", name="Check again").click()
+    page.locator("#backends a[data-look-again]:not([aria-busy])").wait_for()
+    assert page.locator("#backends details").get_attribute("open") is not None
+    assert page.evaluate("document.activeElement.textContent.trim()") == "Check again"
+
+
+def test_the_focus_on_a_button_of_the_overview_never_moves_to_another_task(page, product):
+    first, second = (product.new_task(title=title, task_type="human") for title in ("One of two", "Two of two"))
+    opened(page, "/overview")
+    button = page.locator(f"#person-{first} button")
+    button.focus()
+    product.post(f"/tasks/{second}/status", status="done")
+    page.locator(f"#person-{second}").wait_for(state="detached")
+    assert button.evaluate("button => button === document.activeElement")
+    product.post(f"/tasks/{first}/status", status="done")
+    button.wait_for(state="detached")
+    assert page.evaluate("document.activeElement === document.body")
