@@ -2,7 +2,7 @@
 /* The project pages, live: after a change, fetch the fragments that the page consists of. */
 import "./busy.js";
 import { all, byId, closest, required } from "./dom.js";
-import { change, fetchFragment, parse } from "./page.js";
+import { fetchFragment, parse } from "./page.js";
 import { morphParts, refresher } from "./refresh.js";
 
 const OFTEN_MS = 15000; // the bars of running runs grow
@@ -90,23 +90,18 @@ for (const box of document.querySelectorAll("[data-at-end]")) showLatest(box);
 document.addEventListener("mc:fresh", ({ detail }) => prepare(detail));
 
 // ── The planner's output: its end is shown, unless the reader has scrolled up ──
-/** @type {WeakSet<Element>} */
-const scrolledUp = new WeakSet();
+/** @param {Element} box */
+const showEnd = (box) => { box.scrollTop = box.scrollHeight; };
+/** @param {Element} box */
+const isAtEnd = (box) => box.scrollHeight - box.scrollTop - box.clientHeight < 24;
+/** @type {Element[]} */
+let atEnd = [];
 
-function showTails() {
-  for (const box of document.querySelectorAll("[data-tail]")) {
-    if (!scrolledUp.has(box)) change(box, "scrollTop", box.scrollHeight - box.clientHeight);
-  }
-}
-
-showTails();
-document.addEventListener("mc:placed", showTails);
-document.addEventListener("toggle", showTails, true);
-document.addEventListener("scroll", ({ target: box }) => {
-  if (!(box instanceof Element && box.matches("[data-tail]"))) return;
-  if (box.scrollHeight - box.scrollTop - box.clientHeight > 24) scrolledUp.add(box);
-  else scrolledUp.delete(box);
+document.addEventListener("toggle", ({ target }) => {
+  if (target instanceof Element) all(target, "[data-tail]").forEach(showEnd);
 }, true);
+document.addEventListener("mc:fresh", () => { atEnd = all(document, "[data-tail]").filter(isAtEnd); });
+document.addEventListener("mc:placed", () => atEnd.forEach(showEnd));
 
 // ── Files ────────────────────────────────────────────────────────────
 document.addEventListener("click", async (event) => {

@@ -5,6 +5,7 @@
    Idiomorph changes only what differs, so what stays keeps its focus, scroll position, selection and listeners. The
    rules below leave alone what the user or a script has changed since the server rendered it. What the user is using
    at this moment does not change at all: its part is shown again when they leave it. */
+import { all } from "./dom.js";
 import { holdsText, renewed } from "./drafts.js";
 import { byId, fetchFragment, followClock, localise, parse } from "./page.js";
 
@@ -37,7 +38,9 @@ export function morph(part, fresh) {
   const key = part.contains(document.activeElement) && document.activeElement?.getAttribute("data-key");
   Idiomorph.morph(part, fresh, { callbacks: RULES });
   choose(part, choices);
-  if (key && !part.contains(document.activeElement)) focusOn(part, key);
+  if (key && !part.contains(document.activeElement)) { // the element with the focus was replaced
+    all(part, `[data-key="${CSS.escape(key)}"]`)[0]?.focus({ preventScroll: true });
+  }
   document.dispatchEvent(new CustomEvent("mc:placed", { detail: part }));
 }
 
@@ -104,7 +107,7 @@ const RULES = {
   beforeNodeMorphed(old, fresh) {
     if (!(old instanceof Element && fresh instanceof Element)) return true;
     if (isInUse(old) || isKept(old, fresh)) return false;
-    if ("opened" in dataOf(fresh) && !("opened" in dataOf(old))) old.setAttribute("open", ""); // the server opens it now
+    if (fresh.matches("[data-opened]") && !old.matches("[data-opened]")) old.setAttribute("open", ""); // the server opens it
     return true;
   },
   /** @param {string} name @param {Element} element @param {"update" | "remove"} type */
@@ -214,20 +217,7 @@ function choose(part, choices) {
   }
 }
 
-// ── After the morph ──────────────────────────────────────────────────
-/** @param {Element} element @returns {DOMStringMap} */
-const dataOf = (element) => (element instanceof HTMLElement ? element.dataset : {});
-
-/**
- * Focus the element that has taken the place of the one that had the focus.
- * @param {Element} part
- * @param {string} key its `data-key`
- */
-function focusOn(part, key) {
-  const heir = part.querySelector(`[data-key="${CSS.escape(key)}"]`);
-  if (heir instanceof HTMLElement) heir.focus({ preventScroll: true });
-}
-
+// ── Parts that wait ──────────────────────────────────────────────────
 /** Show the parts that waited until the user left what they were using. */
 export function showWaiting() {
   for (const [part, fresh] of [...waiting]) {
