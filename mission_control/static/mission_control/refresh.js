@@ -77,7 +77,8 @@ export function refresher(url, { everyMs = 500, take = morphParts, onGone = () =
     const asked = version;
     const answer = await fetched(url());
     isBusy = false;
-    if (isAskedAgain) [isAskedAgain, timer] = [false, setTimeout(ask, everyMs)];
+    if (isAskedAgain) refresh();
+    isAskedAgain = false;
     if (answer?.status === 404) onGone();
     else if (answer?.fragment && asked === version) take(answer.fragment);
   }

@@ -2,12 +2,12 @@
 import assert from "node:assert/strict";
 import test, { beforeEach } from "node:test";
 
-import { openPage, type } from "./browser.js";
+import { openPage, type, until } from "./browser.js";
 
 openPage("<main></main>", 'data-user="ada" data-logout="/logout"');
 globalThis.BroadcastChannel = class extends EventTarget {};
 window.Idiomorph = (await import("idiomorph")).Idiomorph;
-const { morph } = await import("../../../mission_control/static/mission_control/refresh.js");
+const { morph, refresher } = await import("../../../mission_control/static/mission_control/refresh.js");
 
 const one = (selector) => document.querySelector(selector);
 const part = () => one("#part");
@@ -171,4 +171,62 @@ test("scripts prepare newer markup before it is compared with what they prepared
   show("<i>prepared</i>");
   assert.deepEqual(await changesDuring(() => refresh("<i>raw</i>")), []);
   document.removeEventListener("mc:fresh", prepare);
+});
+
+/** Answer requests when the test says so. Return the requests that wait for their answer. */
+function holdRequests() {
+  const held = [];
+  globalThis.fetch = (url) => new Promise((resolve) => {
+    held.push((markup, status = 200) => resolve({ url, status, ok: status === 200, headers: new Headers(), text: async () => markup }));
+  });
+  return held;
+}
+
+const asPart = (markup) => `<section id="part">${markup}</section>`;
+
+test("calls while a request is answered lead to one more request, not to several", async () => {
+  const held = holdRequests();
+  show("0");
+  const refresh = refresher(() => "/part", { everyMs: 1 });
+  refresh();
+  await until(() => held.length === 1);
+  refresh();
+  await pause();
+  refresh();
+  held.shift()(asPart("1"));
+  await until(() => held.length === 1);
+  assert.equal(part().textContent, "1");
+  held.shift()(asPart("2"));
+  await until(() => part().textContent === "2");
+  await pause();
+  assert.equal(held.length, 0);
+});
+
+test("an answer that is older than what the page shows is dropped", async () => {
+  const held = holdRequests();
+  show("Newest");
+  const refresh = refresher(() => "/part", { everyMs: 1 });
+  refresh();
+  await until(() => held.length === 1);
+  refresh.outdate();
+  held.shift()(asPart("Older"));
+  await pause();
+  await pause();
+  assert.equal(part().textContent, "Newest");
+});
+
+test("a page that is gone says so, and a lost connection changes nothing", async () => {
+  const held = holdRequests();
+  let isGone = false;
+  show("Shown");
+  const refresh = refresher(() => "/part", { everyMs: 1, onGone: () => { isGone = true; } });
+  refresh();
+  await until(() => held.length === 1);
+  held.shift()("Not found", 404);
+  await until(() => isGone);
+  globalThis.fetch = () => Promise.reject(new TypeError("no connection"));
+  refresh();
+  await pause();
+  await pause();
+  assert.equal(part().textContent, "Shown");
 });
