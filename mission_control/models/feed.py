@@ -126,6 +126,10 @@ class NotificationQuerySet(models.QuerySet["Notification"]):
         """Keep those that ask a person to act; the others are for information only."""
         return self.filter(type__in=Notification.NEEDING_ACTION)
 
+    def count_needing_action(self) -> int:
+        """Return how many unread ones ask a person to act: the number in the top bar."""
+        return self.for_people().unread().needing_action().count()
+
 
 class Notification(models.Model):
     """A notification for an agent or, without one, for people.

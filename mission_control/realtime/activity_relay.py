@@ -6,14 +6,15 @@ from uuid import UUID
 
 from channels.layers import channel_layers
 
-from mission_control.models import Activity
+from mission_control.models import Activity, Notification
 from mission_control.realtime.activity_reader import ActivityGapTracker
 from mission_control.realtime.changed_objects import Change, changed_objects
-from mission_control.realtime.frames import Frame, activity_frame, capacity_frame
+from mission_control.realtime.frames import Frame, activity_frame, capacity_frame, notifications_frame
 from mission_control.realtime.publisher import feed_frame_message
 from mission_control.runs.slots import capacity
 
 BOARD = "board"
+PAGES = "pages"  # the sockets of our own pages
 BATCH_SIZE = 500
 MAX_REMEMBERED = 2_000
 
@@ -25,11 +26,12 @@ def groups_of(run: str | None, task: str | None, project: str | None) -> list[st
 
 @dataclass(frozen=True, slots=True)
 class FeedBatch:
-    """What one poll found: up to `BATCH_SIZE` activities, the objects that they change, and the use of slots."""
+    """What one poll found: up to `BATCH_SIZE` activities, the objects that they change, and what top bars show."""
 
     activities: list[Activity]
     changes: list[Change]
     capacity: dict[str, int]
+    notifications: int
 
 
 class ActivityRelay:
@@ -41,6 +43,7 @@ class ActivityRelay:
         self._gap_tracker = ActivityGapTracker()
         self._frame_hashes: dict[str, int] = {}  # task or project → the hash of its last frame
         self._capacity = capacity()
+        self._notifications = Notification.objects.count_needing_action()
 
     async def poll(self, read: Callable[[Callable[[], FeedBatch]], Awaitable[FeedBatch]]) -> bool:
         """Read new rows with `read`, pass them on, and return whether there may be more. Raises DatabaseError."""
@@ -53,12 +56,17 @@ class ActivityRelay:
         if batch.capacity != self._capacity:
             self._capacity = batch.capacity
             await self.layer.group_send(BOARD, feed_frame_message(capacity_frame(batch.capacity), None, None))
+        if batch.notifications != self._notifications:
+            self._notifications = batch.notifications
+            frame = notifications_frame(batch.notifications)
+            await self.layer.group_send(PAGES, feed_frame_message(frame, None, None))
         return len(batch.activities) == BATCH_SIZE
 
     def _read(self) -> FeedBatch:
         """Read everything in one call: each switch between threads costs as much as a query."""
         activities = self._gap_tracker.read(BATCH_SIZE)
-        return FeedBatch(activities, changed_objects(activities), capacity())
+        changes = changed_objects(activities)
+        return FeedBatch(activities, changes, capacity(), Notification.objects.count_needing_action())
 
     async def _forward_change(self, change: Change) -> None:
         """Pass on each state of an object once, although several polls may read the same state.

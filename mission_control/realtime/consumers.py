@@ -40,6 +40,7 @@ PERMISSIONS = {
     "mc_activity_created": "mission_control.view_activity",
     "mc_task_updated": "mission_control.view_task",
     "mc_project_updated": "mission_control.view_project",
+    "page_notifications": "mission_control.view_notification",
 }
 
 BROWSE = "mission_control.view_project"  # the permission to list the folders of projects
@@ -64,22 +65,25 @@ class BoardConsumer(AuthorisedConsumer):
         relay = Relay.for_running_loop()
         self.hidden_events = await relay.read(_hidden_from, self.watched.login.user_id)
         self.rights_read_at = time.monotonic()
-        target = await self.find_target()
-        if target is None:
+        groups = await self.find_groups()
+        if groups is None:
             await self.close(NOT_FOUND)
             return
         self.relay = relay
         self.position = ReplayPosition(self.relay)
-        self.subscribed_groups = [target]
+        self.subscribed_groups = groups
         await self.relay.join(self.channel_name, self.subscribed_groups)
         for header, last_seq, _ in await self.relay.read(read_positions, recently_active() & self.scope_of_runs):
             self.position.set(header.run_id, last_seq)
-        await self.send(connection_info())  # a client that has this receives every event of a run it starts
+        await self.greet()  # a client that has the greeting receives every event of a run it starts
         await self.resume()
 
-    async def find_target(self) -> str | None:
-        """Return the group to subscribe to; None if the object that the path names does not exist."""
-        return BOARD
+    async def find_groups(self) -> list[str] | None:
+        """Return the groups to subscribe to; None if the object that the path names does not exist."""
+        return [BOARD]
+
+    async def greet(self) -> None:
+        await self.send(connection_info())
 
     async def resume(self) -> None:
         """Replay the events that the query string requests."""
@@ -141,11 +145,11 @@ class BoardConsumer(AuthorisedConsumer):
 class RunConsumer(BoardConsumer):
     """One run; `?after=SEQ` first replays the events stored after that number."""
 
-    async def find_target(self) -> str | None:
+    async def find_groups(self) -> list[str] | None:
         if not await self.exists(Run):
             return None
         self.scope_of_runs = Q(pk=self.key)
-        return f"run.{self.key}"
+        return [f"run.{self.key}"]
 
     def follows(self, run: str, task: str | None, project: str | None) -> bool:
         return run == self.key
@@ -166,14 +170,14 @@ class RunConsumer(BoardConsumer):
 class TaskConsumer(BoardConsumer):
     """The runs of one task; `?run=RUN&after=SEQ` replays the rest of that run, then every newer one."""
 
-    async def find_target(self) -> str | None:
+    async def find_groups(self) -> list[str] | None:
         if not await self.exists(Task):
             return None
         self.scope_of_runs = Q(task=self.key)
         run = self.in_query("run")
         if run is not None and not await Relay.for_running_loop().read(_is_run_of, as_uuid(run), self.key):
             return None
-        return f"task.{self.key}"
+        return [f"task.{self.key}"]
 
     def follows(self, run: str, task: str | None, project: str | None) -> bool:
         return task == self.key
@@ -196,11 +200,11 @@ class TaskConsumer(BoardConsumer):
 class ProjectConsumer(BoardConsumer):
     """The runs of one project."""
 
-    async def find_target(self) -> str | None:
+    async def find_groups(self) -> list[str] | None:
         if not await self.exists(Project):
             return None
         self.scope_of_runs = Q(project=self.key)
-        return f"project.{self.key}"
+        return [f"project.{self.key}"]
 
     def follows(self, run: str, task: str | None, project: str | None) -> bool:
         return project == self.key

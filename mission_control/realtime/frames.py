@@ -155,13 +155,19 @@ def capacity_frame(capacity: dict[str, int]) -> Frame:
     return Frame(0, "mc_capacity", "", json.dumps({**capacity, "timestamp": iso_time(timezone.now())}))
 
 
-def connection_info() -> str:
-    """Return the message that a socket sends first."""
+def notifications_frame(count: int) -> Frame:
+    """Return the frame with the number of notifications that ask a person to act; only for our own pages."""
+    return Frame(0, "page_notifications", "", json.dumps({"count": count}))
+
+
+def connection_info(**more: Any) -> str:
+    """Return the message that a socket sends first; with more fields only for our own pages."""
     return json.dumps(
         {
             "type": "connection_info",
             "content": "Connected to Mission Control",
             "id": f"websocket_{uuid.uuid4()}",
+            **more,
         }
     )
 

@@ -12,6 +12,7 @@ is read after the output, once for all activities of a change.
 import asyncio
 import logging
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -29,6 +30,7 @@ from mission_control.models import Run, RunEvent
 from mission_control.queue.wakeup import COUNTER_POLL_SECONDS, NEW_ROWS, CommitCounter, WakeupPipe, commit_counter
 from mission_control.realtime.activity_relay import ActivityRelay, groups_of
 from mission_control.realtime.frames import Frame, RunHeader, run_frames
+from mission_control.realtime.line_relay import LineRelay
 from mission_control.realtime.publisher import FEED, Message, run_message
 from mission_control.runs import events
 
@@ -64,6 +66,8 @@ class Relay:
     def __init__(self) -> None:
         self.layer = channel_layers["process"]
         self.subscribers = 0
+        self.members: Counter[str] = Counter()  # by group
+        self._line_relay = LineRelay(self.members)
         self._followers: dict[str, set[Callable[[int], None]]] = {}  # run → called with each new position
         self._relayed: dict[str, int] = {}  # run → the number of the last event passed on
         # run → when its last event was passed on, its task and project
@@ -84,11 +88,14 @@ class Relay:
         """Subscribe a channel of the process's layer to groups, and start to relay for the first subscriber."""
         for group in [*groups, POSITIONS]:
             await self.layer.group_add(group, channel)
+        self.members.update(groups)
         await self._add_subscriber()
 
     async def leave(self, channel: str, groups: list[str]) -> None:
         for group in [*groups, POSITIONS]:
             await self.layer.group_discard(group, channel)
+        self.members.subtract(groups)
+        self.members += Counter()  # drops the groups without members
         await self._remove_subscriber()
 
     async def follow(self, run: str, on_events: Callable[[int], None]) -> None:
@@ -133,7 +140,7 @@ class Relay:
         self._relayed = {header.run_id: last_seq for header, last_seq, _ in rows}
         self._unfinished = {header.run_id for header, _, is_active in rows if is_active}
         self._polled_at = timezone.now()
-        parts = [self._relay_runs, self._relay_activities]
+        parts = [self._relay_runs, self._relay_activities, self._relay_lines]
         if settings.REDIS_URL:
             parts += [self._relay_published, self._watch_redis]
         self._tasks = [asyncio.create_task(_keep_running(part)) for part in parts]
@@ -182,6 +189,13 @@ class Relay:
             self._wake_activities.clear()
             if not await self._poll_safely(self._poll_activities):
                 self._wake_activities.set()
+
+    async def _relay_lines(self) -> None:
+        while True:
+            await self._poll_safely(self._send_lines)
+
+    async def _send_lines(self) -> None:
+        await self._line_relay.send_next(self.read)
 
     async def _poll_activities(self) -> None:
         if await self._activity_relay.poll(self.read):
@@ -255,6 +269,7 @@ class Relay:
             on_events(last_seq)
         for group in groups_of(message["run"], message["task"], message["project"]):
             await self.layer.group_send(group, message)
+        self._line_relay.add(message["run"])
 
     def _forget_ended_runs(self) -> None:
         """Drop the oldest positions of ended runs beyond 2,000."""

@@ -13,6 +13,7 @@ from mission_control.realtime.consumers import (
     RunConsumer,
     TaskConsumer,
 )
+from mission_control.realtime.page_consumer import PageConsumer
 
 
 class NoSuchSocket(AsyncWebsocketConsumer):
@@ -32,6 +33,7 @@ def socket(pattern: str, consumer: type[AsyncWebsocketConsumer]) -> Any:
 websocket_urlpatterns = [
     socket(r"^ws/?$", PocketPawConsumer),
     socket(r"^ws/mission-control/?$", BoardConsumer),
+    socket(r"^ws/pages/?$", PageConsumer),
     socket(r"^ws/mission-control/tasks/(?P<key>[^/]+)/?$", TaskConsumer),
     socket(r"^ws/mission-control/projects/(?P<key>[^/]+)/?$", ProjectConsumer),
     socket(r"^ws/mission-control/runs/(?P<key>[^/]+)/?$", RunConsumer),

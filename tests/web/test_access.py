@@ -20,8 +20,6 @@ def paths(task) -> list[str]:
     own = [f"/tasks/{task.pk}{end}" for end in ("", "/parts", "/menu")]
     return [
         "/",
-        "/capacity",
-        "/board/slots",
         "/board/changed",
         "/board/more/inbox",
         f"/runs/{run.pk}/output",

@@ -58,10 +58,11 @@ def test_the_navigation_leads_only_where_the_user_may_go():
 
 def test_pages_are_refused_to_who_lacks_the_permission():
     client = client_of(make.user(may=["mission_control.view_task"]))
-    for path in ("/overview", "/activity", "/notifications", "/tasks/new", "/board/slots"):
+    for path in ("/overview", "/activity", "/notifications", "/tasks/new"):
         answer = client.get(path)
         assert answer.status_code == 403, path
         assert "You don’t have access" in answer.content.decode()
+    assert 'id="slots"' not in html(client, "/board/changed?slots=yes")
 
 
 @pytest.mark.embedded  # PostgreSQL does not report a missing table as an outage
@@ -166,13 +167,13 @@ def test_the_link_to_the_notifications_counts_what_asks_for_a_person_until_it_is
     notifications.notify_review_needed(task)
     notifications.create(Notification.Type.RUN_COMPLETED, "Only to be known")
     notifications.notify_assigned(task, [make.agent()])
-    assert "1 notification" in html(browser, "/notifications/count")
+    assert "1 notification" in html(browser, "/keys")
     page = html(browser, "/notifications")
     assert "Look at me" in page
     assert "Only to be known" in page
     told = Notification.objects.get(type=Notification.Type.REVIEW_NEEDED)
     browser.post(f"/notifications/{told.pk}/read")
-    assert "No notifications" in html(browser, "/notifications/count")
+    assert "No notifications" in html(browser, "/keys")
     browser.post("/notifications/read")
     assert "You’re all caught up" in html(browser, "/notifications")
     assert "Look at me" in html(browser, "/notifications?show=all")

@@ -11,6 +11,7 @@ import { isDirty, leaveToLogin, taken } from "./drafts.js";
 import { ROOT, UNREACHABLE, byId, fetchFragment, isLoggedOut, localise, openDialog, parse, reasonOf, say, showLoggedOut, tick, tickSlowly, toast } from "./page.js";
 import { openPalette } from "./palette.js";
 import { Socket, reconnectAll, showConnection, sockets } from "./socket.js";
+import { showCapacity, showNotifications } from "./topbar.js";
 
 const SLEEP_MS = 15000; // after a clock jump this long the computer has slept, and its sockets may be dead
 const GATHER_MS = 250;
@@ -36,8 +37,9 @@ export function wake(...names) {
 
 /** Dispatch a frame to the scripts of the page and wake the fragments that it changes. */
 function takeFrame(frame) {
-  document.dispatchEvent(new CustomEvent("mc:frame", { detail: frame }));
   const { event_type: name, data } = frame;
+  if (name === "mc_capacity" && !showCapacity(data)) return; // each greeting is followed by the current numbers
+  document.dispatchEvent(new CustomEvent("mc:frame", { detail: frame }));
   if (name === "mc_task_started" || name === "mc_task_completed") {
     wake("mc:run", "mc:task", `mc:run:${data.run_id}`);
     if (data.task_id) wake(`mc:task:${data.task_id}`);
@@ -48,23 +50,13 @@ function takeFrame(frame) {
     wake("mc:project", `mc:project:${data.project.id}`);
   } else if (name === "mc_capacity") {
     wake("mc:capacity");
+  } else if (name === "page_notifications") {
+    showNotifications(data.count);
   } else if (name === "mc_activity_created") {
     wake("mc:activity");
   } else if (name?.startsWith("dw_")) {
     wake("mc:project", `mc:project:${data.project_id}`);
   }
-}
-
-// ── The number of running tasks, in the title and on the favicon ─────
-const title = document.title;
-
-function showRunning() {
-  const running = Number(byId("capacity")?.dataset.running ?? 0);
-  document.title = running ? `(${running}) ${title}` : title;
-  const icon = byId("favicon");
-  icon.dataset.idle ??= icon.getAttribute("href");
-  const href = running ? icon.dataset.live : icon.dataset.idle;
-  if (icon.getAttribute("href") !== href) icon.setAttribute("href", href);
 }
 
 // ── Dialogs and forms in them ────────────────────────────────────────
@@ -141,8 +133,6 @@ document.addEventListener("click", (event) => {
 document.body.addEventListener("htmx:afterSwap", (event) => {
   localise(event.detail.elt ?? document);
   localise(event.target);
-  showRunning();
-  announceNotifications();
 });
 document.body.addEventListener("htmx:responseError", (event) => {
   const { status } = event.detail.xhr;
@@ -159,7 +149,7 @@ document.addEventListener("change", (event) => {
   if (event.target.matches("[data-submits]")) event.target.form.requestSubmit();
 });
 
-// ── Copying, and browser notifications if the user allowed them ──────
+// ── Copying ──────────────────────────────────────────────────────────
 document.addEventListener("click", async (event) => {
   const copies = event.target.closest("[data-copies]");
   if (copies) {
@@ -172,32 +162,7 @@ document.addEventListener("click", async (event) => {
       toast("Couldn't copy. Press Ctrl+C to copy the selection.", { status: "warn" });
     }
   }
-  if (event.target.closest("[data-ask-browser]")) {
-    await Notification.requestPermission();
-    offerNotifications();
-  }
 });
-
-function offerNotifications() {
-  const offer = byId("ask-browser");
-  if (offer) offer.hidden = !("Notification" in window) || Notification.permission !== "default";
-}
-
-const notificationCount = () => Number.parseInt(byId("notifications-link")?.textContent, 10) || 0;
-const countInWords = (count) => (count === 1 ? "1 item needs" : `${count} items need`);
-let announced = notificationCount();
-
-/** Announce that the number of notifications has grown, to screen readers and, in a hidden tab, through the browser. */
-function announceNotifications() {
-  const count = notificationCount();
-  if (count > announced && document.hidden && "Notification" in window && Notification.permission === "granted") {
-    const notification = new Notification("Mission Control", { body: `${countInWords(count)} your attention`, tag: "mission-control" });
-    notification.addEventListener("click", () => { window.focus(); location.assign(byId("notifications-link").href); });
-  }
-  if (count > announced) say(count === 1 ? "1 notification." : `${count} notifications.`);
-  announced = count;
-}
-offerNotifications();
 
 // ── Start ────────────────────────────────────────────────────────────
 addEventListener("online", reconnectAll);
@@ -233,10 +198,10 @@ const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
 if (zone) document.cookie = `mc_zone=${zone}; path=${ROOT}/; max-age=31536000; samesite=lax`;
 
 localise(document);
-showRunning();
 for (const form of document.querySelectorAll("[data-noscript]")) form.hidden = true;
 if (document.body.dataset.live === "yes" && byId("conn")) {
-  new Socket(() => "/ws/mission-control", takeFrame, () => wake("mc:missed"));
+  const { position, output } = document.body.dataset;
+  new Socket(() => `/ws/pages?${new URLSearchParams({ since: position, output })}`, takeFrame, () => wake("mc:missed"));
 }
 
 // The frame of a run's end has no title: use the one from its start, or the one that the page shows.

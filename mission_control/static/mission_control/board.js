@@ -1,36 +1,39 @@
 /* The board: frames, filters, keys. Cards, slots, menus and the order of cards have their own files. */
 import { areOn } from "./keys.js";
 import { byId, parse } from "./page.js";
-import { change, dependents, query, redraw } from "./board_cards.js";
+import { dependents, query, redraw, refresh, refreshSlots } from "./board_cards.js";
 import { openMenu } from "./board_menu.js";
 import { step } from "./board_order.js";
-import { forget, hear, refreshSlots } from "./board_slots.js";
+import { showLines } from "./board_slots.js";
 
 // ── Frames ───────────────────────────────────────────────────────────
+const waitingCards = document.getElementsByClassName("is-waiting");
+
 document.addEventListener("mc:frame", ({ detail: { event_type: name, data } }) => {
-  if (name === "mc_task_output") return hear(data);
-  if (name === "mc_task_updated") change(data.task.id, ...dependents(data.task.id, data.task.blocks));
+  if (name === "page_lines") return showLines(data.lines);
+  if (name === "mc_task_updated") refresh(data.task.id, ...dependents(data.task.id, data.task.blocks));
   if (name === "mc_activity_created") takeActivity(data.activity);
   if (name === "mc_task_started" || name === "mc_task_completed") {
-    if (data.task_id) change(data.task_id, ...dependents(data.task_id));
-    if (name === "mc_task_completed") forget(data.run_id);
+    refreshSlots();
+    if (data.task_id) refresh(data.task_id, ...dependents(data.task_id));
+  }
+  if (name === "mc_capacity") {
+    refreshSlots();
+    refresh(...[...waitingCards].map((card) => card.dataset.task)); // they have moved up in the queue
   }
 });
 
 /** Update the board after a moved card, a deleted task or a deleted project: only the activity frame names these. */
 function takeActivity({ task_id: task, metadata }) {
-  if (metadata.placed) change(task);
-  if (metadata.deleted_task) change(metadata.deleted_task, ...dependents(metadata.deleted_task));
+  if (metadata.placed) refresh(task);
+  if (metadata.deleted_task) refresh(metadata.deleted_task, ...dependents(metadata.deleted_task));
   if (metadata.deleted_project) redraw();
 }
 
 document.addEventListener("mc:wake", ({ detail: names }) => {
-  if (names.has("mc:missed")) redraw();
-  if (["mc:missed", "mc:run", "mc:capacity"].some((name) => names.has(name))) {
-    refreshSlots();
-    // Runs in the waiting queue have moved up.
-    change(...[...document.querySelectorAll('.card:has(.card-note[data-status="waiting"])')].map((card) => card.dataset.task));
-  }
+  if (!names.has("mc:missed")) return;
+  redraw();
+  refreshSlots();
 });
 
 // ── Filters ──────────────────────────────────────────────────────────

@@ -3,21 +3,25 @@
    The server renders the cards. A frame names a changed task; the server returns its card if the filters include
    it. A card does not move while the user drags it, while its menu is open, while it has the focus, or while the
    pointer moves over its column. */
-import { byId, fetchFragment, localise, parse, swap } from "./page.js";
+import { showSlots } from "./board_slots.js";
+import { byId, fetchFragment, localise, parse } from "./page.js";
+import { morph } from "./refresh.js";
 
 export const area = document.querySelector(".board-area");
 const GATHER_MS = 250;
 const STILL_MS = 1500; // a user whose pointer rests this long is not reading the cards under it
 const LATER_MS = 700;
-// ── Cards ────────────────────────────────────────────────────────────
-const changed = new Set();
+// ── What to fetch ────────────────────────────────────────────────────
+const changed = new Set(); // the tasks whose cards are to be fetched
+const unplaced = new Map(); // task → its fetched card, or undefined, which could not be put on the board yet
+let areSlotsChanged = false;
 let timer = null;
 let fetching = false;
 let pointerMovedAt = 0;
 /** The card that is being dragged. */
 export const held = { card: null };
 /** By task, when the server had answered the last move of its card: answers requested before have an older rank. */
-export const takenAt = new Map();
+export const answeredAt = new Map();
 const mine = new Set(); // a card that this user moved goes at once, wherever pointer and focus are
 
 /** Return the filters that are set, as a query string. */
@@ -27,9 +31,15 @@ export const query = () => new URLSearchParams([...new FormData(byId("filters"))
  * Fetch the cards of these tasks soon.
  * @param {...string} tasks ids
  */
-export function change(...tasks) {
+export function refresh(...tasks) {
   for (const task of tasks) changed.add(task);
-  timer ??= setTimeout(refresh, GATHER_MS);
+  if (changed.size || areSlotsChanged) timer ??= setTimeout(fetchChanges, GATHER_MS);
+}
+
+/** Fetch the slots soon, with the cards of the same change. */
+export function refreshSlots() {
+  areSlotsChanged = Boolean(byId("slots"));
+  refresh();
 }
 
 /**
@@ -44,38 +54,59 @@ export function dependents(task, blocks = []) {
 }
 
 /** Fetch the card of a task that this user changed, and move it at once, even under pointer or focus. */
-export function changeMine(task) {
+export function refreshMine(task) {
   mine.add(task);
   setTimeout(() => mine.delete(task), 3000);
-  change(task);
+  refresh(task);
 }
 
-async function refresh() {
+/** Fetch the changed cards, the numbers of cards and the changed slots in one request, one request at a time. */
+async function fetchChanges() {
   timer = null;
-  if (fetching || !changed.size) return void (timer = changed.size ? setTimeout(refresh, GATHER_MS) : null);
+  if (fetching) return refresh();
   const ids = [...changed].slice(0, 100);
   for (const id of ids) changed.delete(id);
+  const parts = { ids: ids.join(","), ...(areSlotsChanged && { slots: "yes" }) };
+  areSlotsChanged = false;
   fetching = true;
   const askedAt = performance.now();
   try {
-    const response = await fetchFragment(`${area.dataset.changed}?${new URLSearchParams([...query(), ["ids", ids.join(",")]])}`);
-    if (response.ok) takeCards(parse(await response.text()), ids, askedAt);
+    const response = await fetchFragment(`${area.dataset.changed}?${new URLSearchParams([...query(), ...Object.entries(parts)])}`);
+    if (response.ok) takeChanges(parse(await response.text()), ids, askedAt);
   } catch {
     // The connection broke. The board is fetched again when it is back.
   }
   fetching = false;
-  if (changed.size) timer ??= setTimeout(refresh, GATHER_MS);
+  refresh();
 }
 
-/** Put the fetched cards on the board; try again later those that cannot be updated now. */
-function takeCards(fresh, ids, askedAt) {
-  const found = new Map([...fresh.querySelectorAll(".card")].map((card) => [card.dataset.task, card]));
-  const later = ids.filter((id) => isOlder(id, askedAt) || !place(byId(`card-${id}`), found.get(id)));
+/** Show what was fetched. Cards that cannot be placed now are placed later. */
+function takeChanges(fresh, ids, askedAt) {
+  showSlots(fresh);
   showCounts(fresh);
-  if (later.length) setTimeout(() => change(...later), LATER_MS);
+  const found = new Map([...fresh.querySelectorAll(".card")].map((card) => [card.dataset.task, card]));
+  const older = ids.filter((id) => (answeredAt.get(id) ?? 0) > askedAt);
+  if (older.length) setTimeout(() => refresh(...older), LATER_MS);
+  for (const id of ids) if (!older.includes(id)) placeOrKeep(id, found.get(id));
 }
 
-const isOlder = (task, askedAt) => (takenAt.get(task) ?? 0) > askedAt;
+/**
+ * Put the card of a task on the board, or keep it and try again later.
+ * @param {string} task
+ * @param {HTMLElement | undefined} card
+ */
+function placeOrKeep(task, card) {
+  unplaced.delete(task);
+  if (place(byId(`card-${task}`), card)) return;
+  if (!unplaced.size) setTimeout(placeKept, LATER_MS);
+  unplaced.set(task, card);
+}
+
+function placeKept() {
+  const kept = [...unplaced];
+  unplaced.clear();
+  for (const [task, card] of kept) placeOrKeep(task, card);
+}
 
 /**
  * Put a card at its rank, or remove it if the server returned none.
@@ -97,14 +128,15 @@ function place(old, card) {
     if (held.card === old || hasMenu(old)) return false;
     mine.delete(card.dataset.task);
     keepLine(old, card);
-    swap(old, card);
+    morph(old, card);
     return true;
   }
   const focused = old?.contains(document.activeElement);
   if (!mine.delete(card.dataset.task) && ((old && isHeld(old)) || isRead(cards))) {
     if (old && held.card !== old && !hasMenu(old) && old.dataset.updated !== card.dataset.updated) {
-      Object.assign(card.dataset, { column: old.dataset.column, stands: old.dataset.stands }); // show the new content, but keep the old rank
-      swap(old, card);
+      const shown = card.cloneNode(true); // show the new content, but keep the old rank
+      Object.assign(shown.dataset, { column: old.dataset.column, rank: old.dataset.rank });
+      morph(old, shown);
     }
     return false;
   }
@@ -122,13 +154,13 @@ function place(old, card) {
 // ── The rank of a card in its column ─────────────────────────────────
 /** Tell whether the first card ranks above the second: its time is later, or the same and its id is lower. */
 function isAbove(one, other) {
-  const [[at, tie], [otherAt, otherTie]] = [one, other].map((card) => card.dataset.stands.split(" "));
+  const [[at, tie], [otherAt, otherTie]] = [one, other].map((card) => card.dataset.rank.split(" "));
   return at === otherAt ? tie < otherTie : at > otherAt;
 }
 
 /** Tell whether a person moved a card within its column. A card that was only changed stays, so that nothing jumps. */
 function isElsewhere(old, card) {
-  if (old.dataset.stands === card.dataset.stands) return false;
+  if (old.dataset.rank === card.dataset.rank) return false;
   if (!("placed" in card.dataset || "placed" in old.dataset)) {
     card.dataset.stale = "";
     return false;
@@ -143,12 +175,12 @@ function isElsewhere(old, card) {
  * @param {Element | null} second where the search downwards starts
  */
 export function between(first, second) {
-  const look = (from, direction) => {
+  const search = (from, direction) => {
     let card = from;
     while (card && (!card.matches(".card") || "stale" in card.dataset || card === held.card)) card = card[direction];
     return card;
   };
-  return { upper: look(first, "previousElementSibling"), lower: look(second, "nextElementSibling") };
+  return { upper: search(first, "previousElementSibling"), lower: search(second, "nextElementSibling") };
 }
 
 /** Insert a card in a column by its rank. A card below all loaded ones is left to “Show more”. */
@@ -165,8 +197,8 @@ const isHeld = (card) => held.card === card || hasMenu(card) || card.contains(do
 
 /** Keep the line of output that the old card shows, if both cards show the same run. */
 function keepLine(old, card) {
-  const [before, now] = [old.querySelector("[data-line-of]"), card.querySelector("[data-line-of]")];
-  if (before && now && before.dataset.lineOf === now.dataset.lineOf) now.textContent = before.textContent;
+  const [before, now] = [old.querySelector(".card-line"), card.querySelector(".card-line")];
+  if (before?.dataset.lineOf && before.dataset.lineOf === now?.dataset.lineOf && before.textContent !== "…") now.textContent = before.textContent;
 }
 
 /** Show or hide the text of an empty column. */
@@ -195,7 +227,7 @@ export async function redraw() {
     const response = await fetchFragment(`${byId("filters").action}?${query()}`);
     if (mine !== drawing || !response.ok) return;
     const board = parse(await response.text()).querySelector("#board");
-    if (held.card || [...takenAt.values()].some((time) => time > askedAt)) return void setTimeout(redraw, LATER_MS);
+    if (held.card || [...answeredAt.values()].some((time) => time > askedAt)) return void setTimeout(redraw, LATER_MS);
     const focused = document.activeElement?.closest?.("#board") ? document.activeElement.closest(".card")?.id : null;
     localise(board);
     byId("board").replaceWith(board);

@@ -1,7 +1,6 @@
 /* The actions of a card: send them to the server, and show the menu that offers them. */
 import { UNREACHABLE, byId, fetchFragment, parse, reasonOf, toast } from "./page.js";
-import { changeMine } from "./board_cards.js";
-import { refreshSlots } from "./board_slots.js";
+import { refreshMine, refreshSlots } from "./board_cards.js";
 
 // ── Actions ──────────────────────────────────────────────────────────
 /**
@@ -14,10 +13,10 @@ export async function act(url, body, { silent = false } = {}) {
   let isDone = false;
   try {
     const response = await fetchFragment(url, { method: "POST", body, keepalive: true });
-    const said = decodeURIComponent(response.headers.get("X-Said") ?? "");
+    const message = decodeURIComponent(response.headers.get("X-Said") ?? "");
     isDone = response.ok;
-    if (isDone && !silent) toast(said);
-    if (!isDone) toast(said || reasonOf(response), { status: "warn" });
+    if (isDone && !silent) toast(message);
+    if (!isDone) toast(message || reasonOf(response), { status: "warn" });
   } catch {
     toast(UNREACHABLE, { status: "error" });
   }
@@ -35,7 +34,7 @@ document.addEventListener("submit", async (event) => {
   closeMenu();
   await act(form.action, body);
   event.submitter?.removeAttribute("aria-busy");
-  if (task) changeMine(task);
+  if (task) refreshMine(task);
 });
 
 // ── The menu of a card, in the top layer: a column would cut it off ──

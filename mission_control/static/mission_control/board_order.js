@@ -3,24 +3,24 @@
    Within its column a card moves at once; then its new neighbours are sent to the server. These requests go out one
    after the other. If the server refuses one, the board is fetched again. */
 import { byId, say } from "./page.js";
-import { area, between, changeMine, held, redraw, takenAt } from "./board_cards.js";
+import { answeredAt, area, between, held, redraw, refreshMine } from "./board_cards.js";
 import { act, closeMenu } from "./board_menu.js";
 
 let sending = Promise.resolve();
 const lastOf = new Map(); // task → the last request that was sent for it
 
 /** Send the server the column of a card and, if the user chose its rank there, its neighbours. */
-function tell(card, column, { upper, lower } = {}, options = {}) {
+function sendMove(card, column, { upper, lower } = {}, options = {}) {
   const body = new FormData();
   body.set("to", column);
   body.set("csrfmiddlewaretoken", area.dataset.token);
   if (upper) body.set("below", upper.dataset.task);
   if (lower) body.set("above", lower.dataset.task);
-  takenAt.set(card.dataset.task, Infinity);
+  answeredAt.set(card.dataset.task, Infinity);
   const sent = sending.then(() => act(card.dataset.move, body, options));
   sending = sent;
   lastOf.set(card.dataset.task, sent);
-  return sent.finally(() => { if (lastOf.get(card.dataset.task) === sent) takenAt.set(card.dataset.task, performance.now()); });
+  return sent.finally(() => { if (lastOf.get(card.dataset.task) === sent) answeredAt.set(card.dataset.task, performance.now()); });
 }
 
 /**
@@ -28,16 +28,16 @@ function tell(card, column, { upper, lower } = {}, options = {}) {
  * @param {HTMLElement} card
  * @param {Element | null} before
  */
-async function stand(card, before) {
+async function moveBefore(card, before) {
   const cards = card.parentElement;
-  const had = card.contains(document.activeElement) ? document.activeElement : null;
+  const focused = card.contains(document.activeElement) ? document.activeElement : null;
   cards.insertBefore(card, before);
-  had?.focus({ preventScroll: true });
+  focused?.focus({ preventScroll: true });
   card.scrollIntoView({ block: "nearest" });
   const all = [...cards.querySelectorAll(".card")];
   say(`Position ${all.indexOf(card) + 1} of ${byId(`h-${card.dataset.column}`).nextElementSibling.textContent}.`);
   const beside = between(card.previousElementSibling, card.nextElementSibling);
-  if (await tell(card, card.dataset.column, beside, { silent: true })) changeMine(card.dataset.task);
+  if (await sendMove(card, card.dataset.column, beside, { silent: true })) refreshMine(card.dataset.task);
   else redraw();
 }
 
@@ -50,9 +50,9 @@ export function step(card, direction) {
   if (!card || !("sorts" in card.dataset)) return;
   const all = [...card.parentElement.querySelectorAll(".card")];
   const at = all.indexOf(card);
-  if (direction === "top" && at > 0) stand(card, all[0]);
-  if (direction === "up" && at > 0) stand(card, all[at - 1]);
-  if (direction === "down" && at < all.length - 1) stand(card, all[at + 1].nextElementSibling);
+  if (direction === "top" && at > 0) moveBefore(card, all[0]);
+  if (direction === "up" && at > 0) moveBefore(card, all[at - 1]);
+  if (direction === "down" && at < all.length - 1) moveBefore(card, all[at + 1].nextElementSibling);
 }
 
 document.addEventListener("click", (event) => {
@@ -115,9 +115,9 @@ document.addEventListener("drop", async (event) => {
   marker.remove();
   held.card = null;
   card.classList.remove("is-dragging");
-  if (column.dataset.column !== card.dataset.column) await tell(card, column.dataset.column, beside);
-  else if (next !== card.nextElementSibling) return stand(card, next);
-  changeMine(card.dataset.task);
+  if (column.dataset.column !== card.dataset.column) await sendMove(card, column.dataset.column, beside);
+  else if (next !== card.nextElementSibling) return moveBefore(card, next);
+  refreshMine(card.dataset.task);
 });
 document.addEventListener("dragend", () => {
   held.card?.classList.remove("is-dragging");

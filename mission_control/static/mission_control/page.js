@@ -127,6 +127,17 @@ export async function openDialog(path) {
   all(dialog, "[autofocus], input:not([type=hidden]), textarea, select")[0]?.focus();
 }
 
+/**
+ * Show another text in an element that has only text. The text node stays: browsers then compute no styles again.
+ * @param {Element} element
+ * @param {string} text
+ */
+export function setText(element, text) {
+  if (element.textContent === text) return;
+  if (element.childNodes.length === 1 && element.firstChild instanceof Text) element.firstChild.data = text;
+  else element.textContent = text;
+}
+
 // ── Time ─────────────────────────────────────────────────────────────
 /**
  * Return a duration as H:MM:SS or MM:SS.
@@ -225,7 +236,7 @@ export function tick() {
   for (const time of all(document, "time[data-elapsed]")) {
     const start = starts.get(time) ?? startOf(time);
     starts.set(time, start);
-    change(time, "textContent", clock(Math.max(Math.floor((Date.now() - start) / 1000), 0)));
+    setText(time, clock(Math.max(Math.floor((Date.now() - start) / 1000), 0)));
   }
 }
 

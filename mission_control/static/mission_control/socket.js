@@ -11,13 +11,15 @@ export const sockets = new Set();
 export class Socket {
   /**
    * Keep a socket open. Each attempt calls `path()` again, so that it resumes at the page's replay position.
+   * `onMissed` is called when frames were missed: at each reconnection, and at the first opening if the greeting says
+   * that something has changed since the page was rendered.
    * @param {() => string} path
    * @param {(frame: object) => void} onFrame
-   * @param {() => void} onReopen called after each reconnection
+   * @param {() => void} onMissed
    * @param {{isExtra?: boolean}} [options] `isExtra`: the page is live without it, unless its connection fails
    */
-  constructor(path, onFrame, onReopen, { isExtra = false } = {}) {
-    Object.assign(this, { path, onFrame, onReopen, isExtra, isOpen: false, tries: 0, everOpen: false, lostAt: Date.now() });
+  constructor(path, onFrame, onMissed, { isExtra = false } = {}) {
+    Object.assign(this, { path, onFrame, onMissed, isExtra, isOpen: false, tries: 0, everOpen: false, lostAt: Date.now() });
     sockets.add(this);
     this.connect();
     setTimeout(showConnection, FALL_BEHIND_MS);
@@ -31,7 +33,7 @@ export class Socket {
     socket.onmessage = (message) => {
       if (this.socket !== socket) return;
       const frame = JSON.parse(message.data);
-      if (frame.type === "connection_info") this.opened();
+      if (frame.type === "connection_info") this.opened(frame);
       else if (frame.type === "system_event" || frame.type === "output") this.onFrame(frame);
     };
     socket.onclose = (event) => { if (this.socket === socket) this.lost(event.code); };
@@ -46,13 +48,16 @@ export class Socket {
     this.lost();
   }
 
-  /** Note that the connection works, after its first frame. */
-  opened() {
+  /**
+   * Note that the connection works, after its first frame.
+   * @param {{missed?: boolean}} greeting
+   */
+  opened({ missed }) {
     clearTimeout(this.timer);
     this.isOpen = true;
     this.tries = 0;
     showConnection();
-    if (this.everOpen) this.onReopen();
+    if (this.everOpen || missed) this.onMissed();
     this.everOpen = true;
   }
 

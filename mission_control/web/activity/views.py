@@ -22,7 +22,7 @@ from mission_control.web.activity.lines import (
     lines,
     notification_rows,
 )
-from mission_control.web.shared.views import by_script, notification_count, sees, show, zone_of
+from mission_control.web.shared.views import by_script, sees, show, zone_of
 
 NOTIFICATIONS_A_PAGE = 50
 
@@ -68,13 +68,6 @@ def notification_list(request: HttpRequest) -> HttpResponse:
         with timezone.override(zone_of(request)):
             return render(request, "activity/_notifications.html", context)
     return show(request, "activity/notifications.html", context, at="notifications")
-
-
-@require_safe
-@sees("view_notification")
-def notification_link(request: HttpRequest) -> HttpResponse:
-    """Show how many notifications ask a person to act."""
-    return render(request, "activity/_notification_link.html", {"notification_count": notification_count(request)})
 
 
 @require_POST

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from django.db.models import Count, F, Prefetch
+from django.db.models.functions import Left, Right
 
 from agents.models import Agent
 from agents.rules import SEARCH_CHARS, TAG_CHARS
@@ -28,7 +29,7 @@ SHOWN_NEEDS = 3
 SHOWN_WAITING = 2
 LONG_STRIP = 10  # more slots than this need scrolling
 SHOWN_SLOTS, MAX_SLOTS = 20, 100  # free slots are shown up to the first number, busy ones up to the second
-LINE_EVENTS, LINE_CHARS = 40, 160
+LINE_EVENTS, LINE_CHARS, LINE_READ_CHARS = 40, 160, 2_000
 Status = Task.Status
 
 
@@ -178,10 +179,15 @@ class Card:
         return dollars(value) if value else ""
 
     @property
-    def runnable(self) -> bool:
-        """Return whether one click can run it: a task for an agent, not active, with no unfinished blockers."""
+    def is_ready(self) -> bool:
+        """Return whether an agent may start it: a task for an agent, not active, with no unfinished blockers."""
         is_agents = self.task.task_type == Task.Type.AGENT
         return self.may.run_task and is_agents and not self.active and not self.task.unfinished
+
+    @property
+    def runnable(self) -> bool:
+        """Return whether one click can run it: it is ready and has an agent."""
+        return self.is_ready and self.assignee is not None
 
     @property
     def moves(self) -> list[ColumnKind]:
@@ -276,14 +282,20 @@ def latest_lines(runs: list[UUID]) -> dict[UUID, str]:
     if not runs:
         return {}
     last = RunEvent.objects.filter(run__in=runs, seq__gt=F("run__last_seq") - LINE_EVENTS)
-    pieces: dict[UUID, list[str]] = {}
-    for run, kind, content in last.order_by("seq").values_list("run_id", "type", "content"):
-        texts = pieces.setdefault(run, [])
-        if kind == RunEvent.Type.MESSAGE:
-            texts.append(content[-2_000:])
-        elif kind == RunEvent.Type.TOOL_USE:
-            texts.append(f"\nUsing {content[:LINE_CHARS]}\n")
-    return {run: last_line("".join(texts), LINE_CHARS) for run, texts in pieces.items()}
+    last = last.filter(type__in=[RunEvent.Type.MESSAGE, RunEvent.Type.TOOL_USE]).order_by("seq")
+    texts: dict[UUID, str] = {}
+    for run, kind, start, end in last.values_list(
+        "run_id", "type", Left("content", LINE_CHARS), Right("content", LINE_READ_CHARS)
+    ):
+        text = end if kind == RunEvent.Type.MESSAGE else f"\nUsing {start}\n"
+        texts[run] = texts.get(run, "") + text
+    return {run: last_line(text, LINE_CHARS) for run, text in texts.items()}
+
+
+def lines_by_run(runs: Iterable[str]) -> dict[str, str]:
+    """Return the newest line of those of the runs that have one, for the sockets of pages."""
+    found = latest_lines([UUID(run) for run in runs])
+    return {str(run): line for run, line in found.items() if line}
 
 
 # ---------------------------------------------------------------- the slots

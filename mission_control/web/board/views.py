@@ -22,7 +22,7 @@ from mission_control.web.agents.found import found_panel
 from mission_control.web.board import page as board_page
 from mission_control.web.board.forms import FirstAgentForm, MoveForm, NewTaskForm
 from mission_control.web.board.page import COLUMNS, FIRST_CARDS, MAX_CARDS, BoardFilters
-from mission_control.web.shared.views import by_script, person_of, sees, sees_tasks, show, slots_taken
+from mission_control.web.shared.views import by_script, person_of, sees, sees_tasks, show
 
 MAX_CHANGED = 100  # cards that one request can refresh
 MAX_CHOICES = 200
@@ -46,20 +46,21 @@ def board(request: HttpRequest) -> HttpResponse:
     context |= _found(request)
     first = drawn[1].cards or drawn[0].cards
     if may.run_task and first and may.view_run and not Run.objects.exists():
-        context["first"] = next((card for card in reversed(first) if card.runnable and card.assignee), None)
+        context["first"] = next((card for card in reversed(first) if card.runnable), None)
     return show(request, "board/board.html", {**context, **_choices()}, at="board")
 
 
 @require_safe
 @sees_tasks
 def changed_cards(request: HttpRequest) -> HttpResponse:
-    """Show the cards in `ids` that match the filters, and the number of cards in each column."""
+    """Show the cards in `ids` that match the filters, the numbers of cards and, with `slots`, the slots."""
     named = filter(None, map(as_uuid, request.GET.get("ids", "").split(",")[:MAX_CHANGED]))
     filters, may = BoardFilters.read(request.GET.dict()), Rights(request.user)
     matching = filters.of(Task.objects.filter(pk__in=list(named)))
     found = board_page.cards(list(matching.order_by("updated_at", "id").values_list("pk", flat=True)), may)
     counted = board_page.counts(filters)
-    context = {"cards": found, "counts": [(kind, counted[kind.status]) for kind in COLUMNS]}
+    context: dict[str, Any] = {"cards": found, "counts": [(kind, counted[kind.status]) for kind in COLUMNS]}
+    context["strip"] = board_page.strip() if may.view_run and "slots" in request.GET else None
     return render(request, "board/_cards_changed.html", context)
 
 
@@ -79,13 +80,6 @@ def more_cards(request: HttpRequest, status: str) -> HttpResponse:
 
 
 @require_safe
-@sees("view_task", "view_run")
-def slots(request: HttpRequest) -> HttpResponse:
-    """Show the slots."""
-    return render(request, "board/_strip.html", {"strip": board_page.strip()})
-
-
-@require_safe
 @sees_tasks
 def card_menu(request: HttpRequest, task_id: uuid.UUID) -> HttpResponse:
     """Show the menu of one card."""
@@ -93,13 +87,6 @@ def card_menu(request: HttpRequest, task_id: uuid.UUID) -> HttpResponse:
     if not found:
         raise Http404("Task not found")
     return render(request, "board/_card_menu.html", {"card": found[0]})
-
-
-@require_safe
-@sees_tasks
-def capacity_pips(request: HttpRequest) -> HttpResponse:
-    """Show how many slots are held."""
-    return render(request, "board/_capacity.html", {"capacity": slots_taken()})
 
 
 # ---------------------------------------------------------------- actions on a card

@@ -1,4 +1,4 @@
-"""Markdown as one line of plain text, for previews on cards, slots and lists. Live text: see `one_line.js`."""
+"""Markdown as one line of plain text, for previews on cards, slots and lists."""
 
 import re
 

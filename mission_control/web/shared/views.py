@@ -22,9 +22,11 @@ from django.views.decorators.cache import never_cache
 
 from mission_control.actions.permissions import Rights, acting
 from mission_control.models import Notification
+from mission_control.queries.feed_position import feed_position
 from mission_control.runs.slots import capacity
 
 ZONE_COOKIE = "mc_zone"
+MAX_PIPS = 10  # with more slots the top bar shows only numbers
 Given = ParamSpec("Given")
 View = Callable[Given, HttpResponseBase]
 
@@ -69,7 +71,11 @@ def sees(*permissions: str) -> Callable[[View[Given]], View[Given]]:
         @needs_login
         @permission_required(needed, raise_exception=True)
         def guarded(*args: Given.args, **kwargs: Given.kwargs) -> HttpResponseBase:
-            with acting(lambda: args[0].user):  # type: ignore[attr-defined]
+            request: HttpRequest = args[0]  # type: ignore[assignment]
+            if request.method == "GET" and not by_script(request):
+                # Before the view reads anything: what changes from here on counts as missed by the page.
+                request.feed_position = feed_position()  # type: ignore[attr-defined]
+            with acting(lambda: request.user):
                 return view(*args, **kwargs)
 
         return guarded
@@ -100,22 +106,27 @@ def show(
 
 
 def shell(request: HttpRequest) -> dict[str, Any]:
-    """Return the data of the top bar: the capacity, and how many notifications ask a person to act."""
-    return {"capacity": slots_taken(), "notification_count": notification_count(request)}
+    """Return what every page shows or carries: the use of slots, the notifications, the position of the feed."""
+    return {
+        "capacity": slots_taken(),
+        "notification_count": notification_count(request),
+        "feed_position": getattr(request, "feed_position", ""),
+    }
 
 
 def slots_taken() -> dict[str, Any]:
     """Return the capacity for the top bar: numbers, and one pip for each slot, True if the slot is held."""
     now = capacity()
     held = now["running"] + now["queued"]
-    return {**now, "held": held, "pips": [number < held for number in range(now["limit"])]}
+    pips = [number < held for number in range(now["limit"])] if now["limit"] <= MAX_PIPS else []
+    return {**now, "held": held, "pips": pips, "max_pips": MAX_PIPS}
 
 
 def notification_count(request: HttpRequest) -> int | None:
     """Return how many unread notifications ask a person to act; None if the user may not see notifications."""
     if not Rights(request.user).view_notification:
         return None
-    return Notification.objects.for_people().unread().needing_action().count()
+    return Notification.objects.count_needing_action()
 
 
 def by_script(request: HttpRequest) -> bool:

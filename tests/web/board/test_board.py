@@ -78,7 +78,7 @@ def test_a_running_card_and_its_slot_show_the_latest_line(browser):
     drafts = [Draft(RunEvent.Type.MESSAGE, part) for part in ("First line\nsecond", " line\x1b[31m", " here")]
     events.append(run.pk, run.claim_token, drafts, after=Run.objects.get(pk=run.pk).last_seq)
     assert text_of(card_of(browser, run.task)).count("second line here") == 1
-    assert "second line here" in text_of(html(browser, "/board/slots"))
+    assert "second line here" in text_of(html(browser, "/board/changed?slots=yes"))
 
 
 def test_a_card_that_waits_for_a_slot_says_which_place_it_has(browser):
@@ -91,7 +91,7 @@ def test_a_card_that_waits_for_a_slot_says_which_place_it_has(browser):
     make.run(urgent, agent, when_full="queue")
     assert "Queued, 1 of 2" in text_of(card_of(browser, urgent))
     assert "Queued, 2 of 2" in text_of(card_of(browser, first))
-    slots = text_of(html(browser, "/board/slots"))
+    slots = text_of(html(browser, "/board/changed?slots=yes"))
     assert "1 of 1 busy, 2 queued" in slots
     assert slots.index("Urgent") < slots.index("First")
 
@@ -107,16 +107,27 @@ def test_a_blocked_card_names_what_it_needs_and_its_menu_does_not_run_it(browser
     assert 'value="in_progress"' in html(browser, f"/tasks/{second.pk}/menu")
 
 
+def test_a_card_without_an_agent_offers_no_run_that_would_be_refused(browser):
+    task = make.task(title="Nobody has it")
+    assert "in_progress" not in re.search(r'data-to="([^"]*)"', card_of(browser, task))[1]
+    menu = html(browser, f"/tasks/{task.pk}/menu")
+    assert 'value="in_progress"' not in menu
+    assert "Run with…" in menu  # a link to the task, where an agent can be chosen
+    tasks.change(task, assignees=[make.agent()])
+    assert "in_progress" in re.search(r'data-to="([^"]*)"', card_of(browser, task))[1]
+    assert 'value="in_progress"' in html(browser, f"/tasks/{task.pk}/menu")
+
+
 def test_the_bar_counts_slots_and_says_when_none_is_free(browser):
     make.limit(2)
     agent = make.agent()
     make.run(make.task(), agent)
-    page = html(browser, "/capacity")
+    page = html(browser, "/keys")
     assert "1 of 2" in text_of(page)
     assert "data-full" not in page
     make.run(make.task(), agent)
     make.run(make.task(), agent, when_full="queue")
-    page = html(browser, "/capacity")
+    page = html(browser, "/keys")
     assert "2 of 2 · 1 queued" in text_of(page)
     assert "data-full" in page
 
@@ -128,7 +139,8 @@ def test_what_people_and_agents_write_is_never_markup_nor_turns_text_round(brows
     run = started_run(task, agent)
     events.append(run.pk, run.claim_token, [Draft(RunEvent.Type.MESSAGE, HOSTILE)], after=1)
     make.task(title="ends \u202etxt.exe", blocked_by=[task], project=project)
-    for path in ("/", "/board/slots", f"/tasks/{task.pk}/menu", "/search?q=alert", "/activity", "/tasks/new"):
+    slots, menu = "/board/changed?slots=yes", f"/tasks/{task.pk}/menu"
+    for path in ("/", slots, menu, "/search?q=alert", "/activity", "/tasks/new"):
         page = html(browser, path)
         assert "alert(1)" in page, path
         assert "<script>" not in page, path
@@ -212,18 +224,18 @@ def test_every_busy_slot_is_shown_and_the_free_ones_are_counted(browser):
     runs = [make.run(make.task(title=f"Slotted {number:02}")) for number in range(24)]
     for run in runs[:3]:
         finish(run.pk, Run.Status.STOPPED, guard=Q())
-    strip = html(browser, "/board/slots")
+    strip = html(browser, "/board/changed?slots=yes")
     assert [f"Slotted {number:02}" in strip for number in range(24)] == [False] * 3 + [True] * 21
     assert "29 more free" in text_of(strip)
     make.limit(10)  # below the number of busy slots: all are still shown
-    strip = html(browser, "/board/slots")
+    strip = html(browser, "/board/changed?slots=yes")
     assert strip.count('data-status="queued"') == 21
     assert "more" not in text_of(strip)
 
 
 def test_with_few_busy_slots_twenty_are_shown_and_the_rest_counted(browser):
     make.limit(22)
-    strip = html(browser, "/board/slots")
+    strip = html(browser, "/board/changed?slots=yes")
     assert strip.count("slot-free") == 21
     assert "2 more free" in text_of(strip)
 

@@ -1,6 +1,7 @@
 """The board in a real browser, with the running product: it updates live, and works without a mouse."""
 
 import re
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -188,6 +189,51 @@ def test_a_board_that_was_cut_off_says_so_and_catches_up(page, product, complain
     card(page, task, "done").wait_for()
     page.unroute("**/board/changed*")
     complaints[:] = [complaint for complaint in complaints if "net::ERR_FAILED" not in complaint]
+
+
+@pytest.mark.parametrize("path", ["/", "/projects"])
+def test_what_changes_between_rendering_and_the_first_opening_of_the_socket_is_shown(page, product, path):
+    title = f"Before the socket {path}"
+    held = []
+
+    def hold(socket) -> None:
+        held.append(socket)
+
+    page.route_web_socket(re.compile("/ws/pages"), hold)
+    page.goto(path)
+    page.locator("#conn[data-conn=off]").wait_for(state="attached")
+    make = product.new_task if path == "/" else lambda title: product.post("/projects", title=title)
+    make(title=title)
+    assert page.get_by_text(title).count() == 0
+    held[0].connect_to_server()
+    page.locator("main").get_by_text(title).first.wait_for()
+
+
+def test_a_page_that_missed_nothing_requests_nothing_when_its_socket_opens(page, product):
+    product.new_task(title="Already there")
+    requested = requests_of(page)
+    board(page)
+    page.wait_for_load_state("networkidle")
+    assert requested == []
+
+
+def test_an_open_board_requests_nothing_while_output_is_written_and_once_for_a_change(page, product):
+    task = product.new_task(title="Writes much")
+    board(page)
+    page.wait_for_load_state("networkidle")
+    requested = requests_of(page)
+    product.run(task, product.new_rehearser(100, delay=0.02))
+    page.locator(f"#card-{task} .card-line", has_text=re.compile(r"\[\d+\]")).wait_for()
+    card(page, task, "done").wait_for()
+    assert set(requested) == {"/board/changed"}
+    assert len(requested) <= 6  # for three changes; a busy machine may need two for each
+
+
+def requests_of(page) -> list[str]:
+    """Return the list of the paths that the page's scripts request from now on."""
+    requested: list[str] = []
+    page.on("request", lambda one: one.resource_type == "fetch" and requested.append(urlsplit(one.url).path))
+    return requested
 
 
 def test_the_first_page_is_small(page, product, chromium):

@@ -76,7 +76,8 @@ def paths(database) -> list[str]:
     (project.folder / name).write_text(HOSTILE)
     at, page = f"/projects/{project.pk}", f"/tasks/{task.pk}"
     return [
-        *("/", "/board/slots", "/overview", "/overview/needs", "/overview/figures", "/overview/charts"),
+        *("/", "/board/changed?slots=yes"),
+        *("/overview", "/overview/needs", "/overview/figures", "/overview/charts"),
         *("/activity", "/notifications?show=all", "/search?q=alert", "/tasks/new", "/agents", "/projects"),
         *(f"{page}{end}" for end in ("", "/parts", "/menu", "/delete", f"/compare?run={run.pk}&run={other.pk}")),
         *(f"/tasks/{one.pk}" for one in (blocked, running)),

@@ -1,0 +1,78 @@
+/* The numbers in the top bar: slots in use and notifications. The page's socket sends them; nothing is fetched. */
+import { byId, say } from "./page.js";
+
+const title = document.title;
+
+/** Show the number of busy slots in the title of the page and on its icon. */
+export function showRunning() {
+  const running = Number(byId("capacity")?.dataset.running ?? 0);
+  document.title = running ? `(${running}) ${title}` : title;
+  const icon = byId("favicon");
+  icon.dataset.idle ??= icon.getAttribute("href");
+  const href = running ? icon.dataset.live : icon.dataset.idle;
+  if (icon.getAttribute("href") !== href) icon.setAttribute("href", href);
+}
+
+/**
+ * Show how many slots are in use, as `board/_capacity.html` does.
+ * @param {{limit: number, running: number, queued: number, waiting: number, available: number}} capacity
+ * @returns {boolean} whether that is new
+ */
+export function showCapacity({ limit, running, queued, waiting, available }) {
+  const link = byId("capacity");
+  const shown = [limit, running, queued, waiting].join(" ");
+  if (!link || link.dataset.shown === shown) return !link;
+  link.dataset.shown = shown;
+  const held = running + queued;
+  link.dataset.running = String(held);
+  link.toggleAttribute("data-full", !available || waiting > 0);
+  const pips = Array.from({ length: limit <= Number(link.dataset.maxPips) ? limit : 0 }, () => document.createElement("i"));
+  for (const pip of pips.slice(0, held)) pip.className = "on";
+  link.querySelector(".pips").replaceChildren(...pips);
+  link.querySelector(".pips").hidden = pips.length === 0;
+  link.querySelector(".cap-w").textContent = `${held} of ${limit}${waiting ? ` · ${waiting} queued` : ""}`;
+  showRunning();
+  return true;
+}
+
+// ── Notifications ────────────────────────────────────────────────────
+let announced = Number(byId("notifications-link")?.dataset.count ?? 0);
+
+/**
+ * Show how many notifications ask a person to act, as `activity/_notification_link.html` does.
+ * @param {number} count
+ */
+export function showNotifications(count) {
+  const link = byId("notifications-link");
+  if (!link) return;
+  link.dataset.count = String(count);
+  link.ariaLabel = count === 0 ? "No notifications" : count === 1 ? "1 notification" : `${count} notifications`;
+  const number = link.querySelector(".count");
+  number.hidden = count === 0;
+  number.textContent = count > 99 ? "99+" : String(count);
+  if (count > announced) announce(link, count);
+  announced = count;
+}
+
+/** Announce new notifications to screen readers and, in a hidden tab, through the browser if the user allowed it. */
+function announce(link, count) {
+  say(count === 1 ? "1 notification." : `${count} notifications.`);
+  if (!document.hidden || !("Notification" in window) || Notification.permission !== "granted") return;
+  const body = `${count === 1 ? "1 item needs" : `${count} items need`} your attention`;
+  const notification = new Notification("Mission Control", { body, tag: "mission-control" });
+  notification.addEventListener("click", () => { window.focus(); location.assign(link.href); });
+}
+
+export function offerBrowserNotifications() {
+  const offer = byId("ask-browser");
+  if (offer) offer.hidden = !("Notification" in window) || Notification.permission !== "default";
+}
+
+document.addEventListener("click", async (event) => {
+  if (!event.target.closest("[data-ask-browser]")) return;
+  await Notification.requestPermission();
+  offerBrowserNotifications();
+});
+
+showRunning();
+offerBrowserNotifications();
