@@ -31,6 +31,24 @@ class AllowedProgram(models.Model):
         return self.name
 
 
+class ProviderKey(models.Model):
+    """A provider's key that a superuser has entered: encrypted (agents/sealing.py), and never shown again."""
+
+    variable = models.CharField(max_length=50, unique=True)  # the environment variable that it stands for
+    sealed = models.TextField(editable=False)
+    last_four = models.CharField(max_length=4, blank=True, editable=False)
+    set_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ["variable"]
+
+    def __str__(self) -> str:
+        return self.variable
+
+
 class Agent(models.Model):
     """An agent that runs can be assigned to.
 

@@ -1,7 +1,11 @@
-"""Allow programs that agents may run, where a person may decide that: on an installation for this machine only.
+"""Allow programs and enter keys of providers, where a person may: on an installation for this machine only.
 
 Elsewhere only the environment decides (`CONNECTIONS_BY_PAGE` in the settings).
 """
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
 
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser, User
@@ -9,10 +13,14 @@ from django.db import transaction
 
 from agents import connections
 from agents.backends.programs.presets import PRESETS
-from agents.models import AllowedProgram
+from agents.models import AllowedProgram, ProviderKey
+from agents.sealing import seal, unseal
 from mission_control.actions.activity import note
 from mission_control.errors import Invalid, NotFound, OperatorDecides
 from mission_control.models import Activity
+
+LONG_KEY = 16  # of a shorter one, the last characters would reveal too much
+_KEY = re.compile(r"[!-~]{8,1000}")
 
 
 def may_decide(user: User | AnonymousUser) -> bool:
@@ -31,7 +39,7 @@ def allow_program(name: str, *, by: User | None) -> None:
 
     `by` is None for a command of the operator's. Raises OperatorDecides, Invalid.
     """
-    _require(by, name)
+    _require(by, name, "add it to MISSION_CONTROL_COMMANDS and restart")
     if name not in PRESETS:
         raise Invalid("name", f"Unknown program. Available: {', '.join(PRESETS)}.")
     with transaction.atomic():
@@ -43,7 +51,7 @@ def allow_program(name: str, *, by: User | None) -> None:
 
 def forbid_program(name: str, *, by: User | None) -> None:
     """Take back what `allow_program` has allowed; runs go on. Raises OperatorDecides, NotFound."""
-    _require(by, name)
+    _require(by, name, "remove it from MISSION_CONTROL_COMMANDS and restart")
     with transaction.atomic():
         if not AllowedProgram.objects.filter(name=name).delete()[0]:
             raise NotFound("Program")
@@ -51,14 +59,90 @@ def forbid_program(name: str, *, by: User | None) -> None:
     connections.refresh()
 
 
-def _require(by: User | None, name: str) -> None:
-    """Raise OperatorDecides if the user may not decide about programs. A command, without a user, may."""
+def set_key(variable: str, value: str, *, by: User | None) -> ProviderKey:
+    """Store a provider's key, encrypted; agents use it from their next run on. It replaces an earlier one.
+
+    Raises OperatorDecides, Invalid.
+    """
+    _require(by, variable, "set it in the environment and restart")
+    if variable not in connections.KEYS:
+        raise Invalid("variable", f"Unknown key. Available: {', '.join(connections.KEYS)}.")
+    value = value.strip()
+    if not _KEY.fullmatch(value):
+        raise Invalid("value", "A key has 8 to 1,000 letters, digits and signs, and no spaces.")
+    fields = {"sealed": seal(variable, value), "last_four": value[-4:] if len(value) >= LONG_KEY else ""}
+    with transaction.atomic():
+        key, _ = ProviderKey.objects.update_or_create(variable=variable, defaults={**fields, "set_by": by})
+        _note(f"The key {variable} was set")
+    connections.refresh()
+    return key
+
+
+def remove_key(variable: str, *, by: User | None) -> None:
+    """Delete a stored key. Raises OperatorDecides, NotFound."""
+    _require(by, variable, "remove it from the environment and restart")
+    with transaction.atomic():
+        if not ProviderKey.objects.filter(variable=variable).delete()[0]:
+            raise NotFound("Key")
+        _note(f"The key {variable} was removed")
+    connections.refresh()
+
+
+# ---------------------------------------------------------------- the state
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """A program or a key. `source` is environment, page, or empty if it is not connected."""
+
+    name: str
+    title: str
+    source: str = ""
+    last_four: str = ""
+    updated_at: datetime | None = None
+    by: str = ""
+    is_readable: bool = True  # False for a key that was encrypted with another SECRET_KEY
+
+
+def programs() -> list[Connection]:
+    """Return all programs that can be allowed, and those of the settings. One query."""
+    rows = {row.name: row for row in AllowedProgram.objects.select_related("allowed_by")}
+    names = [*PRESETS, *(name for name in settings.MISSION_CONTROL_COMMANDS if name not in PRESETS)]
+    found = []
+    for name in names:
+        row, title = rows.get(name), PRESETS[name].title if name in PRESETS else name
+        if name in settings.MISSION_CONTROL_COMMANDS:
+            found.append(Connection(name, title, "environment"))
+        elif row is not None and settings.CONNECTIONS_BY_PAGE:
+            by = row.allowed_by.get_username() if row.allowed_by else ""
+            found.append(Connection(name, title, "page", updated_at=row.created_at, by=by))
+        else:
+            found.append(Connection(name, title))
+    return found
+
+
+def provider_keys() -> list[Connection]:
+    """Return all keys that can be entered, without their values. Three queries."""
+    connections.refresh()
+    rows = {row.variable: row for row in ProviderKey.objects.select_related("set_by")}
+    found = []
+    for variable, title in connections.KEYS.items():
+        row = rows.get(variable)
+        if connections.is_of_environment(variable):
+            found.append(Connection(variable, title, "environment"))
+        elif row is not None and settings.CONNECTIONS_BY_PAGE:
+            is_readable = unseal(variable, row.sealed) is not None
+            by = row.set_by.get_username() if row.set_by else ""
+            found.append(Connection(variable, title, "page", row.last_four, row.updated_at, by, is_readable))
+        else:
+            found.append(Connection(variable, title))
+    return found
+
+
+def _require(by: User | None, name: str, advice: str) -> None:
+    """Raise OperatorDecides if the user may not decide about connections. A command, without a user, may."""
     if not settings.CONNECTIONS_BY_PAGE:
-        raise OperatorDecides(
-            f"Only the operator can allow `{name}` here: add it to MISSION_CONTROL_COMMANDS and restart"
-        )
+        raise OperatorDecides(f"Only the operator decides about `{name}` here: {advice}")
     if by is not None and not may_decide(by):
-        raise OperatorDecides(f"Only a superuser can allow `{name}`")
+        raise OperatorDecides(f"Only a superuser decides about `{name}`")
 
 
 def _note(message: str) -> None:

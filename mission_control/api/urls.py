@@ -11,6 +11,7 @@ from mission_control.api.stream import StreamView
 from mission_control.api.views.access import TokenViews
 from mission_control.api.views.agents import AgentViews, BackendsView
 from mission_control.api.views.base import ObjectViews
+from mission_control.api.views.connections import ConnectionViews
 from mission_control.api.views.deep_work import DeepWorkViews
 from mission_control.api.views.documents import DeliverableViews, DocumentViews
 from mission_control.api.views.feed import ActivityViews, NotificationViews
@@ -57,6 +58,9 @@ urlpatterns = [
     *both("healthz", LivenessView.as_view(), "healthz"),
     *both("readyz", ReadinessView.as_view(), "readyz"),
     *both("metrics", MetricsView.as_view(), "metrics"),
+    *action("connections", ConnectionViews, "all", get="show"),
+    *action("connections/programs", ConnectionViews, "programs", post="change_program"),
+    *action("connections/keys", ConnectionViews, "keys", post="change_key"),
     *both(f"{BASE}backends", BackendsView.as_view(), "api-backends"),
     *both(f"{BASE}capacity", CapacityView.as_view(), "api-capacity"),
     *action("agents/found", AgentViews, "found", get="list_found"),  # before `<str:pk>`, which would match too

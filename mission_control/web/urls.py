@@ -5,7 +5,7 @@ from django.urls import path
 
 from mission_control.web.account import views as account
 from mission_control.web.activity import views as activity
-from mission_control.web.agents import found_views
+from mission_control.web.agents import connection_views, found_views
 from mission_control.web.agents import views as agents
 from mission_control.web.board import views as board
 from mission_control.web.documents import views as documents
@@ -103,6 +103,9 @@ urlpatterns = [
     path("agents/options", agents.option_fields, name="agent-options"),
     path("agents/found", found_views.found_agents, name="agents-found"),
     path("agents/found/<str:key>/use", found_views.use_found, name="agents-found-use"),
+    path("agents/connections", connection_views.connection_list, name="connections"),
+    path("agents/connections/program", connection_views.change_program, name="connections-program"),
+    path("agents/connections/key", connection_views.change_key, name="connections-key"),
     path("agents/backends", agents.backend_list, name="agent-backends"),
     path("agents/<uuid:agent_id>", agents.agent, name="agent"),
     path("agents/<uuid:agent_id>/test", agents.agent_test, name="agent-test"),

@@ -11,7 +11,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from agents.models import Agent
+from agents.models import Agent, AllowedProgram, ProviderKey
 from mission_control.actions import notifications
 from mission_control.models import (
     AccessToken,
@@ -56,6 +56,8 @@ def one_of_each():
     send_heartbeat()
     make.token()
     Review.objects.create(task=make.task())
+    AllowedProgram.objects.create(name="claude")
+    ProviderKey.objects.create(variable="OPENAI_API_KEY", sealed="nonsense")
     return run
 
 

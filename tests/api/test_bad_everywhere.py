@@ -36,6 +36,7 @@ SHORT, LONG = [*ODD, "", " ", "x" * 201], [*ODD, "x" * 50_001]
 KINDS = {
     "text": SHORT,
     "optional text": [*ODD, "x" * 201],
+    "key": [*ODD, None, "two words", "short", "ümlauts " * 4, "x" * 1_001],
     "goal": [*ODD, None, "", "x" * 9, " " * 20, "x" * 5_001],
     "analysis": [
         HUGE,
@@ -104,6 +105,9 @@ PROJECT = {"title": "text", "description": "long text", "tags": "tags", "creator
 DOCUMENT = {"title": "text", "content": "content", "type": "enum", "tags": "tags", "metadata": "data"}
 NEW_DOCUMENT = {**DOCUMENT, "author_id": "person", "task_id": "id", "project_id": "id"}
 BODIES = {
+    "POST agents/found/{pk}/use": {"model": "optional text"},
+    "POST connections/programs": {"name": "enum", "allowed": "flag"},
+    "POST connections/keys": {"variable": "enum", "value": "key"},
     "POST agents": AGENT,
     "PATCH agents/{pk}": AGENT,
     "POST tasks": TASK,
@@ -125,6 +129,7 @@ BODIES = {
     "POST deep-work/start": {"description": "goal", "research_depth": "enum", "goal_analysis": "analysis"},
 }
 NO_BODY = {
+    "POST agents/found/check",
     "DELETE agents/{pk}",
     "POST agents/{pk}/heartbeat",
     "DELETE tasks/{pk}",
@@ -147,7 +152,9 @@ NO_BODY = {
     "POST runs/{pk}/stop",
     "DELETE tokens/{pk}",
 }
-REQUIRED = {
+REQUIRED: dict[str, dict[str, object]] = {
+    "POST connections/programs": {"name": "claude", "allowed": True},
+    "POST connections/keys": {"variable": "OPENAI_API_KEY", "value": "x" * 40},
     "POST agents": {"name": "n", "role": "r", "backend": "demo"},
     "POST tasks": {"title": "t"},
     "POST projects": {"title": "t"},

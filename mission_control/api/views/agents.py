@@ -80,10 +80,10 @@ class AgentViews(ObjectViews):
 
     @extend_schema(summary="Make an agent of something that was found, and start a test of it.")
     def use_found(self, request: Request, pk: str) -> Response:
-        finding, user = scanner.finding(pk), acting_user()
+        given, finding, user = self.given(), scanner.finding(pk), acting_user()
         if finding is None or user is None:
             raise NotFound("Agent")
-        used = found_agents.use(finding, by=user, **self.given())
+        used = found_agents.use(finding, by=user, **given)
         answer = {
             "agent": AgentReader(self.find(str(used.agent.pk))).data,
             "created": used.is_new,

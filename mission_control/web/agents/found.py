@@ -16,7 +16,10 @@ from mission_control.actions.found_agents import needs_permission, uses
 # The shortest ways to a first agent: what it is, and the line to paste into a terminal.
 WAYS = (
     ("Claude Code, with your Claude login", "npm install -g @anthropic-ai/claude-code && claude"),
-    ("A key of a provider, then restart", "echo 'ANTHROPIC_API_KEY=…' >> .env"),
+    (
+        "A key of a provider, then restart (or enter it on the page Connections)",
+        "echo 'ANTHROPIC_API_KEY=…' >> .env",
+    ),
     ("A free model on this machine", "curl -fsSL https://ollama.com/install.sh | sh && ollama pull llama3.2"),
 )
 

@@ -189,7 +189,7 @@ def test_the_api_shows_and_uses_what_was_found(copilot):
 def test_the_api_refuses_as_the_pages_do(copilot, settings):
     member = Api(make.user(may=ADDS))
     refused = member.post("agents/found/program-copilot/use", {})
-    assert (refused.status_code, refused.json()) == (403, {"detail": "Only a superuser can allow `copilot`"})
+    assert (refused.status_code, refused.json()) == (403, {"detail": "Only a superuser decides about `copilot`"})
     viewer = Api(make.user(may=["agents.view_agent"]))
     assert viewer.get("agents/found").status_code == viewer.post("agents/found/check").status_code == 403
     settings.CONNECTIONS_BY_PAGE = False
