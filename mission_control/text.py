@@ -23,7 +23,7 @@ def as_uuid(text: object) -> uuid.UUID | None:
 
 
 def as_day(text: object) -> date | None:
-    """Return the day that the text names as ISO 8601 does (2026-11-23), None when it names none."""
+    """Parse a day in the form 2026-11-23 (ISO 8601); return None for any other text."""
     try:
         named = re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", str(text))
         return date.fromisoformat(str(text)) if named else None

@@ -78,10 +78,10 @@ class Content(Text):
 
 
 class Integer(serializers.IntegerField):
-    """A whole number from 0 that every database can store. In JSON, 3.0 counts as one."""
+    """A whole number, by default from 0 to the largest that every database stores. In JSON, 3.0 counts as one."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(min_value=0, max_value=LARGEST_INTEGER, **kwargs)
+        super().__init__(**{"min_value": 0, "max_value": LARGEST_INTEGER, **kwargs})
 
     def to_internal_value(self, data: Any) -> int:
         if is_from_form(self):

@@ -3,7 +3,7 @@
 Used: the ORM broker's methods and `list_key`, the columns of `OrmQ`, `Conf`, `SignedPackage`, and what a job's
 payload contains. The cluster itself is in `django_q_cluster.py`, which only workers load.
 
-Defects, by their issue at https://github.com/django-q2/django-q2/issues, and what each is met with:
+Defects, by their issue at https://github.com/django-q2/django-q2/issues, and how each is worked around:
 
 - #23, open. A worker that is killed while it waits for a job keeps the lock of the queue that all workers
   share. The cluster looks alive and starts nothing more. → `supervisor/watchdog.py` starts a fresh cluster

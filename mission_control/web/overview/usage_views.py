@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
+from mission_control.actions.permissions import Rights
 from mission_control.formatting import dollars
 from mission_control.queries import usage
 from mission_control.text import as_day
@@ -64,9 +65,8 @@ def _row(request: HttpRequest, by: str, sums: dict[str, Any]) -> UsageRow:
         return UsageRow(f"{key}", "", sums)
     if by == "model":
         return UsageRow(plain(key) if key else "Unknown", "", sums)
-    model, field = usage.NAMES[by]
-    name = sums[f"{by}_{field}"]
+    name = sums[f"{by}_{usage.NAMES[by][1]}"]
     if name is None:
         return UsageRow("None / deleted", "", sums)
-    permission = f"{model._meta.app_label}.view_{model._meta.model_name}"
-    return UsageRow(plain(name), reverse(by, args=[key]) if request.user.has_perm(permission) else "", sums)
+    is_visible = getattr(Rights(request.user), f"view_{by}")
+    return UsageRow(plain(name), reverse(by, args=[key]) if is_visible else "", sums)

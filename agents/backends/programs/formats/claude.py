@@ -24,7 +24,7 @@ LOGIN_ADVICE = "Check ANTHROPIC_API_KEY in the environment of the worker, or log
 MAX_DELAY_MS = 1e9
 REFUSED_STATUSES = (401, 403)
 # The first retry may use a renewed login; a second one cannot help with a wrong key.
-HOPELESS_ATTEMPT = 2
+LAST_LOGIN_ATTEMPT = 2
 _DENIED = re.compile(
     r"requested permissions? to|[Pp]ermission to (?:use|read|edit|write)\b.* denied|requires? approval"
 )
@@ -64,16 +64,16 @@ class ClaudeReader(Reader):
 
     def retry(self, line: Line) -> Iterator[BackendEvent]:
         """Yield a notice about a retry: reason, attempt and delay. Give up soon for a refused key."""
-        status_code, attempt, most = line.get("error_status"), line.get("attempt"), line.get("max_retries")
+        status_code, attempt, max_attempts = line.get("error_status"), line.get("attempt"), line.get("max_retries")
         why = [f"HTTP {status_code}"] if type(status_code) is int else []
         why += [text] if (text := text_of(line.get("error"))) else []
         notice = f"The request to the model failed ({', '.join(why) or 'no reason given'}) and is retried"
-        if type(attempt) is int and type(most) is int:
-            notice += f", attempt {attempt} of {most}"
+        if type(attempt) is int and type(max_attempts) is int:
+            notice += f", attempt {attempt} of {max_attempts}"
         delay = line.get("retry_delay_ms")
         if isinstance(delay, int | float) and 0 <= delay < MAX_DELAY_MS:
             notice += f", in {delay / 1000:.1f} s"
-        if status_code in REFUSED_STATUSES and type(attempt) is int and attempt >= HOPELESS_ATTEMPT:
+        if status_code in REFUSED_STATUSES and type(attempt) is int and attempt >= LAST_LOGIN_ATTEMPT:
             self.fail(f"Anthropic refused the key or login (HTTP {status_code}). {LOGIN_ADVICE}")
             self.is_hopeless = True
             return
@@ -107,8 +107,8 @@ class ClaudeReader(Reader):
         After a broken connection a message arrives only here.
         """
         message = part(line, "message")
-        came = text_of(message.get("id")) in self._in_pieces
-        silent = came or line.get("parent_tool_use_id") is not None
+        is_streamed = text_of(message.get("id")) in self._in_pieces
+        silent = is_streamed or line.get("parent_tool_use_id") is not None
         for block in listed(message.get("content")):
             match block.get("type"):
                 case "tool_use":
@@ -204,13 +204,13 @@ def claudes_total(by_model: Any, of_main_thread: Any, cost: Any, so_far: Usage) 
     main = part({"usage": of_main_thread}, "usage")
     return Usage(
         so_far.model,
-        _most(sum(read), read_tokens(main), so_far.input_tokens),
-        _most(sum(written), total(main, "output_tokens"), so_far.output_tokens),
+        _highest(sum(read), read_tokens(main), so_far.input_tokens),
+        _highest(sum(written), total(main, "output_tokens"), so_far.output_tokens),
         claudes_cost(cost, by_model),
     )
 
 
-def _most(*counts: int | None) -> int | None:
+def _highest(*counts: int | None) -> int | None:
     """Return the highest count; None for 0, which the CLI also reports for an unknown count."""
     return max(count or 0 for count in counts) or None
 
