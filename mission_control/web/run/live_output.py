@@ -176,13 +176,15 @@ class LiveOutput:
                     await asyncio.sleep(0)
 
     async def _stretch_after(self, place: int) -> LiveStretch:
-        if place not in self._rendered:
-            rendered = await _render(self.run_id, place)
-            self._on_events(rendered.known)
+        if place in self._rendered:
+            return self._rendered[place]
+        stretch = await _render(self.run_id, place)
+        self._on_events(stretch.known)
+        if stretch.known == self._known:  # else there are newer events: who confirms this stretch gets them next
             if len(self._rendered) == CACHED:
                 del self._rendered[next(iter(self._rendered))]
-            self._rendered[place] = rendered
-        return self._rendered[place]
+            self._rendered[place] = stretch
+        return stretch
 
 
 def _last_seq(run_id: str) -> int:
