@@ -140,7 +140,7 @@ class ProjectActions(Actions):
 
 
 def _run(task: Task, *, by: Any, agent: Agent, **options: Any) -> str:
-    assert isinstance(by, User), "add_run is asked for"
+    assert isinstance(by, User), "add_run is required"
     run = admit(task, agent, by=by, **options)
     waits = run.status == Run.Status.WAITING
     return f"queued for {agent}" if waits else f"started with {agent}"

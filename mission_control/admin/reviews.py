@@ -64,7 +64,7 @@ class ReviewAdmin(Actions, ReadOnly):
     @admin.action(description="Approve", permissions=["decide"])
     def approve_selected(self, request: HttpRequest, queryset: QuerySet[Review]) -> None:
         by = request.user
-        assert isinstance(by, User), "change_task is asked for"
+        assert isinstance(by, User), "change_task is required"
         self.to_each(request, queryset, lambda review: reviews.approve(review.task, by=by), "approved")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Review]:

@@ -70,7 +70,7 @@ class StreamView(APIView):
         if not LAST_SEEN.fullmatch(last_seen):
             raise ValidationError({"Last-Event-ID": ["Must be the number of an event."]})
         after = int(last_seen) if last_seen else after
-        assert request.user.is_authenticated, "view_run is asked for"
+        assert request.user.is_authenticated, "view_run is required"
         token = request.auth if isinstance(request.auth, AccessToken) else None
         login = ConnectionLogin.of(request.user, token, None if token else request.session.session_key)
         return StreamingHttpResponse(

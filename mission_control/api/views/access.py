@@ -37,7 +37,7 @@ class TokenViews(ObjectViews):
 
     def create(self, request: Request) -> Response:
         given, user = self.given(), request.user
-        assert user.is_authenticated, "a login is asked for"
+        assert user.is_authenticated, "a login is required"
         by = request.auth if isinstance(request.auth, AccessToken) else None
         token, value = create_token(user, name=given["name"], days=given.get("expires_in_days"), requested_with=by)
         shown = {**TokenReader(token).data, "value": value}

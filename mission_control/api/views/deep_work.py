@@ -60,20 +60,20 @@ class DeepWorkViews(ObjectViews):
     def parse_goal(self, request: Request) -> Response:
         """Have the planner analyse a goal, and return the analysis."""
         given = self.given()
-        assert request.user.is_authenticated, "add_run is asked for"
+        assert request.user.is_authenticated, "add_run is required"
         return Response({"success": True, "goal_analysis": planning.parse_goal(**given, by=request.user)})
 
     @extend_schema(operation_id="deep_work_start")
     def start(self, request: Request) -> Response:
         """Create a project and start planning it. Answers at once; WebSockets report the progress."""
         given = self.given()
-        assert request.user.is_authenticated, "add_run is asked for"
+        assert request.user.is_authenticated, "add_run is required"
         return self.steered(planning.start(**given, by=request.user))
 
     @extend_schema(operation_id="deep_work_replan")
     def replan(self, request: Request, pk: str) -> Response:
         """Regenerate the plan of a project whose planning failed or whose plan awaits approval."""
-        assert request.user.is_authenticated, "add_run is asked for"
+        assert request.user.is_authenticated, "add_run is required"
         return self.steered(planning.replan(self.find(pk), by=request.user))
 
     @extend_schema(operation_id="deep_work_plan")

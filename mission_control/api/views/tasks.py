@@ -106,7 +106,7 @@ class TaskViews(ObjectViews):
         agent = self._agent()
         given = self.given()
         assert agent is not None, "a body that names none is refused above"
-        assert request.user.is_authenticated, "add_run is asked for"
+        assert request.user.is_authenticated, "add_run is required"
         run = admit(
             task,
             agent,
@@ -161,7 +161,7 @@ class TaskViews(ObjectViews):
     def post_message(self, request: Request, pk: str) -> Response:
         """Post a message from the agent that the body names, or from the user."""
         task = self.find(pk)
-        assert request.user.is_authenticated, "add_message is asked for"
+        assert request.user.is_authenticated, "add_message is required"
         message = comments.post(task, by=request.user, **self.given())
         return Response({"message": MessageReader(message).data})
 
@@ -172,13 +172,13 @@ class TaskViews(ObjectViews):
 
     def approve(self, request: Request, pk: str) -> Response:
         task = self.find(pk)
-        assert request.user.is_authenticated, "change_task is asked for"
+        assert request.user.is_authenticated, "change_task is required"
         return self.now(reviews.approve(task, by=request.user))
 
     def request_changes(self, request: Request, pk: str) -> Response:
         """Send the task back with feedback, which is part of its next prompt."""
         task = self.find(pk)
-        assert request.user.is_authenticated, "change_task is asked for"
+        assert request.user.is_authenticated, "change_task is required"
         return self.now(reviews.request_changes(task, **self.given(), by=request.user))
 
     def reviews(self, request: Request, pk: str) -> Response:

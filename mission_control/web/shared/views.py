@@ -88,7 +88,7 @@ sees_tasks = sees("view_task")
 
 def person_of(request: HttpRequest) -> User:
     """Return the logged-in user. Only for views that are decorated with `sees` or `needs_login`."""
-    assert request.user.is_authenticated, "`sees` asks for a login"
+    assert request.user.is_authenticated, "`sees` requires a login"
     return request.user
 
 

@@ -40,9 +40,9 @@ class GeminiReader(Reader):
                 self.model = text_of(line.get("model")) or self.model
                 yield Usage(self.model)
             case "message" if line.get("role") == "assistant":
-                goes_on = line.get("delta") and not self._used_a_tool
+                continues = line.get("delta") and not self._used_a_tool
                 self._used_a_tool = False
-                if not goes_on:
+                if not continues:
                     yield from self.begin()
                 yield from self.piece(line.get("content"))
             case "tool_use":
