@@ -41,7 +41,7 @@ from agents.backends.processes import (
 from agents.backends.programs.allowed import PROMPT_FILE, Definition, allowed
 from agents.backends.programs.failures import not_logged_in, with_reason
 from agents.backends.programs.formats import READERS
-from agents.backends.programs.formats.reader import Reader
+from agents.backends.programs.formats.reader import OutputReader
 from agents.backends.programs.launch import Prompt, check_network, environment_of, isolation_method, launch_spec
 from agents.backends.programs.logins import missing_login
 from agents.backends.programs.presets import PRESETS
@@ -239,7 +239,7 @@ def _model(definition: Definition, options: Mapping[str, Any]) -> str | None:
 
 
 # ---------------------------------------------------------------- the output
-async def _items(program: Program, reader: Reader | None) -> AsyncGenerator[BackendEvent | Usage, None]:
+async def _items(program: Program, reader: OutputReader | None) -> AsyncGenerator[BackendEvent | Usage, None]:
     async with aclosing(program.output()) as output:
         items = _text(program, output) if reader is None else _lines(program, output, reader)
         async for item in items:
@@ -258,7 +258,7 @@ async def _text(program: Program, output: AsyncIterator[bytes]) -> AsyncIterator
 
 
 async def _lines(
-    program: Program, output: AsyncIterator[bytes], reader: Reader
+    program: Program, output: AsyncIterator[bytes], reader: OutputReader
 ) -> AsyncIterator[BackendEvent | Usage]:
     """Yield the events of the lines of standard output and standard error.
 
@@ -295,7 +295,7 @@ def _notice(line: bytes, size: int) -> Iterator[BackendEvent]:
         yield BackendEvent(EventType.STATUS, line.decode(errors="replace")[:NOTICE_CHARS])
 
 
-def _check_end(definition: Definition, program: Program, reader: Reader | None) -> None:
+def _check_end(definition: Definition, program: Program, reader: OutputReader | None) -> None:
     """Raise BackendError if the program failed, by its output, its exit status, or a missing last line."""
     name, text = definition.name, program.last_words()
     failure = reader.failure if reader is not None else ""

@@ -41,6 +41,6 @@ def use_found(request: HttpRequest, key: str) -> HttpResponse:
     if used.refusal:
         messages.warning(request, f"{used.agent.name} is ready, but not tested: {used.refusal}", extra_tags="warn")
     else:
-        verb = "added" if used.is_new else "in use already"
-        messages.success(request, f"{used.agent.name} is {verb}. Its test is running.", extra_tags="ok")
+        outcome = "added" if used.is_new else "in use already"
+        messages.success(request, f"{used.agent.name} is {outcome}. Its test is running.", extra_tags="ok")
     return redirect(f"{reverse('agent', args=[used.agent.pk])}#agent-history")

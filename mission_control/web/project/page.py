@@ -121,7 +121,7 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class PlanningStep:
     """One step of a planning run: done, running, not started, or skipped."""
 
     word: str
@@ -134,7 +134,7 @@ class Planning:
     """The newest planning run of a project: its steps, and the end of the planner's output."""
 
     run: Run
-    steps: list[Step]
+    steps: list[PlanningStep]
     text: str
 
     @property
@@ -269,7 +269,7 @@ def planning_of(project: Project) -> Planning | None:
     return Planning(run, _steps(run, begun), plain(spoken_text(run))[-SHOWN_PLANNER_CHARS:])
 
 
-def _steps(run: Run, begun: dict[Any, datetime]) -> list[Step]:
+def _steps(run: Run, begun: dict[Any, datetime]) -> list[PlanningStep]:
     names = list(STEPS)
     newest = max((names.index(name) for name in begun if name in names), default=-1)
     found = []
@@ -284,7 +284,7 @@ def _steps(run: Run, begun: dict[Any, datetime]) -> list[Step]:
             state = State("running", "Running", "r-running")
         else:
             state = run_state(run)
-        found.append(Step(word, state, begun.get(name)))
+        found.append(PlanningStep(word, state, begun.get(name)))
     return found
 
 

@@ -5,9 +5,9 @@ from agents.backends.programs.formats.codex import CodexReader
 from agents.backends.programs.formats.copilot import CopilotReader
 from agents.backends.programs.formats.gemini import GeminiReader
 from agents.backends.programs.formats.opencode import OpenCodeReader
-from agents.backends.programs.formats.reader import Reader
+from agents.backends.programs.formats.reader import OutputReader
 
-READERS: dict[str, type[Reader]] = {
+READERS: dict[str, type[OutputReader]] = {
     "claude": ClaudeReader,
     "codex": CodexReader,
     "gemini": GeminiReader,

@@ -8,7 +8,7 @@ from agents.backends.base import BackendEvent, EventType, Usage
 from agents.backends.programs.formats.reader import (
     Item,
     Line,
-    Reader,
+    OutputReader,
     listed,
     money,
     part,
@@ -30,7 +30,7 @@ _DENIED = re.compile(
 )
 
 
-class ClaudeReader(Reader):
+class ClaudeReader(OutputReader):
     """`claude -p --output-format stream-json --verbose`, with or without partial messages."""
 
     marks_its_end = True

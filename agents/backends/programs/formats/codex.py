@@ -7,7 +7,7 @@ from agents.backends.base import BackendEvent, Usage
 from agents.backends.programs.formats.reader import (
     Item,
     Line,
-    Reader,
+    OutputReader,
     part,
     status,
     text_of,
@@ -18,7 +18,7 @@ from agents.backends.programs.formats.reader import (
 from agents.prices import price_of
 
 
-class CodexReader(Reader):
+class CodexReader(OutputReader):
     """`codex exec --json`: whole items, no pieces."""
 
     marks_its_end = True

@@ -3,10 +3,19 @@
 from collections.abc import Iterator
 
 from agents.backends.base import Usage
-from agents.backends.programs.formats.reader import Item, Line, Reader, part, text_of, tool_result, tool_use, total
+from agents.backends.programs.formats.reader import (
+    Item,
+    Line,
+    OutputReader,
+    part,
+    text_of,
+    tool_result,
+    tool_use,
+    total,
+)
 
 
-class CopilotReader(Reader):
+class CopilotReader(OutputReader):
     """`copilot --output-format json`, with or without `--stream on`."""
 
     marks_its_end = True

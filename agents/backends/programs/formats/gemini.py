@@ -9,7 +9,7 @@ from agents.backends.base import Usage
 from agents.backends.programs.formats.reader import (
     Item,
     Line,
-    Reader,
+    OutputReader,
     part,
     status,
     text_of,
@@ -24,7 +24,7 @@ _API_ERROR = re.compile(r"\[API Error: (\{.*\})\]", re.DOTALL)
 _RETRY = re.compile(r"Attempt (\d+) failed(?: with status (\w+))?")
 
 
-class GeminiReader(Reader):
+class GeminiReader(OutputReader):
     """`gemini --output-format stream-json`."""
 
     marks_its_end = True

@@ -7,7 +7,7 @@ from agents.backends.base import Usage
 from agents.backends.programs.formats.reader import (
     Item,
     Line,
-    Reader,
+    OutputReader,
     money,
     part,
     text_of,
@@ -18,7 +18,7 @@ from agents.backends.programs.formats.reader import (
 from agents.prices import price_of
 
 
-class OpenCodeReader(Reader):
+class OpenCodeReader(OutputReader):
     """`opencode run --format json`: a tool's call and its result are one line; usage is reported per step.
 
     Only the end of a step marks the end of the output; any step may be the last one, whatever its reason.

@@ -10,7 +10,7 @@ Line = Mapping[str, Any]
 MAX_TOKENS = 10**12  # a larger number is not a valid count
 
 
-class Reader:
+class OutputReader:
     """Reads the JSON objects that a program prints, one per line, and yields their events.
 
     Fields may be missing or of any type, and unknown ones are ignored, because each release of these programs adds
