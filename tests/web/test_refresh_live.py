@@ -15,7 +15,8 @@ WATCH = """() => {
   new MutationObserver((records) => {
     for (const { type, target, attributeName, oldValue } of records) {
       if (attributeName === "class" && ofPage(oldValue) === ofPage(target.getAttribute("class"))) continue;
-      if (target.closest?.("time, .tl")) continue; // they tell the time
+      const element = target instanceof Element ? target : target.parentElement;
+      if (element?.closest("time, .tl")) continue; // they tell the time
       window.changed.push(`${type} ${attributeName ?? ""} of ${(target.outerHTML ?? target.data).slice(0, 150)}`);
     }
   }).observe(document.body, {
