@@ -2,6 +2,8 @@
 
 import re
 
+from tests.servers import wait_until
+
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 
@@ -32,6 +34,4 @@ def hold_first(page, pattern: str) -> list:
 
 def arrived(page, held: list):
     """Wait until a held request has been made, and return its route."""
-    while not held:
-        page.wait_for_timeout(20)
-    return held.pop()
+    return wait_until(lambda: page.wait_for_timeout(20) or (held and held.pop()), what="a request of the page")

@@ -318,17 +318,11 @@ const isAbout = ({ task_id: id, metadata }) => id === task || metadata.deleted_t
  */
 const isShown = ({ id, blocks, blocked_by: needs }) => id === task || [...blocks, ...needs].some((one) => one === task);
 
-/** Refresh the page each time the connection opens, because frames were missed until then. */
-function watchConnection() {
-  const word = byId("conn");
-  if (!word) return;
-  new MutationObserver(() => {
-    if (word.dataset.conn !== "live") return;
-    catchUp();
-    refresh();
-  }).observe(word, { attributes: true, attributeFilter: ["data-conn"] });
-  if (word.dataset.conn === "live") catchUp();
-}
+document.addEventListener("mc:wake", ({ detail: names }) => {
+  if (!page || isGone || !names.has("mc:missed")) return;
+  catchUp();
+  refresh();
+});
 
 if (page) {
   fitOutput(page);
@@ -337,5 +331,4 @@ if (page) {
     attachMentions(required("say-it", HTMLTextAreaElement), required("mentions"), required("mention-names", HTMLDataElement));
   }
   adoptOutput();
-  watchConnection();
 }
