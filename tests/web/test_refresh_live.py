@@ -16,7 +16,7 @@ WATCH = """() => {
     for (const { type, target, attributeName, oldValue } of records) {
       if (attributeName === "class" && ofPage(oldValue) === ofPage(target.getAttribute("class"))) continue;
       const element = target instanceof Element ? target : target.parentElement;
-      if (element?.closest("time, .tl")) continue; // they tell the time
+      if (element?.closest("time, .tl, #output")) continue; // two tell the time; the output is no part
       window.changed.push(`${type} ${attributeName ?? ""} of ${(target.outerHTML ?? target.data).slice(0, 150)}`);
     }
   }).observe(document.body, {

@@ -218,6 +218,7 @@ def long_task(product) -> str:
 def test_who_scrolls_up_while_the_page_reads_what_is_new_gets_what_is_older(page, long_task):
     held = hold_first(page, r"[?&]after=")
     opened(page, long_task)
+    page.evaluate("document.dispatchEvent(new CustomEvent('mc:wake', { detail: new Set(['mc:missed']) }))")
     newer = arrived(page, held)
     lowest = page.evaluate(NUMBERS)[0]
     to_the_top(page)
@@ -362,7 +363,7 @@ def test_pages_about_runs_and_documents_take_news_of_other_things_without_compla
             "document.addEventListener('mc:frame', ({ detail }) => document.body.classList.add(detail.event_type))"
         )
         product.ended(product.run(task, agent))
-        page.locator("body.mc_task_output.mc_task_completed").wait_for()
+        page.locator("body.mc_task_started.mc_task_completed").wait_for()
 
 
 def test_the_page_shows_what_becomes_of_the_tasks_that_it_waits_for_and_that_wait_for_it(page, product):
