@@ -9,6 +9,7 @@ import { isDirty, taken } from "./drafts.js";
 import { UNREACHABLE, change, fetchFragment, localise, parse, reasonOf, say, toast } from "./page.js";
 import { morph, morphParts, refresher, showWaiting } from "./refresh.js";
 import { reconnectAll } from "./socket.js";
+import { rename } from "./topbar.js";
 
 const page = byId("task-page");
 const task = page?.dataset.task;
@@ -44,8 +45,7 @@ function take(fresh) {
   if (!parts || !page || isGone) return;
   if (parts.dataset.kind !== page.dataset.kind) return location.reload(); // each kind of task has its own page
   morphParts(parts);
-  const named = document.title.replace(/^(\(\d+\) )?.*?( · Mission Control)$/, `$1${required("task-title").textContent}$2`);
-  change(document, "title", named);
+  rename(`${required("task-title").textContent?.trim()} · Mission Control`);
   if (parts.dataset.newest !== page.dataset.newest) {
     page.dataset.newest = parts.dataset.newest;
     if (byId("output")?.dataset.follows === "yes") showNewest(page.dataset.url ?? "");

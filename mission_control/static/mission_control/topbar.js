@@ -1,12 +1,21 @@
 /* The numbers in the top bar: slots in use and notifications. The page's socket sends them; nothing is fetched. */
-import { byId, say } from "./page.js";
+import { byId, change, say } from "./page.js";
 
-const title = document.title;
+let title = document.title;
+
+/**
+ * Give the page another title, for example after its task was renamed.
+ * @param {string} text
+ */
+export function rename(text) {
+  title = text;
+  showRunning();
+}
 
 /** Show the number of busy slots in the title of the page and on its icon. */
 export function showRunning() {
   const running = Number(byId("capacity")?.dataset.running ?? 0);
-  document.title = running ? `(${running}) ${title}` : title;
+  change(document, "title", running ? `(${running}) ${title}` : title);
   const icon = byId("favicon");
   icon.dataset.idle ??= icon.getAttribute("href");
   const href = running ? icon.dataset.live : icon.dataset.idle;

@@ -151,3 +151,12 @@ def test_a_run_that_ends_before_it_is_stopped_does_not_look_like_a_deleted_task(
     assert page.get_by_text("This task was deleted").count() == 0
     page.locator("#run-bar").get_by_role("button", name="Run again").wait_for()
     complaints.clear()  # the browser's own error for a 404
+
+
+def test_the_title_of_the_window_has_the_new_name_and_how_many_runs_there_are(page, product, task):
+    opened(page, f"/tasks/{task}")
+    change_title(product, task)
+    shows_title(page)
+    run = product.run(task, product.new_rehearser(400, delay=0.1))
+    page.wait_for_function("() => /^\\(\\d+\\) Changed elsewhere · /.test(document.title)")
+    product.post(f"/runs/{run}/stop")
