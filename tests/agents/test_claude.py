@@ -267,6 +267,7 @@ async def test_the_servers_own_variables_do_not_reach_it(workdir, monkeypatch):
 # ---------------------------------------------------------------- what can be missing
 def test_without_the_sdk_it_says_how_to_install_it(home, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setenv("PATH", "/nonexistent")  # an installed `claude` has advice of its own
     assert ClaudeAgentSDK.missing() == "Install it with: .venv/bin/pip install -r requirements-claude.lock"
 
 

@@ -1,5 +1,6 @@
 """What the Claude backend makes of a conversation, played from transcripts of the real CLI."""
 
+import importlib.util
 import json
 import sys
 from pathlib import Path
@@ -110,3 +111,49 @@ def test_what_the_cli_has_tried_again_is_not_tried_again_by_the_run(status):
     reader = SdkMessageReader()
     list(reader.read_message(parse_message(result)))
     assert f"(HTTP {status})" in str(reader.reason) and not isinstance(reader.reason, TransientError)
+
+
+# ---------------------------------------------------------------- which program is used
+@pytest.fixture
+def sdk(tmp_path, monkeypatch):
+    """Return a function that makes Python find an SDK with or without a CLI of its own, or none at all."""
+    folder = tmp_path / "claude_agent_sdk"
+    (folder / "_bundled").mkdir(parents=True)
+    (folder / "__init__.py").touch()
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    (tmp_path / "bin").mkdir()
+
+    def sdk(*, brings_cli: bool, is_installed: bool = True) -> Path:
+        spec = importlib.util.spec_from_file_location("claude_agent_sdk", folder / "__init__.py")
+        monkeypatch.setattr("importlib.util.find_spec", lambda _: spec if is_installed else None)
+        bundled = folder / "_bundled/claude"
+        bundled.write_text("#!/bin/sh\n")
+        bundled.chmod(0o755 if brings_cli else 0o644)
+        return bundled
+
+    return sdk
+
+
+def installed(tmp_path) -> Path:
+    program = tmp_path / "bin/claude"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    return program
+
+
+def test_an_installed_program_is_used_where_the_sdk_brings_none(sdk, tmp_path):
+    bundled = sdk(brings_cli=True)
+    program = installed(tmp_path)
+    assert claude._program() == str(bundled)
+    sdk(brings_cli=False)
+    assert claude._program() == str(program)
+
+
+def test_the_small_package_is_advised_where_a_program_is_installed(sdk, tmp_path):
+    sdk(brings_cli=False, is_installed=False)
+    assert ClaudeAgentSDK.missing() == "Install it with: .venv/bin/pip install -r requirements-claude.lock"
+    installed(tmp_path)
+    assert "--no-binary claude-agent-sdk" in ClaudeAgentSDK.missing()
+    sdk(brings_cli=False)
+    (tmp_path / "bin/claude").unlink()
+    assert ClaudeAgentSDK.missing() == "Install the Claude CLI with: npm install -g @anthropic-ai/claude-code"
