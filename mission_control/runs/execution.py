@@ -130,6 +130,8 @@ async def _execute(run_id: uuid.UUID, execution_of: "Callable[[Run], Execution]"
 
 def _decline_if_unable(run_id: uuid.UUID) -> bool:
     close_old_connections()  # this thread may have been idle for a long time
+    if not other_hosts():  # the usual case: no other machine could run it
+        return False
     run = Run.objects.light().select_related("agent").filter(pk=run_id, status=Status.QUEUED).first()
     return run is not None and decline_if_unable(run)
 

@@ -280,11 +280,12 @@ def finish(
         changes: dict[str, Any] = {"status": outcome, "finished_at": now, "end_cause": cause, "error": error}
         if usage is not None:
             changes |= usage_columns(storable(usage))
+        output = changes["output"] = events.output_of(run_id)
         changed = Run.objects.active().filter(guard, pk=run_id).update(**changes)
         if not changed:
             return False
         was_waiting = before.status == Status.WAITING
-        _settle(run_id, outcome, error, was_waiting=was_waiting, now=now, write=write, result=result)
+        _settle(run_id, outcome, error, output, was_waiting=was_waiting, now=now, write=write, result=result)
         _reuse_freed_slot()
     promote()
     return True
@@ -298,6 +299,7 @@ def _settle(
     run_id: uuid.UUID,
     outcome: str,
     error: str,
+    output: str,
     *,
     was_waiting: bool,
     now: datetime,
@@ -305,8 +307,6 @@ def _settle(
     result: Result | None = None,
 ) -> None:
     """Write the consequences of a run's end, in the transaction that ended it."""
-    output = events.output_of(run_id)
-    Run.objects.filter(pk=run_id).update(output=output)
     run = Run.objects.select_related("task", "agent").get(pk=run_id)
     if run.started_at is not None:
         UsageRecord.of(run).save(force_insert=True)
