@@ -14,6 +14,7 @@ from rest_framework.serializers import BaseSerializer, Serializer
 
 from mission_control.actions.permissions import AnyUser, acting
 from mission_control.api.pagination import ListPagination
+from mission_control.api.serializers.reader import show_all
 from mission_control.compat.django_models import PreparedLookup
 from mission_control.compat.rest_framework import ChunkedBodies
 from mission_control.errors import NotFound, Refusal
@@ -38,6 +39,11 @@ def _lookup(views: "type[ObjectViews]") -> PreparedLookup[Any]:
     return PreparedLookup(views.queryset.all)
 
 
+def _forget_context(response: Response) -> None:
+    """Forget what only the renderer needed: a cycle of references would keep the data until a collection."""
+    vars(response).pop("renderer_context", None)
+
+
 class ObjectViews(ChunkedBodies):
     """The base class of the views of one kind of object."""
 
@@ -59,7 +65,11 @@ class ObjectViews(ChunkedBodies):
             return self.request.user  # known once the view has started
 
         with acting(user):
-            return super().dispatch(request, *args, **kwargs)
+            response = super().dispatch(request, *args, **kwargs)
+        if isinstance(response, Response):
+            del self.response  # the view and its request refer to each other
+            response.add_post_render_callback(_forget_context)
+        return response
 
     def get_serializer_class(self) -> type[Serializer[Any]]:
         return self.writers.get(self.action, Serializer)
@@ -113,7 +123,7 @@ class ObjectViews(ChunkedBodies):
         assert isinstance(self.paginator, ListPagination)
         self.paginator.envelope = self.action if reader else self.many
         page = self.paginate_queryset(rows)
-        return self.get_paginated_response((reader or self.reader)(page, many=True).data)
+        return self.get_paginated_response(show_all(reader or self.reader, page or []))
 
     def deleted(self, key: str) -> Response:
         return Response({"success": True, "message": f"{self.noun} {as_uuid(key)} deleted"})
