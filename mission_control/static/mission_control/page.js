@@ -128,7 +128,8 @@ export async function openDialog(path) {
 }
 
 /**
- * Show another text in an element that has only text. The text node stays: browsers then compute no styles again.
+ * Show another text in an element that has only text. The text node stays: to replace it would make the browser check
+ * the styles of all elements around it.
  * @param {Element} element
  * @param {string} text
  */
