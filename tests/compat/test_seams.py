@@ -17,13 +17,14 @@ SEAMS = {
     r"\.(run_on_commit|save_base)": f"{COMPAT}django_models.py",
     r"django\.db\.backends\.postgresql\b.*|psycopg_pool\b.*": "pocketpaw_site/postgresql/.*",
     r"rest_framework\.utils\.html|\.(initialize_request|initial_data)": f"{COMPAT}rest_framework.py",
-    r"autobahn\b.*": f"{COMPAT}channels.py",
+    r"autobahn\b.*": rf"{COMPAT}channels\.py|pocketpaw_site/web_server\.py",
     r"knox\.crypto\b.*": f"{COMPAT}knox.py",
     r"axes\b.*": "pocketpaw_site/authentication.py",
     r"(daphne|twisted)\b.*": "pocketpaw_site/web_server.py",
     r"drf_spectacular\.(contrib|drainage|extensions|openapi|plumbing)\b.*": "mission_control/api/schema.py",
     r"claude_agent_sdk\b.*": "agents/backends/claude/conversation.py",
-    r"(pydantic_ai|openai|httpx2)\b.*": "agents/backends/pydantic_ai/.*",
+    r"(pydantic_ai|openai)\b.*": "agents/backends/pydantic_ai/.*",
+    r"httpx2\b.*": r"agents/backends/pydantic_ai/.*|agents/discovery/model_servers\.py",
     r"genai_prices\b.*": "agents/prices.py",
     r"\.modules": "nowhere",  # `sys.modules`
 }
