@@ -22,7 +22,10 @@ type Frame =
   | FrameOf<"mc_activity_created", { activity: Activity }>
   | FrameOf<"mc_task_updated", { task: OfTask }>
   | FrameOf<"mc_project_updated", { project: { id: string } }>
-  | FrameOf<"mc_capacity", Capacity>;
+  | FrameOf<"mc_capacity", Capacity>
+  // On /ws/pages only:
+  | FrameOf<"page_notifications", { count: number }>
+  | FrameOf<"page_lines", { lines: Record<string, string> }>;
 
 /** A stretch of a run's output, rendered by the server. */
 type OutputFrame = { type: "output"; last: number; known: number; restarts: boolean; ended: boolean; html: string };

@@ -75,4 +75,4 @@ function onFrame({ event_type, data }) {
   }
 }
 
-const socket = new Socket(path, /** @type {any} */ (onFrame), () => {});
+const socket = new Socket(path, onFrame, () => {});

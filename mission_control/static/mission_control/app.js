@@ -1,3 +1,4 @@
+// @ts-check
 /* The shell of every page: the board's socket and the events its frames cause, time, dialogs, forms, notices.
 
    Each frame causes two kinds of events. `mc:frame` on the document carries the whole frame at once, for scripts
@@ -7,8 +8,9 @@
 import "./copy.js";
 import "./keys.js";
 import "./refresh.js";
+import { all, byId, closest, copyOf, required, requiredIn } from "./dom.js";
 import { isDirty, leaveToLogin, taken } from "./drafts.js";
-import { ROOT, UNREACHABLE, byId, fetchFragment, isLoggedOut, localise, openDialog, parse, reasonOf, say, showLoggedOut, tick, tickSlowly, toast } from "./page.js";
+import { ROOT, UNREACHABLE, fetchFragment, isLoggedOut, localise, openDialog, parse, reasonOf, say, showLoggedOut, tick, tickSlowly, toast } from "./page.js";
 import { openPalette } from "./palette.js";
 import { Socket, reconnectAll, showConnection, sockets } from "./socket.js";
 import { showCapacity, showNotifications } from "./topbar.js";
@@ -17,8 +19,10 @@ const SLEEP_MS = 15000; // after a clock jump this long the computer has slept, 
 const GATHER_MS = 250;
 
 // ── Frames ───────────────────────────────────────────────────────────
+/** @type {Set<string>} */
 let gathered = new Set();
-let timer = null;
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let timer;
 
 /**
  * Trigger these events for the fragments that listen for them: at most four times a second, and always after the
@@ -29,13 +33,16 @@ export function wake(...names) {
   for (const name of names) gathered.add(name);
   timer ??= setTimeout(() => {
     const now = gathered;
-    [gathered, timer] = [new Set(), null];
+    [gathered, timer] = [new Set(), undefined];
     for (const name of now) window.htmx?.trigger(document.body, name);
     document.dispatchEvent(new CustomEvent("mc:wake", { detail: now }));
   }, GATHER_MS);
 }
 
-/** Dispatch a frame to the scripts of the page and wake the fragments that it changes. */
+/**
+ * Dispatch a frame to the scripts of the page and wake the fragments that it changes.
+ * @param {Frame} frame
+ */
 function takeFrame(frame) {
   const { event_type: name, data } = frame;
   if (name === "mc_capacity" && !showCapacity(data)) return; // each greeting is followed by the current numbers
@@ -54,14 +61,19 @@ function takeFrame(frame) {
     showNotifications(data.count);
   } else if (name === "mc_activity_created") {
     wake("mc:activity");
-  } else if (name?.startsWith("dw_")) {
+  } else if (name === "dw_planning_phase" || name === "dw_planning_complete") {
     wake("mc:project", `mc:project:${data.project_id}`);
   }
 }
 
 // ── Dialogs and forms in them ────────────────────────────────────────
+/**
+ * Send the form in the dialog, and show the answer in the dialog or leave for the page that it names.
+ * @param {HTMLFormElement} form
+ * @param {HTMLElement | null} button
+ */
 async function submitInDialog(form, button) {
-  const dialog = byId("dialog");
+  const dialog = required("dialog", HTMLDialogElement);
   if (form.dataset.busy) return;
   form.dataset.busy = "yes";
   button?.setAttribute("aria-busy", "true");
@@ -72,16 +84,17 @@ async function submitInDialog(form, button) {
     if (to) return location.assign(to);
     if (response.status === 204) {
       dialog.close();
-      if (response.headers.get("X-Said")) toast(decodeURIComponent(response.headers.get("X-Said")));
+      const message = response.headers.get("X-Said");
+      if (message) toast(decodeURIComponent(message));
       return wake("mc:task", "mc:missed");
     }
     const html = await response.text();
     if (!html.includes("dialog-h")) throw new Error(reasonOf(response));
     dialog.replaceChildren(parse(html));
     localise(dialog);
-    (dialog.querySelector("[aria-invalid=true]") ?? dialog.querySelector("input:not([type=hidden])"))?.focus();
+    (all(dialog, "[aria-invalid=true]")[0] ?? all(dialog, "input:not([type=hidden])")[0])?.focus();
   } catch (error) {
-    toast(error instanceof TypeError ? UNREACHABLE : error.message, { status: "error" });
+    toast(error instanceof Error && !(error instanceof TypeError) ? error.message : UNREACHABLE, { status: "error" });
   } finally {
     delete form.dataset.busy;
     button?.removeAttribute("aria-busy");
@@ -94,51 +107,51 @@ async function submitInDialog(form, button) {
  */
 function closeByBackdrop(dialog) {
   if (!isDirty(dialog)) return dialog.close();
-  const hint = dialog.querySelector("[data-stays]") ?? byId("blank-stays").content.firstElementChild.cloneNode(true);
-  dialog.querySelector("form").append(hint);
+  requiredIn(dialog, "form").append(dialog.querySelector("[data-stays]") ?? copyOf("blank-stays"));
 }
 
-byId("dialog")?.addEventListener("cancel", ({ target }) => {
-  if (isDirty(target)) toast("Your draft is saved. Open the form again to continue.");
+byId("dialog")?.addEventListener("cancel", () => {
+  if (isDirty(required("dialog"))) toast("Your draft is saved. Open the form again to continue.");
 });
-byId("dialog")?.addEventListener("close", ({ target }) => target.replaceChildren());
+byId("dialog")?.addEventListener("close", () => required("dialog").replaceChildren());
 
 document.addEventListener("submit", (event) => {
-  if (event.defaultPrevented || !event.target.closest("#dialog") || event.target.method !== "post") return;
+  const form = closest(event.target, "#dialog form", HTMLFormElement);
+  if (event.defaultPrevented || form?.method !== "post") return;
   event.preventDefault();
-  submitInDialog(event.target, event.submitter);
+  submitInDialog(form, event.submitter);
 });
 
 document.addEventListener("click", (event) => {
-  if (event.target.matches("dialog")) closeByBackdrop(event.target);
-  if (event.target.closest("[data-close]")) {
-    const dialog = event.target.closest("dialog");
+  if (event.target instanceof HTMLDialogElement) closeByBackdrop(event.target);
+  if (closest(event.target, "[data-close]")) {
+    const dialog = closest(event.target, "dialog", HTMLDialogElement);
     if (dialog) event.preventDefault();
     dialog?.close();
   }
-  for (const menu of document.querySelectorAll("details.menu[open]")) {
-    if (!menu.contains(event.target)) menu.open = false;
+  for (const menu of all(document, "details.menu[open]", HTMLDetailsElement)) {
+    if (!event.composedPath().includes(menu)) menu.open = false;
   }
   if (event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
-  const link = event.target.closest("a[data-dialog], a[data-palette], a[data-keys]");
+  const link = closest(event.target, "a[data-dialog], a[data-palette], a[data-keys]", HTMLAnchorElement);
   if (!link) return;
   event.preventDefault();
   link.closest("details.menu")?.removeAttribute("open");
   if ("palette" in link.dataset) openPalette();
-  else if ("keys" in link.dataset) byId("keys").showModal();
+  else if ("keys" in link.dataset) required("keys", HTMLDialogElement).showModal();
   else openDialog(link.href);
 });
 
 // ── htmx: localise what it swapped in, report failures ───────────────
 document.body.addEventListener("htmx:afterSwap", (event) => {
   localise(event.detail.elt ?? document);
-  localise(event.target);
+  if (event.target instanceof Element) localise(event.target);
 });
 document.body.addEventListener("htmx:responseError", (event) => {
   const { status } = event.detail.xhr;
   if (status === 401) return showLoggedOut();
-  if (status === 403) return event.detail.requestConfig.verb === "get" ? undefined : toast("You don't have permission to do that.", { status: "error" });
-  if (event.detail.requestConfig.verb !== "get") toast("Something went wrong. Try again.", { status: "error" });
+  if (event.detail.requestConfig.verb === "get") return;
+  toast(status === 403 ? "You don't have permission to do that." : "Something went wrong. Try again.", { status: "error" });
 });
 document.body.addEventListener("htmx:sendError", (event) => {
   if (event.detail.requestConfig.verb !== "get") toast("Can't reach the server. Try again.", { status: "error" });
@@ -146,19 +159,19 @@ document.body.addEventListener("htmx:sendError", (event) => {
 
 // ── Fields that submit their form when they change ───────────────────
 document.addEventListener("change", (event) => {
-  if (event.target.matches("[data-submits]")) event.target.form.requestSubmit();
+  closest(event.target, "[data-submits]")?.closest("form")?.requestSubmit();
 });
 
 // ── Copying ──────────────────────────────────────────────────────────
 document.addEventListener("click", async (event) => {
-  const copies = event.target.closest("[data-copies]");
+  const copies = closest(event.target, "[data-copies]")?.dataset.copies;
   if (copies) {
-    const source = byId(copies.dataset.copies);
+    const source = required(copies);
     try {
-      await navigator.clipboard.writeText(source.textContent);
+      await navigator.clipboard.writeText(source.textContent ?? "");
       toast("Copied.");
     } catch {
-      getSelection().selectAllChildren(source); // no secure context: the user has to press Ctrl-C
+      getSelection()?.selectAllChildren(source); // no secure context: the user has to press Ctrl-C
       toast("Couldn't copy. Press Ctrl+C to copy the selection.", { status: "warn" });
     }
   }
@@ -198,15 +211,17 @@ const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
 if (zone) document.cookie = `mc_zone=${zone}; path=${ROOT}/; max-age=31536000; samesite=lax`;
 
 localise(document);
-for (const form of document.querySelectorAll("[data-noscript]")) form.hidden = true;
+for (const form of all(document, "[data-noscript]")) form.hidden = true;
 if (document.body.dataset.live === "yes" && byId("conn")) {
-  const { position, output } = document.body.dataset;
+  const { position = "", output = "" } = document.body.dataset;
   new Socket(() => `/ws/pages?${new URLSearchParams({ since: position, output })}`, takeFrame, () => wake("mc:missed"));
 }
 
 // The frame of a run's end has no title: use the one from its start, or the one that the page shows.
+/** @type {Map<string, string>} */
 const titles = new Map();
-const shownTitle = (task) => document.querySelector(`#card-${task} .card-title, [data-task="${task}"] #task-title`)?.textContent.trim();
+/** @param {string} task */
+const shownTitle = (task) => document.querySelector(`#card-${task} .card-title, [data-task="${task}"] #task-title`)?.textContent?.trim();
 
 document.addEventListener("mc:frame", ({ detail: { event_type: name, data } }) => {
   if (name === "mc_task_started" && data.task_title) {

@@ -1,31 +1,72 @@
+// @ts-check
 /* The cards of the board: fetch each card again when it has changed, and put it at its rank.
 
    The server renders the cards. A frame names a changed task; the server returns its card if the filters include
    it. A card does not move while the user drags it, while its menu is open, while it has the focus, or while the
    pointer moves over its column. */
 import { showSlots } from "./board_slots.js";
-import { byId, fetchFragment, localise, parse } from "./page.js";
+import { all, byId, closest, entriesOf, required, requiredIn } from "./dom.js";
+import { fetchFragment, localise, parse } from "./page.js";
 import { morph } from "./refresh.js";
 
-export const area = document.querySelector(".board-area");
+export const area = requiredIn(document, ".board-area");
 const GATHER_MS = 250;
 const STILL_MS = 1500; // a user whose pointer rests this long is not reading the cards under it
 const LATER_MS = 700;
 // ── What to fetch ────────────────────────────────────────────────────
-const changed = new Set(); // the tasks whose cards are to be fetched
-const unplaced = new Map(); // task → its fetched card, or undefined, which could not be put on the board yet
+/**
+ * The tasks whose cards are to be fetched.
+ * @type {Set<string>}
+ */
+const changed = new Set();
+/**
+ * By task, its fetched card, or undefined if there is none any more, which could not be put on the board yet.
+ * @type {Map<string, HTMLElement | undefined>}
+ */
+const unplaced = new Map();
 let areSlotsChanged = false;
-let timer = null;
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let timer;
 let fetching = false;
 let pointerMovedAt = 0;
-/** The card that is being dragged. */
+/**
+ * The card that is being dragged.
+ * @type {{card: HTMLElement | null}}
+ */
 export const held = { card: null };
-/** By task, when the server had answered the last move of its card: answers requested before have an older rank. */
+/**
+ * By task, when the server had answered the last move of its card: answers requested before have an older rank.
+ * @type {Map<string, number>}
+ */
 export const answeredAt = new Map();
-const mine = new Set(); // a card that this user moved goes at once, wherever pointer and focus are
+/**
+ * The tasks that this user moved: their cards go at once, wherever pointer and focus are.
+ * @type {Set<string>}
+ */
+const mine = new Set();
+
+/**
+ * Return the task that a card shows.
+ * @param {HTMLElement} card
+ */
+export const taskOf = (card) => card.dataset.task ?? "";
+
+/**
+ * Return the name of a column, or of the column that a card is in.
+ * @param {HTMLElement} element
+ */
+export const columnOf = (element) => element.dataset.column ?? "";
+
+/**
+ * Return the cards in a part of the board, from the top.
+ * @param {ParentNode} root
+ */
+export const cardsIn = (root) => all(root, ".card");
+
+const filters = () => required("filters", HTMLFormElement);
 
 /** Return the filters that are set, as a query string. */
-export const query = () => new URLSearchParams([...new FormData(byId("filters"))].filter(([, value]) => value));
+export const query = () => new URLSearchParams(entriesOf(filters()).filter(([, value]) => value));
 
 /**
  * Fetch the cards of these tasks soon.
@@ -49,11 +90,14 @@ export function refreshSlots() {
  * @param {string[]} [blocks]
  */
 export function dependents(task, blocks = []) {
-  const waiting = [...document.querySelectorAll(`.card[data-needs~="${CSS.escape(task)}"]`)].map((card) => card.dataset.task);
+  const waiting = all(document, `.card[data-needs~="${CSS.escape(task)}"]`).map(taskOf);
   return [...waiting, ...blocks.filter((id) => byId(`card-${id}`))];
 }
 
-/** Fetch the card of a task that this user changed, and move it at once, even under pointer or focus. */
+/**
+ * Fetch the card of a task that this user changed, and move it at once, even under pointer or focus.
+ * @param {string} task
+ */
 export function refreshMine(task) {
   mine.add(task);
   setTimeout(() => mine.delete(task), 3000);
@@ -62,7 +106,7 @@ export function refreshMine(task) {
 
 /** Fetch the changed cards, the numbers of cards and the changed slots in one request, one request at a time. */
 async function fetchChanges() {
-  timer = null;
+  timer = undefined;
   if (fetching) return refresh();
   const ids = [...changed].slice(0, 100);
   for (const id of ids) changed.delete(id);
@@ -80,11 +124,16 @@ async function fetchChanges() {
   refresh();
 }
 
-/** Show what was fetched. Cards that cannot be placed now are placed later. */
+/**
+ * Show what was fetched. Cards that cannot be placed now are placed later.
+ * @param {DocumentFragment} fresh
+ * @param {string[]} ids the tasks that were asked for
+ * @param {number} askedAt
+ */
 function takeChanges(fresh, ids, askedAt) {
   showSlots(fresh);
   showCounts(fresh);
-  const found = new Map([...fresh.querySelectorAll(".card")].map((card) => [card.dataset.task, card]));
+  const found = new Map(cardsIn(fresh).map((card) => [taskOf(card), card]));
   const older = ids.filter((id) => (answeredAt.get(id) ?? 0) > askedAt);
   if (older.length) setTimeout(() => refresh(...older), LATER_MS);
   for (const id of ids) if (!older.includes(id)) placeOrKeep(id, found.get(id));
@@ -123,18 +172,18 @@ function place(old, card) {
     return true;
   }
   localise(card);
-  const cards = document.querySelector(`.col[data-column="${card.dataset.column}"] .cards`);
-  if (old && old.dataset.column === card.dataset.column && !isElsewhere(old, card)) {
+  const cards = requiredIn(document, `.col[data-column="${columnOf(card)}"] .cards`);
+  if (old && columnOf(old) === columnOf(card) && !isElsewhere(old, card)) {
     if (held.card === old || hasMenu(old)) return false;
-    mine.delete(card.dataset.task);
+    mine.delete(taskOf(card));
     keepLine(old, card);
     morph(old, card);
     return true;
   }
   const focused = old?.contains(document.activeElement);
-  if (!mine.delete(card.dataset.task) && ((old && isHeld(old)) || isRead(cards))) {
+  if (!mine.delete(taskOf(card)) && ((old && isHeld(old)) || isRead(cards))) {
     if (old && held.card !== old && !hasMenu(old) && old.dataset.updated !== card.dataset.updated) {
-      const shown = card.cloneNode(true); // show the new content, but keep the old rank
+      const shown = /** @type {HTMLElement} */ (card.cloneNode(true)); // show the new content, but keep the old rank
       Object.assign(shown.dataset, { column: old.dataset.column, rank: old.dataset.rank });
       morph(old, shown);
     }
@@ -145,20 +194,31 @@ function place(old, card) {
   old?.remove();
   insert(cards, card);
   window.htmx?.process(card);
-  if (focused) card.querySelector("[data-key=title]")?.focus({ preventScroll: true });
+  if (focused) focusTitle(card);
   showEmpty(cards);
   if (from) showEmpty(from);
   return true;
 }
 
+/** @param {HTMLElement} card */
+const focusTitle = (card) => requiredIn(card, "[data-key=title]").focus({ preventScroll: true });
+
 // ── The rank of a card in its column ─────────────────────────────────
-/** Tell whether the first card ranks above the second: its time is later, or the same and its id is lower. */
+/**
+ * Tell whether the first card ranks above the second: its time is later, or the same and its id is lower.
+ * @param {HTMLElement} one
+ * @param {HTMLElement} other
+ */
 function isAbove(one, other) {
-  const [[at, tie], [otherAt, otherTie]] = [one, other].map((card) => card.dataset.rank.split(" "));
+  const [[at, tie], [otherAt, otherTie]] = [one, other].map((card) => (card.dataset.rank ?? "").split(" "));
   return at === otherAt ? tie < otherTie : at > otherAt;
 }
 
-/** Tell whether a person moved a card within its column. A card that was only changed stays, so that nothing jumps. */
+/**
+ * Tell whether a person moved a card within its column. A card that was only changed stays, so that nothing jumps.
+ * @param {HTMLElement} old
+ * @param {HTMLElement} card
+ */
 function isElsewhere(old, card) {
   if (old.dataset.rank === card.dataset.rank) return false;
   if (!("placed" in card.dataset || "placed" in old.dataset)) {
@@ -166,7 +226,7 @@ function isElsewhere(old, card) {
     return false;
   }
   const { upper, lower } = between(old.previousElementSibling, old.nextElementSibling);
-  return (upper && isAbove(card, upper)) || (lower && isAbove(lower, card));
+  return (upper !== null && isAbove(card, upper)) || (lower !== null && isAbove(lower, card));
 }
 
 /**
@@ -175,73 +235,93 @@ function isElsewhere(old, card) {
  * @param {Element | null} second where the search downwards starts
  */
 export function between(first, second) {
+  /** @param {Element | null} from @param {"previousElementSibling" | "nextElementSibling"} direction */
   const search = (from, direction) => {
     let card = from;
-    while (card && (!card.matches(".card") || "stale" in card.dataset || card === held.card)) card = card[direction];
-    return card;
+    while (card && (!card.matches(".card:not([data-stale])") || card === held.card)) card = card[direction];
+    return /** @type {HTMLElement | null} */ (card);
   };
   return { upper: search(first, "previousElementSibling"), lower: search(second, "nextElementSibling") };
 }
 
-/** Insert a card in a column by its rank. A card below all loaded ones is left to “Show more”. */
+/**
+ * Insert a card in a column by its rank. A card below all loaded ones is left to “Show more”.
+ * @param {HTMLElement} cards
+ * @param {HTMLElement} card
+ */
 function insert(cards, card) {
-  const next = [...cards.querySelectorAll(".card:not([data-stale])")].find((other) => isAbove(card, other));
+  const next = all(cards, ".card:not([data-stale])").find((other) => isAbove(card, other));
   const more = cards.querySelector(".col-more");
   if (next) next.before(card);
   else if (!more) cards.insertBefore(card, cards.querySelector(".col-empty"));
 }
 
-const hasMenu = (card) => byId("card-menu").matches(":popover-open") && byId("card-menu").dataset.of === card.dataset.task;
+/** @param {HTMLElement} card */
+const hasMenu = (card) => required("card-menu").matches(":popover-open") && required("card-menu").dataset.of === taskOf(card);
+/** @param {HTMLElement} place */
 const isRead = (place) => place.matches(":hover") && Date.now() - pointerMovedAt < STILL_MS;
+/** @param {HTMLElement} card */
 const isHeld = (card) => held.card === card || hasMenu(card) || card.contains(document.activeElement) || isRead(card);
 
-/** Keep the line of output that the old card shows, if both cards show the same run. */
+/**
+ * Keep the line of output that the old card shows, if both cards show the same run.
+ * @param {HTMLElement} old
+ * @param {HTMLElement} card
+ */
 function keepLine(old, card) {
-  const [before, now] = [old.querySelector(".card-line"), card.querySelector(".card-line")];
-  if (before?.dataset.lineOf && before.dataset.lineOf === now?.dataset.lineOf && before.textContent !== "…") now.textContent = before.textContent;
+  const [[before], [now]] = [all(old, ".card-line"), all(card, ".card-line")];
+  const isSame = before?.dataset.lineOf && before.dataset.lineOf === now?.dataset.lineOf;
+  if (isSame && before.textContent !== "…") now.textContent = before.textContent;
 }
 
-/** Show or hide the text of an empty column. */
+/**
+ * Show or hide the text of an empty column.
+ * @param {HTMLElement} cards
+ */
 function showEmpty(cards) {
-  const none = cards.querySelector(".col-empty");
+  const [none] = all(cards, ".col-empty");
   if (none) none.hidden = cards.querySelector(".card, .col-more") !== null;
 }
 
+/** @param {ParentNode} fresh */
 function showCounts(fresh) {
-  for (const count of fresh.querySelectorAll("[data-count]")) {
+  for (const count of all(fresh, "[data-count]")) {
     for (const place of document.querySelectorAll(`#board [data-count="${count.dataset.count}"]`)) {
       if (place !== count) place.textContent = count.textContent;
     }
   }
 }
 
-/** Fetch the whole board: after a change of the filters, and when the connection is back. */
 let drawing = 0;
+
+/** Fetch the whole board: after a change of the filters, and when the connection is back. */
 export async function redraw() {
-  const mine = ++drawing;
+  const number = ++drawing;
   const chosen = document.querySelector("input[name=col]:checked")?.id;
-  const tops = new Map([...document.querySelectorAll(".col")].map((col) => [col.dataset.column, col.querySelector(".cards").scrollTop]));
+  const tops = new Map(all(document, ".col").map((col) => [columnOf(col), requiredIn(col, ".cards").scrollTop]));
   const askedAt = performance.now();
   area.setAttribute("aria-busy", "true");
   try {
-    const response = await fetchFragment(`${byId("filters").action}?${query()}`);
-    if (mine !== drawing || !response.ok) return;
-    const board = parse(await response.text()).querySelector("#board");
+    const response = await fetchFragment(`${filters().action}?${query()}`);
+    const html = await response.text();
+    if (number !== drawing || !response.ok) return;
+    const board = requiredIn(parse(html), "#board");
     if (held.card || [...answeredAt.values()].some((time) => time > askedAt)) return void setTimeout(redraw, LATER_MS);
-    const focused = document.activeElement?.closest?.("#board") ? document.activeElement.closest(".card")?.id : null;
+    const focused = closest(document.activeElement, "#board .card")?.id;
     localise(board);
-    byId("board").replaceWith(board);
+    required("board").replaceWith(board);
     window.htmx?.process(board);
-    if (chosen && byId(chosen)) byId(chosen).checked = true;
+    if (chosen && byId(chosen)) required(chosen, HTMLInputElement).checked = true;
     for (const [column, top] of tops) {
       const cards = board.querySelector(`.col[data-column="${column}"] .cards`);
       if (cards) cards.scrollTop = top;
     }
-    if (focused) byId(focused)?.querySelector("[data-key=title]")?.focus({ preventScroll: true });
+    const heir = focused ? byId(focused) : null;
+    if (heir) focusTitle(heir);
   } catch {
     // The board is fetched again when the connection is back.
   } finally {
-    if (mine === drawing) area.removeAttribute("aria-busy");
+    if (number === drawing) area.removeAttribute("aria-busy");
   }
 }
 

@@ -1,26 +1,42 @@
+// @ts-check
 /* Moving cards to another column or to another rank in their own: by dragging, by keys, by the menu.
 
    Within its column a card moves at once; then its new neighbours are sent to the server. These requests go out one
    after the other. If the server refuses one, the board is fetched again. */
-import { byId, say } from "./page.js";
-import { answeredAt, area, between, held, redraw, refreshMine } from "./board_cards.js";
+import { byId, closest, required, requiredIn } from "./dom.js";
+import { say } from "./page.js";
+import { answeredAt, area, between, cardsIn, columnOf, held, redraw, refreshMine, taskOf } from "./board_cards.js";
 import { act, closeMenu } from "./board_menu.js";
 
-let sending = Promise.resolve();
-const lastOf = new Map(); // task → the last request that was sent for it
+/** @typedef {{upper?: HTMLElement | null, lower?: HTMLElement | null}} Neighbours */
 
-/** Send the server the column of a card and, if the user chose its rank there, its neighbours. */
+/** @type {Promise<unknown>} */
+let sending = Promise.resolve();
+/**
+ * By task, the last request that was sent for it.
+ * @type {Map<string, Promise<boolean>>}
+ */
+const lastOf = new Map();
+
+/**
+ * Send the server the column of a card and, if the user chose its rank there, its neighbours.
+ * @param {HTMLElement} card
+ * @param {string} column
+ * @param {Neighbours} [neighbours]
+ * @param {{silent?: boolean}} [options]
+ */
 function sendMove(card, column, { upper, lower } = {}, options = {}) {
+  const [task, path] = [taskOf(card), card.dataset.move ?? ""];
   const body = new FormData();
   body.set("to", column);
-  body.set("csrfmiddlewaretoken", area.dataset.token);
-  if (upper) body.set("below", upper.dataset.task);
-  if (lower) body.set("above", lower.dataset.task);
-  answeredAt.set(card.dataset.task, Infinity);
-  const sent = sending.then(() => act(card.dataset.move, body, options));
+  body.set("csrfmiddlewaretoken", area.dataset.token ?? "");
+  if (upper) body.set("below", taskOf(upper));
+  if (lower) body.set("above", taskOf(lower));
+  answeredAt.set(task, Infinity);
+  const sent = sending.then(() => act(path, body, options));
   sending = sent;
-  lastOf.set(card.dataset.task, sent);
-  return sent.finally(() => { if (lastOf.get(card.dataset.task) === sent) answeredAt.set(card.dataset.task, performance.now()); });
+  lastOf.set(task, sent);
+  return sent.finally(() => { if (lastOf.get(task) === sent) answeredAt.set(task, performance.now()); });
 }
 
 /**
@@ -29,15 +45,14 @@ function sendMove(card, column, { upper, lower } = {}, options = {}) {
  * @param {Element | null} before
  */
 async function moveBefore(card, before) {
-  const cards = card.parentElement;
   const focused = card.contains(document.activeElement) ? document.activeElement : null;
-  cards.insertBefore(card, before);
-  focused?.focus({ preventScroll: true });
+  card.parentElement?.insertBefore(card, before);
+  if (focused instanceof HTMLElement) focused.focus({ preventScroll: true });
   card.scrollIntoView({ block: "nearest" });
-  const all = [...cards.querySelectorAll(".card")];
-  say(`Position ${all.indexOf(card) + 1} of ${byId(`h-${card.dataset.column}`).nextElementSibling.textContent}.`);
+  const count = required(`h-${columnOf(card)}`).nextElementSibling;
+  say(`Position ${cardsBeside(card).indexOf(card) + 1} of ${count?.textContent}.`);
   const beside = between(card.previousElementSibling, card.nextElementSibling);
-  if (await sendMove(card, card.dataset.column, beside, { silent: true })) refreshMine(card.dataset.task);
+  if (await sendMove(card, columnOf(card), beside, { silent: true })) refreshMine(taskOf(card));
   else redraw();
 }
 
@@ -47,77 +62,97 @@ async function moveBefore(card, before) {
  * @param {"up" | "down" | "top"} direction
  */
 export function step(card, direction) {
-  if (!card || !("sorts" in card.dataset)) return;
-  const all = [...card.parentElement.querySelectorAll(".card")];
-  const at = all.indexOf(card);
-  if (direction === "top" && at > 0) moveBefore(card, all[0]);
-  if (direction === "up" && at > 0) moveBefore(card, all[at - 1]);
-  if (direction === "down" && at < all.length - 1) moveBefore(card, all[at + 1].nextElementSibling);
+  if (!("sorts" in card.dataset)) return;
+  const cards = cardsBeside(card);
+  const at = cards.indexOf(card);
+  if (direction === "top" && at > 0) moveBefore(card, cards[0]);
+  if (direction === "up" && at > 0) moveBefore(card, cards[at - 1]);
+  if (direction === "down" && at < cards.length - 1) moveBefore(card, cards[at + 1].nextElementSibling);
 }
 
+/**
+ * Return the cards of a card's column, from the top.
+ * @param {HTMLElement} card
+ */
+const cardsBeside = (card) => (card.parentElement ? cardsIn(card.parentElement) : []);
+
 document.addEventListener("click", (event) => {
-  const button = event.target.closest("#card-menu [data-step]");
+  const button = closest(event.target, "#card-menu [data-step]");
   if (!button) return;
-  const card = byId(`card-${byId("card-menu").dataset.of}`);
+  const card = byId(`card-${required("card-menu").dataset.of}`);
   closeMenu();
-  step(card, button.dataset.step);
+  if (card) step(card, /** @type {"up" | "down" | "top"} */ (button.dataset.step));
 });
 
 // ── Drag and drop ────────────────────────────────────────────────────
 const marker = Object.assign(document.createElement("div"), { className: "card-drop" });
 
-/** Return the column under the pointer if it accepts the dragged card, otherwise null. */
+/**
+ * Return the dragged card and the column under the pointer if it accepts this card, otherwise null.
+ * @param {DragEvent} event
+ */
 function target(event) {
-  const column = event.target.closest?.(".col");
-  if (!held.card || !column) return null;
-  const accepts = column.dataset.column === held.card.dataset.column ? "sorts" in held.card.dataset : held.card.dataset.to.split(" ").includes(column.dataset.column);
-  return accepts ? column : null;
+  const [card, column] = [held.card, closest(event.target, ".col")];
+  if (!card || !column) return null;
+  const isSame = columnOf(column) === columnOf(card);
+  const accepts = isSame ? "sorts" in card.dataset : card.dataset.to?.split(" ").includes(columnOf(column));
+  return accepts ? { card, column } : null;
 }
 
-/** Return the element before which the dragged card would go; where the drop starts a run, that is the top. */
-function placeAt(column, y) {
-  const cards = column.querySelector(".cards");
-  const all = [...cards.querySelectorAll(".card")].filter((card) => card !== held.card);
-  if (isRun(column)) return all[0] ?? cards.firstChild;
-  const next = all.find((card) => {
-    const { top, height } = card.getBoundingClientRect();
+/**
+ * Return the element before which the dragged card would go; where the drop starts a run, that is the top.
+ * @param {HTMLElement} card
+ * @param {HTMLElement} column
+ * @param {number} y
+ */
+function placeAt(card, column, y) {
+  const cards = requiredIn(column, ".cards");
+  const others = cardsIn(cards).filter((other) => other !== card);
+  if (isRun(card, column)) return others[0] ?? cards.firstElementChild;
+  const next = others.find((other) => {
+    const { top, height } = other.getBoundingClientRect();
     return y < top + height / 2;
   });
   return next ?? cards.querySelector(".col-more, .col-empty");
 }
 
-const isRun = (column) => column.dataset.column === "in_progress" && column.dataset.column !== held.card.dataset.column;
+/**
+ * Tell whether a card starts a run if it is dropped in a column.
+ * @param {HTMLElement} card
+ * @param {HTMLElement} column
+ */
+const isRun = (card, column) => columnOf(column) === "in_progress" && columnOf(column) !== columnOf(card);
 
 document.addEventListener("dragstart", (event) => {
-  const card = event.target.closest?.(".card[draggable=true]");
-  if (!card) return;
+  const card = closest(event.target, ".card[draggable=true]");
+  if (!card || !event.dataTransfer) return;
   held.card = card;
   event.dataTransfer.effectAllowed = "move";
-  event.dataTransfer.setData("text/plain", card.querySelector(".card-title").textContent.trim());
+  event.dataTransfer.setData("text/plain", (requiredIn(card, ".card-title").textContent ?? "").trim());
   requestAnimationFrame(() => card.classList.add("is-dragging"));
 });
 document.addEventListener("dragover", (event) => {
-  const column = target(event);
-  if (!column) return marker.remove();
+  const found = target(event);
+  if (!found) return marker.remove();
   event.preventDefault();
-  event.dataTransfer.dropEffect = "move";
+  if (event.dataTransfer) event.dataTransfer.dropEffect = "move";
   if (event.target === marker) return;
-  const next = placeAt(column, event.clientY);
-  if (marker.nextSibling !== next || marker.parentElement !== next.parentElement) next.before(marker);
+  const next = placeAt(found.card, found.column, event.clientY);
+  if (marker.nextSibling !== next || marker.parentElement !== next?.parentElement) next?.before(marker);
 });
 document.addEventListener("drop", async (event) => {
-  const column = target(event);
-  if (!column) return;
+  const found = target(event);
+  if (!found) return;
   event.preventDefault();
-  const card = held.card;
-  const next = marker.parentElement ? marker.nextElementSibling : placeAt(column, event.clientY);
-  const beside = isRun(column) ? {} : between(next.previousElementSibling, next);
+  const { card, column } = found;
+  const next = marker.parentElement ? marker.nextElementSibling : placeAt(card, column, event.clientY);
+  const beside = isRun(card, column) ? {} : between(next?.previousElementSibling ?? null, next);
   marker.remove();
   held.card = null;
   card.classList.remove("is-dragging");
-  if (column.dataset.column !== card.dataset.column) await sendMove(card, column.dataset.column, beside);
+  if (columnOf(column) !== columnOf(card)) await sendMove(card, columnOf(column), beside);
   else if (next !== card.nextElementSibling) return moveBefore(card, next);
-  refreshMine(card.dataset.task);
+  refreshMine(taskOf(card));
 });
 document.addEventListener("dragend", () => {
   held.card?.classList.remove("is-dragging");

@@ -1,18 +1,20 @@
+// @ts-check
 /* The slots above the board, and the newest line of each run's output. */
-import { byId, localise, setText, swap } from "./page.js";
+import { all, byId, required, requiredIn } from "./dom.js";
+import { localise, setText, swap } from "./page.js";
 
 /**
  * Show new slots: replace only those that changed.
  * @param {DocumentFragment} fresh a fragment with the slots, or without them
  */
 export function showSlots(fresh) {
-  const strip = fresh.querySelector("#slots");
-  if (!strip || !byId("slots")) return;
-  const [old, now] = [byId("slots"), strip].map((one) => [...one.querySelectorAll(".slot")]);
-  byId("slots-h").textContent = strip.querySelector("#slots-h").textContent;
+  const [strip, shown] = [fresh.querySelector("#slots"), byId("slots")];
+  if (!strip || !shown) return;
+  const [old, now] = [all(shown, ".slot"), all(strip, ".slot")];
+  required("slots-h").textContent = requiredIn(strip, "#slots-h").textContent;
   if (old.length !== now.length) {
     localise(strip);
-    return byId("slots").replaceWith(strip);
+    return shown.replaceWith(strip);
   }
   for (const [index, slot] of now.entries()) {
     if (slot.dataset.key !== old[index].dataset.key) swap(old[index], slot);
@@ -20,7 +22,8 @@ export function showSlots(fresh) {
 }
 
 // Live collections, which cost nothing on a board with thousands of cards: only active runs have such a line.
-const places = [document.getElementsByClassName("card-line"), document.getElementsByClassName("slot-line")];
+const places = ["card-line", "slot-line"].map((name) =>
+  /** @type {HTMLCollectionOf<HTMLElement>} */ (document.getElementsByClassName(name)));
 
 /**
  * Show the newest line of output in each place that shows one of these runs.
@@ -28,7 +31,7 @@ const places = [document.getElementsByClassName("card-line"), document.getElemen
  */
 export function showLines(lines) {
   for (const place of places.flatMap((some) => [...some])) {
-    const line = lines[place.dataset.lineOf];
+    const line = lines[place.dataset.lineOf ?? ""];
     if (line) setText(place, line);
   }
 }

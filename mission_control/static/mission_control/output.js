@@ -18,7 +18,7 @@ const TAIL_PX = 24;
 
 const NOWHERE = { run: "", known: 0, follows: false, isTail: true, isCut: false, seen: 0, top: 0 };
 const at = { ...NOWHERE };
-/** @type {Socket | null} */
+/** @type {Socket<OutputFrame> | null} */
 let socket = null;
 let reading = false;
 let isMissed = false; // the reader has scrolled during a request
@@ -58,7 +58,7 @@ export function adopt() {
 /** Receive the run's output from now on. Each connection begins at the page's position. */
 function follow() {
   const path = () => `/ws/pages/runs/${at.run}/output?after=${position()}&last=${last()}`;
-  socket = new Socket(path, /** @type {any} */ (receive), () => {}, { isExtra: true });
+  socket = new Socket(path, receive, () => {}, { isExtra: true });
 }
 
 function unfollow() {

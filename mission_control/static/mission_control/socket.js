@@ -1,25 +1,42 @@
+// @ts-check
 /* Sockets that reconnect automatically, and the word in the top bar that shows their state. */
-import { ROOT, byId, isLoggedOut, showLoggedOut } from "./page.js";
+import { byId, requiredIn } from "./dom.js";
+import { ROOT, isLoggedOut, showLoggedOut } from "./page.js";
 
 const FALL_BEHIND_MS = 2000; // the banner appears after this long without a connection
 const LONGEST_WAIT_MS = 10000;
 const HELLO_MS = 10000; // wait for the first frame; doubled with each attempt, because the server may be slow
 const LONGEST_HELLO_MS = 60000;
 
+/** @type {Set<Socket<any>>} */
 export const sockets = new Set();
 
+/** @template [F=Frame] what the server sends */
 export class Socket {
+  isOpen = false;
+  everOpen = false;
+  tries = 0;
+  nextAt = 0;
+  lostAt = Date.now();
+  /** @type {WebSocket | null} */
+  socket = null;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  timer;
+
   /**
    * Keep a socket open. Each attempt calls `path()` again, so that it resumes at the page's replay position.
    * `onMissed` is called when frames were missed: at each reconnection, and at the first opening if the greeting says
    * that something has changed since the page was rendered.
    * @param {() => string} path
-   * @param {(frame: object) => void} onFrame
+   * @param {(frame: F) => void} onFrame
    * @param {() => void} onMissed
    * @param {{isExtra?: boolean}} [options] `isExtra`: the page is live without it, unless its connection fails
    */
   constructor(path, onFrame, onMissed, { isExtra = false } = {}) {
-    Object.assign(this, { path, onFrame, onMissed, isExtra, isOpen: false, tries: 0, everOpen: false, lostAt: Date.now() });
+    this.path = path;
+    this.onFrame = onFrame;
+    this.onMissed = onMissed;
+    this.isExtra = isExtra;
     sockets.add(this);
     this.connect();
     setTimeout(showConnection, FALL_BEHIND_MS);
@@ -44,7 +61,7 @@ export class Socket {
   giveUp() {
     const old = this.socket;
     this.socket = null; // do not wait for its close event, which may come much later
-    old.close();
+    old?.close();
     this.lost();
   }
 
@@ -105,21 +122,24 @@ export function reconnectAll() {
   for (const socket of sockets) socket.renew();
 }
 
+const WORDS = { live: "Live", retrying: "Reconnecting", off: "Connecting" };
+
 /** Show the state of all sockets in the top bar, and the banner if one has been lost for some time. */
 export function showConnection() {
   const waiting = [...sockets].filter((socket) => !socket.isOpen);
   const retrying = waiting.filter((socket) => socket.everOpen || socket.tries > 0);
+  /** @type {keyof typeof WORDS} */
   const state = retrying.length ? "retrying" : waiting.some((socket) => !socket.isExtra) ? "off" : "live";
   const word = byId("conn");
   if (!word || isLoggedOut()) return;
   word.hidden = sockets.size === 0;
   if (word.dataset.conn !== state) {
     word.dataset.conn = state;
-    word.textContent = { live: "Live", retrying: "Reconnecting", off: "Connecting" }[state];
+    word.textContent = WORDS[state];
   }
   const banner = byId("offline");
   if (!banner) return;
   banner.hidden = !retrying.some((socket) => Date.now() - socket.lostAt >= FALL_BEHIND_MS);
   const next = Math.max(...retrying.map((socket) => socket.nextAt), 0) - Date.now();
-  banner.querySelector("[data-in]").textContent = next > 500 ? ` in ${Math.ceil(next / 1000)} s` : "";
+  requiredIn(banner, "[data-in]").textContent = next > 500 ? ` in ${Math.ceil(next / 1000)} s` : "";
 }

@@ -1,5 +1,7 @@
+// @ts-check
 /* The numbers in the top bar: slots in use and notifications. The page's socket sends them; nothing is fetched. */
-import { byId, change, say } from "./page.js";
+import { byId, closest, required, requiredIn } from "./dom.js";
+import { change, say } from "./page.js";
 
 let title = document.title;
 
@@ -16,15 +18,15 @@ export function rename(text) {
 export function showRunning() {
   const running = Number(byId("capacity")?.dataset.running ?? 0);
   change(document, "title", running ? `(${running}) ${title}` : title);
-  const icon = byId("favicon");
-  icon.dataset.idle ??= icon.getAttribute("href");
-  const href = running ? icon.dataset.live : icon.dataset.idle;
+  const icon = required("favicon");
+  icon.dataset.idle ??= icon.getAttribute("href") ?? "";
+  const href = (running ? icon.dataset.live : icon.dataset.idle) ?? "";
   if (icon.getAttribute("href") !== href) icon.setAttribute("href", href);
 }
 
 /**
  * Show how many slots are in use, as `board/_capacity.html` does.
- * @param {{limit: number, running: number, queued: number, waiting: number, available: number}} capacity
+ * @param {Capacity} capacity
  * @returns {boolean} whether that is new
  */
 export function showCapacity({ limit, running, queued, waiting, available }) {
@@ -37,9 +39,10 @@ export function showCapacity({ limit, running, queued, waiting, available }) {
   link.toggleAttribute("data-full", !available || waiting > 0);
   const pips = Array.from({ length: limit <= Number(link.dataset.maxPips) ? limit : 0 }, () => document.createElement("i"));
   for (const pip of pips.slice(0, held)) pip.className = "on";
-  link.querySelector(".pips").replaceChildren(...pips);
-  link.querySelector(".pips").hidden = pips.length === 0;
-  link.querySelector(".cap-w").textContent = `${held} of ${limit}${waiting ? ` · ${waiting} queued` : ""}`;
+  const row = requiredIn(link, ".pips");
+  row.replaceChildren(...pips);
+  row.hidden = pips.length === 0;
+  requiredIn(link, ".cap-w").textContent = `${held} of ${limit}${waiting ? ` · ${waiting} queued` : ""}`;
   showRunning();
   return true;
 }
@@ -53,17 +56,21 @@ let announced = Number(byId("notifications-link")?.dataset.count ?? 0);
  */
 export function showNotifications(count) {
   const link = byId("notifications-link");
-  if (!link) return;
+  if (!(link instanceof HTMLAnchorElement)) return;
   link.dataset.count = String(count);
   link.ariaLabel = count === 0 ? "No notifications" : count === 1 ? "1 notification" : `${count} notifications`;
-  const number = link.querySelector(".count");
+  const number = requiredIn(link, ".count");
   number.hidden = count === 0;
   number.textContent = count > 99 ? "99+" : String(count);
   if (count > announced) announce(link, count);
   announced = count;
 }
 
-/** Announce new notifications to screen readers and, in a hidden tab, through the browser if the user allowed it. */
+/**
+ * Announce new notifications to screen readers and, in a hidden tab, through the browser if the user allowed it.
+ * @param {HTMLAnchorElement} link
+ * @param {number} count
+ */
 function announce(link, count) {
   say(count === 1 ? "1 notification." : `${count} notifications.`);
   if (!document.hidden || !("Notification" in window) || Notification.permission !== "granted") return;
@@ -78,7 +85,7 @@ export function offerBrowserNotifications() {
 }
 
 document.addEventListener("click", async (event) => {
-  if (!event.target.closest("[data-ask-browser]")) return;
+  if (!closest(event.target, "[data-ask-browser]")) return;
   await Notification.requestPermission();
   offerBrowserNotifications();
 });

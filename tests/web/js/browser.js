@@ -27,6 +27,10 @@ function addMissing({ HTMLDialogElement, HTMLElement, Element }) {
     this.open = false;
   };
   Element.prototype.scrollIntoView = () => undefined;
+  const { matches } = Element.prototype;
+  Element.prototype.matches = function withStates(selector) {
+    return [":popover-open", ":hover"].includes(selector) ? false : matches.call(this, selector);
+  };
   Object.defineProperty(HTMLElement.prototype, "offsetWidth", { get() { return this.hidden ? 0 : 1; } });
 }
 

@@ -69,6 +69,12 @@ test("frames arrive after the greeting, which is none itself", () => {
   assert.equal(word(), "Live");
 });
 
+test("a greeting that says that the page missed something calls for a refresh, also at the first opening", () => {
+  const got = connect();
+  connection().receive({ ...GREETING, missed: true });
+  assert.equal(got.gaps, 1);
+});
+
 test("a lost connection is replaced, at the position that the page has then", () => {
   let seq = 1;
   const got = connect(() => `/ws?after=${seq}`);
