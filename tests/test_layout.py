@@ -22,6 +22,7 @@ def test_the_table_of_scripts_names_what_there_is():
     rows = "".join(line.split("|")[1] for line in table.splitlines() if line.startswith("| `"))
     folder = CHECKOUT / "mission_control" / "static" / "mission_control"
     assert sorted(re.findall(r"`([\w.]+)`", rows)) == sorted(path.name for path in folder.glob("*.js"))
+    assert [path.name for path in folder.glob("*.js") if not path.read_text().startswith("// @ts-check\n")] == []
 
 
 def test_the_table_of_what_to_open_names_files_that_exist():
