@@ -1,3 +1,3 @@
 """Mission Control. This is the only definition of its version."""
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
