@@ -1,8 +1,9 @@
-"""What a person has connected on the page: programs that agents may run, and keys of providers.
+"""Connections: the programs that a superuser has allowed, and the keys of providers that one has entered.
 
-The database keeps it, so that it reaches the workers of every machine. Backends do not read the database, so
-`refresh` passes it on to them: before a run, and before anything that says what can run. They find a key in the
-environment, as if the operator had set it there; a variable that the operator has set takes precedence.
+They are stored in the database, so that they reach the workers of every machine. Backends do not read the
+database, so `refresh` passes connections on to them: before a run, and before anything that reports what can run.
+Backends find a key in the environment, as if the operator had set it there. A variable that the operator has set
+takes precedence.
 """
 
 import os
@@ -38,7 +39,7 @@ _set_here: dict[str, str] = {}  # the variables of this process that come from t
 
 
 def refresh() -> None:
-    """Read the connections from the database, if a person may make any here. Two queries."""
+    """Read the connections from the database; ignore them if only the environment decides here. Two queries."""
     if not settings.CONNECTIONS_BY_PAGE:
         grant(())
         _set_keys({})

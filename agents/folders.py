@@ -17,7 +17,7 @@ class OutsideFolder(Exception):
 
 
 def resolve_inside(root: Path, path: str) -> Path:
-    """Return the resolved path of `path` relative to `root`, which is resolved itself. Raises OutsideFolder."""
+    """Return the resolved path of `path` below `root`, which must be resolved already. Raises OutsideFolder."""
     real = None
     with suppress(ValueError, RuntimeError, OSError):  # a NUL; a cycle of links; a name that is too long
         real = (root / path).resolve()

@@ -135,7 +135,7 @@ def _value_from(text: str, unbroken: int) -> int:
 
 
 def _login_from(text: str, unbroken: int, end: int) -> int:
-    """Return where a login of an Authorization starts that `end` would cut: `Bearer` alone would look like one."""
+    """Return where an `Authorization` value starts that `end` cuts: `Bearer` alone would look like one."""
     leads = [lead.end() for lead in _LOGIN_FOLLOWS.finditer(text, max(unbroken - LEAD_CHARS, 0), end)]
     return leads[-1] if leads and _LOGIN.fullmatch(text, leads[-1], end) else end
 

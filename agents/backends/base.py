@@ -49,7 +49,7 @@ class Usage:
     cost_usd: float | None = None
 
     def __add__(self, later: "Usage") -> "Usage":
-        """Return the sum of both; an amount that only one of them knows is that one's."""
+        """Return the sum; where one amount is unknown, the other one."""
 
         def total(name: str) -> Any:
             known = [value for one in (self, later) if (value := getattr(one, name)) is not None]

@@ -37,9 +37,9 @@ class Finding:
     version: str = ""
     name: str = ""  # of a program: the name by which it is allowed
     models: tuple[str, ...] = ()
-    backend: str = ""  # with `options`: what an agent that uses it has
+    backend: str = ""  # this and `options` belong to an agent that uses it
     options: dict[str, Any] = field(default_factory=dict)
-    model_prefix: str = ""  # precedes a model of `models` in the option `model`
+    model_prefix: str = ""  # written before a name of `models` in the option `model`
 
     @property
     def is_usable(self) -> bool:
@@ -56,5 +56,5 @@ class Finding:
         return " ".join(filter(None, [self.title, ".".join(self.version.split(".")[:2])]))
 
     def options_for(self, model: str = "") -> dict[str, Any]:
-        """Return the options of an agent that uses this with the model; by default, with the suggested one."""
+        """Return the options of an agent that uses this with the model, by default the suggested one."""
         return {**self.options, "model": f"{self.model_prefix}{model}"} if model else dict(self.options)

@@ -1,7 +1,7 @@
 """Find the known command-line agents in PATH, with their version and whether they are logged in.
 
-A program is started only if its version or login is in no file, and then as in a run: in the sandbox, with the
-variables of its definition, and with its own guardian, which ends it with all its processes after a few seconds.
+A program is started only if no file shows its version or its login. It is started as for a run: in the sandbox,
+with the variables of its definition, and with a guardian, which ends it and all its processes after a few seconds.
 """
 
 import asyncio

@@ -48,7 +48,7 @@ class Scanner:
             return Result(self._findings, self._checked_at, is_checking=self._thread is not None)
 
     def wait(self, seconds: float) -> None:
-        """Wait until no scan is running, for at most so long."""
+        """Wait until no scan is running, for at most this many seconds."""
         thread = self._thread
         if thread is not None:
             thread.join(seconds)

@@ -1,4 +1,4 @@
-"""Allow programs and enter keys of providers, where a person may: on an installation for this machine only.
+"""Allow programs and enter keys of providers, where a superuser may: if only this machine can reach the product.
 
 Elsewhere only the environment decides (`CONNECTIONS_BY_PAGE` in the settings).
 """
@@ -19,12 +19,12 @@ from mission_control.actions.activity import note
 from mission_control.errors import Invalid, NotFound, OperatorDecides
 from mission_control.models import Activity
 
-LONG_KEY = 16  # of a shorter one, the last characters would reveal too much
+LONG_KEY = 16  # the last characters of a shorter one would reveal too much
 _KEY = re.compile(r"[!-~]{8,1000}")
 
 
 def may_decide(user: User | AnonymousUser) -> bool:
-    """Return whether the user may allow programs here."""
+    """Return whether the user may allow programs and enter keys here."""
     return bool(settings.CONNECTIONS_BY_PAGE and user.is_active and user.is_superuser)
 
 
@@ -37,7 +37,7 @@ def allowed_programs() -> frozenset[str]:
 def allow_program(name: str, *, by: User | None) -> None:
     """Let agents run a preset's program; on each machine, from its next run on.
 
-    `by` is None for a command of the operator's. Raises OperatorDecides, Invalid.
+    `by` is None if the operator uses a command. Raises OperatorDecides, Invalid.
     """
     _require(by, name, "add it to MISSION_CONTROL_COMMANDS and restart")
     if name not in PRESETS:
@@ -138,7 +138,7 @@ def provider_keys() -> list[Connection]:
 
 
 def _require(by: User | None, name: str, advice: str) -> None:
-    """Raise OperatorDecides if the user may not decide about connections. A command, without a user, may."""
+    """Raise OperatorDecides if the user may not decide about connections. None, a command, may."""
     if not settings.CONNECTIONS_BY_PAGE:
         raise OperatorDecides(f"Only the operator decides about `{name}` here: {advice}")
     if by is not None and not may_decide(by):

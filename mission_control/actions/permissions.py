@@ -1,12 +1,12 @@
-"""Decide who may grant permissions and change the accounts of other users.
+"""The permissions that each action needs, and who may grant permissions and change the accounts of others.
+
+API, pages and admin read here what an action needs. To start a project is to run its tasks, to pause it is to
+stop them.
 
 No user can grant more than they have: setting another user's password or creating a token for them gives the
 rights of that user, and adding someone to a group gives those of the group. Superusers have all permissions.
 
 Actions that start or stop agents check the acting user themselves (`acting_user`), because they have many callers.
-
-What an action needs is named here, and the API, the pages and the admin ask for it. To start a project is to run
-its tasks, to pause it is to stop them.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -21,7 +21,7 @@ from mission_control.errors import NotAllowed
 
 ADD_RUN, CHANGE_RUN = "mission_control.add_run", "mission_control.change_run"
 RUN_TASK = (ADD_RUN,)
-STOP_RUN = (CHANGE_RUN,)  # a planning, too
+STOP_RUN = (CHANGE_RUN,)  # also of a planning
 CHANGE_TASK = ("mission_control.change_task",)  # also to assign, skip and review it
 POST_MESSAGE = ("mission_control.add_message",)
 PLAN_PROJECT = ("mission_control.add_project", ADD_RUN)

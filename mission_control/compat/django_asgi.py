@@ -1,7 +1,7 @@
 """Django 5.2's ASGI handler and asgiref 3.13's threads, from the inside.
 
 Used: `ASGIHandler.load_middleware` and `get_response_async`, which Django calls and does not document, and
-`HttpRequest._set_content_type_params`. No setting and no documented method does what is done with them here.
+`HttpRequest._set_content_type_params`. No setting and no documented method does the same.
 The threads are given to asgiref by its documented `ThreadSensitiveContext(executor=…)`.
 """
 
@@ -16,14 +16,14 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils.http import parse_header_parameters
 
-KEPT_THREADS = 8  # idle ones: more are as many as the requests that are answered at once
+KEPT_THREADS = 8  # the most that are kept idle; requests that are answered at the same time may use more
 
 
 class Utf8Request(ASGIRequest):
     """A request that ignores the charset: bodies and queries are UTF-8.
 
-    For a charset Django would parse the query again while it creates the request, where an error in the query
-    cannot be answered.
+    If a request names a charset, Django parses the query once more while it creates the request; an error in the
+    query cannot be answered there.
     """
 
     def _set_content_type_params(self, meta: dict[str, Any]) -> None:
@@ -47,9 +47,9 @@ class RequestThread(Executor):
         return future
 
     def release(self) -> None:
-        """Give the thread back, as soon as it is idle; the request takes another one if it needs it.
+        """Give the thread back as soon as it is idle. If the request needs a thread again, it takes another one.
 
-        A call may still be running in it, if the client has gone.
+        A call may still be running in the thread if the client has gone.
         """
         thread, self._thread = self._thread, None
         running, self._calls = [call for call in self._calls if not call.done()], []

@@ -21,7 +21,7 @@ class LineRelay:
     """Collects the runs that have written something. Each process reads a line once for all of its sockets."""
 
     def __init__(self, members: Counter[str]) -> None:
-        """Send nothing while `members`, the number of subscribers by group, has none that shows lines."""
+        """Lines are sent only while `members`, the number of subscribers by group, has some for lines."""
         self.layer = channel_layers["process"]
         self._members = members
         self._runs: set[str] = set()

@@ -182,13 +182,13 @@ _granted: tuple[str, ...] = ()
 
 
 def grant(names: Iterable[str]) -> None:
-    """Set the presets that a person has allowed in addition to the settings."""
+    """Set the presets that a superuser has allowed in addition to the settings."""
     global _granted  # noqa: PLW0603 - one process, one operator
     _granted = tuple(name for name in names if name in PRESETS)
 
 
 def granted() -> dict[str, dict[str, Any]]:
-    """Return the definitions of the presets that a person has allowed."""
+    """Return the definitions of the presets that a superuser has allowed."""
     return {name: {"models": list(PRESETS[name].models)} for name in _granted}
 
 

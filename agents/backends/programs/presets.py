@@ -22,10 +22,10 @@ class LoginCheck:
 class Preset:
     """A known program.
 
-    A path may start with `$NAME`, a variable of the program's environment. In a sandbox the program sees these of
-    its own files: `scratch`, folders that are empty at the start of each run; in them `readable`, its
-    configuration, `copied`, files that it writes but must not change for others, and `writable`, its login. So a
-    run leaves nothing behind that influences the next one.
+    A path may start with `$NAME`, a variable of the program's environment. `scratch` are the program's folders; in
+    a sandbox they are empty at the start of each run, so that no run influences the next one. Only these of their
+    files are there: `readable` (its configuration), `copied` (files that it writes, but must not change for others)
+    and `writable` (its login).
     """
 
     title: str = ""
@@ -33,7 +33,7 @@ class Preset:
     argv_sandboxed: tuple[str, ...] = ()  # in our sandbox, if it differs
     format: str = "text"
     model_option: str = ""
-    models: tuple[str, ...] = ()  # that a person may choose who allows the program on the page
+    models: tuple[str, ...] = ()  # that agents may choose if a superuser allowed the program on the page
     env: tuple[str, ...] = ()
     login: LoginCheck | None = None
     scratch: tuple[str, ...] = ()
@@ -67,7 +67,7 @@ CLAUDES_LOGIN = LoginCheck(
     status=("auth", "status"),
     advice="Set ANTHROPIC_API_KEY in the environment of the worker, or log in there with `claude`",
 )
-CLAUDES_MODELS = ("sonnet", "opus", "haiku")  # aliases of the newest of each
+CLAUDES_MODELS = ("sonnet", "opus", "haiku")  # each an alias of its newest version
 
 PRESETS = {
     # Edits of files in the working folder are accepted; anything else that needs a user's consent is refused.

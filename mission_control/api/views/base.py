@@ -34,13 +34,13 @@ def find(rows: QuerySet[Found], noun: str, key: str) -> Found:
 
 @cache
 def _lookup(views: "type[ObjectViews]") -> PreparedLookup[Any]:
-    """Return the lookup of the views' objects by their ids. The queryset of all users is the same."""
+    """Return the query by id of these views, prepared once: it is the same for all users."""
     assert views.queryset is not None, "it is the views' own"
     return PreparedLookup(views.queryset.all)
 
 
 def _forget_context(response: Response) -> None:
-    """Forget what only the renderer needed: a cycle of references would keep the data until a collection."""
+    """Forget what only the renderer needed: its cycle of references would keep the data in memory for long."""
     vars(response).pop("renderer_context", None)
 
 
@@ -51,8 +51,8 @@ class ObjectViews(ChunkedBodies):
     one: str  # the envelope of one object
     many: str  # the envelope of a list
     reader: type[BaseSerializer[Any]]
-    # By action: the serializer of its body; that of its list, whose envelope has the action's name; its other
-    # answers; its refusals.
+    # Of each action: the serializer of its body, that of its list (in an envelope with the action's name), other
+    # answers, and refusals.
     writers: dict[str, type[Serializer[Any]]] = {}
     lists: dict[str, type[BaseSerializer[Any]]] = {}
     answers: dict[str, Any] = {}

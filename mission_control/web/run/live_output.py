@@ -24,7 +24,7 @@ from mission_control.web.run import transcript
 from mission_control.web.run.transcript import markup
 
 GATHER_SECONDS = 0.12  # between two stretches of one run
-REST = 2  # times as long as it took to render the last ones, if that is longer
+REST = 2  # or this many times the time that the last ones took to render, if that is longer
 FAR_BEHIND = 1_500  # events: a page that lacks more starts again at the end
 CACHED = 4  # stretches of a run that are kept, until there are newer events
 SLICE = 10  # pages that are served before other tasks of the event loop get their turn
@@ -33,7 +33,7 @@ RETRY_SECONDS = 0.5
 TAIL = -1  # the place of a page that is far behind
 
 logger = logging.getLogger(__name__)
-_renderer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="output")  # so that the relay's never waits
+_renderer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="output")  # not the relay's thread, which must never wait
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +180,7 @@ class LiveOutput:
             return self._rendered[place]
         stretch = await _render(self.run_id, place)
         self._on_events(stretch.known)
-        if stretch.known == self._known:  # else there are newer events: who confirms this stretch gets them next
+        if stretch.known == self._known:  # if not, a page gets the newer events when it has confirmed this stretch
             if len(self._rendered) == CACHED:
                 del self._rendered[next(iter(self._rendered))]
             self._rendered[place] = stretch
