@@ -29,9 +29,9 @@ from django.shortcuts import render
 
 from mission_control.addresses import client_address
 
-# How many failures count as one, by what they have in common (AXES_LOCKOUT_PARAMETERS): several users may share an
-# address, and an attacker who tries one user's passwords from many addresses must not lock the user out too
-# easily.
+# So many times MISSION_CONTROL_LOGIN_FAILURES are allowed for failures with the same user and address, the same
+# address, the same user. Several users may share an address; and an attacker who tries one user's passwords from
+# many addresses must not lock the user out too easily.
 FAILURES_PER_COUNT = {("username", "ip_address"): 1, "ip_address": 2, "username": 5}
 UNKNOWN_ADDRESS = "0.0.0.0"  # noqa: S104 - stands for all that are not known
 MAX_WAITING = 10  # for the check of their password, which takes a good part of a second
@@ -75,8 +75,8 @@ def address_of(request: HttpRequest) -> str | None:
 def counted_address(request: HttpRequest) -> str:
     """Return the address under which a failure is counted, one for all that are not known.
 
-    Never null: a database takes equal rows twice where a value is null, and two of them end each later failure in
-    an error before it is counted.
+    Never null: a unique constraint allows equal rows if a value is null, and with two such rows each later failure
+    would end in an error before it is counted.
     """
     return address_of(request) or UNKNOWN_ADDRESS
 

@@ -6,7 +6,8 @@ of them takes 0.2 to 0.3 seconds, every few hundred requests.
 
 import gc
 
-# New objects before a collection of the young ones; these, and those of the middle ones, before the next larger.
+# After so many new objects, the youngest are examined; after so many such collections the middle generation too,
+# and after so many of these all objects.
 THRESHOLDS = (20_000, 20, 20)
 
 

@@ -19,7 +19,7 @@ from mission_control.errors import Refusal, WrongState
 from mission_control.models import Run
 
 ROLES = {Kind.PROGRAM: "Coding agent", Kind.KEY: "Assistant", Kind.SERVER: "Assistant"}
-FREE_BACKENDS = ("claude_agent_sdk", "pydantic_ai")  # they need no program to be allowed
+FREE_BACKENDS = ("claude_agent_sdk", "pydantic_ai")  # no program has to be allowed for them
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ def copy_values(source: Model, target: Model) -> None:
 
 
 def loading(rows: Rows, load: Callable[[list[Any]], None]) -> Rows:
-    """Return the query, which calls `load` with its instances: with all at once, or with an iterator's pieces.
+    """Return the queryset, which calls `load` with all its instances, or with each batch of an iterator.
 
     Unlike `prefetch_related`, `load` may use values instead of instances, and one query for several relations.
     """

@@ -1,8 +1,8 @@
 """Django's backend for SQLite, where the writing transactions of one process take turns.
 
-SQLite has no queue: whoever finds the file locked sleeps and tries again, up to 0.1 seconds later. With eight
-writers one of a hundred waited for over a second, because others were luckier each time. Transactions of one
-process wait in the order in which they came; those of other processes still meet in SQLite.
+SQLite has no queue: a writer that finds the file locked sleeps and tries again, up to 0.1 seconds later. With
+eight writers one of a hundred waited for over a second, because others were luckier each time. Here the
+transactions of one process wait in the order in which they came. Between processes SQLite decides, as before.
 
 This overrides private methods of Django 5.2's backend: where a transaction begins and where it ends. An upgrade
 that changes them breaks `tests/compat/test_django.py`.
@@ -18,7 +18,7 @@ from pocketpaw_site.sqlite.turns import Turns
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
-    """One connection. From the begin of a transaction to its end it has the turn of its process."""
+    """A connection, which has its process's turn from the beginning of a writing transaction to its end."""
 
     turns: ClassVar[Turns] = Turns()
     _has_turn = False
@@ -58,7 +58,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
 
 def _forget_turns() -> None:
-    """In a fork, whose other threads and their transactions are gone."""
+    """Start with new turns in a fork: it does not have the threads that hold or await the old ones."""
     DatabaseWrapper.turns = Turns()
 
 

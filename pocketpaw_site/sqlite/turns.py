@@ -1,4 +1,4 @@
-"""Turns: a lock that its waiters get in the order in which they asked for it."""
+"""Turns: a lock that waiting threads get in the order in which they requested it."""
 
 import threading
 from collections import deque

@@ -124,8 +124,8 @@ def _definition() -> Definition:
 def _program() -> str:
     """Return the path of the CLI: that of the SDK's wheel, else the installed one. Raises BackendError.
 
-    The wheel's is the version that the SDK and our tests were made for; whoever wants the installed one installs
-    the SDK without it.
+    The wheel contains the version that the SDK and our tests were made for. To use the installed one, install the
+    SDK without the wheel.
     """
     installed = shutil.which("claude")
     found = importlib.util.find_spec("claude_agent_sdk")
@@ -150,7 +150,7 @@ def _conversations(configuration: Path, workdir: Path) -> Path:
 
 
 def _launch_spec(options: Mapping[str, Any], workdir: Path, session: str) -> LaunchSpec:
-    """Return the launch spec. Creates the folder of conversations, which would otherwise end with the run."""
+    """Return the launch spec. Creates the folder of conversations, which would otherwise be lost with the run."""
     definition, workdir = _definition(), workdir.absolute()
     conversations = _conversations(_configuration(environment_of(definition)), workdir)
     if not isolation_method().startswith("user:"):

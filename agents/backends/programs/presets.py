@@ -24,8 +24,8 @@ class Preset:
 
     A path may start with `$NAME`, a variable of the program's environment. `scratch` are the program's folders; in
     a sandbox they are empty at the start of each run, so that no run influences the next one. Only these of their
-    files are there: `readable` (its configuration), `copied` (files that it writes, but must not change for others)
-    and `writable` (its login).
+    files are there: `readable` (the configuration), `copied` (files that the program writes, but must not change
+    for others) and `writable` (the login).
     """
 
     title: str = ""

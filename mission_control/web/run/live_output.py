@@ -33,7 +33,7 @@ RETRY_SECONDS = 0.5
 TAIL = -1  # the place of a page that is far behind
 
 logger = logging.getLogger(__name__)
-_renderer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="output")  # not the relay's thread, which must never wait
+_renderer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="output")  # beside the relay's
 
 
 @dataclass(frozen=True, slots=True)
