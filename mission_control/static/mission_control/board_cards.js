@@ -20,7 +20,7 @@ const LATER_MS = 700;
  */
 const changed = new Set();
 /**
- * By task, its fetched card, or undefined if there is none any more, which could not be put on the board yet.
+ * By task, a fetched card that could not be put on the board yet; undefined if the task has no card any more.
  * @type {Map<string, HTMLElement | undefined>}
  */
 const unplaced = new Map();

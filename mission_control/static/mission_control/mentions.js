@@ -1,5 +1,5 @@
 // @ts-check
-/* The list of names that appears after an @. The library chooses by the arrow keys, and inserts by Enter or Tab. */
+/* The list of names that appears after an @. The user chooses with the arrow keys and inserts with Enter or Tab. */
 import Combobox from "./vendor/combobox-nav-3.0.2.js";
 
 const MOST = 8;

@@ -213,7 +213,7 @@ function place(part, anew) {
     trimStart();
     toTail();
   } else if (isFull()) {
-    at.isCut = true; // the reader is far up: load the rest when he scrolls there
+    at.isCut = true; // the reader is far up: load the rest when they scroll there
   }
   showCount();
 }

@@ -2,7 +2,7 @@
 /* The entries of a run's output that are on the page. Each names its first and last event. */
 import { all, required } from "./dom.js";
 
-const MOST_ITEMS = 400; // entries on the page, as MOST_CHARS is characters: above either, the far end is removed
+const MOST_ITEMS = 400; // entries on the page; above it, or above MOST_CHARS characters, the far end is removed
 const MOST_CHARS = 160000;
 
 const list = () => required("events", HTMLOListElement);

@@ -151,7 +151,7 @@ export function clock(seconds) {
   return hours ? `${hours}:${two(minutes)}:${two(rest)}` : `${two(minutes)}:${two(rest)}`;
 }
 
-const DRIFT_MS = 2000; // a smaller difference between two times of the server is the way to the browser
+const DRIFT_MS = 2000; // a smaller difference between two times of the server is only the delay on the way here
 
 /** @type {Record<string, (moment: Date) => string>} */
 const FORMS = {

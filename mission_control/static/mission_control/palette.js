@@ -1,5 +1,5 @@
 // @ts-check
-/* The command palette: a search on the server. The library chooses a result by the arrow keys and opens it by Enter. */
+/* The command palette: a search on the server. The user chooses a result with the arrow keys and Enter. */
 import { all, byId, closest, required } from "./dom.js";
 import { fetchFragment, parse } from "./page.js";
 import Combobox from "./vendor/combobox-nav-3.0.2.js";

@@ -201,7 +201,7 @@ function choicesIn(part) {
 }
 
 /**
- * Choose these values again. Values that are new are not chosen; a choice whose values are all gone is the server's.
+ * Choose these values again. New values are not chosen. If all values of a choice are gone, the server's choice stays.
  * @param {Element} part
  * @param {Map<string, Set<string>>} choices
  */
