@@ -1,5 +1,6 @@
 """SQLite's writing transactions of one process wait in the order in which they came."""
 
+import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -42,6 +43,24 @@ def test_who_waits_in_vain_takes_no_turn():
     turns = Turns()
     assert turns.take(20)
     assert not turns.take(0.01)
+    turns.give()
+    assert turns.take(0)
+
+
+def test_who_is_interrupted_while_waiting_takes_no_turn():
+    def interrupt(*_: object) -> None:
+        raise ZeroDivisionError
+
+    turns = Turns()
+    assert turns.take(20)
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 0.05)
+    try:
+        with pytest.raises(ZeroDivisionError):
+            turns.take(20)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
     turns.give()
     assert turns.take(0)
 

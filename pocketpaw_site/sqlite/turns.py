@@ -21,13 +21,21 @@ class Turns:
             mine = threading.Lock()
             mine.acquire()
             self._waiting.append(mine)
-        if mine.acquire(timeout=seconds):
-            return True
+        try:
+            has_come = mine.acquire(timeout=seconds)
+        except BaseException:  # of a signal handler, such as the one that ends a job
+            if not self._withdraw(mine):
+                self.give()
+            raise
+        return has_come or not self._withdraw(mine)
+
+    def _withdraw(self, waiter: threading.Lock) -> bool:
+        """Stop waiting; return False if the turn has come in the meantime."""
         with self._guard:
-            if mine in self._waiting:
-                self._waiting.remove(mine)
-                return False
-        return True  # it came at the last moment
+            is_waiting = waiter in self._waiting
+            if is_waiting:
+                self._waiting.remove(waiter)
+        return is_waiting
 
     def give(self) -> None:
         """End the turn, and begin that of the next waiter."""
