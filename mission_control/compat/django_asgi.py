@@ -37,13 +37,13 @@ class RequestThread(Executor):
 
     def __init__(self) -> None:
         self._thread: ThreadPoolExecutor | None = None
-        self._calls: list[Future[Any]] = []
+        self._calls: list[Future[Any]] = []  # those that have not ended, and the last one
 
     def submit(self, *call: Any, **options: Any) -> Future[Any]:
         if self._thread is None:
             self._thread = self._idle.pop() if self._idle else ThreadPoolExecutor(1, "request")
         future = self._thread.submit(*call, **options)
-        self._calls.append(future)
+        self._calls = [*(call for call in self._calls if not call.done()), future]
         return future
 
     def release(self) -> None:
@@ -56,9 +56,15 @@ class RequestThread(Executor):
         if thread is None:
             return
         if running:
-            running[-1].add_done_callback(lambda _: self._keep(thread))
+            running[-1].add_done_callback(lambda _: self._keep_closed(thread))
         else:
             self._keep(thread)
+
+    @classmethod
+    def _keep_closed(cls, thread: ThreadPoolExecutor) -> None:
+        """Keep a thread whose request has ended before its call; until now it holds a connection of the pool."""
+        thread.submit(close_old_connections)
+        cls._keep(thread)
 
     @classmethod
     def _keep(cls, thread: ThreadPoolExecutor) -> None:

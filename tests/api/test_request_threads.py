@@ -2,9 +2,11 @@
 
 import asyncio
 import threading
+import weakref
 from collections.abc import Callable
 
 import pytest
+from asgiref.sync import sync_to_async
 from asgiref.testing import ApplicationCommunicator
 from django.db import connection
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
@@ -110,4 +112,21 @@ async def test_a_stream_needs_no_thread_while_it_lasts():
     assert plain.threads == stream.threads
     goes_on.set()
     await request.receive_output(ANSWER_SECONDS)
+    await request.wait(ANSWER_SECONDS)
+
+
+async def test_a_long_download_does_not_keep_in_memory_what_it_has_sent():
+    read: list[weakref.ref[set[bytes]]] = []
+
+    async def pieces():
+        for number in range(5):
+            piece = await sync_to_async(lambda number=number: {b"%d" % number})()
+            read.append(weakref.ref(piece))
+            yield piece.pop()
+
+    handler = Handler(lambda: StreamingHttpResponse(pieces()))
+    await send(request := handler.request())
+    for _ in range(1 + 5):
+        await request.receive_output(ANSWER_SECONDS)
+    assert [piece() for piece in read[:3]] == [None] * 3
     await request.wait(ANSWER_SECONDS)
