@@ -87,7 +87,12 @@ class ProcessLayer(InMemoryChannelLayer):
     async def group_send(self, group: str, message: dict[str, Any]) -> None:
         """Send to each channel of a group; a channel that is full does not get the message."""
         for number, channel in enumerate(list(self.groups.get(group, ())), start=1):
-            with suppress(ChannelFull):
-                await self.send(channel, message)
+            if channel in self.groups.get(group, ()):  # it may have left while other tasks had their turn
+                with suppress(ChannelFull):
+                    await self.send(channel, message)
             if number % self.SLICE == 0:
                 await asyncio.sleep(0)
+
+    def forget(self, channel: str) -> None:
+        """Drop the messages that a channel did not receive. Call it when the channel has left its groups."""
+        self.channels.pop(channel, None)

@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar, cast
 
 from channels.layers import channel_layers
 from django.conf import settings
@@ -25,6 +25,7 @@ from django.db import DatabaseError, connection
 from django.db.models import Q
 from django.utils import timezone
 
+from mission_control.compat.channels import ProcessLayer
 from mission_control.health.disk import describe_failure
 from mission_control.models import Run, RunEvent
 from mission_control.queue.wakeup import COUNTER_POLL_SECONDS, NEW_ROWS, CommitCounter, WakeupPipe, commit_counter
@@ -64,7 +65,7 @@ class Relay:
         return cls._by_loop.setdefault(loop, cls())
 
     def __init__(self) -> None:
-        self.layer = channel_layers["process"]
+        self.layer = cast("ProcessLayer", channel_layers["process"])
         self.subscribers = 0
         self.members: Counter[str] = Counter()  # by group
         self._line_relay = LineRelay(self.members)
@@ -94,6 +95,7 @@ class Relay:
     async def leave(self, channel: str, groups: list[str]) -> None:
         for group in [*groups, POSITIONS]:
             await self.layer.group_discard(group, channel)
+        self.layer.forget(channel)
         self.members.subtract(groups)
         self.members += Counter()  # drops the groups without members
         await self._remove_subscriber()

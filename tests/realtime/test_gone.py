@@ -48,6 +48,17 @@ async def test_a_frame_for_a_client_that_has_just_gone_is_dropped_and_its_place_
     assert relay.subscribers == 0
 
 
+async def test_messages_that_a_client_did_not_receive_are_dropped_when_it_leaves():
+    relay = Relay.for_running_loop()
+    channel = await relay.layer.new_channel()
+    await relay.join(channel, ["board"])
+    await relay.layer.group_send("board", {"type": "news"})
+    assert channel in relay.layer.channels
+    await relay.leave(channel, ["board"])
+    await relay.layer.group_send("board", {"type": "news"})
+    assert channel not in relay.layer.channels
+
+
 @pytest.mark.embedded  # PostgreSQL does not report a missing table as an outage
 @pytest.mark.parametrize("model", [AccessToken, Run], ids=["logged in", "subscribed"])
 async def test_a_client_that_comes_while_the_database_is_away_is_told_to_try_again(model, caplog):
