@@ -247,23 +247,3 @@ export function tickSlowly() {
     change(time, "textContent", FORMS["ago" in time.dataset ? "ago" : "since"](new Date(time.dateTime)));
   }
 }
-
-/**
- * Replace an element with its newer version, keeping the focus and the chosen agent.
- * @param {HTMLElement} old
- * @param {HTMLElement} fresh
- */
-export function swap(old, fresh) {
-  const used = document.activeElement;
-  const focused = used instanceof HTMLElement && old.contains(used) ? used.dataset.key : null;
-  const chosen = old.querySelector("select")?.value;
-  const select = fresh.querySelector("select");
-  if (chosen && select?.querySelector(`option[value="${CSS.escape(chosen)}"]`)) select.value = chosen;
-  localise(fresh);
-  old.replaceWith(fresh);
-  window.htmx?.process(fresh);
-  if (focused) {
-    const heir = all(fresh, `[data-key="${focused}"]`).find((one) => one.offsetParent);
-    (heir ?? fresh.querySelector("a"))?.focus({ preventScroll: true });
-  }
-}
