@@ -4,25 +4,29 @@
    Each frame causes two kinds of events. `mc:frame` on the document carries the whole frame at once, for scripts
    that show output. `mc:task`, `mc:task:ID`, `mc:project`, `mc:project:ID`, `mc:run`, `mc:run:ID`, `mc:capacity`
    and `mc:activity` on the body are collected for a quarter of a second; they refresh the fragments that name them
-   in `hx-trigger`. `mc:missed` does the same when frames may have been missed, so that everything shown is fetched again. */
+   in `hx-trigger`. `mc:run:later` follows within two seconds, for what is costly to render. `mc:missed` does the same
+   when frames may have been missed, so that everything shown is fetched again. A hidden page waits until it is visible. */
 import "./copy.js";
 import "./keys.js";
-import "./refresh.js";
 import { all, byId, closest, copyOf, required, requiredIn } from "./dom.js";
 import { isDirty, leaveToLogin, taken } from "./drafts.js";
 import { ROOT, UNREACHABLE, fetchFragment, isLoggedOut, localise, openDialog, parse, reasonOf, say, showLoggedOut, tick, tickSlowly, toast } from "./page.js";
 import { openPalette } from "./palette.js";
+import { whenVisible } from "./refresh.js";
 import { Socket, reconnectAll, showConnection, sockets } from "./socket.js";
 import { showCapacity, showNotifications } from "./topbar.js";
 
 const SLEEP_MS = 15000; // after a clock jump this long the computer has slept, and its sockets may be dead
 const GATHER_MS = 250;
+const LATER_MS = 2000;
 
 // ── Frames ───────────────────────────────────────────────────────────
 /** @type {Set<string>} */
 let gathered = new Set();
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let timer;
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let laterTimer;
 
 /**
  * Trigger these events for the fragments that listen for them: at most four times a second, and always after the
@@ -31,12 +35,15 @@ let timer;
  */
 export function wake(...names) {
   for (const name of names) gathered.add(name);
-  timer ??= setTimeout(() => {
-    const now = gathered;
-    [gathered, timer] = [new Set(), undefined];
-    for (const name of now) window.htmx?.trigger(document.body, name);
-    document.dispatchEvent(new CustomEvent("mc:wake", { detail: now }));
-  }, GATHER_MS);
+  timer ??= setTimeout(() => { timer = undefined; whenVisible(triggerGathered); }, GATHER_MS);
+}
+
+function triggerGathered() {
+  const now = gathered;
+  gathered = new Set();
+  for (const name of now) window.htmx?.trigger(document.body, name);
+  document.dispatchEvent(new CustomEvent("mc:wake", { detail: now }));
+  if (now.has("mc:run")) laterTimer ??= setTimeout(() => { laterTimer = undefined; wake("mc:run:later"); }, LATER_MS);
 }
 
 /**

@@ -7,7 +7,7 @@
 import { showSlots } from "./board_slots.js";
 import { all, byId, closest, entriesOf, required, requiredIn } from "./dom.js";
 import { fetchFragment, localise, parse } from "./page.js";
-import { morph } from "./refresh.js";
+import { morph, whenVisible } from "./refresh.js";
 
 export const area = requiredIn(document, ".board-area");
 const GATHER_MS = 250;
@@ -107,6 +107,7 @@ export function refreshMine(task) {
 /** Fetch the changed cards, the numbers of cards and the changed slots in one request, one request at a time. */
 async function fetchChanges() {
   timer = undefined;
+  if (document.hidden) return whenVisible(refresh);
   if (fetching) return refresh();
   const ids = [...changed].slice(0, 100);
   for (const id of ids) changed.delete(id);

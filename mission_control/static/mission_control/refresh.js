@@ -72,6 +72,7 @@ export function refresher(url, { everyMs = 500, take = morphParts, onGone = () =
   let version = 0;
   async function ask() {
     timer = undefined;
+    if (document.hidden) return whenVisible(refresh);
     if (isBusy) return void (isAskedAgain = true);
     isBusy = true;
     const asked = version;
@@ -86,6 +87,29 @@ export function refresher(url, { everyMs = 500, take = morphParts, onGone = () =
   refresh.outdate = () => { version += 1; };
   return refresh;
 }
+
+/**
+ * What to do when the user looks at the page again.
+ * @type {Set<() => void>}
+ */
+const postponed = new Set();
+
+/**
+ * Do something now or, while the user cannot see the page, once when they look at it again.
+ * @param {() => void} act
+ */
+export function whenVisible(act) {
+  if (document.hidden) postponed.add(act);
+  else act();
+}
+
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) return;
+  for (const act of [...postponed]) {
+    postponed.delete(act);
+    act();
+  }
+});
 
 /**
  * Fetch a fragment. Return its status and, if it is there, its content; nothing if the connection is lost: the socket

@@ -10,7 +10,7 @@ const OVERRIDDEN = ["CustomEvent", "Event", "FormData", "MessageEvent", "navigat
  * @param {string} [attributes] of its body
  */
 export function openPage(body, attributes = "") {
-  const { window } = new JSDOM(`<!doctype html><body ${attributes}>${body}</body>`, { url: "http://mc.example/" });
+  const { window } = new JSDOM(`<!doctype html><body ${attributes}>${body}</body>`, { url: "http://mc.example/", pretendToBeVisual: true });
   window.CSS ??= { escape: (text) => text.replace(/[^\w-]/g, "\\$&") };
   for (const name of [...Object.getOwnPropertyNames(window).filter((one) => !(one in globalThis)), ...METHODS, ...OVERRIDDEN]) {
     const value = METHODS.includes(name) ? window[name].bind(window) : window[name];

@@ -230,3 +230,27 @@ test("a page that is gone says so, and a lost connection changes nothing", async
   await pause();
   assert.equal(part().textContent, "Shown");
 });
+
+/** Show or hide the tab. */
+function setHidden(isHidden) {
+  Object.defineProperty(document, "hidden", { value: isHidden, configurable: true });
+  document.dispatchEvent(new Event("visibilitychange"));
+}
+
+test("a hidden tab requests nothing, and what has changed once when it is visible again", async () => {
+  const held = holdRequests();
+  show("0");
+  const refresh = refresher(() => "/part", { everyMs: 1 });
+  setHidden(true);
+  for (let call = 0; call < 3; call++) {
+    refresh();
+    await new Promise((resolve) => { setTimeout(resolve, 5); });
+  }
+  assert.equal(held.length, 0);
+  setHidden(false);
+  await until(() => held.length === 1);
+  held.shift()(asPart("1"));
+  await until(() => part().textContent === "1");
+  await pause();
+  assert.equal(held.length, 0);
+});
