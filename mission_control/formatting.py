@@ -9,7 +9,7 @@ UNKNOWN = "–"
 
 
 def dollars(amount: float | Decimal | None) -> str:
-    """Write a cost: $1,234.50; below ten cents with what cents would lose: $0.0042."""
+    """Write a cost: $1,234.50; below ten cents with up to four decimals: $0.0042."""
     if amount is None:
         return UNKNOWN
     if 0 < amount < 0.00005:
@@ -22,7 +22,7 @@ def short_count(number: int | None) -> str:
     if number is None:
         return UNKNOWN
     for size, unit in ((1_000_000, "M"), (1_000, "k")):
-        if number >= size * 0.9995:  # what would read 1000k is 1M
+        if number >= size * 0.9995:  # 999,500 is written 1M, not 1000k
             scaled = number / size
             return (f"{scaled:.1f}" if scaled < 99.95 else f"{scaled:,.0f}").removesuffix(".0") + unit
     return str(number)
@@ -34,7 +34,7 @@ def full_count(number: int | None) -> str:
 
 
 def percent(part: float, whole: float) -> str:
-    """Write a share: 75%. All and nothing are only written for all and nothing."""
+    """Write a share: 75%. 0% and 100% are written only for exactly nothing and all."""
     if not whole:
         return UNKNOWN
     share = round(100 * part / whole)

@@ -22,7 +22,7 @@ class OwnCluster:
         self._cluster.start()
 
     def ends_within(self, seconds: float) -> bool:
-        """Wait for its end for that long at most; return whether it has ended."""
+        """Wait at most this long for its end; return whether it has ended."""
         return bool(wait([self._cluster.sentinel.sentinel], seconds))
 
     def stop(self) -> None:

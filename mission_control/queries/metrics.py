@@ -60,7 +60,7 @@ def _build() -> Metric:
 
 
 def _runs() -> Iterator[Metric]:
-    # `*`: of a column SQLite would look into each row, and the index alone has the status.
+    # `*` is counted in the index of statuses alone; to count a column, SQLite would read each row.
     counted = dict(Run.objects.order_by().values_list("status").annotate(number=Count("*")))
     runs = GaugeMetricFamily(PREFIX + "runs", "Runs that are stored, by status.", labels=["status"])
     for status in Run.Status.values:
@@ -88,9 +88,9 @@ def _slots() -> Iterator[Metric]:
 
 
 def _events() -> Metric:
-    """Count by the numbers that the database has assigned to rows, which never decrease, as a count of rows does.
+    """Return the last number that the database has assigned to an event; a count of rows falls with each deletion.
 
-    A rolled-back insert has used its numbers, too, so the count may be a little too high.
+    A rolled-back insert has used its numbers, too, so the value may be a little too high.
     """
     with connection.cursor() as cursor:
         cursor.execute(NUMBERS_GIVEN[connection.vendor], [RunEvent._meta.db_table])
