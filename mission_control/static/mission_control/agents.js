@@ -2,7 +2,7 @@
 /* The agents page, live: the list, the running test, the options of the chosen backend. */
 import "./busy.js";
 import { byId, closest, entriesOf, required } from "./dom.js";
-import { change, fetchFragment, parse } from "./page.js";
+import { fetchFragment, parse } from "./page.js";
 import { morphParts, refresher } from "./refresh.js";
 
 const page = required("agents-page");
@@ -15,22 +15,16 @@ function listUrl() {
 }
 
 const refreshList = refresher(listUrl, { everyMs: 800 });
-const refreshHistory = refresher(() => page.dataset.history ?? "", { everyMs: 300 });
+const refreshOpened = refresher(() => page.dataset.history ?? "", { everyMs: 300 });
 
 document.addEventListener("mc:wake", ({ detail }) => {
   if (!["mc:run", "mc:task", "mc:activity", "mc:missed"].some((name) => detail.has(name))) return;
   refreshList();
-  if (page.dataset.history) refreshHistory();
+  if (page.dataset.history) refreshOpened();
 });
 document.addEventListener("mc:frame", ({ detail: { event_type: name, data } }) => {
   const run = page.querySelector("#agent-history [data-run]")?.getAttribute("data-run");
-  if (run && name === "mc_task_output" && data.run_id === run) refreshHistory();
-});
-document.addEventListener("mc:placed", ({ detail }) => {
-  if (detail.id !== "agent-history") return;
-  const button = byId("form")?.querySelector(".panel-head form button");
-  if (!(button instanceof HTMLButtonElement) || button.hasAttribute("aria-describedby")) return;
-  change(button, "disabled", detail.querySelector("[data-run]") !== null);
+  if (run && name === "mc_task_output" && data.run_id === run) refreshOpened();
 });
 
 // ── The form: its options change with the backend ────────────────────

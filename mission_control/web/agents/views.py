@@ -206,10 +206,10 @@ def option_fields(request: HttpRequest) -> HttpResponse:
 @require_safe
 @sees(SEES_AGENT, "view_run")
 def agent_test(request: HttpRequest, agent_id: uuid.UUID) -> HttpResponse:
-    """Show the current state of the agent's last test, and its runs."""
+    """Show the current state of the agent, its last test, and its runs."""
     found = _agent(agent_id)
     return render(
-        request, "agents/_history.html", {"opened": agents_page.rows([found])[0], **_history(request, found)}
+        request, "agents/_opened.html", {"opened": agents_page.rows([found])[0], **_history(request, found)}
     )
 
 

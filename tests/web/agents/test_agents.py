@@ -261,3 +261,15 @@ def test_a_test_waits_where_no_slot_is_free(browser):
     page = browser.post(f"/agents/{agent.pk}/test/run", follow=True).content.decode()
     assert "The test is queued" in page
     assert "Queued." in page
+
+
+def test_the_state_and_the_buttons_of_an_opened_agent_are_part_of_what_is_refreshed(browser):
+    agent = make.agent()
+    path = f"/agents/{agent.pk}/test"
+    assert "Idle" in text_of(page_of(browser, path))
+    assert f'href="/agents/{agent.pk}/delete"' in page_of(browser, path)
+    make.run(by=agent)
+    shown = page_of(browser, path)
+    assert "Can’t delete while a run is active." in shown
+    assert f'href="/agents/{agent.pk}/delete"' not in shown
+    assert 'id="agent-head"' in shown and 'id="agent-hints"' in shown
