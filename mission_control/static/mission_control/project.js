@@ -104,14 +104,18 @@ document.addEventListener("mc:fresh", () => { atEnd = all(document, "[data-tail]
 document.addEventListener("mc:placed", () => atEnd.forEach(showEnd));
 
 // ── Files ────────────────────────────────────────────────────────────
+let opened = 0; // the number of folders that were requested
+
 document.addEventListener("click", async (event) => {
   if (event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
   const link = closest(event.target, "a[data-folder-link]", HTMLAnchorElement);
   if (!link) return;
   event.preventDefault();
+  const mine = ++opened;
   try {
     const response = await fetchFragment(link.href);
     const fresh = parse(await response.text());
+    if (mine !== opened) return; // the user has opened another folder meanwhile
     if (!response.ok || !fresh.querySelector("#p-files")) return location.assign(link.href);
     refreshFiles.outdate(); // an answer that is on its way shows the folder before
     morphParts(fresh);

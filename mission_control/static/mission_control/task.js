@@ -249,9 +249,11 @@ document.addEventListener("click", (event) => {
  * @param {HTMLFormElement} form
  */
 async function showVersion(form) {
-  const response = await fetchFragment(`${form.action}?${new URLSearchParams(entriesOf(form))}`);
+  const query = `${new URLSearchParams(entriesOf(form))}`;
+  const response = await fetchFragment(`${form.action}?${query}`);
   if (!response.ok) return toast("Couldn't load this version.", { status: "error" });
   const fresh = requiredIn(parse(await response.text()), ".doc");
+  if (query !== `${new URLSearchParams(entriesOf(form))}`) return; // the user has chosen another one meanwhile
   const doc = required(fresh.id);
   requiredIn(form, "select").blur(); // while it has the focus, the form does not change
   delete doc.dataset.keep;
