@@ -8,16 +8,22 @@ export { byId };
 export const ROOT = new URL("../..", import.meta.url).pathname.replace(/\/$/, "");
 
 const BUSY_TRIES = 3;
+const READ_MS = 60000; // longer than the server takes to answer 503
 
 /**
  * Fetch a fragment of a page. Reads are repeated if the server is busy (503), because nothing else would show them
- * later.
+ * later. A read without an answer within a minute fails: after a change of networks it might never get one.
  * @param {string} url
  * @param {RequestInit} [options]
  * @returns {Promise<Response>}
  */
 export async function fetchFragment(url, options = {}) {
-  const ask = () => fetch(url, { ...options, headers: { "X-Fragment": "1", ...options.headers }, cache: "no-store" });
+  const ask = () => fetch(url, {
+    ...options,
+    ...(!options.method && { signal: AbortSignal.timeout(READ_MS) }),
+    headers: { "X-Fragment": "1", ...options.headers },
+    cache: "no-store",
+  });
   let response = await ask();
   for (let tries = 1; response.status === 503 && !options.method && tries < BUSY_TRIES; tries++) {
     const seconds = Math.min(Number(response.headers.get("Retry-After")) || 2, 5);

@@ -12,6 +12,7 @@ import { byId, fetchFragment, followClock, localise, parse } from "./page.js";
 const { Idiomorph, htmx } = /** @type {any} */ (window);
 const MENU = "details.menu[open], details.edit-text[open]";
 const TYPED = "textarea, select, input:not([type=checkbox], [type=radio], [type=hidden])";
+const UNAVAILABLE = new Set([502, 503, 504]); // the server, or a proxy that does not reach it
 const CHOICE = "input:is([type=checkbox], [type=radio]), select";
 
 /**
@@ -57,14 +58,16 @@ export function morphParts(fragment) {
 
 /**
  * Return a function that fetches a fragment at most once every `everyMs`, and always once more after the last call.
+ * While the server is unavailable it tries again every `againMs`.
  * Its `outdate` drops an answer that is on its way, because newer markup is on the page.
  * @param {() => string} url
  * @param {object} [options]
  * @param {number} [options.everyMs]
+ * @param {number} [options.againMs]
  * @param {(fragment: DocumentFragment) => void} [options.take] shows the fragment
  * @param {() => void} [options.onGone] what to do if the page is no longer there
  */
-export function refresher(url, { everyMs = 500, take = morphParts, onGone = () => location.reload() } = {}) {
+export function refresher(url, { everyMs = 500, againMs = 5000, take = morphParts, onGone = () => location.reload() } = {}) {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;
   let isBusy = false;
@@ -81,6 +84,7 @@ export function refresher(url, { everyMs = 500, take = morphParts, onGone = () =
     if (isAskedAgain) refresh();
     isAskedAgain = false;
     if (answer?.status === 404) onGone();
+    else if (UNAVAILABLE.has(answer?.status ?? 0)) setTimeout(refresh, againMs);
     else if (answer?.fragment && asked === version) take(answer.fragment);
   }
   const refresh = () => { timer ??= setTimeout(ask, everyMs); };

@@ -237,6 +237,17 @@ function setHidden(isHidden) {
   document.dispatchEvent(new Event("visibilitychange"));
 }
 
+test("while the server is unavailable a refresh is tried again, so that nothing is missed", async () => {
+  const held = holdRequests();
+  show("Old");
+  refresher(() => "/part", { everyMs: 1, againMs: 1 })();
+  await until(() => held.length === 1);
+  held.shift()("Bad gateway", 502);
+  await until(() => held.length === 1);
+  held.shift()(asPart("New"));
+  await until(() => part().textContent === "New");
+});
+
 test("a hidden tab requests nothing, and what has changed once when it is visible again", async () => {
   const held = holdRequests();
   show("0");
