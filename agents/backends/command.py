@@ -11,7 +11,6 @@ import json
 import os
 import re
 import secrets
-import shutil
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from itertools import pairwise
@@ -44,6 +43,7 @@ from agents.backends.programs.formats import READERS
 from agents.backends.programs.formats.reader import OutputReader
 from agents.backends.programs.launch import Prompt, check_network, environment_of, isolation_method, launch_spec
 from agents.backends.programs.logins import missing_login
+from agents.backends.programs.places import find_program
 from agents.backends.programs.presets import PRESETS
 from agents.redaction import shown_error
 
@@ -191,7 +191,7 @@ def _launch_spec(definition: Definition, options: Mapping[str, Any], prompt: str
 def _argv(definition: Definition, options: Mapping[str, Any], how: str) -> list[str]:
     """Return the command line with the program's full path. Raises BackendError with advice."""
     words = definition.argv_sandboxed if definition.argv_sandboxed and how == "bubblewrap" else definition.argv
-    program = shutil.which(words[0])
+    program = find_program(words[0])
     if program is None:
         advice = f"Install it with: {definition.install}" if definition.install else "Install it"
         raise BackendError(f"`{definition.name}` is not in the PATH of the worker. {advice}")

@@ -8,7 +8,6 @@ import asyncio
 import importlib.util
 import json
 import re
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import aclosing
 from pathlib import Path
@@ -19,6 +18,7 @@ from agents.backends.processes import ProcessLimitReached, ProcessLimits, run_pr
 from agents.backends.programs.allowed import Definition, allowed
 from agents.backends.programs.launch import Prompt, environment_of, isolation_method, launch_spec
 from agents.backends.programs.logins import has_login, missing_login
+from agents.backends.programs.places import find_program
 from agents.backends.programs.presets import PRESETS
 from agents.discovery.findings import Finding, Kind, State
 
@@ -33,7 +33,7 @@ _VERSION = re.compile(r"\b(\d{1,5}(?:\.\d{1,5}){1,3}(?:-[A-Za-z0-9.]{1,20})?)")
 
 async def find_programs() -> list[Finding]:
     """Return the programs that were found, in the order of the presets; those of the operator's own come last."""
-    found = [(definition, path) for definition in _candidates() if (path := shutil.which(definition.argv[0]))]
+    found = [(definition, path) for definition in _candidates() if (path := find_program(definition.argv[0]))]
     return list(await asyncio.gather(*(_finding(definition, path) for definition, path in found)))
 
 

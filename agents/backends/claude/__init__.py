@@ -9,7 +9,6 @@ import importlib
 import importlib.util
 import os
 import re
-import shutil
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import replace
@@ -21,6 +20,7 @@ from agents.backends.processes import LaunchSpec
 from agents.backends.programs.allowed import Definition, allowed
 from agents.backends.programs.launch import Prompt, environment_of, isolation_method, launch_spec
 from agents.backends.programs.logins import missing_login
+from agents.backends.programs.places import find_program
 from agents.backends.programs.presets import CLAUDES_LOGIN, CLAUDES_MODELS
 
 REQUIREMENTS = ".venv/bin/pip install -r requirements-claude.lock"
@@ -127,7 +127,7 @@ def _program() -> str:
     The wheel contains the version that the SDK and our tests were made for. To use the installed one, install the
     SDK without the wheel.
     """
-    installed = shutil.which("claude")
+    installed = find_program("claude")
     found = importlib.util.find_spec("claude_agent_sdk")
     if found is None or found.origin is None:
         raise BackendError(f"Install it with: {SMALL_REQUIREMENTS if installed else REQUIREMENTS}")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from agents.backends.programs.places import find_program
 from agents.discovery import programs
 from agents.discovery.findings import State
 from agents.discovery.programs import find_programs
@@ -117,6 +118,17 @@ def test_a_hostile_program_is_found_without_a_version_and_leaves_nothing_behind(
     assert (gemini.version, gemini.state) == ("", State.NOT_LOGGED_IN)
     assert time.monotonic() - began < 20  # 1 s, and room for a busy machine
     wait_until(lambda: not processes_with("sleep 471"), what="its processes to end")
+
+
+@pytest.mark.parametrize("folder", ["", ".", "bin"])
+def test_neither_a_search_nor_a_run_looks_into_the_working_folder(folder, install, tmp_path, monkeypatch):
+    install("codex", "echo 1.2.3")
+    monkeypatch.chdir(tmp_path / "bin" if folder != "bin" else tmp_path)
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+    assert found("codex") is None
+    assert find_program("codex") is None
+    assert find_program("./codex") is find_program("bin/codex") is None
+    assert find_program(str(tmp_path / "bin/codex"))
 
 
 def test_a_file_that_is_no_program_is_found_without_a_version(machine):
