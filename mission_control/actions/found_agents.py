@@ -14,11 +14,13 @@ from agents.models import Agent
 from agents.rules import NAME_CHARS
 from mission_control.actions import agents, connections
 from mission_control.actions.agent_tests import test_agent
+from mission_control.actions.locking import lock_changes
 from mission_control.actions.permissions import TEST_AGENT
 from mission_control.errors import Refusal, WrongState
 from mission_control.models import Run
 
 ROLES = {Kind.PROGRAM: "Coding agent", Kind.KEY: "Assistant", Kind.SERVER: "Assistant"}
+USES_LOCK = 0x6D635F75  # the key of PostgreSQL's advisory lock for every use of a finding
 FREE_BACKENDS = ("claude_agent_sdk", "pydantic_ai")  # no program has to be allowed for them
 
 
@@ -36,12 +38,13 @@ def use(finding: Finding, *, by: User, model: str = "") -> Used:
     """Make an agent that uses the finding, allow its program if needed, and start a test.
 
     If an agent already uses it in the same way, it is tested instead. Raises WrongState if the finding cannot be
-    used yet, OperatorDecides if the user may not allow the program, and Invalid.
+    used yet, OperatorDecides if the user may not allow the program, and Invalid. Locks other uses of findings.
     """
     if not finding.is_usable:
         raise WrongState(f"{finding.title}: {finding.advice or 'it cannot be used yet'}")
     options = finding.options_for(model)
     with transaction.atomic():
+        lock_changes(USES_LOCK)
         if needs_permission(finding, connections.allowed_programs()):
             connections.allow_program(finding.name, by=by)
         rows = Agent.objects.filter(backend=finding.backend).order_by("created_at", "id")

@@ -9,6 +9,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from agents.discovery.scanner import scanner
 from mission_control.actions import found_agents as actions
 from mission_control.errors import Refusal
+from mission_control.models import Run
 from mission_control.web.agents.found import found_panel
 from mission_control.web.shared.views import by_script, person_of, sees
 
@@ -42,5 +43,7 @@ def use_found(request: HttpRequest, key: str) -> HttpResponse:
         messages.warning(request, f"{used.agent.name} is ready, but not tested: {used.refusal}", extra_tags="warn")
     else:
         outcome = "added" if used.is_new else "in use already"
-        messages.success(request, f"{used.agent.name} is {outcome}. Its test is running.", extra_tags="ok")
+        is_waiting = used.test is not None and used.test.status == Run.Status.WAITING
+        test = "Its test waits for a free slot." if is_waiting else "Its test is running."
+        messages.success(request, f"{used.agent.name} is {outcome}. {test}", extra_tags="ok")
     return redirect(f"{reverse('agent', args=[used.agent.pk])}#agent-history")

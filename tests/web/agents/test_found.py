@@ -1,19 +1,23 @@
 """What was found on this machine, on the pages and by the API: shown, used, refused."""
 
 import pytest
+from django.contrib.auth.models import User
 from django.db.models import Q
 
 from agents import connections
 from agents.backends import registry
 from agents.backends.programs.allowed import grant
+from agents.discovery.findings import Finding, Kind, State
 from agents.discovery.scanner import scanner
 from agents.models import Agent, AllowedProgram
+from mission_control.actions.found_agents import use
 from mission_control.models import Activity, Run, Task
 from mission_control.runs.lifecycle import claim, finish
 from tests import make
 from tests.agents.discovery.conftest import install, machine
 from tests.agents.discovery.test_model_servers import OLLAMA, models, server
 from tests.api.conftest import Api
+from tests.rivals import race
 from tests.web.conftest import client_of
 from tests.web.pages import html, text_of
 
@@ -87,7 +91,7 @@ def test_a_page_does_not_wait_for_the_search_but_asks_again(browser, install, se
     install("copilot", "sleep 2; echo 1.0")
     scanner.forget()
     page = html(browser, "/agents")
-    assert "Searching…" in panel(page) and 'hx-trigger="load delay:600ms"' in page
+    assert "Searching…" in panel(page) and 'hx-trigger="every 600ms" hx-swap="morph"' in page
     scanner.wait(30)
     fragment = browser.get("/agents/found", headers={"HX-Request": "true"}).content.decode()
     assert "GitHub Copilot CLI" in fragment and "hx-trigger" not in fragment
@@ -123,6 +127,53 @@ def test_a_second_click_makes_no_second_agent(browser, copilot):
     for _ in range(2):
         browser.post("/agents/found/program-copilot/use")
     assert (Agent.objects.count(), Task.objects.count()) == (1, 1)
+
+
+def test_several_clicks_at_once_make_one_agent_and_one_test(copilot):
+    person = make.user().pk
+    answers = race(press, [(person,)] * 4, processes=4)
+    agent = Agent.objects.get()
+    assert answers == [f"/agents/{agent.pk}#agent-history"] * 4
+    assert (AllowedProgram.objects.count(), Task.objects.count(), Run.objects.count()) == (1, 1, 1)
+
+
+def press(person: int) -> str:
+    user = User.objects.get(pk=person)
+    return client_of(user).post("/agents/found/program-copilot/use").headers["Location"]
+
+
+def test_of_many_who_use_one_finding_at_once_one_makes_the_agent():
+    person, url = make.user().pk, "http://127.0.0.1:9/v1"
+    findings = [
+        Finding(f"server-{number}", Kind.SERVER, "Ollama", State.READY, backend="pydantic_ai", options=options)
+        for number in range(3)
+        for options in [{"model": f"m{number}", "base_url": url}] * 4
+    ]
+    assert sorted(race(use_one, [(one, person) for one in findings], processes=4)) == [False] * 9 + [True] * 3
+    assert sorted(Agent.objects.values_list("name", flat=True)) == ["m0", "m1", "m2"]
+
+
+def use_one(finding: Finding, person: int) -> bool:
+    return use(finding, by=User.objects.get(pk=person)).is_new
+
+
+def test_use_it_says_that_the_test_waits_while_no_slot_is_free(browser, copilot):
+    make.limit(1)
+    make.run(make.task(), make.agent(backend="demo"))
+    page = browser.post("/agents/found/program-copilot/use", follow=True).content.decode()
+    assert "copilot is added. Its test waits for a free slot." in page
+    assert Run.objects.get(task__title="Test of copilot").status == "waiting"
+
+
+def test_who_may_not_run_agents_gets_the_agent_without_a_test(copilot, settings):
+    settings.MISSION_CONTROL_COMMANDS = {"copilot": {}}
+    adder = make.user(may=["mission_control.view_task", "agents.view_agent", "agents.add_agent"])
+    page = client_of(adder).post("/agents/found/program-copilot/use", follow=True).content.decode()
+    assert "copilot is ready, but not tested: You don&#x27;t have permission to test agents." in page
+    used = Api(adder).post("agents/found/program-copilot/use", {}).json()
+    assert (used["created"], used["test_run_id"]) == (False, None)
+    assert used["test_refusal"] == "You don't have permission to test agents."
+    assert not Run.objects.exists()
 
 
 def test_a_model_server_makes_an_agent_of_the_chosen_model(browser, search):
