@@ -14,6 +14,7 @@ from mission_control.runs import events
 from mission_control.runs.events import Draft
 from mission_control.runs.lifecycle import claim, finish
 from mission_control.web.agents.options import fields_of
+from mission_control.web.agents.page import BackendRow, preselected
 from tests import make
 from tests.web.conftest import client_of
 from tests.web.pages import squeezed
@@ -107,6 +108,32 @@ def test_a_new_agents_form_begins_with_a_backend_that_is_ready(browser, settings
     assert 'value="claude_agent_sdk"' in setup
     settings.DEFAULT_BACKEND = "demo"
     assert '<option value="demo" selected>' in page_of(browser, "/agents/new")
+
+
+@pytest.mark.parametrize(
+    ("ready", "default", "chosen"),
+    [
+        (["demo", "pydantic_ai"], "claude_agent_sdk", "pydantic_ai"),
+        (["demo"], "claude_agent_sdk", "demo"),
+        (["claude_agent_sdk", "pydantic_ai"], "pydantic_ai", "pydantic_ai"),
+        (["demo", "pydantic_ai"], "demo", "demo"),
+        ([], "pydantic_ai", "pydantic_ai"),
+        ([], "gone", ""),
+    ],
+)
+def test_a_new_agent_begins_with_the_default_backend_or_the_first_that_is_ready(ready, default, chosen):
+    names = ["demo", "claude_agent_sdk", "pydantic_ai"]
+    rows = [BackendRow(one, one, "" if one in ready else "Install it", 0, one == default) for one in names]
+    assert preselected(rows) == chosen
+
+
+def test_a_backend_that_is_not_set_up_is_red_only_where_an_agent_uses_it():
+    states = {
+        (reason, used): BackendRow("command", "Command", reason, used, is_default=False).state.status
+        for reason in ("", "Install it")
+        for used in (0, 1)
+    }
+    assert states == {("", 0): "ok", ("", 1): "ok", ("Install it", 0): "offline", ("Install it", 1): "missing"}
 
 
 def test_an_opened_agent_keeps_its_backend_also_one_that_is_not_ready(browser):
