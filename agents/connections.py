@@ -63,6 +63,6 @@ def _set_keys(keys: Mapping[str, str]) -> None:
                 os.environ.pop(variable, None)
                 del _set_here[variable]
         for variable, value in keys.items():
-            if not is_of_environment(variable):
+            if not is_of_environment(variable) and _set_here.get(variable) != value:
                 remember_secrets(value)
                 os.environ[variable] = _set_here[variable] = value

@@ -34,6 +34,7 @@ class Scanner:
         self._findings: tuple[Finding, ...] = ()
         self._checked_at: datetime | None = None
         self._ended = float("-inf")
+        self._is_outdated = False
         self._thread: threading.Thread | None = None
 
     def result(self, *, again: bool = False) -> Result:
@@ -43,9 +44,15 @@ class Scanner:
         with self._lock:
             is_old = time.monotonic() - self._ended > KEPT_SECONDS
             if self._thread is None and (again or is_old):
+                self._is_outdated = False
                 self._thread = threading.Thread(target=self._scan, name="search for agents", daemon=True)
                 self._thread.start()
             return Result(self._findings, self._checked_at, is_checking=self._thread is not None)
+
+    def outdate(self) -> None:
+        """Let the next call of `result` search again, because what agents may use or the keys have changed."""
+        with self._lock:
+            self._ended, self._is_outdated = float("-inf"), True
 
     def wait(self, seconds: float) -> None:
         """Wait until no scan is running, for at most this many seconds."""
@@ -69,7 +76,8 @@ class Scanner:
             logger.warning("the search for agents on this machine failed", exc_info=True)
         with self._lock:
             self._findings, self._checked_at = findings, timezone.now()
-            self._ended, self._thread = time.monotonic(), None
+            self._ended = float("-inf") if self._is_outdated else time.monotonic()
+            self._thread = None
 
 
 scanner = Scanner()

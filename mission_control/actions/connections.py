@@ -13,7 +13,9 @@ from django.db import transaction
 
 from agents import connections
 from agents.backends.programs.presets import PRESETS
+from agents.discovery.scanner import scanner
 from agents.models import AllowedProgram, ProviderKey
+from agents.rules import is_storable
 from agents.sealing import seal, unseal
 from mission_control.actions.activity import note
 from mission_control.errors import Invalid, NotFound, OperatorDecides
@@ -46,17 +48,17 @@ def allow_program(name: str, *, by: User | None) -> None:
         _, is_new = AllowedProgram.objects.get_or_create(name=name, defaults={"allowed_by": by})
         if is_new:
             _note(f"Agents may now run {PRESETS[name].title} (`{name}`)")
-    connections.refresh()
+    _apply()
 
 
 def forbid_program(name: str, *, by: User | None) -> None:
     """Take back what `allow_program` has allowed; runs go on. Raises OperatorDecides, NotFound."""
     _require(by, name, "remove it from MISSION_CONTROL_COMMANDS and restart")
     with transaction.atomic():
-        if not AllowedProgram.objects.filter(name=name).delete()[0]:
+        if not (is_storable(name) and AllowedProgram.objects.filter(name=name).delete()[0]):
             raise NotFound("Program")
         _note(f"Agents may no longer run `{name}`")
-    connections.refresh()
+    _apply()
 
 
 def set_key(variable: str, value: str, *, by: User | None) -> ProviderKey:
@@ -74,7 +76,7 @@ def set_key(variable: str, value: str, *, by: User | None) -> ProviderKey:
     with transaction.atomic():
         key, _ = ProviderKey.objects.update_or_create(variable=variable, defaults={**fields, "set_by": by})
         _note(f"The key {variable} was set")
-    connections.refresh()
+    _apply()
     return key
 
 
@@ -82,10 +84,10 @@ def remove_key(variable: str, *, by: User | None) -> None:
     """Delete a stored key. Raises OperatorDecides, NotFound."""
     _require(by, variable, "remove it from the environment and restart")
     with transaction.atomic():
-        if not ProviderKey.objects.filter(variable=variable).delete()[0]:
+        if not (is_storable(variable) and ProviderKey.objects.filter(variable=variable).delete()[0]):
             raise NotFound("Key")
         _note(f"The key {variable} was removed")
-    connections.refresh()
+    _apply()
 
 
 # ---------------------------------------------------------------- the state
@@ -143,6 +145,12 @@ def _require(by: User | None, name: str, advice: str) -> None:
         raise OperatorDecides(f"Only the operator decides about `{name}` here: {advice}")
     if by is not None and not may_decide(by):
         raise OperatorDecides(f"Only a superuser decides about `{name}`")
+
+
+def _apply() -> None:
+    """Let this process use what has changed, and search this machine again when somebody asks what it offers."""
+    connections.refresh()
+    scanner.outdate()
 
 
 def _note(message: str) -> None:

@@ -10,6 +10,8 @@ from mission_control.actions import connections
 from mission_control.errors import Refusal
 from mission_control.management.base import DatabaseCommand
 
+READ_CHARS = 4_000  # of standard input; a longer text is no key
+
 
 class Command(DatabaseCommand):
     help = (
@@ -42,7 +44,10 @@ class Command(DatabaseCommand):
         self.print_all()
 
     def read_key(self, variable: str) -> str:
-        return getpass(f"{variable}: ") if sys.stdin.isatty() else sys.stdin.readline()
+        try:
+            return getpass(f"{variable}: ") if sys.stdin.isatty() else sys.stdin.read(READ_CHARS)
+        except (EOFError, UnicodeDecodeError):
+            raise CommandError("There is no key on standard input.", returncode=1) from None
 
     def print_all(self) -> None:
         for title, found in (("Programs", connections.programs()), ("Keys", connections.provider_keys())):

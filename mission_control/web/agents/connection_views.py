@@ -7,7 +7,6 @@ from django.shortcuts import redirect
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST, require_safe
 
-from agents.discovery.scanner import scanner
 from mission_control.actions import connections
 from mission_control.errors import Refusal
 from mission_control.web.shared.views import person_of, sees, show
@@ -58,7 +57,6 @@ def change_key(request: HttpRequest) -> HttpResponse:
         else:
             connections.set_key(variable, request.POST.get("value", ""), by=by)
             messages.success(request, "The key is stored. Agents use it from their next run on.", extra_tags="ok")
-        scanner.result(again=True)
     except Refusal as refusal:
         _warn(request, refusal)
     return redirect("connections")

@@ -4,12 +4,14 @@ import io
 import os
 
 import pytest
+from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 from django.test import Client
 
-from agents import connections
+from agents import connections, redaction
 from agents.backends import registry
 from agents.backends.programs.allowed import grant
+from agents.discovery.scanner import scanner
 from agents.models import AllowedProgram, ProviderKey
 from agents.redaction import redact
 from agents.sealing import seal, unseal
@@ -18,6 +20,7 @@ from mission_control.errors import Invalid, OperatorDecides
 from mission_control.models import Activity
 from tests import make
 from tests.api.conftest import Api
+from tests.rivals import race
 from tests.web.conftest import client_of
 from tests.web.pages import html, text_of
 
@@ -138,7 +141,53 @@ def test_where_only_the_environment_decides_stored_connections_are_not_used(sett
     assert not any(one.source for one in [*actions.programs(), *actions.provider_keys()])
 
 
+# ---------------------------------------------------------------- simultaneous changes
+def test_of_those_who_save_a_key_at_once_each_succeeds_and_one_value_is_kept():
+    people = [make.user().pk for _ in range(4)]
+    assert race(save, [(key,) for key in people], processes=4) == ["saved"] * 4
+    row = ProviderKey.objects.get()
+    assert unseal(NAME, row.sealed) == f"{VALUE}-of-{row.set_by_id}"
+
+
+def save(person: int) -> str:
+    actions.set_key(NAME, f"{VALUE}-of-{person}", by=User.objects.get(pk=person))
+    return "saved"
+
+
+def test_a_key_deleted_by_a_thread_does_not_disturb_the_redaction_of_another(monkeypatch):
+    monkeypatch.setenv("FIRST_API_KEY", VALUE)
+    monkeypatch.setenv("SECOND_API_KEY", OTHER)
+    found = redaction._secrets_of_environment()
+    while next(found) != VALUE:
+        pass
+    monkeypatch.delenv("SECOND_API_KEY")
+    assert OTHER not in list(found)
+
+
+def test_after_a_change_this_machine_is_searched_again(settings, monkeypatch):
+    settings.FIND_AGENTS, settings.FIND_MODEL_SERVERS = True, []
+    monkeypatch.setenv("PATH", "/nonexistent")
+    try:
+        for value, keys in ((VALUE, ["key-mistral"]), ("", [])):
+            assert Api().post("connections/keys", {"variable": NAME, "value": value}).status_code == 200
+            assert scanner.result().is_checking
+            scanner.wait(30)
+            assert [one.key for one in scanner.result().findings] == keys
+    finally:
+        scanner.wait(30)
+        scanner.forget()
+
+
 # ---------------------------------------------------------------- by page
+def test_a_name_that_no_database_can_store_is_refused(browser):
+    for path, fields in (
+        ("program", {"name": "a\0", "allowed": "no"}),
+        ("key", {"variable": "a\0", "remove": "yes"}),
+    ):
+        answer = browser.post(f"/agents/connections/{path}", fields, follow=True)
+        assert (answer.status_code, "not found" in answer.content.decode()) == (200, True), path
+
+
 def test_the_page_stores_a_key_and_shows_its_end_only(browser):
     browser.post("/agents/connections/key", {"variable": NAME, "value": VALUE})
     page = html(browser, "/agents/connections")
@@ -222,3 +271,12 @@ def test_the_command_reads_a_key_from_standard_input_and_lists_all(monkeypatch, 
     settings.CONNECTIONS_BY_PAGE = False
     with pytest.raises(CommandError, match="Only the operator decides"):
         call_command("connect", "--allow", "claude")
+
+
+@pytest.mark.parametrize("given", [b"\xff\xfe-no-text-at-all", f"{VALUE}\n{OTHER}\n".encode(), b""])
+def test_the_command_refuses_what_is_no_key_without_a_traceback(given, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(given), encoding="utf-8"))
+    with pytest.raises(CommandError) as refusal:
+        call_command("connect", "--key", NAME)
+    assert VALUE not in str(refusal.value)
+    assert not ProviderKey.objects.exists()
