@@ -45,9 +45,9 @@ class Compression(GZipMiddleware):
     """Django middleware: compress pages, answers and static files of 200 bytes or more.
 
     The length of a compressed page can betray a secret in it to someone who makes the page repeat guesses
-    (BREACH). Two things prevent that. Django masks the CSRF token anew in each page and adds up to 100 random
-    bytes. A response that shows an access token says `no-transform` and is sent as it is. An event stream is also
-    sent as it is: compressed, an event would wait until a block is full.
+    (BREACH). Two things prevent that. Django masks the CSRF token in another way in each page, and adds up to 100
+    random bytes. A response that shows an access token says `no-transform` and is sent as it is. So is an event
+    stream: compressed, an event would wait until a block is full.
     """
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:

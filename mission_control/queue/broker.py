@@ -25,7 +25,7 @@ from mission_control.queue.wakeup import LONGEST_WAIT_SECONDS, jobs_wakeup, wake
 RETRY_SECONDS = 0.5  # between two attempts to read the queue while the database does not answer
 
 # The functions that workers may call. A row of the queue or of the schedules names its function: if any function
-# were allowed, whoever can write a row could run any code.
+# were allowed, anyone who can write a row could run any code.
 JOBS = frozenset(f"mission_control.jobs.{name}" for name in ("execute_run", "mark_offline", "remind_reviews"))
 
 Jobs = list[tuple[int, str]]  # the row's key and the signed call

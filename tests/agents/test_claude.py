@@ -290,13 +290,13 @@ def unavailable() -> str:
 @pytest.mark.parametrize(
     "options", [{"allowed_tools": ["WebSearch", "Bash(git *)"]}, {"permission_mode": "bypassPermissions"}]
 )
-async def test_what_reaches_beyond_its_folder_is_refused_where_agents_ought_to_run_apart_and_cannot(
+async def test_what_reaches_beyond_its_folder_is_refused_where_agents_should_have_a_sandbox_and_cannot(
     workdir, settings, monkeypatch, options
 ):
     monkeypatch.setattr(isolation, "bubblewrap_problem", lambda: "bubblewrap is not installed")
     settings.AGENT_ISOLATION = "auto"
     seen = await ask(workdir, "hello", **options)
-    assert "it reaches beyond its folder, and agents do not run apart here" in seen.error
+    assert "it reaches beyond its folder, and there is no sandbox here" in seen.error
     assert shown_error(seen.error) == seen.error
     assert (await ask(workdir, "hello", allowed_tools=["WebSearch"])).error == ""
 

@@ -190,7 +190,7 @@ def _check_reach(options: Mapping[str, Any], how: str) -> None:
         return
     if reach := next(_reaching(options.get("permission_mode", ""), options.get("allowed_tools", ())), None):
         raise BackendError(
-            f"With `{reach}` it reaches beyond its folder, and agents do not run apart here: "
+            f"With `{reach}` it reaches beyond its folder, and there is no sandbox here: "
             "install bubblewrap, or set MISSION_CONTROL_AGENT_ISOLATION=none if it may"
         )
 
