@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from channels.layers import channel_layers
+from django.db import DatabaseError
 
 from mission_control import hooks
 from mission_control.hooks import Hook
@@ -39,6 +40,11 @@ class LineRelay:
         await asyncio.sleep(LINES_SECONDS)
         self._wake.clear()
         runs, self._runs = self._runs, set()
-        lines = await read(hooks.call, Hook.LATEST_LINES, runs)
+        try:
+            lines = await read(hooks.call, Hook.LATEST_LINES, runs)
+        except DatabaseError:  # read them again when the database answers
+            self._runs |= runs
+            self._wake.set()
+            raise
         frame = Frame(0, "page_lines", "", json.dumps({"lines": lines}))
         await self.layer.group_send(LINES, feed_frame_message(frame, None, None))

@@ -3,16 +3,20 @@
 import asyncio
 import json
 import threading
+from collections import Counter
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
+from channels.layers import channel_layers
 from channels.testing import WebsocketCommunicator
+from django.db import OperationalError
 
 from mission_control.actions import notifications, tasks
 from mission_control.models import Activity
 from mission_control.queries.feed_position import WINDOW, feed_position, has_changed_since
+from mission_control.realtime.line_relay import LINES, LineRelay
 from mission_control.runs.execution import execute
 from tests import make
 from tests.realtime.test_consumers import leave
@@ -102,6 +106,25 @@ async def test_output_comes_as_the_newest_line_of_each_run_or_not_at_all(query, 
     for frame in shown:
         assert frame["data"]["lines"][str(run.pk)]
     assert len(shown) < 30  # fewer than the pieces of output, because lines are sent a few times a second
+
+
+async def test_lines_that_could_not_be_read_are_sent_when_the_database_answers_again():
+    async def refuse(*_):
+        raise OperationalError
+
+    async def answer(_call, _hook, runs):
+        return dict.fromkeys(runs, "newest")
+
+    layer, relay = channel_layers["process"], LineRelay(Counter([LINES]))
+    channel = await layer.new_channel()
+    await layer.group_add(LINES, channel)
+    relay.add("some-run")
+    with pytest.raises(OperationalError):
+        await relay.send_next(refuse)
+    await asyncio.wait_for(relay.send_next(answer), 20)
+    await layer.group_discard(LINES, channel)
+    frame = (await layer.receive(channel))["frame"]
+    assert json.loads(frame.data)["lines"] == {"some-run": "newest"}
 
 
 # ---------------------------------------------------------------- the top bar
