@@ -1,13 +1,16 @@
 """SQLite's writing transactions of one process wait in the order in which they came."""
 
 import signal
+import sqlite3
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from django.db import OperationalError, connection, connections, transaction
 
 from mission_control.models import Capacity
+from pocketpaw_site.sqlite.base import DatabaseWrapper
 from pocketpaw_site.sqlite.turns import Turns
 from tests import make
 from tests.servers import wait_until
@@ -99,3 +102,32 @@ def test_a_transaction_that_fails_gives_its_turn_on(end):
         raise ZeroDivisionError
     write_elsewhere(8)
     assert Capacity.current().limit == 8
+
+
+def test_the_wait_for_the_turn_and_that_for_other_processes_together_are_no_longer_than_one(tmp_path):
+    """A waiter gets the turn when the one before it gives up; it must not begin its whole wait again."""
+    path, wait = tmp_path / "locked.sqlite3", 2.0
+    elsewhere = sqlite3.connect(path, isolation_level=None)
+    elsewhere.execute("BEGIN IMMEDIATE")
+    options = {"timeout": wait, "transaction_mode": "IMMEDIATE"}
+    settings = {**connection.settings_dict, "NAME": str(path), "OPTIONS": options}
+    seconds = []
+
+    def write() -> None:
+        mine = DatabaseWrapper(settings, "elsewhere")
+        mine.ensure_connection()
+        began_at = time.monotonic()
+        with pytest.raises(OperationalError, match="database is locked"):
+            mine.set_autocommit(False, force_begin_transaction_with_broken_autocommit=True)
+        seconds.append(time.monotonic() - began_at)
+        mine.close()
+
+    first, second = threading.Thread(target=write), threading.Thread(target=write)
+    first.start()
+    wait_until(lambda: DatabaseWrapper.turns._is_taken)
+    second.start()
+    for thread in (first, second):
+        thread.join(20)
+    elsewhere.close()
+    assert len(seconds) == 2
+    assert max(seconds) < wait * 1.8
