@@ -209,6 +209,10 @@ def test_the_page_has_no_form_for_others(settings):
     member = client_of(make.user(may=["agents.view_agent", "agents.add_agent"]))
     page = html(member, "/agents/connections")
     assert "Only a superuser can change these." in page and 'name="value"' not in page
+    superuser = make.user()
+    actions.set_key(NAME, VALUE, by=superuser)
+    page = text_of(html(member, "/agents/connections"))
+    assert "Set" in page and superuser.username not in page and VALUE[-4:] not in page
     settings.CONNECTIONS_BY_PAGE = False
     assert "only its environment decides" in html(client_of(make.user()), "/agents/connections")
     assert client_of(make.user(may=["agents.view_agent"])).get("/agents/connections").status_code == 403
