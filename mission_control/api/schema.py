@@ -21,7 +21,7 @@ from rest_framework import serializers
 
 from agents.backends import registry
 from agents.rules import INVISIBLE
-from mission_control.errors import PlannerFailed, Refusal
+from mission_control.errors import NotFound, PlannerFailed, Refusal
 from mission_control.planning.answers import GoalAnalysis
 
 ID = {"type": "string", "format": "uuid"}
@@ -180,7 +180,7 @@ class ContractSchema(AutoSchema):
             400: has_body or bool(self._takes_parameters()) or any(refusal.status == 400 for refusal in refusals),
             401: has_login,
             403: has_login,
-            404: "{" in self.path or bool(self._get_format_parameters()),
+            404: "{" in self.path or bool(self._get_format_parameters()) or NotFound in refusals,
             406: len(self.view.get_renderers()) > 1,
             409: writes or self.method == "DELETE",
             413: has_body,

@@ -12,7 +12,7 @@ from mission_control.actions import connections
 from mission_control.actions.permissions import acting_user
 from mission_control.api.serializers.connections import Connections, KeyChange, ProgramChange
 from mission_control.api.views.base import ObjectViews
-from mission_control.errors import OperatorDecides
+from mission_control.errors import NotFound, OperatorDecides
 
 
 class SuperusersOnly(BasePermission):
@@ -31,7 +31,7 @@ class ConnectionViews(ObjectViews):
     noun = "Connection"
     writers = {"change_program": ProgramChange, "change_key": KeyChange}
     answers = {"show": Connections, "change_program": Connections, "change_key": Connections}
-    refusals = {"change_program": [OperatorDecides], "change_key": [OperatorDecides]}
+    refusals = {name: [OperatorDecides, NotFound] for name in ("change_program", "change_key")}
 
     @extend_schema(summary="The programs that agents may run, and which keys are set. No values.")
     def show(self, request: Request) -> Response:
