@@ -244,11 +244,15 @@ def make_sample(request: HttpRequest) -> HttpResponse:
 
 
 def _found(request: HttpRequest) -> dict[str, Any]:
-    """Return what was found on this machine, while there is no agent but those of the demo backend."""
+    """Return what was found on this machine, until there is an agent of another backend than demo.
+
+    If nothing was found, return the shortest ways to a first agent, but only until the first run.
+    """
     may = Rights(request.user)
-    if not (may.view_agent and may.add_agent):
+    if not (may.view_agent and may.add_agent) or Agent.objects.exclude(backend="demo").exists():
         return {}
-    return {} if Agent.objects.exclude(backend="demo").exists() else found_panel(request.user)
+    panel = found_panel(request.user)
+    return panel if panel.get("found") or not Run.objects.exists() else {}
 
 
 def _first_steps() -> dict[str, Any]:

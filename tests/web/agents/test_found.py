@@ -80,6 +80,13 @@ def test_where_nothing_is_found_the_page_says_what_to_paste(browser, search):
         assert line in shown
 
 
+def test_the_board_says_what_to_paste_only_until_the_first_run(browser, search):
+    search()
+    make.run(make.task(), make.agent(backend="demo"))
+    assert 'id="found"' not in html(browser, "/")
+    assert "ollama pull" in panel(html(browser, "/agents"))
+
+
 def test_a_program_without_login_is_folded_away_with_what_it_lacks(browser, install, search):
     install("copilot", PROGRAM)
     search()
