@@ -219,7 +219,7 @@ class ContractSchema(AutoSchema):
             return schema
         schema.pop("x-spec-enum-id", None)
         is_text = isinstance(field, serializers.CharField) and "string" in schema.get("type", "")
-        if direction == "request" and is_text and "enum" not in schema:
+        if direction == "request" and is_text and not {"enum", "pattern"} & schema.keys():
             schema |= {"pattern": NO_NUL} if field.allow_blank else {"pattern": NOT_BLANK, "minLength": 1}
         if isinstance(schema.get("type"), list) and "format" in schema:  # null has no format
             [kind] = set(schema.pop("type")) - {"null"}

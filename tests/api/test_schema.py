@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 
 import pytest
 import yaml
@@ -68,6 +69,12 @@ def test_operations_have_names_of_their_own(schema):
     names = [operation["operationId"] for _, _, operation in operations(schema)]
     assert len(set(names)) == len(names)
     assert {"tasks_list", "tasks_create", "tasks_run", "runs_stream", "agents_partial_update"} <= set(names)
+
+
+def test_what_a_component_is_described_as_is_said_of_no_other(schema):
+    described = [component.get("description") for component in schema["components"]["schemas"].values()]
+    for words, number in Counter(filter(None, described)).items():
+        assert number == 1, words
 
 
 def test_envelopes_and_refusals_are_those_of_the_contract(schema):

@@ -1,5 +1,6 @@
 """Serializers of connections: programs that agents may run, and keys of providers without their values."""
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from agents.backends.programs.presets import PRESETS
@@ -32,9 +33,14 @@ class ProgramChange(serializers.Serializer):
     allowed = Flag()
 
 
+@extend_schema_field({"type": "string", "maxLength": 1_000, "pattern": r"^\s*([!-~]{8,}\s*)?$"})
+class KeyText(Text):
+    """A key, or nothing."""
+
+
 class KeyChange(serializers.Serializer):
     variable = Choice(choices=list(KEYS))
-    value = Text(
+    value = KeyText(
         max_length=1_000,
         allow_blank=True,
         style={"input_type": "password"},

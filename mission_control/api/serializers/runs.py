@@ -88,6 +88,8 @@ class RunReader(Reader):
 
 
 class WholeRunReader(RunReader):
+    """A run with its prompt and its output so far."""
+
     output = serializers.SerializerMethodField()
 
     class Meta(RunReader.Meta):

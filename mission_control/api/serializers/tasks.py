@@ -96,6 +96,8 @@ class TaskFields(serializers.Serializer):
 
 
 class TaskCreate(TaskFields):
+    """A new task."""
+
     assignee_ids = References(Agent.objects.all(), source="assignees")
     creator_id = Person()
     project_id = Reference(Project.objects.all(), source="project", required=False, allow_null=True)
@@ -105,6 +107,8 @@ class TaskCreate(TaskFields):
 
 
 class TaskChange(TaskCreate):
+    """The fields of a task that change; the others stay."""
+
     status = Choice(choices=Task.Status.choices, required=False)
 
 
