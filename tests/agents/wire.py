@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 STREAM_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n"
@@ -52,9 +52,10 @@ async def tap(upstream_port: int) -> AsyncIterator[Server]:
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         from_upstream, to_upstream = await asyncio.open_connection("127.0.0.1", upstream_port)
         back = asyncio.create_task(_pass_on(from_upstream, writer))
-        while data := await reader.read(65536):
-            server.requests.append(data)
-            to_upstream.write(data)
+        with suppress(ConnectionResetError):  # closed before it has read all that was sent to it
+            while data := await reader.read(65536):
+                server.requests.append(data)
+                to_upstream.write(data)
         server.client_gone.set()
         back.cancel()
         to_upstream.close()
