@@ -252,7 +252,9 @@ def _found(request: HttpRequest) -> dict[str, Any]:
     if not (may.view_agent and may.add_agent) or Agent.objects.exclude(backend="demo").exists():
         return {}
     panel = found_panel(request.user)
-    return panel if panel.get("found") or not Run.objects.exists() else {}
+    if panel and not panel["found"] and Run.objects.exists():
+        return {}
+    return panel
 
 
 def _first_steps() -> dict[str, Any]:
