@@ -43,9 +43,10 @@ def board(request: HttpRequest) -> HttpResponse:
     context["strip"] = board_page.strip() if may.view_run else None
     if not filters and not any(column.count for column in drawn):
         return show(request, "board/welcome.html", {**context, **_first_steps(), **_found(request)}, at="board")
-    context |= _found(request)
+    has_run = Run.objects.exists()
+    context |= _found(request, has_run=has_run)
     first = drawn[1].cards or drawn[0].cards
-    if may.run_task and first and may.view_run and not Run.objects.exists():
+    if may.run_task and first and may.view_run and not has_run:
         context["first"] = next((card for card in reversed(first) if card.runnable), None)
     return show(request, "board/board.html", {**context, **_choices()}, at="board")
 
@@ -243,7 +244,7 @@ def make_sample(request: HttpRequest) -> HttpResponse:
     return redirect("board")
 
 
-def _found(request: HttpRequest) -> dict[str, Any]:
+def _found(request: HttpRequest, *, has_run: bool = False) -> dict[str, Any]:
     """Return what was found on this machine, until there is an agent of another backend than demo.
 
     If nothing was found, return the shortest ways to a first agent, but only until the first run.
@@ -252,9 +253,7 @@ def _found(request: HttpRequest) -> dict[str, Any]:
     if not (may.view_agent and may.add_agent) or Agent.objects.exclude(backend="demo").exists():
         return {}
     panel = found_panel(request.user)
-    if panel and not panel["found"] and Run.objects.exists():
-        return {}
-    return panel
+    return {} if has_run and not panel.get("found") else panel
 
 
 def _first_steps() -> dict[str, Any]:
