@@ -34,7 +34,7 @@ class AllowedProgram(models.Model):
 class ProviderKey(models.Model):
     """A provider's key that a superuser has entered: encrypted (agents/sealing.py), and never shown again."""
 
-    variable = models.CharField(max_length=50, unique=True)  # the environment variable that it stands for
+    variable = models.CharField(max_length=50, unique=True)  # the name of an environment variable
     sealed = models.TextField(editable=False)
     last_four = models.CharField(max_length=4, blank=True, editable=False)
     set_by = models.ForeignKey(

@@ -239,7 +239,7 @@ def remember_secrets(*values: str) -> None:
 def _secrets_of_environment() -> Iterator[str]:
     """Yield the values of variables with a secret's name, and the passwords inside addresses."""
     for name in list(os.environ):
-        value = os.environ.get(name, "")  # another thread may have deleted a provider's key meanwhile
+        value = os.environ.get(name, "")  # another thread may just have deleted a provider's key
         if _SECRET_VARIABLE.search(name):
             secret = value.strip()
         elif _ADDRESS_VARIABLE.search(name) and "@" in value:

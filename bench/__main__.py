@@ -108,7 +108,7 @@ class Bench:
         self.given = given
         self.scale = QUICK if given.quick else Scale()
         self.profiles = PROFILES if given.profile == "both" else [given.profile]
-        self.begun = time.monotonic()
+        self.started_at = time.monotonic()
         between = [] if given.quick or not given.record else SIZES_BETWEEN
         self.all_sizes = sorted({*given.sizes, *between})
         results = {(profile, size): Samples() for profile in self.profiles for size in self.all_sizes}
@@ -123,13 +123,13 @@ class Bench:
                 list(pool.map(self.fill, sorted(installed, key=lambda one: -one.size)))
             took = 0.0
             for number in range(self.given.repeats + 1):  # in turns, so that a disturbance affects all
-                begun = time.monotonic()
-                if number > 1 and begun - self.begun + took > self.given.minutes * 60:
+                started_at = time.monotonic()
+                if number > 1 and started_at - self.started_at + took > self.given.minutes * 60:
                     say(f"no round {number}: it would end after more than {self.given.minutes:g} minutes")
                     break
                 for installation in installed:
                     self.measure_round(installation, number)
-                took = time.monotonic() - begun
+                took = time.monotonic() - started_at
 
     def fill(self, installation: Installation) -> None:
         say(f"{installation}: storing the tasks")
@@ -187,7 +187,7 @@ class Bench:
         if self.given.output:
             self.given.output.write_text(json.dumps(self.raw(), indent=1) + "\n")
         sys.stdout.write(self.report.text())
-        say(f"took {(time.monotonic() - self.begun) / 60:.1f} minutes")
+        say(f"took {(time.monotonic() - self.started_at) / 60:.1f} minutes")
 
     def raw(self) -> dict:
         values = [

@@ -43,8 +43,8 @@ class Load:
 
     def seconds(self, report: dict[str, list[dict]], *, sockets: int | None = None) -> float:
         """Return the time from the first request until the first `sockets` sockets (or all) have all chunks."""
-        begun = min(answer.sent_at for answer in self.requests.values())
-        return max(got["last_output_at"] for run in self.requests for got in report[run][:sockets]) - begun
+        started_at = min(answer.sent_at for answer in self.requests.values())
+        return max(got["last_output_at"] for run in self.requests for got in report[run][:sockets]) - started_at
 
 
 def fanout(product: MeasuredProduct, scale: Scale) -> Iterator[tuple[str, float]]:

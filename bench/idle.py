@@ -14,10 +14,10 @@ LOAD_SOCKETS, LOAD_RUNS = 20, 5
 
 
 def percent_of_core(roots: list[int], seconds: float) -> float:
-    begun, before = time.monotonic(), cpu_seconds(*roots)
+    started_at, before = time.monotonic(), cpu_seconds(*roots)
     time.sleep(seconds)
     taken = cpu_seconds(*roots) - before
-    return 100 * taken / (time.monotonic() - begun)
+    return 100 * taken / (time.monotonic() - started_at)
 
 
 def idle(product: MeasuredProduct, scale: Scale) -> Iterator[tuple[str, float]]:

@@ -55,7 +55,7 @@ class MeasuredProduct(Product):
     servers: Servers | None = None
 
     def start(self) -> "MeasuredProduct":
-        self.begun = time.monotonic()
+        self.started_at = time.monotonic()
         super().start()
         return self
 
@@ -69,7 +69,7 @@ class MeasuredProduct(Product):
             return False
         finally:
             probe.close()
-        self.ready_seconds = time.monotonic() - self.begun
+        self.ready_seconds = time.monotonic() - self.started_at
         return ready
 
 
