@@ -8,6 +8,7 @@ nor Mission Control's settings.
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -117,6 +118,21 @@ class TransientError(BackendError):
         self.retry_after_seconds = retry_after_seconds
         self.safe_to_retry = safe_to_retry
         self.most_retries = most_retries
+
+
+class QuotaUsedUp(BackendError):
+    """The account's quota is used up: its provider refuses further calls until it resets.
+
+    The run is parked until then, and other runs on the same account wait with it. `account` names whose quota it
+    is, such as "claude" or "openai:…a1b2"; it is shown to users and never contains a secret. `resets_at` is the
+    time that the provider named (aware, UTC), None if it named none; whoever waits for it limits it, because a
+    provider may be wrong. `agents/backends/quota.py` reads such times from texts and headers.
+    """
+
+    def __init__(self, message: str, *, account: str, resets_at: datetime | None = None) -> None:
+        super().__init__(message)
+        self.account = account
+        self.resets_at = resets_at
 
 
 @dataclass(frozen=True, slots=True)
