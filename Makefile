@@ -3,18 +3,19 @@
 PYTHON ?= python3
 VENV := .venv
 IN_VENV := $(VENV)/bin/python
-PYTEST := -m pytest -n 4 --dist worksteal --durations 10 $(if $(EVERYTHING),,-m "not exhaustive")
+PYTEST := -m pytest -n 4 --dist worksteal --durations 10 -m "not agents $(if $(EVERYTHING),,and not exhaustive)"
 
 .DEFAULT_GOAL := help
 # Ordered so that the fast checks that find the most come first.
 CHECKS := lint imports templates javascript types migrations hot-paths audit coverage
 ROUNDS ?= 20
 MEASURED := $(shell find agents mission_control pocketpaw_site templates tests -name '*.py' -o -name '*.html' -o -name '*.js')
-.PHONY: help run dev test check $(CHECKS) vendor lock bench chaos fuzz screenshots clean
+.PHONY: help run dev test test-agents check $(CHECKS) vendor lock bench chaos fuzz screenshots clean
 
 help:
 	@echo "make run    serve Mission Control on http://127.0.0.1:8000 (PORT=… HOST=… choose another address)"
 	@echo "make test   run the tests, on SQLite and, where they are installed, on PostgreSQL and Redis"
+	@echo "make test-agents  run the tests with the real command-line agents from npm (ARGS='-k qwen' for one of them)"
 	@echo "make check  lint, types, imports, templates, JavaScript, migrations, hot paths, known vulnerabilities, test coverage"
 	@echo "make lock   write the lock files again, after a requirements file changed"
 	@echo "make vendor copy the libraries for browsers again, after package.json changed"
@@ -71,6 +72,10 @@ test: dev
 	$(if $(MEASURE),$(IN_VENV) -m coverage combine --quiet 2>/dev/null || status=1; rm -f .coverage.*;) \
 	$(IN_VENV) $(PYTEST) --profile server --differing $(if $(REPORTS),--junitxml $(REPORTS)/server.xml) || status=1; \
 	exit $$status
+
+# The real programs of tests/agents/npm, against a mocked provider. Only claude and codex are tried in `make test`.
+test-agents: dev
+	@$(IN_VENV) -m pytest -n 2 tests/agents -m agents $(ARGS)
 
 .coverage: $(MEASURED)
 	@$(MAKE) test EVERYTHING=yes MEASURE=yes

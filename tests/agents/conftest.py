@@ -15,6 +15,7 @@ from urllib.request import urlopen
 
 import pytest
 
+from tests.agents.programs import cache
 from tests.needs import lack, need
 
 AIMOCK = "1.43.0"
@@ -127,14 +128,10 @@ def _call(model: str) -> list[dict]:
 
 def _installed(npm: str) -> Path:
     """Return the path of aimock. The first call installs it into the cache; simultaneous calls are safe."""
-    cache = Path(
-        os.environ.get("MISSION_CONTROL_TEST_CACHE")
-        or Path(tempfile.gettempdir(), f"mission-control-{os.getuid()}")
-    )
-    home = cache / f"aimock-{AIMOCK}"
+    home = cache() / f"aimock-{AIMOCK}"
     if not home.exists():
-        cache.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(dir=cache))
+        cache().mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(dir=cache()))
         command = [npm, "install", "--no-audit", "--no-fund", "--ignore-scripts", f"@copilotkit/aimock@{AIMOCK}"]
         result = subprocess.run(command, cwd=draft, capture_output=True, text=True, timeout=120)
         if result.returncode:
