@@ -301,11 +301,38 @@ class BackendOptionsSchema(OpenApiSerializerFieldExtension):
     target_class = "mission_control.api.fields.BackendOptions"
 
     def map_serializer_field(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
+        anything = component(auto_schema, "JSONValue", _json_value())
         return {
             "anyOf": [
-                {"title": backend["display_name"], **backend["options_schema"]} for backend in registry.describe()
+                {"title": backend["display_name"], **_storable(backend["options_schema"], anything)}
+                for backend in registry.describe()
             ]
         }
+
+
+def _storable(schema: dict[str, Any], anything: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of the values that match `schema` and have no NUL character in a text or a name.
+
+    `anything` is the schema of a value about which `schema` says nothing. A `pattern` stays as it is.
+    """
+    if not schema.keys() & {"type", "enum", "const", "anyOf", "oneOf", "allOf", "$ref"}:
+        return {**schema, **anything}
+    made = dict(schema)
+    for inside in {"items", "additionalProperties"} & schema.keys():
+        if isinstance(schema[inside], dict):
+            made[inside] = _storable(schema[inside], anything)
+    for inside in {"anyOf", "oneOf", "allOf"} & schema.keys():
+        made[inside] = [_storable(one, anything) for one in schema[inside]]
+    if "properties" in schema:
+        made["properties"] = {name: _storable(one, anything) for name, one in schema["properties"].items()}
+    types = schema.get("type", [])
+    if "string" in types and not {"enum", "const", "pattern"} & schema.keys():
+        made["pattern"] = NO_NUL
+    if "object" in types and schema.get("additionalProperties") is not False:
+        made = {**_object_of(anything), **made}
+    if "array" in types:
+        made.setdefault("items", anything)
+    return made
 
 
 class PersonSchema(OpenApiSerializerFieldExtension):

@@ -3,14 +3,17 @@
 import json
 import re
 from collections import Counter
+from typing import ClassVar
 
 import pytest
 import yaml
 from django.core.management import call_command
 from django.test import Client
 from django.utils import timezone
+from drf_spectacular.generators import SchemaGenerator
 from jsonschema import Draft202012Validator
 
+from agents.backends.demo import Demo
 from mission_control.api import urls
 from mission_control.api.views.tasks import TaskViews
 from mission_control.models import RunEvent
@@ -101,6 +104,52 @@ def test_the_schema_allows_what_is_ignored_a_null_in_an_analysis(schema, api, se
     assert not validator.is_valid({"confidence": "much"})
     body = {"description": "Write a short book", "goal_analysis": nulls}
     assert api.post("/api/deep-work/start", body).status_code == 200
+
+
+class OpenBackend(Demo):
+    display_name = "Open"
+    options_schema: ClassVar = {
+        "type": "object",
+        "properties": {"name": {"type": "string"}, "list": {"type": "array"}, "anything": {}},
+    }
+
+
+def texts_in(part, components, followed=()):
+    """Yield the schema of each text, other than dates and ids, in a schema and in the components that it uses."""
+    if isinstance(part, list):
+        for one in part:
+            yield from texts_in(one, components, followed)
+    if not isinstance(part, dict):
+        return
+    name = str(part.get("$ref", "")).rpartition("/")[2]
+    if name and name not in followed:
+        yield from texts_in(components[name], components, (*followed, name))
+    if "string" in part.get("type", []) and "format" not in part:
+        yield part
+    for one in part.values():
+        yield from texts_in(one, components, followed)
+
+
+def test_no_text_that_a_request_may_contain_allows_a_nul_character(schema):
+    components = schema["components"]["schemas"]
+    for path, method, operation in operations(schema):
+        sent = [parameter["schema"] for parameter in operation.get("parameters", [])]
+        for text in texts_in([*sent, operation.get("requestBody")], components):
+            validator = Draft202012Validator(text)
+            for sample in ("\0", "a\0", "\0a", "a\0b", "http://a\0", "read(\0)", "a:\0"):
+                assert not validator.is_valid(sample), (method, path, text, sample)
+
+
+def test_options_of_any_backend_allow_no_nul_character_in_what_their_schema_leaves_open(schema, settings):
+    settings.MISSION_CONTROL_BACKENDS = {"open": f"{__name__}.OpenBackend", "broken": "no.such.Backend"}
+    generated = SchemaGenerator().get_schema(request=None, public=True)
+    options = generated["components"]["schemas"]["AgentWriter"]["properties"]["backend_options"]
+    for title in ("Open", "broken"):
+        [described] = [one for one in options["anyOf"] if one["title"] == title]
+        validator = Draft202012Validator({**described, "components": schema["components"]})
+        assert validator.is_valid({"name": "a", "list": ["a", 1], "anything": {"a": ["b"]}, "more": "a"})
+        for wrong in ({"name": "\0"}, {"list": ["\0"]}, {"anything": {"a": ["\0"]}}, {"more": "\0"}, {"\0": 1}):
+            assert not validator.is_valid(wrong), (title, wrong)
 
 
 def test_a_stream_names_each_event_that_a_run_may_send(schema):

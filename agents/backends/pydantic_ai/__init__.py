@@ -44,7 +44,7 @@ class PydanticAI(Backend):
             "base_url": {
                 "type": "string",
                 "maxLength": 500,
-                "pattern": r"^https?://[^\s@?#\\]+$(?!\n)",
+                "pattern": r"^https?://[^\s\u0000@?#\\]+$(?!\n)",
                 "description": "the http or https address of an OpenAI-compatible server, without a login",
             },
             **COMMON_OPTIONS,
