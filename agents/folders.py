@@ -5,6 +5,8 @@ a link: a link that is created after the check cannot be followed.
 """
 
 import os
+import secrets
+import stat
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,6 +16,12 @@ READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # a named pip
 
 class OutsideFolder(Exception):
     """The path does not lead into the folder."""
+
+
+def root_of(folder: Path) -> Path:
+    """Return the folder's path with the links above it resolved; the folder itself must not be a link."""
+    folder = folder.absolute()
+    return folder.parent.resolve() / folder.name
 
 
 def resolve_inside(root: Path, path: str) -> Path:
@@ -42,3 +50,27 @@ def open_inside(root: Path, real: Path, *, making: str = "") -> int:
             os.close(descriptor)
         descriptor = inner
     return descriptor
+
+
+def replace_file(root: Path, real: Path, data: bytes) -> None:
+    """Replace a file as a whole, and create missing folders. `real` is a path below `root` without `..`.
+
+    A link that is created at the same time is replaced, never followed. Raises OSError.
+    """
+    folder = open_inside(root, real.parent, making="folders")
+    draft = f".{secrets.token_hex(8)}.draft"
+    try:
+        mode = 0o666
+        with suppress(FileNotFoundError):
+            there = os.stat(real.name, dir_fd=folder, follow_symlinks=False)
+            if stat.S_ISDIR(there.st_mode):
+                raise IsADirectoryError(None, "Is a directory")
+            mode = stat.S_IMODE(there.st_mode) & 0o777
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        with open(os.open(draft, flags, mode, dir_fd=folder), "wb") as file:  # noqa: PTH123
+            file.write(data)
+        os.rename(draft, real.name, src_dir_fd=folder, dst_dir_fd=folder)
+    finally:
+        with suppress(FileNotFoundError):
+            os.unlink(draft, dir_fd=folder)
+        os.close(folder)

@@ -5,7 +5,6 @@ the bytes read and written, the entries and matches returned, and the files sear
 """
 
 import os
-import secrets
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -28,7 +27,7 @@ class Tools:
     """The tools of one run, as methods; the model receives their docstrings as descriptions."""
 
     def __init__(self, workdir: Path) -> None:
-        self._root = workdir.absolute().parent.resolve() / workdir.absolute().name
+        self._root = folders.root_of(workdir)
 
     def with_names(self, names: list[str]) -> list[Callable[..., str]]:
         """Return the tools with these names. Each returns a refusal as text."""
@@ -62,7 +61,7 @@ class Tools:
             real = folders.resolve_inside(self._root, path)
             if real == self._root:
                 return "Not written: that is the folder itself"
-            _replace(self._root, real, data)
+            folders.replace_file(self._root, real, data)
             return f"Written: {len(data):,} bytes"
         return words[0]
 
@@ -125,27 +124,6 @@ def _text(content: bytes) -> str:
         return "It is no text"
     text = content[:READ_BYTES].decode(errors="replace")
     return f"{text}\n… cut off after {READ_BYTES:,} bytes" if len(content) > READ_BYTES else text
-
-
-def _replace(root: Path, real: Path, data: bytes) -> None:
-    """Replace a file as a whole. A link that is created at the same time is replaced, never followed."""
-    folder = folders.open_inside(root, real.parent, making="folders")
-    draft = f".{secrets.token_hex(8)}.draft"
-    try:
-        mode = 0o666
-        with suppress(FileNotFoundError):
-            there = os.stat(real.name, dir_fd=folder, follow_symlinks=False)
-            if stat.S_ISDIR(there.st_mode):
-                raise IsADirectoryError(None, "Is a directory")
-            mode = stat.S_IMODE(there.st_mode) & 0o777
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        with open(os.open(draft, flags, mode, dir_fd=folder), "wb") as file:  # noqa: PTH123
-            file.write(data)
-        os.rename(draft, real.name, src_dir_fd=folder, dst_dir_fd=folder)
-    finally:
-        with suppress(FileNotFoundError):
-            os.unlink(draft, dir_fd=folder)
-        os.close(folder)
 
 
 def _entry(entry: os.DirEntry[str]) -> str:
