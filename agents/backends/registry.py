@@ -82,7 +82,7 @@ def check_options(name: str, options: Any) -> None:
         schema = get(name).options_schema
     except BrokenBackend:
         return
-    errors = sorted(_Validator(schema).iter_errors(options), key=lambda error: [str(part) for part in error.path])
+    errors = sorted(_Validator(schema).iter_errors(options), key=_place_of)
     if errors:
         raise _options_error(errors[0])
     model = options.get("model")
@@ -209,16 +209,34 @@ _TYPES = {
 }
 
 
+def _place_of(error: ValidationError) -> list[str]:
+    """Return the path of the error as a sort key; entries of a list are in the order of their numbers."""
+    return [f"{part:09}" if isinstance(part, int) else str(part) for part in error.path]
+
+
 def _options_error(error: ValidationError) -> OptionsError:
     option = ".".join(str(part) for part in error.path) or None
     if error.validator == "additionalProperties":
         return _unknown_option(error, option)
+    if special := _special_message(error):
+        return OptionsError(
+            f"The option `{option}` {special}" if option else f"The options {special}", option=option
+        )
     if error.validator == "required":
         lacking = next(key for key in error.validator_value if key not in error.instance)
         option = f"{option}.{lacking}" if option else lacking
         return OptionsError(f"The option `{option}` is required", option=option)
-    subject = f"The option `{option}`" if option else "The options"
-    return OptionsError(f"{subject} {_complaint(error)}", option=option)
+    return OptionsError(f"{_subject(option)} {_complaint(error)}", option=option)
+
+
+def _subject(option: str | None) -> str:
+    return f"The option `{option}`" if option else "The options"
+
+
+def _special_message(error: ValidationError) -> str:
+    """Return the schema's own message for this keyword, from its `x-errors`; empty if it has none."""
+    messages = error.schema.get("x-errors", {}) if isinstance(error.schema, dict) else {}
+    return str(messages.get(error.validator, ""))
 
 
 def _complaint(error: ValidationError) -> str:
@@ -236,4 +254,6 @@ def _unknown_option(error: ValidationError, parent: str | None) -> OptionsError:
     known = error.schema.get("properties", {})
     unknown = next((str(key)[:50] for key in error.instance if key not in known), "?")
     option = f"{parent}.{unknown}" if parent else unknown
+    if special := _special_message(error):
+        return OptionsError(f"The option `{option}` {special}", option=option)
     return OptionsError(f"Unknown option `{option}`. Available: {', '.join(known) or 'none'}", option=option)

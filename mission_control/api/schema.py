@@ -321,7 +321,7 @@ def _storable(schema: dict[str, Any], anything: dict[str, Any]) -> dict[str, Any
     for inside in {"items", "additionalProperties"} & schema.keys():
         if isinstance(schema[inside], dict):
             made[inside] = _storable(schema[inside], anything)
-    for inside in {"anyOf", "oneOf", "allOf"} & schema.keys():
+    for inside in {"anyOf", "oneOf", "allOf", "prefixItems"} & schema.keys():
         made[inside] = [_storable(one, anything) for one in schema[inside]]
     if "properties" in schema:
         made["properties"] = {name: _storable(one, anything) for name, one in schema["properties"].items()}

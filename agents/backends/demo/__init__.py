@@ -1,7 +1,8 @@
 """The demo backend: no language model, no key, no network.
 
 Without options it describes the prompt that it received; for a step of planning it answers with a sample plan's.
-With options it emits pieces of a given number, size and pace, and fails on request.
+With the option `script` it plays a list of steps; with other options it emits pieces of a given number, size and
+pace, and fails on request.
 """
 
 import asyncio
@@ -12,7 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from agents.backends.base import Backend, BackendError, BackendEvent, EventType, Usage
+from agents.backends.base import Backend, BackendError, BackendEvent, BackendItem, EventType
+from agents.backends.demo import script
+from agents.backends.demo.steps import SCRIPT_SCHEMA
 
 OUTLINE_SECONDS = 4.0  # long enough to watch, short enough to wait for
 SAMPLE_SECONDS = 0.4
@@ -31,7 +34,7 @@ _DOCUMENT = re.compile(
 class Demo(Backend):
     name = "demo"
     display_name = "Demo (no language model)"
-    capabilities = ("streaming", "tools", "thinking")
+    capabilities = ("streaming", "tools", "thinking", "usage", "sessions")
     options_schema = {
         "type": "object",
         "additionalProperties": False,
@@ -64,6 +67,13 @@ class Demo(Backend):
                 "default": None,
                 "description": "Fail after this many chunks (empty: never).",
             },
+            "script": SCRIPT_SCHEMA,
+        },
+        "dependentSchemas": {
+            "script": {
+                "maxProperties": 1,
+                "x-errors": {"maxProperties": "must have no other option with `script`"},
+            }
         },
     }
 
@@ -71,10 +81,16 @@ class Demo(Backend):
     def missing(cls) -> None:
         return None
 
-    def stream(
-        self, prompt: str, options: Mapping[str, Any], workdir: Path
-    ) -> AsyncGenerator[BackendEvent | Usage, None]:
-        """Yield pieces if any option is set, a part of the sample plan for a step of planning, else an outline."""
+    @classmethod
+    def missing_for(cls, options: Mapping[str, Any]) -> str | None:
+        """Return what is missing for an agent with these options: a sandbox, if its script runs commands."""
+        steps = options.get("script", ())
+        return script.missing_for(steps) if isinstance(steps, list) else None
+
+    def stream(self, prompt: str, options: Mapping[str, Any], workdir: Path) -> AsyncGenerator[BackendItem, None]:
+        """Play a script, yield pieces for other options, else a part of the sample plan or an outline."""
+        if steps := options.get("script"):
+            return script.play(steps, prompt, workdir, self.earlier_session)
         if options:
             return _rehearse(options)
         outline = _Outline.of(prompt)
@@ -84,7 +100,7 @@ class Demo(Backend):
         return _paced(list(_outline_events(outline)), seconds=OUTLINE_SECONDS)
 
 
-async def _rehearse(options: Mapping[str, Any]) -> AsyncGenerator[BackendEvent, None]:
+async def _rehearse(options: Mapping[str, Any]) -> AsyncGenerator[BackendItem, None]:
     chunks = int(options.get("chunks", 200))
     size = int(options.get("chunk_bytes", 50))
     delay_seconds = float(options.get("delay_seconds", 0.05))
@@ -131,7 +147,7 @@ class _Outline:
         return [title for kind, title in self.documents if kind == "deliverable"]
 
 
-async def _paced(events: list[BackendEvent], *, seconds: float) -> AsyncGenerator[BackendEvent, None]:
+async def _paced(events: list[BackendEvent], *, seconds: float) -> AsyncGenerator[BackendItem, None]:
     for event in events:
         yield event
         await asyncio.sleep(seconds / len(events))
