@@ -12,14 +12,51 @@ from tests.product import Product
 
 GOAL = "Publish a small book about birds of the city: ten chapters, drawings, a web page and a launch."
 SWIFTS = "**Swifts** in four pages.\n\n- where they nest\n- when they leave\n- what helps them"
-# Demo agents: role, specialty, and how they write.
+HOUR = {"sleep": 3600}  # the run goes on, but nothing moves in a picture
+QUICK: list[dict[str, Any]] = [
+    {"think": "The chapters should follow the year of the birds."},
+    {"tool": "read_file", "input": {"path": "inputs/notes.md"}, "result": "Swifts, sparrows, crows, gulls …"},
+    {"write": "outline.md", "content": "1. The roofs\n2. Swifts\n3. Sparrows\n"},
+    {"usage": {"input_tokens": 6_240, "output_tokens": 810, "cost_usd": 0.04}},
+    {"say": "# Outline\n\n1. **The roofs:** where the city is wild\n2. **Swifts:** a summer above us\n"},
+    {"say": "3. **Sparrows:** neighbours in the hedge\n4. **Crows:** who remembers whom\n"},
+]
+# Demo agents: role, specialty, and what they do.
 AGENTS: dict[str, tuple[str, str, dict[str, Any]]] = {
-    "Ada": ("Researcher", "research", {"chunks": 1800, "delay_seconds": 0.4}),
-    "Grace": ("Writer", "writing", {"chunks": 1800, "delay_seconds": 0.5}),
-    "Linus": ("Developer", "code", {"chunks": 1800, "delay_seconds": 0.6}),
-    "Quick": ("Proofreader", "editing", {"chunks": 12, "delay_seconds": 0.02}),
-    "Broken": ("Illustrator", "drawing", {"chunks": 9, "delay_seconds": 0.02, "fail_after": 6}),
-}
+    "Ada": ("Researcher", "research", {"script": [
+        {"think": "Three claims need a source: the height of nests, the date of departure, the speed."},
+        {"tool": "search_files", "input": {"text": "swift"}, "result": "sources.md:14: Swifts leave by August."},
+        {"usage": {"input_tokens": 11_300, "output_tokens": 640, "cost_usd": 0.06}},
+        {"say": "Two of the three claims are confirmed:\n\n- Swifts leave in the first days of August.\n"},
+        {"say": "- They nest under eaves, at least six metres above the ground.\n"},
+        HOUR,
+    ]}),
+    "Grace": ("Writer", "writing", {"script": [
+        {"think": "Four pages: arrival, nest, young, departure."},
+        {"tool": "read_file", "input": {"path": "outline.md"}, "result": "2. Swifts: a summer above us"},
+        {"say": "## Swifts: a summer above us\n\nThey come in the first days of May, all in one night, and "},
+        {"say": "the street below sounds different from then on.\n"},
+        {"write": "chapter-two.md", "content": "## Swifts: a summer above us\n"},
+        {"usage": {"input_tokens": 18_900, "output_tokens": 2_450, "cost_usd": 0.13}},
+        {"say": "A swift never sits on a wire. It eats, drinks and sleeps in the air, and only comes "},
+        {"say": "down for the weeks in which there is a nest under somebody's roof.\n"},
+        HOUR,
+    ]}),
+    "Linus": ("Developer", "code", {"script": [
+        {"tool": "write_file", "input": {"path": "site/index.html"}, "result": "Written: 2,114 bytes"},
+        {"write": "site/index.html", "content": "<!doctype html><title>Birds of the city</title>\n"},
+        {"usage": {"input_tokens": 7_700, "output_tokens": 1_900, "cost_usd": 0.08}},
+        {"say": "The page has its first version: a title, ten chapters, one drawing for each.\n"},
+        HOUR,
+    ]}),
+    "Quick": ("Proofreader", "editing", {"script": [{"from_start": True}, *QUICK]}),
+    "Broken": ("Illustrator", "drawing", {"script": [
+        {"from_start": True},
+        {"say": "I begin with a swift above the roofs.\n"},
+        {"tool": "draw", "input": {"subject": "swift", "style": "ink"}, "result": "No canvas"},
+        {"fail": "The drawing program has no canvas of this size"},
+    ]}),
+}  # fmt: skip
 # Substitutes for pages that a running product shows only after an error.
 ERRORS = ["401.html", "403_csrf.html", "500.html", "503.html"]
 
