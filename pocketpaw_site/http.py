@@ -19,6 +19,8 @@ from django.template.loader import render_to_string
 from django.template.response import SimpleTemplateResponse
 from django.urls import resolve
 
+from mission_control.actions.permissions import from_elsewhere
+from mission_control.addresses import is_from_this_machine
 from mission_control.compat.django_asgi import OneThreadHandler
 from mission_control.health import disk
 from mission_control.realtime import publisher
@@ -115,6 +117,20 @@ class Health:
         if isinstance(response, SimpleTemplateResponse):  # as DRF's are
             response.render()
         return response
+
+
+class Whereabouts:
+    """Django middleware: let actions know whether the request comes from this machine.
+
+    An operator's decisions, such as which programs agents may run, are only taken from there.
+    """
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        with from_elsewhere(not is_from_this_machine(request)):
+            return self.get_response(request)
 
 
 class HttpsOnly:

@@ -192,6 +192,7 @@ MIDDLEWARE = [
     "csp.middleware.CSPMiddleware",
     "pocketpaw_site.http.Health",
     "pocketpaw_site.http.HttpsOnly",
+    "pocketpaw_site.http.Whereabouts",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",

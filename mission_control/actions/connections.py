@@ -1,6 +1,7 @@
 """Allow programs and enter keys of providers, where a superuser may: if only this machine can reach the product.
 
-Elsewhere only the environment decides (`CONNECTIONS_BY_PAGE` in the settings).
+Elsewhere only the environment decides (`CONNECTIONS_BY_PAGE` in the settings). The settings cannot show where a
+server was told to listen, so a request from another machine is refused too.
 """
 
 import re
@@ -18,6 +19,7 @@ from agents.models import AllowedProgram, ProviderKey
 from agents.rules import is_storable
 from agents.sealing import seal, unseal
 from mission_control.actions.activity import note
+from mission_control.actions.permissions import serves_this_machine
 from mission_control.errors import Invalid, NotFound, OperatorDecides
 from mission_control.models import Activity
 
@@ -26,8 +28,9 @@ _KEY = re.compile(r"[!-~]{8,1000}")
 
 
 def may_decide(user: User | AnonymousUser) -> bool:
-    """Return whether the user may allow programs and enter keys here."""
-    return bool(settings.CONNECTIONS_BY_PAGE and user.is_active and user.is_superuser)
+    """Return whether the user may allow programs and enter keys here, by the request that is being served."""
+    is_operator = user.is_active and user.is_superuser
+    return bool(settings.CONNECTIONS_BY_PAGE and is_operator and serves_this_machine())
 
 
 def allowed_programs() -> frozenset[str]:
@@ -143,6 +146,8 @@ def _require(by: User | None, name: str, advice: str) -> None:
     """Raise OperatorDecides if the user may not decide about connections. None, a command, may."""
     if not settings.CONNECTIONS_BY_PAGE:
         raise OperatorDecides(f"Only the operator decides about `{name}` here: {advice}")
+    if by is not None and not serves_this_machine():
+        raise OperatorDecides(f"`{name}` can only be changed from the machine on which Mission Control runs")
     if by is not None and not may_decide(by):
         raise OperatorDecides(f"Only a superuser decides about `{name}`")
 

@@ -68,6 +68,24 @@ def acting_user() -> User | None:
     return user if isinstance(user, User) else None
 
 
+_from_elsewhere: ContextVar[bool] = ContextVar("from_elsewhere", default=False)
+
+
+@contextmanager
+def from_elsewhere(value: bool) -> Iterator[None]:
+    """Set, for the code within, whether it serves a request that does not come from this machine."""
+    token = _from_elsewhere.set(value)
+    try:
+        yield
+    finally:
+        _from_elsewhere.reset(token)
+
+
+def serves_this_machine() -> bool:
+    """Return whether the code serves a request from this machine; true also outside requests, as in a command."""
+    return not _from_elsewhere.get()
+
+
 class Rights:
     """What a user may do, each as an attribute with a name of `NEEDED`: `rights.run_task`, `rights.view_project`.
 

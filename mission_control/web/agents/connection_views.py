@@ -8,6 +8,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST, require_safe
 
 from mission_control.actions import connections
+from mission_control.actions.permissions import serves_this_machine
 from mission_control.errors import Refusal
 from mission_control.web.shared.views import person_of, sees, show
 
@@ -23,6 +24,7 @@ def connection_list(request: HttpRequest) -> HttpResponse:
         "keys": connections.provider_keys(),
         "may_decide": connections.may_decide(request.user),
         "by_page": settings.CONNECTIONS_BY_PAGE,
+        "is_from_here": serves_this_machine(),
     }
     return show(request, "agents/connections.html", context, at="agents")
 

@@ -2,9 +2,11 @@
 
 import io
 import os
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.core.handlers.asgi import ASGIRequest
 from django.core.management import CommandError, call_command
 from django.test import Client
 
@@ -16,6 +18,7 @@ from agents.models import AllowedProgram, ProviderKey
 from agents.redaction import redact
 from agents.sealing import seal, unseal
 from mission_control.actions import connections as actions
+from mission_control.addresses import is_from_this_machine
 from mission_control.errors import Invalid, OperatorDecides
 from mission_control.models import Activity
 from tests import make
@@ -129,6 +132,68 @@ def test_only_a_superuser_decides_and_only_where_nobody_else_can_reach_the_produ
         with pytest.raises(OperatorDecides, match="set it in the environment"):
             actions.set_key(NAME, VALUE, by=user)
     assert not ProviderKey.objects.exists() and not AllowedProgram.objects.exists()
+
+
+def from_there(client: Any = ("127.0.0.1", 5), server: Any = ("127.0.0.1", 8000), **headers: str) -> ASGIRequest:
+    sent = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": sent, "client": client, "server": server}
+    return ASGIRequest(scope, io.BytesIO())
+
+
+@pytest.mark.parametrize(
+    "request_from_elsewhere",
+    [
+        from_there(client=("203.0.113.5", 5), server=("198.51.100.1", 8000)),  # uvicorn --host 0.0.0.0
+        from_there(server=("192.168.1.7", 8000)),  # this machine, by its public address: so may a proxy
+        from_there(client=None),
+        from_there(server=None),
+        from_there(client=None, server=("/run/mission.sock", None)),  # behind a proxy
+        from_there(client=("", 0)),
+        *(
+            from_there(**{name: "127.0.0.1"})
+            for name in (
+                "x_forwarded_for",
+                "x_forwarded_proto",
+                "x_forwarded_host",
+                "x_real_ip",
+                "forwarded",
+                "via",
+            )
+        ),
+    ],
+)
+def test_a_request_through_a_proxy_or_by_a_public_address_is_not_from_this_machine(request_from_elsewhere):
+    assert not is_from_this_machine(request_from_elsewhere)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "127.0.0.2", "::1", "::ffff:127.0.0.1"])
+def test_a_request_by_a_loopback_address_is_from_this_machine(address):
+    assert is_from_this_machine(from_there(client=(address, 5), server=(address, 8000)))
+
+
+def test_a_superuser_on_another_machine_decides_nothing_though_the_settings_say_loopback():
+    far: dict[str, Any] = {"REMOTE_ADDR": "203.0.113.5"}
+    operator = make.user()
+    browser = client_of(operator)
+    api = Api(operator)
+    assert "can only be changed in a browser on the machine" in text_of(
+        browser.get("/agents/connections", **far).content.decode()
+    )
+    browser.post("/agents/connections/key", {"variable": NAME, "value": VALUE}, **far)
+    browser.post("/agents/connections/program", {"name": "claude", "allowed": "yes"}, **far)
+    refused = api.post("connections/keys", {"variable": NAME, "value": VALUE}, **far)
+    assert (refused.status_code, refused.json()["detail"]) == (
+        403,
+        f"`{NAME}` can only be changed from the machine on which Mission Control runs",
+    )
+    assert api.post("connections/programs", {"name": "claude", "allowed": True}, **far).status_code == 403
+    assert (
+        api.post("connections/keys", {"variable": NAME, "value": VALUE}, HTTP_VIA="1.1 proxy").status_code == 403
+    )
+    assert not api.call("GET", "connections", **far).json()["may_decide"]
+    assert browser.get("/admin/agents/providerkey/add/", **far).status_code == 403
+    assert not ProviderKey.objects.exists() and not AllowedProgram.objects.exists()
+    assert actions.may_decide(operator)  # the next request is judged by itself
 
 
 def test_where_only_the_environment_decides_stored_connections_are_not_used(settings):
