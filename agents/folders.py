@@ -1,9 +1,10 @@
-"""Open files below a folder and nothing outside of it, even if an agent creates links at the same time.
+"""Open files safely: below a folder and nothing outside of it, even if an agent creates links at the same time.
 
 A path is resolved first, so that links within the folder work; then it is opened part by part, and no part may be
 a link: a link that is created after the check cannot be followed.
 """
 
+import errno
 import os
 import secrets
 import stat
@@ -12,6 +13,18 @@ from pathlib import Path
 
 PATH_CHARS = 4_096
 READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # a named pipe would wait for a writer
+
+
+def read_file(path: Path, most_bytes: int) -> bytes:
+    """Return the beginning of a regular file; links are followed.
+
+    Raises OSError, also for anything else: a named pipe would wait for a writer, and a device may have no end.
+    """
+    descriptor = os.open(path, READ & ~os.O_NOFOLLOW)
+    with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "not a regular file")
+        return file.read(most_bytes)
 
 
 class OutsideFolder(Exception):

@@ -21,6 +21,7 @@ from agents.backends.programs.logins import has_login, missing_login
 from agents.backends.programs.places import find_program
 from agents.backends.programs.presets import PRESETS
 from agents.discovery.findings import Finding, Kind, State
+from agents.folders import read_file
 
 LIMITS = ProcessLimits(
     seconds=3, idle_seconds=3, output_bytes=64_000, linger_seconds=1, processes=64, file_mb=10, free_mb=1
@@ -85,8 +86,7 @@ def _packaged_version(path: str) -> str:
         if folder.name == "node_modules" or not any(parent.name == "node_modules" for parent in folder.parents):
             return ""
         try:
-            with (folder / "package.json").open("rb") as file:
-                package = json.loads(file.read(PACKAGE_BYTES))
+            package = json.loads(read_file(folder / "package.json", PACKAGE_BYTES))
         except (OSError, ValueError, RecursionError):
             continue
         if isinstance(package, dict) and isinstance(package.get("version"), str):

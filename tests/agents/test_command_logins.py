@@ -1,12 +1,15 @@
 """A program without a login, judged by its files and variables, is not ready."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
 from agents.backends import registry
 from agents.backends.command import Command
+from agents.backends.programs.logins import has_login
+from agents.backends.programs.places import places
 from agents.backends.programs.presets import PRESETS
 from tests.agents.test_command import allow
 
@@ -54,6 +57,34 @@ def home(allow, tmp_path, monkeypatch) -> Path:
         monkeypatch.delenv(name, raising=False)
     allow(**{name: {} for name in PRESETS})
     return tmp_path
+
+
+@pytest.mark.parametrize("name", LOGINS)
+def test_a_login_file_that_is_no_regular_file_is_no_login_and_is_not_waited_for(name, home):
+    """Opening a named pipe waits for a writer, which never comes; a socket and a folder cannot be read."""
+    for login in PRESETS[name].login.files:
+        for path in places({"HOME": str(home)}, login):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            os.mkfifo(path)
+    assert not has_login(PRESETS[name].login, {"HOME": str(home)})
+    assert registry.missing_for("command", {"command": name})
+    for login in PRESETS[name].login.files:
+        for path in places({"HOME": str(home)}, login):
+            path.unlink()
+            path.mkdir()
+            (path / "entry").touch()
+    assert not has_login(PRESETS[name].login, {"HOME": str(home)})
+
+
+def test_a_login_file_may_be_a_link_but_not_a_device_without_an_end(home):
+    path, text = LOGINS["gemini"]
+    write(home, "elsewhere.json", text)
+    (home / path).parent.mkdir(parents=True)
+    (home / path).symlink_to(home / "elsewhere.json")
+    assert has_login(PRESETS["gemini"].login, {"HOME": str(home)})
+    (home / path).unlink()
+    (home / path).symlink_to("/dev/zero")
+    assert not has_login(PRESETS["gemini"].login, {"HOME": str(home)})
 
 
 def write(home: Path, path: str, text: str) -> None:

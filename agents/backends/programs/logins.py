@@ -7,6 +7,7 @@ from pathlib import Path
 
 from agents.backends.programs.places import places
 from agents.backends.programs.presets import LoginCheck
+from agents.folders import read_file
 
 MAX_BYTES = 1_000_000
 
@@ -31,9 +32,7 @@ def has_login(login: LoginCheck, environment: Mapping[str, str]) -> bool:
 def _is_login(path: Path, login: LoginCheck) -> bool:
     words = login.words.get(path.name)
     try:
-        if words is None:
-            return path.stat().st_size > 0
-        with path.open(errors="replace") as file:
-            return re.search(words, file.read(MAX_BYTES)) is not None
+        text = read_file(path, MAX_BYTES if words else 1).decode(errors="replace")
     except OSError:
         return False
+    return re.search(words, text) is not None if words else bool(text)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -71,6 +72,16 @@ def test_the_version_of_a_program_of_npm_is_read_and_not_asked_for(machine, tmp_
     (machine / "codex").symlink_to(package / "bin/codex.js")
     assert found("codex").version == "0.171.0"
     assert not (tmp_path / "--version").exists()
+
+
+def test_a_package_file_that_is_a_named_pipe_is_not_waited_for(machine, tmp_path):
+    package = tmp_path / "lib/node_modules/@openai/codex"
+    (package / "bin").mkdir(parents=True)
+    os.mkfifo(package / "package.json")
+    (package / "bin/codex.js").write_text("#!/bin/sh\necho 0.172.0\n")
+    (package / "bin/codex.js").chmod(0o755)
+    (machine / "codex").symlink_to(package / "bin/codex.js")
+    assert found("codex").version == "0.172.0"
 
 
 def test_a_program_of_the_operators_own_is_found_and_not_started(install, settings, tmp_path):
