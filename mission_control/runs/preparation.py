@@ -34,12 +34,15 @@ def prepare(run: Run, *, budget_chars: int) -> tuple[str, str]:
 
 
 def earlier_session(run: Run) -> str:
-    """Return the conversation in which the agent last completed the run's task, so that it can continue it."""
+    """Return the conversation of the agent's last attempt at the task, so that it can continue it.
+
+    It does not matter how that attempt ended, and it may be this run's own, from before it was parked. An attempt
+    that ended before its conversation began is skipped.
+    """
     if run.task_id is None:
         return ""
-    completed = Run.objects.filter(task=run.task_id, agent=run.agent_id, status=Run.Status.COMPLETED)
-    newest_first = completed.exclude(session_id="").order_by("-queued_at", "id")
-    return newest_first.values_list("session_id", flat=True).first() or ""
+    begun = Run.objects.filter(task=run.task_id, agent=run.agent_id).exclude(session_id="")
+    return begun.order_by("-queued_at", "id").values_list("session_id", flat=True).first() or ""
 
 
 def save_session(run: Run, session: str) -> None:

@@ -1,4 +1,4 @@
-"""A later run of a task continues the conversation in which its agent completed it."""
+"""A later run of a task continues the conversation of its agent's last attempt."""
 
 from typing import ClassVar
 
@@ -51,12 +51,28 @@ def test_a_later_run_of_the_same_task_and_agent_goes_on_with_the_conversation(ta
     assert (second.session_id, second.output) == ("after after nothing", "goes on with after nothing")
 
 
-def test_the_conversation_of_a_failed_run_is_noted_and_not_gone_on_with(task):
+def test_the_conversation_of_a_failed_run_is_continued(task):
     agent = an_agent("remembering", options={"name": "good"})
     carried_out(task, agent)
-    agent.backend_options = {"name": "bad", "fails": "It broke"}
+    agent.backend_options = {"name": "broken off", "fails": "It broke"}
     agent.save()
-    assert once_more(task, agent).session_id == "bad"
+    assert once_more(task, agent).status == Status.ERROR
+    assert once_more(task, agent).output == "goes on with broken off"
+
+
+def test_the_conversation_of_a_stopped_run_is_continued(task):
+    agent = an_agent("remembering", options={"name": "stopped"})
+    first = carried_out(task, agent)
+    Run.objects.filter(pk=first.pk).update(status=Status.STOPPED, end_cause=Run.EndCause.STOPPED)
+    assert once_more(task, agent).output == "goes on with stopped"
+
+
+def test_an_attempt_that_ended_before_its_conversation_began_is_skipped(task):
+    agent = an_agent("remembering", options={"name": "good"})
+    carried_out(task, agent)
+    agent.backend_options = {"name": "", "fails": "It did not start"}
+    agent.save()
+    assert once_more(task, agent).session_id == ""
     assert once_more(task, agent).output == "goes on with good"
 
 
