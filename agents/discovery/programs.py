@@ -5,31 +5,27 @@ with the variables of its definition, and with a guardian, which ends it and all
 """
 
 import asyncio
-import importlib.util
-import json
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import aclosing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from agents.backends.base import BackendError
+from agents.backends.claude.installation import cli_path
 from agents.backends.processes import ProcessLimitReached, ProcessLimits, run_program
 from agents.backends.programs.allowed import Definition, allowed
 from agents.backends.programs.launch import Prompt, environment_of, isolation_method, launch_spec
 from agents.backends.programs.logins import has_login, missing_login
 from agents.backends.programs.places import find_program
 from agents.backends.programs.presets import PRESETS
+from agents.backends.programs.versions import version_in, version_in_files
 from agents.discovery.findings import Finding, Kind, State
-from agents.folders import read_file
 
 LIMITS = ProcessLimits(
     seconds=3, idle_seconds=3, output_bytes=64_000, linger_seconds=1, processes=64, file_mb=10, free_mb=1
 )
-PACKAGE_BYTES = 256_000  # of a package.json
 # The backends that run one program only, and so need no option that names it.
 OWN_BACKENDS = {"codex": "codex_cli", "opencode": "opencode", "copilot": "copilot_sdk"}
-_VERSION = re.compile(r"\b(\d{1,5}(?:\.\d{1,5}){1,3}(?:-[A-Za-z0-9.]{1,20})?)")
 
 
 async def find_programs() -> list[Finding]:
@@ -69,39 +65,22 @@ async def _finding(definition: Definition, path: str) -> Finding:
 
 def _backend_for(name: str) -> str:
     """Return the backend that runs the program best."""
-    if name == "claude" and importlib.util.find_spec("claude_agent_sdk") is not None:
-        return "claude_agent_sdk"
+    if name == "claude":
+        try:
+            return "claude_agent_sdk" if cli_path() else "command"
+        except BackendError:  # the SDK is not installed, or the program is too old for it
+            return "command"
     return OWN_BACKENDS.get(name, "command")
 
 
 # ---------------------------------------------------------------- version
 async def _version(definition: Definition, path: str) -> str:
-    return await asyncio.to_thread(_packaged_version, path) or await _told_version(definition, path)
-
-
-def _packaged_version(path: str) -> str:
-    """Return the version in the package.json of a program that npm has installed; empty for any other."""
-    real = Path(path).resolve()
-    for folder in real.parents:
-        if folder.name == "node_modules" or not any(parent.name == "node_modules" for parent in folder.parents):
-            return ""
-        try:
-            package = json.loads(read_file(folder / "package.json", PACKAGE_BYTES))
-        except (OSError, ValueError, RecursionError):
-            continue
-        if isinstance(package, dict) and isinstance(package.get("version"), str):
-            return _version_in(package["version"])
-    return ""
+    return await asyncio.to_thread(version_in_files, path) or await _told_version(definition, path)
 
 
 async def _told_version(definition: Definition, path: str) -> str:
     status, said = await _ask(definition, [path, "--version"])
-    return _version_in(said) if status == 0 else ""
-
-
-def _version_in(text: str) -> str:
-    found = _VERSION.search(text[:2_000])
-    return found[1] if found else ""
+    return version_in(said) if status == 0 else ""
 
 
 # ---------------------------------------------------------------- login

@@ -15,6 +15,7 @@ class Followed:
     session: str = ""
     answer: str | None = None
     error: str = ""
+    failure: BackendError | None = None
     limit: str = ""
 
     def text(self, kind: EventType = EventType.MESSAGE) -> str:
@@ -35,5 +36,5 @@ async def follow(backend: Backend, prompt: str, options: Mapping[str, Any], work
             else:
                 seen.events.append(item)
     except BackendError as error:
-        seen.error, seen.limit = str(error), error.limit
+        seen.error, seen.failure, seen.limit = str(error), error, error.limit
     return seen

@@ -2,14 +2,18 @@
 
 import importlib.util
 import json
+import re
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from agents.backends import claude
-from agents.backends.base import EventType, TransientError, Usage
+from agents.backends.base import EventType, QuotaUsedUp, TransientError, Usage
 from agents.backends.claude import ClaudeAgentSDK
+from agents.backends.claude.installation import cli_path
+from agents.backends.programs.logins import claudes_account
 from tests.agents.follow import Followed, follow
 from tests.agents.test_command import TRANSCRIPTS
 
@@ -43,7 +47,7 @@ def play(settings, monkeypatch, tmp_path):
             PLAYS.format(python=sys.executable, transcript=str(tmp_path / "transcript"), seconds=seconds)
         )
         program.chmod(0o700)
-        monkeypatch.setattr(claude, "_program", lambda: str(program))
+        monkeypatch.setattr(claude, "cli_path", lambda: str(program))
         backend = ClaudeAgentSDK()
         backend.earlier_session = earlier
         return await follow(backend, "What is in the notes?", {}, tmp_path)
@@ -51,8 +55,11 @@ def play(settings, monkeypatch, tmp_path):
     return play
 
 
-def lines_of(name: str) -> list[str]:
-    return Path(TRANSCRIPTS, f"{name}.jsonl").read_text().splitlines(keepends=True)
+def lines_of(name: str, version: str = "2.1.331") -> list[str]:
+    """Return a transcript's lines, as a CLI of this version prints them."""
+    text = Path(TRANSCRIPTS, f"{name}.jsonl").read_text()
+    text = re.sub(r'"claude_code_version":"[^"]*"', f'"claude_code_version":"{version}"', text)
+    return text.splitlines(keepends=True)
 
 
 async def test_the_answer_is_the_result_and_the_tokens_are_those_of_all_models(play):
@@ -101,16 +108,82 @@ async def test_a_wrong_key_ends_the_conversation_at_once_though_the_cli_would_go
 
 
 @pytest.mark.parametrize("status", [429, 500, 529])
-def test_what_the_cli_has_tried_again_is_not_tried_again_by_the_run(status):
-    pytest.importorskip("claude_agent_sdk")
-    from claude_agent_sdk._internal.message_parser import parse_message
+async def test_what_the_cli_has_tried_again_is_not_tried_again_by_the_run(play, status):
+    seen = await play([lines_of("claude")[0], result_with(api_error_status=status)])
+    assert f"(HTTP {status})" in seen.error
+    assert not isinstance(seen.failure, TransientError | QuotaUsedUp)
 
-    from agents.backends.claude.conversation import SdkMessageReader
 
-    result = json.loads(lines_of("claude-wrong-key")[-1]) | {"api_error_status": status}
-    reader = SdkMessageReader()
-    list(reader.read_message(parse_message(result)))
-    assert f"(HTTP {status})" in str(reader.reason) and not isinstance(reader.reason, TransientError)
+def result_with(**fields) -> str:
+    return f"{json.dumps(json.loads(lines_of('claude-wrong-key')[-1]) | fields)}\n"
+
+
+# ---------------------------------------------------------------- quotas
+def limit_event(status: str, **fields) -> str:
+    info = {"status": status, "resetsAt": 1_900_000_000, "rateLimitType": "five_hour", **fields}
+    return f"{json.dumps({'type': 'rate_limit_event', 'rate_limit_info': info, 'uuid': 'u', 'session_id': 's'})}\n"
+
+
+async def test_a_used_up_quota_names_the_exact_time_of_its_reset_and_the_login(play):
+    words = "You've hit your session limit · resets 3pm (Europe/Berlin)"
+    begin = lines_of("claude")[0]
+    seen = await play([begin, limit_event("rejected"), result_with(api_error_status=429, result=words)])
+    assert isinstance(seen.failure, QuotaUsedUp) and words in seen.error
+    assert seen.failure.resets_at == datetime.fromtimestamp(1_900_000_000, UTC)
+    assert seen.failure.account == "claude"  # a short key is not shown
+
+
+async def test_without_a_report_the_time_is_read_from_the_words(play, monkeypatch):
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-ant-operators-own-0123456789")
+    words = "Claude AI usage limit reached|1900000000"
+    seen = await play([lines_of("claude")[0], result_with(api_error_status=None, result=words)])
+    assert isinstance(seen.failure, QuotaUsedUp)
+    assert (seen.failure.resets_at, seen.failure.account) == (
+        datetime.fromtimestamp(1_900_000_000, UTC),
+        "claude:…6789",
+    )
+
+
+@pytest.mark.parametrize("event", [limit_event("rejected", overageStatus="allowed"), limit_event("allowed")])
+async def test_a_failure_while_the_quota_is_not_used_up_is_an_ordinary_one(play, event):
+    seen = await play([lines_of("claude")[0], event, result_with(api_error_status=500, result="died")])
+    assert seen.error and not isinstance(seen.failure, QuotaUsedUp)
+
+
+async def test_a_limit_of_which_most_is_used_is_reported_and_the_run_goes_on(play):
+    begin, *rest = lines_of("claude")
+    seen = await play([begin, limit_event("allowed_warning", utilization=0.91), *rest])
+    assert (seen.error, seen.answer) == ("", "Buy milk.")
+    notice = "Claude has used 91% of its 5-hour limit; it resets at 2030-03-17 17:46 UTC"
+    assert notice in seen.text(EventType.STATUS)
+
+
+@pytest.mark.parametrize("resets", ["soon", None, 1e300, -1e300, True, {}])
+async def test_a_time_of_reset_that_makes_no_sense_is_left_out(play, resets):
+    begin, end = lines_of("claude")[0], result_with(api_error_status=429, result="no more")
+    seen = await play([begin, limit_event("rejected", resetsAt=resets), end])
+    assert isinstance(seen.failure, QuotaUsedUp) and seen.failure.resets_at is None
+
+
+@pytest.mark.parametrize(
+    ("variables", "account"),
+    [
+        ({}, "claude"),
+        ({"CLAUDE_CODE_OAUTH_TOKEN": "sk-ant-oat01-0123456789wxyz"}, "claude:…wxyz"),
+        ({"CLAUDE_CODE_USE_BEDROCK": "1", "ANTHROPIC_API_KEY": "sk-ant-0123456789abcd"}, "claude:bedrock"),
+    ],
+)
+def test_the_account_is_that_of_the_login_in_use(variables, account):
+    assert claudes_account(variables) == account
+
+
+# ---------------------------------------------------------------- conversations that cannot be continued
+async def test_an_earlier_conversation_that_became_too_long_is_left_for_a_new_one(play):
+    too_long = result_with(api_error_status=400, result="Prompt is too long")
+    seen = await play([lines_of("claude")[0], too_long], earlier="0f0f0f0f-1111-4222-8333-444444444444")
+    assert "The earlier conversation has become too long; starting a new one" in seen.text(EventType.STATUS)
+    # This program says the same about the new conversation, and then it is an error.
+    assert seen.error == "Claude failed: Prompt is too long"
 
 
 # ---------------------------------------------------------------- which program is used
@@ -141,19 +214,45 @@ def installed(tmp_path) -> Path:
     return program
 
 
-def test_an_installed_program_is_used_where_the_sdk_brings_none(sdk, tmp_path):
+def test_an_installed_program_is_used_and_the_one_of_the_sdk_only_where_there_is_none(sdk, tmp_path):
     bundled = sdk(brings_cli=True)
+    assert cli_path() == str(bundled)
     program = installed(tmp_path)
-    assert claude._program() == str(bundled)
+    assert cli_path() == str(program)
     sdk(brings_cli=False)
-    assert claude._program() == str(program)
+    assert cli_path() == str(program)
 
 
-def test_the_small_package_is_advised_where_a_program_is_installed(sdk, tmp_path):
+def test_a_program_that_is_too_old_is_not_used_and_the_advice_names_both_versions(sdk, tmp_path):
+    bundled = sdk(brings_cli=True)
+    old = tmp_path / "share/versions/2.1.247"
+    old.parent.mkdir(parents=True)
+    old.write_text("#!/bin/sh\n")
+    old.chmod(0o755)
+    (tmp_path / "bin/claude").symlink_to(old)
+    assert cli_path() == str(bundled)
+    sdk(brings_cli=False)
+    reason = ClaudeAgentSDK.missing()
+    assert reason.startswith("The installed `claude` 2.1.247 is too old: 2.1.248 or newer is needed.")
+    old.rename(old.with_name("2.1.248"))
+    (tmp_path / "bin/claude").unlink()
+    (tmp_path / "bin/claude").symlink_to(old.with_name("2.1.248"))
+    assert cli_path() == str(tmp_path / "bin/claude")
+
+
+async def test_a_program_that_turns_out_to_be_too_old_is_ended_before_it_answers(play):
+    seen = await play(lines_of("claude", version="2.1.197"))
+    assert seen.error.startswith("The installed `claude` 2.1.197 is too old: 2.1.248 or newer is needed.")
+    assert seen.text() == ""
+
+
+def test_without_the_sdk_or_a_program_the_advice_says_what_to_install(sdk, tmp_path):
     sdk(brings_cli=False, is_installed=False)
-    assert ClaudeAgentSDK.missing() == "Install it with: .venv/bin/pip install -r requirements-claude.lock"
     installed(tmp_path)
-    assert "--no-binary claude-agent-sdk" in ClaudeAgentSDK.missing()
+    assert ClaudeAgentSDK.missing() == (
+        "Anthropic's SDK for Claude is missing. Install it on the page Agents → Connections, or with `make claude`"
+    )
     sdk(brings_cli=False)
     (tmp_path / "bin/claude").unlink()
-    assert ClaudeAgentSDK.missing() == "Install the Claude CLI with: npm install -g @anthropic-ai/claude-code"
+    advice = "Install the Claude CLI with `npm install -g @anthropic-ai/claude-code`"
+    assert ClaudeAgentSDK.missing() == advice

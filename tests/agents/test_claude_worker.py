@@ -2,8 +2,8 @@
 
 import pytest
 
-from agents.backends import claude
 from agents.backends.base import BackendError
+from agents.backends.claude.installation import cli_path
 from tests.agents.test_command_worker import processes_of
 from tests.conftest import environment_of, running
 from tests.needs import lack
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.system
 def office(tmp_path_factory, profile, aimock):
     """Start a product whose Claude calls aimock, in the sandbox where the machine allows it."""
     try:
-        claude._program()
+        cli_path()
     except BackendError as error:
         lack(str(error))
     environment = environment_of(profile) | {

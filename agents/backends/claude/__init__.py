@@ -6,8 +6,6 @@ folder, in which agents write.
 
 import asyncio
 import importlib
-import importlib.util
-import os
 import re
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing, suppress
@@ -16,16 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from agents.backends.base import Backend, BackendError, BackendEvent, BackendItem, EventType, Setup
+from agents.backends.claude.installation import cli_path
 from agents.backends.processes import LaunchSpec
 from agents.backends.programs.allowed import Definition, allowed
 from agents.backends.programs.launch import Prompt, environment_of, isolation_method, launch_spec
 from agents.backends.programs.logins import missing_login
-from agents.backends.programs.places import find_program
 from agents.backends.programs.presets import CLAUDES_LOGIN, CLAUDES_MODELS
 
-REQUIREMENTS = ".venv/bin/pip install -r requirements-claude.lock"
-# Without the wheel, which brings the CLI: 1 MB instead of 390 MB.
-SMALL_REQUIREMENTS = ".venv/bin/pip install --no-binary claude-agent-sdk -r requirements-claude.lock"
 OWN_ENV = (
     *("CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX", "CLAUDE_CODE_USE_FOUNDRY"),
     *("CLAUDE_CODE_ENTRYPOINT=sdk-py", "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1"),
@@ -72,7 +67,7 @@ class ClaudeAgentSDK(Backend):
     @classmethod
     def missing(cls) -> str | None:
         try:
-            _program()
+            cli_path()
             how = isolation_method()
         except BackendError as error:
             return str(error)
@@ -106,10 +101,8 @@ class ClaudeAgentSDK(Backend):
                 async with aclosing(sdk.conversation(spec, limits, prompt, earlier_session=session)) as items:
                     async for item in items:
                         yield item
-            except sdk.SessionGone:
-                yield BackendEvent(
-                    EventType.STATUS, "The earlier conversation no longer exists; starting a new one"
-                )
+            except sdk.CannotContinue as why:
+                yield BackendEvent(EventType.STATUS, f"The earlier conversation {why}; starting a new one")
             else:
                 return
 
@@ -119,23 +112,6 @@ def _definition() -> Definition:
     own = allowed().commands.get("claude", {})
     kept = {key: own[key] for key in ("readable", "writable", "limits") if key in own}
     return Definition.of("claude", {**kept, "env": [*OWN_ENV, *own.get("env", ())]})
-
-
-def _program() -> str:
-    """Return the path of the CLI: that of the SDK's wheel, else the installed one. Raises BackendError.
-
-    The wheel contains the version that the SDK and our tests were made for. To use the installed one, install the
-    SDK without the wheel.
-    """
-    installed = find_program("claude")
-    found = importlib.util.find_spec("claude_agent_sdk")
-    if found is None or found.origin is None:
-        raise BackendError(f"Install it with: {SMALL_REQUIREMENTS if installed else REQUIREMENTS}")
-    bundled = Path(found.origin).parent / "_bundled" / "claude"
-    program = str(bundled) if os.access(bundled, os.X_OK) else installed
-    if program is None:
-        raise BackendError("Install the Claude CLI with: npm install -g @anthropic-ai/claude-code")
-    return program
 
 
 def _configuration(environment: Mapping[str, str]) -> Path:
@@ -157,7 +133,7 @@ def _launch_spec(options: Mapping[str, Any], workdir: Path, session: str) -> Lau
         with suppress(OSError):
             conversations.mkdir(mode=0o700, parents=True, exist_ok=True)
     definition = replace(definition, writable=(*definition.writable, str(conversations)))
-    argv = [_program(), *_arguments(options, session)]
+    argv = [cli_path(), *_arguments(options, session)]
     return launch_spec(definition, argv, workdir, Prompt(is_dialogue=True))
 
 

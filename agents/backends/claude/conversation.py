@@ -7,6 +7,7 @@ program runs and ends like any other agent's (agents/backends/processes.py).
 
 import json
 import logging
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing
 from dataclasses import replace
@@ -19,6 +20,7 @@ from claude_agent_sdk import (
     ClaudeSDKError,
     Message,
     ProcessError,
+    RateLimitEvent,
     ResultMessage,
     StreamEvent,
     SystemMessage,
@@ -40,6 +42,7 @@ from agents.backends.base import (
     Session,
     Usage,
 )
+from agents.backends.claude.installation import is_too_old, too_old
 from agents.backends.processes import (
     LINE_BYTES,
     LaunchSpec,
@@ -59,10 +62,14 @@ from agents.backends.programs.formats.claude import (
     read_tokens,
 )
 from agents.backends.programs.formats.reader import part, text_of, tool_use, total
+from agents.backends.programs.logins import claudes_account
 from agents.prices import price_of
 from agents.redaction import redact, shown_error
 
 NO_SUCH_SESSION = "No conversation found"
+_TOO_LONG = re.compile(
+    r"prompt is too long|exceeds? (?:the )?(?:model's )?context (?:window|limit)", re.IGNORECASE
+)
 
 logger = logging.getLogger(__name__)
 # Errors are raised to us as well; the SDK's log would only repeat the agent's output.
@@ -71,8 +78,8 @@ logging.getLogger("claude_agent_sdk").setLevel(logging.CRITICAL)
 Item = BackendItem
 
 
-class SessionGone(Exception):
-    """The conversation no longer exists. Nothing was yielded yet."""
+class CannotContinue(Exception):
+    """The earlier conversation cannot be continued; the text says why. No output was yielded yet."""
 
 
 async def conversation(
@@ -80,9 +87,11 @@ async def conversation(
 ) -> AsyncGenerator[Item, None]:
     """Send the prompt and yield the answer; when the stream ends, the CLI and all its children have ended.
 
-    `earlier_session` is the conversation to continue. Raises SessionGone, BackendError.
+    `earlier_session` is the conversation to continue. Raises CannotContinue, BackendError.
     """
-    reader = SdkMessageReader(includes_earlier_usage=bool(earlier_session))
+    reader = SdkMessageReader(
+        includes_earlier_usage=bool(earlier_session), account=claudes_account(spec.environment)
+    )
     async with run_program(spec, limits) as program:
         client = ClaudeSDKClient(ClaudeAgentOptions(verbatim_prompts=True), _ProgramTransport(program))
         try:
@@ -115,7 +124,7 @@ def _failure(error: ClaudeSDKError, reader: "SdkMessageReader", program: Program
     logger.info("the conversation ended early: %s", redact(f"{type(error).__name__}: {error}")[:2000])
     errors = " / ".join(getattr(error, "errors", None) or [])
     if NO_SUCH_SESSION in f"{errors} {program.last_words()}" and not reader.has_begun:
-        return SessionGone()
+        return CannotContinue("no longer exists")
     if reader.reason:
         return reader.reason
     status = f" (exit status {program.exit_status})" if program.exit_status else ""
@@ -167,10 +176,11 @@ class _ProgramTransport(Transport):
 class SdkMessageReader(ClaudeReader):
     """Translates the SDK's messages to events; system messages and pieces are the CLI's own lines."""
 
-    def __init__(self, *, includes_earlier_usage: bool = False) -> None:
+    def __init__(self, *, includes_earlier_usage: bool = False, account: str = "claude") -> None:
         super().__init__()
         self.has_begun = False
-        self.reason: BackendError | None = None
+        self.account = account
+        self.reason: BackendError | CannotContinue | None = None
         self.includes_earlier_usage = includes_earlier_usage  # the final usage is that of the whole conversation
         self._main_message = ""  # the main thread's message whose text arrived in pieces
 
@@ -187,6 +197,8 @@ class SdkMessageReader(ClaudeReader):
                 for block in blocks:
                     if isinstance(block, ToolResultBlock):
                         yield claudes_result(block.tool_use_id, block.content, block.is_error)
+            case RateLimitEvent():
+                yield from self.quota.read(message.rate_limit_info.raw)
             case ResultMessage():
                 yield from self._ended(message)
 
@@ -195,6 +207,11 @@ class SdkMessageReader(ClaudeReader):
         match data.get("subtype"):
             case "init":
                 self.has_begun = True
+                version = text_of(data.get("claude_code_version"))
+                if is_too_old(version):
+                    self.fail(too_old(version))
+                    self.is_hopeless = True
+                    return
                 if name := text_of(data.get("session_id")):
                     yield Session(name)
             case "left_out":
@@ -230,7 +247,18 @@ class SdkMessageReader(ClaudeReader):
         yield self._total(message)
         yield from claudes_refusals(message.permission_denials)
         self.answer = message.result
-        self.reason = _failure_of_result(message) if message.is_error or message.subtype != "success" else None
+        self.reason = self._failure_of(message) if message.is_error or message.subtype != "success" else None
+
+    def _failure_of(self, message: ResultMessage) -> "BackendError | CannotContinue":
+        words = message.result or " / ".join(message.errors or [])
+        if self.includes_earlier_usage and self._is_silent() and _TOO_LONG.search(words):
+            return CannotContinue("has become too long")
+        failure = _failure_of_result(message)
+        return self.quota.error(str(failure), words, account=self.account) or failure
+
+    def _is_silent(self) -> bool:
+        """Return whether the model has not written anything yet, so that nothing is repeated by a new start."""
+        return self.counter.usage(None).output_tokens is None
 
     def _total(self, message: ResultMessage) -> Usage:
         """Return the usage of this run, with all models and sub-agents."""

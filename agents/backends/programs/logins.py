@@ -7,6 +7,7 @@ from pathlib import Path
 
 from agents.backends.programs.places import places
 from agents.backends.programs.presets import LoginCheck
+from agents.backends.quota import account_of_key
 from agents.folders import read_file
 
 MAX_BYTES = 1_000_000
@@ -27,6 +28,17 @@ def has_login(login: LoginCheck, environment: Mapping[str, str]) -> bool:
     if any(environment.get(name, "").strip() for name in login.variables):
         return True
     return any(_is_login(path, login) for path in places(environment, *login.files))
+
+
+def claudes_account(environment: Mapping[str, str]) -> str:
+    """Return whose quota Claude uses: that of a cloud provider, of a key, or of the login in its configuration."""
+    clouds = ("BEDROCK", "VERTEX", "FOUNDRY")
+    if cloud := next((one for one in clouds if environment.get(f"CLAUDE_CODE_USE_{one}", "").strip()), ""):
+        return f"claude:{cloud.lower()}"
+    for name in ("ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN"):  # the first one is used
+        if key := environment.get(name, "").strip():
+            return account_of_key("claude", key)
+    return "claude"
 
 
 def _is_login(path: Path, login: LoginCheck) -> bool:

@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
-from agents.backends.base import BackendEvent, EventType, Usage
+from agents.backends.base import BackendEvent, EventType, QuotaUsedUp, Usage
 from agents.backends.programs.formats.reader import (
     Item,
     Line,
@@ -18,6 +19,7 @@ from agents.backends.programs.formats.reader import (
     tool_use,
     total,
 )
+from agents.backends.quota import used_up
 from agents.prices import price_of
 
 LOGIN_ADVICE = "Check ANTHROPIC_API_KEY in the environment of the worker, or log in there with `claude`"
@@ -40,6 +42,7 @@ class ClaudeReader(OutputReader):
         self.counter = UsageCounter()
         self._message = ""  # the message that is being streamed
         self._in_pieces: set[str] = set()  # the messages that arrived in pieces
+        self.quota = QuotaReport()
 
     def read(self, line: Line) -> Iterator[Item]:
         match line.get("type"):
@@ -48,6 +51,8 @@ class ClaudeReader(OutputReader):
                 yield self.counter.usage(self.model)
             case "system" if line.get("subtype") == "api_retry":
                 yield from self.retry(line)
+            case "rate_limit_event":
+                yield from self.quota.read(part(line, "rate_limit_info"))
             case "stream_event":
                 yield from self._streamed(line)
             case "assistant":
@@ -128,6 +133,54 @@ class ClaudeReader(OutputReader):
         if line.get("is_error") or line.get("subtype") != "success":
             self.fail(line.get("result"), line.get("errors"), line.get("subtype"))
         self.answer = text_of(line.get("result"))
+
+
+_WINDOWS = {
+    "five_hour": "5-hour limit",
+    "seven_day": "weekly limit",
+    "seven_day_opus": "weekly limit for Opus",
+    "seven_day_sonnet": "weekly limit for Sonnet",
+}
+
+
+class QuotaReport:
+    """What the CLI last reported about its account's quota.
+
+    With a subscription it reports `rejected` before it fails, and the time of the reset. That time is exact; the
+    one in the error's text is rounded.
+    """
+
+    def __init__(self) -> None:
+        self.is_used_up = False
+        self.resets_at: datetime | None = None
+
+    def read(self, info: Mapping[str, Any]) -> Iterator[BackendEvent]:
+        """Read a report; yield a notice if most of a limit is used. Credits may replace a used-up quota."""
+        on_credits = info.get("overageStatus") in ("allowed", "allowed_warning")
+        self.is_used_up = info.get("status") == "rejected" and not on_credits
+        self.resets_at = _time_of(info.get("resetsAt"))
+        if info.get("status") == "allowed_warning":
+            window = _WINDOWS.get(text_of(info.get("rateLimitType")), "usage limit")
+            used = info.get("utilization")
+            share = f"{used:.0%}" if isinstance(used, int | float) and 0 <= used <= 1 else "most"
+            when = f"; it resets at {self.resets_at:%Y-%m-%d %H:%M} UTC" if self.resets_at else ""
+            yield BackendEvent(EventType.STATUS, f"Claude has used {share} of its {window}{when}")
+
+    def error(self, message: str, words: str, *, account: str) -> QuotaUsedUp | None:
+        """Return the error for a failure with these words; None if it is not because of the quota."""
+        if self.is_used_up:
+            return QuotaUsedUp(message, account=account, resets_at=self.resets_at)
+        return used_up(message, words, account=account)
+
+
+def _time_of(seconds: Any) -> datetime | None:
+    """Return the time of so many seconds since 1970; None if it is not a number, or of no possible time."""
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        return None
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 class UsageCounter:
