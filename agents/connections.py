@@ -11,6 +11,7 @@ import threading
 from collections.abc import Mapping
 
 from django.conf import settings
+from django.db.models import TextField, Value
 
 from agents.backends.programs.allowed import grant
 from agents.models import AllowedProgram, ProviderKey
@@ -39,14 +40,16 @@ _set_here: dict[str, str] = {}  # the variables of this process that come from t
 
 
 def refresh() -> None:
-    """Read the connections from the database; ignore them if only the environment decides here. Two queries."""
+    """Read the connections from the database; ignore them if only the environment decides here. One query."""
     if not settings.CONNECTIONS_BY_PAGE:
         grant(())
         _set_keys({})
         return
-    grant(AllowedProgram.objects.values_list("name", flat=True))
-    rows = ProviderKey.objects.filter(variable__in=KEYS).values_list("variable", "sealed")
-    opened = {variable: unseal(variable, sealed) for variable, sealed in rows}
+    no_key = Value("", output_field=TextField())
+    programs = AllowedProgram.objects.order_by().values_list("name", no_key)
+    rows = list(programs.union(ProviderKey.objects.order_by().values_list("variable", "sealed"), all=True))
+    grant(sorted(name for name, sealed in rows if not sealed))
+    opened = {name: unseal(name, sealed) for name, sealed in rows if sealed and name in KEYS}
     _set_keys({variable: value for variable, value in opened.items() if value})
 
 

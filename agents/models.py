@@ -49,6 +49,22 @@ class ProviderKey(models.Model):
         return self.variable
 
 
+class Lookup(models.Model):
+    """The last result of a slow look-up, such as what a machine offers (agents/lookups.py)."""
+
+    KEY_CHARS, PROBLEM_CHARS = 300, 300
+
+    key = models.CharField(max_length=KEY_CHARS, unique=True)
+    value = models.JSONField(null=True)
+    problem = models.CharField(max_length=PROBLEM_CHARS, blank=True)
+    checked_at = models.DateTimeField(null=True)  # when the last one ended
+    started_at = models.DateTimeField(null=True)  # of the one that is running
+    is_outdated = models.BooleanField(default=False)
+
+    def __str__(self) -> str:
+        return self.key
+
+
 class Agent(models.Model):
     """An agent that runs can be assigned to.
 

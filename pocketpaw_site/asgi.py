@@ -17,6 +17,7 @@ from channels.routing import ProtocolTypeRouter, URLRouter
 from django.conf import settings
 from django.urls import get_resolver
 
+from agents.discovery.scanner import search_at_start
 from mission_control.realtime import routing
 from mission_control.realtime.auth import SocketLogin
 from mission_control.web.run import output_socket
@@ -47,3 +48,4 @@ application = SubPath(
 if settings.IN_WEB_PROCESS:
     _ = get_resolver().url_patterns  # imports all views, which the first request would do otherwise
     tune_collector()
+    search_at_start()

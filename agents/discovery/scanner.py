@@ -1,18 +1,20 @@
-"""Scan in the background, once for all requests of this process, and keep the result for a while."""
+"""Scan in the background, once for all requests of this machine's processes, and keep the result for a while."""
 
 import logging
 import threading
-import time
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
+from django.db import DatabaseError, connection
 from django.utils import timezone
 
-from agents.discovery.findings import Finding
+from agents import connections, lookups
+from agents.discovery.findings import Finding, Kind, State
 from agents.discovery.scan import scan
 
-KEPT_SECONDS = 300.0
+KEPT = timedelta(minutes=5)
 
 logger = logging.getLogger(__name__)
 
@@ -27,57 +29,73 @@ class Result:
 
 
 class Scanner:
-    """At most one scan at a time."""
+    """At most one scan of a machine at a time."""
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._findings: tuple[Finding, ...] = ()
-        self._checked_at: datetime | None = None
-        self._ended = float("-inf")
-        self._is_outdated = False
-        self._thread: threading.Thread | None = None
+    @property
+    def key(self) -> str:
+        return f"machine:{settings.HOST_NAME}"
 
     def result(self, *, again: bool = False) -> Result:
-        """Return the last result at once; start a scan if there is none, if it is old, or if `again` is true."""
+        """Return the last result at once; start a scan if there is none, if it is old, or if `again` is true.
+
+        One query, and more only if a scan starts.
+        """
         if not settings.FIND_AGENTS:
             return Result(checked_at=timezone.now())
-        with self._lock:
-            is_old = time.monotonic() - self._ended > KEPT_SECONDS
-            if self._thread is None and (again or is_old):
-                self._is_outdated = False
-                self._thread = threading.Thread(target=self._scan, name="search for agents", daemon=True)
-                self._thread.start()
-            return Result(self._findings, self._checked_at, is_checking=self._thread is not None)
+        last = lookups.states([self.key])[self.key]
+        is_wanted = not last.is_running and (again or last.is_older_than(KEPT))
+        is_checking = last.is_running or (is_wanted and self._start())
+        return Result(_findings(last.value), last.checked_at, is_checking)
 
     def outdate(self) -> None:
         """Let the next call of `result` search again, because what agents may use or the keys have changed."""
-        with self._lock:
-            self._ended, self._is_outdated = float("-inf"), True
-
-    def wait(self, seconds: float) -> None:
-        """Wait until no scan is running, for at most this many seconds."""
-        thread = self._thread
-        if thread is not None:
-            thread.join(seconds)
-
-    def forget(self) -> None:
-        """Forget the result, as at the start of the process."""
-        with self._lock:
-            self._findings, self._checked_at, self._ended = (), None, float("-inf")
+        lookups.outdate("machine:")
 
     def finding(self, key: str) -> Finding | None:
-        return next((one for one in self._findings if one.key == key), None)
+        return next((one for one in self.result().findings if one.key == key), None)
 
-    def _scan(self) -> None:
-        findings: tuple[Finding, ...] = ()
+    def wait(self, seconds: float) -> None:
+        """Wait until no scan of this process is running, for at most this many seconds."""
+        lookups.wait(seconds)
+
+    def forget(self) -> None:
+        """Forget the result, as before the first scan."""
+        lookups.forget(self.key)
+
+    def _start(self) -> bool:
+        lookups.start(self.key, _scan)
+        return True  # here, or just now in another process
+
+
+def search_at_start() -> None:
+    """Start a search in the background, so that its result is there when the first page is opened."""
+    threading.Thread(target=_search_at_start, name="search at start", daemon=True).start()
+
+
+def _search_at_start() -> None:
+    try:
+        scanner.result()
+    except DatabaseError:
+        logger.info("the search for agents waits for the first page", exc_info=True)
+    finally:
+        connection.close()
+
+
+def _scan() -> list[dict[str, Any]]:
+    connections.refresh()  # another process may have stored a key
+    return [asdict(one) for one in scan(settings.FIND_MODEL_SERVERS)]
+
+
+def _findings(stored: Any) -> tuple[Finding, ...]:
+    """Return the findings as they were stored; leave out those that another version of the product has stored."""
+    found = []
+    for one in stored or ():
         try:
-            findings = tuple(scan(settings.FIND_MODEL_SERVERS))
-        except Exception:
-            logger.warning("the search for agents on this machine failed", exc_info=True)
-        with self._lock:
-            self._findings, self._checked_at = findings, timezone.now()
-            self._ended = float("-inf") if self._is_outdated else time.monotonic()
-            self._thread = None
+            kind, state = Kind(one["kind"]), State(one["state"])
+            found.append(Finding(**{**one, "kind": kind, "state": state, "models": tuple(one["models"])}))
+        except (KeyError, TypeError, ValueError):
+            continue
+    return tuple(found)
 
 
 scanner = Scanner()

@@ -7,6 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser, User
 
+from agents.backends.programs.allowed import granted
 from agents.discovery.findings import Finding, Kind
 from agents.discovery.scanner import scanner
 from agents.models import Agent
@@ -39,16 +40,16 @@ class FoundRow:
 
 
 def found_panel(user: User | AnonymousUser, *, again: bool = False) -> dict[str, Any]:
-    """Return the data of the panel of findings. Starts a search in the background if needed.
+    """Return the data of the panel of findings. Starts a search in the background if needed. Two queries.
 
-    Empty if the setting turns the search off.
+    Empty if the setting turns the search off. The view has refreshed the connections.
     """
     if not settings.FIND_AGENTS:
         return {}
     result = scanner.result(again=again)
     named = {one.backend for one in result.findings}
     agents = list(Agent.objects.filter(backend__in=named).order_by("created_at", "id")) if named else []
-    allowed = connections.allowed_programs() if named else frozenset()
+    allowed = [*settings.MISSION_CONTROL_COMMANDS, *granted()]
     rows = [_row(finding, user, agents, allowed) for finding in result.findings]
     return {
         "found": sorted(rows, key=lambda row: bool(row.obstacle)),

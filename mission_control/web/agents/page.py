@@ -1,4 +1,7 @@
-"""The data of the agents page: each agent's current runs, the results of its recent runs, and its backend."""
+"""The data of the agents page: each agent's current runs, the results of its recent runs, and its backend.
+
+What can run depends on the connections, which a view refreshes before it calls these functions.
+"""
 
 import uuid
 from collections import Counter, defaultdict
@@ -11,7 +14,6 @@ from django.db.models import Max, QuerySet
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
-from agents import connections
 from agents.backends import registry
 from agents.models import Agent
 from mission_control.actions.agent_tests import test_task_id
@@ -102,9 +104,8 @@ def listed(words: str) -> QuerySet[Agent]:
 
 
 def rows(agents: Iterable[Agent]) -> list[AgentRow]:
-    """Return the rows of agents that `with_runs` has annotated. Three queries for any number of agents."""
+    """Return the rows of agents that `with_runs` has annotated. Two queries for any number of agents."""
     agents = list(agents)
-    connections.refresh()
     keys = [agent.pk for agent in agents]
     active: dict[uuid.UUID | None, list[Run]] = defaultdict(list)
     in_order = {Run.Status.RUNNING: 0, Run.Status.QUEUED: 1}
@@ -126,8 +127,7 @@ def rows(agents: Iterable[Agent]) -> list[AgentRow]:
 
 
 def missing_for(backend: str, options: dict[str, Any]) -> str:
-    """Return what is missing before an agent with these options can run; empty if nothing is. One query."""
-    connections.refresh()
+    """Return what is missing before an agent with these options can run; empty if nothing is."""
     return registry.missing_for(backend, options) or ""
 
 
@@ -177,8 +177,7 @@ class BackendRow:
 
 
 def backends(default: str) -> list[BackendRow]:
-    """Return all backends, those that can run first. Two queries."""
-    connections.refresh()
+    """Return all backends, those that can run first. One query."""
     used = Counter(Agent.objects.order_by().values_list("backend", flat=True))
     found = [
         BackendRow(

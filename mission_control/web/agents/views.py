@@ -25,6 +25,7 @@ from mission_control.web.agents import options
 from mission_control.web.agents import page as agents_page
 from mission_control.web.agents.forms import AgentForm
 from mission_control.web.agents.found import found_panel
+from mission_control.web.agents.found_views import with_connections
 from mission_control.web.shared.conflicts import EditConflict, changed_only
 from mission_control.web.shared.views import by_script, person_of, sees, show
 
@@ -36,6 +37,7 @@ SEES_AGENT = "agents.view_agent"
 # ---------------------------------------------------------------- pages
 @require_safe
 @sees(SEES_AGENT)
+@with_connections
 def agent_list(request: HttpRequest) -> HttpResponse:
     """Show the agents and the backends; for JavaScript, only the agents."""
     if by_script(request):
@@ -46,6 +48,7 @@ def agent_list(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @sees(SEES_AGENT, "agents.add_agent")
+@with_connections
 def new_agent(request: HttpRequest) -> HttpResponse:
     """Show an empty form, or create an agent."""
     beside = _beside()
@@ -65,6 +68,7 @@ def new_agent(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @sees(SEES_AGENT)
+@with_connections
 def agent(request: HttpRequest, agent_id: uuid.UUID) -> HttpResponse:
     """Show the list with one agent opened: its form, its last test and its runs; or change the agent."""
     found = _agent(agent_id)
@@ -190,6 +194,7 @@ def _history(request: HttpRequest, found: Agent) -> dict[str, Any]:
 # ---------------------------------------------------------------- fragments
 @require_safe
 @sees(SEES_AGENT)
+@with_connections
 def option_fields(request: HttpRequest) -> HttpResponse:
     """Show the option fields of the chosen backend. Values of options with the same name are kept."""
     backend = request.GET.get("backend", "")
@@ -205,6 +210,7 @@ def option_fields(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 @sees(SEES_AGENT, "view_run")
+@with_connections
 def agent_test(request: HttpRequest, agent_id: uuid.UUID) -> HttpResponse:
     """Show the current state of the agent, its last test, and its runs."""
     found = _agent(agent_id)
@@ -215,6 +221,7 @@ def agent_test(request: HttpRequest, agent_id: uuid.UUID) -> HttpResponse:
 
 @require_safe
 @sees(SEES_AGENT)
+@with_connections
 def backend_list(request: HttpRequest) -> HttpResponse:
     """Check the backends again and show them."""
     if not by_script(request):

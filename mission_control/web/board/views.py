@@ -10,6 +10,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from agents import connections
 from agents.models import Agent
 from mission_control.actions import agents, ordering, permissions, sample, task_runs, tasks
 from mission_control.actions.permissions import Rights
@@ -42,7 +43,8 @@ def board(request: HttpRequest) -> HttpResponse:
         return render(request, "board/_board.html", context)
     context["strip"] = board_page.strip() if may.view_run else None
     if not filters and not any(column.count for column in drawn):
-        return show(request, "board/welcome.html", {**context, **_first_steps(), **_found(request)}, at="board")
+        found = _found(request)
+        return show(request, "board/welcome.html", {**context, **found, **_first_steps()}, at="board")
     has_run = Run.objects.exists()
     context |= _found(request, has_run=has_run)
     first = drawn[1].cards or drawn[0].cards
@@ -252,12 +254,14 @@ def _found(request: HttpRequest, *, has_run: bool = False) -> dict[str, Any]:
     may = Rights(request.user)
     if not (may.view_agent and may.add_agent) or Agent.objects.exclude(backend="demo").exists():
         return {}
+    connections.refresh()
     panel = found_panel(request.user)
     return {} if has_run and not panel.get("found") else panel
 
 
 def _first_steps() -> dict[str, Any]:
     """Return the data of the first steps: the existing agents, and the backends to choose from."""
+    connections.refresh()
     backends = agents_page.grouped(agents_page.backends(settings.DEFAULT_BACKEND))
     return {"agents": list(Agent.objects.only("name")[:MAX_CHOICES]), "backend_groups": backends}
 

@@ -13,6 +13,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from agents import connections
 from agents.models import Agent
 from mission_control import planning
 from mission_control.actions import permissions, project_execution, projects, tasks
@@ -83,6 +84,7 @@ def _planner() -> dict[str, Any]:
         found = found.filter(backend=settings.PLANNER_BACKEND)
     agent = found.first()
     backend = agent.backend if agent else settings.PLANNER_BACKEND or settings.DEFAULT_BACKEND
+    connections.refresh()
     return {
         "agent": agent,
         "backend": backend,
