@@ -3,6 +3,7 @@
 from django.db.models import Prefetch, QuerySet
 
 from agents.models import Agent
+from mission_control.compat.django_models import PreparedLookup
 from mission_control.models import Activity, Deliverable, Message, Notification, Project, Run, Task
 from mission_control.models.agents import with_runs
 
@@ -46,3 +47,13 @@ def activities() -> QuerySet[Activity]:
 def notifications() -> QuerySet[Notification]:
     """Return notifications; they need only their own rows."""
     return Notification.objects.all()
+
+
+# Rows by id, for actions: without the related rows that only a reader needs.
+AGENT = PreparedLookup(Agent.objects.all)
+PROJECT = PreparedLookup(Project.objects.all)
+RUN = PreparedLookup(Run.objects.light)
+TASK = PreparedLookup(Task.objects.all)
+# What an answer shows.
+TASK_SHOWN = PreparedLookup(tasks)
+MESSAGES_OF_TASK = PreparedLookup(messages, "task")

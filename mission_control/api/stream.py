@@ -15,6 +15,7 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
+from mission_control.api import querysets
 from mission_control.api.negotiation import IgnoreAccept
 from mission_control.api.pagination import NUMBER, number_from
 from mission_control.api.stream_places import StreamPlace, TooManyStreams
@@ -64,7 +65,7 @@ class StreamView(APIView):
         ]
     )
     def get(self, request: Request, pk: str) -> StreamingHttpResponse:
-        run = find(Run.objects.light(), "Run", pk)
+        run = find(querysets.RUN, "Run", pk)
         after = number_from(request, "after", 0)
         last_seen = request.headers.get("Last-Event-ID", "")
         if not LAST_SEEN.fullmatch(last_seen):

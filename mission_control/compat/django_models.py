@@ -7,14 +7,18 @@ a query's compiler.
 """
 
 import copy
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from types import SimpleNamespace
 from typing import Any, Generic, TypeVar
+from uuid import UUID
 
 from django.db import connection, connections
-from django.db.models import Field, Model, QuerySet, prefetch_related_objects
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import Lookup, Model, QuerySet, UUIDField, prefetch_related_objects
 from django.db.models.query import ModelIterable
+from django.db.models.sql.compiler import SQLCompiler
 
 Rows = TypeVar("Rows", bound=QuerySet[Any])
 Row = TypeVar("Row", bound=Model)
@@ -53,8 +57,26 @@ def loading(rows: Rows, load: Callable[[list[Any]], None]) -> Rows:
     return changed
 
 
+@UUIDField.register_lookup
+class AnyOf(Lookup):
+    """`pk__any_of=keys`: as `in`, with all keys in one parameter, so the SQL is always the same."""
+
+    lookup_name = "any_of"
+    prepare_rhs = False
+
+    def as_sql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> tuple[str, Any]:
+        column, given = self.process_lhs(compiler, connection)
+        is_any = "IN (SELECT value FROM json_each(%s))" if connection.vendor == "sqlite" else "= ANY(%s)"
+        return f"{column} {is_any}", [*given, keys_parameter(self.rhs, connection)]
+
+
+def keys_parameter(keys: Iterable[UUID], connection: BaseDatabaseWrapper) -> Any:
+    """Return the parameter of `any_of`: a JSON array of the stored values on SQLite, an array on PostgreSQL."""
+    return json.dumps([key.hex for key in keys]) if connection.vendor == "sqlite" else list(keys)
+
+
 class PreparedLookup(Generic[Row]):
-    """Finds the row whose field has a value, with a query that is compiled once for each process.
+    """Finds the rows whose field has a value, with a query that is compiled once for each process.
 
     Django builds and compiles the same SQL for each call, which takes ten times as long as SQLite needs to execute
     it. Only for queries whose other conditions never change: the time of day would be that of the first call.
@@ -68,28 +90,77 @@ class PreparedLookup(Generic[Row]):
 
     def get(self, value: Any) -> Row | None:
         """Return the row with this value, which has the field's own type; None if there is none."""
+        return next(iter(self.all(value)), None)
+
+    def all(self, value: Any) -> list[Row]:
+        """Return all rows with this value, in the order of the queryset."""
         if self._prepared is None:
-            self._prepared = _Prepared(self._rows(), self._name, value)
-        return next(iter(self._prepared.fetch(value)), None)
+            rows = self._rows()
+            meta = rows.model._meta
+            field: Any = meta.pk if self._name == "pk" else meta.get_field(self._name)
+            found = rows.filter(**{self._name: value})
+            self._prepared = _Prepared(found.order_by() if field.unique else found, value, field.get_db_prep_value)
+        return self._prepared.fetch(value)
+
+
+class PreparedQuery:
+    """A query that never changes and is compiled once for each process."""
+
+    def __init__(self, rows: Callable[[], QuerySet[Any, Any]]) -> None:
+        """Prepare nothing yet: `rows` is called at the first execution."""
+        self._rows = rows
+        self._prepared: _Prepared | None = None
+
+    def all(self) -> list[Any]:
+        """Execute it, and return what the queryset yields now."""
+        if self._prepared is None:
+            self._prepared = _Prepared(self._rows())
+        return self._prepared.fetch()
+
+
+class PreparedValues:
+    """The values of rows that belong to any of several keys, by a query that is compiled once for each process."""
+
+    def __init__(self, rows: Callable[[Sequence[UUID]], QuerySet[Any, Any]]) -> None:
+        """`rows` is called once, with the keys of the first call, which it gives to the lookup `any_of`."""
+        self._rows = rows
+        self._prepared: _Prepared | None = None
+
+    def of(self, keys: Sequence[UUID]) -> list[Any]:
+        """Return what the query's `values_list` yields for these keys."""
+        if not keys:
+            return []
+        if self._prepared is None:
+            self._prepared = _Prepared(self._rows(keys), keys, keys_parameter)
+        return self._prepared.fetch(keys)
 
 
 class _Prepared:
-    def __init__(self, rows: QuerySet[Any], name: str, value: Any) -> None:
-        self._rows = rows.filter(**{name: value}).order_by()
-        meta = rows.model._meta
-        self._field: Field[Any, Any] = meta.pk if name == "pk" else meta.get_field(name)
-        self._compiler = self._rows.query.get_compiler(using=self._rows.db)
+    def __init__(
+        self, rows: QuerySet[Any, Any], value: Any = None, parameter_of: Callable[[Any, Any], Any] | None = None
+    ) -> None:
+        """Compile the query of `rows`, which uses `value`; `parameter_of` returns the SQL parameter of a value."""
+        self._rows = rows
+        self._parameter_of = parameter_of
+        self._compiler = rows.query.get_compiler(using=rows.db)
         self._sql, given = self._compiler.as_sql()
-        mine = self._field.get_db_prep_value(value, connections[self._rows.db])
-        self._before, self._after = given[: given.index(mine)], given[given.index(mine) + 1 :]
-        assert mine not in self._after, "the value is in one place of the query"
+        columns = [column for column, *_ in self._compiler.select[: self._compiler.col_count]]
+        self._converters = self._compiler.get_converters(columns)
+        mine = parameter_of(value, connections[rows.db]) if parameter_of else None
+        self._places = [place for place, one in enumerate(given) if parameter_of and one == mine]
+        self._given = given
+        assert self._places or not parameter_of, "the value is a parameter of the query"
 
-    def fetch(self, value: Any) -> list[Any]:
+    def fetch(self, value: Any = None) -> list[Any]:
         """Return the rows, made by Django as those of any query."""
         compiler = copy.copy(self._compiler)
         compiler.connection = connections[self._rows.db]
-        given = (*self._before, self._field.get_db_prep_value(value, compiler.connection), *self._after)
-        compiler.as_sql = lambda: (self._sql, given)
+        given = list(self._given)
+        for place in self._places:
+            assert self._parameter_of is not None, "it has found the places"
+            given[place] = self._parameter_of(value, compiler.connection)
+        compiler.as_sql = lambda: (self._sql, tuple(given))
+        compiler.get_converters = lambda columns: self._converters
         query = SimpleNamespace(get_compiler=lambda using: compiler)
         stand_in: Any = SimpleNamespace(query=query, db=self._rows.db, _known_related_objects={})
         rows: Any = self._rows  # the stubs lack what follows

@@ -1,9 +1,9 @@
 """The limit on concurrent runs."""
 
-from typing import Self
-
 from django.conf import settings
 from django.db import models
+
+from mission_control.compat.django_models import PreparedLookup
 
 
 class Capacity(models.Model):
@@ -30,6 +30,12 @@ class Capacity(models.Model):
         return f"{self.limit} at once"
 
     @classmethod
-    def current(cls) -> Self:
+    def current(cls) -> "Capacity":
         """Return the row. A migration creates it; after a `flush` it is created again from the setting."""
-        return cls.objects.get_or_create(pk=cls.THE_ROW, defaults={"limit": settings.MAX_CONCURRENT_TASKS})[0]
+        row = ROW.get(cls.THE_ROW)
+        if row is None:
+            row, _ = cls.objects.get_or_create(pk=cls.THE_ROW, defaults={"limit": settings.MAX_CONCURRENT_TASKS})
+        return row
+
+
+ROW = PreparedLookup(Capacity.objects.all)

@@ -1,19 +1,19 @@
 """Tasks and their assignments."""
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, time
 from operator import itemgetter
-from typing import Self
+from typing import Any, Self
 
 from django.db import models
-from django.db.models import Case, IntegerField, Q, Value, When
+from django.db.models import Case, IntegerField, Q, QuerySet, Value, When
 from django.db.models.functions import Coalesce
 from django.utils.functional import cached_property
 
 from agents import rules
 from agents.models import Agent
-from mission_control.compat.django_models import loading
+from mission_control.compat.django_models import PreparedValues, loading
 from mission_control.models.project import Project
 from mission_control.models.retry import retry_policy
 
@@ -210,15 +210,25 @@ def load_links(tasks: Iterable[Task]) -> None:
     by_id = {task.pk: task for task in tasks}
     for task in by_id.values():
         task.assignee_ids, task.blocker_ids, task.blocked_ids = [], [], []
-    assigned = Assignment.objects.filter(task__in=by_id).order_by("place", "id")
-    for key, agent in assigned.values_list("task_id", "agent_id"):
+    for key, agent in ASSIGNED.of([*by_id]):
         by_id[key].assignee_ids.append(agent)
-    links = Task.blocked_by.through.objects.filter(Q(from_task__in=by_id) | Q(to_task__in=by_id))
-    dated = links.values_list("from_task_id", "to_task_id", "from_task__created_at", "to_task__created_at")
-    pairs = list(dated)
+    pairs = LINKED.of([*by_id])
     for blocked, blocker, *_ in sorted(pairs, key=itemgetter(3, 1)):
         if blocked in by_id:
             by_id[blocked].blocker_ids.append(blocker)
     for blocked, blocker, *_ in sorted(pairs, key=itemgetter(2, 0)):
         if blocker in by_id:
             by_id[blocker].blocked_ids.append(blocked)
+
+
+def _assigned(tasks: Sequence[uuid.UUID]) -> QuerySet[Assignment, Any]:
+    rows = Assignment.objects.filter(task__pk__any_of=tasks).order_by("place", "id")
+    return rows.values_list("task_id", "agent_id")
+
+
+def _linked(tasks: Sequence[uuid.UUID]) -> QuerySet[Any, Any]:
+    links = Task.blocked_by.through.objects.filter(Q(from_task__pk__any_of=tasks) | Q(to_task__pk__any_of=tasks))
+    return links.values_list("from_task_id", "to_task_id", "from_task__created_at", "to_task__created_at")
+
+
+ASSIGNED, LINKED = PreparedValues(_assigned), PreparedValues(_linked)

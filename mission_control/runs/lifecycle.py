@@ -22,6 +22,7 @@ from agents.redaction import shown_error
 from mission_control import hooks
 from mission_control.actions import notifications
 from mission_control.actions.activity import note_run
+from mission_control.compat.django_models import PreparedLookup
 from mission_control.errors import NotRunning
 from mission_control.hooks import Hook
 from mission_control.models import Activity, Notification, Run, RunEvent, Task, UsageRecord
@@ -63,6 +64,8 @@ NOTIFICATIONS = {
     Status.COMPLETED.value: Notification.Type.RUN_COMPLETED,
     Status.ERROR.value: Notification.Type.RUN_FAILED,
 }
+
+ENDED = PreparedLookup(lambda: Run.objects.select_related("task", "agent"))
 
 
 def enqueue_run(run: Run, *, delay_seconds: float = 0.0) -> None:
@@ -307,7 +310,8 @@ def _settle(
     result: Result | None = None,
 ) -> None:
     """Write the consequences of a run's end, in the transaction that ended it."""
-    run = Run.objects.select_related("task", "agent").get(pk=run_id)
+    run = ENDED.get(run_id)
+    assert run is not None, "its row is locked"
     if run.started_at is not None:
         UsageRecord.of(run).save(force_insert=True)
     review_reason = ""

@@ -2,8 +2,12 @@
 
 from django.db.models import Exists, OuterRef, Q
 
+from mission_control.compat.django_models import PreparedQuery
 from mission_control.models import Capacity, Run, Task
 from mission_control.models.run import RunQuerySet
+
+HELD = PreparedQuery(lambda: Run.objects.holding().order_by().values_list("slot"))
+FIRST_WAITING = PreparedQuery(lambda: Run.objects.waiting().order_by().values_list("pk")[:1])
 
 
 def free_slots() -> list[int]:
@@ -13,7 +17,7 @@ def free_slots() -> list[int]:
     that two concurrent ones conflict at the constraint.
     """
     limit = Capacity.current().limit
-    held = set(Run.objects.holding().order_by().values_list("slot", flat=True))
+    held = {slot for [slot] in HELD.all()}
     free = [slot for slot in range(1, limit + 1) if slot not in held]
     return free[: max(limit - len(held), 0)]
 
@@ -29,7 +33,7 @@ def waiting_queue() -> RunQuerySet:
 
 def has_waiting_runs() -> bool:
     """Return whether a waiting run may get a slot. The cheap query comes first: usually no run waits at all."""
-    return Run.objects.waiting().exists() and waiting_queue().exists()
+    return bool(FIRST_WAITING.all()) and waiting_queue().exists()
 
 
 def capacity() -> dict[str, int]:

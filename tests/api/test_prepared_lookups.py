@@ -8,8 +8,8 @@ import pytest
 from django.db import connections
 
 from mission_control.api import querysets
-from mission_control.compat.django_models import PreparedLookup
-from mission_control.models import AccessToken, Task
+from mission_control.compat.django_models import PreparedLookup, PreparedQuery, PreparedValues
+from mission_control.models import AccessToken, Assignment, Message, Run, Task
 from tests import make
 
 
@@ -64,3 +64,34 @@ def test_threads_share_it_and_use_connections_of_their_own():
 
     with ThreadPoolExecutor(4) as threads:
         assert all(threads.map(find, tasks))
+
+
+def test_it_finds_all_rows_of_a_field_in_the_order_of_the_queryset(database):
+    task, other = make.task(), make.task()
+    written = [Message.objects.create(task=task, content=text) for text in ("first", "second")]
+    Message.objects.create(task=other, content="elsewhere")
+    lookup = PreparedLookup(querysets.messages, "task")
+    assert lookup.all(task.pk) == written
+    assert lookup.all(uuid.uuid4()) == []
+
+
+def test_values_are_found_of_any_number_of_keys(database, django_assert_num_queries):
+    tasks = [make.task(assignees=[make.agent()]) for _ in range(4)]
+    rows = Assignment.objects.order_by("task__created_at")
+    prepared = PreparedValues(lambda keys: rows.filter(task__pk__any_of=keys).values_list("task_id", "agent_id"))
+    pairs = [(task.pk, task.assignee_ids[0]) for task in tasks]
+    with django_assert_num_queries(3):
+        assert prepared.of([tasks[0].pk]) == pairs[:1]
+        assert prepared.of([task.pk for task in tasks]) == pairs
+        assert prepared.of([uuid.uuid4()]) == []
+    with django_assert_num_queries(0):
+        assert prepared.of([]) == []
+
+
+def test_a_query_without_a_value_finds_the_current_rows(database):
+    waiting = PreparedQuery(lambda: Run.objects.waiting().order_by().values_list("pk")[:1])
+    assert waiting.all() == []
+    make.limit(1)
+    make.run()
+    run = make.run(when_full="queue")
+    assert waiting.all() == [(run.pk,)]

@@ -23,10 +23,10 @@ from mission_control.text import as_uuid
 Found = TypeVar("Found", bound=Model)
 
 
-def find(rows: QuerySet[Found], noun: str, key: str) -> Found:
+def find(lookup: PreparedLookup[Found], noun: str, key: str) -> Found:
     """Return the row with this id. Raises NotFound if there is none or the id is malformed."""
     uuid = as_uuid(key)
-    found = next(iter(rows.filter(pk=uuid).order_by()), None) if uuid else None
+    found = lookup.get(uuid) if uuid else None
     if found is None:
         raise NotFound(noun)
     return found
@@ -81,10 +81,7 @@ class ObjectViews(ChunkedBodies):
         return super().get_serializer(*args, **kwargs)
 
     def find(self, key: str) -> Any:
-        uuid = as_uuid(key)
-        self.found = _lookup(type(self)).get(uuid) if uuid else None
-        if self.found is None:
-            raise NotFound(self.noun)
+        self.found = find(_lookup(type(self)), self.noun, key)
         return self.found
 
     def given(self, data: Any = None) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from mission_control.api.serializers.tasks import TaskReader
 from mission_control.api.views.base import ObjectViews, find
 from mission_control.api.views.projects import with_tasks
 from mission_control.errors import PlannerFailed, WrongState
-from mission_control.models import Project, Task
+from mission_control.models import Project
 from mission_control.queries.progress import progress
 from mission_control.scheduling.dependencies import execution_levels
 from mission_control.scheduling.waiting_reasons import waiting_for
@@ -115,9 +115,9 @@ class DeepWorkViews(ObjectViews):
 
     @extend_schema(operation_id="deep_work_skip")
     def skip(self, request: Request, pk: str, task_id: str) -> Response:
-        project, task = self.find(pk), find(Task.objects.all(), "Task", task_id)
+        project, task = self.find(pk), find(querysets.TASK, "Task", task_id)
         if task.project_id != project.pk:
             raise WrongState("Task does not belong to this project")
         skipped = tasks.skip(task)
-        shown = TaskReader(find(querysets.tasks(), "Task", str(skipped.pk))).data
+        shown = TaskReader(find(querysets.TASK_SHOWN, "Task", str(skipped.pk))).data
         return Response({"success": True, "task": shown, "progress": progress(project)})

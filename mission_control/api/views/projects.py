@@ -101,7 +101,7 @@ class FileContentView(APIView):
     @extend_schema(parameters=[PATH])
     def get(self, request: Request, pk: str) -> HttpResponseBase:
         path, range_header = request.query_params.get("path", ""), request.headers.get("Range")
-        file = project_files.open_file(find(Project.objects.all(), "Project", pk), path)
+        file = project_files.open_file(find(querysets.PROJECT, "Project", pk), path)
         whole = self._whole(file, path) if range_header is None else None
         answer = whole or downloads.file_response(file, path, range_header=range_header)
         answer.headers["Cache-Control"] = "no-store"

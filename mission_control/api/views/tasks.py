@@ -25,7 +25,7 @@ from mission_control.api.serializers.tasks import (
 )
 from mission_control.api.views.base import ObjectViews, find
 from mission_control.errors import LimitReached
-from mission_control.models import Review, Run, Task
+from mission_control.models import Review, Run
 from mission_control.runs.admission import admit
 from mission_control.text import as_uuid
 
@@ -85,7 +85,7 @@ class TaskViews(ObjectViews):
 
     def retrieve(self, request: Request, pk: str) -> Response:
         task = self.find(pk)
-        messages = MessageReader(querysets.messages().filter(task=task), many=True).data
+        messages = MessageReader(querysets.MESSAGES_OF_TASK.all(task.pk), many=True).data
         return Response({"task": self.reader(task).data, "messages": messages})
 
     def partial_update(self, request: Request, pk: str) -> Response:
@@ -102,7 +102,7 @@ class TaskViews(ObjectViews):
 
     def run(self, request: Request, pk: str) -> Response:
         """Run the task with an agent. An unknown task or agent gives 404 even if the body is invalid."""
-        task = find(Task.objects.all(), self.noun, pk)  # without the related rows, which only a reader needs
+        task = find(querysets.TASK, self.noun, pk)
         agent = self._agent()
         given = self.given()
         assert agent is not None, "a body that names none is refused above"
@@ -136,7 +136,7 @@ class TaskViews(ObjectViews):
         key = body.get("agent_id") if isinstance(body, dict) else None
         if not isinstance(key, str) or as_uuid(key) is None:
             return None
-        return find(Agent.objects.all(), "Agent", key)
+        return find(querysets.AGENT, "Agent", key)
 
     def stop(self, request: Request, pk: str) -> Response:
         run = task_runs.stop_task(self.find(pk))
