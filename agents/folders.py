@@ -37,6 +37,10 @@ def root_of(folder: Path) -> Path:
     return folder.parent.resolve() / folder.name
 
 
+class NotText(Exception):
+    """The file is not a text file."""
+
+
 def resolve_inside(root: Path, path: str) -> Path:
     """Return the resolved path of `path` below `root`, which must be resolved already. Raises OutsideFolder."""
     real = None
@@ -87,3 +91,18 @@ def replace_file(root: Path, real: Path, data: bytes) -> None:
         with suppress(FileNotFoundError):
             os.unlink(draft, dir_fd=folder)
         os.close(folder)
+
+
+def read_text_inside(root: Path, path: str, *, most_bytes: int) -> tuple[str, bool]:
+    """Return the start of a text file below `root`, and whether it is longer.
+
+    Raises OutsideFolder, NotText, OSError.
+    """
+    descriptor = open_inside(root, resolve_inside(root, path))
+    with open(descriptor, "rb") as file:  # noqa: PTH123
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise NotText
+        content = file.read(most_bytes + 1)
+    if b"\0" in content:
+        raise NotText
+    return content[:most_bytes].decode(errors="replace"), len(content) > most_bytes

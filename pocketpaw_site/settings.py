@@ -17,6 +17,7 @@ from django.conf import global_settings
 from environs import validate
 
 from agents.backends.programs.allowed import commands
+from agents.backends.programs.mcp_settings import McpCommand, mcp_commands, mcp_variables
 from pocketpaw_site import api_settings
 from pocketpaw_site.environment import (
     CHECKOUT,
@@ -32,6 +33,8 @@ from pocketpaw_site.log_settings import logging_settings
 
 env = read_environment()
 env.add_parser(name="commands", func=commands)
+env.add_parser(name="mcp_commands", func=mcp_commands)
+env.add_parser(name="mcp_variables", func=mcp_variables)
 
 BASE_DIR = CHECKOUT
 # Whether this process is the web server or a worker, which differ in loaded modules and database settings.
@@ -325,6 +328,14 @@ DATA_FOLDER_ID = folder_identity(
 
 # Which model servers agents may name in `base_url`, as host or host:port; empty: any.
 MODEL_SERVERS: list[str] = env.list("MISSION_CONTROL_MODEL_SERVERS", [])
+# MCP servers for agents (docs/tools.md): programs that agents may start by name; variables that headers may use,
+# each with the host that may receive it; the hosts that agents may name, inside the network too (empty: any public
+# one).
+MCP_COMMANDS: dict[str, McpCommand] = env.mcp_commands("MISSION_CONTROL_MCP_COMMANDS", "")
+MCP_VARIABLES: frozenset[tuple[str, str]] = env.mcp_variables("MISSION_CONTROL_MCP_VARIABLES", "")
+MCP_HOSTS: list[str] = env.list("MISSION_CONTROL_MCP_HOSTS", [])
+# The operator's folder of skills, which all agents can read.
+SKILLS_DIR = Path(_skills).expanduser() if (_skills := env.str("MISSION_CONTROL_SKILLS", "")) else None
 # Paths that an isolated program never sees.
 CLOSED_TO_AGENTS = [BASE_DIR, DATA_DIR]
 if EMBEDDED_DATABASE:

@@ -17,6 +17,14 @@ from typing import Any, ClassVar, Literal
 LimitName = Literal["", "time", "silence", "output", "processes", "disk"]
 
 
+INSTRUCTIONS = "project_instructions"  # the option of all backends that work on a project
+PROJECT_INSTRUCTIONS_SCHEMA = {
+    "type": "boolean",
+    "default": True,
+    "description": "whether AGENTS.md and CLAUDE.md of the working folder are instructions for the agent",
+}
+
+
 class EventType(StrEnum):
     MESSAGE = "message"
     THINKING = "thinking"
@@ -155,7 +163,7 @@ class Backend(ABC):
 
     name: ClassVar[str]
     display_name: ClassVar[str]
-    capabilities: ClassVar[tuple[str, ...]] = ()  # of: streaming, tools, thinking, usage, sessions
+    capabilities: ClassVar[tuple[str, ...]] = ()  # of: streaming, tools, thinking, usage, sessions, mcp
     options_schema: ClassVar[dict[str, Any]]  # JSON Schema (2020-12) of backend_options; refuses unknown keys
     # With the capability `sessions`: the conversation to continue, set before `stream` is called. If it no longer
     # exists the agent starts a new one, and reports that in a status event.
@@ -184,6 +192,14 @@ class Backend(ABC):
         later.
         """
         return None
+
+    @classmethod
+    def reads_itself(cls, options: Mapping[str, Any]) -> frozenset[str]:
+        """Return which of `AGENTS.md`, `CLAUDE.md` and `skills` (in `.agents/skills`) the program itself reads.
+
+        They are left out of the prompt. Everything else in the working folder that agents should know is in it.
+        """
+        return frozenset()
 
     @abstractmethod
     def stream(self, prompt: str, options: Mapping[str, Any], workdir: Path) -> AsyncGenerator[BackendItem, None]:

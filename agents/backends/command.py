@@ -13,12 +13,15 @@ import re
 import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar
 
 from agents import isolation
 from agents.backends.base import (
+    INSTRUCTIONS,
+    PROJECT_INSTRUCTIONS_SCHEMA,
     AgentOverLimit,
     Answer,
     Backend,
@@ -29,6 +32,9 @@ from agents.backends.base import (
     Setup,
     Usage,
 )
+from agents.backends.mcp_servers.definitions import MCP_SERVERS_SCHEMA, OPTION
+from agents.backends.mcp_servers.forms import given_servers
+from agents.backends.mcp_servers.starting import usable_servers
 from agents.backends.processes import (
     LINE_BYTES,
     LaunchSpec,
@@ -65,13 +71,14 @@ _MODEL = {
 
 
 def _schema(**properties: dict[str, Any]) -> dict[str, Any]:
+    properties |= {OPTION: MCP_SERVERS_SCHEMA, INSTRUCTIONS: PROJECT_INSTRUCTIONS_SCHEMA}
     return {"type": "object", "additionalProperties": False, "properties": properties}
 
 
 class Command(Backend):
     name = "command"
     display_name = "Command-line agent"
-    capabilities = ("streaming", "tools", "thinking", "usage")
+    capabilities = ("streaming", "tools", "thinking", "usage", "mcp")
     options_schema = _schema(command=_NAME, model=_MODEL)
     program: ClassVar[str] = ""  # the fixed program of a subclass
 
@@ -124,7 +131,14 @@ class Command(Backend):
                 _check_model(definition, model)
         except BackendError as error:
             return "model", str(error)
+        if options.get(OPTION) and not definition.mcp:
+            return OPTION, f"`{name}` cannot use MCP servers: leave `{OPTION}` out"
         return None
+
+    @classmethod
+    def reads_itself(cls, options: Mapping[str, Any]) -> frozenset[str]:
+        definition = allowed().definition(cls.program or options.get("command", ""))
+        return frozenset(definition.reads if definition else ())
 
     @classmethod
     def _definition(cls, options: Mapping[str, Any]) -> Definition:
@@ -141,18 +155,33 @@ class Command(Backend):
     ) -> AsyncGenerator[BackendItem, None]:
         """Yield the program's output. When the stream ends, the program and all its children have ended."""
         definition = self._definition(options)
-        spec = await asyncio.to_thread(_launch_spec, definition, options, prompt, workdir)
-        reader = READERS[definition.format](_model(definition, options)) if definition.format in READERS else None
-        async with run_program(spec, definition.limits) as program:
-            try:
-                async with aclosing(_items(program, reader)) as items:
-                    async for item in items:
-                        yield item
-            except ProcessLimitReached as limit:
-                raise AgentOverLimit(f"`{definition.name}` {limit}, and was stopped", limit.limit) from None
-        _check_end(definition, program, reader)
-        if reader is not None:
-            yield Answer((reader.answer or "").strip())
+        if options.get(OPTION) and not definition.mcp:
+            raise BackendError(f"`{definition.name}` cannot use MCP servers: leave `{OPTION}` out")
+        started = await usable_servers(options, workdir)
+        for notice in started.notices:
+            yield notice
+        with given_servers(definition, started.servers) as (definition, more_words):
+            async with aclosing(_run(definition, options, prompt, workdir, more_words)) as items:
+                async for item in items:
+                    yield item
+
+
+async def _run(
+    definition: Definition, options: Mapping[str, Any], prompt: str, workdir: Path, more_words: Sequence[str]
+) -> AsyncGenerator[BackendItem, None]:
+    """Run the program and yield its output."""
+    spec = await asyncio.to_thread(_launch_spec, definition, options, prompt, workdir, more_words)
+    reader = READERS[definition.format](_model(definition, options)) if definition.format in READERS else None
+    async with run_program(spec, definition.limits) as program:
+        try:
+            async with aclosing(_items(program, reader)) as items:
+                async for item in items:
+                    yield item
+        except ProcessLimitReached as limit:
+            raise AgentOverLimit(f"`{definition.name}` {limit}, and was stopped", limit.limit) from None
+    _check_end(definition, program, reader)
+    if reader is not None:
+        yield Answer((reader.answer or "").strip())
 
 
 class CodexCLI(Command):
@@ -177,10 +206,15 @@ class Copilot(Command):
 
 
 # ---------------------------------------------------------------- the command line
-def _launch_spec(definition: Definition, options: Mapping[str, Any], prompt: str, workdir: Path) -> LaunchSpec:
+def _launch_spec(
+    definition: Definition, options: Mapping[str, Any], prompt: str, workdir: Path, more_words: Sequence[str] = ()
+) -> LaunchSpec:
     """Return the launch spec: command line, isolation and mounts. Raises BackendError."""
     workdir = workdir.absolute()
-    argv = _argv(definition, options, isolation_method())
+    argv = [*_argv(definition, options, isolation_method()), *more_words]
+    if not options.get(INSTRUCTIONS, True):
+        argv += definition.silent_words
+        definition = replace(definition, env=(*definition.env, *definition.silent_env))
     prompt_file = None
     if definition.prompt == "file":
         prompt_file = workdir / f".prompt-{secrets.token_hex(8)}.md"

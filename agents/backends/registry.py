@@ -14,6 +14,7 @@ from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.validators import extend
 
 from agents.backends.base import Backend, BackendError
+from agents.backends.mcp_servers.definitions import wrong_server
 from agents.backends.programs.allowed import Allowed, granted, read_allowed_from
 from agents.redaction import redact_secrets, shown_error
 
@@ -100,7 +101,7 @@ def check_choices(name: str, options: Any) -> None:
         backend = get(name)
     except BrokenBackend:
         return
-    if wrong := backend.wrong_choice(options):
+    if wrong := backend.wrong_choice(options) or wrong_server(options):
         raise OptionsError(wrong[1], option=wrong[0])
 
 
@@ -121,6 +122,23 @@ def choices_for(name: str, options: Any) -> dict[str, list[str]]:
         return {}
 
 
+def capabilities_of(name: str) -> tuple[str, ...]:
+    """Return the capabilities of a backend; none if it does not exist or cannot be imported."""
+    try:
+        return get(name).capabilities
+    except (BrokenBackend, UnknownBackend):
+        return ()
+
+
+def reads_itself(name: str, options: Any) -> frozenset[str]:
+    """Return which files of the working folder the backend's program reads without being told."""
+    try:
+        return get(name).reads_itself(options)
+    except Exception as error:  # a third party's, or a backend that is gone
+        logger.warning("backend %s cannot say what it reads", name, exc_info=error)
+        return frozenset()
+
+
 def describe() -> list[dict[str, Any]]:
     """Return the description of each backend for clients."""
     return [_description(name) for name in names()]
@@ -131,10 +149,16 @@ def _allowed() -> Allowed:
         commands={**granted(), **getattr(settings, "MISSION_CONTROL_COMMANDS", {})},
         isolation=getattr(settings, "AGENT_ISOLATION", "auto"),
         closed=tuple(getattr(settings, "CLOSED_TO_AGENTS", ())),
-        model_servers=frozenset(
-            one.strip().lower() for one in getattr(settings, "MODEL_SERVERS", ()) if one.strip()
-        ),
+        skills=getattr(settings, "SKILLS_DIR", None),
+        mcp_commands=getattr(settings, "MCP_COMMANDS", {}),
+        mcp_variables=getattr(settings, "MCP_VARIABLES", frozenset()),
+        mcp_hosts=_hosts("MCP_HOSTS"),
+        model_servers=_hosts("MODEL_SERVERS"),
     )
+
+
+def _hosts(setting: str) -> frozenset[str]:
+    return frozenset(one.strip().lower() for one in getattr(settings, setting, ()) if one.strip())
 
 
 read_allowed_from(_allowed)  # backends do not read settings themselves
@@ -195,6 +219,7 @@ _WORDS = {
     "maxLength": "must have at most {value} characters",
     "minItems": "must have at least {value} entries",
     "maxItems": "must have at most {value} entries",
+    "maxProperties": "must have at most {value} entries",
     "enum": "must be one of {value}",
     "pattern": "must be {description}",
 }

@@ -7,6 +7,7 @@ from django.conf import settings
 from agents.backends.base import BackendError
 from agents.models import Agent
 from mission_control.models import Deliverable, Review, Run, Task
+from mission_control.runs.guidance import guidance_for
 from mission_control.runs.prompt_sections import Source, notice_of
 from mission_control.runs.prompt_sources import correspondence_of
 from mission_control.runs.prompts import Brief, build_prompt, cuts_of
@@ -30,7 +31,8 @@ def prepare(run: Run, *, budget_chars: int) -> tuple[str, str]:
     prompt = storable(build_prompt(brief, budget_chars=budget_chars))
     Run.objects.filter(pk=run.pk, claim_token=run.claim_token).update(prompt=prompt)
     cut = cuts_of(brief, budget_chars=budget_chars)
-    return prompt, notice_of(cut, budget_chars=budget_chars) if cut else ""
+    notices = [*brief.notices, *([notice_of(cut, budget_chars=budget_chars)] if cut else [])]
+    return prompt, "\n".join(notices)
 
 
 def earlier_session(run: Run) -> str:
@@ -70,13 +72,18 @@ def brief_of(run: Run, *, budget_chars: int) -> Brief:
     prd = project.prd_document if project else None
     feedback = feedback_on(task)
     others = correspondence_of(run, task, feedback, budget_chars=budget_chars)
+    workdir = workdir_of(run)
+    guidance = guidance_for(agent, workdir)
     return Brief(
         agent_name=agent.name,
         agent_role=agent.role,
         agent_description=agent.description,
         agent_specialties=[str(specialty) for specialty in agent.specialties],
         project_title=project.title if project else "",
-        project_folder=str(workdir_of(run)),
+        project_folder=str(workdir),
+        instructions=guidance.instructions,
+        skills=guidance.skills,
+        notices=guidance.notices,
         requirements=Source("requirements", prd.title, prd.content) if prd else None,
         upstream=upstream_of(task),
         documents=others.documents,

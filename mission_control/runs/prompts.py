@@ -27,6 +27,8 @@ class Brief:
     agent_specialties: list[str] = field(default_factory=list)
     project_title: str = ""
     project_folder: str = ""
+    instructions: list[Source] = field(default_factory=list)  # AGENTS.md and CLAUDE.md of the working folder
+    skills: list[Source] = field(default_factory=list)
     requirements: Source | None = None
     upstream: list[Source] = field(default_factory=list)
     documents: list[Source] = field(default_factory=list)  # attached to the task, or to a message in its thread
@@ -35,6 +37,7 @@ class Brief:
     feedback: list[str] = field(default_factory=list)
     thread: list[Source] = field(default_factory=list)
     older_messages: int = 0  # the number of messages in the thread that were not read
+    notices: list[str] = field(default_factory=list)  # for users, about files that were not read
     fence: str = field(default_factory=new_fence)
 
 
@@ -61,6 +64,8 @@ def _fitted(brief: Brief, budget_chars: int) -> Fitted:
 
 def _sections(brief: Brief) -> list[Section]:
     sections: list[Callable[[Brief], Section]] = [
+        _instructions,
+        _skills,
         _requirements,
         _upstream,
         _documents,
@@ -69,6 +74,24 @@ def _sections(brief: Brief) -> list[Section]:
         _thread,
     ]
     return [section for make in sections if (section := make(brief)).sources]
+
+
+def _instructions(brief: Brief) -> Section:
+    intro = (
+        "## Instructions of the project\n"
+        "From files in the working folder. Follow them as far as they concern how to work on this project; where "
+        "they disagree with your task or with people, these take precedence."
+    )
+    return Section(intro, brief.instructions)
+
+
+def _skills(brief: Brief) -> Section:
+    intro = (
+        "## Skills\n"
+        "Instructions for certain kinds of work, which you have not read yet. If a description fits your task, "
+        "read its file first and follow it as far as it helps with the task."
+    )
+    return Section(intro, brief.skills, may_drop=True, noun="skill")
 
 
 def _requirements(brief: Brief) -> Section:

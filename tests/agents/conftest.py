@@ -61,6 +61,10 @@ CALLS: dict[str, tuple[dict, str]] = {
     "claude-looks": ({"name": "Bash", "arguments": '{"command": "cat ../../access_token"}'}, "Done."),
     "writes": ({"name": "write_file", "arguments": '{"path": "a/note.txt", "content": "hi"}'}, "Written."),
     "reads-outside": ({"name": "read_file", "arguments": '{"path": "../access_token"}'}, "I could not."),
+    "parrots": ({"name": "mcp__parrot__repeat", "arguments": '{"text": "hi"}'}, "Repeated."),
+    "parrots-gemini": ({"name": "mcp_parrot_repeat", "arguments": '{"text": "hi"}'}, "Repeated."),
+    "parrots-opencode": ({"name": "parrot_repeat", "arguments": '{"text": "hi"}'}, "Repeated."),
+    "parrots-copilot": ({"name": "parrot-repeat", "arguments": '{"text": "hi"}'}, "Repeated."),
     "calls-nonsense": ({"name": "launch", "arguments": '{"when": "now"}'}, "I could not."),
 }
 USAGE = {"prompt_tokens": 1000, "completion_tokens": 2000, "input_tokens": 1000, "output_tokens": 2000}

@@ -1,7 +1,7 @@
 """Claude through Anthropic's agent SDK: an agent with its own tools, in the project's folder.
 
-Of the operator's Claude configuration only the login is used: no hooks, no MCP servers, and no settings of the
-folder, in which agents write.
+Of the operator's Claude configuration only the login is used: no hooks, no MCP servers but the agent's own, and no
+settings of the folder, in which agents write.
 """
 
 import asyncio
@@ -13,8 +13,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from agents.backends.base import Backend, BackendError, BackendEvent, BackendItem, EventType, Setup
+from agents.backends.base import (
+    INSTRUCTIONS,
+    PROJECT_INSTRUCTIONS_SCHEMA,
+    Backend,
+    BackendError,
+    BackendEvent,
+    BackendItem,
+    EventType,
+    Setup,
+)
 from agents.backends.claude.installation import cli_path
+from agents.backends.mcp_servers.definitions import MCP_SERVERS_SCHEMA, McpServer
+from agents.backends.mcp_servers.forms import given_servers
+from agents.backends.mcp_servers.starting import usable_servers
 from agents.backends.processes import LaunchSpec
 from agents.backends.programs.allowed import Definition, allowed
 from agents.backends.programs.launch import Prompt, environment_of, isolation_method, launch_spec
@@ -42,7 +54,7 @@ _TOOLS = {
 class ClaudeAgentSDK(Backend):
     name = "claude_agent_sdk"
     display_name = "Claude Agent SDK"
-    capabilities = ("streaming", "tools", "thinking", "usage", "sessions")
+    capabilities = ("streaming", "tools", "thinking", "usage", "sessions", "mcp")
     options_schema = {
         "type": "object",
         "additionalProperties": False,
@@ -61,6 +73,8 @@ class ClaudeAgentSDK(Backend):
             },
             "allowed_tools": {**_TOOLS, "description": "tools allowed without approval"},
             "disallowed_tools": {**_TOOLS, "description": "tools to disable"},
+            "mcp_servers": MCP_SERVERS_SCHEMA,
+            INSTRUCTIONS: PROJECT_INSTRUCTIONS_SCHEMA,
         },
     }
 
@@ -94,9 +108,12 @@ class ClaudeAgentSDK(Backend):
         if reason := self.missing_for(options):
             raise BackendError(reason)
         sdk = await asyncio.to_thread(importlib.import_module, "agents.backends.claude.conversation")
+        started = await usable_servers(options, workdir)
+        for notice in started.notices:
+            yield notice
         limits = _definition().limits
         for session in (self.earlier_session, "") if self.earlier_session else ("",):
-            spec = await asyncio.to_thread(_launch_spec, options, workdir, session)
+            spec = await asyncio.to_thread(_launch_spec, options, workdir, session, started.servers)
             try:
                 async with aclosing(sdk.conversation(spec, limits, prompt, earlier_session=session)) as items:
                     async for item in items:
@@ -125,7 +142,9 @@ def _conversations(configuration: Path, workdir: Path) -> Path:
     return configuration / "projects" / re.sub(r"[^A-Za-z0-9]", "-", str(workdir))
 
 
-def _launch_spec(options: Mapping[str, Any], workdir: Path, session: str) -> LaunchSpec:
+def _launch_spec(
+    options: Mapping[str, Any], workdir: Path, session: str, servers: Sequence[McpServer] = ()
+) -> LaunchSpec:
     """Return the launch spec. Creates the folder of conversations, which would otherwise be lost with the run."""
     definition, workdir = _definition(), workdir.absolute()
     conversations = _conversations(_configuration(environment_of(definition)), workdir)
@@ -133,8 +152,9 @@ def _launch_spec(options: Mapping[str, Any], workdir: Path, session: str) -> Lau
         with suppress(OSError):
             conversations.mkdir(mode=0o700, parents=True, exist_ok=True)
     definition = replace(definition, writable=(*definition.writable, str(conversations)))
-    argv = [cli_path(), *_arguments(options, session)]
-    return launch_spec(definition, argv, workdir, Prompt(is_dialogue=True))
+    with given_servers(definition, servers) as (definition, words):  # Claude's form needs no file
+        argv = [cli_path(), *_arguments(options, session), *words]
+        return launch_spec(definition, argv, workdir, Prompt(is_dialogue=True))
 
 
 def _arguments(options: Mapping[str, Any], session: str) -> Iterator[str]:

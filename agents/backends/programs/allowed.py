@@ -15,6 +15,7 @@ from environs import ValidationError
 
 from agents.backends.processes import ProcessLimits
 from agents.backends.programs.formats import FORMATS
+from agents.backends.programs.mcp_settings import McpCommand
 from agents.backends.programs.presets import PRESETS, LoginCheck, Preset
 
 NAME = re.compile(r"[A-Za-z0-9_.-]{1,50}\Z")
@@ -23,7 +24,10 @@ _PLACE = re.compile(r"/|~/|\$[A-Za-z_][A-Za-z0-9_]*(?:/|\Z)")
 # No agent gets these, whatever a list says: they give access to the server itself.
 OWN_VARIABLES = re.compile(r"MISSION_CONTROL_|(?:SECRET_KEY|DATABASE_URL|REDIS_URL)\Z")
 PROMPT_FILE = "{prompt_file}"
-NOT_TO_BE_SET = {"name", "argv_sandboxed", "login", "scratch", "copied", "install"}
+NOT_TO_BE_SET = {
+    *("name", "argv_sandboxed", "login", "mcp", "reads", "silent_words", "silent_env"),
+    *("scratch", "copied", "install"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,10 @@ class Definition:
     # Only a preset has these.
     argv_sandboxed: tuple[str, ...] = ()
     login: LoginCheck | None = None
+    mcp: str = ""
+    reads: tuple[str, ...] = ()
+    silent_words: tuple[str, ...] = ()
+    silent_env: tuple[str, ...] = ()
     scratch: tuple[str, ...] = ()
     copied: tuple[str, ...] = ()
     install: str = ""
@@ -73,6 +81,10 @@ class Definition:
             limits=_limits(name, given.get("limits", {})),
             argv_sandboxed=() if "argv" in given else preset.argv_sandboxed,
             login=preset.login if is_presets_program else None,
+            mcp=preset.mcp,
+            reads=preset.reads,
+            silent_words=preset.silent_words,
+            silent_env=preset.silent_env,
             scratch=preset.scratch,
             copied=preset.copied,
             install=preset.install,
@@ -170,6 +182,10 @@ class Allowed:
     commands: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     isolation: str = "auto"
     closed: tuple[Path, ...] = ()  # hidden from all agents
+    skills: Path | None = None  # the operator's folder of skills, which all agents can read
+    mcp_commands: Mapping[str, McpCommand] = field(default_factory=dict)
+    mcp_variables: frozenset[tuple[str, str]] = frozenset()  # a variable, and the host that may receive its value
+    mcp_hosts: frozenset[str] = frozenset()  # hosts, or host:port, of MCP servers; none: any public one
     model_servers: frozenset[str] = frozenset()  # hosts, or host:port, that an agent's options may name; none: any
 
     def definition(self, name: str) -> Definition | None:

@@ -82,6 +82,7 @@ def _mounts_of(
         readable=[
             *isolation.files_of(program, home=home_of(environment)),
             *places(environment, *COMMON_READABLE, *definition.readable),
+            *([skills] if (skills := allowed().skills) else []),
         ],
         copied=[*places(environment, *definition.copied)],
         writable=[*places(environment, *definition.writable)],

@@ -33,6 +33,12 @@ class Preset:
     argv_sandboxed: tuple[str, ...] = ()  # in our sandbox, if it differs
     format: str = "text"
     model_option: str = ""
+    mcp: str = ""  # the form in which it reads MCP servers, see agents/backends/mcp_servers/forms.py
+    # What it reads in the working folder by itself: AGENTS.md, CLAUDE.md, skills; and arguments and variables with
+    # which it leaves out the first two.
+    reads: tuple[str, ...] = ()
+    silent_words: tuple[str, ...] = ()
+    silent_env: tuple[str, ...] = ()
     models: tuple[str, ...] = ()  # that agents may choose if a superuser allowed the program on the page
     env: tuple[str, ...] = ()
     login: LoginCheck | None = None
@@ -79,6 +85,9 @@ PRESETS = {
         ),
         format="claude",
         model_option="--model",
+        mcp="claude",
+        reads=("CLAUDE.md",),
+        silent_words=("--setting-sources=user",),
         models=CLAUDES_MODELS,
         env=(
             *("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_BASE_URL", "CLAUDE_CODE_OAUTH_TOKEN"),
@@ -102,6 +111,9 @@ PRESETS = {
         argv_sandboxed=(*_CODEX_EXEC, "danger-full-access", "-"),
         format="codex",
         model_option="--model",
+        mcp="codex",
+        reads=("AGENTS.md", "skills"),
+        silent_words=("-c", "project_doc_max_bytes=0"),
         env=("CODEX_API_KEY", "OPENAI_API_KEY", "OPENAI_BASE_URL", "CODEX_HOME"),
         login=LoginCheck(
             variables=("CODEX_API_KEY",),
@@ -126,6 +138,8 @@ PRESETS = {
         argv=("gemini", "--output-format", "stream-json", "--approval-mode", "auto_edit"),
         format="gemini",
         model_option="--model",
+        mcp="gemini",
+        reads=("skills",),
         env=(
             *("GEMINI_API_KEY", "GOOGLE_API_KEY", "GOOGLE_CLOUD_PROJECT", "GOOGLE_CLOUD_LOCATION"),
             *("GOOGLE_GENAI_USE_VERTEXAI", "GOOGLE_GEMINI_BASE_URL", "GEMINI_CLI_TRUST_WORKSPACE=true"),
@@ -150,6 +164,9 @@ PRESETS = {
         argv=("opencode", "run", "--format", "json"),
         format="opencode",
         model_option="--model",
+        mcp="opencode",
+        reads=("AGENTS.md", "skills"),
+        silent_env=("OPENCODE_DISABLE_PROJECT_CONFIG=1", "OPENCODE_DISABLE_CLAUDE_CODE_PROMPT=1"),
         env=(*_OPENCODE_KEYS, "OPENCODE_CONFIG", "OPENCODE_DISABLE_AUTOUPDATE=1"),
         login=LoginCheck(
             variables=(*_OPENCODE_KEYS, "OPENCODE_CONFIG"),
@@ -178,6 +195,9 @@ PRESETS = {
         ),
         format="copilot",
         model_option="--model",
+        mcp="copilot",
+        reads=("AGENTS.md", "CLAUDE.md", "skills"),
+        silent_words=("--no-custom-instructions",),
         env=(
             *("COPILOT_GITHUB_TOKEN", "GH_TOKEN", "GITHUB_TOKEN"),
             *("COPILOT_HOME", "COPILOT_MODEL", "COPILOT_OFFLINE"),

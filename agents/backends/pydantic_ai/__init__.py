@@ -11,7 +11,15 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Any, ClassVar
 
-from agents.backends.base import Backend, BackendError, BackendItem, Setup
+from agents.backends.base import (
+    INSTRUCTIONS,
+    PROJECT_INSTRUCTIONS_SCHEMA,
+    Backend,
+    BackendError,
+    BackendItem,
+    Setup,
+)
+from agents.backends.mcp_servers.definitions import MCP_SERVERS_SCHEMA
 from agents.backends.pydantic_ai.answer import answer
 from agents.backends.pydantic_ai.endpoints import PROVIDERS, SUGGESTED_MODELS, Endpoint, any_key, suggested_models
 from agents.backends.pydantic_ai.tools import TOOLS_SCHEMA
@@ -24,13 +32,15 @@ COMMON_OPTIONS = {
     "temperature": {"type": "number", "minimum": 0, "maximum": 2},
     "max_tokens": {"type": "integer", "minimum": 1, "maximum": 10_000_000},
     "tools": TOOLS_SCHEMA,
+    "mcp_servers": MCP_SERVERS_SCHEMA,
+    INSTRUCTIONS: PROJECT_INSTRUCTIONS_SCHEMA,
 }
 
 
 class PydanticAI(Backend):
     name = "pydantic_ai"
     display_name = "Pydantic AI"
-    capabilities = ("streaming", "tools", "thinking", "usage")
+    capabilities = ("streaming", "tools", "thinking", "usage", "mcp")
     options_schema = {
         "type": "object",
         "additionalProperties": False,

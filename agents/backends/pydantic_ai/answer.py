@@ -1,17 +1,23 @@
 """Send one prompt and translate the model's answer and its uses of tools to events."""
 
+import asyncio
 import json
-from collections.abc import AsyncGenerator, Iterator, Mapping
-from contextlib import suppress
+import re
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, aclosing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agents.backends.base import Answer, BackendError, BackendEvent, BackendItem, EventType, Usage
+from agents.backends.mcp_servers.client import Connection, ServerTool
+from agents.backends.mcp_servers.starting import connect_servers
 from agents.backends.pydantic_ai.endpoints import READ_SECONDS
+from agents.backends.pydantic_ai.skill_tool import skill_tools
 from agents.backends.pydantic_ai.thoughts import Thoughts, without_thoughts
 from agents.backends.pydantic_ai.tools import Tools
 
 if TYPE_CHECKING:
+    from pydantic_ai import Tool
     from pydantic_ai.models import Model
     from pydantic_ai.usage import RunUsage
 
@@ -20,6 +26,41 @@ TOOL_RETRIES = 3
 
 async def answer(
     model: "Model", prompt: str, options: Mapping[str, Any], workdir: Path
+) -> AsyncGenerator[BackendItem, None]:
+    """Connect to the MCP servers, then yield the model's answer. Raises what the SDK raises, BackendError."""
+    async with AsyncExitStack() as stack:
+        servers = await connect_servers(options, workdir, stack)
+        for notice in servers.notices:
+            yield notice
+        tools = [tool for name, one in servers.connections.items() for tool in _tools_of(name, one)]
+        async with aclosing(_answer(model, prompt, options, workdir, tools)) as items:
+            async for item in items:
+                yield item
+
+
+def _tools_of(server: str, connection: Connection) -> "list[Tool[None]]":
+    """Return a server's tools for the model, named as Claude names them, so that no two servers' collide."""
+    from pydantic_ai import Tool
+
+    def caller(name: str) -> Callable[..., Awaitable[str]]:
+        async def call(**arguments: Any) -> str:
+            return await connection.call(name, arguments)
+
+        return call
+
+    return [
+        Tool.from_schema(caller(tool.name), _shown_name(server, tool), tool.description, dict(tool.schema))
+        for tool in connection.tools
+    ]
+
+
+def _shown_name(server: str, tool: ServerTool) -> str:
+    """Return a name that every provider accepts."""
+    return re.sub(r"[^A-Za-z0-9_-]", "_", f"mcp__{server}__{tool.name}")[:64]
+
+
+async def _answer(
+    model: "Model", prompt: str, options: Mapping[str, Any], workdir: Path, more_tools: "list[Tool[None]]"
 ) -> AsyncGenerator[BackendItem, None]:
     """Yield text, thoughts and uses of tools as they come, then usage and answer. Raises what the SDK raises."""
     from pydantic_ai import Agent, AgentRunResultEvent
@@ -31,12 +72,17 @@ async def answer(
         settings["temperature"] = options["temperature"]
     if "max_tokens" in options:
         settings["max_tokens"] = options["max_tokens"]
+    tools: Sequence[Any] = [
+        *Tools(workdir).with_names(options.get("tools", [])),
+        *await asyncio.to_thread(skill_tools, workdir),
+        *more_tools,
+    ]
     agent = Agent(
         model,
         # An invalid call of a tool is reported to the model; an answer is never requested again.
         retries={"tools": TOOL_RETRIES, "output": 0},
         model_settings=settings,
-        tools=Tools(workdir).with_names(options.get("tools", [])),
+        tools=tools,
     )
     translation = _EventTranslator()
     async with agent.run_stream_events(prompt, infer_name=False) as events:

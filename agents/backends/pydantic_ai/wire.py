@@ -4,16 +4,14 @@ Its answer is limited in size, must be uncompressed, and is checked for what the
 of the answer, and an incomplete answer. Addresses that only a cloud's machines should reach are refused.
 """
 
-import asyncio
-import ipaddress
 import json
 import re
-import socket
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from httpx2 import AsyncByteStream
+
+from agents.backends.addresses import addresses_of, is_forbidden
 
 if TYPE_CHECKING:
     from httpx2 import Request, Response
@@ -21,17 +19,7 @@ if TYPE_CHECKING:
 EVENT_BYTES = 4_000_000  # of one event of a stream: a piece of text, or a whole call of a tool
 ANSWER_BYTES = 512_000_000  # of a stream: a piece of four characters takes some 300 bytes
 BODY_BYTES = 1_000_000  # of an answer that is not a stream
-RESOLVE_SECONDS = 10
 
-_METADATA = {
-    ipaddress.ip_address(one)
-    for one in (
-        *("100.100.100.200", "192.0.0.192", "168.63.129.16"),  # Alibaba, Oracle, Azure
-        *("fd00:ec2::254", "fd20:ce::254", "fd00:c1::a9fe:a9fe"),  # Amazon, Google, Oracle
-    )
-}
-# IPv6 networks whose last 32 bits are an IPv4 address, to which a gateway (NAT64) or the system forwards.
-_IPV4_INSIDE = [ipaddress.IPv6Network(one) for one in ("::/96", "::ffff:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48")]
 _FINISHED = re.compile(rb'"finish_reason"\s*:\s*"|^data:\s*\[DONE\]', re.MULTILINE)
 _BLANK_LINE = re.compile(rb"\r\n\r\n|\n\n|\r\r")
 _CARRIED_BYTES = 64  # of a piece, to find matches that span two pieces
@@ -54,31 +42,8 @@ async def refuse_forbidden(request: "Request") -> None:
 
     A name is resolved here and again by the connection; `guard` checks the address of the connection.
     """
-    host = request.url.host
-    found: list[Any] = []
-    with suppress(OSError, TimeoutError, UnicodeError):  # the connection fails for the same reason and reports it
-        async with asyncio.timeout(RESOLVE_SECONDS):
-            found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    if any(is_forbidden(address[4][0]) for address in found):
+    if any(map(is_forbidden, await addresses_of(request.url.host))):
         raise WireError("is at an address that is not allowed (link-local)")
-
-
-def is_forbidden(address: str) -> bool:
-    """Return whether an IP address is link-local or a cloud's metadata service."""
-    try:
-        ip = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return False
-    return any(one.is_link_local or one in _METADATA for one in (ip, _ipv4_in(ip)) if one is not None)
-
-
-def _ipv4_in(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
-    """Return the IPv4 address that an IPv6 address represents; None if it represents none."""
-    if isinstance(ip, ipaddress.IPv4Address):
-        return None
-    if any(ip in network for network in _IPV4_INSIDE):
-        return ipaddress.IPv4Address(int(ip) & 0xFFFF_FFFF)
-    return ip.sixtofour
 
 
 async def guard(response: "Response") -> None:

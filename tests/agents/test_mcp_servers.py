@@ -1,0 +1,207 @@
+"""MCP servers for agents: the rules of the option, and the client with real servers of the official SDK."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from agents.backends import registry
+from agents.backends.base import BackendError
+from agents.backends.mcp_servers import client
+from agents.backends.mcp_servers.starting import check_servers, usable_servers
+from agents.backends.programs.mcp_settings import McpCommand, mcp_commands, mcp_variables, secrets_of
+
+SERVER = str(Path(__file__).with_name("mcp_server.py"))
+TOKEN = "parrot-feathers-4711"
+
+
+@pytest.fixture(autouse=True)
+def operator(settings):
+    """Allow a parrot on standard input and output, and no sandbox, which has its own tests."""
+    settings.AGENT_ISOLATION = "none"
+    settings.MCP_COMMANDS = {"parrot": McpCommand.of("parrot", [sys.executable, SERVER, "stdio"])}
+    settings.MCP_HOSTS, settings.MCP_VARIABLES = [], frozenset()
+    return settings
+
+
+@pytest.fixture(scope="module")
+def parrot_url():
+    """Start a parrot on a free port that answers only to its passphrase."""
+    environment = {**os.environ, "PASSPHRASE": TOKEN}
+    command = [sys.executable, SERVER, "http"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        try:
+            yield f"http://127.0.0.1:{int(process.stdout.readline())}/mcp"
+        finally:
+            process.terminate()
+
+
+@pytest.fixture
+def url(parrot_url, settings, monkeypatch):
+    """Allow the parrot at its address, and give the worker its token."""
+    settings.MCP_HOSTS = ["127.0.0.1"]
+    settings.MCP_VARIABLES = frozenset({("PARROT_TOKEN", "127.0.0.1")})
+    monkeypatch.setenv("PARROT_TOKEN", TOKEN)
+    return parrot_url
+
+
+def refusal(**server) -> str:
+    try:
+        registry.check_choices("pydantic_ai", {"mcp_servers": {"parrot": server}})
+    except registry.OptionsError as error:
+        return str(error)
+    return ""
+
+
+# ---------------------------------------------------------------- the rules
+@pytest.mark.parametrize(
+    ("server", "reason"),
+    [
+        ({"command": "parrot"}, ""),
+        ({"command": "rm"}, "unknown program"),
+        ({"command": "sh -c id"}, "never a command line"),
+        ({"command": ["sh"]}, "must be a string"),
+        ({"argv": ["sh"]}, "Unknown option"),
+        ({}, "either a `url` or a `command`"),
+        ({"command": "parrot", "url": "https://mcp.example.com"}, "either a `url` or a `command`"),
+        ({"command": "parrot", "headers": {"X-A": "b"}}, "only a server with a `url`"),
+        ({"url": "https://mcp.example.com/mcp"}, ""),
+        ({"url": "file:///etc/passwd"}, "http or https"),
+        ({"url": "https://user:pass@mcp.example.com"}, "without a login"),
+        ({"url": "http://mcp.example.com"}, "public https"),
+        ({"url": "https://localhost/mcp"}, "public https"),
+        ({"url": "https://10.0.0.1/mcp"}, "public https"),
+        ({"url": "https://[::1]/mcp"}, "public https"),
+        ({"url": "https://2130706433/mcp"}, "public https"),
+        ({"url": "https://169.254.169.254/latest"}, "link-local"),
+        ({"url": "https://mcp.example.com?api_key=abcdef0123456789"}, "belongs in a variable"),
+        ({"url": "https://mcp.example.com", "headers": {"Host": "inside"}}, "may not set the header"),
+        ({"url": "https://mcp.example.com", "headers": {"Authorization": "Bearer abc"}}, "from the environment"),
+        ({"url": "https://mcp.example.com", "headers": {"X-A": "sk-abcdefghijklmnopqrstu"}}, "from the environ"),
+        ({"url": "https://mcp.example.com", "headers": {"X-A": "${SECRET_KEY}"}}, "may not use SECRET_KEY"),
+        ({"url": "https://mcp.example.com", "headers": {"X-A": "a\nb"}}, "one line"),
+        ({"url": "https://mcp.example.com", "headers": {"X-Team": "blue"}}, ""),
+    ],
+)
+def test_a_server_is_accepted_only_as_the_operator_allows_it(server, reason):
+    refused = refusal(**server)
+    assert reason in refused if reason else not refused
+
+
+def test_a_variable_is_sent_only_to_the_host_to_which_the_operator_has_bound_it(settings):
+    settings.MCP_VARIABLES = mcp_variables("GITHUB_TOKEN@api.example.com, OTHER@mcp.example.com")
+    headers = {"Authorization": "Bearer ${GITHUB_TOKEN}"}
+    assert refusal(url="https://api.example.com/mcp", headers=headers) == ""
+    assert refusal(url="https://api.example.com/mcp", headers={"Authorization": "env:GITHUB_TOKEN"}) == ""
+    assert "may not use GITHUB_TOKEN" in refusal(url="https://evil.example.org/mcp", headers=headers)
+
+
+def test_where_the_operator_lists_hosts_agents_may_name_only_these(settings):
+    settings.MCP_HOSTS = ["tools.internal:8080", "mcp.example.com"]
+    assert refusal(url="http://tools.internal:8080/mcp") == ""
+    assert "does not allow" in refusal(url="http://tools.internal:9090/mcp")
+    assert "does not allow" in refusal(url="https://elsewhere.example.com")
+
+
+def test_a_backend_without_tools_refuses_the_option():
+    with pytest.raises(registry.OptionsError, match="Unknown option"):
+        registry.check_choices("demo", {"mcp_servers": {"parrot": {"command": "parrot"}}})
+
+
+@pytest.mark.parametrize("name", ["a b", "a/b", "__proto__", "", "a_b"])
+def test_a_servers_name_is_a_plain_word(name):
+    with pytest.raises(registry.OptionsError, match="keys are names"):
+        registry.check_choices("pydantic_ai", {"mcp_servers": {name: {"command": "parrot"}}})
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[]", '{"a": "npx b"}', '{"a": {"env": ["X"]}}', '{"a": {"argv": ["x"], "env": ["SECRET_KEY"]}}', "{"],
+)
+def test_a_mistake_in_the_setting_of_programs_is_reported_at_start(text):
+    with pytest.raises(Exception, match=r"."):
+        mcp_commands(text)
+
+
+# ---------------------------------------------------------------- real servers
+async def test_a_program_is_started_and_lists_its_tools(tmp_path):
+    (found,) = await check_servers({"mcp_servers": {"parrot": {"command": "parrot"}}}, tmp_path)
+    assert (found.failure, [tool.name for tool in found.tools]) == ("", ["repeat", "refuse"])
+
+
+async def test_a_program_gets_only_the_variables_that_the_operator_has_listed(tmp_path, settings, monkeypatch):
+    argv = [sys.executable, SERVER, "stdio"]
+    settings.MCP_COMMANDS = {"parrot": McpCommand.of("parrot", {"argv": argv, "env": ["PARROT_MOOD=calm"]})}
+    (server,) = (await usable_servers({"mcp_servers": {"parrot": {"command": "parrot"}}}, tmp_path)).servers
+    async with client.connected(server, tmp_path) as connection:
+        assert await connection.call("repeat", {"text": "hi"}) == "hi, hi! calm"
+        assert (await connection.call("refuse", {})).startswith("The tool failed")
+        assert "failed" in await connection.call("no-such-tool", {})
+
+
+async def test_a_server_at_an_address_gets_its_header_from_the_environment(url, tmp_path):
+    headers = {"Authorization": "Bearer ${PARROT_TOKEN}"}
+    (found,) = await check_servers({"mcp_servers": {"parrot": {"url": url, "headers": headers}}}, tmp_path)
+    assert (found.failure, [tool.name for tool in found.tools]) == ("", ["repeat", "refuse"])
+
+
+def test_what_the_operator_gives_to_servers_is_secret_whatever_its_name(monkeypatch):
+    monkeypatch.setenv("PARROT_WORD", TOKEN)
+    commands = {"parrot": McpCommand.of("parrot", {"argv": ["p"], "env": ["MOOD=calm", "API_KEY=feathers-0815"]})}
+    assert [*secrets_of(commands, {("PARROT_WORD", "mcp.example.com")})] == [TOKEN, "feathers-0815"]
+
+
+@pytest.mark.parametrize(
+    ("argv", "reason"),
+    [
+        (["sh", "-c", "echo the cage is empty >&2; exit 3"], "the cage is empty"),
+        (["sh", "-c", "exit 3"], "exit status 3"),
+        (["no-such-program-here"], "not in the PATH"),
+    ],
+)
+async def test_a_program_that_does_not_start_is_named_with_its_reason(tmp_path, settings, argv, reason):
+    settings.MCP_COMMANDS = {"parrot": McpCommand.of("parrot", argv)}
+    started = await usable_servers({"mcp_servers": {"parrot": {"command": "parrot"}}}, tmp_path)
+    assert started.servers == []
+    (notice,) = started.notices
+    assert notice.type == "status"
+    assert "`parrot` did not start" in notice.content
+    assert reason in notice.content
+
+
+async def test_a_required_server_that_does_not_start_ends_the_run(tmp_path, settings):
+    settings.MCP_COMMANDS = {"parrot": McpCommand.of("parrot", ["sh", "-c", "exit 3"])}
+    with pytest.raises(BackendError, match="`parrot`, which the agent requires, did not start"):
+        await usable_servers({"mcp_servers": {"parrot": {"command": "parrot", "required": True}}}, tmp_path)
+
+
+async def test_a_refused_login_a_missing_variable_and_a_closed_port_are_named(url, tmp_path, monkeypatch):
+    servers = {
+        "stranger": {"url": url},
+        "keyless": {"url": url, "headers": {"Authorization": "Bearer ${PARROT_TOKEN}"}},
+        "closed": {"url": "http://127.0.0.1:9/mcp"},
+    }
+    monkeypatch.delenv("PARROT_TOKEN")
+    found = {one.server.name: one.failure for one in await check_servers({"mcp_servers": servers}, tmp_path)}
+    assert "refused the login (HTTP 401)" in found["stranger"]
+    assert found["keyless"] == "Set PARROT_TOKEN in the environment of the worker"
+    assert "onnect" in found["closed"]
+
+
+async def test_a_name_that_leads_inside_the_network_is_refused_when_it_is_resolved(tmp_path, monkeypatch):
+    async def addresses_of(host):
+        return ["10.0.0.7"]
+
+    monkeypatch.setattr(client, "addresses_of", addresses_of)
+    servers = {"inside": {"url": "https://mcp.example.com/mcp"}}
+    (found,) = await check_servers({"mcp_servers": servers}, tmp_path)
+    assert "inside the operator's network" in found.failure
+
+
+async def test_a_silent_server_is_given_up(tmp_path, settings, monkeypatch):
+    monkeypatch.setattr(client, "START_SECONDS", 0.2)
+    settings.MCP_COMMANDS = {"mute": McpCommand.of("mute", ["sleep", "600"])}
+    (found,) = await check_servers({"mcp_servers": {"mute": {"command": "mute"}}}, tmp_path)
+    assert "no answer within 0.2 seconds" in found.failure
