@@ -67,6 +67,7 @@ urlpatterns = [
     *action("agents/found/check", AgentViews, "check", post="find_again"),
     *objects("agents", AgentViews),
     *action("agents/found/<str:pk>/use", AgentViews, "use", post="use_found"),
+    *action("agents/<str:pk>/check-tools", AgentViews, "check-tools", post="check_tools"),
     *action("agents/<str:pk>/heartbeat", AgentViews, "heartbeat", post="heartbeat"),
     *action("tasks/running", TaskViews, "running", get="running"),  # before `<str:pk>`, which would match too
     *objects("tasks", TaskViews),

@@ -5,7 +5,7 @@ from django.urls import path
 
 from mission_control.web.account import views as account
 from mission_control.web.activity import views as activity
-from mission_control.web.agents import connection_views, found_views
+from mission_control.web.agents import connection_views, found_views, tools_views
 from mission_control.web.agents import views as agents
 from mission_control.web.board import views as board
 from mission_control.web.documents import views as documents
@@ -108,6 +108,7 @@ urlpatterns = [
     path("agents/connections/key", connection_views.change_key, name="connections-key"),
     path("agents/backends", agents.backend_list, name="agent-backends"),
     path("agents/<uuid:agent_id>", agents.agent, name="agent"),
+    path("agents/<uuid:agent_id>/tools", tools_views.agent_tools_page, name="agent-tools"),
     path("agents/<uuid:agent_id>/test", agents.agent_test, name="agent-test"),
     path("agents/<uuid:agent_id>/test/run", agents.test_agent, name="agent-test-run"),
     path("agents/<uuid:agent_id>/delete", agents.delete_agent, name="agent-delete"),

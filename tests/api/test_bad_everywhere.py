@@ -132,6 +132,7 @@ NO_BODY = {
     "POST agents/found/check",
     "DELETE agents/{pk}",
     "POST agents/{pk}/heartbeat",
+    "POST agents/{pk}/check-tools",
     "DELETE tasks/{pk}",
     "POST tasks/{pk}/stop",
     "POST tasks/{pk}/approve",

@@ -66,6 +66,22 @@ class Backends(serializers.Serializer):
     count = serializers.IntegerField(min_value=0)
 
 
+class ServerToolReader(serializers.Serializer):
+    name = serializers.CharField()
+    description = serializers.CharField()
+
+
+class CheckedServer(serializers.Serializer):
+    name = serializers.CharField(source="server.name")
+    tools = ServerToolReader(many=True)
+    failure = serializers.CharField(help_text="Why it did not start; empty if it did.")
+
+
+class CheckedServers(serializers.Serializer):
+    servers = CheckedServer(many=True)
+    count = serializers.IntegerField(min_value=0)
+
+
 class FindingReader(serializers.Serializer):
     key = serializers.CharField(help_text="Stays the same as long as it is found.")
     kind = serializers.ChoiceField(choices=[kind.value for kind in Kind])

@@ -9,7 +9,7 @@ from agents import connections
 from agents.backends import registry
 from agents.discovery.scanner import scanner
 from agents.models import Agent
-from mission_control.actions import agents, found_agents
+from mission_control.actions import agent_tools, agents, found_agents
 from mission_control.actions.permissions import acting_user
 from mission_control.api import querysets
 from mission_control.api.filters import AgentFilter
@@ -18,12 +18,13 @@ from mission_control.api.serializers.agents import (
     AgentReader,
     AgentWriter,
     Backends,
+    CheckedServers,
     FoundAgents,
     FoundUse,
     UsedAgent,
 )
 from mission_control.api.views.base import ObjectViews
-from mission_control.errors import NotFound, WrongState
+from mission_control.errors import NotFound, OperatorDecides, WrongState
 
 
 class AgentViews(ObjectViews):
@@ -38,13 +39,15 @@ class AgentViews(ObjectViews):
         "list_found": FoundAgents,
         "find_again": FoundAgents,
         "use_found": UsedAgent,
+        "check_tools": CheckedServers,
     }
-    refusals = {"use_found": [WrongState]}
+    refusals = {"use_found": [WrongState], "check_tools": [OperatorDecides]}
     action_permissions = {
         "heartbeat": ["agents.change_agent"],
         "list_found": ["agents.add_agent"],
         "find_again": ["agents.add_agent"],
         "use_found": ["agents.add_agent"],
+        "check_tools": ["agents.change_agent"],
     }
 
     def create(self, request: Request) -> Response:
@@ -62,6 +65,11 @@ class AgentViews(ObjectViews):
 
     def heartbeat(self, request: Request, pk: str) -> Response:
         return self.now(agents.heartbeat(self.find(pk)))
+
+    @extend_schema(summary="Start each of the agent's MCP servers once, and list its tools. For superusers.")
+    def check_tools(self, request: Request, pk: str) -> Response:
+        results = agent_tools.check_servers(self.find(pk), by=acting_user())
+        return Response(CheckedServers({"servers": results, "count": len(results)}).data)
 
     @extend_schema(summary="The agents that this machine offers. The search runs in the background.")
     def list_found(self, request: Request) -> Response:

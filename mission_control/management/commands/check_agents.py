@@ -10,6 +10,7 @@ from agents.backends import registry
 from agents.backends.base import BackendError
 from agents.discovery.scan import scan
 from agents.models import Agent
+from mission_control.actions import agent_tools
 from mission_control.management.base import DatabaseCommand
 from mission_control.terminal import terminal_text
 
@@ -41,6 +42,9 @@ class Command(DatabaseCommand):
             reason = missing_for(agent)
             self.lacking += reason is not None
             self.tell(f"{agent.name} ({agent.backend})", reason)
+            for server in agent_tools.mcp_servers(agent):
+                if problem := server.problem():
+                    self.stdout.write(terminal_text(f"  !  {agent.name}, MCP server {server.name}: {problem}"))
         if self.lacking:
             raise CommandError(f"{self.lacking} of the agents cannot run", returncode=1)
 
