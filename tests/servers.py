@@ -24,7 +24,9 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def wait_until(condition: Callable[[], object], *, seconds: float = 30, what: str = "the condition"):
+def wait_until(
+    condition: Callable[[], object], *, seconds: float = 30, every: float = 0.02, what: str = "the condition"
+):
     """Return the first true value of `condition`; fail if there is none in time."""
     deadline = time.monotonic() + seconds
     while True:
@@ -32,7 +34,7 @@ def wait_until(condition: Callable[[], object], *, seconds: float = 30, what: st
             return value
         if time.monotonic() > deadline:
             raise AssertionError(f"waited {seconds} s in vain for {what}")
-        time.sleep(0.02)
+        time.sleep(every)
 
 
 def answers(port: int) -> bool:
