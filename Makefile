@@ -10,10 +10,11 @@ PYTEST := -m pytest -n 4 --dist worksteal --durations 10 -m "not agents $(if $(E
 CHECKS := lint imports templates javascript types migrations hot-paths audit coverage
 ROUNDS ?= 20
 MEASURED := $(shell find agents mission_control pocketpaw_site templates tests -name '*.py' -o -name '*.html' -o -name '*.js')
-.PHONY: help run dev test test-agents check $(CHECKS) vendor lock bench chaos fuzz screenshots clean
+.PHONY: help run claude dev test test-agents check $(CHECKS) vendor lock bench chaos fuzz screenshots clean
 
 help:
 	@echo "make run    serve Mission Control on http://127.0.0.1:8000 (PORT=… HOST=… choose another address)"
+	@echo "make claude install Anthropic's SDK for Claude; with the CLI (390 MB) where no claude is installed"
 	@echo "make test   run the tests, on SQLite and, where they are installed, on PostgreSQL and Redis"
 	@echo "make test-agents  run the tests with the real command-line agents from npm (ARGS='-k qwen' for one of them)"
 	@echo "make check  lint, types, imports, templates, JavaScript, migrations, hot paths, known vulnerabilities, test coverage"
@@ -51,9 +52,18 @@ define set_up
 	cp $(1) $$stamp
 endef
 
+# Where `claude` is installed, the SDK for it is too (1 MB, once). Without the network that is left out, and said.
 run:
 	$(call set_up,requirements.lock)
+	@if command -v claude >/dev/null && ! cmp -s requirements-claude.lock $(VENV)/requirements-claude.lock.of-sdk; then \
+	  $(IN_VENV) -m agents.backends.claude --if-claude-is-there || \
+	    echo "Mission Control starts without it. \`make claude\` tries again." >&2; \
+	fi
 	@exec $(IN_VENV) manage.py up
+
+claude:
+	$(call set_up,requirements.lock)
+	@exec $(IN_VENV) -m agents.backends.claude
 
 dev:
 	$(call set_up,requirements-dev.lock)
@@ -93,6 +103,7 @@ lock: dev
 	$(LOCK) requirements.txt -o requirements.lock
 	$(LOCK) requirements-dev.txt -c requirements.lock -o requirements-dev.lock
 	$(LOCK) requirements-claude.txt -c requirements-dev.lock -o requirements-claude.lock
+	$(LOCK) requirements-claude-build.txt -c requirements-dev.lock -o requirements-claude-build.lock
 
 lint:
 	$(IN_VENV) -m ruff check .

@@ -65,6 +65,39 @@ class Lookup(models.Model):
         return self.key
 
 
+class SdkInstallation(models.Model):
+    """One installation of the SDK for Claude, requested on the page or by the API, and carried out by a worker."""
+
+    class Status(models.TextChoices):
+        WAITING = "waiting"  # for a worker
+        RUNNING = "running"
+        DONE = "done"
+        FAILED = "failed"
+
+    status = models.CharField(max_length=7, choices=Status, default=Status.WAITING)
+    is_active = models.BooleanField(default=True)  # waiting or running: at most one is
+    message = models.CharField(max_length=250, blank=True, help_text="What it does now, or why it failed.")
+    done_bytes = models.PositiveBigIntegerField(default=0, help_text="Of the current download.")
+    total_bytes = models.PositiveBigIntegerField(default=0, help_text="Of the current download; 0 if unknown.")
+    requested_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    reported_at = models.DateTimeField(help_text="When it last reported its progress.")
+
+    class Meta:
+        ordering = ["-id"]
+        default_permissions = ()
+        constraints = [
+            models.UniqueConstraint(
+                fields=["is_active"], condition=models.Q(is_active=True), name="one_sdk_installation_at_a_time"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.status
+
+
 class Agent(models.Model):
     """An agent that runs can be assigned to.
 

@@ -2,7 +2,7 @@
 
 import uuid
 
-from mission_control.actions import agents, reviews
+from mission_control.actions import agents, reviews, sdk_installations
 from mission_control.planning.execution import execution_of
 from mission_control.runs.execution import execute
 
@@ -20,3 +20,8 @@ def mark_offline() -> None:
 def remind_reviews() -> None:
     """Remind people of undecided reviews; a schedule in the database calls this dotted name."""
     reviews.remind()
+
+
+def install_sdk(installation_id: str) -> None:
+    """Install the SDK for Claude; `actions/sdk_installations.py` enqueues this dotted name."""
+    sdk_installations.carry_out(int(installation_id))

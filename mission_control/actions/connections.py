@@ -44,7 +44,7 @@ def allow_program(name: str, *, by: User | None) -> None:
 
     `by` is None if the operator uses a command. Raises OperatorDecides, Invalid.
     """
-    _require(by, name, "add it to MISSION_CONTROL_COMMANDS and restart")
+    require(by, name, "add it to MISSION_CONTROL_COMMANDS and restart")
     if name not in PRESETS:
         raise Invalid("name", f"Unknown program. Available: {', '.join(PRESETS)}.")
     with transaction.atomic():
@@ -56,7 +56,7 @@ def allow_program(name: str, *, by: User | None) -> None:
 
 def forbid_program(name: str, *, by: User | None) -> None:
     """Take back what `allow_program` has allowed; runs go on. Raises OperatorDecides, NotFound."""
-    _require(by, name, "remove it from MISSION_CONTROL_COMMANDS and restart")
+    require(by, name, "remove it from MISSION_CONTROL_COMMANDS and restart")
     with transaction.atomic():
         if not (is_storable(name) and AllowedProgram.objects.filter(name=name).delete()[0]):
             raise NotFound("Program")
@@ -69,7 +69,7 @@ def set_key(variable: str, value: str, *, by: User | None) -> ProviderKey:
 
     Raises OperatorDecides, Invalid.
     """
-    _require(by, variable, "set it in the environment and restart")
+    require(by, variable, "set it in the environment and restart")
     if variable not in connections.KEYS:
         raise Invalid("variable", f"Unknown key. Available: {', '.join(connections.KEYS)}.")
     value = value.strip()
@@ -85,7 +85,7 @@ def set_key(variable: str, value: str, *, by: User | None) -> ProviderKey:
 
 def remove_key(variable: str, *, by: User | None) -> None:
     """Delete a stored key. Raises OperatorDecides, NotFound."""
-    _require(by, variable, "remove it from the environment and restart")
+    require(by, variable, "remove it from the environment and restart")
     with transaction.atomic():
         if not (is_storable(variable) and ProviderKey.objects.filter(variable=variable).delete()[0]):
             raise NotFound("Key")
@@ -142,7 +142,7 @@ def provider_keys() -> list[Connection]:
     return found
 
 
-def _require(by: User | None, name: str, advice: str) -> None:
+def require(by: User | None, name: str, advice: str) -> None:
     """Raise OperatorDecides if the user may not decide about connections. None, a command, may."""
     if not settings.CONNECTIONS_BY_PAGE:
         raise OperatorDecides(f"Only the operator decides about `{name}` here: {advice}")

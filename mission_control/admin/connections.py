@@ -1,4 +1,4 @@
-"""Connections in the admin: allowed programs, and keys of providers without their values."""
+"""Connections in the admin: allowed programs, keys of providers without their values, the SDK for Claude."""
 
 from typing import Any
 
@@ -10,8 +10,8 @@ from django.http import HttpRequest
 
 from agents.backends.programs.presets import PRESETS
 from agents.connections import KEYS
-from agents.models import AllowedProgram, ProviderKey
-from mission_control.actions import connections
+from agents.models import AllowedProgram, ProviderKey, SdkInstallation
+from mission_control.actions import connections, sdk_installations
 from mission_control.actions.permissions import acting_user
 from mission_control.admin.base import ThroughActions
 from mission_control.errors import OperatorDecides
@@ -86,3 +86,20 @@ class ProviderKeyAdmin(ConnectionAdmin):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
         return [] if obj is None else ["variable", "last_four", "set_by", "updated_at"]
+
+
+@admin.register(SdkInstallation)
+class SdkInstallationAdmin(ConnectionAdmin):
+    """Installations of the SDK for Claude. To add one is to start it; none can be changed or deleted."""
+
+    create_action = staticmethod(lambda: sdk_installations.install_sdk(by=_person()))
+    list_display = ["status", "message", "requested_by", "created_at", "reported_at"]
+
+    def get_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
+        return [] if obj is None else self.list_display
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
+        return [] if obj is None else self.list_display
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False

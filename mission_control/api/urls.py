@@ -61,6 +61,7 @@ urlpatterns = [
     *action("connections", ConnectionViews, "all", get="show"),
     *action("connections/programs", ConnectionViews, "programs", post="change_program"),
     *action("connections/keys", ConnectionViews, "keys", post="change_key"),
+    *action("connections/claude-sdk", ConnectionViews, "claude-sdk", post="install_sdk"),
     *both(f"{BASE}backends", BackendsView.as_view(), "api-backends"),
     *both(f"{BASE}capacity", CapacityView.as_view(), "api-capacity"),
     *action("agents/found", AgentViews, "found", get="list_found"),  # before `<str:pk>`, which would match too

@@ -105,6 +105,7 @@ urlpatterns = [
     path("agents/found/<str:key>/use", found_views.use_found, name="agents-found-use"),
     path("agents/connections", connection_views.connection_list, name="connections"),
     path("agents/connections/program", connection_views.change_program, name="connections-program"),
+    path("agents/connections/claude-sdk", connection_views.claude_sdk, name="connections-sdk"),
     path("agents/connections/key", connection_views.change_key, name="connections-key"),
     path("agents/backends", agents.backend_list, name="agent-backends"),
     path("agents/<uuid:agent_id>", agents.agent, name="agent"),

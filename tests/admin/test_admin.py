@@ -10,8 +10,9 @@ from django.db.models import Q
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 
-from agents.models import Agent, AllowedProgram, ProviderKey
+from agents.models import Agent, AllowedProgram, ProviderKey, SdkInstallation
 from mission_control.actions import notifications
 from mission_control.models import (
     AccessToken,
@@ -58,6 +59,7 @@ def one_of_each():
     Review.objects.create(task=make.task())
     AllowedProgram.objects.create(name="claude")
     ProviderKey.objects.create(variable="OPENAI_API_KEY", sealed="nonsense")
+    SdkInstallation.objects.create(reported_at=timezone.now())
     return run
 
 

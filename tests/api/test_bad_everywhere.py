@@ -151,6 +151,7 @@ NO_BODY = {
     "POST notifications/{pk}/delivered",
     "POST notifications/{pk}/read",
     "POST runs/{pk}/stop",
+    "POST connections/claude-sdk",
     "DELETE tokens/{pk}",
 }
 REQUIRED: dict[str, dict[str, object]] = {

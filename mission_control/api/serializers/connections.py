@@ -5,6 +5,7 @@ from rest_framework import serializers
 
 from agents.backends.programs.presets import PRESETS
 from agents.connections import KEYS
+from agents.models import SdkInstallation
 from mission_control.api.fields import Choice, Flag, Text
 
 SOURCES = ["environment", "page", ""]
@@ -22,10 +23,25 @@ class ConnectionReader(serializers.Serializer):
     is_readable = serializers.BooleanField(help_text="False for a key encrypted with another SECRET_KEY.")
 
 
+class SdkReader(serializers.Serializer):
+    is_installed = serializers.BooleanField()
+    brings_cli = serializers.BooleanField(
+        help_text="An installation includes the CLI (about 390 MB), because no `claude` is installed that fits."
+    )
+    status = serializers.ChoiceField(
+        choices=[*SdkInstallation.Status.values, ""],
+        help_text="Of the newest installation; empty if there is none.",
+    )
+    message = serializers.CharField(help_text="What the newest installation does now, or why it failed.")
+    done_bytes = serializers.IntegerField(help_text="Of the current download.")
+    total_bytes = serializers.IntegerField(help_text="Of the current download; 0 if unknown.")
+
+
 class Connections(serializers.Serializer):
     may_decide = serializers.BooleanField(help_text="False if only the environment decides here.")
     programs = ConnectionReader(many=True)
     keys = ConnectionReader(many=True)
+    claude_sdk = SdkReader(help_text="The SDK for Claude on this machine.")
 
 
 class ProgramChange(serializers.Serializer):

@@ -8,11 +8,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from agents.models import AllowedProgram
-from mission_control.actions import connections
+from mission_control.actions import connections, sdk_installations
 from mission_control.actions.permissions import acting_user
 from mission_control.api.serializers.connections import Connections, KeyChange, ProgramChange
 from mission_control.api.views.base import ObjectViews
-from mission_control.errors import NotFound, OperatorDecides
+from mission_control.errors import NotFound, OperatorDecides, WrongState
 
 
 class SuperusersOnly(BasePermission):
@@ -30,8 +30,11 @@ class ConnectionViews(ObjectViews):
     filter_backends = []
     noun = "Connection"
     writers = {"change_program": ProgramChange, "change_key": KeyChange}
-    answers = {"show": Connections, "change_program": Connections, "change_key": Connections}
-    refusals = {name: [OperatorDecides, NotFound] for name in ("change_program", "change_key")}
+    answers = dict.fromkeys(("show", "change_program", "change_key", "install_sdk"), Connections)
+    refusals = {
+        **{name: [OperatorDecides, NotFound] for name in ("change_program", "change_key")},
+        "install_sdk": [OperatorDecides, WrongState],
+    }
 
     @extend_schema(summary="The programs that agents may run, and which keys are set. No values.")
     def show(self, request: Request) -> Response:
@@ -53,10 +56,18 @@ class ConnectionViews(ObjectViews):
             connections.remove_key(given["variable"], by=acting_user())
         return self._all(request)
 
+    @extend_schema(summary="Install the SDK for Claude in the background: exactly what the lock file pins.")
+    def install_sdk(self, request: Request) -> Response:
+        user = acting_user()
+        assert user is not None, "the permission requires a superuser"
+        sdk_installations.install_sdk(by=user)
+        return self._all(request)
+
     def _all(self, request: Request) -> Response:
         shown = {
             "may_decide": connections.may_decide(request.user),
             "programs": connections.programs(),
             "keys": connections.provider_keys(),
+            "claude_sdk": sdk_installations.sdk_state(),
         }
         return Response(Connections(shown).data, headers={"Cache-Control": "no-store"})

@@ -1,4 +1,4 @@
-"""`manage.py connect`: allow programs for agents, and enter keys of providers."""
+"""`manage.py connect`: allow programs for agents, enter keys of providers, and install the SDK for Claude."""
 
 import sys
 from getpass import getpass
@@ -6,7 +6,9 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from mission_control.actions import connections
+from agents.backends.claude import installer
+from agents.backends.claude.installer import InstallFailed, TerminalProgress
+from mission_control.actions import connections, sdk_installations
 from mission_control.errors import Refusal
 from mission_control.management.base import DatabaseCommand
 
@@ -27,11 +29,22 @@ class Command(DatabaseCommand):
         group.add_argument("--key", metavar="VARIABLE", help="store a key, for example OPENAI_API_KEY")
         group.add_argument("--remove-key", metavar="VARIABLE", help="delete a stored key")
 
+        group.add_argument("--install", choices=["claude"], help="install the SDK for Claude, with progress")
+
     def handle(
-        self, *, allow: str | None, forbid: str | None, key: str | None, remove_key: str | None, **options: Any
+        self,
+        *,
+        allow: str | None,
+        forbid: str | None,
+        key: str | None,
+        remove_key: str | None,
+        install: str | None,
+        **options: Any,
     ) -> None:
         try:
-            if allow:
+            if install:
+                self.install_sdk()
+            elif allow:
                 connections.allow_program(allow, by=None)
             elif forbid:
                 connections.forbid_program(forbid, by=None)
@@ -42,6 +55,17 @@ class Command(DatabaseCommand):
         except Refusal as refusal:
             raise CommandError(refusal.detail, returncode=1) from None
         self.print_all()
+
+    def install_sdk(self) -> None:
+        """Install the SDK in this process and write an activity. Raises CommandError."""
+        with TerminalProgress(sys.stdout) as progress:
+            try:
+                installer.install(progress, with_cli=installer.needs_cli())
+            except InstallFailed as failure:
+                progress.end()
+                sdk_installations.record_by_command(str(failure))
+                raise CommandError(f"The SDK for Claude is not installed. {failure}", returncode=1) from None
+        sdk_installations.record_by_command("")
 
     def read_key(self, variable: str) -> str:
         try:
@@ -57,3 +81,4 @@ class Command(DatabaseCommand):
                 unreadable = "" if one.is_readable else ", cannot be read: enter it again"
                 source = f"by {one.source}{end}{unreadable}" if one.source else "no"
                 self.stdout.write(f"  {one.name} ({one.title}): {source}")
+        self.stdout.write(f"SDK for Claude: {'no' if installer.is_missing() else 'installed'}")

@@ -3,14 +3,14 @@
 from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
+from django.shortcuts import redirect, render
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from mission_control.actions import connections
+from mission_control.actions import connections, sdk_installations
 from mission_control.actions.permissions import serves_this_machine
 from mission_control.errors import Refusal
-from mission_control.web.shared.views import person_of, sees, show
+from mission_control.web.shared.views import by_script, person_of, sees, show
 
 SEES_AGENT = "agents.view_agent"
 
@@ -24,6 +24,7 @@ def connection_list(request: HttpRequest) -> HttpResponse:
         "keys": connections.provider_keys(),
         "may_decide": connections.may_decide(request.user),
         "by_page": settings.CONNECTIONS_BY_PAGE,
+        "sdk": sdk_installations.sdk_state(),
         "is_from_here": serves_this_machine(),
     }
     return show(request, "agents/connections.html", context, at="agents")
@@ -62,6 +63,22 @@ def change_key(request: HttpRequest) -> HttpResponse:
     except Refusal as refusal:
         _warn(request, refusal)
     return redirect("connections")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@sees(SEES_AGENT, "agents.add_agent")
+def claude_sdk(request: HttpRequest) -> HttpResponse:
+    """Show how far the installation of the SDK for Claude is; start one for a POST."""
+    if request.method == "POST":
+        try:
+            sdk_installations.install_sdk(by=person_of(request))
+        except Refusal as refusal:
+            _warn(request, refusal)
+        return redirect("connections")
+    if not by_script(request):
+        return redirect("connections")
+    context = {"sdk": sdk_installations.sdk_state(), "may_decide": connections.may_decide(request.user)}
+    return render(request, "agents/_claude_sdk.html", context)
 
 
 def _warn(request: HttpRequest, refusal: Refusal) -> None:
