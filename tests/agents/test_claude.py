@@ -11,7 +11,7 @@ import pytest
 
 from agents import isolation
 from agents.backends import claude, registry
-from agents.backends.base import BackendError, BackendEvent, EventType
+from agents.backends.base import BackendError, BackendEvent, EventType, Session
 from agents.backends.claude import ClaudeAgentSDK
 from agents.backends.claude.installation import cli_path
 from agents.backends.programs.presets import CLAUDES_LOGIN
@@ -149,6 +149,23 @@ async def test_a_later_run_goes_on_with_the_conversation(workdir, aimock):
     assert second.session not in ("", first.session)
 
 
+async def test_a_later_run_goes_on_with_a_conversation_that_was_stopped(workdir, aimock):
+    session = await stopped_in_two_seconds(
+        workdir, {"model": "slow"}, until=lambda seen: "one" in seen, prompt="Remember the number 4712."
+    )
+    seen = await ask(workdir, "hello", prompt="Which number?", earlier=session)
+    assert (seen.error, seen.text(EventType.STATUS)) == ("", "")
+    assert "Remember the number 4712." in str(aimock.requests_for("hello")[-1]["body"]["messages"])
+
+
+async def test_a_later_run_goes_on_with_a_conversation_that_failed(workdir, aimock):
+    failed = await ask(workdir, "no-such-model", prompt="Remember the number 4713.")
+    assert failed.error and failed.session
+    seen = await ask(workdir, "hello", prompt="Which number?", earlier=failed.session)
+    assert (seen.error, seen.text(EventType.STATUS)) == ("", "")
+    assert "Remember the number 4713." in str(aimock.requests_for("hello")[-1]["body"]["messages"])
+
+
 async def test_the_cost_is_that_of_the_run_and_told_where_the_price_is_known(workdir):
     first = await ask(workdir, "claude-haiku-4-5")
     second = await ask(workdir, "claude-haiku-4-5", earlier=first.session)
@@ -181,12 +198,15 @@ async def test_a_stop_ends_what_a_tool_has_started_too(workdir):
     )
 
 
-async def stopped_in_two_seconds(workdir: Path, options: dict, until) -> None:
+async def stopped_in_two_seconds(workdir: Path, options: dict, until, prompt: str = "Go.") -> str:
+    """Stop Claude, see that nothing of it is left, and return the name of its conversation."""
     said: list[str] = []
+    sessions: list[str] = []
 
     async def listen() -> None:
-        async for item in ClaudeAgentSDK().stream("Go.", options, workdir):
+        async for item in ClaudeAgentSDK().stream(prompt, options, workdir):
             said.extend([item.content] if isinstance(item, BackendEvent) else [])
+            sessions.extend([item.id] if isinstance(item, Session) else [])
 
     task = asyncio.create_task(listen())
     while not until("".join(said)):
@@ -199,6 +219,7 @@ async def stopped_in_two_seconds(workdir: Path, options: dict, until) -> None:
         await task
     assert time.monotonic() - begun < STOP_SECONDS
     assert at_work_in(workdir) == []
+    return sessions[-1]
 
 
 def test_nothing_is_left_when_the_worker_is_killed(workdir):
