@@ -60,6 +60,11 @@ def test_the_conversation_of_a_failed_run_is_continued(task):
     assert once_more(task, agent).output == "goes on with broken off"
 
 
+def test_a_script_of_the_demo_goes_on_behind_the_step_at_which_it_failed(task):
+    agent = an_agent("demo", options={"script": [{"say": "one"}, {"fail": "Broken"}, {"say": "two"}]})
+    assert (carried_out(task, agent).output, once_more(task, agent).output) == ("one", "two")
+
+
 def test_the_conversation_of_a_stopped_run_is_continued(task):
     agent = an_agent("remembering", options={"name": "stopped"})
     first = carried_out(task, agent)
