@@ -9,7 +9,8 @@ import pwd
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -49,6 +50,22 @@ exit 0
 """
 KERNEL_IS_WRITABLE = 3
 COPIES = "/run/copies"  # in the sandbox
+CONTAINER_MARKS = ("/.dockerenv", "/run/.containerenv")
+# Settings of the kernel that forbid user namespaces: file → its value that does, and the reason with advice.
+NAMESPACE_SETTINGS = {
+    "/proc/sys/kernel/unprivileged_userns_clone": (
+        "0",
+        "the system forbids user namespaces: set kernel.unprivileged_userns_clone=1 with sysctl",
+    ),
+    "/proc/sys/user/max_user_namespaces": (
+        "0",
+        "the system forbids user namespaces: set user.max_user_namespaces with sysctl",
+    ),
+    "/proc/sys/kernel/apparmor_restrict_unprivileged_userns": (
+        "1",
+        "AppArmor forbids user namespaces: set kernel.apparmor_restrict_unprivileged_userns=0 with sysctl",
+    ),
+}
 
 
 class IsolationError(Exception):
@@ -105,7 +122,21 @@ def bubblewrap_problem() -> str | None:
     status = _exit_status(command)
     if status == KERNEL_IS_WRITABLE:
         return "bubblewrap does not protect the kernel's settings here: run the server as a user other than root"
-    return "bubblewrap does not work here (does the system allow user namespaces?)" if status else None
+    return f"bubblewrap does not work here ({namespace_problem()})" if status else None
+
+
+def namespace_problem() -> str:
+    """Return the likely reason why bubblewrap does not start here, with advice."""
+    if any(Path(mark).exists() for mark in CONTAINER_MARKS):
+        return (
+            "this container does not allow user namespaces: start it with `--security-opt seccomp=unconfined "
+            "--security-opt apparmor=unconfined`, or set MISSION_CONTROL_AGENT_ISOLATION=user:<name>"
+        )
+    for name, (forbidding, reason) in NAMESPACE_SETTINGS.items():
+        with suppress(OSError):
+            if Path(name).read_text().strip() == forbidding:
+                return reason
+    return "does the system allow user namespaces?"
 
 
 @cache
@@ -266,21 +297,49 @@ def _sizes_are_known() -> bool:
 
 def _mount_options(mounts: Mounts, home: Path) -> Iterable[list[str]]:
     """Yield the mount options, each with its mount point last. The caller mounts deeper paths later, on top."""
-    closed = [path.resolve() for path in mounts.closed]
+    closed = {path.resolve() for path in mounts.closed if path.exists()}
     yield from _system_mounts()
     size = ["--size", str(mounts.scratch_bytes)] if mounts.scratch_bytes and _sizes_are_known() else []
     own = {"/tmp", "/run", "/var/tmp", "/dev/shm", str(home)} - {"/"}  # noqa: S108 - empty ones of its own
-    for place in own | {str(path) for path in mounts.scratch if path.is_dir() and path.resolve() not in closed}:
+    empty = own | {str(path) for path in mounts.scratch if path.is_dir() and path.resolve() not in closed}
+    for place in empty:
         yield [*size, "--tmpfs", place]
     if resolver := _resolver():
         yield ["--ro-bind", str(resolver), str(resolver)]
-    for kind, paths in (("--ro-bind", mounts.readable), ("--bind", mounts.writable)):
-        for path in paths:
-            if path.exists() and path.resolve() not in closed:
-                yield [kind, str(path), str(path)]
-    for path in (*closed, *(Path(name) for name in PRIVATE if Path(name).is_dir())):
-        if any(path.is_relative_to(shown) for shown in (*_visible_paths(), *mounts.readable, *mounts.writable)):
-            yield [*size, "--tmpfs", str(path)] if path.is_dir() else ["--ro-bind", os.devnull, str(path)]
+    readable = [path for path in mounts.readable if path.exists() and path.resolve() not in closed]
+    writable = [path for path in mounts.writable if path.exists() and path.resolve() not in closed]
+    for path in readable:
+        if not _is_inside(path, readable, empty):
+            yield ["--ro-bind", str(path), str(path)]
+    for path in writable:
+        yield ["--bind", str(path), str(path)]
+    private = {Path(name) for name in PRIVATE if Path(name).is_dir()}
+    for path in _closed_places({*closed, *private}, [*_visible_paths(), *readable, *writable]):
+        yield [*size, "--tmpfs", str(path)] if path.is_dir() else ["--ro-bind", os.devnull, str(path)]
+
+
+def _is_inside(path: Path, shown: Sequence[Path], empty: Iterable[str]) -> bool:
+    """Return whether the path lies inside one that is shown as a whole, and so needs no mount of its own.
+
+    It may lie behind a link in there, on which nothing can be mounted.
+    """
+    if _is_system_path(path):
+        return True
+    for parent in path.parents:
+        if parent in shown:
+            return True
+        if str(parent) in empty:
+            return False
+    return False
+
+
+def _closed_places(closed: Iterable[Path], shown: Iterable[Path]) -> Iterator[Path]:
+    """Yield where closed paths would be visible: below a shown path, or below what a shown link leads to."""
+    for place in dict.fromkeys(shown):
+        real = place.resolve()
+        for path in closed:
+            if path != real and path.is_relative_to(real):
+                yield place / path.relative_to(real)
 
 
 def _visible_paths() -> Iterable[Path]:

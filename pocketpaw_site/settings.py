@@ -18,6 +18,7 @@ from environs import validate
 
 from agents.backends.programs.allowed import commands
 from agents.backends.programs.mcp_settings import McpCommand, mcp_commands, mcp_variables
+from agents.backends.programs.sandbox_files import sandbox_paths
 from pocketpaw_site import api_settings
 from pocketpaw_site.environment import (
     CHECKOUT,
@@ -35,6 +36,7 @@ env = read_environment()
 env.add_parser(name="commands", func=commands)
 env.add_parser(name="mcp_commands", func=mcp_commands)
 env.add_parser(name="mcp_variables", func=mcp_variables)
+env.add_parser(name="sandbox_paths", func=sandbox_paths)
 
 BASE_DIR = CHECKOUT
 # Whether this process is the web server or a worker, which differ in loaded modules and database settings.
@@ -133,6 +135,7 @@ SAMPLE_PROJECT = env.bool("MISSION_CONTROL_SAMPLE", True)
 MAX_STREAMS_PER_USER = env.int("MISSION_CONTROL_MAX_STREAMS_PER_USER", 100, validate=validate.Range(1, 10_000))
 MAX_BODY_BYTES = DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024 * 1024
 PROJECTS_DIR = DATA_DIR / "projects"
+CACHES_DIR = DATA_DIR / "caches"  # what the tools of agents download, for each project
 # A third party's backend is a name and the dotted path of its class.
 MISSION_CONTROL_BACKENDS: dict[str, str] = env.dict("MISSION_CONTROL_EXTRA_BACKENDS", {})
 # Programs that agents may run by name: the names of presets, or a JSON object (docs/backends/command.md).
@@ -342,6 +345,8 @@ if EMBEDDED_DATABASE:
     CLOSED_TO_AGENTS.append(Path(_database["NAME"]))
 if env_file := os.environ.get("MISSION_CONTROL_ENV_FILE"):
     CLOSED_TO_AGENTS.append(Path(env_file))
+# Paths that every isolated program sees.
+SANDBOX_PATHS = env.sandbox_paths("MISSION_CONTROL_SANDBOX_PATHS", "", closed=CLOSED_TO_AGENTS)
 
 # ---------------------------------------------------------------- channel layers
 # "default" carries what workers publish to every web process; "process" is local to each web process: on it the

@@ -154,6 +154,9 @@ def _allowed() -> Allowed:
         mcp_variables=getattr(settings, "MCP_VARIABLES", frozenset()),
         mcp_hosts=_hosts("MCP_HOSTS"),
         model_servers=_hosts("MODEL_SERVERS"),
+        sandbox_paths=tuple(getattr(settings, "SANDBOX_PATHS", ())),
+        projects=getattr(settings, "PROJECTS_DIR", None),
+        caches=getattr(settings, "CACHES_DIR", None),
     )
 
 

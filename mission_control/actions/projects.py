@@ -1,13 +1,17 @@
 """Create, change and delete projects."""
 
 from collections.abc import Sequence
+from functools import partial
+from threading import Thread
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
+from agents.backends.programs.sandbox_files import delete_cache
 from agents.models import Agent
 from mission_control.actions import validation
 from mission_control.actions.activity import OBJECTS_AT_ONCE, affected_metadata, moved, note_project
@@ -65,7 +69,7 @@ def change(project: Project, *, team_agents: Sequence[Agent] | None = None, **fi
 
 
 def delete(project: Project) -> None:
-    """Delete a project with its tasks, their runs and its documents; keep its working folder.
+    """Delete a project with its tasks, their runs, its documents and its tools' caches; keep its working folder.
 
     Locks the rows of its tasks, then its own: an admission locks its task first and its project at the commit.
     Raises HasActiveRuns while a run of it is active, and NotFound.
@@ -77,7 +81,13 @@ def delete(project: Project) -> None:
             raise HasActiveRuns("Project has an active run")
         affected = affected_metadata(tasks=_related_tasks_outside(project))
         note_project(project, f"Project deleted: {project.title}", deleted_project=str(project.pk), **affected)
+        transaction.on_commit(partial(_delete_cache, project.folder.name), robust=True)
         project.delete()
+
+
+def _delete_cache(folder: str) -> None:
+    """Delete the caches in the background: they may be large."""
+    Thread(target=delete_cache, args=(settings.CACHES_DIR, folder)).start()
 
 
 def _related_tasks_outside(project: Project) -> list[UUID]:

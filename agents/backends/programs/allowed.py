@@ -176,6 +176,14 @@ def commands(text: str, **_: Any) -> dict[str, dict[str, Any]]:
 
 # ---------------------------------------------------------------- the current settings
 @dataclass(frozen=True, slots=True)
+class SandboxPath:
+    """A path that the operator shows to all agents in the sandbox."""
+
+    path: Path
+    is_writable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Allowed:
     """The operator's settings for programs."""
 
@@ -186,6 +194,9 @@ class Allowed:
     mcp_commands: Mapping[str, McpCommand] = field(default_factory=dict)
     mcp_variables: frozenset[tuple[str, str]] = frozenset()  # a variable, and the host that may receive its value
     mcp_hosts: frozenset[str] = frozenset()  # hosts, or host:port, of MCP servers; none: any public one
+    sandbox_paths: tuple[SandboxPath, ...] = ()  # shown to all agents
+    projects: Path | None = None  # the folder with the working folders of projects
+    caches: Path | None = None  # the folder with the caches of projects
     model_servers: frozenset[str] = frozenset()  # hosts, or host:port, that an agent's options may name; none: any
 
     def definition(self, name: str) -> Definition | None:

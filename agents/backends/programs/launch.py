@@ -10,7 +10,8 @@ from agents.backends.base import BackendError
 from agents.backends.processes import MB, LaunchSpec
 from agents.backends.programs.allowed import Definition, allowed
 from agents.backends.programs.places import home_of, places
-from agents.backends.programs.presets import COMMON_ENV, COMMON_READABLE
+from agents.backends.programs.presets import COMMON_ENV
+from agents.backends.programs.sandbox_files import SandboxFiles, sandbox_files
 
 # The kernel's limit of processes counts threads; the guardian checks the exact number of processes.
 THREADS_PER_PROCESS = 10
@@ -59,7 +60,9 @@ def launch_spec(definition: Definition, argv: Sequence[str], workdir: Path, prom
     if problem := isolation.folder_problem(how, workdir):
         raise BackendError(f"Agents cannot be isolated here, as required: {problem}")
     check_network(definition, how)
-    mounts = _mounts_of(definition, argv[0], workdir, environment)
+    added = sandbox_files(definition, workdir, environment) if how == "bubblewrap" else SandboxFiles()
+    environment |= added.variables
+    mounts = _mounts_of(definition, argv[0], workdir, environment, added)
     start = isolation.sandbox(how, argv, mounts, environment)
     return LaunchSpec(
         argv=start.argv,
@@ -74,19 +77,20 @@ def launch_spec(definition: Definition, argv: Sequence[str], workdir: Path, prom
 
 
 def _mounts_of(
-    definition: Definition, program: str, workdir: Path, environment: Mapping[str, str]
+    definition: Definition, program: str, workdir: Path, environment: Mapping[str, str], added: SandboxFiles
 ) -> isolation.Mounts:
     return isolation.Mounts(
         workdir=workdir,
         scratch=[*places(environment, *definition.scratch)],
         readable=[
             *isolation.files_of(program, home=home_of(environment)),
-            *places(environment, *COMMON_READABLE, *definition.readable),
+            *places(environment, *definition.readable),
             *([skills] if (skills := allowed().skills) else []),
+            *added.readable,
         ],
         copied=[*places(environment, *definition.copied)],
-        writable=[*places(environment, *definition.writable)],
-        closed=allowed().closed,
+        writable=[*places(environment, *definition.writable), *added.writable],
+        closed=[*allowed().closed, *added.closed],
         network=definition.network,
         scratch_bytes=int(definition.limits.tmp_mb * MB),
         threads=int(definition.limits.processes * THREADS_PER_PROCESS),

@@ -227,4 +227,3 @@ COMMON_ENV = (
     *("SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS"),
     *("TERM=dumb", "NO_COLOR=1"),
 )
-COMMON_READABLE = ("~/.gitconfig",)
