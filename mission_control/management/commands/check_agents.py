@@ -1,5 +1,6 @@
 """`manage.py check_agents`: which agents can run, what the others lack, and how agents are isolated."""
 
+import asyncio
 from typing import Any
 
 from django.conf import settings
@@ -8,8 +9,10 @@ from django.core.management.base import CommandError, CommandParser
 from agents import connections, isolation
 from agents.backends import registry
 from agents.backends.base import BackendError
+from agents.backends.programs.inside import files_inside, tools_inside
 from agents.discovery.scan import scan
 from agents.models import Agent
+from agents.protection import Level, protection
 from mission_control.actions import agent_tools
 from mission_control.management.base import DatabaseCommand
 from mission_control.terminal import terminal_text
@@ -37,6 +40,7 @@ class Command(DatabaseCommand):
         self.print_found()
         self.title("Isolation")
         self.print_isolation()
+        self.print_view()
         self.title("Agents")
         for agent in Agent.objects.order_by("name", "id"):
             reason = missing_for(agent)
@@ -59,6 +63,40 @@ class Command(DatabaseCommand):
             self.tell(subject, None if one.is_usable else one.advice)
         if not found:
             self.stdout.write("  nothing: no known program, no key, no model server")
+
+    def print_view(self) -> None:
+        """Print what a program of an agent sees: the protection, tools, folders, and the network."""
+        if self.quiet:
+            return
+        self.title("What agents see")
+        found = protection(settings.AGENT_ISOLATION)
+        self.line(f"{found.title}. {found.text}")
+        if found.level == Level.REFUSED:
+            return
+        try:
+            tools = asyncio.run(tools_inside())
+        except BackendError as error:
+            self.tell("a look from inside", str(error))
+        else:
+            for tool in tools:
+                self.line(f"  {' '.join(filter(None, [tool.name, tool.version]))} ({tool.path})")
+        if found.level == Level.SANDBOX:
+            self.print_folders()
+        self.line('network: that of this machine, unless a program\'s definition says `"network": false`')
+
+    def print_folders(self) -> None:
+        files = files_inside()
+        self.line("read and write: the project's folder; /tmp and the home folder, which are empty for each run")
+        for path in files.readable:
+            self.line(f"read only: {path}")
+        for path in files.writable:
+            self.line(f"read and write: {path}")
+        self.line(f"caches of each project's tools, read and write: {settings.CACHES_DIR}/<project>")
+        hidden = len(files.closed)
+        self.line(f"hidden: all else in the home folder, with {hidden} known places of logins and keys")
+
+    def line(self, text: str) -> None:
+        self.stdout.write(f"  {terminal_text(text)}")
 
     def print_isolation(self) -> None:
         setting = settings.AGENT_ISOLATION

@@ -10,6 +10,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from mission_control.actions import connections, sdk_installations
 from mission_control.actions.permissions import serves_this_machine
 from mission_control.errors import Refusal
+from mission_control.web.agents.page import protection_here
 from mission_control.web.shared.views import by_script, person_of, sees, show
 
 SEES_AGENT = "agents.view_agent"
@@ -23,6 +24,7 @@ def connection_list(request: HttpRequest) -> HttpResponse:
         "programs": connections.programs(),
         "keys": connections.provider_keys(),
         "may_decide": connections.may_decide(request.user),
+        "protection": protection_here(),
         "by_page": settings.CONNECTIONS_BY_PAGE,
         "sdk": sdk_installations.sdk_state(),
         "is_from_here": serves_this_machine(),

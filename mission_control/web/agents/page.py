@@ -10,12 +10,14 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db.models import Max, QuerySet
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from agents.backends import registry
 from agents.models import Agent
+from agents.protection import protection
 from mission_control.actions.agent_tests import test_task_id
 from mission_control.formatting import clock, dollars, duration, full_count, percent, seconds_since, short_count
 from mission_control.models import Run, RunEvent, Task
@@ -134,6 +136,12 @@ def missing_for(backend: str, options: dict[str, Any]) -> str:
 def quoted(text: str) -> list[tuple[str, bool]]:
     """Split a text at its backticks. Pieces between backticks are marked True."""
     return [(piece, bool(number % 2)) for number, piece in enumerate(text.split("`")) if piece]
+
+
+def protection_here() -> dict[str, Any]:
+    """Return what protects this machine from the programs of agents, for `_protection.html`."""
+    found = protection(settings.AGENT_ISOLATION)
+    return {"title": found.title, "words": quoted(found.text)}
 
 
 # ---------------------------------------------------------------- backends

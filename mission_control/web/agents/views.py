@@ -131,6 +131,7 @@ def _beside() -> dict[str, Any]:
         "backends": backends,
         "quiet_backends": sum(one.is_quiet for one in backends),
         "isolation_warnings": isolation.warnings(settings.AGENT_ISOLATION),
+        "protection": agents_page.protection_here(),
     }
 
 

@@ -152,6 +152,15 @@ def test_an_agent_whose_backend_misses_something_says_so_in_list_form_and_health
     assert re.search(r'<button type="submit" class="btn btn-s"\s+disabled', page)  # the button of the test
 
 
+@pytest.mark.parametrize("path", ["/agents", "/agents/connections"])
+def test_pages_say_what_protects_the_machine_from_programs(browser, settings, path):
+    settings.AGENT_ISOLATION = "none"
+    shown = text_of(page_of(browser, path))
+    assert "Programs of agents are not isolated. A program runs as" in shown
+    settings.AGENT_ISOLATION = "user:no-such-user"
+    assert "Programs of agents cannot run. There is no user no-such-user" in text_of(page_of(browser, path))
+
+
 def test_the_health_of_backends_says_that_programs_are_not_isolated(browser, settings):
     settings.AGENT_ISOLATION = "none"
     assert "Agents' programs are not isolated, as MISSION_CONTROL_AGENT_ISOLATION=none says" in text_of(
