@@ -1,6 +1,7 @@
 """The installation of the SDK for Claude: only what is pinned, with progress, and a clear reason if it fails."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ from agents.backends.claude.installer import InstallFailed, Progress, install
 from agents.redaction import shown_error
 from tests.agents import programs
 from tests.agents.pip import FakePip
-from tests.needs import lack
+from tests.needs import lack, need
 from tests.product import CHECKOUT
 from tests.supervisor.processes import is_alive
 
@@ -178,6 +179,51 @@ def test_make_run_installs_nothing_by_itself_where_there_is_no_claude(pip, monke
     monkeypatch.setenv("PATH", "/nonexistent")
     assert main(["--if-claude-is-there"]) == 0
     assert not pip.calls
+
+
+# ---------------------------------------------------------------- make
+STUB = """#!/bin/sh
+test "$1" = -c && exit 0
+echo "python $*"
+case "$*" in *agents.backends.claude*) exit $INSTALLER_STATUS;; esac
+"""
+
+
+@pytest.fixture
+def checkout(tmp_path) -> Path:
+    """A checkout whose environment has all requirements; its Python only says how it was called."""
+    folder = tmp_path / "checkout"
+    (folder / ".venv/bin").mkdir(parents=True)
+    for path in (CHECKOUT / "Makefile", *CHECKOUT.glob("requirements*.lock")):
+        shutil.copy(path, folder)
+    shutil.copy(folder / "requirements.lock", folder / ".venv/requirements.lock.installed")
+    for program, text in ((".venv/bin/python", STUB), ("claude", "#!/bin/sh")):
+        (folder / program).write_text(text)
+        (folder / program).chmod(0o755)
+    return folder
+
+
+def made(checkout: Path, *, has_claude: bool, installer_status: int = 0) -> list[str]:
+    [make] = need("make", "the targets of the Makefile")
+    path = f"{checkout}{os.pathsep}/usr/bin{os.pathsep}/bin" if has_claude else "/usr/bin:/bin"
+    environment = {"PATH": path, "INSTALLER_STATUS": str(installer_status)}
+    ran = subprocess.run([make, "-s", "run"], cwd=checkout, env=environment, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout.splitlines()
+
+
+def test_make_run_installs_the_sdk_once_where_claude_is_installed(checkout):
+    install_sdk, start = "python -m agents.backends.claude --if-claude-is-there", "python manage.py up"
+    assert made(checkout, has_claude=True) == [install_sdk, start]
+    assert made(checkout, has_claude=True, installer_status=1) == [install_sdk, start]  # for example, no network
+    shutil.copy(checkout / "requirements-claude.lock", checkout / ".venv" / installer.STAMP)
+    assert made(checkout, has_claude=True) == [start]
+
+
+def test_make_run_starts_at_once_where_no_claude_is_installed(checkout):
+    if shutil.which("claude", path="/usr/bin:/bin"):
+        lack("a machine without claude")
+    assert made(checkout, has_claude=False) == ["python manage.py up"]
 
 
 # ---------------------------------------------------------------- the real pip and the real program
