@@ -5,7 +5,7 @@
 type FrameOf<Name extends string, Data> = { type: "system_event"; event_type: Name; data: Data };
 type OfRun = { task_id: string | null; run_id: string; seq: number; timestamp: string };
 type OfTask = { id: string; status: string; project_id: string | null; blocks: string[]; blocked_by: string[]; updated_at: string };
-type Capacity = { limit: number; running: number; queued: number; waiting: number; available: number };
+type Capacity = { limit: number; running: number; queued: number; waiting: number; parked: number; available: number };
 type Activity = {
   id: string;
   type: string;
@@ -16,6 +16,11 @@ type Activity = {
 type Frame =
   | FrameOf<"mc_task_started", OfRun & { agent_id: string | null; agent_name: string; task_title: string }>
   | FrameOf<"mc_task_output", OfRun & { content: string; output_type: string }>
+  | FrameOf<
+      "mc_run_parked",
+      OfRun & { parked_for: "question" | "quota"; resumes_at: string | null; question_id: string | null; message: string }
+    >
+  | FrameOf<"mc_run_resumed", OfRun & { agent_id: string | null; message: string }>
   | FrameOf<"mc_task_completed", OfRun & { agent_id: string | null; status: string; error: string | null }>
   | FrameOf<"dw_planning_phase", OfRun & { project_id: string; phase: string; message: string }>
   | FrameOf<"dw_planning_complete", OfRun & { project_id: string; status: string; title: string; error: string | null }>

@@ -123,6 +123,14 @@ class Agent(models.Model):
     session_key = models.CharField(max_length=rules.SESSION_KEY_CHARS, blank=True)
     backend = models.CharField(max_length=rules.BACKEND_CHARS, default=default_backend)
     backend_options = models.JSONField(default=dict, blank=True, validators=[rules.json_object])
+    fallback_agent = models.ForeignKey(
+        "self",
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        help_text="Continues its runs while the quota of its account is used up.",
+    )
     status = models.CharField(max_length=10, choices=Status, default=Status.IDLE)
     level = models.CharField(max_length=10, choices=Level, default=Level.SPECIALIST)
     specialties = models.JSONField(default=list, blank=True, validators=[rules.TagList(rules.SPECIALTY_CHARS)])

@@ -33,6 +33,13 @@ class NotRunning(Refusal):
         super().__init__("Task is not currently running")
 
 
+class NotParked(Refusal):
+    """The run does not wait for a quota, so that it cannot be told to continue."""
+
+    def __init__(self) -> None:
+        super().__init__("The run does not wait for a quota")
+
+
 class NotAllowed(Refusal):
     """The acting user lacks a permission."""
 

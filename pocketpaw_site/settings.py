@@ -130,6 +130,11 @@ MAX_COST_USD = env.float("MISSION_CONTROL_MAX_COST_USD", 0.0, validate=validate.
 # How often a temporarily failed call of an agent is retried; the first pause, which grows.
 RETRIES = env.int("MISSION_CONTROL_RETRIES", 4, validate=validate.Range(0, 20))
 RETRY_SECONDS = env.float("MISSION_CONTROL_RETRY_SECONDS", 2.0, validate=validate.Range(0.05, 300))
+# Whether a run is parked while its account's quota is used up. The longest wait, whatever the provider says, and
+# the first pause if it does not say until when.
+PARK_ON_QUOTA = env.bool("MISSION_CONTROL_PARK_ON_QUOTA", True)
+MAX_PARK_SECONDS = env.int("MISSION_CONTROL_MAX_PARK_SECONDS", 7 * 86400, validate=validate.Range(60, 31 * 86400))
+PARK_RETRY_SECONDS = env.float("MISSION_CONTROL_PARK_RETRY_SECONDS", 300.0, validate=validate.Range(1, 3600))
 SAMPLE_PROJECT = env.bool("MISSION_CONTROL_SAMPLE", True)
 # How many event streams (`GET …/runs/{id}/stream`) one user may have open in each web process.
 MAX_STREAMS_PER_USER = env.int("MISSION_CONTROL_MAX_STREAMS_PER_USER", 100, validate=validate.Range(1, 10_000))

@@ -201,6 +201,14 @@ class Backend(ABC):
         """
         return frozenset()
 
+    @classmethod
+    def account(cls, options: Mapping[str, Any]) -> str:
+        """Return the account whose quota an agent with these options uses, as its QuotaUsedUp names it.
+
+        Agents with the same account wait together. Empty if that is unknown: such an agent finds out by itself.
+        """
+        return ""
+
     @abstractmethod
     def stream(self, prompt: str, options: Mapping[str, Any], workdir: Path) -> AsyncGenerator[BackendItem, None]:
         """Yield the agent's output until it is done. Its `aclose` ends it early.

@@ -139,6 +139,15 @@ def reads_itself(name: str, options: Any) -> frozenset[str]:
         return frozenset()
 
 
+def account_of(name: str, options: Any) -> str:
+    """Return the account whose quota an agent with this backend and these options uses; empty if unknown."""
+    try:
+        return get(name).account(options)
+    except Exception as error:  # noqa: BLE001 - an agent without its key, or a third party's `account`
+        logger.debug("backend %s cannot say which account it uses: %s", name, type(error).__name__)
+        return ""
+
+
 def describe() -> list[dict[str, Any]]:
     """Return the description of each backend for clients."""
     return [_description(name) for name in names()]

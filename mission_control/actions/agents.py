@@ -18,6 +18,7 @@ from mission_control.actions.locking import locked
 from mission_control.errors import HasActiveRuns, Invalid
 from mission_control.models import Activity, Assignment, Project, Run
 from mission_control.runs.limits import read_limits
+from mission_control.runs.quota_gates import record_account
 
 
 def create(**fields: Any) -> Agent:
@@ -26,6 +27,7 @@ def create(**fields: Any) -> Agent:
     check(agent, {"name", "role", "backend", "metadata", *fields})
     with transaction.atomic():
         agent.save(force_insert=True)
+        record_account(agent)
         note(Activity.Type.AGENT_STATUS_CHANGED, f"Agent created: {agent.name}, {agent.role}", agent=agent)
     return agent
 
@@ -40,6 +42,8 @@ def change(agent: Agent, **fields: Any) -> Agent:
         check(agent, changes)
         if changes:
             agent.save(update_fields=[*changes, "session_key", "updated_at"])
+            if {"backend", "backend_options"} & changes.keys():
+                record_account(agent)
             message = (
                 f"{agent.name} is now {agent.status}" if "status" in changes else f"Agent updated: {agent.name}"
             )
@@ -105,6 +109,8 @@ def check(agent: Agent, names: Collection[str]) -> None:
         check_backend(agent)
     if "metadata" in names:
         check_limits(agent)
+    if "fallback_agent" in names:
+        check_fallback(agent)
 
 
 def check_backend(agent: Agent) -> None:
@@ -116,6 +122,20 @@ def check_backend(agent: Agent) -> None:
         registry.check_choices(agent.backend, agent.backend_options)
     except registry.OptionsError as error:
         raise Invalid("backend_options", f"{error}.") from None
+
+
+def check_fallback(agent: Agent) -> None:
+    """Raise Invalid if the chain of fallback agents comes back to the agent."""
+    seen, following = {agent.pk}, agent.fallback_agent
+    while following is not None:
+        if following.pk == agent.pk:
+            itself = following == agent.fallback_agent
+            refusal = "An agent cannot be its own fallback." if itself else "The fallback agents form a circle."
+            raise Invalid("fallback_agent_id", refusal)
+        if following.pk in seen:  # a circle of others
+            return
+        seen.add(following.pk)
+        following = following.fallback_agent
 
 
 def check_limits(agent: Agent) -> None:

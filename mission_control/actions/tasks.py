@@ -106,13 +106,13 @@ def change(
 def skip(task: Task) -> Task:
     """Skip a task and return it. Raises WrongState if it is done, skipped or in progress.
 
-    A waiting run of the task is stopped in the same transaction, before the task is locked, in the order of every
-    end of a run. Raises NotAllowed if there is one and the acting user may not stop runs.
+    A waiting or parked run of the task is stopped in the same transaction, before the task is locked, in the order
+    of every end of a run. Raises NotAllowed if there is one and the acting user may not stop runs.
     """
     with transaction.atomic():
-        for run in Run.objects.waiting().filter(task=task):
+        waits = Q(status__in=(Run.Status.WAITING, Run.Status.PARKED))
+        for run in Run.objects.light().filter(waits, task=task):
             require_stop()
-            waits = Q(status=Run.Status.WAITING)
             finish(run.pk, Run.Status.STOPPED, cause=Run.EndCause.CANCELLED, guard=waits)
         task = locked(task, "project")
         if not task.is_skippable:

@@ -19,6 +19,7 @@ from mission_control.errors import Refusal
 from mission_control.models import Project, Run, Task
 from mission_control.runs.admission import admit
 from mission_control.runs.lifecycle import STOP_SECONDS
+from mission_control.runs.parking import continue_now
 
 MOST = 100  # objects per request: each one is changed separately
 
@@ -62,6 +63,20 @@ class Actions(admin.ModelAdmin):
                 self.message_user(request, f"{obj}: {did or outcome}", messages.SUCCESS)
             except Refusal as refusal:
                 self.message_user(request, f"{obj}: {refusal.detail}", messages.ERROR)
+
+
+class RunActions(Actions):
+    """Let parked runs continue."""
+
+    actions: list[Any] = ["try_now"]
+
+    def has_run_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perms(permissions.RUN_TASK)
+
+    @admin.action(description="Try now: continue runs that wait for a quota", permissions=["run"])
+    def try_now(self, request: HttpRequest, queryset: QuerySet[Run]) -> None:
+        """Let each run test whether its quota is there again."""
+        self.to_each(request, queryset, continue_now, "continues")
 
 
 class TaskActions(Actions):

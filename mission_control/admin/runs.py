@@ -14,6 +14,7 @@ from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from mission_control.admin.actions import RunActions
 from mission_control.admin.badges import badge
 from mission_control.admin.base import ReadOnly
 from mission_control.admin.live import Live
@@ -35,13 +36,14 @@ class NewestPages(Paginator):
 
 
 @admin.register(Run)
-class RunAdmin(Live, ReadOnly):
+class RunAdmin(Live, RunActions, ReadOnly):
     list_display = [
         "task_title",
         "kind",
         "agent_name",
         "host",
         "state",
+        "resumes_at",
         "slot",
         "attempt",
         "tokens",
@@ -50,7 +52,7 @@ class RunAdmin(Live, ReadOnly):
         "finished_at",
         "error",
     ]
-    list_filter = ["status", "kind", "end_cause"]
+    list_filter = ["status", "parked_for", "kind", "end_cause"]
     sortable_by = ["queued_at", "finished_at"]
     search_fields = ["id", "task__id", "task_title", "agent_name", "host"]
     # The strip above shows the current values of the first two, and the page below the beginning of the others.

@@ -46,6 +46,7 @@ class AgentAdmin(ThroughActions):
     list_filter = ["backend", "level", DerivedStatus]
     sortable_by = ["name", "role", "backend", "level", "last_heartbeat", "updated_at"]
     search_fields = ["name", "role", "id"]
+    raw_id_fields = ["fallback_agent"]
     readonly_fields = ["id", "state", "last_heartbeat", "took", "created_at", "updated_at"]
 
     @admin.display(description="Usage")

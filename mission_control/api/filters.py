@@ -89,6 +89,7 @@ class DocumentFilter(filters.FilterSet):
 
 class RunFilter(filters.FilterSet):
     status = filters.ChoiceFilter(choices=Run.Status.choices)
+    parked_for = filters.ChoiceFilter(choices=Run.ParkedFor.choices)
     kind = filters.ChoiceFilter(choices=Run.Kind.choices)
     task_id = filters.UUIDFilter()
     agent_id = filters.UUIDFilter()

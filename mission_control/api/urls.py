@@ -111,6 +111,7 @@ urlpatterns = [
     *both(f"{BASE}runs", RunViews.as_view({"get": "list"}, suffix="List"), "api-runs"),
     *both(f"{BASE}runs/<str:pk>", RunViews.as_view({"get": "retrieve"}), "api-runs-one"),
     *action("runs/<str:pk>/stop", RunViews, "stop", post="stop"),
+    *action("runs/<str:pk>/resume", RunViews, "resume", post="resume"),
     *action("runs/<str:pk>/events", RunViews, "events", get="events"),
     *both(f"{BASE}runs/<str:pk>/stream", StreamView.as_view(), "api-runs-stream"),
     *both(f"{BASE}usage", UsageViews.as_view({"get": "list"}, suffix="List"), "api-usage"),

@@ -7,6 +7,7 @@ from mission_control.models.deliverable import Deliverable, DeliverableVersion
 from mission_control.models.feed import Activity, Message, Notification
 from mission_control.models.installation import Installation
 from mission_control.models.project import Project
+from mission_control.models.quota import QuotaGate
 from mission_control.models.review import Review
 from mission_control.models.run import Run, RunEvent
 from mission_control.models.task import Assignment, Task
@@ -24,6 +25,7 @@ __all__ = [
     "Message",
     "Notification",
     "Project",
+    "QuotaGate",
     "Review",
     "Run",
     "RunEvent",

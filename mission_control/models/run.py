@@ -12,6 +12,7 @@ from django.db.models import Q
 from agents import rules
 from agents.models import Agent
 from mission_control.models.project import Project
+from mission_control.models.quota import account_name
 from mission_control.models.task import Task, priority_rank
 
 MODEL_CHARS = 200
@@ -26,6 +27,7 @@ class RunStatus(models.TextChoices):
     WAITING = "waiting"
     QUEUED = "queued"
     RUNNING = "running"
+    PARKED = "parked"
     COMPLETED = "completed"
     ERROR = "error"
     STOPPED = "stopped"
@@ -34,7 +36,7 @@ class RunStatus(models.TextChoices):
 class EndCause(models.TextChoices):
     """Why a run ended. All consequences of an end depend on this, never on a text.
 
-    The last two are in the API contract but not used yet.
+    The last one is in the API contract but not used yet.
     """
 
     COMPLETED = "completed"
@@ -52,13 +54,20 @@ class EndCause(models.TextChoices):
     TOKEN_LIMIT = "token_limit"  # noqa: S105 - no password
     COST_LIMIT = "cost_limit"
     CANCELLED = "cancelled"  # its task was skipped while it waited
-    QUOTA = "quota"
+    QUOTA = "quota"  # its account's quota was used up, and it could not be parked
     CHECKS_FAILED = "checks_failed"
 
 
-ACTIVE = (RunStatus.WAITING, RunStatus.QUEUED, RunStatus.RUNNING)
+class ParkedFor(models.TextChoices):
+    """What a parked run waits for."""
+
+    QUESTION = "question"  # a person's answer
+    QUOTA = "quota"  # the reset of its account's quota
+
+
+ACTIVE = (RunStatus.WAITING, RunStatus.QUEUED, RunStatus.RUNNING, RunStatus.PARKED)
 HOLDING = (RunStatus.QUEUED, RunStatus.RUNNING)
-UNCLAIMED = (RunStatus.WAITING, RunStatus.QUEUED)
+UNCLAIMED = (RunStatus.PARKED, RunStatus.WAITING, RunStatus.QUEUED)  # in the order in which a run passes them
 ENDED = (RunStatus.COMPLETED, RunStatus.ERROR, RunStatus.STOPPED)
 
 
@@ -77,6 +86,10 @@ class RunQuerySet(models.QuerySet["Run"]):
         """Keep the runs that wait for a slot, the next to start first: by task priority, then age."""
         return self.filter(status=RunStatus.WAITING).order_by(priority_rank("task__priority"), "queued_at", "id")
 
+    def parked(self) -> Self:
+        """Keep the runs that are parked, the next to continue first: by task priority, then age."""
+        return self.filter(status=RunStatus.PARKED).order_by(priority_rank("task__priority"), "queued_at", "id")
+
     def light(self) -> Self:
         """Do not load the long texts."""
         return self.defer("output", "prompt")
@@ -87,7 +100,8 @@ class Run(models.Model):
 
     waiting (no slot yet) → queued (holds a slot, its job is not claimed) → running (claimed by a worker)
     → completed | error | stopped. A waiting or queued run can be stopped; a queued one can also fail.
-    Only `runs/admission.py` creates runs, and only `runs/lifecycle.py` changes their status.
+    running → parked (waits for something, without a slot) → waiting, and on as above. A parked run can be stopped.
+    Only `runs/admission.py` creates runs, and only `runs/lifecycle.py` and `runs/parking.py` change their status.
 
     `claim_token` is the claim of the worker that executes the run: every write requires it, so that a worker that
     was declared lost cannot write any more. `lease_renewed_at` is renewed while the worker is alive.
@@ -99,6 +113,7 @@ class Run(models.Model):
     HOLDING = HOLDING
     UNCLAIMED = UNCLAIMED
     ENDED = ENDED
+    ParkedFor = ParkedFor
 
     class Kind(models.TextChoices):
         TASK = "task"
@@ -142,6 +157,17 @@ class Run(models.Model):
     stop_requested_at = models.DateTimeField(null=True, blank=True)
     stop_cause = models.CharField(max_length=13, choices=EndCause, blank=True)
     stop_reason = models.CharField(max_length=200, blank=True)
+
+    # Parked: how often it was, what for, and when it continues by itself, null if that is unknown.
+    parkings = models.PositiveIntegerField(default=0, editable=False)
+    parked_for = models.CharField(
+        max_length=8, choices=ParkedFor, blank=True, help_text="What a parked run waits for."
+    )
+    resumes_at = models.DateTimeField(null=True, blank=True, help_text="When a parked run continues by itself.")
+    # The account whose quota was used up when it was parked last; and whether it continues although the quota may
+    # still be used up, to find out.
+    quota_account = models.CharField(max_length=200, blank=True, editable=False)
+    tests_quota = models.BooleanField(default=False, editable=False)
 
     request = models.JSONField(default=dict, blank=True, help_text="What the planning was requested for.")
     session_id = models.CharField(
@@ -192,7 +218,11 @@ class Run(models.Model):
                 name="holding_run_has_a_slot",
             ),
             models.CheckConstraint(
-                condition=~Q(status=RunStatus.WAITING) | Q(slot__isnull=True), name="waiting_run_has_no_slot"
+                condition=~Q(status__in=(RunStatus.WAITING, RunStatus.PARKED)) | Q(slot__isnull=True),
+                name="waiting_run_has_no_slot",
+            ),
+            models.CheckConstraint(
+                condition=Q(status=RunStatus.PARKED) ^ Q(parked_for=""), name="parked_run_says_for_what"
             ),
             models.CheckConstraint(
                 condition=~Q(status=RunStatus.RUNNING) | Q(claim_token__isnull=False, started_at__isnull=False),
@@ -221,6 +251,16 @@ class Run(models.Model):
         """Return the end cause as the API reports it; None while the run is active."""
         is_database = self.end_cause == EndCause.DATABASE_LOST
         return EndCause.WORKER_LOST.value if is_database else self.end_cause or None
+
+    @property
+    def quota_name(self) -> str:
+        """Return the name of the account whose quota it waits for."""
+        return account_name(self.quota_account)
+
+    @property
+    def reported_parking(self) -> str | None:
+        """Return what it is parked for as the API reports it; None if it is not parked."""
+        return self.parked_for or None
 
     @property
     def duration_seconds(self) -> float | None:

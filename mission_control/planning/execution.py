@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from django.conf import settings
 from django.db import IntegrityError
 
-from agents.backends.base import BackendError, BackendEvent, EventType, Usage
+from agents.backends.base import BackendError, BackendEvent, EventType
 from agents.models import Agent
 from agents.redaction import redact_secrets
 from mission_control.errors import Refusal
@@ -45,15 +45,11 @@ class PlanningExecution(Execution):
     def __init__(self, run: Run) -> None:
         super().__init__(run)
         self.messages: list[str] = []  # of the current call
-        self.earlier_usage = Usage()  # of the calls before the current one
         self.prompts: list[str] = []
 
     async def prepare(self) -> str:
         self.planning = await persist(context_of, self.run)
         return ""
-
-    def count(self, usage: Usage) -> None:
-        self.usage = self.earlier_usage + usage
 
     async def record(self, event: BackendEvent) -> None:
         if event.type == EventType.MESSAGE:

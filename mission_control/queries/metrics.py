@@ -85,6 +85,7 @@ def _slots() -> Iterator[Metric]:
     used = current["running"] + current["queued"]
     yield GaugeMetricFamily(PREFIX + "slots_used", "Runs that hold a slot.", used)
     yield GaugeMetricFamily(PREFIX + "runs_waiting", "Runs queued for a slot.", current["waiting"])
+    yield GaugeMetricFamily(PREFIX + "runs_parked", "Runs that wait for something else.", current["parked"])
 
 
 def _events() -> Metric:

@@ -25,6 +25,8 @@ from mission_control.realtime.frames import (
     KNOWN_TO_POCKETPAW,
     OF_A_TASK,
     OUTPUT,
+    PARKED,
+    RESUMED,
     Frame,
     connection_info,
     error_text,
@@ -254,8 +256,8 @@ class PocketPawConsumer(BoardConsumer):
             await super().handle_action(content)
 
     def wants(self, frame: Frame) -> bool:
-        """Leave out types of output that PocketPaw's page does not know, and planning runs, which have no task."""
-        if frame.event in OF_A_TASK and not frame.has_task:
+        """Leave out what PocketPaw's page does not know: some output, parking, and runs without a task."""
+        if frame.event in (PARKED, RESUMED) or (frame.event in OF_A_TASK and not frame.has_task):
             return False
         return frame.event != OUTPUT or frame.output_type in KNOWN_TO_POCKETPAW
 

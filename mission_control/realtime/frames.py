@@ -15,9 +15,10 @@ from mission_control.models import Activity, Run, RunEvent
 from mission_control.text import SharedText
 
 STARTED, OUTPUT, COMPLETED = "mc_task_started", "mc_task_output", "mc_task_completed"
+PARKED, RESUMED = "mc_run_parked", "mc_run_resumed"
 PLANNING_PHASE, PLANNING_COMPLETE = "dw_planning_phase", "dw_planning_complete"
 OF_A_TASK = {STARTED, OUTPUT, COMPLETED}  # in a planning run their `task_id` is null
-OF_A_RUN = [STARTED, OUTPUT, PLANNING_PHASE, PLANNING_COMPLETE, COMPLETED]
+OF_A_RUN = [STARTED, OUTPUT, PARKED, RESUMED, PLANNING_PHASE, PLANNING_COMPLETE, COMPLETED]
 RESULT_CHARS = 200
 # PocketPaw's own page knows three kinds of output.
 KNOWN_TO_POCKETPAW = {"message", "tool_use", "tool_result"}
@@ -44,6 +45,11 @@ class Frame(_Fields):
 
     def as_sse(self) -> str:
         return f"id: {self.seq}\nevent: {self.event}\ndata: {self.data}\n\n"
+
+    @property
+    def changes_status(self) -> bool:
+        """Whether the run got or gave up a slot with it."""
+        return self.event in (STARTED, PARKED, RESUMED, COMPLETED)
 
     @property
     def is_last(self) -> bool:
@@ -101,6 +107,13 @@ def run_frame(header: RunHeader, event: RunEvent) -> Frame:
     elif phase == "ended":
         name = COMPLETED
         data |= {"agent_id": header.agent_id, "status": event.content, "error": event.metadata.get("error")}
+    elif phase == "parked":
+        name = PARKED
+        data |= {key: event.metadata.get(key) for key in ("parked_for", "resumes_at", "question_id")}
+        data |= {"message": event.content}
+    elif phase == "resumed":
+        name = RESUMED
+        data |= {"agent_id": event.metadata.get("agent_id"), "message": event.content}
     elif phase == "planning":
         name = PLANNING_PHASE
         data |= {"project_id": header.project_id, "phase": event.metadata.get("step"), "message": event.content}

@@ -352,7 +352,7 @@ async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
 
 def _changes_status(message: Message) -> bool:
     frames = [Frame(*frame) for frame in message.get("frames", ())]
-    return bool(frames) and (frames[0].seq == 1 or frames[-1].is_last)
+    return any(frame.changes_status for frame in frames)
 
 
 # ---------------------------------------------------------------- queries

@@ -34,6 +34,18 @@ def started(run: Run) -> Draft:
     )
 
 
+def parked(reason: str, notice: str, *, resumes_at: datetime | None, question_id: str | None = None) -> Draft:
+    """Return the event of a run that is parked; the notice says to users what it waits for."""
+    time = resumes_at.isoformat().replace("+00:00", "Z") if resumes_at else None
+    metadata = {"phase": "parked", "parked_for": reason, "resumes_at": time, "question_id": question_id}
+    return Draft(Type.STATUS, notice, metadata)
+
+
+def resumed(run: Run) -> Draft:
+    """Return the event of a run that was parked and has a slot again."""
+    return Draft(Type.STATUS, f"{run.agent_name} continues", {"phase": "resumed", "agent_id": str(run.agent_id)})
+
+
 def ended(outcome: str, error: str) -> Draft:
     """Return a run's last event."""
     return Draft(Type.STATUS, outcome, {"phase": "ended", "error": error or None})

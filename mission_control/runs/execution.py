@@ -33,6 +33,7 @@ from agents.backends.base import (
     BackendEvent,
     BackendItem,
     EventType,
+    QuotaUsedUp,
     Session,
     Usage,
 )
@@ -50,6 +51,7 @@ from mission_control.runs.backend_retries import CallRetryPolicy, call_with_retr
 from mission_control.runs.buffer import EventBuffer, OutputTooLong
 from mission_control.runs.lifecycle import claim, finish
 from mission_control.runs.limits import LimitWatch, RunLimitExceeded, RunLimits
+from mission_control.runs.parking import park_at_gate, park_for_quota
 from mission_control.runs.placement import decline_if_unable, missing_requirement
 from mission_control.runs.preparation import agent_of, earlier_session, prepare, save_session, workdir_of
 from mission_control.runs.results import Result, ToolUses
@@ -72,6 +74,7 @@ class Outcome:
     status: str
     error: str = ""
     cause: EndCause | None = None
+    quota: QuotaUsedUp | None = None  # the run is parked instead, if that is possible
 
 
 CAUSE_OF_LIMIT = {
@@ -110,6 +113,8 @@ async def _execute(run_id: uuid.UUID, execution_of: "Callable[[Run], Execution]"
     if run is None:
         logger.info("not claimed: it is not queued any more")
         return
+    if vars(run)["is_gated"] and not run.tests_quota and await persist(_park_at_gate, run):
+        return
     execution = execution_of(run)
     outcome: Outcome | None = Outcome(Status.ERROR, "The worker failed")
     try:
@@ -136,6 +141,10 @@ def _decline_if_unable(run_id: uuid.UUID) -> bool:
     return run is not None and decline_if_unable(run)
 
 
+def _park_at_gate(run: Run) -> bool:
+    return park_at_gate(run, guard=Q(claim_token=run.claim_token))
+
+
 def _claim(run_id: uuid.UUID, token: uuid.UUID) -> Run | None:
     return claim(run_id, worker=current_worker(), token=token)
 
@@ -151,6 +160,8 @@ def failure(error: BaseException, *, of_agent: bool = True) -> Outcome:
         return Outcome(Status.ERROR, message, error.cause)
     if isinstance(error, OutputTooLong):
         return Outcome(Status.ERROR, message, EndCause.OUTPUT_LIMIT)
+    if isinstance(error, QuotaUsedUp):
+        return Outcome(Status.ERROR, message, EndCause.QUOTA, error)
     if isinstance(error, BackendError):
         return Outcome(Status.ERROR, message, CAUSE_OF_LIMIT.get(error.limit))
     if isinstance(error, OperationalError | InterfaceError):
@@ -174,7 +185,8 @@ class Execution:
         self.limits = RunLimits.of(run.agent)
         self.watch = LimitWatch(self.limits)
         self.buffer = EventBuffer(max_output_chars=self.limits.output_chars)
-        self.usage = Usage()
+        self.earlier_usage = Usage(**run.usage)  # of the run's calls before the current one
+        self.usage = self.earlier_usage
         self.stop_seen = asyncio.Event()
         self.renewed_at = time.monotonic()  # when the lease was renewed: first by the claim
         self.is_alone = True  # no worker of another machine was alive at the last renewal of the lease
@@ -284,7 +296,7 @@ class Execution:
 
     def count(self, usage: Usage) -> None:
         """Record the usage of the agent's calls so far."""
-        self.usage = usage
+        self.usage = self.earlier_usage + usage
 
     async def record(self, event: BackendEvent) -> None:
         """Add the agent's event to the buffer; wait while it is full."""
@@ -377,6 +389,8 @@ class Execution:
 
     def end_once(self, outcome: Outcome, usage: dict[str, Any]) -> None:
         mine = Q(status=Status.RUNNING, claim_token=self.claim)
+        if outcome.quota is not None and park_for_quota(self.run, outcome.quota, guard=mine, usage=usage):
+            return
         unstopped = mine & Q(stop_requested_at__isnull=True)
         if outcome.status != Status.STOPPED and finish(
             self.run.pk,

@@ -1,4 +1,4 @@
-"""Every change of a run's status after its creation: claim, promote, stop, finish.
+"""Every change of a run's status after its creation, apart from parking: claim, promote, stop, finish.
 
 Each is a conditional UPDATE that names the expected status; a caller whose update matches no row was too late and
 does nothing. `finish` is the only way to end a run, whatever the reason.
@@ -9,11 +9,12 @@ import time
 import uuid
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, connection, transaction
-from django.db.models import Q
+from django.db.models import F, Q
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
@@ -35,6 +36,7 @@ from mission_control.runs.deliverables import save_output
 from mission_control.runs.open_reviews import open_review, withdraw_review
 from mission_control.runs.planning_outcome import settle_project
 from mission_control.runs.project_completion import advance_on_commit, complete_if_resolved
+from mission_control.runs.quota_gates import GATED_AGENT, open_gate
 from mission_control.runs.results import Result
 from mission_control.runs.retries import after_failure
 from mission_control.runs.slots import free_slots, has_waiting_runs, waiting_queue
@@ -54,6 +56,7 @@ TEXTS = {
     EndCause.DATABASE_LOST: "The worker lost its database",
     EndCause.CANCELLED: "The task was skipped",
 }
+STOP_ROUNDS = 5  # of `stop_all`: each run may be parked and continue while others are stopped
 DEFAULT_CAUSE = {
     Status.COMPLETED.value: EndCause.COMPLETED,
     Status.ERROR.value: EndCause.FAILED,
@@ -77,29 +80,31 @@ def claim(run_id: uuid.UUID, *, worker: str, token: uuid.UUID | None = None) -> 
     """Claim a queued run for the caller.
 
     Returns None if it is not queued: claimed by another, stopped, or deleted. Idempotent: called again with the
-    same `token` after a commit whose answer was lost, it finds its claim.
+    same `token` after a commit whose answer was lost, it finds its claim. The run is annotated with `is_gated`:
+    whether its agent's quota is used up.
     """
     now, token = timezone.now(), token or uuid.uuid4()
     Run.objects.filter(pk=run_id, status=Status.QUEUED).update(
         status=Status.RUNNING,
-        started_at=now,
+        started_at=Coalesce("started_at", now),
         claim_token=token,
         worker=worker,
         host=settings.HOST_NAME,
         lease_renewed_at=now,
     )
     claimed = Run.objects.filter(pk=run_id, status=Status.RUNNING, claim_token=token)
-    return claimed.select_related("task", "agent", "project").first()
+    return claimed.annotate(is_gated=GATED_AGENT).select_related("task", "agent", "project").first()
 
 
 def start_on_slot(run: Run) -> None:
-    """Start a run that was just given a slot.
+    """Start a run that was just given a slot, or continue one that was parked.
 
-    Write its job, first event, task and activity in the caller's transaction. The caller has written `last_seq` 1
-    with the slot.
+    Write its job, next event, task and activity in the caller's transaction. The caller has written the number of
+    that event as `last_seq` with the slot.
     """
     enqueue_run(run)  # first, so that its wakeup is sent first: a worker starts while the frame is published
-    [first] = events.write(run.pk, [events.started(run)], after=0)
+    draft = events.resumed(run) if run.parkings else events.started(run)
+    [first] = events.write(run.pk, [draft], after=run.last_seq - 1)
     now = timezone.now()
     if run.task_id is not None:
         Task.objects.filter(pk=run.task_id).update(
@@ -111,7 +116,8 @@ def start_on_slot(run: Run) -> None:
         )
     if run.task is not None and run.task.status == Task.Status.REVIEW:  # its status before the update above
         withdraw_review(run.task)  # after the lock on the task's row, in the same order as a decision
-    note_run(run, f"{run.agent_name} started working on “{run.task_title}”")
+    begins = "continues with" if run.parkings else "started working on"
+    note_run(run, f"{run.agent_name} {begins} “{run.task_title}”")
     transaction.on_commit(lambda: publish_run(run, [first]))
     transaction.on_commit(lambda: logger.info("admitted on slot %s", run.slot, extra={"run_id": run.pk}))
 
@@ -145,7 +151,7 @@ def _promote_next(slot: int) -> Run | None:
     if run is None:
         return None
     changed = Run.objects.filter(pk=run.pk, status=Status.WAITING).update(
-        status=Status.QUEUED, slot=slot, enqueued_at=timezone.now(), enqueue_count=1, last_seq=1
+        status=Status.QUEUED, slot=slot, enqueued_at=timezone.now(), enqueue_count=1, last_seq=F("last_seq") + 1
     )
     if not changed:  # pragma: no cover - impossible while its row, or on SQLite the file, is locked
         return None
@@ -159,10 +165,10 @@ def stop(
 ) -> Run:
     """Stop a run and return it. Raises NotRunning if it has ended already.
 
-    A waiting or queued run ends at once. A running one is requested to stop, and awaited for up to `wait_seconds`.
-    If the status changes at the same time, the function tries again with the new one.
+    A parked, waiting or queued run ends at once. A running one is requested to stop, and awaited for up to
+    `wait_seconds`. If the status changes at the same time, the function tries again with the new one.
     """
-    for _ in range(100):  # pragma: no branch - a status only moves forward, twice at most
+    for _ in range(100):  # pragma: no branch - its status does not change so often
         if request_stop(Q(pk=run.pk), reason=reason, cause=cause):
             return await_end(run, seconds=wait_seconds)
         early = Q(status__in=Run.UNCLAIMED)
@@ -176,18 +182,22 @@ def stop(
 def stop_all(which: Q, *, cause: EndCause, wait_seconds: float = STOP_SECONDS) -> None:
     """Stop these runs.
 
-    End the waiting and queued ones, request the running ones to stop, and await those together. Waits up to
-    `wait_seconds`. Waiting runs end first, so that none of them gets a slot that becomes free. A status only moves
-    forward, so a run whose status changes during one step is handled in the next.
+    End the parked, waiting and queued ones, request the running ones to stop, and await those together. Waits up
+    to `wait_seconds`. Waiting runs end first, so that none of them gets a slot that becomes free. A run whose
+    status changes during one step is handled in the next, or in the next round if it was parked: a run with a
+    request is not parked any more.
     """
     early = Q(status__in=Run.UNCLAIMED)
-    for status in Run.UNCLAIMED:  # in this order
-        for key in list(Run.objects.filter(which, status=status).values_list("pk", flat=True)):
-            finish(key, Status.STOPPED, cause=cause, guard=early)
-    running = list(Run.objects.light().filter(which, status=Status.RUNNING))
-    request_stop(Q(pk__in=[run.pk for run in running]), cause=cause)
+    for _ in range(STOP_ROUNDS):  # pragma: no branch - runs are not parked so often
+        for status in Run.UNCLAIMED:  # in this order
+            for key in list(Run.objects.filter(which, status=status).values_list("pk", flat=True)):
+                finish(key, Status.STOPPED, cause=cause, guard=early)
+        running = list(Run.objects.light().filter(which, status=Status.RUNNING, stop_requested_at__isnull=True))
+        if not running:
+            break
+        request_stop(Q(pk__in=[run.pk for run in running]), cause=cause)
     deadline = time.monotonic() + wait_seconds
-    for run in running:
+    for run in Run.objects.light().filter(which, status=Status.RUNNING):
         await_end(run, seconds=max(deadline - time.monotonic(), 0))
 
 
@@ -281,15 +291,18 @@ def finish(
         error = error or TEXTS.get(cause, "")
         error = shown_error(storable(error)) if error else ""
         changes: dict[str, Any] = {"status": outcome, "finished_at": now, "end_cause": cause, "error": error}
+        changes |= {"parked_for": "", "resumes_at": None}
         if usage is not None:
             changes |= usage_columns(storable(usage))
         output = changes["output"] = events.output_of(run_id)
         changed = Run.objects.active().filter(guard, pk=run_id).update(**changes)
         if not changed:
             return False
-        was_waiting = before.status == Status.WAITING
+        if before.tests_quota and outcome == Status.COMPLETED:
+            transaction.on_commit(partial(open_gate, before.quota_account))
+        was_waiting = before.status == Status.WAITING and before.started_at is None
         _settle(run_id, outcome, error, output, was_waiting=was_waiting, now=now, write=write, result=result)
-        _reuse_freed_slot()
+        reuse_freed_slot()
     promote()
     return True
 
@@ -342,7 +355,7 @@ def _settle(
 def _settle_task(task: Task, run: Run, *, was_waiting: bool, now: datetime, review_reason: str) -> str:
     """Write the consequences of a run's end for its task.
 
-    A run that only waited does not change the task's status. Returns the reason that sent the task to review;
+    A run that never started does not change the task's status. Returns the reason that sent the task to review;
     empty if there is none, or if the task's metadata excludes reviews.
     """
     agent, changes = run.agent, dict[str, Any](updated_at=now)
@@ -388,7 +401,7 @@ def _activity_of(run: Run, outcome: str, why: str) -> tuple[Activity.Type, str]:
     return Activity.Type.TASK_UPDATED, f"{run.agent_name} failed on “{run.task_title}”: {why}"
 
 
-def _reuse_freed_slot() -> None:
+def reuse_freed_slot() -> None:
     """Give a free slot to a waiting run within the transaction that freed it."""
     free = free_slots()
     if not free or not waiting_queue().exists():

@@ -7,10 +7,11 @@ from django.conf import settings
 from agents.backends.base import BackendError
 from agents.models import Agent
 from mission_control.models import Deliverable, Review, Run, Task
+from mission_control.runs.events import output_of
 from mission_control.runs.guidance import guidance_for
 from mission_control.runs.prompt_sections import Source, notice_of
 from mission_control.runs.prompt_sources import correspondence_of
-from mission_control.runs.prompts import Brief, build_prompt, cuts_of
+from mission_control.runs.prompts import Brief, build_prompt, continued_prompt, cuts_of
 from mission_control.text import storable
 
 
@@ -25,10 +26,13 @@ def workdir_of(run: Run) -> Path:
 def prepare(run: Run, *, budget_chars: int) -> tuple[str, str]:
     """Build the run's prompt and store it on the run; return it with a notice about text that was left out.
 
-    Creates the working folder. Raises BackendError.
+    The prompt of a run that was parked says what its agent wrote before. Creates the working folder. Raises
+    BackendError.
     """
     brief = brief_of(run, budget_chars=budget_chars)
     prompt = storable(build_prompt(brief, budget_chars=budget_chars))
+    if run.parkings and (written := output_of(run.pk)):
+        prompt = storable(continued_prompt(prompt, written, fence=brief.fence))
     Run.objects.filter(pk=run.pk, claim_token=run.claim_token).update(prompt=prompt)
     cut = cuts_of(brief, budget_chars=budget_chars)
     notices = [*brief.notices, *([notice_of(cut, budget_chars=budget_chars)] if cut else [])]

@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 
 from mission_control.runs.prompt_sections import Cut, Fitted, Section, Source, fit, one_line
 
-__all__ = ["Brief", "Source", "build_prompt", "cuts_of", "new_fence"]
+__all__ = ["Brief", "Source", "build_prompt", "continued_prompt", "cuts_of", "new_fence"]
+
+WRITTEN_CHARS = 20_000  # of the output before an interruption
 
 
 def new_fence() -> str:
@@ -50,6 +52,26 @@ def build_prompt(brief: Brief, *, budget_chars: int) -> str:
     """
     before, after = _before(brief), _after(brief)
     return "\n\n".join([*before, *_fitted(brief, budget_chars).texts, *after])
+
+
+def continued_prompt(prompt: str, written: str, *, fence: str) -> str:
+    """Return the prompt of a run that was interrupted after its agent had written something.
+
+    If the agent still has the conversation, it knows the rest of the prompt already; the task is repeated for one
+    that does not.
+    """
+    cut = "…" if len(written) > WRITTEN_CHARS else ""
+    intro = (
+        "Your work on the task below was interrupted. This is the end of what you have written so far. "
+        "Continue where you stopped, and do not repeat what is done."
+    )
+    return "\n\n".join(
+        [
+            intro,
+            f"<written-{fence}>\n{cut}{written[-WRITTEN_CHARS:]}\n</written-{fence}>",
+            prompt,
+        ]
+    )
 
 
 def cuts_of(brief: Brief, *, budget_chars: int) -> list[Cut]:

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from mission_control.models import Run
 from mission_control.runs.lifecycle import end_lost, enqueue_run, promote
+from mission_control.runs.parking import resume_due
 from mission_control.runs.project_completion import advance_all
 from mission_control.runs.workers import is_dead, is_of_earlier_boot, kill
 
@@ -33,7 +34,7 @@ class Reaper:
         self._seen: dict[uuid.UUID, tuple[object, float]] = {}
 
     def tick(self) -> None:
-        """End lost runs, enqueue queued runs whose job was lost, promote waiting runs, and advance projects."""
+        """End lost runs, enqueue again what was lost, resume parked and promote waiting runs, advance projects."""
         try:
             held = list(Run.objects.light().holding())
         except Error:
@@ -49,6 +50,7 @@ class Reaper:
                 self.reap(run)
         if len(running) < len(held):
             reenqueue_unstarted()
+        resume_due()
         promote()
         advance_all()
 

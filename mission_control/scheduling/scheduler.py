@@ -22,6 +22,7 @@ from mission_control.models.task import PRIORITY_RANK, priority_rank
 from mission_control.runs.admission import admit_due
 from mission_control.runs.lifecycle import promote
 from mission_control.runs.project_completion import complete_if_resolved
+from mission_control.runs.quota_gates import without_quota
 from mission_control.runs.slots import waiting_queue
 from mission_control.scheduling.waiting_reasons import RESTARTING_STOPS
 
@@ -29,9 +30,9 @@ MAX_TASKS_PER_TICK = 100  # the rest follows with the next trigger, at the lates
 PLANNING_PATIENCE = timedelta(minutes=1)
 HAS_ACTIVE_RUN = Q(last_run__status__in=Run.ACTIVE)
 # A user who stops a waiting run does not want it to be restarted: the task is left alone until it is run by hand.
-STOPPED_WHILE_WAITING = Q(last_run__status=Run.Status.STOPPED, last_run__slot__isnull=True) & ~Q(
-    last_run__end_cause__in=RESTARTING_STOPS
-)
+STOPPED_WHILE_WAITING = Q(
+    last_run__status=Run.Status.STOPPED, last_run__slot__isnull=True, last_run__started_at__isnull=True
+) & ~Q(last_run__end_cause__in=RESTARTING_STOPS)
 
 
 class NotDue(Exception):
@@ -50,7 +51,10 @@ def unblocked() -> QuerySet[Task]:
 
 
 def due() -> QuerySet[Task]:
-    """Return the tasks that should run now, each with its `first_agent`, by priority, then age."""
+    """Return the tasks that should run now, each with its `first_agent`, by priority, then age.
+
+    Those of an agent whose quota is used up wait until it is there again, unless another agent can continue.
+    """
     first = Assignment.objects.filter(task=OuterRef("pk")).order_by("place", "id").values("agent_id")[:1]
     retry_is_due = Q(retry_at__isnull=True) | Q(retry_at__lte=timezone.now())
     return (
@@ -59,6 +63,7 @@ def due() -> QuerySet[Task]:
         .filter(retry_is_due, task_type=Task.Type.AGENT)
         .annotate(first_agent=Subquery(first, output_field=UUIDField()))
         .filter(first_agent__isnull=False)
+        .filter(~without_quota("first_agent"))
         .order_by(priority_rank(), "created_at", "id")
     )
 

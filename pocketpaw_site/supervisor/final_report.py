@@ -20,7 +20,7 @@ def report() -> None:
     workers.forget_group()
     say_runs("Interrupted", abandon(workers.workers_of(group()).removesuffix("/")))
     if not workers.count_live_groups():
-        left = Run.objects.light().filter(status__in=[Run.Status.QUEUED, Run.Status.WAITING])
+        left = Run.objects.light().filter(status__in=Run.UNCLAIMED)
         say_runs("Queued for the next start", left.order_by("queued_at"))
 
 

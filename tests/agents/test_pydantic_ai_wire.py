@@ -3,12 +3,13 @@
 import gzip
 import json
 import tracemalloc
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from agents.backends.base import BackendError, EventType, TransientError
-from agents.backends.pydantic_ai import PydanticAI, wire
+from agents.backends.base import BackendError, EventType, QuotaUsedUp, TransientError
+from agents.backends.pydantic_ai import OpenAIAgents, PydanticAI, wire
 from agents.backends.pydantic_ai.answer import _EventTranslator
 from agents.backends.pydantic_ai.thoughts import Thoughts, without_thoughts
 from tests.agents.follow import Followed, follow
@@ -103,6 +104,42 @@ async def test_a_server_that_is_busy_says_when_to_come_back():
             async for _ in stream:
                 pass
     assert busy.value.retry_after_seconds == 7
+
+
+@pytest.mark.parametrize(
+    ("headers", "minutes"),
+    [
+        (["retry-after: 3600"], 60),
+        (["x-ratelimit-remaining-requests: 0", "x-ratelimit-reset-requests: 1h30m0s"], 90),
+    ],
+)
+async def test_long_rate_limit_is_a_used_up_quota_of_the_server(headers, minutes):
+    async with raw_server(saying(head("429 Slow", "application/json", *headers), b"{}")) as server:
+        options = {"model": "m", "base_url": server.base_url}
+        with pytest.raises(QuotaUsedUp) as used_up:
+            async for _ in PydanticAI().stream("Go.", options, Path()):
+                pass
+    assert used_up.value.account == PydanticAI.account(options) == server.base_url.split("/")[2]
+    expected = datetime.now(UTC) + timedelta(minutes=minutes)
+    assert used_up.value.resets_at is not None
+    assert abs(used_up.value.resets_at - expected) < timedelta(minutes=5)
+
+
+async def test_short_rate_limit_is_waited_for():
+    async with raw_server(saying(head("429 Slow", "application/json", "retry-after: 60"), b"{}")) as server:
+        with pytest.raises(TransientError) as busy:
+            async for _ in PydanticAI().stream("Go.", {"model": "m", "base_url": server.base_url}, Path()):
+                pass
+    assert busy.value.retry_after_seconds == 60
+
+
+def test_account_of_a_provider_names_the_end_of_its_key(monkeypatch):
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-ant-" + "x" * 30 + "a1b2")
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-" + "x" * 30 + "c3d4")
+    assert PydanticAI.account({"model": "anthropic:claude-sonnet-5-5"}) == "anthropic:…a1b2"
+    assert PydanticAI.account({"model": "openai-responses:gpt-5"}) == "openai:…c3d4"
+    assert OpenAIAgents.account({"model": "gpt-5"}) == "openai:…c3d4"
 
 
 # ---------------------------------------------------------------- size

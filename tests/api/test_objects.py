@@ -15,8 +15,8 @@ def _names(text: str) -> set[str]:
 
 
 AGENT = _names(
-    "id name role description session_key backend backend_options status level current_task_id running_count"
-    " specialties last_heartbeat created_at updated_at metadata"
+    "id name role description session_key backend backend_options fallback_agent_id status level current_task_id"
+    " running_count specialties last_heartbeat created_at updated_at metadata"
 )
 TASK = _names(
     "id title description status priority assignee_ids creator_id parent_task_id blocked_by blocks tags due_date"
@@ -32,7 +32,7 @@ PROJECT = _names(
 )
 RUN = _names(
     "id kind project_id task_id task_title agent_id agent_name status error attempt requested_by queued_at"
-    " started_at finished_at duration_seconds last_seq usage document_id end_cause host"
+    " started_at finished_at duration_seconds last_seq usage document_id end_cause host parked_for resumes_at"
 )
 
 OBJECTS = [
@@ -309,4 +309,5 @@ def test_backends_and_capacity_are_told(api):
         "backends"
     ][0].keys()
     make.run()
-    assert api.get("capacity").json() == {"limit": 5, "running": 0, "queued": 1, "waiting": 0, "available": 4}
+    expected = {"limit": 5, "running": 0, "queued": 1, "waiting": 0, "parked": 0, "available": 4}
+    assert api.get("capacity").json() == expected

@@ -30,7 +30,7 @@ from agents.backends.mcp_servers.starting import usable_servers
 from agents.backends.processes import LaunchSpec
 from agents.backends.programs.allowed import Definition, allowed
 from agents.backends.programs.launch import Prompt, environment_of, isolation_method, launch_spec
-from agents.backends.programs.logins import missing_login
+from agents.backends.programs.logins import claudes_account, missing_login
 from agents.backends.programs.presets import CLAUDES_LOGIN, CLAUDES_MODELS
 
 OWN_ENV = (
@@ -86,6 +86,10 @@ class ClaudeAgentSDK(Backend):
         except BackendError as error:
             return str(error)
         return missing_login(CLAUDES_LOGIN, environment_of(_definition()), how)
+
+    @classmethod
+    def account(cls, options: Mapping[str, Any]) -> str:
+        return claudes_account(environment_of(_definition()))
 
     @classmethod
     def missing_for(cls, options: Mapping[str, Any]) -> str | None:

@@ -87,6 +87,11 @@ class Demo(Backend):
         steps = options.get("script", ())
         return script.missing_for(steps) if isinstance(steps, list) else None
 
+    @classmethod
+    def account(cls, options: Mapping[str, Any]) -> str:
+        """Return the account of a script's `quota`: agents with the same script share it."""
+        return script.account_of(options["script"]) if "script" in options else ""
+
     def stream(self, prompt: str, options: Mapping[str, Any], workdir: Path) -> AsyncGenerator[BackendItem, None]:
         """Play a script, yield pieces for other options, else a part of the sample plan or an outline."""
         if steps := options.get("script"):

@@ -38,6 +38,11 @@ def missing_for(steps: Script) -> str | None:
     return actions.sandbox_problem() if runs_commands else None
 
 
+def account_of(steps: Script) -> str:
+    """Return the account whose quota a script uses up."""
+    return f"demo:{digest_of(steps)}"
+
+
 def digest_of(steps: Script) -> str:
     """Return a short text that differs between scripts."""
     return hashlib.sha256(json.dumps(steps, sort_keys=True).encode()).hexdigest()[:12]
@@ -170,7 +175,7 @@ class _Player:
         """Fail as a provider does; only agents with the same script share this quota."""
         raise QuotaUsedUp(
             "The demo's quota is used up, as set by `quota`",
-            account=f"demo:{self._digest}",
+            account=account_of(self._steps),
             resets_at=datetime.now(UTC) + timedelta(seconds=step["quota"]),
         )
         yield

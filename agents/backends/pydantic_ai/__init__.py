@@ -87,6 +87,16 @@ class PydanticAI(Backend):
         return cls._not_installed()
 
     @classmethod
+    def account(cls, options: Mapping[str, Any]) -> str:
+        """Return the account of the key, or the server, to which requests are sent. Raises BackendError."""
+        return Endpoint.of(cls.complete(options)).account
+
+    @classmethod
+    def complete(cls, options: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the options with a model that names its provider."""
+        return options
+
+    @classmethod
     def setup(cls, options: Mapping[str, Any]) -> Setup:
         """Describe the set-up: the choices are models of the providers whose keys are set."""
         return Setup(cls.missing_for(options), {"model": suggested_models()})
@@ -154,8 +164,12 @@ class _OneProvider(PydanticAI):
 
     def stream(self, prompt: str, options: Mapping[str, Any], workdir: Path) -> AsyncGenerator[BackendItem, None]:
         """Yield the output of `pydantic_ai` for the provider's model."""
-        name = options.get("model", "").removeprefix(f"{self.provider}:")
-        return super().stream(prompt, {**options, "model": f"{self.provider}:{name}" if name else ""}, workdir)
+        return super().stream(prompt, self.complete(options), workdir)
+
+    @classmethod
+    def complete(cls, options: Mapping[str, Any]) -> Mapping[str, Any]:
+        name = options.get("model", "").removeprefix(f"{cls.provider}:")
+        return {**options, "model": f"{cls.provider}:{name}" if name else ""}
 
 
 class OpenAIAgents(_OneProvider):

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from agents.backends.base import BackendError
 from agents.backends.programs.allowed import allowed
+from agents.backends.quota import account_of_key
 
 if TYPE_CHECKING:
     from httpx2 import AsyncClient
@@ -106,6 +107,15 @@ class Endpoint(NamedTuple):
         if own_url and provider in {"openai", "openai-chat"}:
             return cls._own_server(name, own_url)
         return cls._of_provider(provider, name)
+
+    @property
+    def account(self) -> str:
+        """Return the account whose quota the requests use: the provider with the end of its key, or the server."""
+        if not self.provider and _normalised(self.base_url) != _normalised(OPENAI_URL):
+            return _host(self.base_url).lower()
+        provider = (self.provider or "openai").partition("-")[0]
+        key = os.environ.get(key_variable(self.provider), "") if self.provider else self.api_key
+        return account_of_key(provider, key.strip())
 
     @classmethod
     def _own_server(cls, model_name: str, base_url: str) -> "Endpoint":

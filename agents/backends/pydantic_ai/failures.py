@@ -1,13 +1,16 @@
 """Translate the errors of requests to messages for users."""
 
 import socket
+from collections.abc import Mapping
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from agents.backends.base import BackendError, TransientError
+from agents.backends.base import BackendError, QuotaUsedUp, TransientError
 from agents.backends.pydantic_ai.answer import TOOL_RETRIES
 from agents.backends.pydantic_ai.endpoints import PROVIDERS, Endpoint
 from agents.backends.pydantic_ai.wire import AnswerBrokenOff, ServerError, WireError, words_of
+from agents.backends.quota import LONGEST_WAIT_IN_CALL, reset_time, reset_time_of_headers
 from agents.redaction import shown_error
 
 WORDS_OF_PROVIDER_CHARS = 100
@@ -22,6 +25,8 @@ def failure_of(error: Exception, endpoint: Endpoint) -> BackendError:
     if wire := _wire_error(error):
         return _failure_on_wire(wire, endpoint)
     message = _message_of(error, endpoint)
+    if used_up := _used_up_quota(error, message, endpoint):
+        return used_up
     passing = (failure.ModelUnavailableError, failure.ModelServerError, failure.ModelConnectionError)
     if isinstance(error, failure.ModelRateLimitError):
         return TransientError(message, retry_after_seconds=error.retry_after)
@@ -32,6 +37,28 @@ def failure_of(error: Exception, endpoint: Endpoint) -> BackendError:
     if passes:
         return TransientError(message, retry_after_seconds=getattr(error, "retry_after", None))
     return BackendError(message)
+
+
+def _used_up_quota(error: Any, message: str, endpoint: Endpoint) -> QuotaUsedUp | None:
+    """Return the error of a quota that is used up, or of a rate limit that ends too late to wait for it."""
+    from pydantic_ai import exceptions as failure
+
+    is_quota = isinstance(error, failure.ModelQuotaExceededError)
+    if not is_quota and not isinstance(error, failure.ModelRateLimitError):
+        return None
+    now, resets_at = datetime.now(UTC), None
+    with suppress(OverflowError, ValueError):
+        if error.retry_after:
+            resets_at = now + timedelta(seconds=error.retry_after)
+    resets_at = resets_at or reset_time_of_headers(_headers_of(error)) or reset_time(_words_of(error))
+    if is_quota or (resets_at is not None and resets_at - now > LONGEST_WAIT_IN_CALL):
+        return QuotaUsedUp(message, account=endpoint.account, resets_at=resets_at)
+    return None
+
+
+def _headers_of(error: Exception) -> Mapping[str, str]:
+    """Return the headers of the provider's answer, if its SDK keeps them."""
+    return getattr(getattr(error.__cause__, "response", None), "headers", None) or {}
 
 
 def _wire_error(error: BaseException | None) -> WireError | None:
@@ -116,6 +143,12 @@ def _inline(title: str) -> str:
 
 
 def _provider_message(error: Any) -> str:
+    """Return the message of the provider's JSON error, if it sent one, to append to a sentence."""
+    words = _shortened(_words_of(error))
+    return f": {words}" if words else ""
+
+
+def _words_of(error: Any) -> str:
     """Return the message of the provider's JSON error, if it sent one."""
     response = getattr(error.__cause__, "response", None)  # complete, if the SDK keeps it
     body = getattr(error, "body", None)
@@ -123,8 +156,7 @@ def _provider_message(error: Any) -> str:
         body = response.content if response is not None else body
     if response is None and isinstance(body, str):  # the `error` of an event in the stream
         body = {"error": body}
-    words = _shortened(words_of(body))
-    return f": {words}" if words else ""
+    return words_of(body)
 
 
 def _shortened(words: str) -> str:

@@ -5,7 +5,17 @@ from rest_framework import serializers
 from agents.discovery.findings import Kind, State
 from agents.models import Agent
 from agents.rules import BACKEND_CHARS, NAME_CHARS, ROLE_CHARS, SESSION_KEY_CHARS, SPECIALTY_CHARS
-from mission_control.api.fields import BackendName, BackendOptions, Choice, Data, Description, Tags, Text, Title
+from mission_control.api.fields import (
+    BackendName,
+    BackendOptions,
+    Choice,
+    Data,
+    Description,
+    Reference,
+    Tags,
+    Text,
+    Title,
+)
 from mission_control.api.serializers.reader import Reader
 
 
@@ -15,6 +25,9 @@ class AgentReader(Reader):
     status = serializers.ChoiceField(choices=Agent.Status.choices, source="derived_status")
     current_task_id = serializers.UUIDField(allow_null=True)
     running_count = serializers.IntegerField(min_value=0)
+    fallback_agent_id = serializers.UUIDField(
+        allow_null=True, help_text="Continues its runs while the quota of its account is used up."
+    )
 
     class Meta:
         model = Agent
@@ -26,6 +39,7 @@ class AgentReader(Reader):
             "session_key",
             "backend",
             "backend_options",
+            "fallback_agent_id",
             "status",
             "level",
             "current_task_id",
@@ -46,6 +60,7 @@ class AgentWriter(serializers.Serializer):
     session_key = Text(max_length=SESSION_KEY_CHARS, required=False, allow_blank=True)
     backend = BackendName(max_length=BACKEND_CHARS, required=False)
     backend_options = BackendOptions(required=False)
+    fallback_agent_id = Reference(Agent.objects.all(), source="fallback_agent", required=False, allow_null=True)
     status = Choice(choices=Agent.Status.choices, required=False)
     level = Choice(choices=Agent.Level.choices, required=False)
     specialties = Tags(max_chars=SPECIALTY_CHARS)

@@ -5,6 +5,8 @@ from uuid import UUID
 
 from rest_framework import serializers
 
+from agents.models import Agent
+from mission_control.api.fields import Reference
 from mission_control.api.serializers.reader import Reader
 from mission_control.models import Run, RunEvent
 from mission_control.runs.events import output_of
@@ -32,6 +34,13 @@ class RunReader(Reader):
         read_only=True,
         help_text="Why the run ended; null while it is active.",
     )
+    parked_for = serializers.ChoiceField(
+        choices=Run.ParkedFor.choices,
+        source="reported_parking",
+        allow_null=True,
+        read_only=True,
+        help_text="What a parked run waits for; null for any other.",
+    )
     host = serializers.SerializerMethodField(help_text="The machine that ran it; null before it starts.")
     error = serializers.SerializerMethodField()
     requested_by = serializers.SerializerMethodField()
@@ -51,6 +60,8 @@ class RunReader(Reader):
             "host",
             "status",
             "end_cause",
+            "parked_for",
+            "resumes_at",
             "error",
             "attempt",
             "requested_by",
@@ -132,6 +143,16 @@ class RunStarted(serializers.Serializer):
     run_id = serializers.UUIDField()
 
 
+class ResumeRequest(serializers.Serializer):
+    agent_id = Reference(Agent.objects.all(), source="agent", required=False, allow_null=True)
+
+
+class ResumedRun(serializers.Serializer):
+    status = serializers.ChoiceField(choices=["started", "waiting"])
+    message = serializers.CharField()
+    run = WholeRunReader()
+
+
 class RunEvents(serializers.Serializer):
     events = RunEventReader(many=True)
     count = serializers.IntegerField(min_value=0, help_text="Number of events after `after`.")
@@ -144,4 +165,5 @@ class CapacityReader(serializers.Serializer):
     running = serializers.IntegerField(min_value=0)
     queued = serializers.IntegerField(min_value=0)
     waiting = serializers.IntegerField(min_value=0)
+    parked = serializers.IntegerField(min_value=0)
     available = serializers.IntegerField(min_value=0)

@@ -5,12 +5,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from mission_control.actions.permissions import STOP_RUN
+from mission_control.actions.permissions import RUN_TASK, STOP_RUN
 from mission_control.api import querysets
 from mission_control.api.filters import RunFilter
 from mission_control.api.pagination import NUMBER, ListPagination, number_from
 from mission_control.api.serializers.runs import (
     CapacityReader,
+    ResumedRun,
+    ResumeRequest,
     RunDetail,
     RunEventReader,
     RunEvents,
@@ -19,9 +21,11 @@ from mission_control.api.serializers.runs import (
     WholeRunReader,
 )
 from mission_control.api.views.base import ObjectViews
+from mission_control.errors import NotParked
 from mission_control.models import Run
 from mission_control.runs import events
 from mission_control.runs.lifecycle import stop
+from mission_control.runs.parking import continue_now
 from mission_control.runs.slots import capacity
 
 
@@ -31,8 +35,10 @@ class RunViews(ObjectViews):
     queryset = querysets.runs()
     filterset_class = RunFilter
     noun, one, many, reader = "Run", "run", "runs", RunReader
-    action_permissions = {"stop": STOP_RUN}
-    answers = {"retrieve": RunDetail, "stop": StoppedRun, "events": RunEvents}
+    writers = {"resume": ResumeRequest}
+    action_permissions = {"stop": STOP_RUN, "resume": RUN_TASK}
+    answers = {"retrieve": RunDetail, "stop": StoppedRun, "resume": ResumedRun, "events": RunEvents}
+    refusals = {"resume": [NotParked]}
 
     def retrieve(self, request: Request, pk: str) -> Response:
         return Response({"run": WholeRunReader(self.find(pk)).data})
@@ -45,6 +51,18 @@ class RunViews(ObjectViews):
                 "run_id": run.pk,
                 "task_id": run.task_id,
                 "message": "Task execution stopped",
+                "run": WholeRunReader(self.find(pk)).data,
+            }
+        )
+
+    def resume(self, request: Request, pk: str) -> Response:
+        """Let a run continue that is parked for a quota: try it now, or continue with another agent."""
+        run = continue_now(self.find(pk), agent=self.given().get("agent"))
+        waits = run.status == Run.Status.WAITING
+        return Response(
+            {
+                "status": "waiting" if waits else "started",
+                "message": "Run is queued for a free slot" if waits else "Run continues",
                 "run": WholeRunReader(self.find(pk)).data,
             }
         )

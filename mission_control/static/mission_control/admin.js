@@ -61,12 +61,14 @@ function showRun({ run_id, seq }, status) {
   at.seq = seq;
   requiredIn(required("live-run"), "[data-seq-shown]").textContent = String(seq);
   show("live-run", "r", status);
-  if (!taskPage && status !== "queued" && status !== "running") socket.close();
+  if (!taskPage && !["queued", "running", "parked"].includes(status)) socket.close();
 }
 
 /** @param {Frame} frame */
 function onFrame({ event_type, data }) {
   if (event_type === "mc_task_started") showRun(data, "queued");
+  else if (event_type === "mc_run_parked") showRun(data, "parked");
+  else if (event_type === "mc_run_resumed") showRun(data, "queued");
   else if (event_type === "mc_task_output") showRun(data, "running");
   else if (event_type === "mc_task_completed") showRun(data, data.status);
   else if (event_type === "mc_task_updated" && taskPage && Date.parse(data.task.updated_at) >= Date.parse(at.updated)) {

@@ -54,7 +54,7 @@ function takeFrame(frame) {
   const { event_type: name, data } = frame;
   if (name === "mc_capacity" && !showCapacity(data)) return; // each greeting is followed by the current numbers
   document.dispatchEvent(new CustomEvent("mc:frame", { detail: frame }));
-  if (name === "mc_task_started" || name === "mc_task_completed") {
+  if (name === "mc_task_started" || name === "mc_task_completed" || name === "mc_run_parked" || name === "mc_run_resumed") {
     wake("mc:run", "mc:task", `mc:run:${data.run_id}`);
     if (data.task_id) wake(`mc:task:${data.task_id}`);
   } else if (name === "mc_task_updated") {
@@ -234,6 +234,9 @@ document.addEventListener("mc:frame", ({ detail: { event_type: name, data } }) =
   if (name === "mc_task_started" && data.task_title) {
     titles.set(data.run_id, data.task_title);
     say(`${data.task_title}: started.`);
+  } else if (name === "mc_run_parked") {
+    const parked = titles.get(data.run_id) ?? (data.task_id && shownTitle(data.task_id));
+    if (parked) say(`${parked}: ${data.message}`);
   } else if (name === "mc_task_completed") {
     const ended = titles.get(data.run_id) ?? (data.task_id && shownTitle(data.task_id));
     titles.delete(data.run_id);

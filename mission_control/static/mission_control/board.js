@@ -15,7 +15,7 @@ document.addEventListener("mc:frame", ({ detail: { event_type: name, data } }) =
   if (name === "page_lines") return showLines(data.lines);
   if (name === "mc_task_updated") refresh(data.task.id, ...dependents(data.task.id, data.task.blocks));
   if (name === "mc_activity_created") takeActivity(data.activity);
-  if (name === "mc_task_started" || name === "mc_task_completed") {
+  if (name === "mc_task_started" || name === "mc_task_completed" || name === "mc_run_parked" || name === "mc_run_resumed") {
     refreshSlots();
     if (data.task_id) refresh(data.task_id, ...dependents(data.task_id));
   }

@@ -9,6 +9,8 @@ from mission_control.web.shared.conflicts import Contested
 from mission_control.web.shared.field_groups import FieldGroups, TextArea, noted
 from mission_control.web.shared.fields import DescriptionField, SpecialtiesField, VisibleText, tags_text
 
+MAX_CHOICES = 500
+
 
 class AgentForm(FieldGroups, Contested, forms.Form):
     """The fields of an agent, and its backend."""
@@ -41,8 +43,21 @@ class AgentForm(FieldGroups, Contested, forms.Form):
         error_messages={"invalid_choice": "This backend no longer exists. Choose another."},
     )
 
+    fallback_agent = forms.ChoiceField(
+        label="Fallback agent",
+        help_text="Continues its runs while the quota of its account is used up.",
+        choices=lambda: [("", "None: wait for the quota"), *_other_agents()],
+        required=False,
+        error_messages={"invalid_choice": "This agent no longer exists. Choose another."},
+    )
+
     @classmethod
     def of(cls, agent: Agent) -> "AgentForm":
         names = ("name", "role", "level", "description", "backend")
         initial = {name: getattr(agent, name) for name in names}
+        initial["fallback_agent"] = str(agent.fallback_agent_id or "")
         return cls(initial={**initial, "specialties": tags_text(agent.specialties, mark=SpecialtiesField.mark)})
+
+
+def _other_agents() -> list[tuple[str, str]]:
+    return [(str(key), name) for key, name in Agent.objects.values_list("pk", "name")[:MAX_CHOICES]]

@@ -21,6 +21,7 @@ from mission_control.actions.permissions import Rights
 from mission_control.errors import LimitReached, NotFound, Refusal
 from mission_control.models import Activity, Run
 from mission_control.models.agents import with_runs
+from mission_control.text import as_uuid
 from mission_control.web.agents import options
 from mission_control.web.agents import page as agents_page
 from mission_control.web.agents.forms import AgentForm
@@ -30,7 +31,7 @@ from mission_control.web.shared.conflicts import EditConflict, changed_only
 from mission_control.web.shared.views import by_script, person_of, sees, show
 
 AGENTS_A_PAGE = 50
-EDITED = ("name", "role", "level", "specialties", "description", "backend", "backend_options")
+EDITED = ("name", "role", "level", "specialties", "description", "backend", "backend_options", "fallback_agent")
 SEES_AGENT = "agents.view_agent"
 
 
@@ -58,7 +59,9 @@ def new_agent(request: HttpRequest) -> HttpResponse:
     if form.is_bound:
         given, fields = options.read(_backend(form), request.POST)
         if form.is_valid() and not _wrong(fields):
-            made = _written(form, lambda: agents.create(**form.cleaned_data, backend_options=given))
+            made = _written(
+                form, lambda: agents.create(**_with_fallback(form.cleaned_data), backend_options=given)
+            )
             if made is not None:
                 messages.success(request, f"{made.name} is ready. Test it, or give it a task.", extra_tags="ok")
                 return redirect("agent", made.pk)
@@ -93,7 +96,16 @@ def agent(request: HttpRequest, agent_id: uuid.UUID) -> HttpResponse:
 
 
 def _values(found: Agent) -> dict[str, Any]:
-    return {name: getattr(found, name) for name in EDITED}
+    values = {name: getattr(found, name) for name in EDITED if name != "fallback_agent"}
+    return {**values, "fallback_agent": str(found.fallback_agent_id or "")}
+
+
+def _with_fallback(given: dict[str, Any]) -> dict[str, Any]:
+    """Replace the id of the chosen fallback agent by the agent."""
+    if "fallback_agent" not in given:
+        return given
+    key = as_uuid(given["fallback_agent"])
+    return {**given, "fallback_agent": Agent.objects.filter(pk=key).first() if key else None}
 
 
 def _change(request: HttpRequest, found: Agent, given: dict[str, Any]) -> Agent:
@@ -102,13 +114,12 @@ def _change(request: HttpRequest, found: Agent, given: dict[str, Any]) -> Agent:
     Locks the agent's row.
     """
     if "basis" not in request.POST:
-        return agents.change(found, **given)
+        return agents.change(found, **_with_fallback(given))
     edits = Activity.objects.filter(agent=found, subject=Activity.Subject.AGENT, is_edit=True)
     with transaction.atomic():
         now = _values(locked(found))
-        return agents.change(
-            found, **changed_only(given, now, request.POST["basis"], edits=edits, user=person_of(request))
-        )
+        changes = changed_only(given, now, request.POST["basis"], edits=edits, user=person_of(request))
+        return agents.change(found, **_with_fallback(changes))
 
 
 def _listed(request: HttpRequest) -> dict[str, Any]:

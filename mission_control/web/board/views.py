@@ -17,6 +17,7 @@ from mission_control.actions.permissions import Rights
 from mission_control.errors import AlreadyRunning, Invalid, Refusal, TaskBlocked
 from mission_control.models import Project, Run, Task
 from mission_control.runs.lifecycle import stop
+from mission_control.runs.parking import continue_now
 from mission_control.text import as_uuid
 from mission_control.web.agents import page as agents_page
 from mission_control.web.agents.found import found_panel
@@ -140,6 +141,18 @@ def stop_run(request: HttpRequest, run_id: uuid.UUID) -> HttpResponse:
     except Refusal as refusal:
         return _answer(request, run.task, refusal.detail, status=refusal.status)
     return _answer(request, run.task, f"{'Stopping' if run.is_active else 'Stopped'}: {name}")
+
+
+@require_POST
+@sees("view_task", *permissions.RUN_TASK)
+def resume_run(request: HttpRequest, run_id: uuid.UUID) -> HttpResponse:
+    """Let a run that waits for a quota try whether it is there again."""
+    run = get_object_or_404(Run.objects.light().select_related("task"), pk=run_id)
+    try:
+        continue_now(run)
+    except Refusal as refusal:
+        return _answer(request, run.task, refusal.detail, status=refusal.status)
+    return _answer(request, run.task, f"Trying now: {run.task_title or 'Planning'}")
 
 
 def _answer(request: HttpRequest, task: Task | None, text: str, *, status: int = 200) -> HttpResponse:

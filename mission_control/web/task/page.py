@@ -193,6 +193,8 @@ class TaskPage:
             return ""
         if run.stop_requested_at:
             return "Stopping…"
+        if run.status == Run.Status.PARKED:
+            return ""
         if run.status == Run.Status.WAITING:
             is_full = not self.capacity["available"]
             reason = "All slots are busy" if is_full else "Other runs are ahead in the queue"

@@ -14,9 +14,10 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from mission_control.actions import comments, documents, permissions, reviews, task_runs, tasks
 from mission_control.actions.locking import locked
 from mission_control.actions.permissions import Rights
-from mission_control.errors import Invalid, Refusal
+from mission_control.errors import Invalid, NotParked, Refusal
 from mission_control.models import Activity, Run, Task
 from mission_control.runs.admission import admit
+from mission_control.runs.parking import continue_now
 from mission_control.text import as_uuid
 from mission_control.web.run import transcript
 from mission_control.web.shared import conflicts
@@ -125,6 +126,22 @@ def run_task(request: HttpRequest, task: Task) -> str:
 def stop_task(_request: HttpRequest, task: Task) -> str:
     """Stop the task's active run. Waits at most two seconds for its end."""
     return "Stopping the run…" if task_runs.stop_task(task).is_active else "Stopped."
+
+
+@action(*permissions.RUN_TASK)
+def resume_task(request: HttpRequest, task: Task) -> str:
+    """Let the task's run continue that waits for a quota: try it now, or use the chosen agent."""
+    agent = None
+    if "agent" in request.POST:
+        form = RunForm(request.POST)
+        if not form.is_valid():
+            raise Invalid("agent", form.first_error)
+        agent = form.cleaned_data["agent"]
+    run = Run.objects.parked().light().filter(task=task).first()
+    if run is None:
+        raise NotParked
+    run = continue_now(run, agent=agent)
+    return "Queued." if run.status == Run.Status.WAITING else f"{run.agent_name} continues."
 
 
 @action(*permissions.CHANGE_TASK)
