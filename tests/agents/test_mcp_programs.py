@@ -21,6 +21,7 @@ from tests.agents.responses_provider import calling
 from tests.agents.test_mcp_servers import SERVER, TOKEN, operator, parrot_url, url  # noqa: F401 - fixtures
 from tests.needs import lack
 
+MODELS = {"claude": "parrots", "codex": "parrots"}  # each names the tool in its program's way
 OPTIONAL = pytest.mark.agents
 PROGRAMS = [
     "claude",
@@ -97,7 +98,8 @@ async def test_a_program_uses_a_servers_tool(
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("PATH", f"{installed(name).parent}:{os.environ['PATH']}")
     options = {"command": name, "mcp_servers": {"parrot": servers[kind]}}
-    options |= SET_UP[name](home, aimock, monkeypatch)
+    model = MODELS.get(name, f"parrots-{name}")
+    options |= point_at(name, model, home, aimock, monkeypatch)
     settings.MISSION_CONTROL_COMMANDS = {name: {"models": [options["model"]] if "model" in options else []}}
     registry.check_choices("command", options)
     check_repeated(await follow(registry.get("command")(), "Go.", options, workdir), kind)
@@ -110,57 +112,46 @@ async def test_a_program_that_cannot_use_servers_refuses_the_option(settings):
         registry.check_choices("command", {"command": "own", "mcp_servers": {"parrot": {"command": "parrot"}}})
 
 
-# ---------------------------------------------------------------- how each program is pointed at aimock
-def _claude(home: Path, aimock, monkeypatch) -> dict:
-    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-ant-operators-own-0123456789")
-    monkeypatch.setenv("ANTHROPIC_BASE_URL", aimock.root_url)
-    return {"model": "parrots"}
-
-
-def _codex(home: Path, aimock, monkeypatch) -> dict:
-    """Point Codex at a provider of its own: it accepts a server's tool only with its namespace."""
-    monkeypatch.setenv("CODEX_API_KEY", "sk-codex-0123456789abcdef")
-    return {}
-
-
-@pytest.fixture
-def codex_provider(tmp_path):
-    with calling("mcp__parrot", "repeat", {"text": "hi"}, "Repeated.") as base_url:
-        provider = f'name = "mock"\nbase_url = "{base_url}"\nenv_key = "CODEX_API_KEY"\nwire_api = "responses"\n'
-        configuration = f'model = "parrots"\nmodel_provider = "mock"\n[model_providers.mock]\n{provider}'
-        _write(tmp_path / "home/.codex/config.toml", configuration)
-        yield
-
-
-def _gemini(home: Path, aimock, monkeypatch) -> dict:
-    monkeypatch.setenv("GEMINI_API_KEY", "AIza-operators-own-0123456789")
-    monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", aimock.root_url)
-    settings = {"security": {"auth": {"selectedType": "gemini-api-key"}}}
-    _write(home / ".gemini/settings.json", json.dumps(settings))
-    return {"model": "parrots-gemini"}
-
-
-def _opencode(home: Path, aimock, monkeypatch) -> dict:
-    provider = {
-        "npm": "@ai-sdk/openai-compatible",
-        "options": {"baseURL": aimock.base_url, "apiKey": "k"},
-        "models": {"parrots-opencode": {}},
-    }
-    configuration = {"provider": {"mock": provider}, "model": "mock/parrots-opencode"}
-    _write(home / ".config/opencode/opencode.json", json.dumps(configuration))
-    return {}
-
-
-def _copilot(home: Path, aimock, monkeypatch) -> dict:
-    for name, value in {
+# ---------------------------------------------------------------- how each program is pointed at a mocked provider
+def point_at(name: str, model: str, home: Path, aimock, monkeypatch) -> dict:
+    """Write the program's configuration and set its variables; return the options of the agent."""
+    match name:
+        case "claude":
+            monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-ant-operators-own-0123456789")
+            monkeypatch.setenv("ANTHROPIC_BASE_URL", aimock.root_url)
+            return {"model": model}
+        case "codex":
+            monkeypatch.setenv("CODEX_API_KEY", "sk-codex-0123456789abcdef")
+            if not (home / ".codex/config.toml").exists():
+                configure_codex(home, model, aimock.base_url)
+            return {}
+        case "gemini":
+            monkeypatch.setenv("GEMINI_API_KEY", "AIza-operators-own-0123456789")
+            monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", aimock.root_url)
+            login = {"security": {"auth": {"selectedType": "gemini-api-key"}}}
+            _write(home / ".gemini/settings.json", json.dumps(login))
+            return {"model": model}
+        case "opencode":
+            server = {"baseURL": aimock.base_url, "apiKey": "k"}
+            provider = {"npm": "@ai-sdk/openai-compatible", "options": server, "models": {model: {}}}
+            configuration = {"provider": {"mock": provider}, "model": f"mock/{model}"}
+            _write(home / ".config/opencode/opencode.json", json.dumps(configuration))
+            return {}
+    for variable, value in {
         "COPILOT_PROVIDER_BASE_URL": aimock.base_url,
         "COPILOT_PROVIDER_TYPE": "openai",
         "COPILOT_PROVIDER_API_KEY": "k",
         "COPILOT_OFFLINE": "true",
-        "COPILOT_MODEL": "parrots-copilot",
+        "COPILOT_MODEL": model,
     }.items():
-        monkeypatch.setenv(name, value)
+        monkeypatch.setenv(variable, value)
     return {}
+
+
+def configure_codex(home: Path, model: str, base_url: str) -> None:
+    provider = f'name = "mock"\nbase_url = "{base_url}"\nenv_key = "CODEX_API_KEY"\nwire_api = "responses"\n'
+    configuration = f'model = "{model}"\nmodel_provider = "mock"\n[model_providers.mock]\n{provider}'
+    _write(home / ".codex/config.toml", configuration)
 
 
 def _write(path: Path, text: str) -> None:
@@ -168,4 +159,9 @@ def _write(path: Path, text: str) -> None:
     path.write_text(text)
 
 
-SET_UP = {"claude": _claude, "codex": _codex, "gemini": _gemini, "opencode": _opencode, "copilot": _copilot}
+@pytest.fixture
+def codex_provider(tmp_path):
+    """Give Codex a provider of its own: it accepts a server's tool only with its namespace."""
+    with calling("mcp__parrot", "repeat", {"text": "hi"}, "Repeated.") as base_url:
+        configure_codex(tmp_path / "home", "parrots", base_url)
+        yield
