@@ -21,6 +21,12 @@ def repeat(text: str) -> str:
 
 
 @server.tool()
+def look(path: str) -> str:
+    """Return whether a path is there, and the names of all variables."""
+    return f"{os.path.exists(path)} {sorted(os.environ)}"
+
+
+@server.tool()
 def refuse() -> str:
     """Fail."""
     raise ValueError("the parrot refuses")

@@ -7,14 +7,18 @@ from pathlib import Path
 
 import pytest
 
+from agents import isolation
 from agents.backends import registry
 from agents.backends.base import BackendError
 from agents.backends.mcp_servers import client
+from agents.backends.mcp_servers.definitions import McpServer
 from agents.backends.mcp_servers.starting import check_servers, usable_servers
 from agents.backends.programs.mcp_settings import McpCommand, mcp_commands, mcp_variables, secrets_of
+from tests.needs import lack, need
 
 SERVER = str(Path(__file__).with_name("mcp_server.py"))
 TOKEN = "parrot-feathers-4711"
+TOOLS = ["repeat", "look", "refuse"]
 
 
 @pytest.fixture(autouse=True)
@@ -128,7 +132,7 @@ def test_a_mistake_in_the_setting_of_programs_is_reported_at_start(text):
 # ---------------------------------------------------------------- real servers
 async def test_a_program_is_started_and_lists_its_tools(tmp_path):
     (found,) = await check_servers({"mcp_servers": {"parrot": {"command": "parrot"}}}, tmp_path)
-    assert (found.failure, [tool.name for tool in found.tools]) == ("", ["repeat", "refuse"])
+    assert (found.failure, [tool.name for tool in found.tools]) == ("", TOOLS)
 
 
 async def test_a_program_gets_only_the_variables_that_the_operator_has_listed(tmp_path, settings, monkeypatch):
@@ -141,10 +145,31 @@ async def test_a_program_gets_only_the_variables_that_the_operator_has_listed(tm
         assert "failed" in await connection.call("no-such-tool", {})
 
 
+async def test_a_program_sees_neither_the_servers_files_nor_its_variables(tmp_path, settings, monkeypatch):
+    need("bwrap", "servers that run apart")
+    if problem := isolation.bubblewrap_problem():
+        lack(problem)
+    settings.AGENT_ISOLATION, settings.CLOSED_TO_AGENTS = "bubblewrap", [tmp_path / "data"]
+    workdir = tmp_path / "data/projects/p"
+    workdir.mkdir(parents=True)
+    (tmp_path / "data/access_token").write_text("secret")
+    monkeypatch.setenv("MISSION_CONTROL_KEY", "not for agents")
+    monkeypatch.setenv("PROVIDERS_API_KEY", "not for servers")
+    readable = [str(Path(sys.prefix).resolve()), str(Path(SERVER).parent), sys.prefix]
+    given = {"argv": [sys.executable, SERVER, "stdio"], "readable": readable, "env": ["PARROT_MOOD=calm"]}
+    settings.MCP_COMMANDS = {"parrot": McpCommand.of("parrot", given)}
+    server = McpServer("parrot", command_name="parrot")
+    async with client.connected(server, workdir) as connection:
+        told = await connection.call("look", {"path": str(tmp_path / "data/access_token")})
+        assert told.startswith("False") and "PARROT_MOOD" in told
+        assert "KEY" not in told
+        assert (await connection.call("look", {"path": str(workdir)})).startswith("True")
+
+
 async def test_a_server_at_an_address_gets_its_header_from_the_environment(url, tmp_path):
     headers = {"Authorization": "Bearer ${PARROT_TOKEN}"}
     (found,) = await check_servers({"mcp_servers": {"parrot": {"url": url, "headers": headers}}}, tmp_path)
-    assert (found.failure, [tool.name for tool in found.tools]) == ("", ["repeat", "refuse"])
+    assert (found.failure, [tool.name for tool in found.tools]) == ("", TOOLS)
 
 
 def test_what_the_operator_gives_to_servers_is_secret_whatever_its_name(monkeypatch):

@@ -63,12 +63,12 @@ def given_servers(definition: Definition, servers: Sequence[McpServer]) -> Itera
     try:
         if form.folder:
             _make_home(home, form, definition)
-        variables = {**values, **{name: one.replace(_HOME, str(home)) for name, one in form.variables.items()}}
+        variables = {name: one.replace(_HOME, str(home)) for name, one in form.variables.items()}
         made = _with_programs(definition, servers)
         yield (
             replace(
                 made,
-                env=(*(f"{name}={value}" for name, value in variables.items()), *made.env),
+                env=(*_entries(values), *made.env, *_entries(variables)),
                 writable=(*made.writable, *([str(home)] if form.folder else [])),
             ),
             list(form.arguments),
@@ -77,12 +77,20 @@ def given_servers(definition: Definition, servers: Sequence[McpServer]) -> Itera
         shutil.rmtree(home, ignore_errors=True)
 
 
+def _entries(variables: Mapping[str, str]) -> Iterator[str]:
+    return (f"{name}={value}" for name, value in variables.items())
+
+
 def _make_home(home: Path, form: Form, definition: Definition) -> None:
     """Fill a home folder for one run: the user's files as links, and a copy of the settings with ours.
 
     Folders that the program fills during a run are its own, unless the definition lets it keep them.
     """
-    folder, theirs = home / form.folder, home_of(environment_of(definition)) / form.folder
+    environment = environment_of(definition)
+    folder, theirs = home / form.folder, home_of(environment) / form.folder
+    for name, place in form.variables.items():
+        if moved := environment.get(name):
+            theirs = Path(moved, form.folder) if place == _HOME else Path(moved)
     kept = " ".join(definition.writable)
     folder.mkdir()
     settings: dict[str, Any] = {}
@@ -195,7 +203,15 @@ def _codex(servers: Sequence[_Server]) -> Form:
 
 def _gemini(servers: Sequence[_Server]) -> Form:
     """Return settings of the user's: Gemini takes those of the system only from files that belong to root."""
-    entries = {
+    return Form((), {"GEMINI_CLI_HOME": _HOME}, ".gemini", {"mcpServers": _geminis_entries(servers)})
+
+
+def _qwen(servers: Sequence[_Server]) -> Form:
+    return Form((), {"QWEN_HOME": f"{_HOME}/.qwen"}, ".qwen", {"mcpServers": _geminis_entries(servers)})
+
+
+def _geminis_entries(servers: Sequence[_Server]) -> dict[str, Any]:
+    return {
         one.name: (
             {"httpUrl": one.url, "headers": _mapped(one.headers, "${NAME}"), "trust": True}
             if one.url
@@ -208,7 +224,6 @@ def _gemini(servers: Sequence[_Server]) -> Form:
         )
         for one in servers
     }
-    return Form((), {"GEMINI_CLI_HOME": _HOME}, ".gemini", {"mcpServers": entries})
 
 
 def _opencode(servers: Sequence[_Server]) -> Form:
@@ -251,6 +266,7 @@ FORMS: Mapping[str, Callable[[Sequence[_Server]], Form]] = {
     "claude": _claude,
     "codex": _codex,
     "gemini": _gemini,
+    "qwen": _qwen,
     "opencode": _opencode,
     "copilot": _copilot,
 }

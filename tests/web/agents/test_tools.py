@@ -35,7 +35,7 @@ def test_a_superuser_starts_each_server_once_and_sees_its_tools_or_its_failure(a
     assert "Did not start" in page and "the cage is empty" in page
     answer = Api().post(f"agents/{ada.pk}/check-tools").json()
     found = {one["name"]: one for one in answer["servers"]}
-    assert [tool["name"] for tool in found["parrot"]["tools"]] == ["repeat", "refuse"]
+    assert [tool["name"] for tool in found["parrot"]["tools"]] == ["repeat", "look", "refuse"]
     assert (found["broken"]["tools"], found["broken"]["failure"]) == ([], "the cage is empty")
 
 
