@@ -6,7 +6,7 @@ nor Mission Control's settings.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -144,15 +144,34 @@ class QuotaUsedUp(BackendError):
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """A provider, server or program that can list values of an option, such as its models.
+
+    `look` asks it: it takes up to some seconds, and raises BackendError with a message for people. The result is
+    kept for all processes under `key`, so sources that give the same values have the same key, of 60 characters at
+    most. `prefix` is written before each value. A source is `given` if its address comes from the options: it is
+    only asked if a user wants that.
+    """
+
+    option: str
+    key: str
+    title: str
+    look: Callable[[], Sequence[str]]
+    prefix: str = ""
+    is_given: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Setup:
     """How a backend is set up on this machine.
 
     `missing` is what an agent still needs, None if it can run. `choices` has known values of options, the
-    suggested one first; other values may be valid too.
+    suggested one first, and `sources` can list more of them; other values may be valid too.
     """
 
     missing: str | None = None
     choices: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    sources: Sequence[Source] = ()
 
 
 class Backend(ABC):
@@ -181,7 +200,7 @@ class Backend(ABC):
 
     @classmethod
     def setup(cls, options: Mapping[str, Any]) -> Setup:
-        """Describe the set-up for an agent with these options, which may be incomplete."""
+        """Describe the set-up for an agent with these options, which may be incomplete. Asks no source."""
         return Setup(cls.missing_for(options))
 
     @classmethod

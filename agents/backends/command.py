@@ -43,12 +43,13 @@ from agents.backends.processes import (
     run_program,
     split_lines,
 )
-from agents.backends.programs.allowed import PROMPT_FILE, Definition, allowed
+from agents.backends.programs.allowed import ANY_MODEL, MODEL, PROMPT_FILE, Definition, allowed
 from agents.backends.programs.failures import not_logged_in, with_reason
 from agents.backends.programs.formats import READERS
 from agents.backends.programs.formats.reader import OutputReader
 from agents.backends.programs.launch import Prompt, check_network, environment_of, isolation_method, launch_spec
 from agents.backends.programs.logins import missing_login
+from agents.backends.programs.model_lists import of_program
 from agents.backends.programs.places import find_program
 from agents.backends.programs.presets import PRESETS
 from agents.redaction import shown_error
@@ -112,8 +113,10 @@ class Command(Backend):
         chosen = cls.program or options.get("command", "")
         found = [allowed().definition(name) for name in ([chosen] if chosen else names)]
         models = dict.fromkeys(model for one in found if one is not None for model in one.models)
+        models.pop(ANY_MODEL, None)
         programs = {} if cls.program else {"command": names}
-        return Setup(cls.missing_for(options), {**programs, "model": list(models)})
+        sources = [source for one in found if chosen and one is not None and (source := of_program(one))]
+        return Setup(cls.missing_for(options), {**programs, "model": list(models)}, sources)
 
     @classmethod
     def wrong_choice(cls, options: Mapping[str, Any]) -> tuple[str, str] | None:
@@ -243,6 +246,10 @@ def _check_model(definition: Definition, model: str) -> None:
             f"Agents of `{definition.name}` cannot choose a model: leave `model` out, "
             "or list models in MISSION_CONTROL_COMMANDS"
         )
+    if ANY_MODEL in definition.models:
+        if not MODEL.match(model):
+            raise BackendError("This is not a model's name")
+        return
     if model not in definition.models:
         choice = ", ".join(definition.models)
         raise BackendError(f"Agents of `{definition.name}` can choose these models only: {choice}")

@@ -13,7 +13,7 @@ from django.conf import settings
 from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.validators import extend
 
-from agents.backends.base import Backend, BackendError
+from agents.backends.base import Backend, BackendError, Setup
 from agents.backends.mcp_servers.definitions import wrong_server
 from agents.backends.programs.allowed import Allowed, granted, read_allowed_from
 from agents.redaction import redact_secrets, shown_error
@@ -110,16 +110,15 @@ def missing_for(name: str, options: Any) -> str | None:
     return _missing(name, lambda backend: backend.missing_for(options))
 
 
-def choices_for(name: str, options: Any) -> dict[str, list[str]]:
-    """Return the known values of the backend's options, for an agent with these options."""
+def setup_of(name: str, options: Any) -> Setup:
+    """Return how the backend is set up for an agent with these options."""
     try:
-        setup = get(name).setup(options)
-        return {option: list(values) for option, values in setup.choices.items() if values}
-    except (BrokenBackend, UnknownBackend):
-        return {}
+        return get(name).setup(options)
+    except (BrokenBackend, UnknownBackend) as error:
+        return Setup(str(error))
     except Exception as error:  # a third party's `setup`
         logger.warning("backend %s cannot say what its options may be", name, exc_info=error)
-        return {}
+        return Setup(shown_error(f"The backend `{name}` failed to report its set-up: {_error_text(error)}"))
 
 
 def capabilities_of(name: str) -> tuple[str, ...]:

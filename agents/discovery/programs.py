@@ -6,15 +6,13 @@ with the variables of its definition, and with a guardian, which ends it and all
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from contextlib import aclosing
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from agents.backends.base import BackendError
 from agents.backends.claude.installation import cli_path
-from agents.backends.processes import ProcessLimitReached, ProcessLimits, run_program
-from agents.backends.programs.allowed import Definition, allowed
-from agents.backends.programs.launch import Prompt, environment_of, isolation_method, launch_spec
+from agents.backends.processes import ProcessLimits
+from agents.backends.programs.allowed import ANY_MODEL, Definition, allowed
+from agents.backends.programs.ask import ask
+from agents.backends.programs.launch import environment_of, isolation_method
 from agents.backends.programs.logins import has_login, missing_login
 from agents.backends.programs.places import find_program
 from agents.backends.programs.presets import PRESETS
@@ -57,7 +55,7 @@ async def _finding(definition: Definition, path: str) -> Finding:
         advice=definition.login.advice if definition.login and state == State.NOT_LOGGED_IN else "",
         version=version,
         name=name,
-        models=definition.models,
+        models=tuple(model for model in definition.models if model != ANY_MODEL),
         backend=backend,
         options={"command": name} if backend == "command" else {},
     )
@@ -107,17 +105,4 @@ def _isolation() -> str:
 
 
 async def _ask(definition: Definition, argv: Sequence[str]) -> tuple[int | None, str]:
-    """Run the program with these words; return its exit status, and the beginning of its output.
-
-    The status is None if it could not be started or was ended at a limit.
-    """
-    with TemporaryDirectory(prefix="mission-control-scan-", ignore_cleanup_errors=True) as folder:
-        said = b""
-        try:
-            spec = await asyncio.to_thread(launch_spec, definition, argv, Path(folder), Prompt())
-            async with run_program(spec, LIMITS) as program, aclosing(program.output()) as output:
-                async for piece in output:
-                    said += piece
-        except (BackendError, ProcessLimitReached, OSError):
-            return None, ""
-        return program.exit_status, said.decode(errors="replace")
+    return await ask(definition, argv, LIMITS)

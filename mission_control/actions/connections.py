@@ -12,7 +12,7 @@ from django.conf import settings
 from django.contrib.auth.models import AnonymousUser, User
 from django.db import transaction
 
-from agents import connections
+from agents import choices, connections
 from agents.backends.programs.presets import PRESETS
 from agents.discovery.scanner import scanner
 from agents.models import AllowedProgram, ProviderKey
@@ -156,6 +156,7 @@ def _apply() -> None:
     """Let this process use what has changed, and search this machine again when somebody asks what it offers."""
     connections.refresh()
     scanner.outdate()
+    choices.outdate()
 
 
 def _note(message: str) -> None:

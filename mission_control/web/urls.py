@@ -103,6 +103,7 @@ urlpatterns = [
     path("agents", agents.agent_list, name="agents"),
     path("agents/new", agents.new_agent, name="agent-new"),
     path("agents/options", agents.option_fields, name="agent-options"),
+    path("agents/choices", agents.option_choices, name="agent-choices"),
     path("agents/found", found_views.found_agents, name="agents-found"),
     path("agents/found/<str:key>/use", found_views.use_found, name="agents-found-use"),
     path("agents/connections", connection_views.connection_list, name="connections"),

@@ -19,6 +19,8 @@ from agents.backends.programs.mcp_settings import McpCommand
 from agents.backends.programs.presets import PRESETS, LoginCheck, Preset
 
 NAME = re.compile(r"[A-Za-z0-9_.-]{1,50}\Z")
+MODEL = re.compile(r"[A-Za-z0-9][^\s\x00-\x1f\x7f-\x9f]{0,199}\Z")  # never an option
+ANY_MODEL = "*"  # in `models`: an agent may choose any model of the program
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:=.*)?\Z", re.DOTALL)
 _PLACE = re.compile(r"/|~/|\$[A-Za-z_][A-Za-z0-9_]*(?:/|\Z)")
 # No agent gets these, whatever a list says: they give access to the server itself.
@@ -39,7 +41,7 @@ class Definition:
     format: str = "text"
     prompt: str = "stdin"  # or file
     env: tuple[str, ...] = ()  # variables that are passed on, and NAME=value for those that are set
-    models: tuple[str, ...] = ()  # from which an agent may choose
+    models: tuple[str, ...] = ()  # from which an agent may choose, or ANY_MODEL
     model_option: str = ""  # the option before the model
     readable: tuple[str, ...] = ()
     writable: tuple[str, ...] = ()
@@ -216,7 +218,7 @@ def grant(names: Iterable[str]) -> None:
 
 def granted() -> dict[str, dict[str, Any]]:
     """Return the definitions of the presets that a superuser has allowed."""
-    return {name: {"models": list(PRESETS[name].models)} for name in _granted}
+    return {name: {"models": [*PRESETS[name].models, ANY_MODEL]} for name in _granted}
 
 
 def read_allowed_from(source: Callable[[], Allowed]) -> None:

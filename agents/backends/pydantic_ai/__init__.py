@@ -20,8 +20,16 @@ from agents.backends.base import (
     Setup,
 )
 from agents.backends.mcp_servers.definitions import MCP_SERVERS_SCHEMA
+from agents.backends.pydantic_ai import model_lists
 from agents.backends.pydantic_ai.answer import answer
-from agents.backends.pydantic_ai.endpoints import PROVIDERS, SUGGESTED_MODELS, Endpoint, any_key, suggested_models
+from agents.backends.pydantic_ai.endpoints import (
+    PROVIDERS,
+    SUGGESTED_MODELS,
+    Endpoint,
+    any_key,
+    key_variable,
+    suggested_models,
+)
 from agents.backends.pydantic_ai.tools import TOOLS_SCHEMA
 from agents.redaction import redact
 
@@ -98,8 +106,12 @@ class PydanticAI(Backend):
 
     @classmethod
     def setup(cls, options: Mapping[str, Any]) -> Setup:
-        """Describe the set-up: the choices are models of the providers whose keys are set."""
-        return Setup(cls.missing_for(options), {"model": suggested_models()})
+        """Describe the set-up: models of the providers whose keys are set, or of the server at `base_url`."""
+        base_url = options.get("base_url", "")
+        if base_url:
+            server = model_lists.of_server(base_url)
+            return Setup(cls.missing_for(options), {}, [server] if server else [])
+        return Setup(cls.missing_for(options), {"model": suggested_models()}, [*model_lists.of_providers()])
 
     async def stream(
         self, prompt: str, options: Mapping[str, Any], workdir: Path
@@ -160,7 +172,8 @@ class _OneProvider(PydanticAI):
 
     @classmethod
     def setup(cls, options: Mapping[str, Any]) -> Setup:
-        return Setup(cls.missing_for(options), {"model": SUGGESTED_MODELS.get(cls.provider, ())})
+        sources = [model_lists.of_provider(cls.provider)] if key_variable(cls.provider) else []
+        return Setup(cls.missing_for(options), {"model": SUGGESTED_MODELS.get(cls.provider, ())}, sources)
 
     def stream(self, prompt: str, options: Mapping[str, Any], workdir: Path) -> AsyncGenerator[BackendItem, None]:
         """Yield the output of `pydantic_ai` for the provider's model."""

@@ -48,15 +48,20 @@ async def refuse_forbidden(request: "Request") -> None:
 
 async def guard(response: "Response") -> None:
     """Set limits on the answer before any of it is read. Raises WireError."""
+    check_head(response)
+    assert isinstance(response.stream, AsyncByteStream)
+    is_framed = "content-length" in response.headers or "transfer-encoding" in response.headers
+    response.stream = GuardedStream(response.stream, is_success=response.status_code == 200, is_framed=is_framed)
+
+
+def check_head(response: "Response") -> None:
+    """Raise WireError for an answer from an address that is not allowed, and for one that is compressed."""
     peer = response.extensions.get("network_stream")
     address = peer.get_extra_info("server_addr") if peer else None
     if address and is_forbidden(str(address[0])):
         raise WireError("is at an address that is not allowed (link-local)")
     if response.headers.get("content-encoding", "identity").strip().lower() not in {"", "identity"}:
         raise WireError("sent a compressed answer, which was not asked for")
-    assert isinstance(response.stream, AsyncByteStream)
-    is_framed = "content-length" in response.headers or "transfer-encoding" in response.headers
-    response.stream = GuardedStream(response.stream, is_success=response.status_code == 200, is_framed=is_framed)
 
 
 class GuardedStream(AsyncByteStream):

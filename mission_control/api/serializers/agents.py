@@ -97,6 +97,33 @@ class CheckedServers(serializers.Serializer):
     count = serializers.IntegerField(min_value=0)
 
 
+class ChoicesQuery(serializers.Serializer):
+    """Options of an agent on which the known values depend."""
+
+    command = Text(max_length=50, required=False, allow_blank=True)
+    base_url = Text(max_length=500, required=False, allow_blank=True)
+
+
+class SourceReader(serializers.Serializer):
+    option = serializers.CharField()
+    title = serializers.CharField(help_text="The provider, server or program.")
+    number = serializers.IntegerField(min_value=0, help_text="How many values it has listed.")
+    problem = serializers.CharField(help_text="Why its last answer could not be used; empty if it could.")
+    checked_at = serializers.DateTimeField(allow_null=True, help_text="Null before its first answer.")
+    is_checking = serializers.BooleanField()
+    on_request = serializers.BooleanField(
+        source="is_given", help_text="It is only asked by POST, because its address comes from the options."
+    )
+
+
+class ChoicesReader(serializers.Serializer):
+    choices = serializers.DictField(
+        child=serializers.ListField(child=serializers.CharField()),
+        help_text="The known values of each option, the suggested one first. Others may be valid too.",
+    )
+    sources = SourceReader(many=True)
+
+
 class FindingReader(serializers.Serializer):
     key = serializers.CharField(help_text="Stays the same as long as it is found.")
     kind = serializers.ChoiceField(choices=[kind.value for kind in Kind])

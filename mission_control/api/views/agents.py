@@ -1,12 +1,15 @@
 """Agents, and the backends that run them."""
 
-from drf_spectacular.utils import extend_schema
+from typing import Any
+
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from agents import connections
 from agents.backends import registry
+from agents.choices import choices_for
 from agents.discovery.scanner import scanner
 from agents.models import Agent
 from mission_control.actions import agent_tools, agents, found_agents
@@ -19,6 +22,8 @@ from mission_control.api.serializers.agents import (
     AgentWriter,
     Backends,
     CheckedServers,
+    ChoicesQuery,
+    ChoicesReader,
     FoundAgents,
     FoundUse,
     UsedAgent,
@@ -99,6 +104,44 @@ class AgentViews(ObjectViews):
             "test_refusal": used.refusal or None,
         }
         return Response(answer)
+
+
+# Options of an agent on which the known values depend, in the query.
+CHOICES_QUERY = [
+    OpenApiParameter("command", str, description="The program, for the backend `command`."),
+    OpenApiParameter("base_url", str, description="The server's address, for the backend `pydantic_ai`."),
+]
+
+
+class ChoicesView(APIView):
+    """The known values of a backend's options, for an agent with the options in the query."""
+
+    queryset = Agent.objects.all()
+    serializer_class = ChoicesQuery
+    answers = {"get": ChoicesReader, "post": ChoicesReader}
+
+    @extend_schema(parameters=CHOICES_QUERY, summary="The known values of a backend's options, such as models.")
+    def get(self, request: Request, name: str) -> Response:
+        return self._choices(request, name, request.query_params, again=False)
+
+    @extend_schema(
+        request=ChoicesQuery,
+        operation_id="backends_choices_again",
+        summary="Ask providers and servers again for their models.",
+    )
+    def post(self, request: Request, name: str) -> Response:
+        return self._choices(request, name, request.data, again=True)
+
+    def _choices(self, request: Request, name: str, data: Any, *, again: bool) -> Response:
+        connections.refresh()
+        if name not in registry.names():
+            raise NotFound("Backend")
+        query = ChoicesQuery(data=data)
+        query.is_valid(raise_exception=True)
+        options = {key: value for key, value in query.validated_data.items() if value}
+        asks = any(request.user.has_perm(f"agents.{kind}_agent") for kind in ("add", "change"))
+        found = choices_for(name, options, ask=asks, again=again and asks)
+        return Response(ChoicesReader({"choices": found.values, "sources": found.sources}).data)
 
 
 class BackendsView(APIView):

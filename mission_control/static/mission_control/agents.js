@@ -1,6 +1,7 @@
 // @ts-check
 /* The agents page, live: the list, the running test, the options of the chosen backend. */
 import "./busy.js";
+import "./choices.js";
 import { byId, closest, entriesOf, required } from "./dom.js";
 import { fetchFragment, parse } from "./page.js";
 import { morphParts, refresher } from "./refresh.js";
@@ -30,18 +31,29 @@ document.addEventListener("mc:frame", ({ detail: { event_type: name, data } }) =
 // ── The form: its options change with the backend ────────────────────
 const form = byId("agent-form");
 
+const DECIDING = ["backend", "option-command", "option-base_url"]; // on these the lists of the other options depend
+
 form?.addEventListener("change", async ({ target: field }) => {
-  if (!(form instanceof HTMLFormElement && field instanceof HTMLSelectElement && field.name === "backend")) return;
+  if (!(form instanceof HTMLFormElement && isControl(field) && DECIDING.includes(field.name))) return;
   const query = new URLSearchParams(entriesOf(form).filter(([name]) => name === "backend" || name.startsWith("option-")));
   try {
     const response = await fetchFragment(`${form.dataset.options}?${query}`);
     if (!response.ok) return;
     const fresh = parse(await response.text());
-    if (field.value === query.get("backend")) morphParts(fresh);
+    if (field.value === query.get(field.name)) morphParts(fresh);
+    if (field.name === "option-base_url" && field.value) byId("choices")?.querySelector("button")?.click();
   } catch {
     // Without a connection the old options stay; saving reports the ones that do not fit.
   }
 });
+
+/**
+ * @param {EventTarget | null} target
+ * @returns {target is HTMLSelectElement | HTMLInputElement}
+ */
+function isControl(target) {
+  return target instanceof HTMLSelectElement || target instanceof HTMLInputElement;
+}
 
 // ── The health of the backends ───────────────────────────────────────
 document.addEventListener("click", async (event) => {

@@ -1,6 +1,6 @@
 """What was found on this machine, as the pages show it: what can be used, and what each lacks."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,11 +8,12 @@ from django.conf import settings
 from django.contrib.auth.models import AnonymousUser, User
 
 from agents.backends.programs.allowed import granted
+from agents.choices import choices_for
 from agents.discovery.findings import Finding, Kind
 from agents.discovery.scanner import scanner
 from agents.models import Agent
 from mission_control.actions import connections
-from mission_control.actions.found_agents import needs_permission, uses
+from mission_control.actions.found_agents import FREE_BACKENDS, needs_permission, uses
 
 # The shortest ways to a first agent: what it is, and the line to paste into a terminal.
 WAYS = (
@@ -68,12 +69,40 @@ def _row(
     return FoundRow(finding, next((agent for agent in agents if uses(agent, finding)), None), obstacle)
 
 
-def choices_of(backend: str) -> dict[str, Sequence[str]]:
-    """Return the values of options that the last search adds to those that the backend knows itself."""
-    if backend != "pydantic_ai":
-        return {}
-    servers = [one for one in scanner.result().findings if one.kind == Kind.SERVER]
+def offered_choices(
+    backend: str, options: Mapping[str, Any], user: User | AnonymousUser, *, again: bool = False
+) -> dict[str, Any]:
+    """Return the data of the lists in an agent's form: the values of each option, and who was asked for them.
+
+    Only for a user who may add or change agents is anybody asked. Two queries.
+    """
+    asks = user.has_perm("agents.add_agent") or user.has_perm("agents.change_agent")
+    known = choices_for(backend, options, ask=asks, again=again and asks)
+    here = scanner.result().findings if backend in {"pydantic_ai", "command"} else ()
+    values = {name: list(own) for name, own in known.values.items()}
+    for finding in here:
+        for name, value in _values_of(finding, backend, options):
+            values.setdefault(name, []).append(value)
+    programs = values.get("command", [])
     return {
-        "base_url": [one.options["base_url"] for one in servers],
-        "model": list(dict.fromkeys(model for one in servers for model in one.models)),
+        "choices": {name: list(dict.fromkeys(own)) for name, own in values.items()},
+        "sources": known.sources,
+        "is_asking": known.is_checking,
+        "may_ask": asks,
+        "not_allowed": [one for one in here if _is_not_allowed(one, backend, programs)],
     }
+
+
+def _values_of(finding: Finding, backend: str, options: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the options' values that a model server on this machine adds, as long as no other server is chosen."""
+    if backend != "pydantic_ai" or finding.kind != Kind.SERVER:
+        return
+    base_url = finding.options["base_url"]
+    yield "base_url", base_url
+    if options.get("base_url", base_url) == base_url:
+        yield from (("model", model) for model in finding.models)
+
+
+def _is_not_allowed(finding: Finding, backend: str, programs: Collection[str]) -> bool:
+    is_program = backend == "command" and finding.kind == Kind.PROGRAM and finding.backend not in FREE_BACKENDS
+    return is_program and finding.name not in programs

@@ -1,7 +1,7 @@
 """The backend options in an agent's form: one field for each option in the backend's `options_schema`."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,7 +9,6 @@ from django.utils.datastructures import MultiValueDict
 
 from agents.backends import registry
 from agents.backends.registry import BrokenBackend, OptionsError, UnknownBackend
-from mission_control.web.agents.found import choices_of
 
 PREFIX = "option-"
 WHOLE = "whole"  # the one field for all options as JSON, if the backend has no schema to read
@@ -32,7 +31,6 @@ class OptionField:
     is_required: bool
     value: str = ""
     error: str = ""
-    known: Sequence[str] = ()  # values to choose from; others may be valid too
 
     @property
     def key(self) -> str:
@@ -104,15 +102,19 @@ def fields_of(backend: str, options: Mapping[str, Any]) -> list[OptionField]:
     except (BrokenBackend, UnknownBackend):
         return [OptionField(WHOLE, "Options", "json", {}, is_required=False, value=_pretty(options))]
     required = schema.get("required", [])
-    known, here = registry.choices_for(backend, options), choices_of(backend)
     found = []
     for name, one in schema.get("properties", {}).items():
         made = OptionField(name, _label(name), _kind(one), one, is_required=name in required)
-        made.known = [*known.get(name, ()), *here.get(name, ())] if made.kind == "text" else ()
         if name in options and options[name] is not None:
             made.value = _shown(options[name], made.kind)
         found.append(made)
     return found
+
+
+def values_of(backend: str, posted: "MultiValueDict[str, str]") -> dict[str, Any]:
+    """Return the values of the text options in an unfinished form, on which the choices depend."""
+    texts = (one for one in fields_of(backend, {}) if one.kind == "text")
+    return {one.name: value for one in texts if (value := str(posted.get(one.key, "")).strip()[: one.longest])}
 
 
 def read(backend: str, posted: "MultiValueDict[str, str]") -> tuple[dict[str, Any], list[OptionField]]:

@@ -25,7 +25,7 @@ from mission_control.text import as_uuid
 from mission_control.web.agents import options
 from mission_control.web.agents import page as agents_page
 from mission_control.web.agents.forms import AgentForm
-from mission_control.web.agents.found import found_panel
+from mission_control.web.agents.found import found_panel, offered_choices
 from mission_control.web.agents.found_views import with_connections
 from mission_control.web.shared.conflicts import EditConflict, changed_only
 from mission_control.web.shared.views import by_script, person_of, sees, show
@@ -66,6 +66,7 @@ def new_agent(request: HttpRequest) -> HttpResponse:
                 messages.success(request, f"{made.name} is ready. Test it, or give it a task.", extra_tags="ok")
                 return redirect("agent", made.pk)
     context = {**_listed(request), **beside, **_form(form, fields, None, beside["backends"])}
+    context |= _offered(request, _backend(form))
     return show(request, "agents/agents.html", context, at="agents", status=400 if form.is_bound else 200)
 
 
@@ -91,6 +92,7 @@ def agent(request: HttpRequest, agent_id: uuid.UUID) -> HttpResponse:
     beside = _beside()
     context = {**_listed(request), **beside, **_history(request, found)}
     context |= _form(form, fields, found, beside["backends"])
+    context |= offered_choices(_backend(form), found.backend_options, request.user)
     context["basis"] = form.basis(_values(found))
     return show(request, "agents/agents.html", context, at="agents", status=form.status)
 
@@ -217,7 +219,26 @@ def option_fields(request: HttpRequest) -> HttpResponse:
         one.value = request.GET.get(one.key, "")[: options.MAX_CHARS]
     backends = agents_page.backends(settings.DEFAULT_BACKEND)
     context = {"fields": fields, "missing": agents_page.quoted(_missing(backend, None, backends))}
+    context |= _offered(request, backend)
     return render(request, "agents/_options.html", context)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@sees(SEES_AGENT)
+@with_connections
+def option_choices(request: HttpRequest) -> HttpResponse:
+    """Show the known values of the chosen backend's options. For a POST, ask again for them, in the background."""
+    backend = (request.POST or request.GET).get("backend", "")
+    if backend not in registry.names():
+        return HttpResponse(status=404)
+    return render(request, "agents/_choices.html", _offered(request, backend))
+
+
+def _offered(request: HttpRequest, backend: str) -> dict[str, Any]:
+    """Return the lists for an unfinished form. The form itself, when it is submitted, asks nobody."""
+    given = options.values_of(backend, request.POST or request.GET)
+    is_asked = request.method == "POST" and "name" not in request.POST
+    return offered_choices(backend, given, request.user, again=is_asked)
 
 
 @require_safe

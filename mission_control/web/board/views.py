@@ -45,6 +45,8 @@ def board(request: HttpRequest) -> HttpResponse:
     context["strip"] = board_page.strip() if may.view_run else None
     if not filters and not any(column.count for column in drawn):
         found = _found(request)
+        if not found:
+            connections.refresh()
         return show(request, "board/welcome.html", {**context, **found, **_first_steps()}, at="board")
     has_run = Run.objects.exists()
     context |= _found(request, has_run=has_run)
@@ -274,7 +276,6 @@ def _found(request: HttpRequest, *, has_run: bool = False) -> dict[str, Any]:
 
 def _first_steps() -> dict[str, Any]:
     """Return the data of the first steps: the existing agents, and the backends to choose from."""
-    connections.refresh()
     backends = agents_page.grouped(agents_page.backends(settings.DEFAULT_BACKEND))
     return {"agents": list(Agent.objects.only("name")[:MAX_CHOICES]), "backend_groups": backends}
 

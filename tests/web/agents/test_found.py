@@ -4,7 +4,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.db.models import Q
 
-from agents import connections
+from agents import connections, lookups
 from agents.backends import registry
 from agents.backends.programs.allowed import grant
 from agents.discovery.findings import Finding, Kind, State
@@ -254,3 +254,53 @@ def test_the_api_refuses_as_the_pages_do(copilot, settings):
     assert (
         "add it to MISSION_CONTROL_COMMANDS" in Api().post("agents/found/program-copilot/use", {}).json()["detail"]
     )
+
+
+# ---------------------------------------------------------------- lists in the form
+def test_the_form_and_the_api_offer_the_models_of_a_provider_once_they_have_arrived(browser, search, monkeypatch):
+    with server(models({"id": "gpt-new"})) as there:
+        monkeypatch.setenv("OPENAI_API_KEY", "a-key-of-the-provider")
+        monkeypatch.setenv("OPENAI_BASE_URL", f"http://{there.address}/v1")
+        page = html(browser, "/agents/options?backend=openai_agents")
+        assert "asking for its models" in text_of(page) and 'hx-trigger="every 600ms"' in page
+        lookups.wait(60)
+        page = html(browser, "/agents/choices?backend=openai_agents")
+        assert '<option value="gpt-new">' in page and "hx-trigger" not in page
+        assert "OpenAI: 1 model," in text_of(page) and "Ask again" in page
+        told = Api().get("backends/pydantic_ai/choices").json()
+        assert told["choices"]["model"] == ["openai:gpt-new"]
+        assert [(one["title"], one["number"], one["is_checking"]) for one in told["sources"]] == [
+            ("OpenAI", 1, False)
+        ]
+        asked = Api().post("backends/openai_agents/choices", {}).json()
+        assert asked["sources"][0]["is_checking"]
+        lookups.wait(60)
+    assert "a-key-of-the-provider" not in page + str(told)
+
+
+def test_who_may_only_see_agents_makes_nobody_ask(search, monkeypatch):
+    viewer = make.user(may=["agents.view_agent"])
+    with server(models({"id": "gpt-new"})) as there:
+        monkeypatch.setenv("OPENAI_API_KEY", "a-key-of-the-provider")
+        monkeypatch.setenv("OPENAI_BASE_URL", f"http://{there.address}/v1")
+        page = client_of(viewer).post("/agents/choices", {"backend": "openai_agents"}).content.decode()
+        assert "not asked for its models yet" in page and "Ask again" not in page
+        assert Api(viewer).post("backends/openai_agents/choices", {}).status_code in (200, 403)
+        assert not Api(viewer).get("backends/openai_agents/choices").json()["sources"][0]["is_checking"]
+        assert there.requests == []
+
+
+def test_choices_of_an_unknown_backend_are_not_found(browser):
+    assert browser.get("/agents/choices?backend=nonsense").status_code == 404
+    assert Api().get("backends/nonsense/choices").status_code == 404
+
+
+def test_a_found_program_that_is_not_allowed_is_named_in_the_form(browser, install, search):
+    install("gemini", "exit 0")
+    search()
+    page = text_of(html(browser, "/agents/options?backend=command"))
+    assert "Found here, but not allowed yet: gemini" in page
+    browser.post("/agents/connections/program", {"name": "gemini", "allowed": "yes"})
+    search()
+    page = html(browser, "/agents/options?backend=command")
+    assert "not allowed yet" not in page and '<option value="gemini">' in page
