@@ -4,8 +4,8 @@ Sources, such as a provider's list of models, are asked in the background, and t
 processes.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -39,21 +39,24 @@ class Choices:
 
     values: Mapping[str, list[str]]
     sources: tuple[Asked, ...] = ()
+    others: Mapping[str, lookups.State] = field(default_factory=dict)  # of the keys in `also`
 
     @property
     def is_checking(self) -> bool:
         return any(source.is_checking for source in self.sources)
 
 
-def choices_for(backend: str, options: Mapping[str, Any], *, ask: bool = False, again: bool = False) -> Choices:
-    """Return what is known now, for an agent with these options. One query; none without sources.
+def choices_for(
+    backend: str, options: Mapping[str, Any], *, ask: bool = False, again: bool = False, also: Sequence[str] = ()
+) -> Choices:
+    """Return what is known now, for an agent with these options. One query, which reads other look-ups too.
 
     With `ask`, start to ask sources whose answer is missing or old. With `again`, ask all of them, also those
     whose address comes from the options.
     """
     setup = registry.setup_of(backend, options)
     keys = {source.key: _lookup_key(source) for source in setup.sources}
-    states = lookups.states(keys.values())
+    states = lookups.states([*keys.values(), *also])
     asked, known = [], {}
     for source in setup.sources:
         state = states[keys[source.key]]
@@ -65,7 +68,7 @@ def choices_for(backend: str, options: Mapping[str, Any], *, ask: bool = False, 
                 source.option, source.title, number, state.problem, state.checked_at, is_running, source.is_given
             )
         )
-    return Choices(_values(setup, known), tuple(asked))
+    return Choices(_values(setup, known), tuple(asked), {key: states[key] for key in also})
 
 
 def outdate() -> None:

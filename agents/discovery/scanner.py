@@ -35,14 +35,14 @@ class Scanner:
     def key(self) -> str:
         return f"machine:{settings.HOST_NAME}"
 
-    def result(self, *, again: bool = False) -> Result:
+    def result(self, *, again: bool = False, last: lookups.State | None = None) -> Result:
         """Return the last result at once; start a scan if there is none, if it is old, or if `again` is true.
 
-        One query, and more only if a scan starts.
+        One query, none with `last`, the state of the scan; more only if a scan starts.
         """
         if not settings.FIND_AGENTS:
             return Result(checked_at=timezone.now())
-        last = lookups.states([self.key])[self.key]
+        last = last or lookups.states([self.key])[self.key]
         is_wanted = not last.is_running and (again or last.is_older_than(KEPT))
         is_checking = last.is_running or (is_wanted and self._start())
         return Result(_findings(last.value), last.checked_at, is_checking)

@@ -18,10 +18,7 @@ from mission_control.actions.found_agents import FREE_BACKENDS, needs_permission
 # The shortest ways to a first agent: what it is, and the line to paste into a terminal.
 WAYS = (
     ("Claude Code, with your Claude login", "npm install -g @anthropic-ai/claude-code && claude"),
-    (
-        "A key of a provider, then restart (or enter it on the page Connections)",
-        "echo 'ANTHROPIC_API_KEY=…' >> .env",
-    ),
+    ("A key of a provider, then restart", "echo 'ANTHROPIC_API_KEY=…' >> .env"),
     ("A free model on this machine", "curl -fsSL https://ollama.com/install.sh | sh && ollama pull llama3.2"),
 )
 
@@ -57,6 +54,7 @@ def found_panel(user: User | AnonymousUser, *, again: bool = False) -> dict[str,
         "obstacles": sum(bool(row.obstacle) for row in rows),
         "is_checking": result.is_checking,
         "ways": WAYS,
+        "may_decide": connections.may_decide(user),
     }
 
 
@@ -74,11 +72,12 @@ def offered_choices(
 ) -> dict[str, Any]:
     """Return the data of the lists in an agent's form: the values of each option, and who was asked for them.
 
-    Only for a user who may add or change agents is anybody asked. Two queries.
+    Only for a user who may add or change agents is anybody asked. One query.
     """
     asks = user.has_perm("agents.add_agent") or user.has_perm("agents.change_agent")
-    known = choices_for(backend, options, ask=asks, again=again and asks)
-    here = scanner.result().findings if backend in {"pydantic_ai", "command"} else ()
+    also = [scanner.key] if backend in {"pydantic_ai", "command"} else []
+    known = choices_for(backend, options, ask=asks, again=again and asks, also=also)
+    here = scanner.result(last=known.others[scanner.key]).findings if also else ()
     values = {name: list(own) for name, own in known.values.items()}
     for finding in here:
         for name, value in _values_of(finding, backend, options):

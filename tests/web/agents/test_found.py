@@ -1,15 +1,21 @@
 """What was found on this machine, on the pages and by the API: shown, used, refused."""
 
+import re
+
 import pytest
+from django.conf import settings as django_settings
 from django.contrib.auth.models import User
+from django.db import connection
 from django.db.models import Q
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from agents import connections, lookups
 from agents.backends import registry
 from agents.backends.programs.allowed import grant
 from agents.discovery.findings import Finding, Kind, State
 from agents.discovery.scanner import scanner
-from agents.models import Agent, AllowedProgram
+from agents.models import Agent, AllowedProgram, Lookup
 from mission_control.actions.found_agents import use
 from mission_control.models import Activity, Run, Task
 from mission_control.runs.lifecycle import claim, finish
@@ -76,8 +82,11 @@ def test_the_board_stops_showing_it_once_there_is_a_real_agent(browser, copilot)
 def test_where_nothing_is_found_the_page_says_what_to_paste(browser, search):
     assert search() == ()
     shown = panel(html(browser, "/"))
-    for line in ("npm install -g @anthropic-ai/claude-code", "&gt;&gt; .env", "ollama pull"):
+    for line in ("npm install -g @anthropic-ai/claude-code", "&gt;&gt; .env", "ollama pull", "under Connections"):
         assert line in shown
+    others = client_of(make.user(may=ADDS))
+    assert "under Connections" not in panel(html(others, "/agents"))
+    assert "demo backend shows how runs work" in text_of(html(browser, "/agents"))
 
 
 def test_the_board_says_what_to_paste_only_until_the_first_run(browser, search):
@@ -266,7 +275,7 @@ def test_the_form_and_the_api_offer_the_models_of_a_provider_once_they_have_arri
         lookups.wait(60)
         page = html(browser, "/agents/choices?backend=openai_agents")
         assert '<option value="gpt-new">' in page and "hx-trigger" not in page
-        assert "OpenAI: 1 model," in text_of(page) and "Ask again" in page
+        assert "OpenAI: 1 model," in text_of(page) and "Ask for the models now" in page
         told = Api().get("backends/pydantic_ai/choices").json()
         assert told["choices"]["model"] == ["openai:gpt-new"]
         assert [(one["title"], one["number"], one["is_checking"]) for one in told["sources"]] == [
@@ -284,7 +293,7 @@ def test_who_may_only_see_agents_makes_nobody_ask(search, monkeypatch):
         monkeypatch.setenv("OPENAI_API_KEY", "a-key-of-the-provider")
         monkeypatch.setenv("OPENAI_BASE_URL", f"http://{there.address}/v1")
         page = client_of(viewer).post("/agents/choices", {"backend": "openai_agents"}).content.decode()
-        assert "not asked for its models yet" in page and "Ask again" not in page
+        assert "not asked for its models yet" in page and "Ask for" not in page
         assert Api(viewer).post("backends/openai_agents/choices", {}).status_code in (200, 403)
         assert not Api(viewer).get("backends/openai_agents/choices").json()["sources"][0]["is_checking"]
         assert there.requests == []
@@ -304,3 +313,20 @@ def test_a_found_program_that_is_not_allowed_is_named_in_the_form(browser, insta
     search()
     page = html(browser, "/agents/options?backend=command")
     assert "not allowed yet" not in page and '<option value="gemini">' in page
+
+
+def test_findings_connections_and_lists_take_two_queries_a_page(browser, search, monkeypatch):
+    monkeypatch.setenv("MISTRAL_API_KEY", "a-key-of-the-provider")
+    search()
+    Lookup.objects.create(
+        key=f"choices:{settings_of_host()}:models-mistral", value=["m"], checked_at=timezone.now()
+    )
+    for path in ("/", "/agents", "/agents/new", "/agents/options?backend=pydantic_ai"):
+        with CaptureQueriesContext(connection) as queries:
+            assert browser.get(path).status_code == 200
+        tables = "agents_lookup|agents_allowedprogram|agents_providerkey"
+        assert len([one for one in queries if re.search(tables, one["sql"])]) == 2, path
+
+
+def settings_of_host() -> str:
+    return str(django_settings.HOST_NAME)[:200]
