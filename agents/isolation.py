@@ -81,6 +81,7 @@ class Mounts:
     readable: Sequence[Path] = ()
     copied: Sequence[Path] = ()  # copies of its own, which are deleted after the run
     writable: Sequence[Path] = ()
+    kept: Sequence[tuple[Path, Path]] = ()  # (a folder, the path at which the program sees it), writable
     closed: Sequence[Path] = ()  # never visible, even below a visible folder
     network: bool = True
     threads: int = 0  # the most threads at once; 0 for no limit; does not apply to root
@@ -313,6 +314,7 @@ def _mount_options(mounts: Mounts, home: Path) -> Iterable[list[str]]:
             yield ["--ro-bind", str(path), str(path)]
     for path in writable:
         yield ["--bind", str(path), str(path)]
+    yield from (["--bind", str(folder), str(place)] for folder, place in mounts.kept if folder.is_dir())
     private = {Path(name) for name in PRIVATE if Path(name).is_dir()}
     for path in _closed_places({*closed, *private}, [*_visible_paths(), *readable, *writable]):
         yield [*size, "--tmpfs", str(path)] if path.is_dir() else ["--ro-bind", os.devnull, str(path)]

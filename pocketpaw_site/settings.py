@@ -141,6 +141,7 @@ MAX_STREAMS_PER_USER = env.int("MISSION_CONTROL_MAX_STREAMS_PER_USER", 100, vali
 MAX_BODY_BYTES = DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024 * 1024
 PROJECTS_DIR = DATA_DIR / "projects"
 CACHES_DIR = DATA_DIR / "caches"  # what the tools of agents download, for each project
+CONVERSATIONS_DIR = DATA_DIR / "conversations"  # of agents' programs in the sandbox
 # A third party's backend is a name and the dotted path of its class.
 MISSION_CONTROL_BACKENDS: dict[str, str] = env.dict("MISSION_CONTROL_EXTRA_BACKENDS", {})
 # Programs that agents may run by name: the names of presets, or a JSON object (docs/backends/command.md).

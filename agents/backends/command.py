@@ -13,7 +13,7 @@ import re
 import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar
@@ -30,7 +30,6 @@ from agents.backends.base import (
     BackendItem,
     EventType,
     Setup,
-    Usage,
 )
 from agents.backends.mcp_servers.definitions import MCP_SERVERS_SCHEMA, OPTION
 from agents.backends.mcp_servers.forms import given_servers
@@ -44,15 +43,29 @@ from agents.backends.processes import (
     split_lines,
 )
 from agents.backends.programs.allowed import ANY_MODEL, MODEL, PROMPT_FILE, Definition, allowed
-from agents.backends.programs.failures import not_logged_in, with_reason
+from agents.backends.programs.failures import failure_text, not_logged_in
 from agents.backends.programs.formats import READERS
-from agents.backends.programs.formats.reader import OutputReader
-from agents.backends.programs.launch import Prompt, check_network, environment_of, isolation_method, launch_spec
-from agents.backends.programs.logins import missing_login
+from agents.backends.programs.formats.reader import Item, OutputReader
+from agents.backends.programs.launch import (
+    Prompt,
+    check_network,
+    conversation_folders,
+    environment_of,
+    isolation_method,
+    launch_spec,
+)
+from agents.backends.programs.logins import account_of, missing_login
 from agents.backends.programs.model_lists import of_program
 from agents.backends.programs.places import find_program
 from agents.backends.programs.presets import PRESETS
-from agents.redaction import shown_error
+from agents.backends.programs.sessions import (
+    NEW,
+    STARTS_AGAIN,
+    Conversation,
+    ConversationGone,
+    conversations,
+    with_conversation,
+)
 
 NOTICE_CHARS = 500
 _OWN_SANDBOX = re.compile(r"\b(?:workspace-write|read-only)\b|--full-auto\b")  # of Codex
@@ -79,7 +92,7 @@ def _schema(**properties: dict[str, Any]) -> dict[str, Any]:
 class Command(Backend):
     name = "command"
     display_name = "Command-line agent"
-    capabilities = ("streaming", "tools", "thinking", "usage", "mcp")
+    capabilities = ("streaming", "tools", "thinking", "usage", "sessions", "mcp")
     options_schema = _schema(command=_NAME, model=_MODEL)
     program: ClassVar[str] = ""  # the fixed program of a subclass
 
@@ -164,25 +177,51 @@ class Command(Backend):
         for notice in started.notices:
             yield notice
         with given_servers(definition, started.servers) as (definition, more_words):
-            async with aclosing(_run(definition, options, prompt, workdir, more_words)) as items:
-                async for item in items:
-                    yield item
+            for conversation in conversations(definition.sessions, self.earlier_session):
+                call = _Call(definition, options, workdir, conversation, more_words)
+                try:
+                    async with aclosing(_run(call, prompt)) as items:
+                        async for item in items:
+                            yield item
+                except ConversationGone:
+                    yield BackendEvent(EventType.STATUS, STARTS_AGAIN)
+                else:
+                    return
 
 
-async def _run(
-    definition: Definition, options: Mapping[str, Any], prompt: str, workdir: Path, more_words: Sequence[str]
-) -> AsyncGenerator[BackendItem, None]:
-    """Run the program and yield its output."""
-    spec = await asyncio.to_thread(_launch_spec, definition, options, prompt, workdir, more_words)
-    reader = READERS[definition.format](_model(definition, options)) if definition.format in READERS else None
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """One call of a program."""
+
+    definition: Definition
+    options: Mapping[str, Any]
+    workdir: Path
+    conversation: Conversation
+    more_words: Sequence[str]  # of the command line
+
+
+async def _run(call: _Call, prompt: str) -> AsyncGenerator[BackendItem, None]:
+    """Run the program once, and yield its output. Raises ConversationGone, BackendError."""
+    definition, conversation = call.definition, call.conversation
+    spec = await asyncio.to_thread(_launch_spec, call, prompt)
+    reader_class = READERS.get(definition.format)
+    reader = reader_class(_model(definition, call.options)) if reader_class else None
+    if reader is not None and conversation.is_continued:
+        folders = await asyncio.to_thread(conversation_folders, definition, call.workdir)
+        await asyncio.to_thread(reader.continues, conversation.id, folders)
     async with run_program(spec, definition.limits) as program:
         try:
             async with aclosing(_items(program, reader)) as items:
+                if reader is not None and conversation.id and not conversation.is_continued:
+                    for session in reader.begins(conversation.id):
+                        yield session
                 async for item in items:
                     yield item
         except ProcessLimitReached as limit:
             raise AgentOverLimit(f"`{definition.name}` {limit}, and was stopped", limit.limit) from None
-    _check_end(definition, program, reader)
+    if conversation.is_continued and _is_gone(definition, program, reader):
+        raise ConversationGone
+    _check_end(definition, program, reader, spec.environment)
     if reader is not None:
         yield Answer((reader.answer or "").strip())
 
@@ -209,23 +248,24 @@ class Copilot(Command):
 
 
 # ---------------------------------------------------------------- the command line
-def _launch_spec(
-    definition: Definition, options: Mapping[str, Any], prompt: str, workdir: Path, more_words: Sequence[str] = ()
-) -> LaunchSpec:
+def _launch_spec(call: _Call, prompt: str) -> LaunchSpec:
     """Return the launch spec: command line, isolation and mounts. Raises BackendError."""
-    workdir = workdir.absolute()
-    argv = [*_argv(definition, options, isolation_method()), *more_words]
-    if not options.get(INSTRUCTIONS, True):
+    definition, workdir = call.definition, call.workdir.absolute()
+    argv = [*_argv(definition, call.options, isolation_method(), call.conversation), *call.more_words]
+    if not call.options.get(INSTRUCTIONS, True):
         argv += definition.silent_words
         definition = replace(definition, env=(*definition.env, *definition.silent_env))
     prompt_file = None
     if definition.prompt == "file":
         prompt_file = workdir / f".prompt-{secrets.token_hex(8)}.md"
         argv = [word.replace(PROMPT_FILE, str(prompt_file)) for word in argv]
-    return launch_spec(definition, argv, workdir, Prompt(prompt.encode(errors="replace"), prompt_file))
+    given = Prompt(prompt.encode(errors="replace"), prompt_file)
+    return launch_spec(definition, argv, workdir, given, has_conversation=True)
 
 
-def _argv(definition: Definition, options: Mapping[str, Any], how: str) -> list[str]:
+def _argv(
+    definition: Definition, options: Mapping[str, Any], how: str, conversation: Conversation = NEW
+) -> list[str]:
     """Return the command line with the program's full path. Raises BackendError with advice."""
     words = definition.argv_sandboxed if definition.argv_sandboxed and how == "bubblewrap" else definition.argv
     program = find_program(words[0])
@@ -233,7 +273,7 @@ def _argv(definition: Definition, options: Mapping[str, Any], how: str) -> list[
         advice = f"Install it with: {definition.install}" if definition.install else "Install it"
         raise BackendError(f"`{definition.name}` is not in the PATH of the worker. {advice}")
     _check_own_sandbox(definition, words, how)
-    argv = [program, *words[1:]]
+    argv = [program, *with_conversation(words, definition.sessions, conversation)[1:]]
     if model := options.get("model"):
         _check_model(definition, model)
         argv += [definition.model_option, model]
@@ -280,7 +320,7 @@ def _model(definition: Definition, options: Mapping[str, Any]) -> str | None:
 
 
 # ---------------------------------------------------------------- the output
-async def _items(program: Program, reader: OutputReader | None) -> AsyncGenerator[BackendEvent | Usage, None]:
+async def _items(program: Program, reader: OutputReader | None) -> AsyncGenerator[Item, None]:
     async with aclosing(program.output()) as output:
         items = _text(program, output) if reader is None else _lines(program, output, reader)
         async for item in items:
@@ -298,9 +338,7 @@ async def _text(program: Program, output: AsyncIterator[bytes]) -> AsyncIterator
         yield BackendEvent(EventType.MESSAGE, text)
 
 
-async def _lines(
-    program: Program, output: AsyncIterator[bytes], reader: OutputReader
-) -> AsyncIterator[BackendEvent | Usage]:
+async def _lines(program: Program, output: AsyncIterator[bytes], reader: OutputReader) -> AsyncIterator[Item]:
     """Yield the events of the lines of standard output and standard error.
 
     Standard error does not count as progress: known programs write to it while they wait for the network.
@@ -309,6 +347,8 @@ async def _lines(
         for error in program.error_lines():
             for notice in reader.read_error(error):
                 yield notice
+        if reader.is_hopeless:
+            return
         if not line and size <= LINE_BYTES:
             continue
         value = _object(line)
@@ -336,16 +376,26 @@ def _notice(line: bytes, size: int) -> Iterator[BackendEvent]:
         yield BackendEvent(EventType.STATUS, line.decode(errors="replace")[:NOTICE_CHARS])
 
 
-def _check_end(definition: Definition, program: Program, reader: OutputReader | None) -> None:
+def _is_gone(definition: Definition, program: Program, reader: OutputReader | None) -> bool:
+    """Return whether it failed because the conversation that it should continue no longer exists."""
+    failure = reader.failure if reader is not None else ""
+    has_answered = reader is not None and bool(reader.answer)
+    if definition.sessions is None or has_answered or not (program.exit_status or failure):
+        return False
+    return definition.sessions.is_gone(f"{program.last_words()} {failure}")
+
+
+def _check_end(
+    definition: Definition, program: Program, reader: OutputReader | None, environment: Mapping[str, str]
+) -> None:
     """Raise BackendError if the program failed, by its output, its exit status, or a missing last line."""
     name, text = definition.name, program.last_words()
     failure = reader.failure if reader is not None else ""
-    has_failed = program.exit_status or failure
-    if has_failed and (advice := not_logged_in(name, definition.login, f"{text} {failure}")):
+    if not (program.exit_status or failure or (reader and reader.marks_its_end and not reader.has_ended)):
+        return
+    if advice := not_logged_in(name, definition.login, f"{text} {failure}"):
         raise BackendError(advice)
-    if failure:
-        raise BackendError(shown_error(f"`{name}` failed: {failure}"))
-    if program.exit_status:
-        raise BackendError(with_reason(f"`{name}` ended with exit status {program.exit_status}", text))
-    if reader is not None and reader.marks_its_end and not reader.has_ended:
-        raise BackendError(with_reason(f"`{name}` ended before sending a result", text))
+    error = failure_text(name, program.exit_status, failure, text)
+    account = account_of(definition.argv[0], definition.login, environment)
+    quota = reader.quota_error(error, failure or text, account=account) if reader is not None else None
+    raise quota or BackendError(error)

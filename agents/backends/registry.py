@@ -158,6 +158,7 @@ def _allowed() -> Allowed:
         isolation=getattr(settings, "AGENT_ISOLATION", "auto"),
         closed=tuple(getattr(settings, "CLOSED_TO_AGENTS", ())),
         skills=getattr(settings, "SKILLS_DIR", None),
+        conversations=getattr(settings, "CONVERSATIONS_DIR", None),
         mcp_commands=getattr(settings, "MCP_COMMANDS", {}),
         mcp_variables=getattr(settings, "MCP_VARIABLES", frozenset()),
         mcp_hosts=_hosts("MCP_HOSTS"),

@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
@@ -99,11 +100,17 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def aimock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aimock]:
     """Start aimock on a free port, with one answer for each model name."""
+    answers = [*map(_fixture, ANSWERS), *chain.from_iterable(map(_call, CALLS))]
+    with running_aimock(answers, tmp_path_factory.mktemp("aimock")) as server:
+        yield server
+
+
+@contextmanager
+def running_aimock(answers: list[dict], folder: Path) -> Iterator[Aimock]:
+    """Start aimock on a free port with these fixtures, which are written into the folder."""
     node, npm = need(["node", "npm"], "the mock server of the language models")
-    fixtures = tmp_path_factory.mktemp("aimock") / "answers.json"
-    fixtures.write_text(
-        json.dumps({"fixtures": [*map(_fixture, ANSWERS), *chain.from_iterable(map(_call, CALLS))]})
-    )
+    fixtures = folder / "answers.json"
+    fixtures.write_text(json.dumps({"fixtures": answers}))
     command = [node, str(_installed(npm) / "dist/cli.js"), "-p", "0", "-f", str(fixtures)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         try:

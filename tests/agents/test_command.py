@@ -146,6 +146,7 @@ SAID = "I will read the file.\n\nBuy milk."
 USAGE = {
     "claude": Usage("claude-sonnet-4-5-20250929", 3000, 60, 0.009899999999999999),  # a small model chose the title
     "claude-more": Usage("claude-sonnet-4-5-20250929", 3009, 42, 0.0123),
+    "qwen": Usage("qwen3-coder-plus", 2000, 40, None),
     "codex": Usage(None, 2000, 40, None),
     "codex-more": Usage(None, 23552, 41, None),
     "gemini": Usage("gemini-2.5-pro", 2000, 40, 0.0029),
@@ -165,6 +166,7 @@ TOOLS = {
         ("shell", {"command": "false"}, "exit code 1"),
         ("file_change", {"changes": [{"path": "list.md", "kind": "add"}]}, "completed"),
     ],
+    "qwen": [("read_file", {"file_path": "/home/agent/work/notes.txt"}, "buy milk\n")],
     "gemini": [("read_file", {"file_path": "notes.txt"}, "success")],
     "gemini-more": [("read_file", {"path": "notes.txt"}, "buy milk")],
     "opencode": [("read", {"filePath": "notes.txt"}, f"{READ}(End of file - total 1 lines)\n</content>")],
@@ -175,7 +177,7 @@ TOOLS = {
     "copilot": [("view", {"path": "/home/agent/work/notes.txt"}, "buy milk\n")],
     "copilot-more": [("view", {"path": "notes.txt"}, "buy milk")],
 }
-THINKING = {"claude", "claude-more", "codex", "codex-more", "copilot", "copilot-more"}
+THINKING = {"qwen", "claude", "claude-more", "codex", "codex-more", "copilot", "copilot-more"}
 
 
 def tools_of(events: list[BackendEvent]) -> list[tuple]:
@@ -238,6 +240,7 @@ FAILURES = {
     "codex": {"type": "turn.failed", "error": {"message": "unexpected status 401 in /srv/x/y"}},
     "gemini": {"type": "result", "status": "error", "error": {"type": "E", "message": "quota in /srv/x/y"}},
     "opencode": {"type": "error", "error": {"name": "APIError", "data": {"message": "no credit in /srv/x/y"}}},
+    "qwen": {"type": "result", "subtype": "error", "is_error": True, "error": {"message": "no key in /srv/x/y"}},
     "copilot": {"type": "session.error", "data": {"errorType": "auth", "message": "not logged in at /srv/x/y"}},
 }
 REASONS = {
@@ -245,6 +248,7 @@ REASONS = {
     "codex": "unexpected status 401 in [path]",
     "gemini": "quota in [path]",
     "opencode": "no credit in [path]",
+    "qwen": "no key in [path]",
     "copilot": "not logged in at [path]",
 }
 

@@ -19,6 +19,7 @@ LOGINS = {
     "codex": (".codex/auth.json", json.dumps({"OPENAI_API_KEY": None, "tokens": {"access_token": "x"}})),
     "gemini": (".gemini/oauth_creds.json", json.dumps({"access_token": "x"})),
     "opencode": (".local/share/opencode/auth.json", json.dumps({"openai": {"type": "api", "key": "x"}})),
+    "qwen": (".qwen/oauth_creds.json", json.dumps({"access_token": "x"})),
     "copilot": (".copilot/config.json", json.dumps({"loggedInUsers": [{"login": "ada"}]})),
 }
 KEYS = {
@@ -26,6 +27,7 @@ KEYS = {
     "codex": "CODEX_API_KEY",
     "gemini": "GEMINI_API_KEY",
     "opencode": "OPENROUTER_API_KEY",
+    "qwen": "DASHSCOPE_API_KEY",
     "copilot": "GH_TOKEN",
 }
 # Files that exist without a login, or after a logout.
@@ -36,6 +38,8 @@ NO_LOGINS = [
     ("codex", ".codex/auth.json", '{"OPENAI_API_KEY": null, "tokens": null}'),
     ("gemini", ".gemini/.env", "OTHER=1\n# GEMINI_API_KEY=x\n"),
     ("gemini", ".gemini/oauth_creds.json", "{}"),
+    ("qwen", ".qwen/settings.json", '{"security": {"auth": {"selectedType": ""}}}'),
+    ("qwen", ".qwen/.env", "# OPENAI_API_KEY=x\n"),
     ("opencode", ".local/share/opencode/auth.json", ""),
     ("opencode", ".local/share/opencode/auth.json", "{}"),
     ("copilot", ".copilot/config.json", '{"loggedInUsers": []}'),

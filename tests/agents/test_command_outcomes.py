@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from agents.backends import registry
-from agents.backends.base import BackendEvent, EventType, Usage
+from agents.backends.base import BackendEvent, EventType, Session, Usage
 from agents.backends.programs.formats import READERS
 from agents.backends.programs.formats.claude import ClaudeReader
 from agents.backends.programs.formats.codex import CodexReader
@@ -260,4 +260,4 @@ def test_no_value_of_any_type_in_any_place_breaks_a_reader(path):
         for odd in spoilt(line):
             reader = READERS[path.stem.partition("-")[0]]()
             assert isinstance(odd, dict) and isinstance(reader.is_progress(odd), bool)
-            assert all(isinstance(item, BackendEvent | Usage) for item in reader.read(odd))
+            assert all(isinstance(item, BackendEvent | Usage | Session) for item in reader.read(odd))

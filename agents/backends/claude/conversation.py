@@ -10,7 +10,6 @@ import logging
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing
-from dataclasses import replace
 from typing import Any
 
 from claude_agent_sdk import (
@@ -39,7 +38,6 @@ from agents.backends.base import (
     BackendEvent,
     BackendItem,
     EventType,
-    Session,
     Usage,
 )
 from agents.backends.claude.installation import is_too_old, too_old
@@ -59,11 +57,9 @@ from agents.backends.programs.formats.claude import (
     claudes_refusals,
     claudes_result,
     claudes_total,
-    read_tokens,
 )
-from agents.backends.programs.formats.reader import part, text_of, tool_use, total
+from agents.backends.programs.formats.reader import part, text_of, tool_use
 from agents.backends.programs.logins import claudes_account
-from agents.prices import price_of
 from agents.redaction import redact, shown_error
 
 NO_SUCH_SESSION = "No conversation found"
@@ -211,9 +207,6 @@ class SdkMessageReader(ClaudeReader):
                 if is_too_old(version):
                     self.fail(too_old(version))
                     self.is_hopeless = True
-                    return
-                if name := text_of(data.get("session_id")):
-                    yield Session(name)
             case "left_out":
                 yield BackendEvent(EventType.STATUS, f"A line of {data['size']:,} bytes was left out")
 
@@ -266,23 +259,7 @@ class SdkMessageReader(ClaudeReader):
             return claudes_total(
                 message.model_usage, message.usage, message.total_cost_usd, self.counter.usage(self.model)
             )
-        counts = message.usage or {}
-        cost = price_of(
-            self.model,
-            provider="anthropic",
-            read=read_tokens(counts),
-            written=total(counts, "output_tokens"),
-            from_cache=total(counts, "cache_read_input_tokens"),
-            to_cache=total(counts, "cache_creation_input_tokens"),
-        )
-        reported = Usage(self.model, read_tokens(counts), total(counts, "output_tokens"), cost)
-        # It covers the main thread only; the messages of sub-agents were counted as they arrived.
-        counter = replace(self.counter.usage(self.model), cost_usd=self.counter.cost(self.model))
-        return max(reported, counter, key=_tokens)
-
-
-def _tokens(usage: Usage) -> int:
-    return (usage.input_tokens or 0) + (usage.output_tokens or 0)
+        return self.usage_of_this_run(message.usage)
 
 
 def _failure_of_result(message: ResultMessage) -> BackendError:

@@ -17,6 +17,7 @@ from agents.backends.processes import ProcessLimits
 from agents.backends.programs.formats import FORMATS
 from agents.backends.programs.mcp_settings import McpCommand
 from agents.backends.programs.presets import PRESETS, LoginCheck, Preset
+from agents.backends.programs.sessions import Sessions
 
 NAME = re.compile(r"[A-Za-z0-9_.-]{1,50}\Z")
 MODEL = re.compile(r"[A-Za-z0-9][^\s\x00-\x1f\x7f-\x9f]{0,199}\Z")  # never an option
@@ -27,7 +28,7 @@ _PLACE = re.compile(r"/|~/|\$[A-Za-z_][A-Za-z0-9_]*(?:/|\Z)")
 OWN_VARIABLES = re.compile(r"MISSION_CONTROL_|(?:SECRET_KEY|DATABASE_URL|REDIS_URL)\Z")
 PROMPT_FILE = "{prompt_file}"
 NOT_TO_BE_SET = {
-    *("name", "argv_sandboxed", "login", "mcp", "reads", "silent_words", "silent_env"),
+    *("name", "argv_sandboxed", "login", "mcp", "reads", "silent_words", "silent_env", "sessions"),
     *("scratch", "copied", "install"),
 }
 
@@ -54,6 +55,7 @@ class Definition:
     reads: tuple[str, ...] = ()
     silent_words: tuple[str, ...] = ()
     silent_env: tuple[str, ...] = ()
+    sessions: Sessions | None = None
     scratch: tuple[str, ...] = ()
     copied: tuple[str, ...] = ()
     install: str = ""
@@ -87,6 +89,7 @@ class Definition:
             reads=preset.reads,
             silent_words=preset.silent_words,
             silent_env=preset.silent_env,
+            sessions=preset.sessions if is_presets_program and _fits(preset, argv) else None,
             scratch=preset.scratch,
             copied=preset.copied,
             install=preset.install,
@@ -121,6 +124,10 @@ def _preset(name: str, given: Mapping[str, Any]) -> Preset:
     if wanted not in PRESETS:
         raise ValueError(f"`{name}`: unknown preset `{str(wanted)[:50]}`. Available: {', '.join(PRESETS)}")
     return PRESETS[wanted]
+
+
+def _fits(preset: Preset, argv: tuple[str, ...]) -> bool:
+    return preset.sessions is not None and preset.sessions.fits(argv)
 
 
 def _words(name: str, key: str, value: Any) -> tuple[str, ...]:
@@ -199,6 +206,7 @@ class Allowed:
     sandbox_paths: tuple[SandboxPath, ...] = ()  # shown to all agents
     projects: Path | None = None  # the folder with the working folders of projects
     caches: Path | None = None  # the folder with the caches of projects
+    conversations: Path | None = None  # where those of sandboxed programs are kept; None: they are not
     model_servers: frozenset[str] = frozenset()  # hosts, or host:port, that an agent's options may name; none: any
 
     def definition(self, name: str) -> Definition | None:

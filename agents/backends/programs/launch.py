@@ -2,7 +2,8 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from agents import isolation
@@ -12,6 +13,7 @@ from agents.backends.programs.allowed import Definition, allowed
 from agents.backends.programs.places import home_of, places
 from agents.backends.programs.presets import COMMON_ENV
 from agents.backends.programs.sandbox_files import SandboxFiles, sandbox_files
+from agents.backends.programs.sessions import Sessions, kept_folder
 
 # The kernel's limit of processes counts threads; the guardian checks the exact number of processes.
 THREADS_PER_PROCESS = 10
@@ -54,15 +56,24 @@ class Prompt:
     is_dialogue: bool = False
 
 
-def launch_spec(definition: Definition, argv: Sequence[str], workdir: Path, prompt: Prompt) -> LaunchSpec:
-    """Return the launch spec: command line, environment, isolation and mounts. Raises BackendError."""
+def launch_spec(
+    definition: Definition, argv: Sequence[str], workdir: Path, prompt: Prompt, *, has_conversation: bool = False
+) -> LaunchSpec:
+    """Return the launch spec: command line, environment, isolation and mounts. Raises BackendError.
+
+    With `has_conversation` the program finds the conversations that it has had in this folder.
+    """
     how, environment = isolation_method(), environment_of(definition)
+    kept: list[tuple[Path, Path]] = []
+    if has_conversation and how == "bubblewrap" and definition.sessions:
+        kept = _kept_folders(definition, definition.sessions, workdir, environment)
+        environment |= dict(_pair(word) for word in definition.sessions.variables if kept)
     if problem := isolation.folder_problem(how, workdir):
         raise BackendError(f"Agents cannot be isolated here, as required: {problem}")
     check_network(definition, how)
     added = sandbox_files(definition, workdir, environment) if how == "bubblewrap" else SandboxFiles()
     environment |= added.variables
-    mounts = _mounts_of(definition, argv[0], workdir, environment, added)
+    mounts = replace(_mounts_of(definition, argv[0], workdir, environment, added), kept=kept)
     start = isolation.sandbox(how, argv, mounts, environment)
     return LaunchSpec(
         argv=start.argv,
@@ -74,6 +85,37 @@ def launch_spec(definition: Definition, argv: Sequence[str], workdir: Path, prom
         spare_wrapper=start.is_wrapped,
         is_dialogue=prompt.is_dialogue,
     )
+
+
+def conversation_folders(definition: Definition, workdir: Path) -> list[Path]:
+    """Return the folders of this machine in which the program's conversations of this working folder are."""
+    if definition.sessions is None:
+        return []
+    environment = environment_of(definition)
+    if isolation_method() == "bubblewrap":
+        kept = _kept_folders(definition, definition.sessions, workdir.absolute(), environment)
+        return [folder for folder, _ in kept]
+    return list(places(environment, *definition.sessions.folders))
+
+
+def _kept_folders(
+    definition: Definition, sessions: Sessions, workdir: Path, environment: Mapping[str, str]
+) -> list[tuple[Path, Path]]:
+    """Return the folder that keeps the conversations, with each path at which the program may look for it.
+
+    Creates the folder. Where that is impossible, the program runs all the same and forgets its conversations.
+    """
+    if (root := allowed().conversations) is None:
+        return []
+    folder = kept_folder(root, definition.name, workdir)
+    with suppress(OSError):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return [(folder, place) for place in places(environment, *sessions.folders)]
+
+
+def _pair(word: str) -> tuple[str, str]:
+    name, _, value = word.partition("=")
+    return name, value
 
 
 def _mounts_of(

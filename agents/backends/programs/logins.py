@@ -41,6 +41,18 @@ def claudes_account(environment: Mapping[str, str]) -> str:
     return "claude"
 
 
+def account_of(program: str, login: LoginCheck | None, environment: Mapping[str, str]) -> str:
+    """Return whose quota a program uses: that of a key in its environment, or else of its own login."""
+    name = Path(program).name
+    if name == "claude":
+        return claudes_account(environment)
+    for variable in login.variables if login else ():
+        key = environment.get(variable, "").strip()
+        if key and re.search(r"_(?:KEY|TOKEN)\Z", variable):
+            return account_of_key(name, key)
+    return name
+
+
 def _is_login(path: Path, login: LoginCheck) -> bool:
     words = login.words.get(path.name)
     try:

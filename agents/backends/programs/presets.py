@@ -6,6 +6,16 @@ preset differently.
 
 from dataclasses import dataclass, field
 
+from agents.backends.programs.sessions import (
+    CLAUDES_SESSIONS,
+    CODEXS_SESSIONS,
+    COPILOTS_SESSIONS,
+    GEMINIS_SESSIONS,
+    OPENCODES_SESSIONS,
+    QWENS_SESSIONS,
+    Sessions,
+)
+
 
 @dataclass(frozen=True, slots=True)
 class LoginCheck:
@@ -42,6 +52,7 @@ class Preset:
     models: tuple[str, ...] = ()  # that agents may choose if a superuser allowed the program on the page
     env: tuple[str, ...] = ()
     login: LoginCheck | None = None
+    sessions: Sessions | None = None
     scratch: tuple[str, ...] = ()
     readable: tuple[str, ...] = ()
     copied: tuple[str, ...] = ()
@@ -57,6 +68,13 @@ _CLAUDE = ("~/.claude", "$CLAUDE_CONFIG_DIR")
 _CODEX = ("~/.codex", "$CODEX_HOME")
 _GEMINI = ("~/.gemini",)
 _OPENCODE = ("~/.local/share/opencode", "~/.local/state/opencode", "~/.cache/opencode")
+_OPENCODE_CONFIGURATION = (
+    *("opencode.json", "opencode.jsonc", "config.json", "AGENTS.md", "agent", "agents", "command", "commands"),
+    *("mode", "modes", "plugin", "plugins", "skill", "skills", "tool", "tools", "themes"),
+    *("node_modules", "package.json", "package-lock.json", "bun.lock"),
+)
+_QWEN = ("~/.qwen", "$QWEN_HOME")
+_QWEN_KEYS = ("OPENAI_API_KEY", "DASHSCOPE_API_KEY", "BAILIAN_CODING_PLAN_API_KEY")
 _COPILOT = ("~/.copilot", "$COPILOT_HOME")
 _CODEX_EXEC = ("codex", "exec", "--json", "--skip-git-repo-check", "--color", "never", "--sandbox")
 _OPENCODE_KEYS = (
@@ -94,6 +112,7 @@ PRESETS = {
             *("CLAUDE_CONFIG_DIR", "DISABLE_AUTOUPDATER=1", "CLAUDE_CODE_MAX_RETRIES=3"),
         ),
         login=CLAUDES_LOGIN,
+        sessions=CLAUDES_SESSIONS,
         scratch=_CLAUDE,
         readable=_within(
             _CLAUDE,
@@ -125,6 +144,7 @@ PRESETS = {
             status=("login", "status"),
             advice="Set CODEX_API_KEY in the environment of the worker, or log in there with `codex login`",
         ),
+        sessions=CODEXS_SESSIONS,
         scratch=_CODEX,
         readable=_within(
             _CODEX, "config.toml", "AGENTS.md", "AGENTS.override.md", "prompts", "rules", "hooks.json"
@@ -153,6 +173,7 @@ PRESETS = {
             },
             advice="Set GEMINI_API_KEY in the environment of the worker, or log in there with `gemini`",
         ),
+        sessions=GEMINIS_SESSIONS,
         scratch=_GEMINI,
         readable=_within(_GEMINI, "GEMINI.md", ".env", "extensions", "commands", "skills", "agents", "policies"),
         copied=_within(_GEMINI, "settings.json", "trustedFolders.json", "installation_id"),
@@ -177,9 +198,12 @@ PRESETS = {
             words={"auth.json": r'"type"\s*:\s*"[^"]'},
             advice="Set a provider's key in the worker's environment, or log in there with `opencode auth login`",
         ),
-        scratch=_OPENCODE,
+        sessions=OPENCODES_SESSIONS,
+        # It writes into the folder of its configuration, and fails if it may not.
+        scratch=(*_OPENCODE, "~/.config/opencode"),
         readable=(
-            *("~/.config/opencode", "$OPENCODE_CONFIG", "~/.local/share/opencode/bin"),
+            *_within(("~/.config/opencode",), *_OPENCODE_CONFIGURATION),
+            *("$OPENCODE_CONFIG", "~/.local/share/opencode/bin"),
             *_within(_OPENCODE[2:], "bin", "node_modules", "package.json", "bun.lock", "packages"),
         ),
         # An entry of type `wellknown` in auth.json names a server whose configuration every run would follow.
@@ -209,6 +233,7 @@ PRESETS = {
             words={"config.json": r"(?i)\"logged_?in_?users\"\s*:\s*\[\s*[^\]\s]"},
             advice="Set COPILOT_GITHUB_TOKEN in the environment of the worker, or log in there with `copilot`",
         ),
+        sessions=COPILOTS_SESSIONS,
         scratch=(*_COPILOT, "~/.cache/copilot"),
         readable=(
             *_within(_COPILOT, "mcp-config.json", "agents", "skills", "hooks", "copilot-instructions.md"),
@@ -217,6 +242,35 @@ PRESETS = {
         ),
         copied=_within(_COPILOT, "config.json", "permissions-config.json"),
         install="npm install -g @github/copilot",
+    ),
+    "qwen": Preset(
+        title="Qwen Code",
+        argv=(
+            *("qwen", "--output-format", "stream-json", "--include-partial-messages"),
+            *("--approval-mode", "auto-edit"),
+        ),
+        format="qwen",
+        model_option="--model",
+        env=(
+            *_QWEN_KEYS,
+            *("OPENAI_BASE_URL", "OPENAI_MODEL", "QWEN_MODEL", "DASHSCOPE_BASE_URL", "QWEN_HOME"),
+        ),
+        login=LoginCheck(
+            variables=_QWEN_KEYS,
+            files=_within(_QWEN, "oauth_creds.json", "settings.json", ".env"),
+            words={
+                "oauth_creds.json": r'"(?:access|refresh)_token"\s*:\s*"[^"]',
+                "settings.json": r'"(?:selectedType|apiKey|[A-Z_]*_API_KEY)"\s*:\s*"[^"]',
+                ".env": r"(?m)^\s*(?:export\s+)?[A-Z_]*_API_KEY\s*=\s*\S",
+            },
+            advice="Set OPENAI_API_KEY in the environment of the worker, or log in there with `qwen`",
+        ),
+        sessions=QWENS_SESSIONS,
+        scratch=_QWEN,
+        readable=_within(_QWEN, "QWEN.md", ".env", "extensions", "commands", "skills", "agents", "rules"),
+        copied=_within(_QWEN, "settings.json", "trustedFolders.json", "installation_id"),
+        writable=_within(_QWEN, "oauth_creds.json"),
+        install="npm install -g @qwen-code/qwen-code",
     ),
 }
 

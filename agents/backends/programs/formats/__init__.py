@@ -5,6 +5,7 @@ from agents.backends.programs.formats.codex import CodexReader
 from agents.backends.programs.formats.copilot import CopilotReader
 from agents.backends.programs.formats.gemini import GeminiReader
 from agents.backends.programs.formats.opencode import OpenCodeReader
+from agents.backends.programs.formats.qwen import QwenReader
 from agents.backends.programs.formats.reader import OutputReader
 
 READERS: dict[str, type[OutputReader]] = {
@@ -13,5 +14,6 @@ READERS: dict[str, type[OutputReader]] = {
     "gemini": GeminiReader,
     "opencode": OpenCodeReader,
     "copilot": CopilotReader,
+    "qwen": QwenReader,
 }
 FORMATS = ("text", *READERS)

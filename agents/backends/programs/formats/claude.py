@@ -1,8 +1,10 @@
 """The output of Claude Code, which the Claude Agent SDK passes on as well."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from agents.backends.base import BackendEvent, EventType, QuotaUsedUp, Usage
@@ -43,11 +45,13 @@ class ClaudeReader(OutputReader):
         self._message = ""  # the message that is being streamed
         self._in_pieces: set[str] = set()  # the messages that arrived in pieces
         self.quota = QuotaReport()
+        self._is_continued = False
 
     def read(self, line: Line) -> Iterator[Item]:
         match line.get("type"):
             case "system" if line.get("subtype") == "init":
                 self.model = text_of(line.get("model")) or self.model
+                yield from self.begins(line.get("session_id"))
                 yield self.counter.usage(self.model)
             case "system" if line.get("subtype") == "api_retry":
                 yield from self.retry(line)
@@ -63,6 +67,28 @@ class ClaudeReader(OutputReader):
                         yield claudes_result(block.get("tool_use_id"), block.get("content"), block.get("is_error"))
             case "result":
                 yield from self._result(line)
+
+    def continues(self, session: str, folders: Sequence[Path]) -> None:
+        self._is_continued = True
+
+    def quota_error(self, message: str, words: str, *, account: str) -> QuotaUsedUp | None:
+        return self.quota.error(message, words, account=account)
+
+    def usage_of_this_run(self, of_main_thread: Any) -> Usage:
+        """Return the usage of this run in a continued conversation: the totals by model are of the whole one."""
+        counts = part({"usage": of_main_thread}, "usage")
+        cost = price_of(
+            self.model,
+            provider="anthropic",
+            read=read_tokens(counts),
+            written=total(counts, "output_tokens"),
+            from_cache=total(counts, "cache_read_input_tokens"),
+            to_cache=total(counts, "cache_creation_input_tokens"),
+        )
+        reported = Usage(self.model, read_tokens(counts), total(counts, "output_tokens"), cost)
+        # It covers the main thread only; the messages of sub-agents were counted as they arrived.
+        counter = replace(self.counter.usage(self.model), cost_usd=self.counter.cost(self.model))
+        return max(reported, counter, key=lambda usage: (usage.input_tokens or 0) + (usage.output_tokens or 0))
 
     def is_progress(self, line: Line) -> bool:
         return line.get("subtype") != "api_retry"
@@ -127,8 +153,11 @@ class ClaudeReader(OutputReader):
 
     def _result(self, line: Line) -> Iterator[Item]:
         self.has_ended = True
-        so_far = self.counter.usage(self.model)
-        yield claudes_total(line.get("modelUsage"), line.get("usage"), line.get("total_cost_usd"), so_far)
+        if self._is_continued:
+            yield self.usage_of_this_run(line.get("usage"))
+        else:
+            so_far = self.counter.usage(self.model)
+            yield claudes_total(line.get("modelUsage"), line.get("usage"), line.get("total_cost_usd"), so_far)
         yield from claudes_refusals(line.get("permission_denials"))
         if line.get("is_error") or line.get("subtype") != "success":
             self.fail(line.get("result"), line.get("errors"), line.get("subtype"))

@@ -1,6 +1,10 @@
 """The output of Codex CLI."""
 
-from collections.abc import Iterator, Mapping
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from agents.backends.base import BackendEvent, Usage
@@ -15,7 +19,13 @@ from agents.backends.programs.formats.reader import (
     tool_use,
     total,
 )
+from agents.folders import read_file
 from agents.prices import price_of
+
+LAST_LOGIN_ATTEMPT = 2
+_REFUSED = re.compile(r"unexpected status 40[13]\b")
+_RETRY = re.compile(r"\AReconnecting\.\.\. \d+/\d+ \((.*)\)\Z", re.DOTALL)
+MOST_BYTES = 64_000_000  # of the file of a conversation
 
 
 class CodexReader(OutputReader):
@@ -28,12 +38,15 @@ class CodexReader(OutputReader):
     def __init__(self, model: str | None = None) -> None:
         super().__init__(model)
         self._begun: set[str] = set()
+        self._earlier: Mapping[str, Any] | None = {}  # the tokens before this run; None if they are unknown
+        self._refusals = 0
         self._notice = ""  # the last notice, which Codex repeats while it waits for the network
 
     def read(self, line: Line) -> Iterator[Item]:
         item = part(line, "item")
         match line.get("type"):
             case "thread.started":
+                yield from self.begins(line.get("thread_id"))
                 yield Usage(self.model)
             case "item.started" if item.get("type") in self._TOOLS:
                 yield self._use(item)
@@ -48,6 +61,20 @@ class CodexReader(OutputReader):
             # Also for a connection that is retried: only a failed turn, or the exit status, is the end.
             case "error":
                 yield from self._note(line.get("message"))
+                self._count_refusals(text_of(line.get("message")))
+
+    def _count_refusals(self, message: str) -> None:
+        """Give up soon for a refused key: a renewed login may help once, but no further retry can."""
+        if not _REFUSED.search(message):
+            return
+        self._refusals += 1
+        if self._refusals >= LAST_LOGIN_ATTEMPT:
+            self.fail(_RETRY.sub(r"\1", message))
+            self.is_hopeless = True
+
+    def continues(self, session: str, folders: Sequence[Path]) -> None:
+        """Find out what the earlier part of the conversation has used, which Codex reports again with this one."""
+        self._earlier = _used_before(session, folders)
 
     def is_progress(self, line: Line) -> bool:
         """Return False for errors: Codex retries a connection, without a network for ever."""
@@ -59,6 +86,9 @@ class CodexReader(OutputReader):
             yield from status(message)
 
     def _usage(self, counts: Mapping[str, Any]) -> Usage:
+        if self._earlier is None:
+            return Usage(self.model)
+        counts = {name: max((total(counts, name) or 0) - (total(self._earlier, name) or 0), 0) for name in counts}
         read, written = total(counts, "input_tokens"), total(counts, "output_tokens")
         cost = price_of(
             self.model,
@@ -100,6 +130,30 @@ class CodexReader(OutputReader):
         if isinstance(code := item.get("exit_code"), int) and code != 0:
             output = f"{output}\nexit code {code}".lstrip()
         return output or text_of(item.get("status"))
+
+
+def _used_before(session: str, folders: Sequence[Path]) -> Mapping[str, Any] | None:
+    """Return the last total in the file of a conversation; None if there is no such file or total.
+
+    An agent can write this file. What it can falsify is only the usage of its own run.
+    """
+    with suppress(OSError, ValueError, RecursionError):
+        for folder in folders:
+            for path in folder.glob(f"*/*/*/rollout-*-{session}.jsonl"):
+                return _last_total(path)
+    return None
+
+
+def _last_total(path: Path) -> Mapping[str, Any] | None:
+    """Return the last total in the file; None if there is none, or if the file is too long."""
+    content = read_file(path, MOST_BYTES)
+    if len(content) == MOST_BYTES:
+        return None
+    totals = [line for line in content.splitlines() if b'"total_token_usage"' in line]
+    for line in reversed(totals):
+        if found := part(json.loads(line), "payload", "info", "total_token_usage"):
+            return found
+    return None
 
 
 def _is_refused(item: Mapping[str, Any]) -> bool:

@@ -59,6 +59,7 @@ class CopilotReader(OutputReader):
             case "session.error":
                 self.fail(data.get("message"))
             case "result":
+                yield from self.begins(line.get("sessionId"))
                 self.has_ended = True
                 if line.get("exitCode") == 0:
                     self.failure = ""  # earlier errors were recovered from

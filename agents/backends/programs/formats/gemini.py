@@ -38,6 +38,7 @@ class GeminiReader(OutputReader):
         match line.get("type"):
             case "init":
                 self.model = text_of(line.get("model")) or self.model
+                yield from self.begins(line.get("session_id"))
                 yield Usage(self.model)
             case "message" if line.get("role") == "assistant":
                 continues = line.get("delta") and not self._used_a_tool

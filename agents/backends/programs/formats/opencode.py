@@ -32,6 +32,7 @@ class OpenCodeReader(OutputReader):
         self._cost = 0.0
 
     def read(self, line: Line) -> Iterator[Item]:
+        yield from self.begins(line.get("sessionID"))
         content = part(line, "part")
         match line.get("type"):
             case "step_start":

@@ -1,11 +1,13 @@
 """The base class of the readers of all formats, and helpers for fields of any type."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from agents.backends.base import BackendEvent, EventType, Usage
+from agents.backends.base import BackendEvent, EventType, QuotaUsedUp, Session, Usage
+from agents.backends.quota import used_up
 
-Item = BackendEvent | Usage
+Item = BackendEvent | Usage | Session
 Line = Mapping[str, Any]
 MAX_TOKENS = 10**12  # a larger number is not a valid count
 
@@ -30,6 +32,10 @@ class OutputReader:
         self.model = model
         self.answer: str | None = None
         self._has_spoken = False
+        self._session = ""
+
+    def continues(self, session: str, folders: Sequence[Path]) -> None:
+        """Prepare to read the output of a continued conversation; `folders` may contain the earlier part."""
 
     def read(self, line: Line) -> Iterator[Item]:
         """Yield the events of a line."""
@@ -42,6 +48,16 @@ class OutputReader:
     def is_progress(self, line: Line) -> bool:
         """Return whether the line shows progress, rather than that the program waits for something."""
         return True
+
+    def begins(self, session: Any) -> Iterator[Session]:
+        """Yield the id of the conversation, once."""
+        if (text := text_of(session)) and text != self._session:
+            self._session = text
+            yield Session(text)
+
+    def quota_error(self, message: str, words: str, *, account: str) -> QuotaUsedUp | None:
+        """Return the error for a failure with these words; None if it is not because of the account's quota."""
+        return used_up(message, words, account=account)
 
     def whole(self, content: Any) -> Iterator[BackendEvent]:
         """Yield a complete text as a paragraph of its own. The last one is the answer."""
