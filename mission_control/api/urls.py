@@ -9,7 +9,7 @@ from django.views.decorators.csrf import csrf_exempt
 from mission_control.api.errors import not_found
 from mission_control.api.stream import StreamView
 from mission_control.api.views.access import TokenViews
-from mission_control.api.views.agents import AgentViews, BackendsView, ChoicesView
+from mission_control.api.views.agents import AgentViews, BackendsView
 from mission_control.api.views.base import ObjectViews
 from mission_control.api.views.connections import ConnectionViews
 from mission_control.api.views.deep_work import DeepWorkViews
@@ -62,7 +62,7 @@ urlpatterns = [
     *action("connections/programs", ConnectionViews, "programs", post="change_program"),
     *action("connections/keys", ConnectionViews, "keys", post="change_key"),
     *action("connections/claude-sdk", ConnectionViews, "claude-sdk", post="install_sdk"),
-    *both(f"{BASE}backends/<str:name>/choices", ChoicesView.as_view(), "api-backend-choices"),
+    *action("backends/choices", AgentViews, "choices", get="show_choices", post="ask_choices"),
     *both(f"{BASE}backends", BackendsView.as_view(), "api-backends"),
     *both(f"{BASE}capacity", CapacityView.as_view(), "api-capacity"),
     *action("agents/found", AgentViews, "found", get="list_found"),  # before `<str:pk>`, which would match too

@@ -36,6 +36,7 @@ SHORT, LONG = [*ODD, "", " ", "x" * 201], [*ODD, "x" * 50_001]
 KINDS = {
     "text": SHORT,
     "optional text": [*ODD, "x" * 201],
+    "optional address": [*ODD, "x" * 501],
     "key": [*ODD, None, "two words", "short", "ümlauts " * 4, "x" * 1_001],
     "goal": [*ODD, None, "", "x" * 9, " " * 20, "x" * 5_001],
     "analysis": [
@@ -106,6 +107,7 @@ DOCUMENT = {"title": "text", "content": "content", "type": "enum", "tags": "tags
 NEW_DOCUMENT = {**DOCUMENT, "author_id": "person", "task_id": "id", "project_id": "id"}
 BODIES = {
     "POST agents/found/{pk}/use": {"model": "optional text"},
+    "POST backends/choices": {"backend": "enum", "command": "optional text", "base_url": "optional address"},
     "POST connections/programs": {"name": "enum", "allowed": "flag"},
     "POST connections/keys": {"variable": "enum", "value": "key"},
     "POST agents": AGENT,
@@ -182,6 +184,9 @@ QUERIES = {
     "ordering": ["nonsense", "--title", "password", "project__title", "title,nonsense", "\x00"],
     "search": ["\x00", "x" * 201],
     "tags": ["\x00", "x" * 3_001],
+    "backend": NO_NAMES,
+    "command": ["\x00", "x" * 51],
+    "base_url": ["\x00", "x" * 501],
     "path": ["..", "a/../..", "/etc/passwd", "\x00", "x" * 4_097],
     **dict.fromkeys(["from", "to"], NO_DAYS),
     "group_by": ["nonsense", "day,nonsense", "\x00"],

@@ -15,6 +15,7 @@ READS = [
     ("agents.view_agent", "agents"),
     ("agents.view_agent", "agents/{agent}"),
     ("agents.view_agent", "backends"),
+    ("agents.view_agent", "backends/choices"),
     ("mission_control.view_task", "tasks"),
     ("mission_control.view_task", "tasks/running"),
     ("mission_control.view_task", "tasks/{task}"),
@@ -37,6 +38,7 @@ READS = [
 ]
 WRITES = [
     ("agents.add_agent", "POST", "agents"),
+    ("agents.add_agent", "POST", "backends/choices"),
     ("agents.change_agent", "PATCH", "agents/{agent}"),
     ("agents.delete_agent", "DELETE", "agents/{agent}"),
     ("mission_control.add_task", "POST", "tasks"),

@@ -2,6 +2,7 @@
 
 from rest_framework import serializers
 
+from agents.backends import registry
 from agents.discovery.findings import Kind, State
 from agents.models import Agent
 from agents.rules import BACKEND_CHARS, NAME_CHARS, ROLE_CHARS, SESSION_KEY_CHARS, SPECIALTY_CHARS
@@ -100,8 +101,14 @@ class CheckedServers(serializers.Serializer):
 class ChoicesQuery(serializers.Serializer):
     """Options of an agent on which the known values depend."""
 
+    backend = BackendName(max_length=BACKEND_CHARS, required=False, help_text="Default: the default backend.")
     command = Text(max_length=50, required=False, allow_blank=True)
     base_url = Text(max_length=500, required=False, allow_blank=True)
+
+    def validate_backend(self, name: str) -> str:
+        if name not in registry.names():
+            raise serializers.ValidationError(f"Unknown backend. Available: {', '.join(registry.names())}.")
+        return name
 
 
 class SourceReader(serializers.Serializer):

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.conf import settings
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -31,6 +32,13 @@ from mission_control.api.serializers.agents import (
 from mission_control.api.views.base import ObjectViews
 from mission_control.errors import NotFound, OperatorDecides, WrongState
 
+# Options of an agent on which the known values depend.
+CHOICES_QUERY = [
+    OpenApiParameter("backend", str, description="Default: the default backend."),
+    OpenApiParameter("command", str, description="The program, for the backend `command`."),
+    OpenApiParameter("base_url", str, description="The server's address, for the backend `pydantic_ai`."),
+]
+
 
 class AgentViews(ObjectViews):
     """Agents. Their status is active while they have a run."""
@@ -38,13 +46,20 @@ class AgentViews(ObjectViews):
     queryset = querysets.agents()
     filterset_class = AgentFilter
     noun, one, many, reader = "Agent", "agent", "agents", AgentReader
-    writers = {"create": AgentWriter, "partial_update": AgentWriter, "use_found": FoundUse}
+    writers = {
+        "create": AgentWriter,
+        "partial_update": AgentWriter,
+        "use_found": FoundUse,
+        "ask_choices": ChoicesQuery,
+    }
     answers = {
         "heartbeat": one_of("agent", AgentReader),
         "list_found": FoundAgents,
         "find_again": FoundAgents,
         "use_found": UsedAgent,
         "check_tools": CheckedServers,
+        "show_choices": ChoicesReader,
+        "ask_choices": ChoicesReader,
     }
     refusals = {"use_found": [WrongState], "check_tools": [OperatorDecides]}
     action_permissions = {
@@ -53,6 +68,7 @@ class AgentViews(ObjectViews):
         "find_again": ["agents.add_agent"],
         "use_found": ["agents.add_agent"],
         "check_tools": ["agents.change_agent"],
+        "ask_choices": ["agents.add_agent"],
     }
 
     def create(self, request: Request) -> Response:
@@ -105,42 +121,21 @@ class AgentViews(ObjectViews):
         }
         return Response(answer)
 
-
-# Options of an agent on which the known values depend, in the query.
-CHOICES_QUERY = [
-    OpenApiParameter("command", str, description="The program, for the backend `command`."),
-    OpenApiParameter("base_url", str, description="The server's address, for the backend `pydantic_ai`."),
-]
-
-
-class ChoicesView(APIView):
-    """The known values of a backend's options, for an agent with the options in the query."""
-
-    queryset = Agent.objects.all()
-    serializer_class = ChoicesQuery
-    answers = {"get": ChoicesReader, "post": ChoicesReader}
-
     @extend_schema(parameters=CHOICES_QUERY, summary="The known values of a backend's options, such as models.")
-    def get(self, request: Request, name: str) -> Response:
-        return self._choices(request, name, request.query_params, again=False)
-
-    @extend_schema(
-        request=ChoicesQuery,
-        operation_id="backends_choices_again",
-        summary="Ask providers and servers again for their models.",
-    )
-    def post(self, request: Request, name: str) -> Response:
-        return self._choices(request, name, request.data, again=True)
-
-    def _choices(self, request: Request, name: str, data: Any, *, again: bool) -> Response:
-        connections.refresh()
-        if name not in registry.names():
-            raise NotFound("Backend")
-        query = ChoicesQuery(data=data)
+    def show_choices(self, request: Request) -> Response:
+        query = ChoicesQuery(data={name: value for name, value in request.query_params.items() if value})
         query.is_valid(raise_exception=True)
-        options = {key: value for key, value in query.validated_data.items() if value}
-        asks = any(request.user.has_perm(f"agents.{kind}_agent") for kind in ("add", "change"))
-        found = choices_for(name, options, ask=asks, again=again and asks)
+        return self._choices(request, query.validated_data, again=False)
+
+    @extend_schema(summary="Ask providers, servers and programs for the values again, in the background.")
+    def ask_choices(self, request: Request) -> Response:
+        return self._choices(request, self.given(), again=True)
+
+    def _choices(self, request: Request, given: dict[str, Any], *, again: bool) -> Response:
+        connections.refresh()
+        options = {name: value for name, value in given.items() if value and name != "backend"}
+        asks = again or any(request.user.has_perm(f"agents.{kind}_agent") for kind in ("add", "change"))
+        found = choices_for(given.get("backend", settings.DEFAULT_BACKEND), options, ask=asks, again=again)
         return Response(ChoicesReader({"choices": found.values, "sources": found.sources}).data)
 
 
