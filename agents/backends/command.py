@@ -44,7 +44,7 @@ from agents.backends.processes import (
 )
 from agents.backends.programs.allowed import ANY_MODEL, MODEL, PROMPT_FILE, Definition, allowed
 from agents.backends.programs.failures import failure_text, not_logged_in
-from agents.backends.programs.formats import READERS
+from agents.backends.programs.formats import ACP, READERS
 from agents.backends.programs.formats.reader import Item, OutputReader
 from agents.backends.programs.launch import (
     Prompt,
@@ -71,12 +71,12 @@ NOTICE_CHARS = 500
 _OWN_SANDBOX = re.compile(r"\b(?:workspace-write|read-only)\b|--full-auto\b")  # of Codex
 _NO_SANDBOX = re.compile(r"\bdanger-full-access\b|--dangerously-bypass-approvals-and-sandbox\b|--yolo\b")
 
-_NAME = {
+NAME_SCHEMA = {
     "type": "string",
     "pattern": r"^[A-Za-z0-9_.-]{1,50}$(?!\n)",
     "description": "the name of an allowed program, never a command line",
 }
-_MODEL = {
+MODEL_SCHEMA = {
     "type": "string",
     "minLength": 1,
     "maxLength": 200,
@@ -84,7 +84,8 @@ _MODEL = {
 }
 
 
-def _schema(**properties: dict[str, Any]) -> dict[str, Any]:
+def options_of(**properties: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a backend's options, with those that all programs have."""
     properties |= {OPTION: MCP_SERVERS_SCHEMA, INSTRUCTIONS: PROJECT_INSTRUCTIONS_SCHEMA}
     return {"type": "object", "additionalProperties": False, "properties": properties}
 
@@ -92,16 +93,35 @@ def _schema(**properties: dict[str, Any]) -> dict[str, Any]:
 class Command(Backend):
     name = "command"
     display_name = "Command-line agent"
-    capabilities = ("streaming", "tools", "thinking", "usage", "sessions", "mcp")
-    options_schema = _schema(command=_NAME, model=_MODEL)
+    capabilities: ClassVar[tuple[str, ...]] = ("streaming", "tools", "thinking", "usage", "sessions", "mcp")
+    options_schema = options_of(command=NAME_SCHEMA, model=MODEL_SCHEMA)
     program: ClassVar[str] = ""  # the fixed program of a subclass
+
+    @classmethod
+    def can_run(cls, definition: Definition) -> bool:
+        """Return whether this backend understands the program."""
+        return definition.format != ACP
+
+    @classmethod
+    def can_use_servers(cls, definition: Definition) -> bool:
+        """Return whether the program can be given MCP servers."""
+        return bool(definition.mcp)
+
+    @classmethod
+    def _names(cls) -> list[str]:
+        """Return the names of the programs that an agent of this backend may choose."""
+        if cls.program:
+            return [cls.program]
+        found = ((name, allowed().definition(name)) for name in allowed().commands)
+        return [name for name, definition in found if definition is not None and cls.can_run(definition)]
 
     @classmethod
     def missing(cls) -> str | None:
         """Return what is missing; None if any of the allowed programs can run."""
-        names = [cls.program] if cls.program else list(allowed().commands)
+        names = cls._names()
         if not names:
-            return f"Set MISSION_CONTROL_COMMANDS to what agents may run, such as {', '.join(PRESETS)}"
+            presets = [name for name in PRESETS if cls.can_run(Definition.of(name, {}))]
+            return f"Set MISSION_CONTROL_COMMANDS to what agents may run, such as {', '.join(presets)}"
         reasons = [cls.missing_for({"command": name}) for name in names]
         return None if None in reasons else "; ".join(filter(None, reasons))
 
@@ -122,7 +142,7 @@ class Command(Backend):
     @classmethod
     def setup(cls, options: Mapping[str, Any]) -> Setup:
         """Describe the set-up: the choices are the allowed programs, and the models of the chosen one."""
-        names = list(allowed().commands)
+        names = cls._names()
         chosen = cls.program or options.get("command", "")
         found = [allowed().definition(name) for name in ([chosen] if chosen else names)]
         models = dict.fromkeys(model for one in found if one is not None for model in one.models)
@@ -140,14 +160,16 @@ class Command(Backend):
         name = cls.program or options.get("command", "")
         definition = allowed().definition(name)
         if definition is None:
-            why = f"Unknown program `{name}`. Allowed: {', '.join(allowed().commands)}"
+            why = f"Unknown program `{name}`. Allowed: {', '.join(cls._names())}"
             return ("command", why) if options.get("command") and allowed().commands else None
+        if not cls.can_run(definition):
+            return "command", cls._misfit(name)
         try:
             if model := options.get("model"):
-                _check_model(definition, model)
+                check_model(definition, model)
         except BackendError as error:
             return "model", str(error)
-        if options.get(OPTION) and not definition.mcp:
+        if options.get(OPTION) and not cls.can_use_servers(definition):
             return OPTION, f"`{name}` cannot use MCP servers: leave `{OPTION}` out"
         return None
 
@@ -164,14 +186,20 @@ class Command(Backend):
         definition = allowed().definition(name)
         if definition is None:
             raise BackendError(f"Add `{name}` to MISSION_CONTROL_COMMANDS to enable it")
+        if not cls.can_run(definition):
+            raise BackendError(cls._misfit(name))
         return definition
+
+    @classmethod
+    def _misfit(cls, name: str) -> str:
+        return f"`{name}` speaks the Agent Client Protocol only: use the backend `acp`"
 
     async def stream(
         self, prompt: str, options: Mapping[str, Any], workdir: Path
     ) -> AsyncGenerator[BackendItem, None]:
         """Yield the program's output. When the stream ends, the program and all its children have ended."""
         definition = self._definition(options)
-        if options.get(OPTION) and not definition.mcp:
+        if options.get(OPTION) and not self.can_use_servers(definition):
             raise BackendError(f"`{definition.name}` cannot use MCP servers: leave `{OPTION}` out")
         started = await usable_servers(options, workdir)
         for notice in started.notices:
@@ -229,21 +257,21 @@ async def _run(call: _Call, prompt: str) -> AsyncGenerator[BackendItem, None]:
 class CodexCLI(Command):
     name = "codex_cli"
     display_name = "Codex CLI"
-    options_schema = _schema(model=_MODEL)
+    options_schema = options_of(model=MODEL_SCHEMA)
     program = "codex"
 
 
 class OpenCode(Command):
     name = "opencode"
     display_name = "OpenCode"
-    options_schema = _schema(model=_MODEL)
+    options_schema = options_of(model=MODEL_SCHEMA)
     program = "opencode"
 
 
 class Copilot(Command):
     name = "copilot_sdk"
     display_name = "GitHub Copilot CLI"
-    options_schema = _schema(model=_MODEL)
+    options_schema = options_of(model=MODEL_SCHEMA)
     program = "copilot"
 
 
@@ -275,12 +303,13 @@ def _argv(
     _check_own_sandbox(definition, words, how)
     argv = [program, *with_conversation(words, definition.sessions, conversation)[1:]]
     if model := options.get("model"):
-        _check_model(definition, model)
+        check_model(definition, model)
         argv += [definition.model_option, model]
     return argv
 
 
-def _check_model(definition: Definition, model: str) -> None:
+def check_model(definition: Definition, model: str) -> None:
+    """Raise BackendError for a model that the operator has not allowed."""
     if not definition.models:
         raise BackendError(
             f"Agents of `{definition.name}` cannot choose a model: leave `model` out, "

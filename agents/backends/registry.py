@@ -25,6 +25,7 @@ BUILT_IN = {
     "pydantic_ai": "agents.backends.pydantic_ai.PydanticAI",
     "claude_agent_sdk": "agents.backends.claude.ClaudeAgentSDK",
     "command": "agents.backends.command.Command",
+    "acp": "agents.backends.acp.ACP",
     "openai_agents": "agents.backends.pydantic_ai.OpenAIAgents",
     "google_adk": "agents.backends.pydantic_ai.GoogleADK",
     "codex_cli": "agents.backends.command.CodexCLI",

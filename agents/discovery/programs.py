@@ -12,6 +12,7 @@ from agents.backends.claude.installation import cli_path
 from agents.backends.processes import ProcessLimits
 from agents.backends.programs.allowed import ANY_MODEL, Definition, allowed
 from agents.backends.programs.ask import ask
+from agents.backends.programs.formats import ACP
 from agents.backends.programs.launch import environment_of, isolation_method
 from agents.backends.programs.logins import has_login, missing_login
 from agents.backends.programs.places import find_program
@@ -45,7 +46,7 @@ async def _finding(definition: Definition, path: str) -> Finding:
     version = await _version(definition, path) if is_known else ""
     state = await _login(definition, path) if is_known else State.UNKNOWN
     details = {State.READY: "logged in", State.NOT_LOGGED_IN: "not logged in"}
-    backend = _backend_for(name) if is_known else "command"
+    backend = "acp" if definition.format == ACP else _backend_for(name) if is_known else "command"
     return Finding(
         key=f"program-{name}",
         kind=Kind.PROGRAM,
@@ -57,7 +58,7 @@ async def _finding(definition: Definition, path: str) -> Finding:
         name=name,
         models=tuple(model for model in definition.models if model != ANY_MODEL),
         backend=backend,
-        options={"command": name} if backend == "command" else {},
+        options={"command": name} if backend in ("command", "acp") else {},
     )
 
 

@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -163,3 +164,29 @@ def _port(process: subprocess.Popen) -> int:
             threading.Thread(target=process.stdout.read, daemon=True).start()  # its pipe must never be full
             return int(match[1])
     raise RuntimeError(f"aimock did not start: {''.join(said)}")
+
+
+# ---------------------------------------------------------------- agents of the Agent Client Protocol
+AGENT = str(Path(__file__).with_name("acp_agent.py"))
+
+
+@pytest.fixture
+def acp_agent(settings, tmp_path):
+    """Allow an agent, without the sandbox; return the folder in which it keeps its sessions."""
+    settings.AGENT_ISOLATION = "none"
+    kept = tmp_path / "kept"
+    kept.mkdir()
+
+    def allow(program: str = AGENT, *words: str, **definition) -> Path:
+        argv = [sys.executable, program, *(words or [str(kept)])]
+        settings.MISSION_CONTROL_COMMANDS = {"actor": {"argv": argv, "format": "acp", **definition}}
+        return kept
+
+    return allow
+
+
+@pytest.fixture
+def folder(tmp_path):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    return folder

@@ -46,6 +46,16 @@ NO_LOGINS = [
 ]
 
 
+ADAPTERS = {"claude-agent-acp": "claude", "codex-acp": "codex"}  # they use the program's login
+for adapter, program in ADAPTERS.items():
+    LOGINS[adapter], KEYS[adapter] = LOGINS[program], KEYS[program]
+
+
+def missing(name: str, preset: str = "") -> str | None:
+    """Return what an agent with this program lacks, by the backend that runs it."""
+    return registry.missing_for("acp" if (preset or name) in ADAPTERS else "command", {"command": name})
+
+
 @pytest.fixture
 def home(allow, tmp_path, monkeypatch) -> Path:
     """Use a home without any login, and the known programs in the path."""
@@ -98,23 +108,23 @@ def write(home: Path, path: str, text: str) -> None:
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_known_program_without_login_and_key_is_not_ready_and_says_what_to_do(home, name):
-    assert Command.missing_for({"command": name}) == PRESETS[name].login.advice
+    assert missing(name) == PRESETS[name].login.advice
     write(home, *LOGINS[name])
-    assert Command.missing_for({"command": name}) is None
+    assert missing(name) is None
 
 
 @pytest.mark.parametrize(("name", "path", "text"), NO_LOGINS)
 def test_a_file_without_a_login_in_it_is_none(home, name, path, text):
     write(home, path, text)
-    assert Command.missing_for({"command": name}) == PRESETS[name].login.advice
+    assert missing(name) == PRESETS[name].login.advice
 
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_key_or_one_in_the_definition_is_a_login_too(home, allow, monkeypatch, name):
     allow(mine={"preset": name, "env": [f"{KEYS[name]}=x"]}, **{name: {}})
-    assert Command.missing_for({"command": "mine"}) is None
+    assert missing("mine", name) is None
     monkeypatch.setenv(KEYS[name], "a key")
-    assert Command.missing_for({"command": name}) is None
+    assert missing(name) is None
 
 
 def test_backends_that_are_one_program_and_all_of_them_together_say_so(home):

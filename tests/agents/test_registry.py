@@ -12,7 +12,7 @@ LOGINS = {  # the reported reason when the login is missing; for Claude see its 
     "openai_agents": "OpenAI needs OPENAI_API_KEY in the environment",
     "google_adk": "Google needs GOOGLE_API_KEY or GEMINI_API_KEY in the environment",
 }
-PROGRAMS = ["command", "codex_cli", "opencode", "copilot_sdk"]  # available when the operator allows one
+PROGRAMS = ["command", "acp", "codex_cli", "opencode", "copilot_sdk"]  # available when the operator allows one
 
 
 def described(name: str) -> dict:

@@ -13,7 +13,7 @@ from tests.api.answers import NOBODY, assert_names
 from tests.api.endpoints import BY_NAME
 
 MESSAGE = "id task_id from_agent_id content attachment_ids mentions created_at metadata author"
-BACKENDS = "claude_agent_sdk pydantic_ai command openai_agents google_adk codex_cli opencode copilot_sdk demo"
+BACKENDS = "claude_agent_sdk pydantic_ai command acp openai_agents google_adk codex_cli opencode copilot_sdk demo"
 TASK_STATUSES = "inbox assigned in_progress review done blocked skipped"
 ACTIVITIES = (
     "task_created task_updated task_assigned task_completed message_sent document_created document_updated"

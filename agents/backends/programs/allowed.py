@@ -7,16 +7,16 @@
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from environs import ValidationError
 
 from agents.backends.processes import ProcessLimits
-from agents.backends.programs.formats import FORMATS
+from agents.backends.programs.formats import ACP, FORMATS
 from agents.backends.programs.mcp_settings import McpCommand
-from agents.backends.programs.presets import PRESETS, LoginCheck, Preset
+from agents.backends.programs.presets import PRESETS, AcpMode, LoginCheck, Preset
 from agents.backends.programs.sessions import Sessions
 
 NAME = re.compile(r"[A-Za-z0-9_.-]{1,50}\Z")
@@ -28,7 +28,7 @@ _PLACE = re.compile(r"/|~/|\$[A-Za-z_][A-Za-z0-9_]*(?:/|\Z)")
 OWN_VARIABLES = re.compile(r"MISSION_CONTROL_|(?:SECRET_KEY|DATABASE_URL|REDIS_URL)\Z")
 PROMPT_FILE = "{prompt_file}"
 NOT_TO_BE_SET = {
-    *("name", "argv_sandboxed", "login", "mcp", "reads", "silent_words", "silent_env", "sessions"),
+    *("name", "acp", "argv_sandboxed", "login", "mcp", "reads", "silent_words", "silent_env", "sessions"),
     *("scratch", "copied", "install"),
 }
 
@@ -48,6 +48,7 @@ class Definition:
     writable: tuple[str, ...] = ()
     network: bool = True
     limits: ProcessLimits = field(default_factory=ProcessLimits)
+    acp: AcpMode | None = None  # how it speaks the Agent Client Protocol; None if it does not
     # Only a preset has these.
     argv_sandboxed: tuple[str, ...] = ()
     login: LoginCheck | None = None
@@ -95,13 +96,13 @@ class Definition:
             install=preset.install,
         )
         definition.check()
-        return definition
+        return replace(definition, acp=_acp_mode(definition, preset, has_own_argv="argv" in given))
 
     def check(self) -> None:
         """Raise ValueError for a definition that cannot work or would give access to the server."""
         if not self.argv:
             raise ValueError(f"`{self.name}` is not a preset, so it needs `argv`, a list of words")
-        if self.models and not self.model_option:
+        if self.models and not self.model_option and self.format != ACP:
             raise ValueError(f"`{self.name}` has `models`, so it needs `model_option`, such as --model")
         if (self.prompt == "file") != any(PROMPT_FILE in word for word in self.argv):
             raise ValueError(f"`{self.name}`: `prompt` is `file` where `argv` has {PROMPT_FILE}, and only there")
@@ -113,6 +114,13 @@ class Definition:
         for path in (*self.readable, *self.writable):
             if not _PLACE.match(path):
                 raise ValueError(f"`{self.name}`: `{path[:50]}` must start with / or ~/, or be a $VARIABLE")
+
+
+def _acp_mode(definition: Definition, preset: Preset, *, has_own_argv: bool) -> AcpMode | None:
+    """Return how the program speaks the protocol: as its format says, else as the preset's program does."""
+    if definition.format == ACP:
+        return replace(preset.acp or AcpMode(), argv=definition.argv, model_option=definition.model_option)
+    return None if has_own_argv else preset.acp
 
 
 def _preset(name: str, given: Mapping[str, Any]) -> Preset:

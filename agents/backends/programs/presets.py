@@ -4,7 +4,7 @@ docs/backends/command.md lists the versions that the presets were written for. A
 preset differently.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from agents.backends.programs.sessions import (
     CLAUDES_SESSIONS,
@@ -29,6 +29,21 @@ class LoginCheck:
 
 
 @dataclass(frozen=True, slots=True)
+class AcpMode:
+    """How a program is started as an agent of the Agent Client Protocol, and what is peculiar to it there.
+
+    `logins` are methods of its `authenticate` that ask nobody anything, each with the variable that it needs.
+    `provider` is whose prices apply if it reports no cost; empty if its models are named `provider/model`.
+    """
+
+    argv: tuple[str, ...] = ()
+    model_option: str = ""  # empty: the model is set in the session
+    logins: tuple[tuple[str, str], ...] = ()
+    reads_files_here: bool = True  # it copes with our answers about files; else it uses its own access
+    provider: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Preset:
     """A known program.
 
@@ -42,6 +57,7 @@ class Preset:
     argv: tuple[str, ...] = ()
     argv_sandboxed: tuple[str, ...] = ()  # in our sandbox, if it differs
     format: str = "text"
+    acp: AcpMode | None = None
     model_option: str = ""
     mcp: str = ""  # the form in which it reads MCP servers, see agents/backends/mcp_servers/forms.py
     # What it reads in the working folder by itself: AGENTS.md, CLAUDE.md, skills; and arguments and variables with
@@ -157,6 +173,14 @@ PRESETS = {
         title="Gemini CLI",
         argv=("gemini", "--output-format", "stream-json", "--approval-mode", "auto_edit"),
         format="gemini",
+        # It takes our answer that a file does not exist for a failure, and then cannot create one.
+        acp=AcpMode(
+            argv=("gemini", "--acp"),
+            model_option="--model",
+            logins=(("gemini-api-key", "GEMINI_API_KEY"), ("vertex-ai", "GOOGLE_GENAI_USE_VERTEXAI")),
+            reads_files_here=False,
+            provider="google",
+        ),
         model_option="--model",
         mcp="gemini",
         reads=("skills",),
@@ -184,6 +208,7 @@ PRESETS = {
         title="OpenCode",
         argv=("opencode", "run", "--format", "json"),
         format="opencode",
+        acp=AcpMode(argv=("opencode", "acp")),
         model_option="--model",
         mcp="opencode",
         reads=("AGENTS.md", "skills"),
@@ -273,6 +298,31 @@ PRESETS = {
         install="npm install -g @qwen-code/qwen-code",
     ),
 }
+
+# Adapters, which make Claude Code and Codex speak the Agent Client Protocol.
+PRESETS["claude-agent-acp"] = replace(
+    PRESETS["claude"],
+    title="Claude Code (ACP)",
+    argv=("claude-agent-acp",),
+    format="acp",
+    acp=AcpMode(provider="anthropic"),
+    model_option="",
+    models=(),
+    install="npm install -g @agentclientprotocol/claude-agent-acp",
+)
+PRESETS["codex-acp"] = replace(
+    PRESETS["codex"],
+    title="Codex (ACP)",
+    argv=("codex-acp",),
+    argv_sandboxed=(),
+    sessions=replace(CODEXS_SESSIONS, replaces=""),
+    format="acp",
+    acp=AcpMode(
+        logins=(("codex-api-key", "CODEX_API_KEY"), ("openai-api-key", "OPENAI_API_KEY")), provider="openai"
+    ),
+    model_option="",
+    install="npm install -g @agentclientprotocol/codex-acp",
+)
 
 # Variables that every program gets if the server has them.
 COMMON_ENV = (

@@ -37,6 +37,7 @@ DOCS = {  # backend: page of the documentation
     "claude_agent_sdk": "backends/claude",
     **dict.fromkeys(["pydantic_ai", "openai_agents", "google_adk"], "backends/pydantic_ai"),
     **dict.fromkeys(["command", "codex_cli", "opencode", "copilot_sdk"], "backends/command"),
+    "acp": "backends/acp",
 }
 
 
@@ -94,7 +95,7 @@ class AgentRow:
 
     @property
     def runs_on(self) -> str:
-        command = self.agent.backend_options.get("command") if self.agent.backend == "command" else None
+        command = self.agent.backend_options.get("command") if self.agent.backend in ("command", "acp") else None
         return f"{self.agent.backend}: {command}" if command else self.agent.backend
 
 

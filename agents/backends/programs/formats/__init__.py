@@ -16,4 +16,5 @@ READERS: dict[str, type[OutputReader]] = {
     "copilot": CopilotReader,
     "qwen": QwenReader,
 }
-FORMATS = ("text", *READERS)
+ACP = "acp"  # not lines of output but a protocol: agents/backends/acp reads it
+FORMATS = ("text", *READERS, ACP)
