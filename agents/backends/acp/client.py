@@ -59,6 +59,7 @@ class Client:
     def __init__(self, items: Items, reader: UpdateReader, permissions: Permissions, files: Files | None) -> None:
         self.session = ""
         self.is_prompting = False
+        self.earlier_updates = 0  # that came before the prompt
         self._items, self._reader, self._permissions, self._files = items, reader, permissions, files
         self._requests: dict[str, Callable[[dict[str, Any]], Awaitable[Any]]] = {
             "session/request_permission": self._request_permission
@@ -98,6 +99,7 @@ class Client:
         if self.is_prompting:
             self._items.add(self._reader.read(update))
         else:
+            self.earlier_updates += 1
             self._reader.read_earlier(update)
 
     async def _request_permission(self, params: dict[str, Any]) -> dict[str, Any]:

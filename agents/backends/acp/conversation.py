@@ -40,6 +40,8 @@ from agents.redaction import shown_error
 BEGIN_SECONDS = 120.0  # for all that comes before the prompt
 CANCEL_SECONDS = 0.3  # for the agent to end its request to the model when the run is stopped
 LEAVE_SECONDS = 1.0  # for the agent to exit by itself when its input has ended
+# Gemini repeats a loaded conversation only after it has answered that it is loaded.
+QUIET_SECONDS, REPEAT_SECONDS = 0.5, 10.0
 SESSION_CHARS = 200
 _NAMED = 20  # models in an error message
 
@@ -190,7 +192,10 @@ class _Talk:
             if way:
                 self._client.session = earlier
                 try:
-                    return await self._request(f"session/{way}", {"sessionId": earlier, **place})
+                    session = await self._request(f"session/{way}", {"sessionId": earlier, **place})
+                    if way == "load":
+                        await self._repeated()
+                    return session
                 except RequestError as error:
                     if is_login_missing(error.code, words_of(error)):
                         raise
@@ -203,6 +208,15 @@ class _Talk:
             raise BackendError(f"`{self._name}` sent an invalid answer to `session/new`")
         self._client.session = name
         return session
+
+    async def _repeated(self) -> None:
+        """Wait until the agent has repeated the earlier conversation, which nothing but its silence tells."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(REPEAT_SECONDS):
+                seen = -1
+                while seen != self._client.earlier_updates:
+                    seen = self._client.earlier_updates
+                    await asyncio.sleep(QUIET_SECONDS)
 
     async def _logs_in(self, agent: Mapping[str, Any]) -> bool:
         """Log in by a method that asks nobody anything; return whether there is one."""
