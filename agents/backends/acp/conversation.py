@@ -288,7 +288,9 @@ class _Talk:
 
     def _failure(self, error: RequestError) -> BackendError:
         definition = self._task.definition
-        return failure_of(definition, error.code, words_of(error), self._program.last_words())
+        return failure_of(
+            definition, error.code, words_of(error), self._program.last_words(), self._task.environment
+        )
 
     def _early_end(self) -> BackendError:
         if limit := self._transport.limit:
