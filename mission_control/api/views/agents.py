@@ -127,7 +127,10 @@ class AgentViews(ObjectViews):
         query.is_valid(raise_exception=True)
         return self._choices(request, query.validated_data, again=False)
 
-    @extend_schema(summary="Ask providers, servers and programs for the values again, in the background.")
+    @extend_schema(
+        operation_id="backends_choices_ask",
+        summary="Ask providers, servers and programs for the values again, in the background.",
+    )
     def ask_choices(self, request: Request) -> Response:
         return self._choices(request, self.given(), again=True)
 
