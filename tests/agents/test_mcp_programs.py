@@ -21,7 +21,7 @@ from tests.agents.responses_provider import calling
 from tests.agents.test_mcp_servers import SERVER, TOKEN, operator, parrot_url, url  # noqa: F401 - fixtures
 from tests.needs import lack
 
-MODELS = {"claude": "parrots", "codex": "parrots"}  # each names the tool in its program's way
+MODELS = dict.fromkeys(["claude", "codex", "qwen"], "parrots")  # each names the tool in its program's way
 OPTIONAL = pytest.mark.agents
 PROGRAMS = [
     "claude",
@@ -29,6 +29,7 @@ PROGRAMS = [
     pytest.param("gemini", marks=OPTIONAL),
     pytest.param("opencode", marks=OPTIONAL),
     pytest.param("copilot", marks=OPTIONAL),
+    pytest.param("qwen", marks=OPTIONAL),
 ]
 
 
@@ -137,6 +138,10 @@ def point_at(name: str, model: str, home: Path, aimock, monkeypatch) -> dict:
             configuration = {"provider": {"mock": provider}, "model": f"mock/{model}"}
             _write(home / ".config/opencode/opencode.json", json.dumps(configuration))
             return {}
+        case "qwen":
+            monkeypatch.setenv("OPENAI_API_KEY", "sk-operators-own-0123456789")
+            monkeypatch.setenv("OPENAI_BASE_URL", aimock.base_url)
+            return {"model": model}
     for variable, value in {
         "COPILOT_PROVIDER_BASE_URL": aimock.base_url,
         "COPILOT_PROVIDER_TYPE": "openai",

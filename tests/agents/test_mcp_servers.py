@@ -1,5 +1,6 @@
 """MCP servers for agents: the rules of the option, and the client with real servers of the official SDK."""
 
+import json
 import os
 import subprocess
 import sys
@@ -12,7 +13,10 @@ from agents.backends import registry
 from agents.backends.base import BackendError
 from agents.backends.mcp_servers import client
 from agents.backends.mcp_servers.definitions import McpServer
+from agents.backends.mcp_servers.forms import FORMS, given_servers
 from agents.backends.mcp_servers.starting import check_servers, usable_servers
+from agents.backends.programs.allowed import allowed
+from agents.backends.programs.launch import environment_of
 from agents.backends.programs.mcp_settings import McpCommand, mcp_commands, mcp_variables, secrets_of
 from tests.needs import lack, need
 
@@ -230,3 +234,43 @@ async def test_a_silent_server_is_given_up(tmp_path, settings, monkeypatch):
     settings.MCP_COMMANDS = {"mute": McpCommand.of("mute", ["sleep", "600"])}
     (found,) = await check_servers({"mcp_servers": {"mute": {"command": "mute"}}}, tmp_path)
     assert "no answer within 0.2 seconds" in found.failure
+
+
+# ---------------------------------------------------------------- what programs get
+@pytest.fixture
+def token_server(settings, monkeypatch, tmp_path) -> McpServer:
+    monkeypatch.setenv("PARROT_TOKEN", TOKEN)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    settings.MISSION_CONTROL_COMMANDS = {name: {} for name in FORMS}
+    headers = {"Authorization": "Bearer ${PARROT_TOKEN}"}
+    return McpServer("parrot", url="https://mcp.example.com/mcp", headers=headers)
+
+
+@pytest.mark.parametrize("program", list(FORMS))
+def test_the_value_of_a_header_is_in_no_argument_and_in_no_file(program, token_server):
+    definition = allowed().definition(program)
+    with given_servers(definition, [token_server]) as (made, words):
+        variables = environment_of(made)
+        assert f"Bearer {TOKEN}" in variables.values()
+        folders = [Path(path) for path in made.writable if path not in definition.writable]
+        files = [file for folder in folders for file in folder.rglob("*") if file.is_file()]
+        told = "".join([*words, *(file.read_text() for file in files)])
+        assert TOKEN not in told
+        assert "mcp.example.com" in told + variables.get("OPENCODE_CONFIG_CONTENT", "")
+    assert not any(folder.exists() for folder in folders)
+
+
+def test_gemini_gets_a_home_with_the_users_settings_and_ours_and_keeps_its_conversations(token_server, tmp_path):
+    users = tmp_path / "home/.gemini"
+    (users / "history").mkdir(parents=True)
+    (users / "settings.json").write_text('{"ui": {"theme": "x"}, "mcpServers": {"mine": {"command": "m"}}}')
+    (users / "GEMINI.md").write_text("Be brief.")
+    before = (users / "settings.json").read_text()
+    with given_servers(allowed().definition("gemini"), [token_server]) as (made, _):
+        folder = Path(environment_of(made)["GEMINI_CLI_HOME"], ".gemini")
+        given = json.loads((folder / "settings.json").read_text())
+        assert (given["ui"], set(given["mcpServers"])) == ({"theme": "x"}, {"mine", "parrot"})
+        assert (folder / "GEMINI.md").read_text() == "Be brief."
+        assert (folder / "tmp").resolve() == (users / "tmp").resolve()
+        assert not (folder / "history").exists()
+    assert (users / "settings.json").read_text() == before

@@ -30,8 +30,11 @@ def workdir(tmp_path, settings):
     return folder
 
 
-@pytest.mark.parametrize("with_instructions", [True, False])
-@pytest.mark.parametrize("name", [name for name in PROGRAMS if name != "qwen"])
+@pytest.mark.parametrize(
+    ("name", "with_instructions"),
+    # Qwen Code has no switch for them.
+    [*((name, True) for name in PROGRAMS), *((name, False) for name in PROGRAMS if name != "qwen")],
+)
 async def test_a_program_reads_what_its_preset_says(
     workdir, name, with_instructions, aimock, tmp_path, settings, monkeypatch
 ):

@@ -7,7 +7,7 @@ user's own files are not changed.
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Any
 
 from agents import isolation
 from agents.backends.mcp_servers.definitions import McpServer
-from agents.backends.programs.allowed import Definition
+from agents.backends.programs.allowed import Definition, allowed
 from agents.backends.programs.launch import environment_of, isolation_method
 from agents.backends.programs.places import find_program, home_of
 
@@ -84,29 +84,44 @@ def _entries(variables: Mapping[str, str]) -> Iterator[str]:
 def _make_home(home: Path, form: Form, definition: Definition) -> None:
     """Fill a home folder for one run: the user's files as links, and a copy of the settings with ours.
 
-    Folders that the program fills during a run are its own, unless the definition lets it keep them.
+    Folders that the program fills during a run are its own, except those with its conversations.
     """
-    environment = environment_of(definition)
+    environment, how = environment_of(definition), isolation_method()
     folder, theirs = home / form.folder, home_of(environment) / form.folder
     for name, place in form.variables.items():
         if moved := environment.get(name):
             theirs = Path(moved, form.folder) if place == _HOME else Path(moved)
-    kept = " ".join(definition.writable)
     folder.mkdir()
     settings: dict[str, Any] = {}
-    if isolation_method().startswith("user:"):
+    if how.startswith("user:"):
         home.chmod(0o755)  # of another user, whose home we do not know
     else:
-        with suppress(OSError):
-            for entry in theirs.iterdir():
-                if entry.name not in _FILLED_BY_RUNS or f"/{form.folder}/{entry.name}" in kept:
-                    (folder / entry.name).symlink_to(entry)
+        _link(folder, theirs, _conversation_names(definition, form, how), how)
         with suppress(OSError, ValueError):
             settings = json.loads((theirs / "settings.json").read_text())
-        (folder / "settings.json").unlink(missing_ok=True)
     for name, ours in form.settings.items():
         settings[name] = {**settings.get(name, {}), **ours}
     (folder / "settings.json").write_text(json.dumps(settings))
+
+
+def _link(folder: Path, theirs: Path, conversations: Collection[str], how: str) -> None:
+    with suppress(OSError):
+        for name in conversations:
+            if how != "bubblewrap":  # in the sandbox the folder is mounted there
+                (theirs / name).mkdir(parents=True, exist_ok=True)
+            (folder / name).symlink_to(theirs / name)
+        for entry in theirs.iterdir():
+            if entry.name not in {"settings.json", *_FILLED_BY_RUNS, *conversations}:
+                (folder / entry.name).symlink_to(entry)
+
+
+def _conversation_names(definition: Definition, form: Form, how: str) -> set[str]:
+    """Return the names of the folders with conversations, which later runs continue."""
+    if definition.sessions is None or (how == "bubblewrap" and allowed().conversations is None):
+        return set()
+    start = f"~/{form.folder}/"
+    found = [path for path in definition.sessions.folders if path.startswith(start)]
+    return {path.removeprefix(start).partition("/")[0] for path in found}
 
 
 def acp_servers(servers: Sequence[McpServer]) -> list[dict[str, Any]]:

@@ -276,6 +276,8 @@ PRESETS = {
         ),
         format="qwen",
         model_option="--model",
+        mcp="qwen",
+        reads=("AGENTS.md", "skills"),
         env=(
             *_QWEN_KEYS,
             *("OPENAI_BASE_URL", "OPENAI_MODEL", "QWEN_MODEL", "DASHSCOPE_BASE_URL", "QWEN_HOME"),
