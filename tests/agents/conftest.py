@@ -54,6 +54,8 @@ ANSWERS: dict[str, tuple[dict, dict]] = {
 }
 # A tool call, its arguments as JSON, and the text that follows its result.
 CALLS: dict[str, tuple[dict, str]] = {
+    "acp-gemini": ({"name": "run_shell_command", "arguments": '{"command": "touch ran"}'}, "Done."),
+    "acp-opencode": ({"name": "bash", "arguments": '{"command": "touch ran", "description": "Touch"}'}, "Done."),
     "claude-writes": ({"name": "Write", "arguments": '{"file_path": "note.txt", "content": "hi"}'}, "Written."),
     "claude-runs": (
         {"name": "Bash", "arguments": '{"command": "python3 -c \\"open(\'ran\', \'w\')\\""}'},
