@@ -25,6 +25,7 @@ from django.db import (
 from django.db.models import Q
 from django.utils import timezone
 
+from agents import connections
 from agents.backends import registry
 from agents.backends.base import (
     Answer,
@@ -135,6 +136,7 @@ async def _execute(run_id: uuid.UUID, execution_of: "Callable[[Run], Execution]"
 
 def _decline_if_unable(run_id: uuid.UUID) -> bool:
     close_old_connections()  # this thread may have been idle for a long time
+    connections.refresh()  # a superuser may have allowed its program or entered its key a moment ago
     if not other_hosts():  # the usual case: no other machine could run it
         return False
     run = Run.objects.light().select_related("agent").filter(pk=run_id, status=Status.QUEUED).first()

@@ -4,7 +4,6 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from agents import connections
 from agents.backends import registry
 from mission_control.models import Run
 from mission_control.runs.lifecycle import enqueue_run
@@ -17,9 +16,9 @@ def decline_if_unable(run: Run) -> bool:
     """Decline a queued run if this machine lacks what its agent needs; return whether it was declined.
 
     The run records which machines declined it, and its job goes back to the queue. Returns False if this machine
-    can run it, or if every machine has declined it: then it is claimed here, and ends with the reason.
+    can run it, or if every machine has declined it: then it is claimed here, and ends with the reason. The caller
+    has refreshed the connections.
     """
-    connections.refresh()
     others = set(other_hosts())
     if not others or missing_requirement(run) is None:
         return False
