@@ -18,6 +18,19 @@ from mission_control.queries import usage
 from mission_control.text import as_day
 
 
+class IdField(forms.UUIDField):
+    """An id. A text of white space alone is an error: taken as a missing filter, it would give every row."""
+
+    def to_python(self, value: Any) -> Any:
+        if isinstance(value, str) and value and not value.strip():
+            raise ValidationError(self.error_messages["invalid"], code="invalid")
+        return super().to_python(value)
+
+
+class IdFilter(filters.UUIDFilter):
+    field_class = IdField
+
+
 class AgentFilter(filters.FilterSet):
     status = filters.ChoiceFilter(field_name="derived_status", choices=Agent.Status.choices)
 
@@ -66,8 +79,8 @@ class TaskFilter(filters.FilterSet):
     status = filters.ChoiceFilter(choices=Task.Status.choices)
     priority = filters.ChoiceFilter(choices=Task.Priority.choices)
     task_type = filters.ChoiceFilter(choices=Task.Type.choices)
-    assignee_id = filters.UUIDFilter(field_name="assignments__agent_id")
-    project_id = filters.UUIDFilter()
+    assignee_id = IdFilter(field_name="assignments__agent_id")
+    project_id = IdFilter()
     tags = TagsFilter()
     search = filters.CharFilter(method="filter_search", max_length=SEARCH_CHARS, label="Search")
     ordering = TaskOrdering()
@@ -82,8 +95,8 @@ class ProjectFilter(filters.FilterSet):
 
 class DocumentFilter(filters.FilterSet):
     type = filters.ChoiceFilter(choices=Deliverable.Type.choices)
-    task_id = filters.UUIDFilter()
-    project_id = filters.UUIDFilter()
+    task_id = IdFilter()
+    project_id = IdFilter()
     tags = TagsFilter()
 
 
@@ -91,14 +104,14 @@ class RunFilter(filters.FilterSet):
     status = filters.ChoiceFilter(choices=Run.Status.choices)
     parked_for = filters.ChoiceFilter(choices=Run.ParkedFor.choices)
     kind = filters.ChoiceFilter(choices=Run.Kind.choices)
-    task_id = filters.UUIDFilter()
-    agent_id = filters.UUIDFilter()
-    project_id = filters.UUIDFilter()
+    task_id = IdFilter()
+    agent_id = IdFilter()
+    project_id = IdFilter()
 
 
 class ActivityFilter(filters.FilterSet):
-    agent_id = filters.UUIDFilter()
-    task_id = filters.UUIDFilter()
+    agent_id = IdFilter()
+    task_id = IdFilter()
 
 
 class FlagField(forms.NullBooleanField):
@@ -111,9 +124,9 @@ class FlagField(forms.NullBooleanField):
     }
 
     def to_python(self, value: Any) -> Any:
-        spelling = value.strip().lower() if isinstance(value, str) else value
-        if not spelling:
+        if value in (None, ""):
             return None
+        spelling = value.strip().lower() if isinstance(value, str) else value
         if spelling not in self.SPELLINGS:
             raise ValidationError("Must be true or false.")
         return self.SPELLINGS[spelling]
@@ -133,7 +146,7 @@ class MissingFilter(filters.BooleanFilter):
 
 
 class NotificationFilter(filters.FilterSet):
-    agent_id = filters.UUIDFilter()
+    agent_id = IdFilter()
     undelivered_only = MissingFilter("delivered_at")
     unread_only = MissingFilter("read_at")
 

@@ -49,3 +49,21 @@ def test_the_length_is_that_of_what_was_sent_with_the_space_round_it(api, space)
     assert fits["role"] == "r" * 99
     answer = api.post("agents", {"name": "x", "role": space + "r" * 100})
     assert (answer.status_code, answer.json().keys()) == (400, {"role", "detail"})
+
+
+@pytest.mark.parametrize("space", [" ", "\x1d", "\n\t"])
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("tasks", "assignee_id"),
+        ("documents", "task_id"),
+        ("runs", "agent_id"),
+        ("activity", "agent_id"),
+        ("notifications", "agent_id"),
+        ("notifications", "unread_only"),
+    ],
+)
+def test_white_space_alone_is_no_missing_filter(api, path, name, space):
+    answer = api.call("GET", path, query_params={name: space})
+    assert (answer.status_code, answer.json().keys()) == (400, {name, "detail"})
+    assert api.call("GET", path, query_params={name: ""}).status_code == 200
