@@ -8,6 +8,7 @@ chains of requests that use each other's answers.
 """
 
 import argparse
+import os
 import random
 import re
 import sys
@@ -32,6 +33,8 @@ from tests.product import Product
 ENUMERATED = 5_000  # this many requests leave room for trying every value
 EXAMPLES_SHARE = 500  # requests for each round of one example per operation: several rounds, all kinds
 OF_EACH = 15  # objects that exist from the start
+# What one request is does not depend on the answers to others, so that a seed repeats all requests but the chains.
+INDEPENDENT = {"extra-data-sources": {"responses": False}}
 UNKNOWN = 8  # one id in this many stays as it is, of nothing that exists
 
 # Runs started by the fuzzer end after a second at the latest: no stream lasts, no slot stays occupied.
@@ -52,7 +55,8 @@ REFERENCES = {
 # What a schema cannot express, because it depends on stored data or on another field: 400 is a right answer.
 BEYOND_SCHEMA = re.compile(
     r"There is no \w+ with th(is|e) id|Must be null, human, or the id of an agent"
-    r"|Unknown option|The options? |The task belongs to another project|Task does not belong to this project"
+    r"|Unknown option|The options? |Unknown program|Agents of `\w+` can(not choose a| choose these) model"
+    r"|The task belongs to another project|Task does not belong to this project"
     r"|depend on(ly on)? |circular dependency|cannot be its own parent|Agents do not run tasks of type"
     r"|Project status is not |before starting the project|and cannot be skipped|one that expires later than itself"
 )
@@ -114,7 +118,11 @@ def _config(product: Product, requests: int, seed: int, seconds: int) -> dict[st
         "continue-on-failure": True,
         "output": {"sanitization": {"enabled": False}},
         "generation": {"max-examples": max(2, requests // EXAMPLES_SHARE), "no-shrink": True, "database": "none"},
-        "phases": {"coverage": {"enabled": requests >= ENUMERATED}},
+        "phases": {
+            "examples": INDEPENDENT,
+            "coverage": INDEPENDENT | {"enabled": requests >= ENUMERATED},
+            "fuzzing": INDEPENDENT | {"error-feedback": {"enabled": False}},
+        },
     }
 
 
@@ -223,4 +231,10 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    if os.environ.get("PYTHONHASHSEED") != "0":  # the order in sets decides about requests too
+        os.execve(
+            sys.executable,
+            [sys.executable, "-m", "tests.fuzz", *sys.argv[1:]],
+            {**os.environ, "PYTHONHASHSEED": "0"},
+        )
     sys.exit(main())
