@@ -13,7 +13,7 @@ from typing import Self
 import httpx
 from websockets.sync.client import connect
 
-from tests.servers import free_port, inherited_environment, new_database, wait_until
+from tests.servers import WAIT_SECONDS, free_port, inherited_environment, new_database, wait_until
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 READY_SECONDS = 60
@@ -138,7 +138,7 @@ class Product:
     def run_of(self, run: str) -> dict:
         return self.get(f"/runs/{run}")["run"]
 
-    def ended(self, run: str, *, seconds: float = 30) -> dict:
+    def ended(self, run: str, *, seconds: float = 2 * WAIT_SECONDS) -> dict:
         """Wait until the run has ended, and return it."""
         return wait_until(
             lambda: (found := self.run_of(run))["finished_at"] and found, seconds=seconds, what=f"run {run} to end"
@@ -150,6 +150,19 @@ class Product:
             lambda: (found := self.run_of(run))["status"] == "running" and found["last_seq"] > 1 and found,
             what=f"run {run} to say something",
         )
+
+    def end_runs(self) -> None:
+        """Stop the runs that other tests have left, and wait until none is active."""
+
+        def is_idle() -> bool:
+            capacity = self.get("/capacity")
+            statuses = [status for status in ("waiting", "queued", "running") if capacity[status]]
+            for status in statuses:
+                for run in self.get(f"/runs?status={status}")["runs"]:
+                    self.client.post(f"/runs/{run['id']}/stop")
+            return not statuses
+
+        wait_until(is_idle, what="the runs of other tests to end")
 
     def events(self, run: str, after: int = 0) -> list[dict]:
         """Return all stored events of a run after a number."""

@@ -12,6 +12,8 @@ from pathlib import Path
 
 from tests.needs import need
 
+WAIT_SECONDS = 60  # for a condition that is met at once on a quiet machine
+
 
 def inherited_environment() -> dict[str, str]:
     """Return the environment for a program that a test starts, without coverage measurement."""
@@ -25,7 +27,11 @@ def free_port() -> int:
 
 
 def wait_until(
-    condition: Callable[[], object], *, seconds: float = 30, every: float = 0.02, what: str = "the condition"
+    condition: Callable[[], object],
+    *,
+    seconds: float = WAIT_SECONDS,
+    every: float = 0.02,
+    what: str = "the condition",
 ):
     """Return the first true value of `condition`; fail if there is none in time."""
     deadline = time.monotonic() + seconds

@@ -1,5 +1,6 @@
 """Starting a browser, logging in, and holding back what a page requests."""
 
+import os
 import re
 
 from tests.servers import wait_until
@@ -15,10 +16,49 @@ def log_in(page, product) -> None:
     page.wait_for_url(f"{product.url}/")
 
 
+def slow_down(page) -> None:
+    """Slow the page's scripts down by the factor in BROWSER_SLOWDOWN: finds tests that need a fast machine."""
+    if factor := float(os.environ.get("BROWSER_SLOWDOWN", "0")):
+        page.context.new_cdp_session(page).send("Emulation.setCPUThrottlingRate", {"rate": factor})
+
+
 def opened(page, path: str) -> None:
     """Open a page and wait until its connection is live."""
     page.goto(path)
     page.locator("#conn[data-conn=live]").wait_for()
+
+
+class Sockets:
+    """The page's sockets. While they are cut, those that it opens are closed at once, so that it keeps trying."""
+
+    def __init__(self, page) -> None:
+        self.is_cut = False
+        self._connected: list = []
+        page.route_web_socket(re.compile("/ws/"), self._connect)
+
+    def _connect(self, socket) -> None:
+        if self.is_cut:
+            socket.close(code=1012)
+            return
+        socket.connect_to_server()
+        self._connected.append(socket)
+
+    def cut(self) -> None:
+        self.is_cut = True
+        while self._connected:
+            self._connected.pop().close(code=1012)
+
+    def restore(self) -> None:
+        self.is_cut = False
+
+
+def press_in_one(page, *keys: str) -> None:
+    """Press keys without a pause, such as G and B, which only belong together for 1.5 seconds."""
+    page.evaluate(
+        "keys => keys.forEach(key => (document.activeElement ?? document.body)"
+        ".dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true, cancelable: true })))",
+        list(keys),
+    )
 
 
 def hold_first(page, pattern: str) -> list:

@@ -3,7 +3,8 @@ from django.test import Client
 
 from tests import make
 from tests.needs import need
-from tests.web.browsing import ARGUMENTS, log_in
+from tests.servers import WAIT_SECONDS
+from tests.web.browsing import ARGUMENTS, log_in, slow_down
 
 SEES = ["mission_control.view_task", "mission_control.view_run"]
 
@@ -29,8 +30,9 @@ def browser() -> Client:
 @pytest.fixture(scope="module")
 def chromium():
     [program] = need("chromium", "the journeys in a browser")
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    expect.set_options(timeout=1000 * WAIT_SECONDS)  # its own timeout is 5 seconds
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
         yield browser
@@ -67,10 +69,15 @@ def complaints() -> Complaints:
 
 @pytest.fixture
 def page(chromium, product, complaints):
-    """A logged-in page; any error that it reports, such as a breach of the security policy, fails the test."""
+    """A logged-in page; any error that it reports, such as a breach of the security policy, fails the test.
+
+    No run is active when the test begins, so that every slot is free and nothing else changes the page.
+    """
+    product.end_runs()
     context = chromium.new_context(base_url=product.url, viewport={"width": 1440, "height": 900})
     page = context.new_page()
     complaints.watch(page)
+    slow_down(page)
     log_in(page, product)
     yield page
     context.close()

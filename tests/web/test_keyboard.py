@@ -1,6 +1,7 @@
 """A task from its creation to its review with the keyboard only, and the announcements to screen readers."""
 
 import pytest
+from playwright.sync_api import expect
 
 pytestmark = pytest.mark.system
 
@@ -30,7 +31,7 @@ def focus_stays_in_the_page(page) -> bool:
 
 
 def test_a_task_is_made_run_stopped_run_again_and_approved_without_a_mouse(page, product):
-    product.new_agent(name="Slow hand", backend_options={"chunks": 600, "delay_seconds": 0.1})
+    product.new_agent(name="Slow hand", backend_options={"chunks": 10_000, "delay_seconds": 0.1})
     product.new_agent(name="Young hand", level="intern", backend_options={"chunks": 3})
     page.goto("/")
     page.locator("#conn[data-conn=live]").wait_for()
@@ -52,8 +53,7 @@ def test_a_task_is_made_run_stopped_run_again_and_approved_without_a_mouse(page,
     tab_to(page, "Run")
     page.keyboard.press("Enter")
     page.locator("#events [data-kind=message]").first.wait_for()
-    page.wait_for_function("() => document.getElementById('run-bar').contains(document.activeElement)")
-    assert page.evaluate(NAME_OF_FOCUSED) == "Stop"
+    page.wait_for_function(f"() => ({NAME_OF_FOCUSED})() === 'Stop'")
     page.keyboard.press("Enter")
     page.locator("#events [data-kind=stopped]").wait_for()
 
@@ -91,4 +91,4 @@ def test_what_happens_is_said_politely_and_once(page, product):
     assert heard == ["Heard of: started.", "Heard of: completed."]
     regions = page.locator("[role=status], [role=alert], [aria-live]")
     assert regions.evaluate_all("all => all.filter(one => one.ariaLive === 'assertive').length") == 0
-    assert page.locator("#say").get_attribute("role") == "status"
+    expect(page.locator("#say")).to_have_attribute("role", "status")

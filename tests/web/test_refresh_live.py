@@ -1,8 +1,8 @@
 """Refreshes of all pages. One without news changes nothing, so nothing flickers and nothing is announced again."""
 
 import pytest
+from playwright.sync_api import expect
 
-from tests.servers import wait_until
 from tests.web.browsing import opened
 
 pytestmark = pytest.mark.system
@@ -53,14 +53,6 @@ def paths(product) -> dict[str, str]:
     }
 
 
-def nothing_runs(product) -> bool:
-    """Stop what tests before this one have started, and return whether nothing runs any more."""
-    tasks = product.get("/tasks/running")["running_tasks"]
-    for task in tasks:
-        product.client.post(f"/tasks/{task['task_id']}/stop")
-    return not tasks
-
-
 # Each page with the last part that its refresh shows.
 LAST_PARTS = {
     "task": "review-aside",
@@ -77,7 +69,6 @@ LAST_PARTS = {
 
 @pytest.mark.parametrize("name", LAST_PARTS)
 def test_a_refresh_without_news_changes_nothing_on_the_page(page, product, paths, name):
-    wait_until(lambda: nothing_runs(product), what="the runs of other tests to end")
     opened(page, paths[name])
     page.wait_for_load_state("networkidle")
     page.evaluate(WATCH)
@@ -91,7 +82,7 @@ def test_an_open_menu_of_a_project_stays_open_while_its_header_is_refreshed(page
     page.locator("[data-key=project-more]").click()
     product.call("PATCH", paths["project"], title="Renamed elsewhere")
     page.get_by_role("heading", name="Renamed elsewhere").wait_for()
-    assert page.get_by_role("link", name="Edit title, tags and team").is_visible()
+    expect(page.get_by_role("link", name="Edit title, tags and team")).to_be_visible()
 
 
 def test_the_focus_stays_on_the_same_agent_while_the_list_changes_and_is_checked_again(page, product, paths):
@@ -106,8 +97,8 @@ def test_the_focus_stays_on_the_same_agent_while_the_list_changes_and_is_checked
     with page.expect_response("**/backends"):
         page.get_by_role("link", name="Check again").click()
     page.locator("#backends a[data-look-again]:not([aria-busy])").wait_for()
-    assert page.locator("#backends details").get_attribute("open") is not None
-    assert page.evaluate("document.activeElement.textContent.trim()") == "Check again"
+    expect(page.locator("#backends details")).to_have_attribute("open", "")
+    expect(page.locator(":focus")).to_have_text("Check again")
 
 
 def test_the_focus_on_a_button_of_the_overview_never_moves_to_another_task(page, product):

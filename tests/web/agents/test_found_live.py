@@ -6,6 +6,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.agents.discovery.test_model_servers import OLLAMA
 from tests.agents.wire import STREAM_HEAD, chunk
@@ -67,7 +68,7 @@ def test_a_found_model_server_is_used_tested_live_and_given_a_task(page):
     for route in held:
         go_on(route)
     again.wait_for()
-    assert model.input_value() == "qwen3:8b"
+    expect(model).to_have_value("qwen3:8b")
 
     panel.locator("li", has_text="Ollama").get_by_role("button", name="Use it").click()
     page.wait_for_url("**/agents/*#agent-history")

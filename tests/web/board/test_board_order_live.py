@@ -1,6 +1,7 @@
 """Moving cards in a real browser by dragging, by keys and by the menu; other viewers see it at once."""
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.web.board.test_board_live import board, card
 
@@ -58,8 +59,8 @@ def test_the_keys_and_the_menu_place_a_card_and_keep_the_focus(page, product):
     for _ in range(2):
         page.keyboard.press("Shift+ArrowUp")
     wait_for_order(page, "keys", "ADBC")
-    assert page.evaluate("document.activeElement.closest('.card').id") == f"card-{cards['D']}"
-    assert page.locator("#say").inner_text() == "Position 2 of 4."
+    expect(page.locator(f"#card-{cards['D']} :focus")).to_have_count(1)
+    expect(page.locator("#say")).to_have_text("Position 2 of 4.")
     page.keyboard.press("Shift+ArrowDown")
     wait_for_order(page, "keys", "ABDC")
     page.keyboard.press("Shift+Home")

@@ -1,8 +1,7 @@
 """Journeys in a real browser: a goal is planned and executed, an agent is created and tested, all live."""
 
 import pytest
-
-from tests.web.browsing import log_in
+from playwright.sync_api import expect
 
 GOAL = "Write a short book about cats for children."
 
@@ -33,7 +32,7 @@ def test_a_goal_is_planned_before_ones_eyes_approved_and_carried_out(marked, pro
     page.wait_for_url("**/projects/*-*")
     page.mark()
     page.get_by_role("button", name="Approve and start").wait_for()
-    assert page.locator(".node").count() == 4
+    expect(page.locator(".node")).to_have_count(4)
     page.get_by_role("heading", name="Plan ready for approval").or_(
         page.get_by_text("Plan ready for approval")
     ).wait_for()
@@ -42,9 +41,9 @@ def test_a_goal_is_planned_before_ones_eyes_approved_and_carried_out(marked, pro
     page.get_by_text("Plan approved. Its tasks start automatically.").wait_for()
     page.mark()
     page.locator('.node[data-status="review"]').wait_for()
-    assert page.locator('.node[data-status="done"]').count() == 2
-    assert page.locator('.tl .bar[data-status="completed"]').count() == 3
-    assert page.locator("path.met").count() == 2
+    expect(page.locator('.node[data-status="done"]')).to_have_count(2)
+    expect(page.locator('.tl .bar[data-status="completed"]')).to_have_count(3)
+    expect(page.locator("path.met")).to_have_count(2)
     assert page.is_the_same()
 
 
@@ -73,7 +72,7 @@ def test_a_second_user_sees_a_pause_at_once_and_keeps_the_place_in_the_graph(chr
     page = marked
     client = product.client
     agent = client.post("/agents", json={"name": "Slow", "role": "x", "backend": "demo"}).json()["agent"]["id"]
-    client.patch(f"/agents/{agent}", json={"backend_options": {"chunks": 600, "delay_seconds": 0.1}})
+    client.patch(f"/agents/{agent}", json={"backend_options": {"chunks": 10_000, "delay_seconds": 0.1}})
     project = client.post("/projects", json={"title": "Shared"}).json()["project"]["id"]
     key = None
     for number in range(5):
@@ -82,10 +81,9 @@ def test_a_second_user_sees_a_pause_at_once_and_keeps_the_place_in_the_graph(chr
     page.goto(f"/projects/{project}")
     page.mark()
     page.evaluate("document.querySelector('.graph-scroll').scrollLeft = 200")
-    context = chromium.new_context(base_url=product.url)
+    context = chromium.new_context(base_url=product.url, storage_state=page.context.storage_state())
     try:
         other = context.new_page()
-        log_in(other, product)
         other.goto(f"/projects/{project}")
         other.get_by_role("button", name="Start").click()
         page.locator('.node[data-status="running"]').wait_for()

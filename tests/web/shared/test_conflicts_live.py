@@ -4,6 +4,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
 
 pytestmark = pytest.mark.system
 
@@ -28,7 +29,7 @@ def test_the_second_to_save_sees_what_the_first_wrote_and_keeps_his(page, produc
     complaints.expect("status of 409")
     write(page, product, task, theirs="one\ntheirs", mine="one\nmine")
     assert page.locator("[data-conflict] del").inner_text().endswith("theirs")
-    assert page.locator("#edit-description").input_value() == "one\nmine"
+    expect(page.locator("#edit-description")).to_have_value("one\nmine")
     assert product.get(f"/tasks/{task}")["task"]["description"] == "one\ntheirs"
     page.get_by_role("button", name="Overwrite with mine").click()
     page.locator("#task-text .desc", has_text="mine").wait_for()
@@ -41,8 +42,8 @@ def test_the_second_to_save_takes_what_the_first_wrote(page, product, task, comp
     write(page, product, task, theirs="one\ntheirs", mine="one\nmine")
     page.get_by_role("link", name="Discard mine").click()
     page.locator("#task-text .desc", has_text="theirs").wait_for()
-    assert page.locator("[data-conflict]").count() == 0
-    assert page.locator("#edit-description").input_value() == "one\ntheirs"
+    expect(page.locator("[data-conflict]")).to_have_count(0)
+    expect(page.locator("#edit-description")).to_have_value("one\ntheirs")
 
 
 def test_an_agents_form_that_another_saved_meanwhile_says_so(page, product, complaints):
@@ -83,4 +84,4 @@ def test_the_second_to_save_a_task_of_a_plan_takes_what_the_first_wrote(page, pr
     page.locator("[data-conflict] del", has_text="Theirs").wait_for()
     page.get_by_role("link", name="Discard mine").click()
     page.locator("[data-conflict]").wait_for(state="detached")
-    assert page.locator("#plan-description").input_value() == "Theirs"
+    expect(page.locator("#plan-description")).to_have_value("Theirs")

@@ -25,6 +25,11 @@ def questions(page) -> list[str]:
     return shown
 
 
+def is_forgotten(page: Page, text: str) -> None:
+    """Wait until no draft contains the text."""
+    page.wait_for_function(f"text => !{STORED}.includes(text)", arg=text)
+
+
 def new_task_dialog(page: Page):
     page.goto("/")
     page.locator("#conn[data-conn=live]").wait_for()
@@ -58,17 +63,17 @@ def test_the_new_task_dialog_keeps_what_was_typed_until_it_is_created_or_cancell
     page.keyboard.press("Escape")
     dialog.wait_for(state="hidden")
     dialog = new_task_dialog(page)
-    assert dialog.get_by_label("Title").input_value() == "Half written"
-    assert dialog.get_by_label("Priority").input_value() == "high"
+    expect(dialog.get_by_label("Title")).to_have_value("Half written")
+    expect(dialog.get_by_label("Priority")).to_have_value("high")
     dialog.get_by_text("Your draft was restored.").wait_for()
     dialog.get_by_role("link", name="Cancel").click()
     dialog = new_task_dialog(page)
-    assert dialog.get_by_label("Title").input_value() == ""
+    expect(dialog.get_by_label("Title")).to_have_value("")
     dialog.get_by_label("Title").fill("Written")
     dialog.get_by_role("button", name="Create task").click()
     page.locator(".toast", has_text="Created: Written").wait_for()
-    assert "Written" not in page.evaluate(STORED)
-    assert new_task_dialog(page).get_by_label("Title").input_value() == ""
+    is_forgotten(page, "Written")
+    expect(new_task_dialog(page).get_by_label("Title")).to_have_value("")
     assert questions == []
 
 
@@ -85,12 +90,13 @@ def test_a_page_with_typed_text_asks_before_it_is_left_and_has_the_text_when_one
     assert questions == ["beforeunload"]
     page.go_back()
     page.get_by_text("Your draft was restored.").wait_for()
-    assert page.locator("#edit-description").input_value() == "A long description"
+    expect(page.locator("#edit-description")).to_have_value("A long description")
     page.locator("#edit-text").get_by_role("button", name="Save").click()
     page.locator("#task-text .desc", has_text="A long description").wait_for()
+    is_forgotten(page, "A long description")
     page.reload()
     assert questions == ["beforeunload"]
-    assert page.locator("[data-draft-note]").count() == 0
+    expect(page.locator("[data-draft-note]")).to_have_count(0)
 
 
 def test_escape_throws_no_text_away_that_was_typed_on_a_tasks_page(page, product, questions):
@@ -100,10 +106,10 @@ def test_escape_throws_no_text_away_that_was_typed_on_a_tasks_page(page, product
     page.locator("#edit-description").fill("Half written")
     page.keyboard.press("Escape")
     page.get_by_text("Still open because you have unsaved text").wait_for()
-    assert page.locator("#edit-description").input_value() == "Half written"
+    expect(page.locator("#edit-description")).to_have_value("Half written")
     form.get_by_role("button", name="Cancel").click()
     form.locator("summary").click()
-    assert page.locator("#edit-description").input_value() == ""
+    expect(page.locator("#edit-description")).to_have_value("")
     page.keyboard.press("Escape")
     expect(page.locator("#edit-description")).to_be_hidden()
     assert questions == []
@@ -122,10 +128,10 @@ def test_a_draft_is_restored_with_what_it_was_written_on_so_that_anothers_change
     page.get_by_text("Your draft was restored.").wait_for()
     page.locator("#edit-text").get_by_role("button", name="Save").click()
     page.locator("[data-conflict]", has_text="edited this while you were editing").wait_for()
-    assert page.locator("#edit-description").input_value() == "mine"
+    expect(page.locator("#edit-description")).to_have_value("mine")
     page.get_by_role("link", name="Discard mine").click()
     page.locator("#task-text .desc", has_text="theirs").wait_for()
-    assert page.locator("[data-draft-note]").count() == 0
+    expect(page.locator("[data-draft-note]")).to_have_count(0)
 
 
 def test_the_end_of_a_session_leaves_the_page_and_its_text_and_the_refused_text_is_back_after_the_login(
@@ -140,17 +146,17 @@ def test_the_end_of_a_session_leaves_the_page_and_its_text_and_the_refused_text_
     end_session(page, product)
     sockets[-1][0].close(code=4401)  # as the server does within twenty seconds
     page.get_by_text("You are logged out").wait_for()
-    assert page.locator("#conn").inner_text() == "Logged out"
-    assert page.get_by_label("Text").input_value() == "What was decided\nand why"
+    expect(page.locator("#conn")).to_have_text("Logged out")
+    expect(page.get_by_label("Text")).to_have_value("What was decided\nand why")
     page.get_by_role("button", name="Save").click()
     page.wait_for_url(re.compile(r"/login\?next=/documents/new"))
     log_in_again(page, product)
     page.wait_for_url("**/documents/new")
-    assert page.get_by_label("Title").input_value() == "Minutes"
-    assert page.get_by_label("Text").input_value() == "What was decided\nand why"
+    expect(page.get_by_label("Title")).to_have_value("Minutes")
+    expect(page.get_by_label("Text")).to_have_value("What was decided\nand why")
     page.get_by_role("button", name="Save").click()
     page.get_by_role("heading", name="Minutes").wait_for()
-    page.wait_for_function(f"() => !{STORED}.includes('decided')")
+    is_forgotten(page, "decided")
     assert questions == []
 
 
@@ -168,7 +174,7 @@ def test_a_dialog_and_a_message_that_are_refused_after_the_session_ended_keep_th
     page.locator("[data-logged-out]").get_by_role("link", name="Log in").click()
     log_in_again(page, product)
     page.wait_for_url(f"**/tasks/{task}")
-    assert page.locator("#say-it").input_value() == "A message"
+    expect(page.locator("#say-it")).to_have_value("A message")
     dialog = new_task_dialog(page)
     dialog.get_by_label("Title").fill("From a dialog")
     end_session(page, product)
@@ -176,7 +182,7 @@ def test_a_dialog_and_a_message_that_are_refused_after_the_session_ended_keep_th
     dialog.get_by_role("link", name="Log in").click()
     log_in_again(page, product)
     page.wait_for_url("**/tasks/new")
-    assert page.get_by_label("Title").input_value() == "From a dialog"
+    expect(page.get_by_label("Title")).to_have_value("From a dialog")
     assert set(questions) <= {"beforeunload"}
 
 
@@ -184,7 +190,7 @@ def test_logging_out_clears_drafts_and_no_other_user_sees_them(page, product, qu
     page.goto("/projects/new")
     page.get_by_label("Title").fill("A secret project")
     page.reload()
-    assert page.get_by_label("Title").input_value() == "A secret project"
+    expect(page.get_by_label("Title")).to_have_value("A secret project")
     end_session(page, product)
     page.goto("/projects/new")
     product.shell(
@@ -192,14 +198,14 @@ def test_logging_out_clears_drafts_and_no_other_user_sees_them(page, product, qu
         "User.objects.create_superuser('other', password='a long enough one')"
     )
     log_in_again(page, product, name="other", password="a long enough one")
-    assert page.get_by_label("Title").input_value() == ""
-    assert "secret project" not in page.evaluate(STORED)
+    expect(page.get_by_label("Title")).to_have_value("")
+    is_forgotten(page, "secret project")
     page.get_by_label("Title").fill("Another one")
     page.reload()
     page.locator("#account summary").click()
     page.get_by_role("button", name="Log out").click()
     page.wait_for_url("**/login")
-    assert "Another one" not in page.evaluate(STORED)
+    is_forgotten(page, "Another one")
 
 
 def test_passwords_are_never_stored(page, product):
@@ -208,7 +214,7 @@ def test_passwords_are_never_stored(page, product):
         page.get_by_label(label, exact=True).fill("hunter2 hunter2")
     page.get_by_label("Name").fill("Token of a script")
     page.reload()
-    assert page.get_by_label("Name").input_value() == "Token of a script"
+    expect(page.get_by_label("Name")).to_have_value("Token of a script")
     assert "hunter2" not in page.evaluate(STORED)
     assert "hunter2" not in page.evaluate("JSON.stringify(localStorage)")
 
@@ -220,7 +226,7 @@ def test_a_refused_form_leads_back_to_no_page_of_another_server(page, product, c
     page.goto("http://other.example/")
     page.get_by_role("button", name="Go").click()
     page.get_by_role("heading", name="This page is out of date").wait_for()
-    assert not page.get_by_role("link", name="Back to the form").is_visible()
+    expect(page.get_by_role("link", name="Back to the form")).to_be_hidden()
 
 
 def test_two_tabs_keep_their_own_drafts_and_log_out_leaves_the_text_of_the_other(page, product, questions):
@@ -233,7 +239,7 @@ def test_two_tabs_keep_their_own_drafts_and_log_out_leaves_the_text_of_the_other
     page.get_by_role("button", name="Log out").click()
     page.wait_for_url("**/login")
     beside.get_by_text("You are logged out").wait_for()
-    assert beside.get_by_label("Title").input_value() == "Second"
+    expect(beside.get_by_label("Title")).to_have_value("Second")
     log_in(page, product)  # the other tab notices when it becomes visible
     beside.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
     expect(beside.get_by_text("You are logged out")).to_have_count(0)

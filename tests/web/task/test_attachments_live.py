@@ -1,6 +1,7 @@
 """Attaching files in a real browser, to a task and to a message."""
 
 import pytest
+from playwright.sync_api import expect
 
 pytestmark = pytest.mark.system
 
@@ -26,7 +27,7 @@ def test_files_are_attached_to_the_task_and_to_a_message(page, product):
     message = page.locator("#thread .msg", has_text="See both")
     message.get_by_role("link", name="log.txt").wait_for()
     message.get_by_role("link", name="brief.md").wait_for()
-    assert page.locator("#files-said-message").inner_text() == "Text files, up to 5 MB each"
+    expect(page.locator("#files-said-message")).to_have_text("Text files, up to 5 MB each")
     assert len(product.get(f"/tasks/{task}/documents")["documents"]) == 2
 
 
@@ -35,9 +36,9 @@ def test_a_file_that_is_too_large_is_refused_before_it_is_sent(page, product, co
     page.goto(f"/tasks/{product.new_task()}")
     page.locator("#files-message").set_input_files([chosen("big.log", b"x" * (5 * 2**20 + 1))])
     page.get_by_text("big.log is larger than 5 MB.").wait_for()
-    assert page.evaluate("document.getElementById('files-message').files.length") == 0
+    page.wait_for_function("() => document.getElementById('files-message').files.length == 0")
     page.locator("#files-message").set_input_files([chosen("odd.bin", b"\x00\x01")])
     page.locator("#say-it").fill("Kept")
     page.get_by_role("button", name="Send").click()
     page.locator("#task-notice").get_by_text("odd.bin is not text", exact=False).wait_for()
-    assert page.locator("#say-it").input_value() == "Kept"
+    expect(page.locator("#say-it")).to_have_value("Kept")

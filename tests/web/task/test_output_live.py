@@ -29,13 +29,14 @@ def output_requests(page) -> list[str]:
 def test_a_selection_in_the_entry_that_still_grows_survives(page, product):
     task = product.new_task(title="Selected")
     opened(page, task)
-    run = product.run(task, product.new_rehearser(100, delay=0.03))
+    run = product.run(task, product.new_rehearser(10_000, delay=0.03))
     counted_to(page, 8)
     selected = page.evaluate(SELECT_GROWING_ENTRY)
     counted_to(page, 60)
     assert "[2]" in selected
     assert page.evaluate("getSelection().toString()") == selected
-    page.wait_for_selector("#events [data-kind=completed]")
+    product.post(f"/runs/{run}/stop")
+    page.wait_for_selector("#events [data-kind=stopped]")
     assert page.evaluate("getSelection().toString()") == selected
     assert said(page) == bare(product.ended(run)["output"])
 

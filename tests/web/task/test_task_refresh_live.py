@@ -1,6 +1,7 @@
 """A task's page that is refreshed while somebody uses it: it takes nothing away that they see, chose or typed."""
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.web.browsing import arrived, hold_first, opened
 
@@ -33,7 +34,7 @@ def test_a_refresh_that_comes_late_does_not_take_away_that_something_was_copied(
     page.get_by_role("button", name="Copied").wait_for()
     parts.continue_()
     shows_title(page)
-    assert page.get_by_role("button", name="Copied").is_visible()
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
     page.keyboard.press("Tab")
     page.get_by_role("button", name="Copy", exact=True).wait_for()
 
@@ -48,7 +49,7 @@ def test_names_are_offered_to_who_types_before_the_scripts_have_come(page, produ
     script.continue_()
     page.get_by_role("option", name="@ida-rhodes").wait_for()
     page.keyboard.press("Enter")
-    assert page.get_by_label("Comment (use @").input_value() == "Hello @ida-rhodes "
+    expect(page.get_by_label("Comment (use @")).to_have_value("Hello @ida-rhodes ")
 
 
 def test_an_agent_that_is_created_while_the_page_is_open_can_be_mentioned(page, product, task):
@@ -63,7 +64,7 @@ def test_an_agent_that_is_created_while_the_page_is_open_can_be_mentioned(page, 
     change_title(product, task, "While the list is open")
     shows_title(page, "While the list is open")
     page.keyboard.press("Enter")
-    assert page.get_by_label("Comment (use @").input_value() == "Hello @mary-jackson "
+    expect(page.get_by_label("Comment (use @")).to_have_value("Hello @mary-jackson ")
 
 
 def test_typed_text_the_caret_and_open_menus_stay_and_the_rest_of_the_page_is_refreshed(page, product, task):
@@ -74,7 +75,7 @@ def test_typed_text_the_caret_and_open_menus_stay_and_the_rest_of_the_page_is_re
     title.evaluate("field => field.setSelectionRange(3, 6)")
     change_title(product, task)
     shows_title(page)
-    assert title.input_value() == "My own title"
+    expect(title).to_have_value("My own title")
     assert title.evaluate("field => [field.selectionStart, field.selectionEnd]") == [3, 6]
     assert page.evaluate("document.activeElement.id") == "edit-title"
     page.get_by_role("button", name="Cancel").first.click()
@@ -94,7 +95,7 @@ def test_a_review_form_with_text_stays_until_the_text_is_gone_though_somebody_el
     page.get_by_label("Feedback").fill("Half a thought")
     product.post(f"/tasks/{task}/status", status="done")
     page.locator("#task-head .badge[data-status=done]").wait_for()
-    assert page.get_by_label("Feedback").input_value() == "Half a thought"
+    expect(page.get_by_label("Feedback")).to_have_value("Half a thought")
     page.get_by_label("Feedback").fill("")
     page.get_by_label("Comment (use @").focus()
     page.locator("#ask").wait_for(state="hidden")
@@ -135,21 +136,22 @@ def test_a_preview_stays_open_and_shows_the_version_that_was_chosen(page, produc
     document.get_by_text("Preview v1").wait_for()
     change_title(product, task)
     shows_title(page)
-    assert document.get_by_role("combobox").input_value() == "1"
-    assert document.locator("[data-content]").is_visible()
+    expect(document.get_by_role("combobox")).to_have_value("1")
+    expect(document.locator("[data-content]")).to_be_visible()
 
 
 def test_a_run_that_ends_before_it_is_stopped_does_not_look_like_a_deleted_task(page, product, task, complaints):
     complaints.expect("status of 404")
-    run = product.run(task, product.new_rehearser(20, delay=0.1))
+    run = product.run(task, product.new_rehearser(10_000, delay=0.1))
     opened(page, f"/tasks/{task}")
     held = hold_first(page, r"/stop")
     page.locator("#run-bar").get_by_role("button", name="Stop").click()
     stop = arrived(page, held)
+    product.post(f"/runs/{run}/stop")
     product.ended(run)
     stop.continue_()
     page.locator("#task-notice .notice").wait_for()
-    assert page.get_by_text("This task was deleted").count() == 0
+    expect(page.get_by_text("This task was deleted")).to_have_count(0)
     page.locator("#run-bar").get_by_role("button", name="Run again").wait_for()
 
 
@@ -157,6 +159,6 @@ def test_the_title_of_the_window_has_the_new_name_and_how_many_runs_there_are(pa
     opened(page, f"/tasks/{task}")
     change_title(product, task)
     shows_title(page)
-    run = product.run(task, product.new_rehearser(400, delay=0.1))
+    run = product.run(task, product.new_rehearser(10_000, delay=0.1))
     page.wait_for_function("() => /^\\(\\d+\\) Changed elsewhere · /.test(document.title)")
     product.post(f"/runs/{run}/stop")
