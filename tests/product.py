@@ -51,7 +51,7 @@ class Product:
             )
         wait_until(self.is_ready, seconds=READY_SECONDS, what=f"the product to be ready; it said: {self.said()}")
         self.client = httpx.Client(
-            base_url=self.api, headers={"Authorization": f"Bearer {self.token}"}, timeout=30
+            base_url=self.api, headers={"Authorization": f"Bearer {self.token}"}, timeout=WAIT_SECONDS
         )
         return self
 
@@ -66,7 +66,7 @@ class Product:
     def said(self) -> str:
         return self.log.read_text(errors="replace")[-4000:] if self.log.exists() else ""
 
-    def stop(self, *, seconds: float = 15) -> int:
+    def stop(self, *, seconds: float = WAIT_SECONDS) -> int:
         """End it as Ctrl-C or a service manager does, and return its exit status."""
         if self.process is None:
             return 0
@@ -210,7 +210,7 @@ class WebProcess:
     def __exit__(self, *_: object) -> None:
         self.process.terminate()
         try:
-            self.process.wait(15)
+            self.process.wait(WAIT_SECONDS)
         finally:
             self.process.kill()
 
@@ -231,7 +231,7 @@ class WebProcess:
         return {"Authorization": f"Bearer {self.token}"}
 
 
-def frames_of(socket, run: str | None = None, *, seconds: float = 30) -> list[dict]:
+def frames_of(socket, run: str | None = None, *, seconds: float = WAIT_SECONDS) -> list[dict]:
     """Read the frames of a run (or of any) from a socket until its last, and return their data with `event`."""
     found = []
     while True:

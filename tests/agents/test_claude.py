@@ -240,7 +240,7 @@ def test_nothing_is_left_when_the_worker_is_killed(workdir):
         assert any("one" in line for line in worker.stdout)
         assert at_work_in(workdir)
         worker.send_signal(signal.SIGKILL)
-    wait_until(lambda: at_work_in(workdir) == [], seconds=10, what="all of Claude to end")
+    wait_until(lambda: at_work_in(workdir) == [], what="all of Claude to end")
 
 
 def at_work_in(workdir: Path) -> list[int]:

@@ -53,8 +53,8 @@ def test_a_run_is_streamed_and_counted_and_the_next_of_the_task_goes_on_with_it(
 def test_a_stopped_run_leaves_no_process(office):
     agent = office.new_agent(backend="claude_agent_sdk", backend_options={"model": "slow"})
     run = office.run(office.new_task(), agent)
-    wait_until(lambda: office.run_of(run)["output"], seconds=20, what="the first words")
+    wait_until(lambda: office.run_of(run)["output"], what="the first words")
     assert processes_of(office)
     office.post(f"/runs/{run}/stop")
     assert office.run_of(run)["status"] == "stopped"
-    wait_until(lambda: not processes_of(office), seconds=2, what="Claude to end")
+    wait_until(lambda: not processes_of(office), what="Claude to end")

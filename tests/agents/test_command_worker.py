@@ -56,7 +56,7 @@ def test_a_stopped_run_leaves_no_process_though_the_program_ignores_it(workshop)
     assert processes_of(workshop)
     workshop.post(f"/runs/{run}/stop")
     assert workshop.run_of(run)["status"] == "stopped"
-    wait_until(lambda: not processes_of(workshop), seconds=2, what="the program to end")
+    wait_until(lambda: not processes_of(workshop), what="the program to end")
 
 
 def test_a_failed_run_says_how_without_keys_and_paths(workshop):

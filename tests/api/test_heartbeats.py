@@ -130,7 +130,7 @@ def work_off() -> list[str]:
     for job in [*jobs, "STOP"]:
         queue.put(job)
     worker(queue, results, context.Value("f", -1), timeout=30)
-    return [f"{job['func']} {job['success']}" for job in (results.get(timeout=10) for _ in jobs)]
+    return [f"{job['func']} {job['success']}" for job in (results.get(timeout=60) for _ in jobs)]
 
 
 def test_the_schedule_sets_silent_agents_offline(schedule, settings):

@@ -97,8 +97,8 @@ async def send(client: WebsocketCommunicator, message: str | bytes) -> None:
 
 async def connected(client: WebsocketCommunicator) -> dict:
     """Connect and return the first message: the greeting, or the close code."""
-    assert (await client.connect(timeout=10))[0]
-    return frame_in(await client.receive_output(timeout=20))
+    assert (await client.connect(timeout=60))[0]
+    return frame_in(await client.receive_output(timeout=60))
 
 
 def frame_in(output: dict) -> dict:
@@ -110,7 +110,7 @@ async def heard(client: WebsocketCommunicator, work: Work, *, answers: int) -> l
     answered: list[dict] = []
     seq, found = await work.say(), []
     while len(answered) < answers or seq not in found:
-        frame = frame_in(await client.receive_output(timeout=20))
+        frame = frame_in(await client.receive_output(timeout=60))
         assert "closed" not in frame
         if frame["type"] != "system_event":
             answered.append(frame)
@@ -211,9 +211,9 @@ async def test_no_wrong_token_is_let_in_and_none_breaks_the_socket(token, data, 
     header = [(b"authorization", b"Bearer " + wrong.encode("utf-8", "replace"))] if way == "header" else []
     query = f"?token={quote(wrong, errors='replace') or '-'}" if way == "query" else ""
     client = WebsocketCommunicator(application, f"/ws{query}", headers=header)
-    assert (await client.connect(timeout=10))[0]
+    assert (await client.connect(timeout=60))[0]
     if way != "query":
         await client.send_to(text_data=json.dumps({"action": "authenticate", "token": wrong}))
 
-    assert await client.receive_output(timeout=10) == {"type": "websocket.close", "code": 4003}
+    assert await client.receive_output(timeout=60) == {"type": "websocket.close", "code": 4003}
     await client.disconnect()

@@ -38,8 +38,8 @@ async def listening(path: str = "/ws/mission-control", *, token: str | None = No
     token = token or await sync_to_async(make.token)()
     headers = [(b"authorization", f"Bearer {token}".encode())]
     client = WebsocketCommunicator(application, path, headers=headers)
-    assert (await client.connect(timeout=20))[0]
-    assert json.loads(await client.receive_from(timeout=20))["type"] == "connection_info"
+    assert (await client.connect(timeout=60))[0]
+    assert json.loads(await client.receive_from(timeout=60))["type"] == "connection_info"
     try:
         yield client
     finally:
@@ -55,7 +55,7 @@ async def told(client: WebsocketCommunicator, about: Task | None = None) -> Fram
     for _ in range(2):
         mark = await sync_to_async(note)(Activity.Type.AGENT_HEARTBEAT, f"mark {uuid.uuid4()}", task=about)
         while True:
-            frame = json.loads(await client.receive_from(timeout=20))
+            frame = json.loads(await client.receive_from(timeout=60))
             name, data = frame["event_type"], frame["data"]
             if name == "mc_activity_created" and data["activity"]["message"] == mark.message:
                 break
@@ -279,7 +279,7 @@ async def test_who_may_not_see_tasks_projects_or_the_feed_is_not_told_of_them():
 async def names_before_a_run(client: WebsocketCommunicator) -> set[str]:
     names: set[str] = set()
     while True:
-        frame = json.loads(await client.receive_from(timeout=20))
+        frame = json.loads(await client.receive_from(timeout=60))
         if frame["event_type"] == "mc_task_started":
             return names - {"mc_capacity"}  # of the run, if the poll found its slot first
         names.add(frame["event_type"])

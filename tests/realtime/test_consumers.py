@@ -44,7 +44,7 @@ def socket(path: str, token: str) -> WebsocketCommunicator:
 async def numbers_until_the_end(client: WebsocketCommunicator, run) -> list[int]:
     found = []
     while True:
-        frame = json.loads(await client.receive_from(timeout=20))
+        frame = json.loads(await client.receive_from(timeout=60))
         data = frame.get("data", {})
         if data.get("run_id") == str(run.pk):
             found.append(data["seq"])
@@ -74,8 +74,8 @@ async def test_what_the_channel_layer_loses_is_made_good_from_the_database(run, 
 
     monkeypatch.setattr(layer, "group_send", forgetful)
     client = socket(path.format(run=run.pk), token)
-    assert (await client.connect(timeout=10))[0]
-    assert json.loads(await client.receive_from(timeout=10))["type"] == "connection_info"
+    assert (await client.connect(timeout=60))[0]
+    assert json.loads(await client.receive_from(timeout=60))["type"] == "connection_info"
     worker = threading.Thread(target=execute, args=(run.pk,))
     worker.start()
     found = await numbers_until_the_end(client, run)
@@ -92,23 +92,23 @@ async def test_a_user_who_may_not_see_runs_is_told_so(run):
     user = await sync_to_async(get_user_model().objects.create_user)("guest", password="x")
     _, token = await sync_to_async(AccessToken.objects.create)(user=user, expiry=None)
     client = socket("/ws/mission-control", token)
-    await client.connect(timeout=10)
-    assert await client.receive_output(timeout=10) == {"type": "websocket.close", "code": 4403}
+    await client.connect(timeout=60)
+    assert await client.receive_output(timeout=60) == {"type": "websocket.close", "code": 4403}
 
     permission = await sync_to_async(Permission.objects.get)(codename="view_run")
     await sync_to_async(user.user_permissions.add)(permission)
     client = socket("/ws/mission-control", token)
-    await client.connect(timeout=10)
-    assert json.loads(await client.receive_from(timeout=10))["type"] == "connection_info"
+    await client.connect(timeout=60)
+    assert json.loads(await client.receive_from(timeout=60))["type"] == "connection_info"
     await leave(client)
 
 
 @pytest.mark.parametrize("after", ["1_0", "%D9%A3", "%201", "-1", "1.0", "x", "9999999999"])
 async def test_an_after_that_is_no_plain_number_is_refused_and_the_socket_goes_on(run, token, after):
     client = socket(f"/ws/mission-control/runs/{run.pk}?after={after}", token)
-    assert (await client.connect(timeout=10))[0]
-    assert json.loads(await client.receive_from(timeout=10))["type"] == "connection_info"
-    refusal = json.loads(await client.receive_from(timeout=10))
+    assert (await client.connect(timeout=60))[0]
+    assert json.loads(await client.receive_from(timeout=60))["type"] == "connection_info"
+    refusal = json.loads(await client.receive_from(timeout=60))
     assert refusal["type"] == "error"
     assert refusal["message"] == refusal["content"] == "after must be a number from 0"
     await leave(client)

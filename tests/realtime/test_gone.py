@@ -35,8 +35,8 @@ async def test_a_frame_for_a_client_that_has_just_gone_is_dropped_and_its_place_
     token = await sync_to_async(make.token)()
     headers = [(b"authorization", f"Bearer {token}".encode())]
     client = WebsocketCommunicator(served, "/ws/mission-control", headers=headers)
-    await client.connect(timeout=10)
-    await client.receive_from(timeout=10)
+    await client.connect(timeout=60)
+    await client.receive_from(timeout=60)
     relay = Relay.for_running_loop()
     assert relay.subscribers == 1
 
@@ -70,9 +70,9 @@ async def test_a_client_that_comes_while_the_database_is_away_is_told_to_try_aga
     table = model._meta.db_table
     await sync_to_async(rename)(table, "away")
     try:
-        assert (await client.connect(timeout=10))[0]
-        closed = await client.receive_output(timeout=10)
-        await client.wait(timeout=10)
+        assert (await client.connect(timeout=60))[0]
+        closed = await client.receive_output(timeout=60)
+        await client.wait(timeout=60)
     finally:
         await sync_to_async(rename)("away", table)
 

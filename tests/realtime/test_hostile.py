@@ -26,8 +26,8 @@ def token() -> str:
 @pytest.mark.parametrize("query", ["?token=%00", "?token=ab%00cd", "?token=%C3%A9"])
 async def test_a_token_that_no_database_takes_is_a_wrong_token(query, db):
     client = WebsocketCommunicator(application, f"/ws/mission-control{query}")
-    assert (await client.connect(timeout=10))[0]
-    assert await client.receive_output(timeout=10) == {"type": "websocket.close", "code": 4401}
+    assert (await client.connect(timeout=60))[0]
+    assert await client.receive_output(timeout=60) == {"type": "websocket.close", "code": 4401}
     await client.disconnect()
 
 
@@ -41,10 +41,10 @@ async def test_a_token_that_no_database_takes_is_a_wrong_token(query, db):
 )
 async def test_what_is_answered_is_json_for_any_browser_whatever_was_sent(token, sent, answer):
     client = socket("/ws", token)
-    assert (await client.connect(timeout=10))[0]
-    await client.receive_from(timeout=10)
+    assert (await client.connect(timeout=60))[0]
+    await client.receive_from(timeout=60)
     await client.send_to(text_data=sent)
-    answered = await client.receive_from(timeout=10)
+    answered = await client.receive_from(timeout=60)
     await leave(client)
 
     assert json.loads(answered, parse_constant=pytest.fail)["type"] == answer
@@ -87,10 +87,10 @@ def folder():
 
 async def test_a_folder_is_listed_as_pocketpaws_page_expects_it(token, folder):
     client = socket("/ws", token)
-    assert (await client.connect(timeout=10))[0]
-    await client.receive_from(timeout=10)
+    assert (await client.connect(timeout=60))[0]
+    await client.receive_from(timeout=60)
     await client.send_to(text_data=json.dumps({"action": "browse", "path": str(folder), "context": "sidebar"}))
-    answered = json.loads(await client.receive_from(timeout=10))
+    answered = json.loads(await client.receive_from(timeout=60))
     await leave(client)
 
     links = [{"name": name, "isDir": False, "size": "0 B"} for name in ("out", "round")]
@@ -134,10 +134,10 @@ def test_what_cannot_be_listed_says_why(folder, path, error):
 async def test_folders_are_listed_only_for_those_who_may_see_projects(folder):
     may_not = await sync_to_async(make.user)(may=["mission_control.view_run"])
     client = socket("/ws", await sync_to_async(make.token)(may_not))
-    assert (await client.connect(timeout=10))[0]
-    await client.receive_from(timeout=10)
+    assert (await client.connect(timeout=60))[0]
+    await client.receive_from(timeout=60)
     await client.send_to(text_data=json.dumps({"action": "browse", "path": "browsed", "context": "sidebar"}))
-    answered = json.loads(await client.receive_from(timeout=10))
+    answered = json.loads(await client.receive_from(timeout=60))
     assert (answered["files"], answered["context"]) == ([], "sidebar")
     assert "Can view project" in answered["error"]
     await leave(client)

@@ -62,8 +62,8 @@ async def test_scheme_host_and_port_decide(settings, how, headers, origin, opens
     sent = {**headers, "cookie": await session()} | ({"origin": origin} if origin else {})
     encoded = [(name.encode(), value.encode()) for name, value in sent.items()]
     client = WebsocketCommunicator(application, "/ws/mission-control", headers=encoded)
-    connected, _ = await client.connect(timeout=10)
+    connected, _ = await client.connect(timeout=60)
     assert connected is opens
     if opens:
-        assert json.loads(await client.receive_from(timeout=10))["type"] == "connection_info"
+        assert json.loads(await client.receive_from(timeout=60))["type"] == "connection_info"
         await leave(client)

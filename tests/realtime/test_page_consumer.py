@@ -34,9 +34,9 @@ async def page(query: str = "", *, may: list[str] | None = None):
     token = await sync_to_async(lambda: make.token(make.user(may=may)))()
     headers = [(b"authorization", f"Bearer {token}".encode())]
     client = WebsocketCommunicator(application, f"/ws/pages?{query}", headers=headers)
-    assert (await client.connect(timeout=20))[0]
+    assert (await client.connect(timeout=60))[0]
     try:
-        yield client, json.loads(await client.receive_from(timeout=20))
+        yield client, json.loads(await client.receive_from(timeout=60))
     finally:
         await leave(client)
 
@@ -44,7 +44,7 @@ async def page(query: str = "", *, may: list[str] | None = None):
 async def next_data(client: WebsocketCommunicator, event: str) -> dict[str, Any]:
     """Return the data of the next frame of this kind."""
     while True:
-        frame = json.loads(await client.receive_from(timeout=20))
+        frame = json.loads(await client.receive_from(timeout=60))
         if frame["event_type"] == event:
             return frame["data"]
 
@@ -97,9 +97,9 @@ async def test_output_comes_as_the_newest_line_of_each_run_or_not_at_all(query, 
     async with page(query) as (client, _):
         worker = threading.Thread(target=execute, args=(run.pk,))
         worker.start()
-        frames = [json.loads(await client.receive_from(timeout=20))]
+        frames = [json.loads(await client.receive_from(timeout=60))]
         while frames[-1]["event_type"] != "mc_task_completed":
-            frames.append(json.loads(await client.receive_from(timeout=20)))
+            frames.append(json.loads(await client.receive_from(timeout=60)))
         await asyncio.to_thread(worker.join)
     shown = [frame for frame in frames if frame["event_type"] in ("page_lines", "mc_task_output")]
     assert {frame["event_type"] for frame in shown} == expected
@@ -121,7 +121,7 @@ async def test_lines_that_could_not_be_read_are_sent_when_the_database_answers_a
     relay.add("some-run")
     with pytest.raises(OperationalError):
         await relay.send_next(refuse)
-    await asyncio.wait_for(relay.send_next(answer), 20)
+    await asyncio.wait_for(relay.send_next(answer), 60)
     await layer.group_discard(LINES, channel)
     frame = (await layer.receive(channel))["frame"]
     assert json.loads(frame.data)["lines"] == {"some-run": "newest"}

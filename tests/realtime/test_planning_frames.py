@@ -23,7 +23,7 @@ async def events_until(client, last: str, run: Run) -> list[str]:
     """Return the names of the run's frames up to `last`, in order."""
     found: list[str] = []
     while last not in found:
-        frame = json.loads(await client.receive_from(timeout=20))
+        frame = json.loads(await client.receive_from(timeout=60))
         if frame.get("data", {}).get("run_id") == str(run.pk):
             found.append(frame["event_type"])
     return found
@@ -33,8 +33,8 @@ async def test_of_a_planning_ws_sends_only_the_frames_of_its_phases():
     token = await asyncio.to_thread(make.token, expiry=None)
     theirs, ours = socket("/ws", token), socket("/ws/mission-control", token)
     for client in (theirs, ours):
-        assert (await client.connect(timeout=10))[0]
-        await client.receive_from(timeout=10)
+        assert (await client.connect(timeout=60))[0]
+        await client.receive_from(timeout=60)
     _, run = await asyncio.to_thread(started)
     working = asyncio.create_task(asyncio.to_thread(carried_out, run))
     on_theirs = await events_until(theirs, "dw_planning_complete", run)

@@ -57,15 +57,15 @@ async def opened(path: str, headers) -> WebsocketCommunicator:
     from pocketpaw_site.asgi import application
 
     client = WebsocketCommunicator(application, path, headers=headers)
-    assert (await client.connect(timeout=10))[0]
-    assert json.loads(await client.receive_from(timeout=10))["type"] == "connection_info"
+    assert (await client.connect(timeout=60))[0]
+    assert json.loads(await client.receive_from(timeout=60))["type"] == "connection_info"
     return client
 
 
 async def code_of(client: WebsocketCommunicator) -> int:
     """Return the code with which the socket is closed, skipping the frames before it."""
     while True:
-        message = await client.receive_output(timeout=20)
+        message = await client.receive_output(timeout=60)
         if message["type"] == "websocket.close":
             return message["code"]
 
@@ -127,7 +127,7 @@ async def test_a_socket_is_closed_when_its_login_no_longer_holds(user, path, by,
 
     assert Relay.for_running_loop().subscribers == 1  # the other one continues
     await sync_to_async(make.task)()
-    assert json.loads(await other.receive_from(timeout=10))["event_type"] == "mc_activity_created"
+    assert json.loads(await other.receive_from(timeout=60))["event_type"] == "mc_activity_created"
     await leave(other)
 
 
@@ -135,9 +135,9 @@ async def test_a_login_by_message_is_watched_too(user):
     from pocketpaw_site.asgi import application
 
     client = WebsocketCommunicator(application, "/ws")
-    await client.connect(timeout=10)
+    await client.connect(timeout=60)
     await client.send_json_to({"action": "authenticate", "token": await sync_to_async(make.token)(user)})
-    assert json.loads(await client.receive_from(timeout=10))["type"] == "connection_info"
+    assert json.loads(await client.receive_from(timeout=60))["type"] == "connection_info"
     await sync_to_async(revoke)(user)
     assert await code_of(client) == 4003
     await leave(client)
@@ -153,7 +153,7 @@ async def test_a_right_that_is_taken_or_given_decides_what_an_open_socket_shows(
         tasks.change(task, title=title)
 
     async def shown() -> str:
-        return json.loads(await client.receive_from(timeout=10))["data"]["task"]["title"]
+        return json.loads(await client.receive_from(timeout=60))["data"]["task"]["title"]
 
     @sync_to_async
     def rights() -> tuple[Any, Permission]:
@@ -209,14 +209,14 @@ async def test_a_stream_ends(user):
     headers = [*await by_token(user), (b"host", b"localhost")]
     client = ApplicationCommunicator(application, {**scope, "headers": headers, "http_version": "1.1"})
     await client.send_input({"type": "http.request", "body": b"", "more_body": False})
-    assert (await client.receive_output(timeout=10))["status"] == 200
+    assert (await client.receive_output(timeout=60))["status"] == 200
     body = b""
     while b"mc_task_started" not in body:
-        body += (await client.receive_output(timeout=10))["body"]
+        body += (await client.receive_output(timeout=60))["body"]
     await sync_to_async(revoke)(user)
-    while (message := await client.receive_output(timeout=20)).get("more_body"):
+    while (message := await client.receive_output(timeout=60)).get("more_body"):
         assert b"event:" not in message["body"]
-    await client.wait(timeout=10)
+    await client.wait(timeout=60)
     assert LoginMonitor.for_running_loop()._watched == set()
     assert Relay.for_running_loop().subscribers == 0
 

@@ -26,7 +26,7 @@ async def test_a_stream_of_a_silent_run_is_kept_alive_whatever_goes_by_inside(mo
     monkeypatch.setattr(stream, "KEEP_ALIVE_SECONDS", 0.4)
     run = await sync_to_async(make.run)()
 
-    async with asyncio.timeout(10), aclosing(stream._log(run, after=1)) as log:
+    async with asyncio.timeout(60), aclosing(stream._log(run, after=1)) as log:
         comments = 0
         async for lines in log:
             comments += lines == ": still here\n\n"

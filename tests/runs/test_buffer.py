@@ -98,5 +98,5 @@ async def test_an_agent_is_held_back_while_too_much_of_what_it_said_is_not_store
     await asyncio.sleep(0)
     assert not more.done()
     taken(buffer)
-    await asyncio.wait_for(more, 10)
+    await asyncio.wait_for(more, 60)
     assert "".join(text for _, text in taken(buffer)).endswith("y ")

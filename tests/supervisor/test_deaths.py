@@ -37,7 +37,7 @@ def test_killed_worker_is_started_again_without_its_old_processes(mortal):
     family = [pid for pid in mortal.pids if pid not in (mortal.process.pid, mortal.web)]
     kill(killed)
     wait_until(lambda: mortal.worker not in (None, killed), what="another worker")
-    assert [pid for pid in family if is_alive(pid)] == []
+    wait_until(lambda: not any(map(is_alive, family)), what="the end of the old processes")
     mortal.await_line(f"manage.py worker (pid {killed}) was killed by SIGKILL")
     assert_works(mortal)
     wait_until(lambda: mortal.reaper, what="its reaper")
@@ -57,7 +57,7 @@ def test_killed_cluster_is_started_again_and_works(mortal, whom):
     kill(getattr(mortal, whom))
     mortal.await_line(f"the cluster (pid {old})")
     wait_until(lambda: mortal.cluster not in (None, old), what="another cluster")
-    assert [pid for pid in family if is_alive(pid)] == []
+    wait_until(lambda: not any(map(is_alive, family)), what="the end of the old processes")
     assert_works(mortal)
 
 

@@ -14,7 +14,7 @@ import pytest
 from tests.servers import PostgreSQL, wait_until
 
 pytestmark = [pytest.mark.system, pytest.mark.server]
-RECOVERED_SECONDS = 3.0
+RECOVERED_SECONDS = 6.0  # on a busy machine
 CLIENTS = 40
 
 
@@ -72,7 +72,7 @@ def test_an_outage_that_lasts_does_not_make_the_next_attempt_to_connect_later_an
     waited = asking.submit(ask_at_once, pool)
     began = time.monotonic()
     wait_until(lambda: pool.get_stats().get("connections_errors", 0) > 40, what="attempts to connect in vain")
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 30
 
     postgresql.start()
     back = time.monotonic()

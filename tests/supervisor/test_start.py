@@ -31,7 +31,7 @@ def one_line(command) -> str:
 
 def test_ready_block_says_address_login_and_token(served):
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+", served.url)
-    assert urllib.request.urlopen(f"{served.url}/healthz", timeout=10).status == 200
+    assert urllib.request.urlopen(f"{served.url}/healthz", timeout=60).status == 200
     assert served.after("Token") == str(served.folder / "access_token")
     password = (served.folder / "admin_password").read_text().strip()
     assert password in served.after("Login")
@@ -65,7 +65,7 @@ def test_second_instance_on_the_folder_is_refused(served, start):
     assert f"pid {served.process.pid}" in complaint
     assert str(served.folder) in complaint
     assert served.pids == before
-    assert urllib.request.urlopen(f"{served.url}/healthz", timeout=10).status == 200
+    assert urllib.request.urlopen(f"{served.url}/healthz", timeout=60).status == 200
 
 
 def test_taken_port_is_said(start):

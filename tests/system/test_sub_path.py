@@ -88,7 +88,7 @@ def test_api_and_socket_are_reached_below_the_path(address, web):
     assert httpx.get(f"http://{address}/mission/api/mission-control/tasks", headers=web.login).status_code == 200
     assert httpx.get(f"http://{address}/mission/healthz").status_code == 200
     with connect(f"ws://{address}/mission/ws/mission-control", additional_headers=web.login) as socket:
-        assert json.loads(socket.recv(timeout=10))["type"] == "connection_info"
+        assert json.loads(socket.recv(timeout=60))["type"] == "connection_info"
 
 
 def test_page_in_a_browser_follows_the_work_below_the_path(address, product):

@@ -57,7 +57,7 @@ class Page:
         self.after = self.last = 0
 
     async def next(self, *, confirms: bool = True) -> dict:
-        message = json.loads(await self.client.receive_from(timeout=20))
+        message = json.loads(await self.client.receive_from(timeout=60))
         assert message["type"] == "output"
         assert message["first"] <= self.last + 1, "a gap"
         for first in [first for first in self.entries if first >= message["first"]]:
@@ -86,13 +86,13 @@ async def opened(path: str, headers) -> WebsocketCommunicator:
     from pocketpaw_site.asgi import application
 
     client = WebsocketCommunicator(application, path, headers=headers)
-    assert (await client.connect(timeout=10))[0]
-    assert json.loads(await client.receive_from(timeout=10))["type"] == "connection_info"
+    assert (await client.connect(timeout=60))[0]
+    assert json.loads(await client.receive_from(timeout=60))["type"] == "connection_info"
     return client
 
 
 async def code_of(client: WebsocketCommunicator) -> int:
-    while (message := await client.receive_output(timeout=20))["type"] != "websocket.close":
+    while (message := await client.receive_output(timeout=60))["type"] != "websocket.close":
         pass
     return message["code"]
 
@@ -145,7 +145,7 @@ async def test_what_is_written_while_a_stretch_is_rendered_comes_next(run, user,
             worker.start()
             await asyncio.to_thread(worker.join)
             last = (await Run.objects.aget(pk=run.pk)).last_seq
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 while LiveOutput.of(run_id)._known < last:
                     await asyncio.sleep(0.01)
         return stretch
@@ -237,7 +237,7 @@ async def test_who_may_not_see_the_page_gets_no_output(run, missing):
 
     other = await sync_to_async(make.user)(may=[name for name in SEES if name != missing])
     client = WebsocketCommunicator(application, path_of(run), headers=await headers_of(other))
-    assert (await client.connect(timeout=10))[0]
+    assert (await client.connect(timeout=60))[0]
     assert await code_of(client) == 4403
     await leave(client)
 
@@ -249,7 +249,7 @@ async def test_strangers_and_other_sites_are_refused(run, headers):
     from pocketpaw_site.asgi import application
 
     client = WebsocketCommunicator(application, path_of(run), headers=headers)
-    is_accepted, _ = await client.connect(timeout=10)
+    is_accepted, _ = await client.connect(timeout=60)
     assert not is_accepted or await code_of(client) == 4401
     await client.disconnect()
 
@@ -267,7 +267,7 @@ async def test_a_path_without_a_run_or_with_a_wrong_position_is_closed(user, pat
     from pocketpaw_site.asgi import application
 
     client = WebsocketCommunicator(application, path, headers=await headers_of(user))
-    assert (await client.connect(timeout=10))[0]
+    assert (await client.connect(timeout=60))[0]
     assert await code_of(client) == code
     await leave(client)
 
