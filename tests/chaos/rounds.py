@@ -13,7 +13,7 @@ from tests.chaos.subject import Subject
 from tests.servers import wait_until
 
 SLOTS_BACK_SECONDS = 30  # the promise: from the harm until every slot is free and a new run completes
-CAUGHT_UP_SECONDS = 12  # after that: until every client has everything
+CAUGHT_UP_SECONDS = 30  # after that: until every client has everything
 CLIENTS = 2
 CROWDED = 0.4  # this share of the rounds begins with more runs than slots
 
