@@ -8,6 +8,19 @@ from tests.servers import wait_until
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 
+_logins: dict[str, list] = {}  # by product, the cookies of a login that tests share
+
+
+def have_login(page, product) -> None:
+    """Give the page's context a login. Tests share one, until one of them ends it: each costs a second."""
+    context = page.context
+    context.add_cookies(_logins.get(product.url, []))
+    if context.request.get("/keys", max_redirects=0).status != 200:
+        context.clear_cookies()
+        log_in(page, product)
+        _logins[product.url] = context.cookies()
+
+
 def log_in(page, product) -> None:
     page.goto("/")
     page.get_by_label("Username").fill("admin")

@@ -4,7 +4,7 @@ from django.test import Client
 from tests import make
 from tests.needs import need
 from tests.servers import WAIT_SECONDS
-from tests.web.browsing import ARGUMENTS, log_in, slow_down
+from tests.web.browsing import ARGUMENTS, have_login, slow_down
 
 SEES = ["mission_control.view_task", "mission_control.view_run"]
 
@@ -78,7 +78,7 @@ def page(chromium, product, complaints):
     page = context.new_page()
     complaints.watch(page)
     slow_down(page)
-    log_in(page, product)
+    have_login(page, product)
     yield page
     context.close()
     assert complaints.unexpected == []

@@ -8,11 +8,12 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
 from tests.conftest import environment_of, running
-from tests.web.browsing import log_in
+from tests.web.browsing import have_login
 from tests.web.scene import Scene, View, empty_views, errors_of, show_errors
 
 pytestmark = [pytest.mark.system, pytest.mark.exhaustive]
 
+AXE = Axe().axe_script
 WIDTHS = {"desktop": 1440, "phone": 360}
 LOOKS: list[tuple[str, Literal["light", "dark"], dict[str, Any]]] = [
     ("desktop", "light", {}),
@@ -46,7 +47,7 @@ def visitor(chromium, empty):
 
 @pytest.fixture
 def reader(visitor, empty):
-    log_in(visitor, empty)
+    have_login(visitor, empty)
     return visitor
 
 
@@ -57,10 +58,11 @@ def look(page: Page, width: str, scheme: Literal["light", "dark"]) -> None:
 
 def complaints_of(page: Page, name: str) -> Iterator[tuple[str, str, str, str]]:
     """Yield what axe-core finds: page and variant, rule, element, reason. Leaves the page in its desktop form."""
+    page.evaluate(AXE)
     for width, scheme, rules in LOOKS:
         look(page, width, scheme)
-        found: dict[str, Any] = Axe().run(page, options={"resultTypes": ["violations"]} | rules).response
-        for rule in found["violations"]:
+        options = {"resultTypes": ["violations"]} | rules
+        for rule in page.evaluate("options => axe.run(options).then(({ violations }) => violations)", options):
             for node in rule["nodes"]:
                 yield f"{name}, {width}, {scheme}", rule["id"], node["html"][:200], node["failureSummary"][:300]
     look(page, "desktop", "light")

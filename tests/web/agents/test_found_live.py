@@ -52,6 +52,7 @@ def product(tmp_path_factory, profile):
 
 
 def test_a_found_model_server_is_used_tested_live_and_given_a_task(page):
+    page.goto("/")
     panel = page.locator("#found")
     model = panel.get_by_label("Model of Ollama")
     model.wait_for()

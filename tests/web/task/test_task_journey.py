@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.servers import wait_until
-from tests.web.browsing import Sockets, arrived, hold_first, log_in
+from tests.web.browsing import Sockets, arrived, have_login, hold_first
 
 pytestmark = pytest.mark.system
 
@@ -328,7 +328,7 @@ def test_a_name_is_completed_by_the_keyboard(page, product):
 def test_a_page_goes_on_after_the_server_was_restarted_in_mid_run(chromium, product):
     context = chromium.new_context(base_url=product.url)
     page = context.new_page()  # its errors are allowed, because the server is down
-    log_in(page, product)
+    have_login(page, product)
     task = product.new_task(title="Restarted")
     opened(page, task)
     run = product.run(task, product.new_rehearser(2000, delay=0.05))
