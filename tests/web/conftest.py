@@ -75,6 +75,7 @@ def page(chromium, product, complaints):
     """
     product.end_runs()
     context = chromium.new_context(base_url=product.url, viewport={"width": 1440, "height": 900})
+    context.set_default_timeout(1000 * WAIT_SECONDS)
     page = context.new_page()
     complaints.watch(page)
     slow_down(page)
