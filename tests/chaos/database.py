@@ -42,7 +42,7 @@ class Reader:
     def active(self) -> list[dict[str, Any]]:
         return self.rows(
             "SELECT id, status, worker, task_id, last_seq FROM mission_control_run"
-            " WHERE status IN ('waiting', 'queued', 'running')"
+            " WHERE status IN ('waiting', 'queued', 'running', 'parked')"
         )
 
     def busy(self) -> dict[str, int]:
@@ -108,7 +108,7 @@ class Sampler(threading.Thread):
 
     def _look(self) -> None:
         active = self.reader.active()
-        holding = [run for run in active if run["status"] != "waiting"]
+        holding = [run for run in active if run["status"] in ("queued", "running")]
         self.looks += 1
         self.most = max(self.most, len(holding))
         if len(holding) > self.limit:

@@ -66,6 +66,14 @@ def shown_events_are_stored_identically(evidence: Evidence) -> Iterable[str]:
             yield f"run {run} showed an event {strange.seq} ({strange.type}) that is not stored so"
 
 
+NAMES = {
+    "started": "mc_task_started",
+    "parked": "mc_run_parked",
+    "resumed": "mc_run_resumed",
+    "ended": "mc_task_completed",
+}
+
+
 def _event(event: dict[str, Any]) -> Shown:
     return Shown(event["seq"], event["type"], event["content"], _instant(event["timestamp"]))
 
@@ -73,8 +81,13 @@ def _event(event: dict[str, Any]) -> Shown:
 def _frame(event: dict[str, Any]) -> Shown:
     metadata = event["metadata"] if isinstance(event["metadata"], dict) else _json(event["metadata"])
     phase = metadata.get("phase")
-    name = {"started": "mc_task_started", "ended": "mc_task_completed"}.get(phase, "mc_task_output")
-    said = {"started": "", "ended": f"{event['content']}: {metadata.get('error')}"}.get(phase, event["content"])
+    name = NAMES.get(phase, "mc_task_output")
+    said = {
+        "started": "",
+        "parked": "",
+        "resumed": "",
+        "ended": f"{event['content']}: {metadata.get('error')}",
+    }.get(phase, event["content"])
     return Shown(event["seq"], name, said, _instant(event["timestamp"]))
 
 

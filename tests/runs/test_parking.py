@@ -1,6 +1,5 @@
 """A run whose account's quota is used up is parked, and continues when it is there again."""
 
-import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 
@@ -17,7 +16,7 @@ from mission_control.runs.execution import execute
 from mission_control.runs.lifecycle import promote, stop
 from mission_control.runs.parking import resume_due
 from mission_control.runs.slots import capacity
-from tests import make
+from tests import make, rivals
 from tests.backends import Scripted, says
 
 Status = Run.Status
@@ -176,6 +175,15 @@ def test_failed_test_closes_the_gate_again_for_all():
     assert gate.closings == 2
     assert [Run.objects.get(pk=run.pk).resumes_at for run in (first, second)] == [gate.closed_until] * 2
     assert gate.closed_until == Metered.used_up["claude"]
+
+
+def test_run_that_began_before_the_time_does_not_count_as_a_failed_test():
+    agent = an_agent()
+    parked(agent, resets_at=later(hours=1))
+    QuotaGate.objects.update(closed_until=timezone.now())
+    resets_at = later(seconds=2)
+    gate = quota_gates.close_gate("claude", agent=agent, reason="Refused", resets_at=resets_at, is_test=False)
+    assert (gate.closings, gate.closed_until) == (1, resets_at)
 
 
 def test_test_that_was_stopped_is_followed_by_the_next_run():
@@ -412,12 +420,41 @@ def test_due_task_of_an_agent_without_quota_waits_and_says_why():
     assert waiting_for(project, rows)[str(task.pk)].startswith("waits for Claude until ")
 
 
-def test_several_reapers_at_once_start_one_test():
-    async def look() -> None:
-        await asyncio.gather(*(asyncio.to_thread(resume_due) for _ in range(8)))
+# ---------------------------------------------------------------- rivals
+def look() -> str:
+    """Look as one reaper does, and promote."""
+    resume_due()
+    promote()
+    return "looked"
 
+
+def stop_or_look(what: str, run) -> str:
+    return look() if what == "look" else stop(Run.objects.get(pk=run), wait_seconds=0).status
+
+
+def test_of_many_reapers_one_starts_the_test():
     agent = an_agent()
     runs = [parked(agent, resets_at=later(hours=1)), *(carried_out(make.run(by=agent)) for _ in range(3))]
     QuotaGate.objects.update(closed_until=timezone.now())
-    asyncio.run(look())
-    assert sorted(statuses(*runs)) == [Status.PARKED] * 3 + [Status.WAITING]
+    assert rivals.race(look, [()] * 8) == ["looked"] * 8
+    assert sorted(statuses(*runs)) == [Status.PARKED] * 3 + [Status.QUEUED]
+    assert [RunEvent.objects.filter(run=run, metadata__phase="resumed").count() for run in runs] == [1, 0, 0, 0]
+
+
+def test_of_many_reapers_each_parked_run_continues_once():
+    agent = an_agent()
+    runs = [parked(agent, resets_at=later(hours=1)), *(carried_out(make.run(by=agent)) for _ in range(3))]
+    quota_gates.open_gate("claude")
+    rivals.race(look, [()] * 8)
+    assert statuses(*runs) == [Status.QUEUED] * 4
+    assert {run.events.filter(metadata__phase="resumed").count() for run in runs} == {1}
+
+
+def test_run_that_is_stopped_while_it_continues_is_stopped_once():
+    for _ in range(3):
+        run = parked(resets_at=later(hours=1))
+        quota_gates.open_gate("claude")
+        answers = rivals.race(stop_or_look, [("look", None), ("stop", run.pk)] * 2, processes=4)
+        assert statuses(run) == [Status.STOPPED], answers
+        assert run.events.filter(metadata__phase="ended").count() == 1
+        assert not Run.objects.holding().exists()

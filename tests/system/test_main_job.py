@@ -107,6 +107,20 @@ def test_stop_really_ends_the_agent_within_two_seconds_and_keeps_what_it_said(pr
     assert product.post(f"/tasks/{task}/stop", 404) == {"detail": "Task is not currently running"}
 
 
+def test_runs_are_parked_until_their_quota_resets_and_then_continue(product):
+    script = [{"say": "One "}, {"quota": 1}, {"say": f"two {time.time()}"}]
+    agent = product.new_agent(backend_options={"script": script})
+    runs = [product.run(product.new_task(), agent) for _ in range(2)]
+    ended = [product.ended(run, seconds=90) for run in runs]
+    assert [(run["status"], run["attempt"]) for run in ended] == [("completed", 1)] * 2
+    for run in runs:
+        names = [frame["event"] for frame in sse(product, run) if frame["event"] != "mc_task_output"]
+        assert (names[0], names[-1]) == ("mc_task_started", "mc_task_completed")
+        assert names[1:-1] == ["mc_run_parked", "mc_run_resumed"] * (len(names) // 2 - 1)
+        assert len(names) > 2
+        assert said(sse(product, run)).count("One") == 1
+
+
 @pytest.fixture
 def ended_after(product):
     """Wait for the end of the runs that a test leaves, whatever happens in it."""
