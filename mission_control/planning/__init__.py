@@ -71,21 +71,23 @@ def _wait_for_end(run: Run) -> Run:
         if not run.is_active:
             return run
         now = time.monotonic()
+        if run.status == Run.Status.PARKED:  # a request cannot wait for hours
+            return _give_up(run, f"The quota of {run.quota_name} is used up")
         if seen != (run.status, run.last_seq):
             seen, moved = (run.status, run.last_seq), now
         if now - moved > settings.GOAL_SILENCE_SECONDS or now - begun > LONGEST_GOAL_SECONDS:
-            return _give_up(run, seconds=now - begun)
+            why = "No slot became free" if run.status == Run.Status.WAITING else "The planner did not answer"
+            return _give_up(run, f"{why} within {now - begun:.0f} seconds")
         _release_connection()
         time.sleep(POLL_SECONDS)
 
 
-def _give_up(run: Run, *, seconds: float) -> Run:
-    why = "No slot became free" if run.status == Run.Status.WAITING else "The planner did not answer"
+def _give_up(run: Run, why: str) -> Run:
     try:
-        stop(run, reason=f"{why} within {seconds:.0f} seconds")
+        stop(run, reason=why)
     except NotRunning:  # it has just ended
         return Run.objects.light().get(pk=run.pk)
-    raise PlannerFailed(f"{why} within {seconds:.0f} seconds")
+    raise PlannerFailed(why)
 
 
 def _release_connection() -> None:

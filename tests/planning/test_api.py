@@ -3,12 +3,14 @@
 import threading
 import time
 from contextlib import contextmanager
+from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 
 from mission_control import jobs
 from mission_control.actions import projects
-from mission_control.models import Project, Run
+from mission_control.models import Project, QuotaGate, Run
 from mission_control.planning.answers import GoalAnalysis
 from mission_control.runs.lifecycle import stop
 from tests import make
@@ -107,6 +109,17 @@ def test_a_silent_model_is_502_and_its_run_is_stopped(api, settings):
     assert answer.status_code == 502 and "The planner did not answer within" in answer.json()["detail"]
     run = Run.objects.get()
     assert (run.status, run.error) == ("stopped", answer.json()["detail"])
+
+
+def test_planner_whose_quota_is_used_up_is_502_at_once_and_its_run_is_stopped(api):
+    planner = a_planner()
+    until = timezone.now() + timedelta(hours=1)
+    gate = QuotaGate.objects.create(account="claude", closed_until=until, reason="Used up", is_reset_known=True)
+    gate.agents.add(planner)
+    with a_worker():
+        answer = parse(api)
+    assert (answer.status_code, answer.json()["detail"]) == (502, "The quota of Claude is used up")
+    assert Run.objects.get().status == "stopped"
 
 
 def test_a_model_that_goes_on_talking_is_waited_for(api, settings):
