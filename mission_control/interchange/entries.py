@@ -96,6 +96,7 @@ class ChangingEntry(Entry):
 
 
 class AgentEntry(AgentWriter, ChangingEntry):
+    fallback_agent_id = Link()
     metadata = KeptData(required=False)
     last_heartbeat = Time()
 

@@ -9,7 +9,9 @@ from django.db.models import Model
 from django.utils import timezone
 
 from agents.models import Agent
+from mission_control.actions import agents
 from mission_control.compat.django_models import save_as_given
+from mission_control.errors import Invalid
 from mission_control.interchange import entries
 from mission_control.interchange.references import HUMAN, NOWHERE, ExistingObjects
 from mission_control.interchange.report import ObjectLocation, Report
@@ -85,6 +87,10 @@ def present_fields(given: Given, *names: str) -> dict[str, Any]:
 class AgentImporter(KindImporter):
     FILE, ENTRY, MODEL = "agents.json", entries.AgentEntry, Agent
 
+    def __init__(self, existing: ExistingObjects, report: Report) -> None:
+        super().__init__(existing, report)
+        self._fallbacks: dict[UUID, tuple[ObjectLocation, UUID]] = {}  # they may be stored later
+
     def values(self, place: ObjectLocation, given: Given, row: Any) -> dict[str, Any]:
         values = present_fields(
             given,
@@ -95,7 +101,26 @@ class AgentImporter(KindImporter):
             self.report.changed(place, "status", "It has no active run here: set to idle.")
             values["status"] = Agent.Status.IDLE
         self.existing.agent.add(given["id"])
+        if fallback := given.get("fallback_agent_id"):
+            self._fallbacks[given["id"]] = (place, fallback)
         return values
+
+    def end(self) -> None:
+        """Store the fallback agents, as far as they have been imported."""
+        known = {key: found for key, found in self._fallbacks.items() if found[1] in self.existing.agent}
+        for key, (place, fallback) in known.items():
+            del self._fallbacks[key]
+            found = Agent.objects.in_bulk([key, fallback])
+            if len(found) < 2:  # one of them was refused, or it is the agent itself
+                continue
+            agent = found[key]
+            agent.fallback_agent = found[fallback]
+            try:
+                agents.check_fallback(agent)
+            except Invalid as refusal:
+                self.report.dropped(place, "fallback_agent_id", refusal.detail)
+                continue
+            Agent.objects.filter(pk=key).update(fallback_agent=fallback)
 
     def save(self, given: Given, row: Any, values: dict[str, Any], *, is_new: bool) -> None:
         super().save(given, row, values, is_new=is_new)

@@ -9,6 +9,7 @@ from django.core.management import CommandError, call_command
 from django.db import connections
 
 from agents.models import Agent
+from mission_control.actions import agents
 from mission_control.actions import tasks as verbs
 from mission_control.interchange import writer
 from mission_control.interchange.reader import FILES
@@ -35,6 +36,7 @@ def without(objects: dict[str, list]) -> dict[str, list]:
 
 def fill() -> None:
     ada, user = make.agent(name="Ada", specialties=["writing"]), make.user(username="grace")
+    agents.change(ada, fallback_agent=make.agent(name="Later in the file"))
     book = make.project(title="Bücher", tags=["a"], team_agents=[ada], metadata={"deep": {"er": [1, 2.5, None]}})
     first = make.task(project=book, assignees=[ada, make.agent()], tags=["x"], estimated_minutes=5)
     second = make.task(project=book, blocked_by=[first], parent_task=first, due_date=first.created_at)
