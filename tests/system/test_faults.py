@@ -59,6 +59,9 @@ def test_after_a_kill_of_everything_the_next_start_ends_the_lost_run_at_once(fre
     product = fresh_product
     run = product.run(product.new_task(), product.new_rehearser(100_000, delay=0.02))
     product.running(run)
+    script = [{"say": "One "}, {"quota": 3600}, {"say": "two"}]
+    parked = product.run(product.new_task(), product.new_agent(backend_options={"script": script}))
+    wait_until(lambda: product.run_of(parked)["status"] == "parked", what="a run to be parked")
     os.kill(product.process.pid, signal.SIGKILL)
     product.process.wait()
     product.start()
@@ -66,6 +69,9 @@ def test_after_a_kill_of_everything_the_next_start_ends_the_lost_run_at_once(fre
     ended = product.run_of(run)
     assert (ended["status"], ended["error"]) == ("error", "worker lost")
     assert product.ended(product.run(product.new_task(), product.new_rehearser(3)))["status"] == "completed"
+    assert product.run_of(parked)["status"] == "parked"
+    product.post(f"/runs/{parked}/resume")
+    assert product.ended(parked)["output"].count("One") == 1
 
 
 def test_clients_go_on_behind_their_last_number_when_the_web_server_is_killed(fresh_product):
