@@ -96,7 +96,7 @@ class ChangingEntry(Entry):
 
 
 class AgentEntry(AgentWriter, ChangingEntry):
-    fallback_agent_id = Link()
+    fallback_agent_id = Link()  # type: ignore[assignment]  # the agent may follow later in the file
     metadata = KeptData(required=False)
     last_heartbeat = Time()
 
