@@ -211,7 +211,10 @@ async def test_a_stop_ends_the_program_and_its_conversation_can_go_on(name, set_
     if name == "opencode":  # it prints nothing before the end of its first step
         await asyncio.to_thread(wait_until, lambda: _working_in(folders[name]), what="the program to start")
     else:
-        await has_begun.wait()
+        begun = asyncio.create_task(has_begun.wait())
+        await asyncio.wait({begun, reader}, return_when=asyncio.FIRST_COMPLETED)
+        begun.cancel()
+    assert not reader.done()
     reader.cancel()
     with pytest.raises(asyncio.CancelledError):
         await reader
