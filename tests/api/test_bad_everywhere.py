@@ -126,6 +126,7 @@ BODIES = {
     "PATCH documents/{pk}": {**DOCUMENT, "editor_id": "person"},
     "POST deliverables": NEW_DOCUMENT,
     "PATCH deliverables/{pk}": {**DOCUMENT, "editor_id": "person"},
+    "POST runs/{pk}/resume": {"agent_id": "id"},
     "POST tokens": {"name": "text", "expires_in_days": "days"},
     "POST deep-work/parse-goal": {"description": "goal"},
     "POST deep-work/start": {"description": "goal", "research_depth": "enum", "goal_analysis": "analysis"},
@@ -178,7 +179,7 @@ NO_FLAGS = ["maybe", "2", "-1", "\x00", "true,false"]
 NO_DAYS = ["nonsense", "2026-02-30", "20261120", "2026-11-20T00:00:00Z", "\x00"]
 QUERIES = {
     **dict.fromkeys(["limit", "offset", "after"], NO_NUMBERS),
-    **dict.fromkeys(["status", "type", "kind", "priority", "task_type"], NO_NAMES),
+    **dict.fromkeys(["status", "type", "kind", "priority", "task_type", "parked_for"], NO_NAMES),
     **dict.fromkeys(["agent_id", "assignee_id", "task_id", "project_id"], NO_UUIDS),
     **dict.fromkeys(["undelivered_only", "unread_only"], NO_FLAGS),
     "ordering": ["nonsense", "--title", "password", "project__title", "title,nonsense", "\x00"],
