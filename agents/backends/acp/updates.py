@@ -148,7 +148,7 @@ class UpdateReader(OutputReader):
 
     def _tool(self, update: Mapping[str, Any]) -> Iterator[Item]:
         call, state = self.tool(update), update.get("status")
-        if state != "pending" or call.input:  # a pending call may get its input later
+        if state != "pending":  # until then its input may be incomplete
             yield from self.show(call)
         if state in _ENDED:
             self._tools.pop(call.id, None)
