@@ -141,7 +141,8 @@ def point_at(name: str, model: str, home: Path, aimock, monkeypatch) -> dict:
         case "qwen":
             monkeypatch.setenv("OPENAI_API_KEY", "sk-operators-own-0123456789")
             monkeypatch.setenv("OPENAI_BASE_URL", aimock.base_url)
-            return {"model": model}
+            monkeypatch.setenv("OPENAI_MODEL", model)
+            return {}
     for variable, value in {
         "COPILOT_PROVIDER_BASE_URL": aimock.base_url,
         "COPILOT_PROVIDER_TYPE": "openai",
