@@ -97,6 +97,7 @@ AGENT = {
     "session_key": "optional text",
     "backend": "enum",
     "backend_options": "data",
+    "fallback_agent_id": "id",
     "status": "enum",
     "level": "enum",
     "specialties": "tags",

@@ -17,7 +17,7 @@ from mission_control.actions import agent_tools, agents, found_agents
 from mission_control.actions.permissions import acting_user
 from mission_control.api import querysets
 from mission_control.api.filters import AgentFilter
-from mission_control.api.schema import one_of
+from mission_control.api.schema import NO_NUL, one_of
 from mission_control.api.serializers.agents import (
     AgentReader,
     AgentWriter,
@@ -32,11 +32,12 @@ from mission_control.api.serializers.agents import (
 from mission_control.api.views.base import ObjectViews
 from mission_control.errors import NotFound, OperatorDecides, WrongState
 
+TEXT = {"type": "string", "pattern": NO_NUL}
 # Options of an agent on which the known values depend.
 CHOICES_QUERY = [
-    OpenApiParameter("backend", str, description="Default: the default backend."),
-    OpenApiParameter("command", str, description="The program, for the backend `command`."),
-    OpenApiParameter("base_url", str, description="The server's address, for the backend `pydantic_ai`."),
+    OpenApiParameter("backend", TEXT, description="Default: the default backend."),
+    OpenApiParameter("command", TEXT, description="The program, for the backend `command`."),
+    OpenApiParameter("base_url", TEXT, description="The server's address, for the backend `pydantic_ai`."),
 ]
 
 
