@@ -204,4 +204,10 @@ def _shown(value: Any, kind: str) -> str:
 
 
 def _pretty(value: Any) -> str:
-    return json.dumps(value, indent=2, ensure_ascii=False) if value else ""
+    """Return the value as JSON for reading; a list of objects, such as a script's steps, has a line for each."""
+    if not value:
+        return ""
+    if isinstance(value, list) and all(isinstance(one, dict) for one in value):
+        lines = ",\n".join(f"  {json.dumps(one, ensure_ascii=False)}" for one in value)
+        return f"[\n{lines}\n]"
+    return json.dumps(value, indent=2, ensure_ascii=False)

@@ -5,6 +5,7 @@ from html import unescape
 
 import pytest
 from django.db.models import Q
+from django.template.loader import render_to_string
 from django.test import Client
 
 from agents.backends import registry
@@ -219,6 +220,12 @@ def test_an_agent_is_made_with_the_options_of_its_backend(browser):
     assert re.search(r'name="option-chunks"[^>]*value="7"', page)
     browser.post(f"/agents/{agent.pk}", {**FIELDS, "backend": "demo", "option-chunks": ""})
     assert Agent.objects.get().backend_options == {}
+
+
+def test_a_script_of_the_demo_is_shown_with_a_line_for_each_step():
+    fields = fields_of("demo", {"script": [{"say": "Grüße"}, {"sleep": 1}]})
+    shown = unescape(render_to_string("agents/_options.html", {"fields": fields}))
+    assert '[\n  {"say": "Grüße"},\n  {"sleep": 1}\n]</textarea>' in shown
 
 
 @pytest.mark.parametrize(
