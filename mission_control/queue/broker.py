@@ -26,7 +26,9 @@ RETRY_SECONDS = 0.5  # between two attempts to read the queue while the database
 
 # The functions that workers may call. A row of the queue or of the schedules names its function: if any function
 # were allowed, anyone who can write a row could run any code.
-JOBS = frozenset(f"mission_control.jobs.{name}" for name in ("execute_run", "mark_offline", "remind_reviews"))
+JOBS = frozenset(
+    f"mission_control.jobs.{name}" for name in ("execute_run", "install_sdk", "mark_offline", "remind_reviews")
+)
 
 Jobs = list[tuple[int, str]]  # the row's key and the signed call
 
@@ -113,5 +115,6 @@ def enqueue(function: str, *args: str, delay_seconds: float = 0.0) -> None:
 
     No worker takes it before `delay_seconds` have passed.
     """
+    assert function in JOBS, f"no worker would carry out {function}"
     async_task(function, *args, broker=_broker(delay_seconds))
     transaction.on_commit(wake_clusters)
