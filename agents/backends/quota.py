@@ -39,6 +39,14 @@ _USED_UP = re.compile(
     """,
     re.IGNORECASE | re.VERBOSE | re.DOTALL,
 )
+# Limits of one request or of the machine: no waiting helps.
+_OTHER_LIMIT = re.compile(
+    r"\b(?:context|window|input|output|prompt|response|length|size|turns?|steps?|iterations?|time"
+    r"|timeout|memory|cpu|disk|storage|files?|filesystem|process(?:es)?|connections?|recursion|depth|retry|retries"
+    r"|(?<!daily )(?<!weekly )(?<!monthly )(?<!hourly )tokens?)"
+    r"[ -](?:usage )?(?:limit|quota|allowance|capacity)\b",
+    re.IGNORECASE,
+)
 _RATE_LIMITED = re.compile(r"rate.?limit|too many requests|\b429\b|RESOURCE_EXHAUSTED", re.IGNORECASE)
 
 _UNITS = {"d": 86_400.0, "h": 3_600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
@@ -68,8 +76,12 @@ _CLOCK = re.compile(
 
 
 def says_used_up(words: str) -> bool:
-    """Return whether the words say that a quota is used up. A short rate limit is not meant by that."""
-    return _USED_UP.search(words[:READ_CHARS]) is not None
+    """Return whether the words say that a quota is used up.
+
+    A short rate limit is not meant by that, nor the limit of one request, such as its context, or of the machine,
+    such as its disk.
+    """
+    return _USED_UP.search(_OTHER_LIMIT.sub("", words[:READ_CHARS])) is not None
 
 
 def used_up(message: str, words: str, *, account: str, now: datetime | None = None) -> QuotaUsedUp | None:
