@@ -8,7 +8,7 @@ nor Mission Control's settings.
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -133,13 +133,15 @@ class QuotaUsedUp(BackendError):
 
     The run is parked until then, and other runs on the same account wait with it. `account` names whose quota it
     is, such as "claude" or "openai:…a1b2"; it is shown to users and never contains a secret. `resets_at` is the
-    time that the provider named (aware, UTC), None if it named none; whoever waits for it limits it, because a
-    provider may be wrong. `agents/backends/quota.py` reads such times from texts and headers.
+    time that the provider named, None if it named none; one without a time zone is taken as UTC. Waiting for it is
+    limited, because a provider may be wrong. `agents/backends/quota.py` reads such times from texts and headers.
     """
 
     def __init__(self, message: str, *, account: str, resets_at: datetime | None = None) -> None:
         super().__init__(message)
         self.account = account
+        if resets_at is not None and resets_at.tzinfo is None:
+            resets_at = resets_at.replace(tzinfo=UTC)
         self.resets_at = resets_at
 
 

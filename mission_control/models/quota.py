@@ -10,24 +10,33 @@ from agents.models import Agent
 ACCOUNT_CHARS = 200
 NAMES = {
     "anthropic": "Anthropic",
+    "cerebras": "Cerebras",
     "claude": "Claude",
     "codex": "Codex",
+    "cohere": "Cohere",
     "copilot": "Copilot",
+    "deepseek": "DeepSeek",
     "demo": "the demo agent",
+    "fireworks": "Fireworks",
     "gemini": "Gemini",
     "google": "Google",
     "groq": "Groq",
     "mistral": "Mistral",
+    "ollama": "Ollama",
     "openai": "OpenAI",
     "opencode": "OpenCode",
+    "openrouter": "OpenRouter",
     "qwen": "Qwen",
+    "together": "Together",
 }
 
 
 def account_name(account: str) -> str:
-    """Return an account's name for users: "openai:…a1b2" is "OpenAI (…a1b2)"."""
+    """Return an account's name for users: "openai:…a1b2" is "OpenAI (…a1b2)", "localhost:8000" is itself."""
     provider, _, key = account.partition(":")
-    name = NAMES.get(provider, provider)
+    if provider not in NAMES:
+        return account
+    name = NAMES[provider]
     return f"{name} ({key})" if key and provider != "demo" else name
 
 

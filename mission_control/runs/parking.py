@@ -145,7 +145,7 @@ def park_for_quota(run: Run, error: QuotaUsedUp, *, guard: Q, usage: dict[str, A
     Returns False if parking is switched off, if the quota has been used up for too long, or if `guard` does not
     match the run.
     """
-    if not settings.PARK_ON_QUOTA or run.agent is None or is_given_up(error.account):
+    if not settings.PARK_ON_QUOTA or run.agent is None or is_given_up(error.account, agent=run.agent):
         return False
     gate = close_gate(
         error.account,

@@ -43,7 +43,7 @@ def close_gate(account: str, *, agent: Agent, reason: str, resets_at: datetime |
     decides, until its time has passed or a test says otherwise. All agents on the account are recorded, and runs
     that are parked for it already wait until the new time.
     """
-    account = storable(account)[:ACCOUNT_CHARS] or agent.backend
+    account = _key_of(account, agent)
     now = timezone.now()
     with transaction.atomic():
         first = QuotaGate(account=account, closed_since=now, reason=shown_error(storable(reason)))
@@ -83,10 +83,15 @@ def closed_until(resets_at: datetime | None, *, closings: int, now: datetime) ->
     return min(max(resets_at, now + (SHORTEST if closings == 1 else backoff)), longest)
 
 
-def is_given_up(account: str) -> bool:
+def is_given_up(account: str, *, agent: Agent) -> bool:
     """Return whether the account's quota has been used up for longer than the setting's longest wait."""
     since = timezone.now() - timedelta(seconds=settings.MAX_PARK_SECONDS)
-    return QuotaGate.objects.filter(account=account, closed_since__lte=since).exists()
+    return QuotaGate.objects.filter(account=_key_of(account, agent), closed_since__lte=since).exists()
+
+
+def _key_of(account: str, agent: Agent) -> str:
+    """Return the name under which an account is stored; one without a name has that of the agent's backend."""
+    return storable(account)[:ACCOUNT_CHARS] or agent.backend
 
 
 def open_gate(account: str) -> None:

@@ -11,6 +11,7 @@ from agents.backends.base import QuotaUsedUp, Session, Usage
 from mission_control.actions import agents, project_execution, tasks
 from mission_control.errors import HasActiveRuns, Invalid, NotParked
 from mission_control.models import Message, QuotaGate, Run, RunEvent, Task
+from mission_control.models.quota import account_name
 from mission_control.runs import parking, quota_gates
 from mission_control.runs.execution import execute
 from mission_control.runs.lifecycle import promote, stop
@@ -241,6 +242,19 @@ def test_quota_that_is_used_up_for_too_long_ends_the_run(settings):
     assert (ended.status, ended.end_cause) == (Status.ERROR, Run.EndCause.QUOTA)
 
 
+def test_quota_of_an_unnamed_account_is_given_up_as_well(settings):
+    run = parked(an_agent(""), resets_at=None)
+    assert run.quota_account == "metered"  # named after the backend
+    QuotaGate.objects.update(closed_since=later(seconds=-settings.MAX_PARK_SECONDS))
+    the_time_has_come()
+    assert carried_out(run).status == Status.ERROR
+
+
+def test_time_without_a_zone_is_one_in_utc():
+    naive = later(hours=1).replace(tzinfo=None)
+    assert parked(resets_at=naive).resumes_at == naive.replace(tzinfo=UTC)
+
+
 def test_parking_can_be_switched_off(settings):
     settings.PARK_ON_QUOTA = False
     Metered.used_up["claude"] = later(hours=1)
@@ -254,6 +268,21 @@ def test_parked_runs_continue_when_parking_is_switched_off(settings):
     settings.PARK_ON_QUOTA = False
     resume_due()
     assert statuses(run) == [Status.WAITING]
+
+
+@pytest.mark.parametrize(
+    ("account", "name"),
+    [
+        ("openai:…a1b2", "OpenAI (…a1b2)"),
+        ("openrouter", "OpenRouter"),
+        ("codex:second", "Codex (second)"),
+        ("demo:1a2b", "the demo agent"),
+        ("localhost:8000", "localhost:8000"),
+        ("[::1]:8000", "[::1]:8000"),
+    ],
+)
+def test_account_is_named_for_users(account, name):
+    assert account_name(account) == name
 
 
 # ---------------------------------------------------------------- what people do with a parked run
