@@ -179,6 +179,12 @@ class Command(Backend):
         return frozenset(definition.reads if definition else ())
 
     @classmethod
+    def account(cls, options: Mapping[str, Any]) -> str:
+        """Return whose quota the program uses. Raises BackendError."""
+        definition = cls._definition(options)
+        return account_of(definition, environment_of(definition), options.get("model", ""))
+
+    @classmethod
     def _definition(cls, options: Mapping[str, Any]) -> Definition:
         name = cls.program or options.get("command", "")
         if not name:
@@ -249,7 +255,8 @@ async def _run(call: _Call, prompt: str) -> AsyncGenerator[BackendItem, None]:
             raise AgentOverLimit(f"`{definition.name}` {limit}, and was stopped", limit.limit) from None
     if conversation.is_continued and _is_gone(definition, program, reader):
         raise ConversationGone
-    _check_end(definition, program, reader, spec.environment)
+    account = account_of(definition, spec.environment, call.options.get("model", ""))
+    _check_end(definition, program, reader, account)
     if reader is not None:
         yield Answer((reader.answer or "").strip())
 
@@ -414,9 +421,7 @@ def _is_gone(definition: Definition, program: Program, reader: OutputReader | No
     return definition.sessions.is_gone(f"{program.last_words()} {failure}")
 
 
-def _check_end(
-    definition: Definition, program: Program, reader: OutputReader | None, environment: Mapping[str, str]
-) -> None:
+def _check_end(definition: Definition, program: Program, reader: OutputReader | None, account: str) -> None:
     """Raise BackendError if the program failed, by its output, its exit status, or a missing last line."""
     name, text = definition.name, program.last_words()
     failure = reader.failure if reader is not None else ""
@@ -425,6 +430,5 @@ def _check_end(
     if advice := not_logged_in(name, definition.login, f"{text} {failure}"):
         raise BackendError(advice)
     error = failure_text(name, program.exit_status, failure, text)
-    account = account_of(definition.argv[0], definition.login, environment)
     quota = reader.quota_error(error, failure or text, account=account) if reader is not None else None
     raise quota or BackendError(error)

@@ -138,3 +138,28 @@ def test_backends_that_are_one_program_and_all_of_them_together_say_so(home):
 def test_a_program_of_ones_own_under_a_presets_name_needs_no_login(home, allow):
     allow(claude={"argv": ["sh"]})
     assert Command.missing_for({"command": "claude"}) is None
+
+
+# ---------------------------------------------------------------- whose quota a program uses
+@pytest.mark.parametrize(
+    ("commands", "options", "account"),
+    [
+        ({"claude": {}}, {"command": "claude"}, "claude:…a1b2"),
+        ({"claude-agent-acp": {}}, {"command": "claude-agent-acp"}, "claude:…a1b2"),
+        ({"codex": {}}, {"command": "codex"}, "codex"),
+        ({"codex-acp": {}}, {"command": "codex-acp"}, "codex"),
+        ({"second": {"preset": "codex"}}, {"command": "second"}, "codex"),
+        ({"second": {"preset": "codex", "env": ["CODEX_HOME=/x"]}}, {"command": "second"}, "codex:second"),
+        ({"first": {"argv": ["node", "one.js"]}}, {"command": "first"}, "first"),
+        ({"opencode": {"models": ["*"]}}, {"command": "opencode", "model": "openai/gpt-5"}, "opencode:openai"),
+        ({"opencode": {}}, {"command": "opencode"}, "opencode:…a1b2"),
+        ({}, {"command": "none"}, ""),
+    ],
+)
+def test_agents_on_the_same_login_have_the_same_account_and_others_do_not(
+    allow, monkeypatch, commands, options, account
+):
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "k" * 20 + "a1b2")
+    allow(**commands)
+    backend = "acp" if options["command"].endswith("-acp") else "command"
+    assert registry.account_of(backend, options) == account

@@ -87,6 +87,7 @@ class ACP(Command):
                 options.get("permissions", {}), None if is_sandboxed else folders.root_of(workdir)
             ),
             environment=environment_of(definition),
+            account=self.account(options),
             model="" if _has_model_option(definition) else options.get("model", ""),
             earlier_session=self.earlier_session,
             mcp_servers=acp_servers(started.servers),

@@ -55,6 +55,7 @@ class Task:
     workdir: Path
     permissions: Permissions
     environment: Mapping[str, str]
+    account: str = ""  # whose quota it uses
     model: str = ""  # to be set in the session
     earlier_session: str = ""
     mcp_servers: Sequence[Mapping[str, Any]] = ()
@@ -289,7 +290,7 @@ class _Talk:
     def _failure(self, error: RequestError) -> BackendError:
         definition = self._task.definition
         return failure_of(
-            definition, error.code, words_of(error), self._program.last_words(), self._task.environment
+            definition, error.code, words_of(error), self._program.last_words(), account=self._task.account
         )
 
     def _early_end(self) -> BackendError:

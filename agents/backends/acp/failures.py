@@ -1,12 +1,10 @@
 """The errors of an agent of the Agent Client Protocol, as users see them."""
 
 import re
-from collections.abc import Mapping
 
 from agents.backends.base import BackendError, TransientError
 from agents.backends.programs.allowed import Definition
 from agents.backends.programs.failures import not_logged_in, with_reason
-from agents.backends.programs.logins import account_of
 from agents.backends.quota import used_up
 
 LOGIN_MISSING = -32_000  # the protocol's "authentication required"
@@ -27,9 +25,7 @@ def is_login_missing(code: object, words: str) -> bool:
     return code == LOGIN_MISSING or _LOGIN.search(words[:2_000]) is not None
 
 
-def failure_of(
-    definition: Definition, code: object, words: str, last_words: str, environment: Mapping[str, str]
-) -> BackendError:
+def failure_of(definition: Definition, code: object, words: str, last_words: str, *, account: str) -> BackendError:
     """Return the error for the answer to a request: its message, and of which kind it is."""
     name, login = definition.name, definition.login
     if is_login_missing(code, words):
@@ -39,7 +35,7 @@ def failure_of(
         return BackendError(advice)
     message = with_reason(f"`{name}` failed", words or last_words)
     reason = f"{code} {words}"[:10_000]
-    if quota := used_up(message, reason, account=account_of(definition.argv[0], login, environment)):
+    if quota := used_up(message, reason, account=account):
         return quota
     if _REFUSED.search(reason):
         return BackendError(f"{message}. {login.advice}" if login else message)

@@ -5,12 +5,15 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from agents.backends.programs.allowed import Definition
 from agents.backends.programs.places import places
-from agents.backends.programs.presets import LoginCheck
+from agents.backends.programs.presets import PRESETS, LoginCheck
 from agents.backends.quota import account_of_key
 from agents.folders import read_file
 
 MAX_BYTES = 1_000_000
+_USES_LOGIN_OF = {"claude-agent-acp": "claude", "codex-acp": "codex"}  # adapters
+_LOGIN_FOLDERS = ("HOME=", "CLAUDE_CONFIG_DIR=", "CODEX_HOME=", "COPILOT_HOME=", "QWEN_HOME=")
 
 
 def missing_login(login: LoginCheck, environment: Mapping[str, str], how: str) -> str | None:
@@ -41,12 +44,25 @@ def claudes_account(environment: Mapping[str, str]) -> str:
     return "claude"
 
 
-def account_of(program: str, login: LoginCheck | None, environment: Mapping[str, str]) -> str:
-    """Return whose quota a program uses: that of a key in its environment, or else of its own login."""
-    name = Path(program).name
-    if name == "claude":
-        return claudes_account(environment)
-    for variable in login.variables if login else ():
+def account_of(definition: Definition, environment: Mapping[str, str], model: str = "") -> str:
+    """Return whose quota a program uses: that of a key in its environment, or else of its login.
+
+    A program with a login folder that its definition sets has an account of its own. OpenCode has one for each
+    provider, which is the first part of the model's name.
+    """
+    program = Path(definition.argv[0]).name
+    name = _USES_LOGIN_OF.get(program, program if program in PRESETS else definition.name)
+    if name == "opencode" and "/" in model:
+        return f"{name}:{model.partition('/')[0]}"
+    account = (
+        claudes_account(environment) if name == "claude" else _account_of_key_in(environment, name, definition)
+    )
+    has_own_login = any(entry.startswith(_LOGIN_FOLDERS) for entry in definition.env)
+    return f"{name}:{definition.name}" if account == name and has_own_login else account
+
+
+def _account_of_key_in(environment: Mapping[str, str], name: str, definition: Definition) -> str:
+    for variable in definition.login.variables if definition.login else ():
         key = environment.get(variable, "").strip()
         if key and re.search(r"_(?:KEY|TOKEN)\Z", variable):
             return account_of_key(name, key)
