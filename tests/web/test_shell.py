@@ -9,10 +9,12 @@ from django.db.models import Q
 from django.test import Client
 from django.utils import timezone
 
+from agents.backends.base import QuotaUsedUp
 from mission_control import __version__
 from mission_control.actions import comments, notifications, projects, tasks
 from mission_control.models import AccessToken, Notification, Run, Task
 from mission_control.runs.lifecycle import claim, finish
+from mission_control.runs.parking import park_for_quota
 from tests import make
 from tests.realtime.test_gone import rename
 from tests.web.board.test_board import SCRIPT, html, text_of
@@ -27,6 +29,14 @@ PASSWORD = "a long enough one"
 def ended_run(status=Run.Status.COMPLETED, *, by=None, error: str = "", **usage) -> Run:
     run = claim(make.run(make.task(), by).pk, worker="test/none/none/1-1")
     finish(run.pk, status, error=error, guard=Q(), usage=usage or None)
+    return run
+
+
+def parked_run(account: str, *, minutes: int) -> Run:
+    run = claim(make.run().pk, worker="test")
+    resets_at = timezone.now() + timedelta(minutes=minutes)
+    used_up = QuotaUsedUp("The limit is reached", account=account, resets_at=resets_at)
+    assert park_for_quota(run, used_up, guard=Q())
     return run
 
 
@@ -276,6 +286,20 @@ def test_the_overview_names_what_needs_a_person(browser):
     browser.post(f"/tasks/{review.pk}/move", {"to": "done", "back": "overview"})
     assert "Needs your attention 4" in text_of(html(browser, "/overview/needs"))  # “Later” is a person's turn now
     assert "Later" in text_of(html(browser, "/overview/needs"))
+
+
+def test_overview_names_a_used_up_quota_once_for_all_runs_that_wait_long(browser):
+    runs = [parked_run("claude", minutes=60) for _ in range(2)]
+    parked_run("codex", minutes=5)
+    page = text_of(html(browser, "/overview/needs"))
+    assert "Needs your attention 1" in page
+    assert "Quota used up , 2 runs wait: Waits for Claude until" in page
+    assert "Codex" not in page
+    answer = browser.post(f"/runs/{runs[0].pk}/resume", {"back": "overview"})
+    assert answer["Location"] == "/overview"
+    assert "Waits for Claude until" in text_of(html(browser, "/overview/needs"))  # the second one waits
+    looks = client_of(make.user(may=["mission_control.view_task", "mission_control.view_run"]))
+    assert "Try now" not in html(looks, "/overview/needs")
 
 
 def test_days_are_those_of_the_viewers_zone(browser):

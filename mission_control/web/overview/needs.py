@@ -1,26 +1,30 @@
-"""What waits for a person: reviews, failed runs, tasks for people, plans to approve."""
+"""What waits for a person: reviews, failed runs, used-up quotas, tasks for people, plans to approve."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.contrib.auth.models import AnonymousUser, User
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Count, Exists, F, OuterRef, QuerySet, Subquery
 from django.utils import timezone
 from django.utils.timesince import timesince
 
 from mission_control.actions.permissions import Rights
 from mission_control.formatting import seconds_since
-from mission_control.models import Project, Run, Task
+from mission_control.models import Project, QuotaGate, Run, Task
 
 MINUTE_SECONDS = 60
 SHOWN = 8  # of each kind
+LONG_WAIT = timedelta(minutes=15)  # for a shorter one nobody has to do anything
 FOR_PEOPLE = (*Task.NOT_STARTED, Task.Status.IN_PROGRESS)
 
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """One thing that waits for a person. `kind`: review, failed, person, plan."""
+    """One thing that waits for a person. `kind`: review, failed, quota, person, plan.
+
+    One of the kind `quota` stands for all runs that wait for the account; `run` is the first of them.
+    """
 
     kind: str
     title: str
@@ -30,6 +34,8 @@ class Need:
     agent_name: str = ""
     since: datetime | None = None
     reason: str = ""
+    run: Run | None = None
+    waiting: int = 0
 
     @property
     def ago(self) -> str:
@@ -45,13 +51,13 @@ class Needs:
     shown: list[Need] = field(default_factory=list)
     count: int = 0
 
-    def add(self, found: "QuerySet[Task] | QuerySet[Project]", needs: list[Need]) -> None:
+    def add(self, found: "QuerySet[Task] | QuerySet[Project] | QuerySet[QuotaGate]", needs: list[Need]) -> None:
         self.shown += needs
         self.count += len(needs) if len(needs) < SHOWN else found.count()
 
 
 def needs(user: User | AnonymousUser) -> Needs:
-    """Return what waits for a person, as far as the user may see it. At most eight queries, each limited."""
+    """Return what waits for a person, as far as the user may see it. At most eleven queries, each limited."""
     found = Needs()
     light = Task.objects.select_related("last_run").defer("last_run__output", "last_run__prompt", "description")
     reviews = light.filter(status=Task.Status.REVIEW).order_by("-updated_at", "id")
@@ -60,6 +66,8 @@ def needs(user: User | AnonymousUser) -> Needs:
         failed = light.filter(status=Task.Status.BLOCKED, last_run__status=Run.Status.ERROR)
         failed = failed.order_by("-updated_at", "id")
         found.add(failed, [_failed(task) for task in failed[:SHOWN]])
+        gates = _gates()
+        found.add(gates, _quotas(gates))
     blockers = Task.objects.unresolved().filter(blocks=OuterRef("pk"))
     people = light.exclude(task_type=Task.Type.AGENT).filter(~Exists(blockers), status__in=FOR_PEOPLE)
     people = people.order_by("-updated_at", "id")
@@ -73,6 +81,31 @@ def needs(user: User | AnonymousUser) -> Needs:
 def _review(task: Task) -> Need:
     run = task.last_run
     return Need("review", task.title, task, agent_name=run.agent_name if run else "", since=task.updated_at)
+
+
+def _gates() -> "QuerySet[QuotaGate]":
+    """Return the accounts whose runs wait for a long time, each with its `first_run` and the number `waiting`."""
+    parked = Run.objects.parked().filter(
+        parked_for=Run.ParkedFor.QUOTA, quota_account=OuterRef("account"), task__isnull=False
+    )
+    number = parked.order_by().values("quota_account").annotate(number=Count("pk")).values("number")
+    return (
+        QuotaGate.objects.filter(closed_until__gte=F("closed_since") + LONG_WAIT)
+        .annotate(first_run=Subquery(parked.values("pk")[:1]), waiting=Subquery(number))
+        .filter(first_run__isnull=False)
+    )
+
+
+def _quotas(gates: "QuerySet[QuotaGate]") -> list[Need]:
+    shown = list(gates[:SHOWN])
+    if not shown:
+        return []
+    runs = Run.objects.light().select_related("task").in_bulk([vars(gate)["first_run"] for gate in shown])
+    return [
+        Need("quota", run.task_title, run.task, run=run, waiting=vars(gate)["waiting"])
+        for gate in shown
+        if (run := runs.get(vars(gate)["first_run"]))
+    ]
 
 
 def _failed(task: Task) -> Need:
