@@ -31,8 +31,9 @@ MCP_SERVERS_SCHEMA: dict[str, Any] = {
             "url": {
                 "type": "string",
                 "maxLength": 500,
-                "pattern": r"^https?://[^\s\u0000@#\\]+$(?!\n)",
-                "description": "the http or https address of the server, without a login",
+                # Programs replace `${NAME}`, `$NAME`, `{env:NAME}` and `{file:PATH}` by what they see.
+                "pattern": r"^https?://[^\s\u0000@#\\${}]+$(?!\n)",
+                "description": "the http or https address of the server, without a login, `$`, `{` and `}`",
             },
             "headers": {
                 "type": "object",
@@ -63,6 +64,7 @@ MCP_SERVERS_SCHEMA: dict[str, Any] = {
 }
 
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]{0,99})\}|\benv:([A-Za-z_][A-Za-z0-9_]{0,99})")
+_REPLACED = re.compile(r"[${}]")  # in what else a header contains, programs might replace it: see the schema
 _SCHEME = re.compile(r"[A-Za-z]{0,20} ?\Z")  # such as `Bearer `
 # They belong to the transport: a server that is named in options must not receive another request than ours.
 _RESERVED_HEADERS = {"host", "content-length", "content-type", "transfer-encoding", "connection", "accept"}
@@ -167,6 +169,8 @@ class McpServer:
             literal = _REFERENCE.sub("", value)
             if name.lower() in _RESERVED_HEADERS:
                 yield f"headers.{name}", f"may not set the header {name}"
+            if _REPLACED.search(literal):
+                yield f"headers.{name}", f"header {name} may contain `$`, `{{` and `}}` only as ${{NAME}}"
             is_secret = SECRET_NAME.search(name) and not _SCHEME.match(literal)
             if is_secret or redact_secrets(literal) != literal:
                 why = "must get its value from the environment, such as ${NAME}, and not contain a key itself"
