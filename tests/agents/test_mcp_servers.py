@@ -1,9 +1,11 @@
 """MCP servers for agents: the rules of the option, and the client with real servers of the official SDK."""
 
+import asyncio
 import json
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -234,6 +236,24 @@ async def test_a_name_that_leads_inside_the_network_is_refused_when_it_is_resolv
     servers = {"inside": {"url": "https://mcp.example.com/mcp"}}
     (found,) = await check_servers({"mcp_servers": servers}, tmp_path)
     assert "inside the operator's network" in found.failure
+
+
+async def test_an_endless_answer_is_not_read_to_its_end(tmp_path, settings, monkeypatch):
+    monkeypatch.setattr(client, "ANSWER_BYTES", 100_000)
+    settings.MCP_HOSTS = ["127.0.0.1"]
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\n\r\n{"a": "')
+            while True:
+                writer.write(b"a" * 10_000)
+                await writer.drain()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as endless:
+        url = f"http://127.0.0.1:{endless.sockets[0].getsockname()[1]}/mcp"
+        (found,) = await check_servers({"mcp_servers": {"endless": {"url": url}}}, tmp_path)
+    assert found.failure == "its answer is larger than 100,000 bytes"
 
 
 async def test_a_silent_server_is_given_up(tmp_path, settings, monkeypatch):

@@ -8,7 +8,7 @@ import asyncio
 import importlib
 import json
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -31,7 +31,7 @@ from agents.backends.programs.places import find_program
 from agents.redaction import shown_error
 
 if TYPE_CHECKING:
-    from httpx2 import AsyncClient, Request, Response
+    from httpx2 import AsyncByteStream, AsyncClient, Request, Response
     from mcp import Client
 
 START_SECONDS = 30.0  # a program may have to be downloaded first
@@ -39,6 +39,7 @@ CLOSE_SECONDS = 2.0  # to say goodbye to a server
 CALL_SECONDS = 600.0
 MAX_TOOLS = 200
 RESULT_CHARS = 200_000
+ANSWER_BYTES = LINE_BYTES  # of an answer at an address that is no stream of events, whose parts the SDK limits
 LAST_LINES = 2  # of a program's standard error
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
 
@@ -212,6 +213,8 @@ class _Guard:
         address = peer.get_extra_info("server_addr") if peer else None
         if address and not any(map(os.environ.get, _PROXIES)):
             self._check(str(address[0]))
+        if not response.headers.get("content-type", "").lower().startswith("text/event-stream"):
+            response.stream = _limited(response.stream, self._fail)
         if response.request.method != "POST":
             return
         if response.status_code in {401, 403}:
@@ -228,6 +231,25 @@ class _Guard:
     def _fail(self, reason: str) -> None:
         self._reasons.append(reason)
         raise ServerFailed(reason)
+
+
+def _limited(stream: Any, fail: Callable[[str], None]) -> "AsyncByteStream":
+    """Return the stream, which fails beyond ANSWER_BYTES: an endless answer would fill the memory."""
+    import httpx2
+
+    class Limited(httpx2.AsyncByteStream):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            size = 0
+            async for piece in stream:
+                size += len(piece)
+                if size > ANSWER_BYTES:
+                    fail(f"its answer is larger than {ANSWER_BYTES:,} bytes")
+                yield piece
+
+        async def aclose(self) -> None:
+            await stream.aclose()
+
+    return Limited()
 
 
 # ---------------------------------------------------------------- a server that is a program
