@@ -92,6 +92,21 @@ def server_address(text: str) -> str:
     return text.lower()
 
 
+def host(text: str) -> str:
+    """Check a host or host:port. Raises ValidationError."""
+    if re.search(r"[/@\s]", text):
+        raise ValidationError(f"`{text[:200]}` must be a host or host:port, such as models.example.com.")
+    return text.lower()
+
+
+def named_class(text: str) -> tuple[str, str]:
+    """Parse `name=dotted.path.Class` to the name and the path. Raises ValidationError."""
+    name, _, path = (part.strip() for part in text.partition("="))
+    if not (name and path):
+        raise ValidationError(f"`{text[:200]}` must be of the form name=dotted.path.Class.")
+    return name, path
+
+
 def is_loopback(host: str) -> bool:
     """Return whether only this machine can reach a server with this host name or address."""
     host = host.strip("[]").lower()

@@ -18,12 +18,14 @@ from environs import validate
 
 from agents.backends.programs.allowed import commands
 from agents.backends.programs.mcp_settings import McpCommand, mcp_commands, mcp_variables
-from agents.backends.programs.sandbox_files import sandbox_paths
+from agents.backends.programs.sandbox_files import sandbox_paths, skills_folder
 from pocketpaw_site import api_settings
 from pocketpaw_site.environment import (
     CHECKOUT,
     folder_identity,
+    host,
     is_loopback,
+    named_class,
     network,
     prepare_data_dir,
     read_environment,
@@ -37,6 +39,7 @@ env.add_parser(name="commands", func=commands)
 env.add_parser(name="mcp_commands", func=mcp_commands)
 env.add_parser(name="mcp_variables", func=mcp_variables)
 env.add_parser(name="sandbox_paths", func=sandbox_paths)
+env.add_parser(name="skills_folder", func=skills_folder)
 
 BASE_DIR = CHECKOUT
 # Whether this process is the web server or a worker, which differ in loaded modules and database settings.
@@ -143,7 +146,9 @@ PROJECTS_DIR = DATA_DIR / "projects"
 CACHES_DIR = DATA_DIR / "caches"  # what the tools of agents download, for each project
 CONVERSATIONS_DIR = DATA_DIR / "conversations"  # of agents' programs in the sandbox
 # A third party's backend is a name and the dotted path of its class.
-MISSION_CONTROL_BACKENDS: dict[str, str] = env.dict("MISSION_CONTROL_EXTRA_BACKENDS", {})
+MISSION_CONTROL_BACKENDS: dict[str, str] = dict(
+    env.names("MISSION_CONTROL_EXTRA_BACKENDS", "", subcast=named_class)
+)
 # Programs that agents may run by name: the names of presets, or a JSON object (docs/backends/command.md).
 MISSION_CONTROL_COMMANDS: dict[str, dict[str, Any]] = env.commands("MISSION_CONTROL_COMMANDS", "")
 # Whether the product looks for agents on this machine, and where it expects model servers (host:port).
@@ -336,15 +341,15 @@ DATA_FOLDER_ID = folder_identity(
 )
 
 # Which model servers agents may name in `base_url`, as host or host:port; empty: any.
-MODEL_SERVERS: list[str] = env.list("MISSION_CONTROL_MODEL_SERVERS", [])
+MODEL_SERVERS: list[str] = env.names("MISSION_CONTROL_MODEL_SERVERS", "", subcast=host)
 # MCP servers for agents (docs/tools.md): programs that agents may start by name; variables that headers may use,
 # each with the host that may receive it; the hosts that agents may name, inside the network too (empty: any public
 # one).
 MCP_COMMANDS: dict[str, McpCommand] = env.mcp_commands("MISSION_CONTROL_MCP_COMMANDS", "")
 MCP_VARIABLES: frozenset[tuple[str, str]] = env.mcp_variables("MISSION_CONTROL_MCP_VARIABLES", "")
-MCP_HOSTS: list[str] = env.list("MISSION_CONTROL_MCP_HOSTS", [])
+MCP_HOSTS: list[str] = env.names("MISSION_CONTROL_MCP_HOSTS", "", subcast=host)
 # The operator's folder of skills, which all agents can read.
-SKILLS_DIR = Path(_skills).expanduser() if (_skills := env.str("MISSION_CONTROL_SKILLS", "")) else None
+SKILLS_DIR: Path | None = env.skills_folder("MISSION_CONTROL_SKILLS", "")
 # Paths that an isolated program never sees.
 CLOSED_TO_AGENTS = [BASE_DIR, DATA_DIR]
 if EMBEDDED_DATABASE:

@@ -57,6 +57,7 @@ def test_a_name_of_ones_own_may_change_a_preset():
         ('{"x": {"argv": ["x"], "limits": {"hours": 1}}}', "`limits` must be an object of seconds"),
         ('{"x": {"argv": ["x"], "limits": {"seconds": true}}}', "`limits.seconds` must be a number above 0"),
         ('{"x": {"argv": ["x"], "limits": {"seconds": 0}}}', "`limits.seconds` must be a number above 0"),
+        ('{"x": ' + "[" * 100_000, "recursion depth exceeded"),
     ],
 )
 def test_what_is_wrong_with_the_setting_is_said_in_one_line(text, complaint):
@@ -67,7 +68,13 @@ def test_what_is_wrong_with_the_setting_is_said_in_one_line(text, complaint):
 
 @pytest.mark.parametrize(
     ("variable", "value"),
-    [("MISSION_CONTROL_COMMANDS", "claud"), ("MISSION_CONTROL_AGENT_ISOLATION", "chroot")],
+    [
+        ("MISSION_CONTROL_COMMANDS", "claud"),
+        ("MISSION_CONTROL_AGENT_ISOLATION", "chroot"),
+        ("MISSION_CONTROL_SKILLS", "~nobody-here/skills"),
+        ("MISSION_CONTROL_EXTRA_BACKENDS", "shout"),
+        ("MISSION_CONTROL_MCP_HOSTS", "https://tools.example.com/mcp"),
+    ],
 )
 def test_a_wrong_setting_stops_the_start_with_a_line_that_names_it(tmp_path, variable, value):
     environment = {**os.environ, "MISSION_CONTROL_DATA_DIR": str(tmp_path), variable: value}

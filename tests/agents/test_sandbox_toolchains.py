@@ -11,7 +11,7 @@ from environs import ValidationError
 
 from agents import isolation, protection, toolchains
 from agents.backends.programs.allowed import SandboxPath
-from agents.backends.programs.sandbox_files import sandbox_paths
+from agents.backends.programs.sandbox_files import sandbox_paths, skills_folder
 from mission_control.actions import projects
 from mission_control.models import Project
 from tests.agents.test_command import heard
@@ -214,6 +214,7 @@ async def test_the_operators_paths_are_visible_and_writable_as_set(settings, hom
         ("relative/path", "must start with / or ~/"),
         ("~/x/../.ssh", "must start with / or ~/ and not contain"),
         ("~/missing", "does not exist"),
+        ("~/" + "a" * 300, "cannot be read: File name too long"),
         ("/", "is too much"),
         ("/home", "is too much"),
         ("/usr:rw", "is too much"),
@@ -231,6 +232,18 @@ def test_a_path_that_agents_must_not_see_is_refused_at_the_start(home, text, why
     data = home.parent / "data"
     with pytest.raises(ValidationError, match=why):
         sandbox_paths(text.format(home=home, data=data), closed=[data])
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [("skills", "must start with"), ("~/", "is too much"), ("~/.ssh", "holds logins"), ("~/file", "not a folder")],
+)
+def test_a_folder_of_skills_that_shows_agents_too_much_is_refused_at_the_start(home, text, why):
+    (home / "file").touch()
+    (home / "skills").mkdir()
+    assert skills_folder(" ~/skills ") == home / "skills"
+    with pytest.raises(ValidationError, match=why):
+        skills_folder(text)
 
 
 # ---------------------------------------------------------------- what the operator is shown

@@ -186,7 +186,7 @@ def commands(text: str, **_: Any) -> dict[str, dict[str, Any]]:
             found = {name.strip(): {} for name in text.split(",") if name.strip()}
         for name, given in found.items():
             Definition.of(name, given)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValidationError(f"{error}.") from None
     return found
 

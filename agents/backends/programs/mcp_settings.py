@@ -66,7 +66,7 @@ def mcp_commands(text: str, **_: Any) -> dict[str, McpCommand]:
         if not isinstance(given, dict):
             raise ValueError("It must be a JSON object")  # noqa: TRY004 - a setting's value, no caller's fault
         return {name: McpCommand.of(name, one) for name, one in given.items()}
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValidationError(f"{error}.") from None
 
 

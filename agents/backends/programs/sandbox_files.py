@@ -123,18 +123,36 @@ def sandbox_paths(text: str, *, closed: Iterable[Path] = (), **_: object) -> tup
             continue
         is_writable = entry.endswith(":rw")
         name = entry.removesuffix(":rw").removesuffix(":ro")
-        path = Path(name).expanduser() if name.startswith("~/") else Path(name)
-        if problem := _problem_of(path, closed):
-            raise ValidationError(f"`{name[:200]}` {problem}.")
-        found.append(SandboxPath(path, is_writable))
+        found.append(SandboxPath(_shown_path(name, closed), is_writable))
     return tuple(found)
+
+
+def skills_folder(text: str, **_: object) -> Path | None:
+    """Parse the setting of the operator's folder of skills, which all agents see. Raises ValidationError."""
+    if not (name := text.strip()):
+        return None
+    folder = _shown_path(name, closed=())
+    if not folder.is_dir():
+        raise ValidationError(f"`{name[:200]}` is not a folder.")
+    return folder
+
+
+def _shown_path(name: str, closed: Iterable[Path]) -> Path:
+    path = Path(name).expanduser() if name.startswith("~/") else Path(name)
+    if problem := _problem_of(path, closed):
+        raise ValidationError(f"`{name[:200]}` {problem}.")
+    return path
 
 
 def _problem_of(path: Path, closed: Iterable[Path]) -> str:
     if not path.is_absolute() or ".." in path.parts:
         return "must start with / or ~/ and not contain `..`"
-    if not path.exists():
+    try:
+        path.stat()
+    except FileNotFoundError:
         return "does not exist"
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
     real, home = path.resolve(), Path.home().resolve()
     if real in _TOO_MUCH or home.is_relative_to(real):
         return "is too much to show to agents: name the folders in it that they need"
