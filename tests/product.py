@@ -156,7 +156,7 @@ class Product:
 
         def is_idle() -> bool:
             capacity = self.get("/capacity")
-            statuses = [status for status in ("waiting", "queued", "running") if capacity[status]]
+            statuses = [status for status in ("parked", "waiting", "queued", "running") if capacity[status]]
             for status in statuses:
                 for run in self.get(f"/runs?status={status}")["runs"]:
                     self.client.post(f"/runs/{run['id']}/stop")

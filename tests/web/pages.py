@@ -1,13 +1,17 @@
 """Builders of runs with output, and helpers that read a task's page and send its forms."""
 
 import re
+from datetime import timedelta
 
 from django.db.models import Q
+from django.utils import timezone
 
+from agents.backends.base import QuotaUsedUp
 from mission_control.models import Run, RunEvent
 from mission_control.runs import events
 from mission_control.runs.events import Draft
 from mission_control.runs.lifecycle import claim, finish
+from mission_control.runs.parking import park_for_quota
 from tests import make
 
 SCRIPT = {"headers": {"X-Fragment": "task"}}
@@ -15,6 +19,15 @@ SCRIPT = {"headers": {"X-Fragment": "task"}}
 
 def started_run(task, agent=None) -> Run:
     return claim(make.run(task, agent).pk, worker="test/none/none/1-1")
+
+
+def parked_run(task, agent=None, *, account: str = "claude", minutes: int = 60) -> Run:
+    """Return a run of the task that waits for the account's quota."""
+    run = started_run(task, agent)
+    resets_at = timezone.now() + timedelta(minutes=minutes)
+    used_up = QuotaUsedUp("The limit is reached", account=account, resets_at=resets_at)
+    assert park_for_quota(run, used_up, guard=Q())
+    return run
 
 
 def say(run: Run, *drafts: Draft) -> None:

@@ -9,16 +9,15 @@ from django.db.models import Q
 from django.test import Client
 from django.utils import timezone
 
-from agents.backends.base import QuotaUsedUp
 from mission_control import __version__
 from mission_control.actions import comments, notifications, projects, tasks
 from mission_control.models import AccessToken, Notification, Run, Task
 from mission_control.runs.lifecycle import claim, finish
-from mission_control.runs.parking import park_for_quota
 from tests import make
 from tests.realtime.test_gone import rename
 from tests.web.board.test_board import SCRIPT, html, text_of
 from tests.web.conftest import SEES, client_of
+from tests.web.pages import parked_run
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -29,14 +28,6 @@ PASSWORD = "a long enough one"
 def ended_run(status=Run.Status.COMPLETED, *, by=None, error: str = "", **usage) -> Run:
     run = claim(make.run(make.task(), by).pk, worker="test/none/none/1-1")
     finish(run.pk, status, error=error, guard=Q(), usage=usage or None)
-    return run
-
-
-def parked_run(account: str, *, minutes: int) -> Run:
-    run = claim(make.run().pk, worker="test")
-    resets_at = timezone.now() + timedelta(minutes=minutes)
-    used_up = QuotaUsedUp("The limit is reached", account=account, resets_at=resets_at)
-    assert park_for_quota(run, used_up, guard=Q())
     return run
 
 
@@ -289,8 +280,8 @@ def test_the_overview_names_what_needs_a_person(browser):
 
 
 def test_overview_names_a_used_up_quota_once_for_all_runs_that_wait_long(browser):
-    runs = [parked_run("claude", minutes=60) for _ in range(2)]
-    parked_run("codex", minutes=5)
+    runs = [parked_run(make.task()) for _ in range(2)]
+    parked_run(make.task(), account="codex", minutes=5)
     page = text_of(html(browser, "/overview/needs"))
     assert "Needs your attention 1" in page
     assert "Quota used up , 2 runs wait: Waits for Claude until" in page

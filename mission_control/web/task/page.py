@@ -167,8 +167,15 @@ class TaskPage:
         return self.chosen_agent or next(iter(self.task.assignee_ids), last)
 
     @property
+    def picks(self) -> list[AgentChoice]:
+        """Return the agents that can run the task now; of a parked run, those that could take it over."""
+        run = self.task.last_run
+        waits = run.agent_id if run and run.status == Run.Status.PARKED else None
+        return [choice for choice in self.choices if choice.agent.pk != waits]
+
+    @property
     def chosen(self) -> AgentChoice | None:
-        return next((choice for choice in self.choices if choice.is_chosen), None)
+        return next((choice for choice in self.picks if choice.is_chosen), None)
 
     @cached_property
     def capacity(self) -> dict[str, int]:

@@ -14,7 +14,7 @@ from mission_control.runs.lifecycle import finish, stop
 from mission_control.web.run.transcript import STRETCH_EVENTS
 from tests import make
 from tests.web.conftest import client_of
-from tests.web.pages import SCRIPT, finished_run, html, page_of, part, post, say, started_run, text_of
+from tests.web.pages import SCRIPT, finished_run, html, page_of, parked_run, part, post, say, started_run, text_of
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -258,6 +258,18 @@ def test_while_a_run_is_active_the_bar_says_why_no_other_agent_can_be_chosen(bro
     assert "Stopping" in text_of(part(page_of(browser, running), "run-bar"))
     viewer = client_of(make.user(may=["mission_control.view_task", "mission_control.view_run"]))
     assert "run-why" not in page_of(viewer, running)
+
+
+def test_run_that_waits_for_a_quota_can_be_given_to_other_agents_only(browser):
+    agent, task = make.agent(name="Metered"), make.task()
+    parked_run(task, agent)
+    bar = part(page_of(browser, task), "run-bar")
+    assert "Waits for Claude until" in text_of(bar) and "Try now" in bar
+    assert "Use another agent" not in bar
+    other = make.agent(name="Other")
+    bar = part(page_of(browser, task), "run-bar")
+    assert "Use another agent" in bar
+    assert f'value="{other.pk}"' in bar and f'value="{agent.pk}"' not in bar
 
 
 def test_a_persons_task_a_review_and_a_board_without_agents_say_why_nothing_runs(browser):
