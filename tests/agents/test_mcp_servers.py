@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import socket
 import subprocess
 import sys
 from contextlib import suppress
@@ -254,6 +255,15 @@ async def test_an_endless_answer_is_not_read_to_its_end(tmp_path, settings, monk
         url = f"http://127.0.0.1:{endless.sockets[0].getsockname()[1]}/mcp"
         (found,) = await check_servers({"mcp_servers": {"endless": {"url": url}}}, tmp_path)
     assert found.failure == "its answer is larger than 100,000 bytes"
+
+
+async def test_a_host_that_is_unknown_is_said_without_the_systems_number(tmp_path, monkeypatch):
+    async def addresses_of(host):
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr(client, "addresses_of", addresses_of)
+    (found,) = await check_servers({"mcp_servers": {"typo": {"url": "https://mcp.example.com/mcp"}}}, tmp_path)
+    assert found.failure == "Name or service not known"
 
 
 async def test_a_silent_server_is_given_up(tmp_path, settings, monkeypatch):

@@ -8,6 +8,7 @@ import asyncio
 import importlib
 import json
 import os
+import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
@@ -42,6 +43,7 @@ RESULT_CHARS = 200_000
 ANSWER_BYTES = LINE_BYTES  # of an answer at an address that is no stream of events, whose parts the SDK limits
 LAST_LINES = 2  # of a program's standard error
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
+_ERROR_NUMBER = re.compile(r"\A\[Errno -?\d+\] ")  # of the system, before its words
 
 
 class ServerFailed(Exception):
@@ -156,7 +158,7 @@ def _reason(error: BaseException, reasons: list[str]) -> str:
     own = [f"no answer within {START_SECONDS:g} seconds"] if isinstance(error, TimeoutError) else []
     if words := [*own, *dict.fromkeys(reasons)]:
         return shown_error(" / ".join(words))
-    return shown_error(str(error) or type(error).__name__)
+    return shown_error(_ERROR_NUMBER.sub("", str(error)) or type(error).__name__)
 
 
 def _text_of(block: Any) -> str:
