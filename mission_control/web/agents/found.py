@@ -18,7 +18,10 @@ from mission_control.actions.found_agents import FREE_BACKENDS, needs_permission
 # The shortest ways to a first agent: what it is, and the line to paste into a terminal.
 WAYS = (
     ("Claude Code, with your Claude login", "npm install -g @anthropic-ai/claude-code && claude"),
-    ("A key of a provider, then restart", "echo 'ANTHROPIC_API_KEY=…' >> .env"),
+    (
+        "A key of a provider, in the folder of Mission Control; then restart it",
+        "echo 'ANTHROPIC_API_KEY=…' >> .env",
+    ),
     ("A free model on this machine", "curl -fsSL https://ollama.com/install.sh | sh && ollama pull llama3.2"),
 )
 
@@ -88,17 +91,18 @@ def offered_choices(
         "sources": known.sources,
         "is_asking": known.is_checking,
         "may_ask": asks,
+        "may_decide": connections.may_decide(user),
         "not_allowed": [one for one in here if _is_not_allowed(one, backend, programs)],
     }
 
 
 def _values_of(finding: Finding, backend: str, options: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield the options' values that a model server on this machine adds, as long as no other server is chosen."""
+    """Yield the options' values that a model server on this machine adds: its models only once it is chosen."""
     if backend != "pydantic_ai" or finding.kind != Kind.SERVER:
         return
     base_url = finding.options["base_url"]
     yield "base_url", base_url
-    if options.get("base_url", base_url) == base_url:
+    if options.get("base_url") == base_url:
         yield from (("model", model) for model in finding.models)
 
 

@@ -205,7 +205,11 @@ def test_a_model_server_makes_an_agent_of_the_chosen_model(browser, search):
     }
     page = html(browser, "/agents/new")
     offered = browser.get("/agents/options?backend=pydantic_ai").content.decode()
-    assert "<datalist" in offered and 'value="qwen3:8b"' in offered and "Create agent" in page
+    address = f"http://{ollama.address}/v1"
+    assert "<datalist" in offered and f'value="{address}"' in offered and "Create agent" in page
+    assert 'value="qwen3:8b"' not in offered  # without the server's address it names no model
+    chosen = browser.get(f"/agents/options?backend=pydantic_ai&option-base_url={address}").content.decode()
+    assert 'value="qwen3:8b"' in chosen
 
 
 def test_the_test_that_succeeded_offers_the_first_task(browser, copilot):
