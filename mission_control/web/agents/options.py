@@ -90,6 +90,7 @@ class OptionField:
 
 
 _FORMS = {"lines": "One per line", "json": "As JSON"}
+_SHORT_FORMS = {"url": "URL", "mcp": "MCP"}
 
 
 def fields_of(backend: str, options: Mapping[str, Any]) -> list[OptionField]:
@@ -150,8 +151,8 @@ def _check(backend: str, options: dict[str, Any], fields: list[OptionField]) -> 
 
 
 def _label(name: str) -> str:
-    words = name.replace("_", " ")
-    return (words[:1].upper() + words[1:]).replace("url", "URL")
+    words = " ".join(_SHORT_FORMS.get(word, word) for word in name.split("_"))
+    return words[:1].upper() + words[1:]
 
 
 def _types(schema: Mapping[str, Any]) -> list[str]:

@@ -195,7 +195,7 @@ def backends(default: str) -> list[BackendRow]:
             reason=one["reason"] or "",
             used_by=used[one["name"]],
             is_default=one["name"] == default,
-            capabilities=one["capabilities"],
+            capabilities=["MCP" if name == "mcp" else name for name in one["capabilities"]],
         )
         for one in registry.describe()
     ]

@@ -7,6 +7,7 @@ import pytest
 from django.db.models import Q
 from django.template.loader import render_to_string
 from django.test import Client
+from django.utils import timezone
 
 from agents.backends import registry
 from agents.models import Agent
@@ -258,6 +259,22 @@ def test_the_form_follows_the_backend_that_is_chosen(browser):
     assert re.search(r'name="option-model"[^>]*value="m:x"', other)
     assert 'name="option-chunks"' not in other
     assert browser.get("/agents/options?backend=nothing").status_code == 404
+
+
+def test_the_form_names_options_as_people_write_them_and_says_where_keys_are_entered(browser, settings):
+    settings.CONNECTIONS_BY_PAGE = True
+    page = page_of(browser, "/agents/options?backend=claude_agent_sdk")
+    assert "MCP servers" in text_of(page)
+    assert "You can also enter keys and allow programs under Connections" in text_of(page)
+    settings.CONNECTIONS_BY_PAGE = False
+    assert "You can also enter keys" not in page_of(browser, "/agents/options?backend=claude_agent_sdk")
+
+
+def test_an_agent_whose_only_run_is_parked_shows_its_task():
+    agent = make.agent(name="Sub")
+    run = make.run(make.task(title="Write two chapters"), agent)
+    Run.objects.filter(pk=run.pk).update(status="parked", slot=None, parked_for="quota", resumes_at=timezone.now())
+    assert "Parked: Write two chapters" in row_of(page_of(client_of(make.user())), agent)
 
 
 def test_every_backend_has_a_form():
