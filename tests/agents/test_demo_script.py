@@ -62,6 +62,11 @@ async def test_a_message_repeats_the_prompt_and_what_is_in_the_prompt_is_not_rep
     assert seen.text() == "<{answer} {prompt}|||{other}>"
 
 
+async def test_a_text_full_of_blanks_does_not_repeat_a_long_prompt_without_an_end():
+    seen = await played({"say": "{prompt}" * 7_000}, prompt="x" * 50_000)
+    assert seen.text().count("x") == 20 * 50_000
+
+
 async def test_messages_are_paragraphs_unless_the_one_before_ends_with_a_space():
     seen = await played({"say": "One."}, {"say": "Two, "}, {"sleep": 0}, {"say": "and more."})
     assert seen.text() == "One.\n\nTwo, and more."

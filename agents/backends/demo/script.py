@@ -26,6 +26,7 @@ from agents.backends.demo.steps import kind_of
 
 # Before these steps the position is reported: they take time or end the run, so that a run may end at them.
 _PAUSING = ("sleep", "run", "quota", "fail")
+MOST_BLANKS = 20  # filled in one text: a text full of them, with a long prompt, would fill the memory
 _BLANKS = re.compile(r"\{(prompt|answer|message)\}")
 _ID = re.compile(r"demo-(?P<digest>[0-9a-f]{12})-(?P<next>\d{1,4})(?P<parked>-parked)?\Z")
 
@@ -134,7 +135,8 @@ class _Player:
 
     async def _say(self, step: Mapping[str, Any]) -> AsyncGenerator[BackendItem, None]:
         """Yield the text; each text is filled once, so that a prompt with `{answer}` stays as it is."""
-        text = self._apart(EventType.MESSAGE, _BLANKS.sub(lambda blank: self._filled[blank[1]], step["say"]))
+        filled = _BLANKS.sub(lambda blank: self._filled[blank[1]], step["say"], count=MOST_BLANKS)
+        text = self._apart(EventType.MESSAGE, filled)
         self._answer = self._answer + text if self._is_answering else text
         self._is_answering = True
         yield BackendEvent(EventType.MESSAGE, text)
