@@ -27,6 +27,20 @@ def read_file(path: Path, most_bytes: int) -> bytes:
         return file.read(most_bytes)
 
 
+def exists(path: Path) -> bool:
+    """Return whether the path exists and may be looked at; pathlib raises PermissionError for one that may not."""
+    with suppress(OSError):
+        return path.exists()
+    return False
+
+
+def is_folder(path: Path) -> bool:
+    """Return whether the path is a folder and may be looked at."""
+    with suppress(OSError):
+        return path.is_dir()
+    return False
+
+
 class OutsideFolder(Exception):
     """The path does not lead into the folder."""
 

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
+from agents.folders import exists, is_folder
+
 TRY_SECONDS = 10
 PYTHON = "python3"  # runs the guardian of another user, who may have no access to our interpreter
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -239,7 +241,7 @@ def bubblewrap_sandbox(argv: Sequence[str], mounts: Mounts, environment: Mapping
     for words in sorted(_mount_options(mounts, home), key=lambda words: len(Path(words[-1]).parts)):
         options += words
     options += ["--bind", str(mounts.workdir), str(mounts.workdir), "--chdir", str(mounts.workdir)]
-    copies = [path for path in mounts.copied if path.exists() and not _is_closed(path, mounts)]
+    copies = [path for path in mounts.copied if exists(path) and not _is_closed(path, mounts)]
     for number, path in enumerate(copies):
         options += ["--ro-bind", str(path), f"{COPIES}/{number}"]
     # Both are in memory without a size limit.
@@ -298,23 +300,23 @@ def _sizes_are_known() -> bool:
 
 def _mount_options(mounts: Mounts, home: Path) -> Iterable[list[str]]:
     """Yield the mount options, each with its mount point last. The caller mounts deeper paths later, on top."""
-    closed = {path.resolve() for path in mounts.closed if path.exists()}
+    closed = {path.resolve() for path in mounts.closed if exists(path)}
     yield from _system_mounts()
     size = ["--size", str(mounts.scratch_bytes)] if mounts.scratch_bytes and _sizes_are_known() else []
     own = {"/tmp", "/run", "/var/tmp", "/dev/shm", str(home)} - {"/"}  # noqa: S108 - empty ones of its own
-    empty = own | {str(path) for path in mounts.scratch if path.is_dir() and path.resolve() not in closed}
+    empty = own | {str(path) for path in mounts.scratch if is_folder(path) and path.resolve() not in closed}
     for place in empty:
         yield [*size, "--tmpfs", place]
     if resolver := _resolver():
         yield ["--ro-bind", str(resolver), str(resolver)]
-    readable = [path for path in mounts.readable if path.exists() and path.resolve() not in closed]
-    writable = [path for path in mounts.writable if path.exists() and path.resolve() not in closed]
+    readable = [path for path in mounts.readable if exists(path) and path.resolve() not in closed]
+    writable = [path for path in mounts.writable if exists(path) and path.resolve() not in closed]
     for path in readable:
         if not _is_inside(path, readable, empty):
             yield ["--ro-bind", str(path), str(path)]
     for path in writable:
         yield ["--bind", str(path), str(path)]
-    yield from (["--bind", str(folder), str(place)] for folder, place in mounts.kept if folder.is_dir())
+    yield from (["--bind", str(folder), str(place)] for folder, place in mounts.kept if is_folder(folder))
     private = {Path(name) for name in PRIVATE if Path(name).is_dir()}
     for path in _closed_places({*closed, *private}, [*_visible_paths(), *readable, *writable]):
         yield [*size, "--tmpfs", str(path)] if path.is_dir() else ["--ro-bind", os.devnull, str(path)]

@@ -5,12 +5,12 @@ stored in a folder of the project, so that the next run need not download it aga
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
 from agents import folders
+from agents.folders import exists, is_folder
 
 ALIAS_BYTES = 100
 MAX_LINKS = 500  # looked at in ~/.local/bin
@@ -126,12 +126,12 @@ def find_tools(home: Path, variables: Mapping[str, str]) -> Tools:
         if root is None:
             continue
         parts = [root / part for part in toolchain.visible]
-        readable |= dict.fromkeys(part for part in parts if _exists(part) and _is_narrow(part, home))
+        readable |= dict.fromkeys(part for part in parts if exists(part) and _is_narrow(part, home))
         programs |= dict.fromkeys(folder for part in toolchain.programs for folder in _folders(root, part))
         if toolchain.variable and toolchain.is_passed:
             passed.setdefault(toolchain.variable, str(root))
     programs |= dict.fromkeys(_default_node(home, variables))
-    readable |= dict.fromkeys(path for name in VERSION_FILES if _exists(path := home / name))
+    readable |= dict.fromkeys(path for name in VERSION_FILES if exists(path := home / name))
     readable |= dict.fromkeys(_targets_of_links(home))
     return Tools(tuple(readable), tuple(programs), passed)
 
@@ -146,7 +146,7 @@ def secrets_of(home: Path, variables: Mapping[str, str]) -> Iterator[Path]:
             path = Path(folder, rest)
         else:
             continue
-        if path.is_absolute() and _exists(path):
+        if path.is_absolute() and exists(path):
             yield path
 
 
@@ -164,20 +164,7 @@ def _root_of(toolchain: Toolchain, home: Path, variables: Mapping[str, str]) -> 
     """Return the toolchain's folder if it exists and is not the home or above it."""
     named = variables.get(toolchain.variable, "").strip() if toolchain.variable else ""
     root = Path(named) if named else home / toolchain.folder
-    return root if root.is_absolute() and _is_folder(root) and _is_narrow(root, home) else None
-
-
-def _exists(path: Path) -> bool:
-    """Return whether the path exists and may be looked at."""
-    with suppress(OSError):
-        return path.exists()
-    return False
-
-
-def _is_folder(path: Path) -> bool:
-    with suppress(OSError):
-        return path.is_dir()
-    return False
+    return root if root.is_absolute() and is_folder(root) and _is_narrow(root, home) else None
 
 
 def _is_narrow(path: Path, home: Path) -> bool:
@@ -187,7 +174,7 @@ def _is_narrow(path: Path, home: Path) -> bool:
 
 def _folders(root: Path, pattern: str) -> Iterable[Path]:
     found = sorted(islice(root.glob(pattern), MAX_CHOICES)) if "*" in pattern else [root / pattern]
-    return [folder for folder in found if _is_folder(folder)]
+    return [folder for folder in found if is_folder(folder)]
 
 
 def _default_node(home: Path, variables: Mapping[str, str]) -> Iterator[Path]:
@@ -219,8 +206,8 @@ def _targets_of_links(home: Path) -> Iterator[Path]:
         links = [path for path in islice((home / ".local/bin").iterdir(), MAX_LINKS) if path.is_symlink()]
     except OSError:
         return
-    for link in filter(_exists, links):
+    for link in filter(exists, links):
         folder = link.resolve().parent
         folder = folder.parent if folder.name == "bin" else folder
-        if folder.is_relative_to(share) and folder != share and _is_folder(folder):
+        if folder.is_relative_to(share) and folder != share and is_folder(folder):
             yield folder

@@ -311,3 +311,13 @@ def test_gemini_gets_a_home_with_the_users_settings_and_ours_and_keeps_its_conve
         assert (folder / "tmp").resolve() == (users / "tmp").resolve()
         assert not (folder / "history").exists()
     assert (users / "settings.json").read_text() == before
+
+
+@pytest.mark.parametrize("text", ["[]", '{"mcpServers": ["mine"]}', "[" * 100_000, "// no JSON"])
+def test_settings_of_the_user_of_another_form_do_not_stop_a_run(token_server, tmp_path, text):
+    users = tmp_path / "home/.gemini"
+    users.mkdir(parents=True)
+    (users / "settings.json").write_text(text)
+    with given_servers(allowed().definition("gemini"), [token_server]) as (made, _):
+        file = Path(environment_of(made)["GEMINI_CLI_HOME"], ".gemini/settings.json")
+        assert set(json.loads(file.read_text())["mcpServers"]) == {"parrot"}

@@ -246,6 +246,14 @@ def test_a_folder_of_skills_that_shows_agents_too_much_is_refused_at_the_start(h
         skills_folder(text)
 
 
+def test_a_path_that_cannot_be_looked_at_does_not_stop_a_run(tmp_path):
+    """As with a HOME of another user; a name that is too long is such a path for root too."""
+    hidden = tmp_path / ("a" * 300)
+    one = [hidden]
+    mounts = isolation.Mounts(tmp_path, one, one, one, one, kept=[(hidden, hidden)], closed=one)
+    assert str(hidden) not in isolation.bubblewrap_sandbox(["true"], mounts, {"HOME": str(tmp_path)}).argv
+
+
 # ---------------------------------------------------------------- what the operator is shown
 @pytest.mark.django_db
 def test_check_agents_shows_the_tools_folders_network_and_protection_of_agents(settings, home):

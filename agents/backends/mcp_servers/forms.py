@@ -16,10 +16,13 @@ from typing import Any
 from agents import isolation
 from agents.backends.mcp_servers.definitions import McpServer
 from agents.backends.programs.allowed import Definition, allowed
+from agents.backends.programs.formats.reader import part
 from agents.backends.programs.launch import environment_of, isolation_method
 from agents.backends.programs.places import find_program, home_of
+from agents.folders import read_file
 
 _FILLED_BY_RUNS = {"tmp", "history"}
+SETTINGS_BYTES = 5_000_000  # of the user's settings
 _HOME = "{home}"  # stands for the path of the home folder in a variable
 
 
@@ -92,16 +95,15 @@ def _make_home(home: Path, form: Form, definition: Definition) -> None:
         if moved := environment.get(name):
             theirs = Path(moved, form.folder) if place == _HOME else Path(moved)
     folder.mkdir()
-    settings: dict[str, Any] = {}
+    settings: Mapping[str, Any] = {}
     if how.startswith("user:"):
         home.chmod(0o755)  # of another user, whose home we do not know
     else:
         _link(folder, theirs, _conversation_names(definition, form, how), how)
-        with suppress(OSError, ValueError):
-            settings = json.loads((theirs / "settings.json").read_text())
-    for name, ours in form.settings.items():
-        settings[name] = {**settings.get(name, {}), **ours}
-    (folder / "settings.json").write_text(json.dumps(settings))
+        with suppress(OSError, ValueError, RecursionError):
+            settings = part(json.loads(read_file(theirs / "settings.json", SETTINGS_BYTES)))
+    merged = {name: {**part(settings, name), **ours} for name, ours in form.settings.items()}
+    (folder / "settings.json").write_text(json.dumps({**settings, **merged}))
 
 
 def _link(folder: Path, theirs: Path, conversations: Collection[str], how: str) -> None:
