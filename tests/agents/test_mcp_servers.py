@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -10,6 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from pydantic_ai import Agent
+from pydantic_ai.models.test import TestModel
 
 from agents import isolation
 from agents.backends import registry
@@ -21,6 +24,7 @@ from agents.backends.mcp_servers.starting import check_servers, usable_servers
 from agents.backends.programs.allowed import allowed
 from agents.backends.programs.launch import environment_of
 from agents.backends.programs.mcp_settings import McpCommand, mcp_commands, mcp_variables, secrets_of
+from agents.backends.pydantic_ai.answer import server_tools
 from tests.needs import lack, need
 
 SERVER = str(Path(__file__).with_name("mcp_server.py"))
@@ -271,6 +275,15 @@ async def test_a_silent_server_is_given_up(tmp_path, settings, monkeypatch):
     settings.MCP_COMMANDS = {"mute": McpCommand.of("mute", ["sleep", "600"])}
     (found,) = await check_servers({"mcp_servers": {"mute": {"command": "mute"}}}, tmp_path)
     assert "no answer within 0.2 seconds" in found.failure
+
+
+def test_tools_whose_names_differ_only_in_what_a_provider_refuses_keep_apart():
+    names = ["a.b", "a_b", "a b", "a_b_2", "é" * 100, "é" * 101]
+    connection = client.Connection(None, [client.ServerTool(name, "", {"type": "object"}) for name in names])
+    tools = server_tools("parrot", connection)
+    Agent(TestModel(), tools=tools)  # refuses two tools of one name
+    assert len({tool.name for tool in tools}) == len(names)
+    assert all(re.fullmatch(r"mcp__parrot__[A-Za-z0-9_]{1,51}", tool.name) for tool in tools)
 
 
 # ---------------------------------------------------------------- what programs get

@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, suppress
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from pydantic_ai.usage import RunUsage
 
 TOOL_RETRIES = 3
+NAME_CHARS = 64  # of a tool
 
 
 async def answer(
@@ -32,13 +34,13 @@ async def answer(
         servers = await connect_servers(options, workdir, stack)
         for notice in servers.notices:
             yield notice
-        tools = [tool for name, one in servers.connections.items() for tool in _tools_of(name, one)]
+        tools = [tool for name, one in servers.connections.items() for tool in server_tools(name, one)]
         async with aclosing(_answer(model, prompt, options, workdir, tools)) as items:
             async for item in items:
                 yield item
 
 
-def _tools_of(server: str, connection: Connection) -> "list[Tool[None]]":
+def server_tools(server: str, connection: Connection) -> "list[Tool[None]]":
     """Return a server's tools for the model, named as Claude names them, so that no two servers' collide."""
     from pydantic_ai import Tool
 
@@ -49,14 +51,22 @@ def _tools_of(server: str, connection: Connection) -> "list[Tool[None]]":
         return call
 
     return [
-        Tool.from_schema(caller(tool.name), _shown_name(server, tool), tool.description, dict(tool.schema))
-        for tool in connection.tools
+        Tool.from_schema(caller(tool.name), name, tool.description, dict(tool.schema))
+        for name, tool in _shown_names(server, connection.tools).items()
     ]
 
 
-def _shown_name(server: str, tool: ServerTool) -> str:
-    """Return a name that every provider accepts."""
-    return re.sub(r"[^A-Za-z0-9_-]", "_", f"mcp__{server}__{tool.name}")[:64]
+def _shown_names(server: str, tools: Sequence[ServerTool]) -> dict[str, ServerTool]:
+    """Return each tool under a name that every provider accepts, and that no other tool has."""
+    shown: dict[str, ServerTool] = {}
+    for tool in tools:
+        wanted = name = re.sub(r"[^A-Za-z0-9_-]", "_", f"mcp__{server}__{tool.name}")[:NAME_CHARS]
+        numbers = count(2)
+        while name in shown:
+            ending = f"_{next(numbers)}"
+            name = wanted[: NAME_CHARS - len(ending)] + ending
+        shown[name] = tool
+    return shown
 
 
 async def _answer(
