@@ -21,6 +21,7 @@ from mission_control.text import storable
 LONGEST_BACKOFF_SECONDS = 3_600
 SHORTEST = timedelta(seconds=1)
 MAX_DOUBLINGS = 10
+FALLBACKS = 3  # of a chain that a query follows: an agent's fallback, that one's, and so on
 VALUES = ("closed_since", "closed_until", "reason", "is_reset_known")
 
 logger = logging.getLogger(__name__)
@@ -29,11 +30,19 @@ _memberships = QuotaGate.agents.through.objects.all()
 GATED_AGENT = Exists(_memberships.filter(agent=OuterRef("agent_id")))
 
 
+def _replaceable() -> Q:
+    """Match memberships whose agent has a fallback agent that may work, like `open_fallback`."""
+    found, field = Q(pk__in=[]), "agent"
+    for _ in range(FALLBACKS):
+        field += "__fallback_agent"
+        gated = _memberships.filter(agent=OuterRef(field))
+        found |= Q(~Exists(gated), **{f"{field}__isnull": False})
+    return found
+
+
 def without_quota(agent: str) -> Exists:
-    """Match rows whose agent, named by this field, can neither work nor be replaced by its fallback agent."""
-    fallback = _memberships.filter(agent=OuterRef("agent__fallback_agent"))
-    replaceable = Q(agent__fallback_agent__isnull=False) & ~Exists(fallback)
-    return Exists(_memberships.filter(agent=OuterRef(agent)).exclude(replaceable))
+    """Match rows whose agent, named by this field, can neither work nor be replaced by a fallback agent."""
+    return Exists(_memberships.filter(agent=OuterRef(agent)).exclude(_replaceable()))
 
 
 def close_gate(account: str, *, agent: Agent, reason: str, resets_at: datetime | None, is_test: bool) -> QuotaGate:
@@ -122,10 +131,14 @@ def open_fallback(agent: Agent | None) -> Agent | None:
 
 
 def waits_for_quota(agents: Collection[UUID]) -> dict[UUID, str]:
-    """Return for each of the agents whose quota is used up what it waits for, in the middle of a sentence."""
+    """Return for each of the agents without quota what it waits for, in the middle of a sentence.
+
+    Those that a fallback agent can replace are left out.
+    """
     if not agents:
         return {}
-    found = _memberships.filter(agent__in=agents).values_list("agent", "quotagate", "quotagate__closed_until")
+    stuck = _memberships.filter(agent__in=agents).exclude(_replaceable())
+    found = stuck.values_list("agent", "quotagate", "quotagate__closed_until")
     return {agent: f"waits for {account_name(account)} until {utc_time(until)}" for agent, account, until in found}
 
 

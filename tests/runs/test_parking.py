@@ -449,6 +449,24 @@ def test_due_task_of_an_agent_without_quota_waits_and_says_why():
     assert waiting_for(project, rows)[str(task.pk)].startswith("waits for Claude until ")
 
 
+def test_due_task_starts_although_its_agent_has_no_quota_if_any_fallback_has():
+    last = an_agent("third", name="Third")
+    second = an_agent("another", fallback_agent=last)
+    agent = an_agent(fallback_agent=second)
+    for account in ("claude", "another"):
+        parked(an_agent(account), resets_at=later(hours=1))
+    project = make.project(status="executing")
+    task = make.task(project=project, assignees=[agent])
+    run = carried_out(Run.objects.active().get(task=task))
+    assert (run.status, run.agent) == (Status.QUEUED, last)
+
+
+def test_task_that_waits_for_a_slot_does_not_wait_for_a_quota_that_a_fallback_has():
+    agent = an_agent(fallback_agent=an_agent("another"))
+    parked(an_agent(), resets_at=later(hours=1))
+    assert quota_gates.waits_for_quota([agent.pk]) == {}
+
+
 # ---------------------------------------------------------------- rivals
 def look() -> str:
     """Look as one reaper does, and promote."""
