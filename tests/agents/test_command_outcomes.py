@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from agents.backends import registry
-from agents.backends.base import BackendEvent, EventType, Session, Usage
+from agents.backends.base import BackendEvent, EventType, QuotaUsedUp, Session, Usage
 from agents.backends.programs.formats import READERS
 from agents.backends.programs.formats.claude import ClaudeReader
 from agents.backends.programs.formats.codex import CodexReader
@@ -261,3 +261,16 @@ def test_no_value_of_any_type_in_any_place_breaks_a_reader(path):
             reader = READERS[path.stem.partition("-")[0]]()
             assert isinstance(odd, dict) and isinstance(reader.is_progress(odd), bool)
             assert all(isinstance(item, BackendEvent | Usage | Session) for item in reader.read(odd))
+
+
+@pytest.mark.parametrize("format", READERS)
+async def test_what_an_agent_says_about_a_quota_closes_no_gate(allow, tmp_path, format):
+    """Only the program's own error may: its agent could keep all agents of the account from working."""
+    words = "Claude AI usage limit reached|1996299200"
+    said = (TRANSCRIPTS / f"{format}.jsonl").read_text().replace("I will r", f"{words} I will r")
+    (tmp_path / "transcript").write_text(said)
+    allow(**{format: player("play", str(tmp_path / "transcript"), "1")})
+    seen = await heard(tmp_path, command=format)
+    assert words in seen.text()
+    assert seen.error == f"`{format}` ended with exit status 1"
+    assert not isinstance(seen.failure, QuotaUsedUp)
