@@ -104,7 +104,7 @@ def _claim(key: str) -> bool:
 
 
 def _run(key: str, look: Callable[[], Any]) -> None:
-    """Look, and store the result. A change since the start has set `is_outdated`, which stays."""
+    """Make the look-up and store its result. A change since the start has set `is_outdated`, which stays."""
     changes: dict[str, Any] = {"problem": ""}
     try:
         try:

@@ -14,7 +14,7 @@ ROOT = (
 
 
 class Level(StrEnum):
-    """How far programs are kept apart from the server; `REFUSED`: they do not run at all."""
+    """How strongly programs are isolated from the server; `REFUSED`: they do not run at all."""
 
     SANDBOX = "sandbox"
     USER = "user"

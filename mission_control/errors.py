@@ -34,7 +34,7 @@ class NotRunning(Refusal):
 
 
 class NotParked(Refusal):
-    """The run does not wait for a quota, so that it cannot be told to continue."""
+    """The run does not wait for a quota, so it cannot be resumed."""
 
     def __init__(self) -> None:
         super().__init__("The run does not wait for a quota")

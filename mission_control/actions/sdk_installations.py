@@ -1,4 +1,4 @@
-"""Install the SDK for Claude at the request of whoever may decide about connections. A worker does it.
+"""Install the SDK for Claude at the request of a user who may decide about connections. A worker does it.
 
 What is installed is fixed by two lock files (`agents/backends/claude/installer.py`); no request can change it.
 """

@@ -75,7 +75,7 @@ class RunActions(Actions):
 
     @admin.action(description="Try now: continue runs that wait for a quota", permissions=["run"])
     def try_now(self, request: HttpRequest, queryset: QuerySet[Run]) -> None:
-        """Let each run test whether its quota is there again."""
+        """Let each run test whether its quota is available again."""
         self.to_each(request, queryset, continue_now, "continues")
 
 

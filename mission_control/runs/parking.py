@@ -125,7 +125,7 @@ def _announce_other_agent(run: Run, earlier: Agent | None, why: str) -> None:
 def continue_now(run: Run, *, agent: Agent | None = None) -> Run:
     """Let a run continue that is parked for a quota, and return it.
 
-    With the same agent, or without `agent`, it tests whether the quota is there again; another agent takes it
+    With the same agent, or without `agent`, it tests whether the quota is available again; another agent takes it
     over. Raises NotParked, and NotAllowed if the acting user may not start agents.
     """
     require_start()
@@ -177,7 +177,7 @@ def _park_at(gate: QuotaGate, run: Run, *, guard: Q, usage: dict[str, Any] | Non
 def notice_of(gate: QuotaGate) -> str:
     """Return the sentence about a closed gate, for users."""
     if gate.closed_until <= timezone.now():
-        return f"The quota of {gate.name} was used up; another run tests whether it is there again."
+        return f"The quota of {gate.name} was used up; another run tests whether it is available again."
     until = utc_time(gate.closed_until)
     if gate.is_reset_known:
         return f"The quota of {gate.name} is used up. Waits until {until}."
@@ -189,7 +189,7 @@ def _continue_with_fallback(run_id: uuid.UUID, fallback: Agent, account: str) ->
 
 
 def resume_due() -> None:
-    """Let the runs continue whose quota is there again. The reaper calls it at every tick.
+    """Let the runs continue whose quota is available again. The reaper calls it at every tick.
 
     When a gate's time has come, its next run goes first; the others follow when that one has got an answer. Any
     number of processes may call this at once.

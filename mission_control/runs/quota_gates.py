@@ -104,9 +104,9 @@ def _key_of(account: str, agent: Agent) -> str:
 
 
 def open_gate(account: str) -> None:
-    """Open the account's gate: its quota is there again."""
+    """Open the account's gate: its quota is available again."""
     if QuotaGate.objects.filter(account=account).delete()[0]:
-        logger.info("the quota of %s is there again", account)
+        logger.info("the quota of %s is available again", account)
 
 
 def record_account(agent: Agent) -> None:

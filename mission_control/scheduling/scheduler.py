@@ -53,7 +53,7 @@ def unblocked() -> QuerySet[Task]:
 def due() -> QuerySet[Task]:
     """Return the tasks that should run now, each with its `first_agent`, by priority, then age.
 
-    Those of an agent whose quota is used up wait until it is there again, unless another agent can continue.
+    Those of an agent whose quota is used up wait until it is available again, unless another agent can continue.
     """
     first = Assignment.objects.filter(task=OuterRef("pk")).order_by("place", "id").values("agent_id")[:1]
     retry_is_due = Q(retry_at__isnull=True) | Q(retry_at__lte=timezone.now())

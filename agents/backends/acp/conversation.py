@@ -112,7 +112,7 @@ class _Talk:
         yield Answer((self._reader.answer or "").strip())
 
     async def end(self) -> None:
-        """Stop the agent, and let it exit by itself for a moment. Whoever started it ends it in any case."""
+        """Stop the agent, and let it exit by itself for a moment. The code that started it ends it in any case."""
         if not self._talking.done():
             if self._client.is_prompting:
                 with suppress(ConnectionError, TimeoutError):
@@ -211,7 +211,7 @@ class _Talk:
         return session
 
     async def _repeated(self) -> None:
-        """Wait until the agent has repeated the earlier conversation, which nothing but its silence tells."""
+        """Wait until the agent has repeated the earlier conversation; only its silence shows that."""
         with suppress(TimeoutError):
             async with asyncio.timeout(REPEAT_SECONDS):
                 seen = -1

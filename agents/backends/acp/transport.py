@@ -71,7 +71,7 @@ class ProgramTransport:
         return None
 
     async def close(self) -> None:
-        """Do nothing: the program is ended by whoever started it."""
+        """Do nothing: the code that started the program ends it."""
 
     async def aclose(self) -> None:
         """Release the program's output, when nothing is being received any more."""

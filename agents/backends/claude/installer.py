@@ -147,7 +147,8 @@ def install(
     python = python or Path(sys.executable)
     prefix = python.parent.parent
     if not (prefix / "pyvenv.cfg").exists():
-        raise InstallFailed("Mission Control does not run in a virtual environment: install the SDK as you did it")
+        advice = "install the SDK with the tool that installed Mission Control"
+        raise InstallFailed(f"Mission Control does not run in a virtual environment: {advice}")
     _check_space(prefix, with_cli=with_cli)
     deadline = time.monotonic() + seconds
     try:

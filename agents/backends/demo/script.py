@@ -69,7 +69,7 @@ class Position:
 async def play(
     steps: Script, prompt: str, workdir: Path, earlier_session: str
 ) -> AsyncGenerator[BackendItem, None]:
-    """Play the steps behind those of the earlier session. Raises BackendError."""
+    """Play the steps after those of the earlier session. Raises BackendError."""
     if reason := missing_for(steps):
         raise BackendError(reason)
     start, notice = _start(steps, earlier_session)

@@ -72,7 +72,7 @@ _RESERVED_HEADERS = {"host", "content-length", "content-type", "transfer-encodin
 
 @dataclass(frozen=True, slots=True)
 class McpServer:
-    """A server that an agent uses: at an address, or a program of the operator's."""
+    """A server that an agent uses: at an address, or one of the operator's programs."""
 
     name: str
     url: str = ""

@@ -1,4 +1,4 @@
-"""Look from inside the sandbox: which tools an agent finds there, in which version."""
+"""Check from inside the sandbox which tools an agent finds there, in which version."""
 
 import re
 from contextlib import aclosing
@@ -51,7 +51,7 @@ async def tools_inside() -> list[Tool]:
                 async for piece in output:
                     said += piece
         except (ProcessLimitReached, OSError) as error:
-            raise BackendError(f"The look into the sandbox failed: {error}") from None
+            raise BackendError(f"The check inside the sandbox failed: {error}") from None
         if program.exit_status:
             raise BackendError(f"The sandbox does not start: {program.last_words() or program.exit_status}")
     found = [_tool(line) for line in said.decode(errors="replace").splitlines() if line.count("\t") == 2]

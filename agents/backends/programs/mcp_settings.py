@@ -92,6 +92,6 @@ def mcp_variables(text: str, **_: Any) -> frozenset[tuple[str, str]]:
         if match is None:
             raise ValidationError(f"`{entry[:80]}` is not of the form NAME@host.")
         if _NOT_FOR_SERVERS.match(match[1]):
-            raise ValidationError(f"{match[1]} is sent to no server.")
+            raise ValidationError(f"{match[1]} may not be sent to any server.")
         found.add((match[1], match[2].lower()))
     return frozenset(found)

@@ -1,4 +1,4 @@
-"""What the sandbox shows besides a program's own files: toolchains, paths of the operator's, caches."""
+"""What the sandbox shows besides a program's own files: toolchains, the operator's paths, caches."""
 
 import os
 import re

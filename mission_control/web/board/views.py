@@ -148,7 +148,7 @@ def stop_run(request: HttpRequest, run_id: uuid.UUID) -> HttpResponse:
 @require_POST
 @sees("view_task", *permissions.RUN_TASK)
 def resume_run(request: HttpRequest, run_id: uuid.UUID) -> HttpResponse:
-    """Let a run that waits for a quota try whether it is there again."""
+    """Let a run that waits for a quota test whether it is available again."""
     run = get_object_or_404(Run.objects.light().select_related("task"), pk=run_id)
     try:
         continue_now(run)
