@@ -5,6 +5,7 @@ stored in a folder of the project, so that the next run need not download it aga
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -63,8 +64,22 @@ TOOLCHAINS = (
 # Which version a tool is to have. Other files of the home may contain keys.
 VERSION_FILES = (".tool-versions", ".python-version", ".node-version", ".nvmrc", ".java-version", ".ruby-version")
 
+# The settings of npm and pip for one version of Node or Python, where a login to a registry may be.
+_OF_VERSIONS = (
+    *(".nvm/versions/node/*/etc/npmrc", "$NVM_DIR/versions/node/*/etc/npmrc"),
+    *(".volta/tools/image/node/*/etc/npmrc", "$VOLTA_HOME/tools/image/node/*/etc/npmrc"),
+    *(".fnm/node-versions/*/installation/etc/npmrc", "$FNM_DIR/node-versions/*/installation/etc/npmrc"),
+    *(".local/share/fnm/node-versions/*/installation/etc/npmrc", ".local/share/pnpm/nodejs/*/etc/npmrc"),
+    *(".asdf/installs/*/*/etc/npmrc", "$ASDF_DATA_DIR/installs/*/*/etc/npmrc"),
+    *(".asdf/installs/*/*/pip.conf", "$ASDF_DATA_DIR/installs/*/*/pip.conf"),
+    *(".local/share/mise/installs/*/*/etc/npmrc", "$MISE_DATA_DIR/installs/*/*/etc/npmrc"),
+    *(".local/share/mise/installs/*/*/pip.conf", "$MISE_DATA_DIR/installs/*/*/pip.conf"),
+    *(".pyenv/versions/*/pip.conf", "$PYENV_ROOT/versions/*/pip.conf"),
+    *(".local/share/uv/python/*/pip.conf", "$UV_PYTHON_INSTALL_DIR/*/pip.conf"),
+)
 # Logins, keys and other private files, below the home; `$NAME/…` is below the folder that a variable names.
 SECRETS = (
+    *_OF_VERSIONS,
     *(".ssh", ".gnupg", ".netrc", "_netrc", ".authinfo", ".git-credentials", ".config/git/credentials"),
     *(".password-store", ".local/share/keyrings", ".local/share/kwalletd", ".config/op", ".config/1Password"),
     *(".config/Bitwarden CLI", ".config/sops", ".vault-token", ".pki"),
@@ -141,13 +156,13 @@ def secrets_of(home: Path, variables: Mapping[str, str]) -> Iterator[Path]:
     for name in SECRETS:
         start, _, rest = name.partition("/")
         if not start.startswith("$"):
-            path = home / name
+            root, rest = home, name
         elif folder := variables.get(start[1:], "").strip():
-            path = Path(folder, rest)
+            root = Path(folder)
         else:
             continue
-        if path.is_absolute() and exists(path):
-            yield path
+        if root.is_absolute():
+            yield from filter(exists, _matching(root, rest))
 
 
 def cache_variables(cache: Path, variables: Mapping[str, str]) -> dict[str, str]:
@@ -173,8 +188,16 @@ def _is_narrow(path: Path, home: Path) -> bool:
 
 
 def _folders(root: Path, pattern: str) -> Iterable[Path]:
-    found = sorted(islice(root.glob(pattern), MAX_CHOICES)) if "*" in pattern else [root / pattern]
-    return [folder for folder in found if is_folder(folder)]
+    return [folder for folder in _matching(root, pattern) if is_folder(folder)]
+
+
+def _matching(root: Path, pattern: str) -> Iterable[Path]:
+    """Return the paths below the root that match, if the pattern has wildcards; else the one that it names."""
+    if "*" not in pattern:
+        return [root / pattern]
+    with suppress(OSError):  # such as a home in a folder of another user
+        return sorted(islice(root.glob(pattern), MAX_CHOICES))
+    return []
 
 
 def _default_node(home: Path, variables: Mapping[str, str]) -> Iterator[Path]:

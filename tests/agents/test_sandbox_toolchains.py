@@ -48,6 +48,8 @@ SECRETS = (
     *(".local/share/keyrings/login.keyring", ".cargo/credentials.toml", ".cargo/config.toml", ".git-credentials"),
     *(".local/share/uv/credentials/credentials.toml", ".m2/settings.xml", ".gradle/gradle.properties", ".bashrc"),
     *(".config/mise/config.toml", ".pypirc", "notes.txt", ".config/go/env"),
+    *(".nvm/versions/node/v20.1.0/etc/npmrc", ".pyenv/versions/3.13.1/pip.conf"),
+    *(".local/share/mise/installs/zig/0.13/etc/npmrc", ".asdf/installs/python/3.13.1/pip.conf"),
 )
 
 
@@ -252,6 +254,7 @@ def test_a_path_that_cannot_be_looked_at_does_not_stop_a_run(tmp_path):
     one = [hidden]
     mounts = isolation.Mounts(tmp_path, one, one, one, one, kept=[(hidden, hidden)], closed=one)
     assert str(hidden) not in isolation.bubblewrap_sandbox(["true"], mounts, {"HOME": str(tmp_path)}).argv
+    assert toolchains.find_tools(hidden, {}) == toolchains.Tools() and not [*toolchains.secrets_of(hidden, {})]
 
 
 # ---------------------------------------------------------------- what the operator is shown
