@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from agents.backends import registry
@@ -21,7 +21,8 @@ from mission_control.text import storable
 LONGEST_BACKOFF_SECONDS = 3_600
 SHORTEST = timedelta(seconds=1)
 MAX_DOUBLINGS = 10
-FALLBACKS = 3  # of a chain that a query follows: an agent's fallback, that one's, and so on
+# The fallbacks that a query follows: an agent's own, that one's, and so on.
+FALLBACKS = ("agent__fallback_agent", "agent__fallback_agent__fallback_agent")
 VALUES = ("closed_since", "closed_until", "reason", "is_reset_known")
 
 logger = logging.getLogger(__name__)
@@ -30,19 +31,14 @@ _memberships = QuotaGate.agents.through.objects.all()
 GATED_AGENT = Exists(_memberships.filter(agent=OuterRef("agent_id")))
 
 
-def _replaceable() -> Q:
-    """Match memberships whose agent has a fallback agent that may work, like `open_fallback`."""
-    found, field = Q(pk__in=[]), "agent"
-    for _ in range(FALLBACKS):
-        field += "__fallback_agent"
-        gated = _memberships.filter(agent=OuterRef(field))
-        found |= Q(~Exists(gated), **{f"{field}__isnull": False})
-    return found
+_with_quota = Agent.objects.filter(~Exists(_memberships.filter(agent=OuterRef("pk"))))
+# Agents whose quota is used up, without a fallback agent that may work (see `open_fallback`).
+_stuck = _memberships.filter(~Exists(_with_quota.filter(pk__in=[OuterRef(agent) for agent in FALLBACKS])))
 
 
 def without_quota(agent: str) -> Exists:
     """Match rows whose agent, named by this field, can neither work nor be replaced by a fallback agent."""
-    return Exists(_memberships.filter(agent=OuterRef(agent)).exclude(_replaceable()))
+    return Exists(_stuck.filter(agent=OuterRef(agent)))
 
 
 def close_gate(account: str, *, agent: Agent, reason: str, resets_at: datetime | None, is_test: bool) -> QuotaGate:
@@ -137,8 +133,7 @@ def waits_for_quota(agents: Collection[UUID]) -> dict[UUID, str]:
     """
     if not agents:
         return {}
-    stuck = _memberships.filter(agent__in=agents).exclude(_replaceable())
-    found = stuck.values_list("agent", "quotagate", "quotagate__closed_until")
+    found = _stuck.filter(agent__in=agents).values_list("agent", "quotagate", "quotagate__closed_until")
     return {agent: f"waits for {account_name(account)} until {utc_time(until)}" for agent, account, until in found}
 
 
