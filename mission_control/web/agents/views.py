@@ -231,14 +231,13 @@ def option_choices(request: HttpRequest) -> HttpResponse:
     backend = (request.POST or request.GET).get("backend", "")
     if backend not in registry.names():
         return HttpResponse(status=404)
-    return render(request, "agents/_choices.html", _offered(request, backend))
+    return render(request, "agents/_choices.html", _offered(request, backend, again=request.method == "POST"))
 
 
-def _offered(request: HttpRequest, backend: str) -> dict[str, Any]:
-    """Return the lists for an unfinished form. The form itself, when it is submitted, asks nobody."""
+def _offered(request: HttpRequest, backend: str, *, again: bool = False) -> dict[str, Any]:
+    """Return the lists for an unfinished form; `again`: ask for them again."""
     given = options.values_of(backend, request.POST or request.GET)
-    is_asked = request.method == "POST" and "name" not in request.POST
-    return offered_choices(backend, given, request.user, again=is_asked)
+    return offered_choices(backend, given, request.user, again=again)
 
 
 @require_safe

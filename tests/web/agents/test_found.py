@@ -288,6 +288,9 @@ def test_the_form_and_the_api_offer_the_models_of_a_provider_once_they_have_arri
         asked = Api().post("backends/choices", {"backend": "openai_agents"}).json()
         assert asked["sources"][0]["is_checking"]
         lookups.wait(60)
+        whole_form = {"backend": "openai_agents", "name": "", "role": ""}  # htmx sends the form around the button
+        assert "asking for its models" in text_of(browser.post("/agents/choices", whole_form).content.decode())
+        lookups.wait(60)
     assert "a-key-of-the-provider" not in page + str(told)
 
 
