@@ -41,6 +41,8 @@ form?.addEventListener("change", async ({ target: field }) => {
     if (!response.ok) return;
     const fresh = parse(await response.text());
     if (field.value === query.get(field.name)) morphParts(fresh);
+    const choices = byId("choices");
+    if (choices) window.htmx?.process(choices); // ends the polling of the old lists; the new ones have their own
     if (field.name === "option-base_url" && field.value) byId("choices")?.querySelector("button")?.click();
   } catch {
     // Without a connection the old options stay; saving reports the ones that do not fit.

@@ -82,3 +82,14 @@ def test_a_found_model_server_is_used_tested_live_and_given_a_task(page):
 
 def go_on(route) -> None:
     route.continue_()
+
+
+def test_the_form_asks_the_server_that_is_chosen_for_its_models(page):
+    page.goto("/agents/new")
+    page.locator("#agent-backend").select_option("pydantic_ai")
+    found = page.locator("#o-base_url-l option")
+    found.wait_for(state="attached")
+    field = page.get_by_label("Base URL")
+    field.fill(str(found.get_attribute("value")))
+    field.press("Tab")
+    expect(page.locator("#choices")).to_contain_text("2 models")  # the third one writes no text
