@@ -5,7 +5,7 @@
 type FrameOf<Name extends string, Data> = { type: "system_event"; event_type: Name; data: Data };
 type OfRun = { task_id: string | null; run_id: string; seq: number; timestamp: string };
 type OfTask = { id: string; status: string; project_id: string | null; blocks: string[]; blocked_by: string[]; updated_at: string };
-type Capacity = { limit: number; running: number; queued: number; waiting: number; parked: number; available: number };
+type Capacity = { limit: number; running: number; queued: number; waiting: number; available: number };
 type Activity = {
   id: string;
   type: string;

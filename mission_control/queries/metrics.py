@@ -73,7 +73,7 @@ def _runs() -> Iterator[Metric]:
         labels=["status"],
     )
     now = timezone.now()
-    for pending in Run.UNCLAIMED:
+    for pending in (Run.Status.WAITING, Run.Status.QUEUED):
         since = Run.objects.filter(status=pending).aggregate(since=Min("queued_at"))["since"]
         age.add_metric([pending], max((now - since).total_seconds(), 0.0) if since else 0.0)
     yield age
@@ -85,7 +85,8 @@ def _slots() -> Iterator[Metric]:
     used = current["running"] + current["queued"]
     yield GaugeMetricFamily(PREFIX + "slots_used", "Runs that hold a slot.", used)
     yield GaugeMetricFamily(PREFIX + "runs_waiting", "Runs queued for a slot.", current["waiting"])
-    yield GaugeMetricFamily(PREFIX + "runs_parked", "Runs that wait for something else.", current["parked"])
+    parked = Run.objects.parked().count()
+    yield GaugeMetricFamily(PREFIX + "runs_parked", "Runs that wait for a quota, without a slot.", parked)
 
 
 def _events() -> Metric:

@@ -37,7 +37,7 @@ def has_waiting_runs() -> bool:
 
 
 def capacity() -> dict[str, int]:
-    """Return `{"limit", "running", "queued", "waiting", "parked", "available"}`, each a number of runs."""
+    """Return `{"limit", "running", "queued", "waiting", "available"}`, each a number of runs."""
     statuses = list(Run.objects.active().order_by().values_list("status", flat=True))
     limit = Capacity.current().limit
     running = statuses.count(Run.Status.RUNNING)
@@ -47,6 +47,5 @@ def capacity() -> dict[str, int]:
         "running": running,
         "queued": queued,
         "waiting": statuses.count(Run.Status.WAITING),
-        "parked": statuses.count(Run.Status.PARKED),
         "available": max(limit - running - queued, 0),
     }

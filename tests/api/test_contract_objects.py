@@ -260,7 +260,7 @@ def test_the_capacity_tells_runs_by_what_they_wait_for(api):
     claim(make.run().pk, worker="w")
     make.run()
     make.run(when_full="queue")
-    capacity = {"limit": 2, "running": 1, "queued": 1, "waiting": 1, "parked": 0, "available": 0}
+    capacity = {"limit": 2, "running": 1, "queued": 1, "waiting": 1, "available": 0}
     assert api.get("capacity").json() == capacity
     for status in ("running", "queued", "waiting"):
         assert api.get("runs", status=status).json()["count"] == 1

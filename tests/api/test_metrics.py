@@ -40,7 +40,7 @@ def test_runs_slots_events_and_workers_are_told(api):
     )
     found = scraped(api.get("/metrics"))
     by_status = {status: found[f"mission_control_runs{{status={status}}}"] for status in Run.Status.values}
-    assert by_status == {"waiting": 1, "queued": 2, "running": 0, "completed": 0, "error": 0, "stopped": 0}
+    assert {status: number for status, number in by_status.items() if number} == {"waiting": 1, "queued": 2}
     assert (found["mission_control_slots_limit"], found["mission_control_slots_used"]) == (2, 2)
     assert found["mission_control_runs_waiting"] == 1
     assert found["mission_control_queue_age_seconds{status=queued}"] >= 90

@@ -309,5 +309,5 @@ def test_backends_and_capacity_are_told(api):
         "backends"
     ][0].keys()
     make.run()
-    expected = {"limit": 5, "running": 0, "queued": 1, "waiting": 0, "parked": 0, "available": 4}
+    expected = {"limit": 5, "running": 0, "queued": 1, "waiting": 0, "available": 4}
     assert api.get("capacity").json() == expected

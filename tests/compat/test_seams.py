@@ -24,7 +24,7 @@ SEAMS = {
     r"drf_spectacular\.(contrib|drainage|extensions|openapi|plumbing)\b.*": "mission_control/api/schema.py",
     r"claude_agent_sdk\b.*": "agents/backends/claude/conversation.py",
     r"(pydantic_ai|openai)\b.*": "agents/backends/pydantic_ai/.*",
-    r"httpx2\b.*": r"agents/backends/pydantic_ai/.*|agents/discovery/model_servers\.py",
+    r"httpx2\b.*": r"agents/backends/(pydantic_ai/.*|mcp_servers/client\.py)|agents/discovery/model_servers\.py",
     r"genai_prices\b.*": "agents/prices.py",
     r"\.modules": "nowhere",  # `sys.modules`
 }

@@ -91,11 +91,15 @@ def test_a_project_goes_on_by_itself_when_workers_are_killed_and_after_a_power_c
 
 
 def kill_a_worker(product: Product) -> None:
-    """Kill a process that executes a run."""
-    running = "Run.objects.filter(status='running').values_list('worker', flat=True)"
-    code = f"from mission_control.models import Run; print(*{running})"
-    workers = wait_until(lambda: product.shell(code).split(), what="a run to be claimed")
-    os.kill(int(workers[0].rpartition("/")[2].partition("-")[0]), signal.SIGKILL)
+    """Kill a process that executes a run, at once when it is found: a second later the run may be over."""
+    code = """
+import os, signal
+from mission_control.models import Run
+for worker in Run.objects.filter(status="running").values_list("worker", flat=True)[:1]:
+    os.kill(int(worker.rpartition("/")[2].partition("-")[0]), signal.SIGKILL)
+    print(worker)
+"""
+    wait_until(lambda: product.shell(code).strip(), what="a run to be claimed")
 
 
 def test_a_project_goes_on_by_itself_after_a_shutdown(fresh_product):

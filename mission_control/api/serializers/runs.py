@@ -165,5 +165,4 @@ class CapacityReader(serializers.Serializer):
     running = serializers.IntegerField(min_value=0)
     queued = serializers.IntegerField(min_value=0)
     waiting = serializers.IntegerField(min_value=0)
-    parked = serializers.IntegerField(min_value=0)
     available = serializers.IntegerField(min_value=0)
