@@ -80,6 +80,13 @@ class WrongState(Refusal):
     status = 400
 
 
+class AlreadyInstalled(Refusal):
+    """The SDK for Claude is installed, or is being installed."""
+
+    def __init__(self, *, is_done: bool) -> None:
+        super().__init__(f"The SDK for Claude is {'' if is_done else 'being '}installed already")
+
+
 class AlreadyRunning(Refusal):
     """The task has an active run already, and can have only one."""
 

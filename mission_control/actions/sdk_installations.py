@@ -19,7 +19,7 @@ from agents.discovery.scanner import scanner
 from agents.models import SdkInstallation
 from mission_control.actions import connections
 from mission_control.actions.activity import note
-from mission_control.errors import WrongState
+from mission_control.errors import AlreadyInstalled
 from mission_control.models import Activity
 from mission_control.queue.broker import enqueue
 
@@ -75,11 +75,11 @@ def sdk_state() -> SdkState:
 
 
 def install_sdk(*, by: User) -> SdkInstallation:
-    """Let a worker install the SDK. Raises OperatorDecides; WrongState if it is, or is being, installed."""
+    """Let a worker install the SDK. Raises OperatorDecides, and AlreadyInstalled."""
     connections.require(by, NAME, "run `make claude` there")
     state = sdk_state()
     if state.is_installed:
-        raise WrongState("The SDK for Claude is installed already")
+        raise AlreadyInstalled(is_done=True)
     try:
         with transaction.atomic():
             row = SdkInstallation.objects.create(
@@ -88,7 +88,7 @@ def install_sdk(*, by: User) -> SdkInstallation:
             _note("The installation of the SDK for Claude was started")
             enqueue(JOB, str(row.pk))
     except IntegrityError:
-        raise WrongState("The SDK for Claude is being installed already") from None
+        raise AlreadyInstalled(is_done=False) from None
     return row
 
 

@@ -1,7 +1,6 @@
 """A hundred requests of `python -m tests.fuzz` to the server profile; `make fuzz` covers the embedded one."""
 
 import os
-import random
 import subprocess
 import sys
 
@@ -12,10 +11,12 @@ from tests.product import CHECKOUT
 
 pytestmark = [pytest.mark.system, pytest.mark.exhaustive, pytest.mark.server]
 
+SEED = "7"  # the same requests each time: other seeds are for `make fuzz`
+
 
 def test_the_schema_is_true_of_whatever_is_sent(profile):
     """Runs in its own process: after a stack overflow Python 3.11 cannot compile in the same process any more."""
-    seed = os.environ.get("MISSION_CONTROL_TEST_SEED") or str(random.SystemRandom().randrange(2**32))
+    seed = os.environ.get("MISSION_CONTROL_TEST_SEED") or SEED
     ran = subprocess.run(
         [sys.executable, "-m", "tests.fuzz", "--requests", "100", "--seed", seed, "--seconds", "180"],
         cwd=CHECKOUT,

@@ -12,7 +12,7 @@ from mission_control.actions import connections, sdk_installations
 from mission_control.actions.permissions import acting_user
 from mission_control.api.serializers.connections import Connections, KeyChange, ProgramChange
 from mission_control.api.views.base import ObjectViews
-from mission_control.errors import NotFound, OperatorDecides, WrongState
+from mission_control.errors import AlreadyInstalled, NotFound, OperatorDecides
 
 
 class SuperusersOnly(BasePermission):
@@ -33,7 +33,7 @@ class ConnectionViews(ObjectViews):
     answers = dict.fromkeys(("show", "change_program", "change_key", "install_sdk"), Connections)
     refusals = {
         **{name: [OperatorDecides, NotFound] for name in ("change_program", "change_key")},
-        "install_sdk": [OperatorDecides, WrongState],
+        "install_sdk": [OperatorDecides, AlreadyInstalled],
     }
 
     @extend_schema(summary="The programs that agents may run, and which keys are set. No values.")

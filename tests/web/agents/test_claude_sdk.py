@@ -12,7 +12,7 @@ from agents.backends.claude import installation
 from agents.models import SdkInstallation
 from mission_control import jobs
 from mission_control.actions import sdk_installations as actions
-from mission_control.errors import WrongState
+from mission_control.errors import AlreadyInstalled
 from mission_control.models import Activity
 from tests import make
 from tests.agents.pip import FakePip
@@ -86,7 +86,7 @@ def test_a_failure_is_shown_with_its_reason_and_can_be_tried_again(browser, pip)
 def test_only_one_installation_at_a_time(browser):
     superuser = make.user()
     actions.install_sdk(by=superuser)
-    with pytest.raises(WrongState, match="is being installed already"):
+    with pytest.raises(AlreadyInstalled, match="is being installed already"):
         actions.install_sdk(by=superuser)
     assert OrmQ.objects.count() == 1
 
@@ -130,7 +130,7 @@ def test_the_api_starts_it_and_says_how_far_it_is():
     assert (before["is_installed"], before["brings_cli"], before["status"]) == (False, True, "")
     answer = api.post("connections/claude-sdk", {})
     assert (answer.status_code, answer.json()["claude_sdk"]["status"]) == (200, "waiting")
-    assert api.post("connections/claude-sdk", {}).status_code == 400
+    assert api.post("connections/claude-sdk", {}).status_code == 409
     assert "person" in Activity.objects.get().metadata
 
 
