@@ -33,11 +33,17 @@ from mission_control.api.views.base import ObjectViews
 from mission_control.errors import NotFound, OperatorDecides, WrongState
 
 TEXT = {"type": "string", "pattern": NO_NUL}
-# Options of an agent on which the known values depend.
+# Options of an agent on which the known values depend, as `ChoicesQuery` checks them. An empty one is not given.
 CHOICES_QUERY = [
-    OpenApiParameter("backend", TEXT, description="Default: the default backend."),
-    OpenApiParameter("command", TEXT, description="The program, for the backend `command`."),
-    OpenApiParameter("base_url", TEXT, description="The server's address, for the backend `pydantic_ai`."),
+    OpenApiParameter(
+        "backend", {"type": "string", "enum": ["", *registry.names()]}, description="Default: the default backend."
+    ),
+    OpenApiParameter("command", TEXT | {"maxLength": 50}, description="The program, for the backend `command`."),
+    OpenApiParameter(
+        "base_url",
+        TEXT | {"maxLength": 500},
+        description="The server's address, for the backend `pydantic_ai`.",
+    ),
 ]
 
 
