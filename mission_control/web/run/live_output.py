@@ -180,7 +180,9 @@ class LiveOutput:
             return self._rendered[place]
         stretch = await _render(self.run_id, place)
         self._on_events(stretch.known)
-        if stretch.known == self._known:  # if not, a page gets the newer events when it has confirmed this stretch
+        # Events may have come while it was rendered. A page gets them when it has confirmed this stretch, but not
+        # from the cache: it would be offered the same stretch again, and nothing after it.
+        if stretch.last == self._known:
             if len(self._rendered) == CACHED:
                 del self._rendered[next(iter(self._rendered))]
             self._rendered[place] = stretch

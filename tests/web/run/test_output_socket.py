@@ -200,6 +200,24 @@ def test_the_stretch_with_the_last_event_says_that_the_run_has_ended_even_if_it_
     assert stretch.has_ended
 
 
+async def test_a_run_that_ends_while_a_stretch_is_rendered_is_shown_to_its_end(run, user, monkeypatch):
+    behind = transcript.behind
+    rendered: list[transcript.Stretch] = []
+
+    def early(shown, after):
+        stretch = behind(shown, after)
+        if not rendered:
+            execute(run.pk)  # its events are stored after those of this stretch were read
+        rendered.append(stretch)
+        return stretch
+
+    monkeypatch.setattr(transcript, "behind", early)
+    page = Page(await opened(path_of(run), await headers_of(user)))
+    await page.until_the_end()
+    await leave(page.client)
+    assert list(page.entries.items()) == await sync_to_async(shown_by_page)(user, run)
+
+
 async def test_a_page_that_is_far_behind_starts_again_at_the_end(run, user, worker, monkeypatch):
     monkeypatch.setattr(live_output, "FAR_BEHIND", 3)
     worker.start()
