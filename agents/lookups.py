@@ -19,7 +19,7 @@ from agents.backends.base import BackendError
 from agents.models import Lookup
 
 MOST_SECONDS = 60.0  # then the process that ran it counts as gone
-KEPT = timedelta(days=7)  # rows that nobody asks for any more are deleted
+KEPT = timedelta(days=7)  # an older result is deleted
 STARTED_TOGETHER = timedelta(seconds=60)
 
 logger = logging.getLogger(__name__)

@@ -226,7 +226,8 @@ class Backend(ABC):
     def account(cls, options: Mapping[str, Any]) -> str:
         """Return the account whose quota an agent with these options uses, as its QuotaUsedUp names it.
 
-        Agents with the same account wait together. Empty if that is unknown: such an agent finds out by itself.
+        Agents with the same account wait together. Empty if it is unknown: the agent then waits only after a run
+        of its own was refused.
         """
         return ""
 

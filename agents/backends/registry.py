@@ -131,7 +131,7 @@ def capabilities_of(name: str) -> tuple[str, ...]:
 
 
 def reads_itself(name: str, options: Any) -> frozenset[str]:
-    """Return which files of the working folder the backend's program reads by itself."""
+    """Return which files of the working folder the backend's program reads without being told to."""
     try:
         return get(name).reads_itself(options)
     except Exception as error:  # a third party's, or a backend that is gone

@@ -22,7 +22,7 @@ MOST_NOTICES = 100  # about lines that are no messages; a program that speaks an
 
 
 class Items:
-    """What the agent has sent and nobody has consumed yet. The transport keeps its limit: it stops reading."""
+    """Items from the agent that are not consumed yet. When there are too many, the transport stops reading."""
 
     def __init__(self) -> None:
         self._items: deque[BackendItem] = deque()

@@ -39,7 +39,7 @@ from agents.redaction import shown_error
 
 BEGIN_SECONDS = 120.0  # for all that comes before the prompt
 CANCEL_SECONDS = 0.3  # for the agent to end its request to the model when the run is stopped
-LEAVE_SECONDS = 1.0  # for the agent to exit by itself when its input has ended
+LEAVE_SECONDS = 1.0  # how long the agent may take to exit after its input was closed
 # Gemini repeats a loaded conversation only after it has answered that it is loaded.
 QUIET_SECONDS, REPEAT_SECONDS = 0.5, 10.0
 SESSION_CHARS = 200
@@ -112,7 +112,7 @@ class _Talk:
         yield Answer((self._reader.answer or "").strip())
 
     async def end(self) -> None:
-        """Stop the agent, and let it exit by itself for a moment. The code that started it ends it in any case."""
+        """Cancel the prompt and give the agent a moment to exit. The code that started it ends it in any case."""
         if not self._talking.done():
             if self._client.is_prompting:
                 with suppress(ConnectionError, TimeoutError):
@@ -220,7 +220,7 @@ class _Talk:
                     await asyncio.sleep(QUIET_SECONDS)
 
     async def _logs_in(self, agent: Mapping[str, Any]) -> bool:
-        """Log in by a method that asks nobody anything; return whether there is one."""
+        """Log in by a method that needs no person; return whether there is one."""
         for method in listed(agent.get("authMethods")):
             if self._is_silent(method):
                 await self._request("authenticate", {"methodId": text_of(method.get("id"))})

@@ -265,7 +265,7 @@ def _step_of(line: str) -> tuple[str, int] | None:
 def _size_of(folder: Path) -> int:
     """Return the size of the largest file: the package that is being downloaded."""
     largest = 0
-    with suppress(OSError):  # pip removes files meanwhile
+    with suppress(OSError):  # pip may remove a file while its size is read
         for path in folder.rglob("*"):
             largest = max(largest, path.stat().st_size if path.is_file() else 0)
     return largest

@@ -32,7 +32,7 @@ class LoginCheck:
 class AcpMode:
     """How a program is started as an agent of the Agent Client Protocol, and what is peculiar to it there.
 
-    `logins` are methods of its `authenticate` that ask nobody anything, each with the variable that it needs.
+    `logins` are login methods that need no person, each with the variable that it reads.
     `provider` is whose prices apply if it reports no cost; empty if its models are named `provider/model`.
     """
 
