@@ -48,6 +48,7 @@ def paths(product) -> list[str]:
     )
     document = product.post("/documents", title="d" * 200, content="c" * 900, task_id=task, tags=["t" * 50])
     product.post(f"/tasks/{task}/messages", content="m" * 500)
+    product.post("/tokens", name="n" * 64)
     shown = f"/documents/{document['document']['id']}"
     return [
         *("/", "/search?q=WW", "/documents", "/overview", "/overview/usage?by=task", "/projects", "/agents"),
