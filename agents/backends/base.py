@@ -5,6 +5,7 @@ up in `finally` and leaves no process, connection or billed request behind. It u
 nor Mission Control's settings.
 """
 
+import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,6 +32,7 @@ class EventType(StrEnum):
     TOOL_USE = "tool_use"
     TOOL_RESULT = "tool_result"
     STATUS = "status"
+    INPUT = "input"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,8 @@ class BackendEvent:
     message, thinking: a piece of text of any length, as it arrives; pieces are joined without a separator.
     tool_use: content is the tool's name; metadata has `input` (JSON) and `id`. tool_result: content is the whole
     result as text; metadata has the `id` of its use, and `refused: true` if the tool was not allowed to run.
-    status: a notice for users, such as a retry.
+    status: a notice for users, such as a retry. input: a message from a person to the agent; only the runs layer
+    writes it.
     """
 
     type: EventType
@@ -69,9 +72,14 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """The agent's own id of this conversation. A later run of the task may continue it."""
+    """The agent's own id of this conversation. A later run of the task may continue it.
+
+    `state` is for a backend whose agent keeps no conversations: JSON data that is stored, and set as
+    `earlier_state` where the conversation continues. A later Session replaces it.
+    """
 
     id: str
+    state: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +184,98 @@ class Setup:
     sources: Sequence[Source] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One of the answers that a question offers."""
+
+    id: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolRequest:
+    """A tool that an agent wants to use, with its input as JSON data."""
+
+    name: str
+    input: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question of an agent to people; with `tool`, the request to approve that tool call.
+
+    Without options the answer is free text. `default`, an option's id or a text, is taken when nobody has answered
+    after `timeout_seconds` (None: the setting's); without a default the run then fails. `key` identifies the
+    question within the conversation: a continued call that asks it again gets the answer that was given meanwhile.
+    """
+
+    text: str
+    options: Sequence[Option] = ()
+    tool: ToolRequest | None = None
+    default: str = ""
+    timeout_seconds: float | None = None
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A person's answer to a question.
+
+    `text` is the free text, or the label of the chosen option, whose id is `choice`. For a tool call `is_allowed`
+    is the decision, and `reason` says why it was denied.
+    """
+
+    text: str = ""
+    choice: str = ""
+    is_allowed: bool = False
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PersonMessage:
+    """A message from a person to a running agent. `files` are paths in the working folder, images among them."""
+
+    id: str
+    sender: str
+    text: str
+    files: Sequence[Path] = ()
+
+
+class Dialogue(ABC):
+    """What a backend can do with people during a call. The run's own one is set before `stream` is called."""
+
+    @abstractmethod
+    async def ask(self, question: Question) -> Reply:
+        """Ask people and return their answer.
+
+        If nobody answers in time, the run may be parked: then this call is cancelled, with the whole stream, and a
+        later call of `stream` continues the conversation with the answer. A tool call that a person has already
+        allowed for the whole run is allowed at once.
+        """
+
+    @abstractmethod
+    async def next_message(self) -> PersonMessage:
+        """Wait for the next message from a person and return it; it then counts as delivered to the agent.
+
+        Only backends with the capability `steering` call it. What they do not take is delivered as the next turn.
+        """
+
+
+class NobodyThere(Dialogue):
+    """A dialogue without people, as in the test of an agent: approvals are denied, questions get no answer."""
+
+    async def ask(self, question: Question) -> Reply:
+        """Deny a tool call. Raises BackendError for a question."""
+        if question.tool is None:
+            raise BackendError("The agent asked a question, and nobody is there to answer")
+        return Reply(reason="Nobody is there to approve it")
+
+    async def next_message(self) -> PersonMessage:
+        """Wait for ever."""
+        await asyncio.Event().wait()
+        raise AssertionError("it waits for ever")
+
+
 class Backend(ABC):
     """The adapter to one kind of agent: one file, one class, one line in the registry.
 
@@ -184,11 +284,18 @@ class Backend(ABC):
 
     name: ClassVar[str]
     display_name: ClassVar[str]
-    capabilities: ClassVar[tuple[str, ...]] = ()  # of: streaming, tools, thinking, usage, sessions, mcp
+    # Of: streaming, tools, thinking, usage, sessions, mcp, and for the dialogue with people: questions, approvals,
+    # steering (takes messages while it works).
+    capabilities: ClassVar[tuple[str, ...]] = ()
     options_schema: ClassVar[dict[str, Any]]  # JSON Schema (2020-12) of backend_options; refuses unknown keys
     # With the capability `sessions`: the conversation to continue, set before `stream` is called. If it no longer
     # exists the agent starts a new one, and reports that in a status event.
     earlier_session: str = ""
+    earlier_state: Any = None
+    # Sent instead of the prompt if the earlier conversation continues: a follow-up, an answer, or what a person
+    # wrote. Empty: the prompt is sent again. A new conversation always gets the whole prompt.
+    continuation: str = ""
+    dialogue: Dialogue = NobodyThere()
 
     @classmethod
     @abstractmethod

@@ -7,6 +7,7 @@ from mission_control.models.deliverable import Deliverable, DeliverableVersion
 from mission_control.models.feed import Activity, Message, Notification
 from mission_control.models.installation import Installation
 from mission_control.models.project import Project
+from mission_control.models.question import Conversation, Question
 from mission_control.models.quota import QuotaGate
 from mission_control.models.review import Review
 from mission_control.models.run import Run, RunEvent
@@ -19,12 +20,14 @@ __all__ = [
     "Activity",
     "Assignment",
     "Capacity",
+    "Conversation",
     "Deliverable",
     "DeliverableVersion",
     "Installation",
     "Message",
     "Notification",
     "Project",
+    "Question",
     "QuotaGate",
     "Review",
     "Run",

@@ -9,6 +9,7 @@ from django.db import models
 from agents import rules
 from agents.models import Agent
 from mission_control.models.deliverable import Deliverable
+from mission_control.models.run import Run
 from mission_control.models.task import Task
 
 
@@ -88,6 +89,13 @@ class Activity(models.Model):
 class Message(models.Model):
     """A message in a task's thread, from an agent or, without one, from a person."""
 
+    class Delivery(models.TextChoices):
+        """How a message reaches the agent of a run: while it works, at its next turn, or in a new run."""
+
+        LIVE = "live"
+        NEXT_TURN = "next_turn"
+        FOLLOW_UP = "follow_up"
+
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     task = models.ForeignKey(Task, on_delete=models.CASCADE, related_name="messages")
     from_agent = models.ForeignKey(
@@ -99,6 +107,10 @@ class Message(models.Model):
     content = models.TextField(max_length=rules.DESCRIPTION_CHARS)
     attachment_ids = models.JSONField(default=list, blank=True)
     mentions = models.JSONField(default=list, blank=True)
+    # A message to the agent of an active run: which run, and when that agent got it.
+    run = models.ForeignKey(Run, null=True, blank=True, on_delete=models.SET_NULL, related_name="messages")
+    delivery = models.CharField(max_length=9, choices=Delivery, blank=True)
+    delivered_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     metadata = models.JSONField(default=dict, blank=True)
 
@@ -144,8 +156,9 @@ class Notification(models.Model):
         RUN_FAILED = "run_failed"
         REVIEW_NEEDED = "review_needed"
         HUMAN_TASK = "human_task"
+        QUESTION = "question"
 
-    NEEDING_ACTION = (Type.RUN_FAILED, Type.REVIEW_NEEDED, Type.HUMAN_TASK)
+    NEEDING_ACTION = (Type.QUESTION, Type.RUN_FAILED, Type.REVIEW_NEEDED, Type.HUMAN_TASK)
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     # Deleted with the agent: without an agent, they would become notifications for people.

@@ -173,6 +173,9 @@ class Run(models.Model):
     session_id = models.CharField(
         max_length=200, blank=True, help_text="The backend's own ID of the conversation."
     )
+    # A continued conversation: what was written to the agent, and the run that it follows.
+    follow_up = models.TextField(max_length=rules.DESCRIPTION_CHARS, blank=True)
+    previous_run = models.ForeignKey("self", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
     last_seq = models.PositiveIntegerField(default=0)
     prompt = models.TextField(blank=True)
     output = models.TextField(blank=True)
@@ -314,6 +317,7 @@ class RunEvent(models.Model):
         THINKING = "thinking"
         TOOL_USE = "tool_use"
         TOOL_RESULT = "tool_result"
+        INPUT = "input"  # a message from a person to the agent
 
     id = models.BigAutoField(primary_key=True)
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="events", db_index=False)
