@@ -6,6 +6,7 @@ type FrameOf<Name extends string, Data> = { type: "system_event"; event_type: Na
 type OfRun = { task_id: string | null; run_id: string; seq: number; timestamp: string };
 type OfTask = { id: string; status: string; project_id: string | null; blocks: string[]; blocked_by: string[]; updated_at: string };
 type Capacity = { limit: number; running: number; queued: number; waiting: number; available: number };
+type Usage = { model: string | null; input_tokens: number | null; output_tokens: number | null; cost_usd: number | null };
 type Activity = {
   id: string;
   type: string;
@@ -21,6 +22,7 @@ type Frame =
       OfRun & { parked_for: "question" | "quota"; resumes_at: string | null; question_id: string | null; message: string }
     >
   | FrameOf<"mc_run_resumed", OfRun & { agent_id: string | null; message: string }>
+  | FrameOf<"mc_run_usage", { task_id: string | null; run_id: string; usage: Usage; timestamp: string }>
   | FrameOf<"mc_task_completed", OfRun & { agent_id: string | null; status: string; error: string | null }>
   | FrameOf<"dw_planning_phase", OfRun & { project_id: string; phase: string; message: string }>
   | FrameOf<"dw_planning_complete", OfRun & { project_id: string; status: string; title: string; error: string | null }>

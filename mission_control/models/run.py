@@ -282,6 +282,12 @@ class Run(models.Model):
             "cost_usd": None if self.cost_usd is None else float(self.cost_usd),
         }
 
+    @property
+    def live_usage(self) -> dict[str, Any] | None:
+        """The usage so far of a run that is running; None for any other, and if nothing is known."""
+        usage = self.usage if self.status == RunStatus.RUNNING else {}
+        return usage if any(value is not None for value in usage.values()) else None
+
 
 def usage_columns(usage: Mapping[str, Any]) -> dict[str, Any]:
     """Return the columns of a usage. An invalid amount becomes unknown."""

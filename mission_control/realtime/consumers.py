@@ -27,13 +27,15 @@ from mission_control.realtime.frames import (
     OUTPUT,
     PARKED,
     RESUMED,
+    USAGE,
     Frame,
     connection_info,
     error_text,
 )
 from mission_control.realtime.publisher import Message
-from mission_control.realtime.relay import Relay, read_positions, recently_active
+from mission_control.realtime.relay import Relay
 from mission_control.realtime.replay import ReplayPosition
+from mission_control.realtime.run_positions import read_positions, recently_active
 from mission_control.realtime.sessions import CHECK_SECONDS
 from mission_control.text import as_uuid
 
@@ -75,8 +77,8 @@ class BoardConsumer(AuthorisedConsumer):
         self.position = ReplayPosition(self.relay)
         self.subscribed_groups = groups
         await self.relay.join(self.channel_name, self.subscribed_groups)
-        for header, last_seq, _ in await self.relay.read(read_positions, recently_active() & self.scope_of_runs):
-            self.position.set(header.run_id, last_seq)
+        for row in await self.relay.read(read_positions, recently_active() & self.scope_of_runs):
+            self.position.set(row.header.run_id, row.last_seq)
         await self.greet()  # a client that has the greeting receives every event of a run it starts
         await self.resume()
 
@@ -165,8 +167,8 @@ class RunConsumer(BoardConsumer):
         if after is not None:
             await self.replay(self.key, after=after)
         elif self.key not in self.position.seqs:
-            [(header, last_seq, _)] = await self.position.relay.read(read_positions, self.scope_of_runs)
-            self.position.set(header.run_id, last_seq)
+            [row] = await self.position.relay.read(read_positions, self.scope_of_runs)
+            self.position.set(row.header.run_id, row.last_seq)
 
 
 class TaskConsumer(BoardConsumer):
@@ -256,8 +258,8 @@ class PocketPawConsumer(BoardConsumer):
             await super().handle_action(content)
 
     def wants(self, frame: Frame) -> bool:
-        """Leave out what PocketPaw's page does not know: some output, parking, and runs without a task."""
-        if frame.event in (PARKED, RESUMED) or (frame.event in OF_A_TASK and not frame.has_task):
+        """Leave out what PocketPaw's page does not know: some output, parking, usage, and runs without a task."""
+        if frame.event in (PARKED, RESUMED, USAGE) or (frame.event in OF_A_TASK and not frame.has_task):
             return False
         return frame.event != OUTPUT or frame.output_type in KNOWN_TO_POCKETPAW
 

@@ -16,6 +16,7 @@ from mission_control.text import SharedText
 
 STARTED, OUTPUT, COMPLETED = "mc_task_started", "mc_task_output", "mc_task_completed"
 PARKED, RESUMED = "mc_run_parked", "mc_run_resumed"
+USAGE = "mc_run_usage"
 PLANNING_PHASE, PLANNING_COMPLETE = "dw_planning_phase", "dw_planning_complete"
 OF_A_TASK = {STARTED, OUTPUT, COMPLETED}  # in a planning run their `task_id` is null
 OF_A_RUN = [STARTED, OUTPUT, PARKED, RESUMED, PLANNING_PHASE, PLANNING_COMPLETE, COMPLETED]
@@ -155,6 +156,12 @@ def activity_frame(activity: Activity) -> Frame:
     """Return the frame of a new activity."""
     data = {"activity": activity_data(activity), "timestamp": iso_time(activity.created_at)}
     return Frame(0, "mc_activity_created", "", json.dumps(data))
+
+
+def usage_frame(run_id: str, task_id: str | None, usage: Mapping[str, Any]) -> Frame:
+    """Return the frame with a running run's usage so far, given as the API shows it. It is not part of its log."""
+    data = {"task_id": task_id, "run_id": run_id, "usage": usage, "timestamp": iso_time(timezone.now())}
+    return Frame(0, USAGE, "", json.dumps(data), task_id is not None)
 
 
 def changed_frame(kind: Literal["task", "project"], shown: Mapping[str, Any]) -> Frame:

@@ -7,6 +7,7 @@ import asyncio
 import logging
 import time
 import uuid
+from collections.abc import Mapping
 from concurrent.futures import Future
 from contextvars import ContextVar
 from typing import Any
@@ -38,6 +39,14 @@ async def publish_events(header: RunHeader, events: list[RunEvent]) -> None:
     """Publish events of one run. Never raises; waits a second at most."""
     if settings.REDIS_URL:
         await _send(run_message(header, run_frames(header, events)))
+    else:
+        wake_listener(NEW_ROWS)
+
+
+async def publish_usage(header: RunHeader, usage: Mapping[str, Any]) -> None:
+    """Publish a running run's usage so far, as the API shows it. Never raises; waits a second at most."""
+    if settings.REDIS_URL:
+        await _send(usage_message(header, usage))
     else:
         wake_listener(NEW_ROWS)
 
@@ -88,6 +97,17 @@ def run_message(header: RunHeader, frames: list[Frame]) -> Message:
         "task": header.task_id,
         "project": header.project_id,
         "frames": [list(frame) for frame in frames],
+    }
+
+
+def usage_message(header: RunHeader, usage: Mapping[str, Any]) -> Message:
+    """Return the message that carries a run's usage so far."""
+    return {
+        "type": "run.usage",
+        "run": header.run_id,
+        "task": header.task_id,
+        "project": header.project_id,
+        "usage": dict(usage),
     }
 
 

@@ -33,6 +33,8 @@ from mission_control.realtime.activity_relay import ActivityRelay, groups_of
 from mission_control.realtime.frames import Frame, RunHeader, run_frames
 from mission_control.realtime.line_relay import LineRelay
 from mission_control.realtime.publisher import FEED, Message, run_message
+from mission_control.realtime.run_positions import RunPosition, read_positions, recently_active
+from mission_control.realtime.usage_relay import UsageRelay
 from mission_control.runs import events
 
 POSITIONS = "positions"
@@ -43,7 +45,6 @@ BATCH_SIZE = 500
 MESSAGE_FRAMES = 20  # in one message to sockets; between two, other tasks have their turn
 # Lets a poll find a run that started and ended since the last one; machines' clocks may differ by that much.
 NEW_RUN_MARGIN = timedelta(seconds=5)
-RECENT = timedelta(seconds=60)
 ANNOUNCED_SECONDS = 10.0
 
 logger = logging.getLogger(__name__)
@@ -69,6 +70,7 @@ class Relay:
         self.subscribers = 0
         self.members: Counter[str] = Counter()  # by group
         self._line_relay = LineRelay(self.members)
+        self._usage_relay = UsageRelay()
         self._followers: dict[str, set[Callable[[int], None]]] = {}  # run → called with each new position
         self._relayed: dict[str, int] = {}  # run → the number of the last event passed on
         # run → when its last event was passed on, its task and project
@@ -139,8 +141,9 @@ class Relay:
 
     async def _start(self) -> None:
         rows, self._activity_relay = await self.read(_baseline)
-        self._relayed = {header.run_id: last_seq for header, last_seq, _ in rows}
-        self._unfinished = {header.run_id for header, _, is_active in rows if is_active}
+        self._relayed = {row.header.run_id: row.last_seq for row in rows}
+        self._unfinished = {row.header.run_id for row in rows if row.is_active}
+        self._usage_relay.start_from((row.header, row.usage) for row in rows)
         self._polled_at = timezone.now()
         parts = [self._relay_runs, self._relay_activities, self._relay_lines]
         if settings.REDIS_URL:
@@ -239,13 +242,15 @@ class Relay:
         now, since = timezone.now(), self._polled_at - NEW_RUN_MARGIN
         unrelayed = await self.read(_unrelayed_events, dict(self._relayed), set(self._unfinished), since)
         self._polled_at = now
-        for header, is_active, unseen in unrelayed:
+        for row, unseen in unrelayed:
             async with self._lock:
-                await self._catch_up(header, unseen)
-                if is_active:
-                    self._unfinished.add(header.run_id)
+                await self._catch_up(row.header, unseen)
+                if row.is_active:
+                    self._unfinished.add(row.header.run_id)
                 else:
-                    self._unfinished.discard(header.run_id)
+                    self._unfinished.discard(row.header.run_id)
+        usages = [(row.header, row.usage) for row, _ in unrelayed]
+        await self._usage_relay.compare(usages, passes_on=not self._redis_answers)
         self._forget_ended_runs()
 
     async def _catch_up(self, header: RunHeader, unseen: list[RunEvent]) -> None:
@@ -301,6 +306,8 @@ class Relay:
             async with self._lock:
                 if message["type"] == "run.frames":
                     await self._receive_frames(message)
+                elif message["type"] == "run.usage":
+                    await self._usage_relay.forward(message)
         except DatabaseError as error:
             logger.warning("%s (%s); trying again", describe_failure(error), type(error).__name__)
         if message["type"] == "news" or _changes_status(message):
@@ -360,33 +367,16 @@ def _run(run_id: str) -> Run | None:
     return Run.objects.light().filter(pk=run_id).first()
 
 
-def read_positions(which: Q) -> list[tuple[RunHeader, int, bool]]:
-    """Return (header, last_seq, is_active) of runs."""
-    rows = Run.objects.light().filter(which).order_by()  # with an order SQLite would scan all runs
-    return [(RunHeader.of(run), run.last_seq, run.is_active) for run in rows]
-
-
 def _unrelayed_events(
     seen: dict[str, int], unfinished: set[str], since: datetime
-) -> list[tuple[RunHeader, bool, list[RunEvent]]]:
-    """Return (header, is_active, up to a batch of events not passed on) of each run that may have new ones."""
+) -> list[tuple[RunPosition, list[RunEvent]]]:
+    """Return the runs that may have new events, each with up to a batch of events that were not passed on."""
     found = []
-    for header, last_seq, is_active in _unsettled_runs(unfinished, since):
-        at = seen.get(header.run_id, 0)
-        found.append(
-            (header, is_active, events.after(header.run_id, at, limit=BATCH_SIZE) if last_seq > at else [])
-        )
+    for row in read_positions(Q(status__in=Run.ACTIVE) | Q(pk__in=unfinished) | Q(queued_at__gte=since)):
+        run, at = row.header.run_id, seen.get(row.header.run_id, 0)
+        found.append((row, events.after(run, at, limit=BATCH_SIZE) if row.last_seq > at else []))
     return found
 
 
-def _unsettled_runs(unfinished: set[str], since: datetime) -> list[tuple[RunHeader, int, bool]]:
-    return read_positions(Q(status__in=Run.ACTIVE) | Q(pk__in=unfinished) | Q(queued_at__gte=since))
-
-
-def recently_active() -> Q:
-    """Match runs that are active or ended recently: their frames may still be on their way."""
-    return Q(status__in=Run.ACTIVE) | Q(finished_at__gte=timezone.now() - RECENT)
-
-
-def _baseline() -> tuple[list[tuple[RunHeader, int, bool]], ActivityRelay]:
+def _baseline() -> tuple[list[RunPosition], ActivityRelay]:
     return read_positions(recently_active()), ActivityRelay()

@@ -45,13 +45,14 @@ from mission_control.logs import current_run
 from mission_control.models import Run, RunEvent
 from mission_control.models.run import EndCause
 from mission_control.realtime.frames import RunHeader
-from mission_control.realtime.publisher import publish_events
+from mission_control.realtime.publisher import publish_events, publish_usage
 from mission_control.runs import events
 from mission_control.runs.async_database import in_db, persist
 from mission_control.runs.backend_retries import CallRetryPolicy, call_with_retries
 from mission_control.runs.buffer import EventBuffer, OutputTooLong
 from mission_control.runs.lifecycle import claim, finish
 from mission_control.runs.limits import LimitWatch, RunLimitExceeded, RunLimits
+from mission_control.runs.live_usage import LiveUsage
 from mission_control.runs.parking import park_at_gate, park_for_quota
 from mission_control.runs.placement import decline_if_unable, missing_requirement
 from mission_control.runs.preparation import agent_of, earlier_session, prepare, save_session, workdir_of
@@ -189,6 +190,7 @@ class Execution:
         self.buffer = EventBuffer(max_output_chars=self.limits.output_chars)
         self.earlier_usage = Usage(**run.usage)  # of the run's calls before the current one
         self.usage = self.earlier_usage
+        self.live_usage = LiveUsage(run)
         self.stop_seen = asyncio.Event()
         self.renewed_at = time.monotonic()  # when the lease was renewed: first by the claim
         self.is_alone = True  # no worker of another machine was alive at the last renewal of the lease
@@ -333,7 +335,7 @@ class Execution:
         return await persist(events.append, self.run.pk, self.claim, drafts, after=self.seq)
 
     async def pulse(self) -> None:
-        """Renew the lease, and notice a stop request within a quarter of a second. Raises ClaimLost."""
+        """Renew the lease, store new usage, and notice a stop request within 0.25 seconds. Raises ClaimLost."""
         answers = True
         while True:
             await asyncio.sleep(PULSE_SECONDS)
@@ -342,6 +344,8 @@ class Execution:
                 if begun - self.renewed_at >= RENEW_SECONDS:
                     await in_db(self.renew)
                     self.renewed_at = begun
+                if self.live_usage.is_due(self.usage):
+                    await self.show_usage()
                 if await in_db(self.is_stopped):
                     self.stop_seen.set()
                 answers = True
@@ -350,6 +354,11 @@ class Execution:
                     logger.warning("the database does not answer the pulse (%s)", type(error).__name__)
                 answers = False
                 await in_db(close_old_connections)
+
+    async def show_usage(self) -> None:
+        """Store the usage so far and send it to those who watch the run."""
+        if stored := await in_db(self.live_usage.store, self.usage):
+            await publish_usage(self.header, stored)
 
     async def wait_for_lease_end(self) -> None:
         """Return when the lease has expired while workers of other machines are alive.

@@ -12,6 +12,7 @@ from django.conf import settings
 from agents.backends.base import Usage
 from agents.models import Agent
 from mission_control.formatting import dollars
+from mission_control.models import Run
 from mission_control.models.run import EndCause
 
 CHARS_A_TOKEN = 4  # an estimate for any model: a prompt's tokens cannot be counted before it is sent
@@ -85,6 +86,29 @@ class RunLimits:
 
 def _stricter(own: Any, of_all: Any) -> Any:
     return min((limit for limit in (own, of_all) if limit), default=None)  # a setting of 0 means unlimited
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What a run may use in all, and what is left of it; None where there is no limit."""
+
+    total_tokens: int | None
+    tokens_left: int | None
+    cost_usd: float | None
+    cost_usd_left: float | None
+
+
+def budget_of(run: Run) -> Budget:
+    """Return the run's limits on tokens and cost, and what is left. Unknown amounts count as zero."""
+    limits = RunLimits.of(run.agent)
+    tokens = (run.input_tokens or 0) + (run.output_tokens or 0)
+    most, usd = limits.total_tokens, limits.cost_usd
+    return Budget(
+        most,
+        None if most is None else max(most - tokens, 0),
+        usd,
+        None if usd is None else max(usd - float(run.cost_usd or 0), 0),
+    )
 
 
 class LimitWatch:

@@ -12,7 +12,7 @@ from mission_control.models import Deliverable, Project, Run, Task
 from mission_control.planning import start
 from mission_control.runs.admission import admit
 from mission_control.runs.execution import execute, failure
-from mission_control.runs.limits import RunLimits
+from mission_control.runs.limits import Budget, RunLimits, budget_of
 from mission_control.runs.preparation import workdir_of
 from tests import backends, make
 
@@ -51,6 +51,16 @@ def test_the_stricter_of_the_agents_and_the_settings_limit_holds_one_by_one(sett
     assert RunLimits.of(an_agent(**own, prompt_tokens=1_000)) == RunLimits(100, 20, 5, 7, 2.0, 4_000)
     assert RunLimits.of(an_agent()) == RunLimits(100, 50, 10_000, None, 2.0, 10_000)
     assert RunLimits.of(None) == RunLimits.of(an_agent())
+
+
+def test_the_budget_left_is_what_the_stricter_limit_leaves(settings):
+    settings.MAX_TOTAL_TOKENS, settings.MAX_COST_USD = 0, 2.0
+    run = Run(agent=an_agent(total_tokens=100), input_tokens=30, output_tokens=30, cost_usd=0.5)
+    assert budget_of(run) == Budget(100, 40, 2.0, 1.5)
+    run.input_tokens, run.cost_usd = 90, None
+    assert budget_of(run) == Budget(100, 0, 2.0, 2.0)
+    settings.MAX_COST_USD = 0
+    assert budget_of(Run()) == Budget(None, None, None, None)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from django.utils import timezone
 from mission_control.models import Notification, Run, Task
 from mission_control.models.agents import with_runs
 from mission_control.realtime.activity_reader import ActivityGapTracker
-from mission_control.realtime.relay import read_positions, recently_active
+from mission_control.realtime.run_positions import read_positions, recently_active
 from mission_control.runs.preparation import upstream_of
 from mission_control.runs.slots import capacity, free_slots
 from tests import make
