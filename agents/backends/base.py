@@ -296,6 +296,9 @@ class Backend(ABC):
     # wrote. Empty: the prompt is sent again. A new conversation always gets the whole prompt.
     continuation: str = ""
     dialogue: Dialogue = NobodyThere()
+    # Images and PDFs that people attached to the task since its last completed run: absolute paths in the working
+    # folder, set before `stream` is called. The prompt names them; a backend may also send them with it.
+    files: Sequence[Path] = ()
 
     @classmethod
     @abstractmethod

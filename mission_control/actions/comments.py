@@ -11,7 +11,8 @@ from django.db import transaction
 from agents.models import Agent
 from mission_control.actions import notifications
 from mission_control.actions.activity import note
-from mission_control.models import Activity, Deliverable, Message, Task
+from mission_control.errors import Invalid
+from mission_control.models import Activity, AttachedFile, Deliverable, Message, Task
 
 EVERYONE = "all"
 # Does not match in an address (`ada@example.org`) or a path (`/@ada`). A hyphen at the end is punctuation.
@@ -24,16 +25,16 @@ def post(
     *,
     by: User | None = None,
     from_agent: Agent | None = None,
-    attachments: Sequence[Deliverable] = (),
+    attachments: Sequence[Deliverable | AttachedFile] = (),
 ) -> Message:
     """Post a message from an agent or, without one, from the user `by`; return it.
 
     Each mentioned agent gets a notification, except the sender. Writes one activity, and another one if a mention
-    reached an agent. Raises PermissionDenied if a user without permission to view documents attaches one: the
+    reached an agent. Attachments are documents, and files that were attached to this task. Raises Invalid for a
+    file of another task, and PermissionDenied if a user without permission to view documents attaches one: the
     agents that run the task receive the attachments.
     """
-    if attachments and by is not None and not by.has_perm("mission_control.view_deliverable"):
-        raise PermissionDenied
+    _check_attachments(task, attachments, by)
     mentions = mentions_in(content)
     with transaction.atomic():
         message = Message.objects.create(
@@ -54,6 +55,15 @@ def post(
         )
         _notify(message, sender, _mentioned_agents(mentions, from_agent))
     return message
+
+
+def _check_attachments(task: Task, attachments: Sequence[Deliverable | AttachedFile], by: User | None) -> None:
+    for one in attachments:
+        if isinstance(one, AttachedFile):
+            if one.task_id != task.pk:
+                raise Invalid("attachment_ids", "The file is not attached to this task.")
+        elif by is not None and not by.has_perm("mission_control.view_deliverable"):
+            raise PermissionDenied
 
 
 def mentions_in(content: str) -> list[str]:

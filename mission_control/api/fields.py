@@ -4,6 +4,7 @@ In JSON, a number does not count as a string, nor a string or a bool as a number
 there the string is parsed.
 """
 
+import uuid
 from datetime import datetime
 from typing import Any
 
@@ -199,11 +200,15 @@ class References(serializers.ListField):
         if isinstance(data, list) and len(data) > MAX_IDS:
             self.fail("max_length", max_length=MAX_IDS)
         keys = list(dict.fromkeys(super().to_internal_value(data)))
-        found = self.queryset.in_bulk(keys)
+        found = self.find(keys)
         for key in keys:
             if key not in found:
                 self.fail("unknown", noun=self.queryset.model._meta.verbose_name, id=key)
         return [found[key] for key in keys]
+
+    def find(self, keys: list[uuid.UUID]) -> dict[uuid.UUID, Any]:
+        """Return the existing objects by their ids."""
+        return self.queryset.in_bulk(keys)
 
     def to_representation(self, value: Any) -> list[str]:
         return [str(item.pk) for item in value.all()]

@@ -2,6 +2,7 @@
 
 from mission_control.models import search  # noqa: F401 - registers the lookup
 from mission_control.models.access import AccessToken
+from mission_control.models.attached_file import AttachedFile
 from mission_control.models.capacity import Capacity
 from mission_control.models.deliverable import Deliverable, DeliverableVersion
 from mission_control.models.feed import Activity, Message, Notification
@@ -19,6 +20,7 @@ __all__ = [
     "AccessToken",
     "Activity",
     "Assignment",
+    "AttachedFile",
     "Capacity",
     "Conversation",
     "Deliverable",

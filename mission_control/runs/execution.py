@@ -10,9 +10,10 @@ import os
 import time
 import traceback
 import uuid
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -48,6 +49,7 @@ from mission_control.realtime.frames import RunHeader
 from mission_control.realtime.publisher import publish_events, publish_usage
 from mission_control.runs import events
 from mission_control.runs.async_database import in_db, persist
+from mission_control.runs.attached_files import files_for
 from mission_control.runs.backend_retries import CallRetryPolicy, call_with_retries
 from mission_control.runs.buffer import EventBuffer, OutputTooLong
 from mission_control.runs.lifecycle import claim, finish
@@ -196,6 +198,7 @@ class Execution:
         self.is_alone = True  # no worker of another machine was alive at the last renewal of the lease
         self.agent_still_works = False
         self.earlier_session = ""
+        self.files: Sequence[Path] = ()  # images and PDFs for the agent
         self.answer: str | None = None  # the agent's final answer, if its backend reports one
         self.tools = ToolUses()
 
@@ -263,6 +266,7 @@ class Execution:
         registry.check_options(agent.backend, agent.backend_options)
         if "sessions" in registry.get(agent.backend).capabilities:
             self.earlier_session = await persist(earlier_session, self.run)
+        self.files = await persist(files_for, self.run)
         policy = CallRetryPolicy(settings.RETRIES, settings.RETRY_SECONDS)
         stream = call_with_retries(lambda: self.watch.listen(self.call(agent, prompt)), policy)
         try:
@@ -296,6 +300,7 @@ class Execution:
         backend: Backend = registry.get(agent.backend)()
         if self.earlier_session:
             backend.earlier_session = self.earlier_session
+        backend.files = self.files
         return backend.stream(prompt, agent.backend_options, workdir_of(self.run))
 
     def count(self, usage: Usage) -> None:

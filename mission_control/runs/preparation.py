@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-from django.conf import settings
-
 from agents.backends.base import BackendError
 from agents.models import Agent
 from mission_control.models import Deliverable, Review, Run, Task
+from mission_control.runs.attached_files import folder_of
 from mission_control.runs.events import output_of
 from mission_control.runs.guidance import guidance_for
 from mission_control.runs.prompt_sections import Source, notice_of
@@ -17,8 +16,7 @@ from mission_control.text import storable
 
 def workdir_of(run: Run) -> Path:
     """Return the working folder of the run's agent; create it if needed."""
-    scratch = settings.DATA_DIR / "scratch" / str(run.task_id or run.pk)
-    folder: Path = run.project.folder if run.project else scratch
+    folder = folder_of(run.project, run.task_id or run.pk)
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
@@ -92,6 +90,8 @@ def brief_of(run: Run, *, budget_chars: int) -> Brief:
         upstream=upstream_of(task),
         documents=others.documents,
         older_documents=others.older_documents,
+        files=others.files.sources,
+        older_files=others.files.older,
         earlier_answer=others.earlier_answer,
         feedback=feedback,
         thread=others.thread,

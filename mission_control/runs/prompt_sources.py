@@ -1,11 +1,13 @@
 """Read a task's thread and attached documents, as material for the next prompt."""
 
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from mission_control.formatting import utc_time
 from mission_control.models import Deliverable, Message, Run, Task
+from mission_control.runs.attached_files import AttachedSources, attached_sources, last_start, paths_by_id
 from mission_control.runs.prompt_sections import Source
 from mission_control.text import as_uuid
 
@@ -23,6 +25,7 @@ class Correspondence:
     older_messages: int = 0
     documents: list[Source] = field(default_factory=list)
     older_documents: int = 0
+    files: AttachedSources = field(default_factory=AttachedSources)
     earlier_answer: Source | None = None
 
 
@@ -33,21 +36,13 @@ def correspondence_of(run: Run, task: Task, feedback: list[str], *, budget_chars
     last deliverable is included if there is feedback on it, or a message since that attempt started.
     """
     found = Correspondence()
-    since = _last_start(task)
+    since = last_start(task)
     attached = _read_thread(found, task, since, set(feedback), budget_chars)
     _read_documents(found, run, task, attached, budget_chars)
+    found.files = attached_sources(run, task)
     if feedback or any(source.kind == NEW_MESSAGE for source in found.thread):
         found.earlier_answer = _earlier_answer(task)
     return found
-
-
-def _last_start(task: Task) -> datetime | None:
-    """Return when the last completed attempt started: it cannot have known messages written later.
-
-    A failed or stopped attempt does not count: requests from before it are still open.
-    """
-    completed = Run.objects.filter(task=task, status=Run.Status.COMPLETED).order_by("-queued_at", "id")
-    return completed.values_list("started_at", flat=True).first()
 
 
 def _read_thread(
@@ -56,17 +51,27 @@ def _read_thread(
     """Read the newest messages; return the ids of the documents attached to them, newest first."""
     messages = Message.objects.filter(task=task).select_related("from_agent", "author")
     left, read, attached = budget_chars, 0, list[uuid.UUID]()
+    paths = dict[str, str]()
     for message in messages.order_by("-created_at", "-id")[:MAX_MESSAGES].iterator(ROWS_AT_ONCE):
         if left <= 0:
             break
         read += 1
         attached += [key for given in message.attachment_ids if (key := as_uuid(given))]
         if message.content not in feedback:
+            if message.attachment_ids and not paths:
+                paths = paths_by_id(task)
+            text = _with_files(message, paths)
             is_new = since is not None and message.created_at > since
-            found.thread.insert(0, Source(NEW_MESSAGE if is_new else MESSAGE, _headline(message), message.content))
-            left -= len(message.content)
+            found.thread.insert(0, Source(NEW_MESSAGE if is_new else MESSAGE, _headline(message), text))
+            left -= len(text)
     found.older_messages = messages.count() - read
     return attached
+
+
+def _with_files(message: Message, paths: Mapping[str, str]) -> str:
+    """Return the text of a message, with the paths of the files attached to it."""
+    names = [paths[key] for key in map(str, message.attachment_ids) if key in paths]
+    return f"{message.content}\n[Attached: {', '.join(names)}]" if names else message.content
 
 
 def _headline(message: Message) -> str:

@@ -1,13 +1,14 @@
 """Serializers to read the feed and notifications, and to write messages, assignments and statuses."""
 
 from typing import Any
+from uuid import UUID
 
 from rest_framework import serializers
 
 from agents.models import Agent
 from mission_control.api.fields import Choice, Description, Person, Reference, References
 from mission_control.api.serializers.reader import Reader
-from mission_control.models import Activity, Deliverable, Notification, Project, Task
+from mission_control.models import Activity, AttachedFile, Deliverable, Notification, Project, Task
 
 DOCUMENTS = Deliverable.objects.defer("content")
 
@@ -55,10 +56,22 @@ class NotificationMarked(serializers.Serializer):
     notification = NotificationReader()
 
 
+class Attachments(References):
+    """The ids of documents, and of files that were attached to the task."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(DOCUMENTS, **kwargs)
+
+    def find(self, keys: list[UUID]) -> dict[UUID, Any]:
+        found = super().find(keys)
+        missing = [key for key in keys if key not in found]
+        return {**found, **AttachedFile.objects.in_bulk(missing)} if missing else found
+
+
 class MessageCreate(serializers.Serializer):
     content = Description(required=True, allow_blank=False)
     from_agent_id = Person(allow_null=False, source="from_agent")
-    attachment_ids = References(DOCUMENTS, source="attachments")
+    attachment_ids = Attachments(source="attachments")
 
     def validate_from_agent_id(self, key: str) -> Agent | None:
         """Return the agent; None for a person."""
