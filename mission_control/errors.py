@@ -40,6 +40,27 @@ class NotParked(Refusal):
         super().__init__("The run does not wait for a quota")
 
 
+class NotOpen(Refusal):
+    """The question is not open any more. `question` is its row as it is now."""
+
+    SENTENCES = {
+        "answered": "The question is already answered",
+        "expired": "The question has expired",
+        "cancelled": "The question was cancelled: its run has ended",
+    }
+
+    def __init__(self, question: Any) -> None:
+        super().__init__(self.SENTENCES.get(question.status, "The question is not open any more"))
+        self.question = question
+
+
+class Ended(Refusal):
+    """The run has ended, so its agent takes no messages; a follow-up continues the conversation."""
+
+    def __init__(self) -> None:
+        super().__init__("The run has ended. Continue it with a follow-up.", hint="follow_up")
+
+
 class NotAllowed(Refusal):
     """The acting user lacks a permission."""
 

@@ -59,7 +59,9 @@ def note_project(project: Project, message: str, **metadata: Any) -> Activity:
     )
 
 
-def note_run(run: Run, message: str, *, type: Activity.Type = Activity.Type.TASK_UPDATED) -> Activity:
+def note_run(
+    run: Run, message: str, *, type: Activity.Type = Activity.Type.TASK_UPDATED, **metadata: Any
+) -> Activity:
     """Store one activity about a run, with its id in the metadata; otherwise like `note`."""
     return note(
         type,
@@ -68,7 +70,7 @@ def note_run(run: Run, message: str, *, type: Activity.Type = Activity.Type.TASK
         task=run.task,
         agent=run.agent,
         project_id=run.project_id,
-        run_id=str(run.pk),
+        **{**metadata, "run_id": str(run.pk)},
     )
 
 

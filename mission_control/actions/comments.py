@@ -12,7 +12,7 @@ from agents.models import Agent
 from mission_control.actions import notifications
 from mission_control.actions.activity import note
 from mission_control.errors import Invalid
-from mission_control.models import Activity, AttachedFile, Deliverable, Message, Task
+from mission_control.models import Activity, AttachedFile, Deliverable, Message, Run, Task
 
 EVERYONE = "all"
 # Does not match in an address (`ada@example.org`) or a path (`/@ada`). A hyphen at the end is punctuation.
@@ -26,8 +26,12 @@ def post(
     by: User | None = None,
     from_agent: Agent | None = None,
     attachments: Sequence[Deliverable | AttachedFile] = (),
+    run: Run | None = None,
+    delivery: str = "",
 ) -> Message:
     """Post a message from an agent or, without one, from the user `by`; return it.
+
+    A message to the agent of an active run has that `run`, and how it is delivered.
 
     Each mentioned agent gets a notification, except the sender. Writes one activity, and another one if a mention
     reached an agent. Attachments are documents, and files that were attached to this task. Raises Invalid for a
@@ -44,6 +48,8 @@ def post(
             content=content,
             attachment_ids=[str(document.pk) for document in attachments],
             mentions=mentions,
+            run=run,
+            delivery=delivery,
         )
         sender = _name(message)
         note(

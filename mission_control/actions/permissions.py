@@ -22,8 +22,10 @@ from mission_control.errors import NotAllowed
 ADD_RUN, CHANGE_RUN = "mission_control.add_run", "mission_control.change_run"
 RUN_TASK = (ADD_RUN,)
 STOP_RUN = (CHANGE_RUN,)  # also of a planning
+ANSWER_QUESTION = (CHANGE_RUN,)
 CHANGE_TASK = ("mission_control.change_task",)  # also to assign, skip and review it
 POST_MESSAGE = ("mission_control.add_message",)
+MESSAGE_RUN = (*POST_MESSAGE, CHANGE_RUN)  # to write to the agent of an active run
 PLAN_PROJECT = ("mission_control.add_project", ADD_RUN)
 START_PROJECT = ("mission_control.change_project", ADD_RUN)  # also to approve, resume and plan it again
 PAUSE_PROJECT = ("mission_control.change_project", CHANGE_RUN)
@@ -40,6 +42,8 @@ NEEDED: dict[str, Sequence[str]] = {
     **{f"{kind}_agent": [f"agents.{kind}_agent"] for kind in KINDS},
     "run_task": RUN_TASK,
     "stop_run": STOP_RUN,
+    "answer_question": ANSWER_QUESTION,
+    "message_run": MESSAGE_RUN,
     "plan_project": PLAN_PROJECT,
     "start_project": START_PROJECT,
     "pause_project": PAUSE_PROJECT,
@@ -120,6 +124,20 @@ def require_stop() -> None:
     user = acting_user()
     if user is not None and not user.has_perms(STOP_RUN):
         raise NotAllowed("To stop a run", "Can change run")
+
+
+def require_answer() -> None:
+    """Raise NotAllowed if the acting user may not answer agents; the product itself always may."""
+    user = acting_user()
+    if user is not None and not user.has_perms(ANSWER_QUESTION):
+        raise NotAllowed("To answer an agent", "Can change run")
+
+
+def require_message_to_run() -> None:
+    """Raise NotAllowed if the acting user may not write to a running agent; the product itself always may."""
+    user = acting_user()
+    if user is not None:
+        require(user, MESSAGE_RUN, "To write to a running agent")
 
 
 def require(user: User, needed: Iterable[str], doing: str) -> None:

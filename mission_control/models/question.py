@@ -84,7 +84,12 @@ class Question(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.text[:80]
+        return self.text[:80] or self.tool_name
+
+    @property
+    def tool_name(self) -> str:
+        """Return the name of the tool to approve; empty for a question."""
+        return str(self.tool.get("name", "")) if isinstance(self.tool, dict) else ""
 
 
 class Conversation(models.Model):

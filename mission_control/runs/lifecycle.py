@@ -33,6 +33,7 @@ from mission_control.queue.broker import enqueue
 from mission_control.realtime.publisher import publish_run
 from mission_control.runs import events
 from mission_control.runs.deliverables import save_output
+from mission_control.runs.open_questions import cancel_open
 from mission_control.runs.open_reviews import open_review, withdraw_review
 from mission_control.runs.planning_outcome import settle_project
 from mission_control.runs.project_completion import advance_on_commit, complete_if_resolved
@@ -325,6 +326,7 @@ def _settle(
     """Write the consequences of a run's end, in the transaction that ended it."""
     run = ENDED.get(run_id)
     assert run is not None, "its row is locked"
+    cancel_open(run_id)
     if run.started_at is not None:
         UsageRecord.of(run).save(force_insert=True)
     review_reason = ""

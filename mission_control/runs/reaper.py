@@ -14,6 +14,7 @@ from mission_control.models import Run
 from mission_control.runs.lifecycle import end_lost, enqueue_run, promote
 from mission_control.runs.parking import resume_due
 from mission_control.runs.project_completion import advance_all
+from mission_control.runs.questions import expire_due
 from mission_control.runs.workers import is_dead, is_of_earlier_boot, kill
 
 FIRST_REENQUEUE_AFTER = timedelta(seconds=10)  # how long a queued run waits for its job; doubled each time
@@ -34,7 +35,7 @@ class Reaper:
         self._seen: dict[uuid.UUID, tuple[object, float]] = {}
 
     def tick(self) -> None:
-        """End lost runs, enqueue again what was lost, resume parked and promote waiting runs, advance projects."""
+        """End lost runs, enqueue again what was lost, expire questions, continue runs, advance projects."""
         try:
             held = list(Run.objects.light().holding())
         except Error:
@@ -50,6 +51,7 @@ class Reaper:
                 self.reap(run)
         if len(running) < len(held):
             reenqueue_unstarted()
+        expire_due()
         resume_due()
         promote()
         advance_all()
