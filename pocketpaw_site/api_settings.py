@@ -20,7 +20,7 @@ REST_FRAMEWORK: dict[str, Any] = {
         "rest_framework.parsers.MultiPartParser",
     ],
     "DEFAULT_SCHEMA_CLASS": "mission_control.api.schema.ContractSchema",
-    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
+    "DEFAULT_FILTER_BACKENDS": ["mission_control.api.filters.ListFilters"],
     "DEFAULT_PAGINATION_CLASS": "mission_control.api.pagination.ListPagination",
     "EXCEPTION_HANDLER": "mission_control.api.errors.exception_handler",
 }

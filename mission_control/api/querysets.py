@@ -8,6 +8,13 @@ from mission_control.models import Activity, Deliverable, Message, Notification,
 from mission_control.models.agents import with_runs
 
 
+# Of a task's newest run the API shows few columns; to load the others takes a fifth of the time of a list.
+_SHOWN_OF_LAST_RUN = ("id", "status", "finished_at", "error")
+_HIDDEN_OF_LAST_RUN = [
+    f"last_run__{field.name}" for field in Run._meta.concrete_fields if field.name not in _SHOWN_OF_LAST_RUN
+]
+
+
 def agents() -> QuerySet[Agent]:
     """Return agents with the state that is derived from their runs."""
     return with_runs()
@@ -15,8 +22,7 @@ def agents() -> QuerySet[Agent]:
 
 def tasks() -> QuerySet[Task]:
     """Return tasks with newest run, assignees, and the ids of the tasks that block them or that they block."""
-    newest_run = Task.objects.select_related("last_run").defer("last_run__output", "last_run__prompt")
-    return newest_run.with_links()
+    return Task.objects.select_related("last_run").defer(*_HIDDEN_OF_LAST_RUN).with_links()
 
 
 def projects() -> QuerySet[Project]:
