@@ -4,12 +4,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from coverage import Coverage
 from django.db import connections
 
 from tests import schema
 from tests.needs import lacks
 from tests.product import Product
 from tests.profile import can_differ
+
+PROPERTIES = Path(__file__).parent / "properties"
 
 
 @pytest.hookimpl(trylast=True)
@@ -33,6 +36,19 @@ def pytest_collection_modifyitems(config, items):
 
 # Fixtures that start the product, and share it or start one for each test.
 STARTS = ["empty", "workshop", "office", "fresh_product", "up", "mortal", "served", "product"]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item):
+    """Do not measure the coverage of tests that repeat the same code with many inputs: it doubles their time."""
+    measured = Coverage.current()
+    if measured is None or not (item.get_closest_marker("exhaustive") or PROPERTIES in item.path.parents):
+        return (yield)
+    measured.stop()
+    try:
+        return (yield)
+    finally:
+        measured.start()
 
 
 def starts(item: pytest.Item) -> int:

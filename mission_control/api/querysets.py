@@ -7,7 +7,6 @@ from mission_control.compat.django_models import PreparedLookup
 from mission_control.models import Activity, Deliverable, Message, Notification, Project, Run, Task
 from mission_control.models.agents import with_runs
 
-
 # Of a task's newest run the API shows few columns; to load the others takes a fifth of the time of a list.
 _SHOWN_OF_LAST_RUN = ("id", "status", "finished_at", "error")
 _HIDDEN_OF_LAST_RUN = [
