@@ -86,6 +86,7 @@ GOALS: Sequence[Figure] = [
     Figure(fanout_name(100, 5), "Goals", "s", 3.3),
     Figure("next run of a project", "Goals", "ms", 40, 80),
     Figure("run of a dependent task", "Goals", "ms", 40, 80),
+    Figure("run of a dependent task, alone", "Goals", "ms", 40, 80),
     Figure("board, main thread busy while 5 run", "Goals", "%", 15),
     Figure("requests of a tab per piece of output", "Goals", "", 0),
 ]

@@ -17,7 +17,7 @@ Times = tuple[datetime, datetime]  # a run's start and end, by the workers' own 
 
 
 def projects(product: MeasuredProduct, scale: Scale) -> Iterator[tuple[str, float]]:
-    """Run tasks without work: first tasks that wait only for a slot, then one chain of tasks per slot."""
+    """Run tasks without work: some that wait only for a slot, then a chain for each slot, then a chain alone."""
     agent = product.new_rehearser(1)
     with Client(product) as client:
         times = carried_out(product, client, agent, chains=[1] * scale.project_tasks)
@@ -28,9 +28,11 @@ def projects(product: MeasuredProduct, scale: Scale) -> Iterator[tuple[str, floa
             yield "next run of a project", milliseconds(end, start)
         yield "tasks of a project a second", len(every) / (ends[-1] - starts[0]).total_seconds()
 
-        for chain in carried_out(product, client, agent, chains=[scale.project_tasks // LIMIT] * LIMIT):
-            for (_, end), (start, _) in pairwise(chain):
-                yield "run of a dependent task", milliseconds(end, start)
+        length = scale.project_tasks // LIMIT
+        for name, chains in (("run of a dependent task", LIMIT), ("run of a dependent task, alone", 1)):
+            for chain in carried_out(product, client, agent, chains=[length] * chains):
+                for (_, end), (start, _) in pairwise(chain):
+                    yield name, milliseconds(end, start)
 
 
 def carried_out(product: MeasuredProduct, client: Client, agent: str, *, chains: list[int]) -> list[list[Times]]:
