@@ -7,6 +7,14 @@ type OfRun = { task_id: string | null; run_id: string; seq: number; timestamp: s
 type OfTask = { id: string; status: string; project_id: string | null; blocks: string[]; blocked_by: string[]; updated_at: string };
 type Capacity = { limit: number; running: number; queued: number; waiting: number; available: number };
 type Usage = { model: string | null; input_tokens: number | null; output_tokens: number | null; cost_usd: number | null };
+type Question = {
+  id: string;
+  task_id: string | null;
+  run_id: string;
+  kind: "question" | "approval";
+  text: string;
+  tool: { name: string } | null;
+};
 type Activity = {
   id: string;
   type: string;
@@ -26,6 +34,7 @@ type Frame =
   | FrameOf<"mc_task_completed", OfRun & { agent_id: string | null; status: string; error: string | null }>
   | FrameOf<"dw_planning_phase", OfRun & { project_id: string; phase: string; message: string }>
   | FrameOf<"dw_planning_complete", OfRun & { project_id: string; status: string; title: string; error: string | null }>
+  | FrameOf<"mc_question_created" | "mc_question_answered", { question: Question }>
   | FrameOf<"mc_activity_created", { activity: Activity }>
   | FrameOf<"mc_task_updated", { task: OfTask }>
   | FrameOf<"mc_project_updated", { project: { id: string } }>
@@ -45,6 +54,8 @@ interface DocumentEventMap {
   "mc:wake": CustomEvent<Set<string>>;
   /** Newer markup of a part, before it is shown. */
   "mc:fresh": CustomEvent<Element>;
+  /** Newer markup of a part that is not shown yet, because it would move what the user points at. */
+  "mc:held": CustomEvent<Element>;
   /** A part of the page is shown in its newer version. */
   "mc:placed": CustomEvent<HTMLElement>;
 }

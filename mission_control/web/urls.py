@@ -14,6 +14,7 @@ from mission_control.web.overview import usage_views
 from mission_control.web.overview import views as overview
 from mission_control.web.project import edit_views, file_views, plan_views
 from mission_control.web.project import views as projects
+from mission_control.web.question import views as questions
 from mission_control.web.run import views as runs
 from mission_control.web.search import views as search
 from mission_control.web.task import views as tasks
@@ -49,6 +50,7 @@ urlpatterns = [
     path("tasks/<uuid:task_id>/move", board.move, name="task-move"),
     path("runs/<uuid:run_id>/stop", board.stop_run, name="run-stop"),
     path("runs/<uuid:run_id>/resume", board.resume_run, name="run-resume"),
+    path("questions/<uuid:question_id>/answer", questions.answer_question, name="question-answer"),
     path("tasks/<uuid:task_id>", tasks.task_page, name="task"),
     path("tasks/<uuid:task_id>/run", tasks.run_task, name="task-run"),
     path("tasks/<uuid:task_id>/stop", tasks.stop_task, name="task-stop"),

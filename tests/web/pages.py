@@ -6,9 +6,10 @@ from datetime import timedelta
 from django.db.models import Q
 from django.utils import timezone
 
-from agents.backends.base import QuotaUsedUp
-from mission_control.models import Run, RunEvent
-from mission_control.runs import events
+from agents.backends.base import Option, QuotaUsedUp, ToolRequest
+from agents.backends.base import Question as Asked
+from mission_control.models import Question, Run, RunEvent
+from mission_control.runs import events, questions
 from mission_control.runs.events import Draft
 from mission_control.runs.lifecycle import claim, finish
 from mission_control.runs.parking import park_for_quota
@@ -80,3 +81,10 @@ def post(browser, task, action: str, *, script: bool = True, **fields):
 def part(page: str, key: str) -> str:
     """Return the markup from the element with this id up to the next part."""
     return re.search(rf'id="{key}".*?(?=<(?:section|aside|div|ol) [^>]*id="|\Z)', page, re.DOTALL)[0]
+
+
+def asked(run: Run, text: str = "Which database?", **fields) -> Question:
+    """Return an open question of the run: options from (id, label) pairs, a tool from its name and input."""
+    options = [Option(*pair) for pair in fields.pop("options", [])]
+    tool = ToolRequest(*fields.pop("tool")) if "tool" in fields else None
+    return questions.create(run, Asked(text, options=options, tool=tool, **fields), guard=Q())

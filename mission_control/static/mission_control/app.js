@@ -2,12 +2,14 @@
 /* The shell of every page: the board's socket and the events its frames cause, time, dialogs, forms, notices.
 
    Each frame causes two kinds of events. `mc:frame` on the document carries the whole frame at once, for scripts
-   that show output. `mc:task`, `mc:task:ID`, `mc:project`, `mc:project:ID`, `mc:run`, `mc:run:ID`, `mc:capacity`
-   and `mc:activity` on the body are collected for a quarter of a second; they refresh the fragments that name them
+   that show output. `mc:task`, `mc:task:ID`, `mc:project`, `mc:project:ID`, `mc:run`, `mc:run:ID`, `mc:capacity`,
+   `mc:question` and `mc:activity` on the body are collected for a quarter of a second; they refresh the fragments that name them
    in `hx-trigger`. `mc:run:later` follows within two seconds, for what is costly to render. `mc:missed` does the same
    when frames may have been missed, so that everything shown is fetched again. A hidden page waits until it is visible. */
 import "./copy.js";
 import "./keys.js";
+import "./questions.js";
+import "./usage.js";
 import { all, byId, closest, copyOf, required, requiredIn } from "./dom.js";
 import { isDirty, leaveToLogin, taken } from "./drafts.js";
 import { ROOT, UNREACHABLE, fetchFragment, isLoggedOut, localise, openDialog, parse, reasonOf, say, showLoggedOut, tick, tickSlowly, toast } from "./page.js";
@@ -57,6 +59,8 @@ function takeFrame(frame) {
   if (name === "mc_task_started" || name === "mc_task_completed" || name === "mc_run_parked" || name === "mc_run_resumed") {
     wake("mc:run", "mc:task", `mc:run:${data.run_id}`);
     if (data.task_id) wake(`mc:task:${data.task_id}`);
+  } else if (name === "mc_question_created" || name === "mc_question_answered") {
+    wake("mc:question");
   } else if (name === "mc_task_updated") {
     wake("mc:task", `mc:task:${data.task.id}`);
     if (data.task.project_id) wake(`mc:project:${data.task.project_id}`);

@@ -14,6 +14,10 @@ const waitingCards = /** @type {HTMLCollectionOf<HTMLElement>} */ (document.getE
 document.addEventListener("mc:frame", ({ detail: { event_type: name, data } }) => {
   if (name === "page_lines") return showLines(data.lines);
   if (name === "mc_task_updated") refresh(data.task.id, ...dependents(data.task.id, data.task.blocks));
+  if (name === "mc_question_created" || name === "mc_question_answered") {
+    refreshSlots();
+    if (data.question.task_id) refresh(data.question.task_id);
+  }
   if (name === "mc_activity_created") takeActivity(data.activity);
   if (name === "mc_task_started" || name === "mc_task_completed" || name === "mc_run_parked" || name === "mc_run_resumed") {
     refreshSlots();

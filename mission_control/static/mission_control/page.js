@@ -85,7 +85,7 @@ export function reasonOf(response) {
 
 const TOAST_MS = 8000;
 /** @type {Record<string, string>} */
-const SHAPES = { completed: "r-completed", error: "r-error", warn: "warn", waiting: "r-waiting", review: "s-review" };
+const SHAPES = { completed: "r-completed", error: "r-error", warn: "warn", waiting: "r-waiting", review: "s-review", asks: "ask" };
 
 /**
  * Show a short notice. It disappears after some seconds; an error stays until the user dismisses it.

@@ -32,8 +32,10 @@ export function morph(part, fresh) {
   localise(fresh);
   document.dispatchEvent(new CustomEvent("mc:fresh", { detail: fresh }));
   const used = [part, ...part.querySelectorAll(`details, form, ${TYPED}`)].filter(isInUse);
-  if (used.length) waiting.set(part, fresh);
+  const isHeld = movesOthers(part, fresh);
+  if (used.length || isHeld) waiting.set(part, fresh);
   else waiting.delete(part);
+  if (isHeld) return hold(fresh);
   if (!used.every((element) => isIn(fresh, element))) return; // it would be removed
   const choices = choicesIn(part);
   const key = part.contains(document.activeElement) && document.activeElement?.getAttribute("data-key");
@@ -244,6 +246,50 @@ function choose(part, choices) {
       field.checked = values.has(field.value);
     }
   }
+}
+
+// ── Parts that would move what is below them ────────────────────────
+const STILL_MS = 1500; // a pointer that rests this long is not about to click
+const READ_MS = 2500; // time to read how a question ended
+let pointerMovedAt = -STILL_MS;
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let holding;
+
+document.addEventListener("pointermove", () => { pointerMovedAt = performance.now(); }, { passive: true });
+document.addEventListener("pointerdown", () => { pointerMovedAt = performance.now(); }, { passive: true });
+
+/** @param {Element} part @returns {string} the entries that take space in a part */
+const entriesIn = (part) => [...part.querySelectorAll("[data-question]")].map((entry) => entry.id).join();
+
+/**
+ * Tell whether newer markup of a part with `data-steady`, the selector of an area, would move something in this area
+ * that the user points at or types in. So does an entry that is removed before the user can read how it ended.
+ * @param {Element} part
+ * @param {Element} fresh
+ */
+function movesOthers(part, fresh) {
+  const area = part.getAttribute("data-steady");
+  if (!area || entriesIn(part) === entriesIn(fresh)) return false;
+  const isPointedAt = document.querySelector(`${area}:hover`) && performance.now() - pointerMovedAt < STILL_MS;
+  const field = document.activeElement?.matches(TYPED) ? document.activeElement.closest(area) : null;
+  const isUnread = all(part, "[data-ended-at]").some((entry) => Date.now() - Number(entry.dataset.endedAt) < READ_MS);
+  return Boolean(isPointedAt || (field && !part.contains(document.activeElement)) || isUnread);
+}
+
+/**
+ * Show held parts later.
+ * @param {Element} fresh
+ */
+function hold(fresh) {
+  holding ??= setTimeout(() => { holding = undefined; showWaiting(); }, STILL_MS / 3);
+  document.dispatchEvent(new CustomEvent("mc:held", { detail: fresh }));
+}
+
+/** Show held parts now, because the user wants to see them. */
+export function showNow() {
+  pointerMovedAt = -STILL_MS;
+  if (document.activeElement instanceof HTMLElement) document.activeElement.blur();
+  showWaiting();
 }
 
 // ── Parts that wait ──────────────────────────────────────────────────

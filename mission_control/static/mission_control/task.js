@@ -167,6 +167,9 @@ document.addEventListener("submit", (event) => {
   const form = closest(event.target, "form[data-part]", HTMLFormElement);
   if (!form) return;
   event.preventDefault();
+  const [empty] = all(form, "[data-missing]", HTMLTextAreaElement).filter((field) => !field.value.trim());
+  if (empty && !event.submitter?.hasAttribute("formnovalidate")) return showMissing(empty);
+  if (form.dataset.part === "run" && askForAgent(form)) return;
   submitForm(form, event.submitter);
 });
 
@@ -210,6 +213,47 @@ document.addEventListener("click", (event) => {
   details.open = true;
   requiredIn(details, "input:not([type=hidden])").focus();
 });
+
+// ── What is missing in a form ────────────────────────────────────────
+/**
+ * Show at a required field what is missing.
+ * @param {HTMLTextAreaElement} field
+ */
+function showMissing(field) {
+  const error = requiredIn(field.parentElement ?? document, ".err");
+  error.hidden = false;
+  requiredIn(error, "span").textContent = field.dataset.missing ?? "";
+  field.setAttribute("aria-invalid", "true");
+  field.setAttribute("aria-describedby", error.id);
+  field.focus();
+}
+
+document.addEventListener("invalid", (event) => {
+  const field = closest(event.target, "[data-missing]", HTMLTextAreaElement);
+  if (!field) return;
+  event.preventDefault(); // the browser would show its own text
+  showMissing(field);
+}, true);
+
+document.addEventListener("input", (event) => {
+  const field = closest(event.target, "[data-missing][aria-invalid]", HTMLTextAreaElement);
+  if (!field) return;
+  field.removeAttribute("aria-invalid");
+  requiredIn(field.parentElement ?? document, ".err").hidden = true;
+});
+
+/**
+ * Open the picker of a form if no agent is chosen. Return whether that was so.
+ * @param {HTMLFormElement} form
+ */
+function askForAgent(form) {
+  const [picker] = all(form, "[data-picker]", HTMLDetailsElement);
+  if (!picker || picker.querySelector("input:checked")) return false;
+  picker.open = true;
+  all(picker, "input")[0]?.focus();
+  say("Choose an agent.");
+  return true;
+}
 
 // ── The agent of the next run ────────────────────────────────────────
 /**
@@ -302,8 +346,9 @@ document.addEventListener("mc:frame", ({ detail: frame }) => {
 function takeFrame({ event_type: name, data }, newest) {
   if (name === "mc_capacity") return refresh();
   if (name === "mc_task_updated") return isShown(data.task) && refresh();
+  if (name === "mc_question_created" || name === "mc_question_answered") return data.question.task_id === task && refresh();
   if (name === "mc_activity_created") return isAbout(data.activity) && refresh();
-  if (!("run_id" in data) || data.task_id !== task) return;
+  if (name === "mc_run_usage" || !("run_id" in data) || data.task_id !== task) return;
   if (data.run_id === run()) more(data.seq);
   if (name !== "mc_task_output" || (data.run_id !== run() && data.run_id !== newest)) refresh();
 }

@@ -1,6 +1,7 @@
 // @ts-check
 /* The numbers in the top bar: slots in use and notifications. The page's socket sends them; nothing is fetched. */
-import { byId, closest, required, requiredIn } from "./dom.js";
+import { all, byId, closest, required, requiredIn } from "./dom.js";
+import { canAsk, notify } from "./notifier.js";
 import { change, say } from "./page.js";
 
 let title = document.title;
@@ -73,15 +74,17 @@ export function showNotifications(count) {
  */
 function announce(link, count) {
   say(count === 1 ? "1 notification." : `${count} notifications.`);
-  if (!document.hidden || !("Notification" in window) || Notification.permission !== "granted") return;
+  if (!document.hidden) return;
   const body = `${count === 1 ? "1 item needs" : `${count} items need`} your attention`;
-  const notification = new Notification("Mission Control", { body, tag: "mission-control" });
-  notification.addEventListener("click", () => { window.focus(); location.assign(link.href); });
+  notify("Mission Control", { body, tag: "mission-control", href: link.href });
 }
 
-export function offerBrowserNotifications() {
-  const offer = byId("ask-browser");
-  if (offer) offer.hidden = !("Notification" in window) || Notification.permission !== "default";
+/**
+ * Show or hide the buttons that ask for notifications of the browser. The browser is asked only on a click.
+ * @param {ParentNode} root
+ */
+export function offerBrowserNotifications(root = document) {
+  for (const offer of all(root, "#ask-browser, .question [data-ask-browser]")) offer.hidden = !canAsk();
 }
 
 document.addEventListener("click", async (event) => {

@@ -20,6 +20,8 @@ from mission_control.models.tags import TaggedAny
 from mission_control.models.task import TaskQuerySet
 from mission_control.runs.slots import capacity
 from mission_control.text import as_uuid
+from mission_control.web.question.cards import open_lines
+from mission_control.web.shared.consumption import Consumption
 from mission_control.web.shared.one_line import last_line
 from mission_control.web.shared.plain_text import plain
 
@@ -108,6 +110,7 @@ class Card:
     place: int = 0
     waiting: int = 0
     line: str = ""
+    question: str = ""  # the open question of its run
 
     @property
     def run(self) -> Run | None:
@@ -117,6 +120,10 @@ class Card:
     @property
     def active(self) -> bool:
         return self.task.last_run is not None and self.task.last_run.is_active
+
+    @property
+    def used(self) -> Consumption | None:
+        return Consumption.of(self.run) if self.run else None
 
     @property
     def column(self) -> str:
@@ -247,13 +254,13 @@ def _keys(kind: ColumnKind, filters: BoardFilters, offset: int, shown: int) -> l
 
 
 def cards(keys: list[UUID], may: Rights) -> list[Card]:
-    """Return the cards of these tasks in this order. At most six queries for any number of cards."""
+    """Return the cards of these tasks in this order. At most seven queries for any number of cards."""
     unfinished = Task.objects.unresolved().order_by("created_at", "id").only("id", "title")
     waits_for: Prefetch[Any] = Prefetch("blocked_by", unfinished, to_attr="unfinished")
     found = (
         Task.objects.filter(pk__in=keys)
         .by_rank()
-        .select_related("last_run")
+        .select_related("last_run__agent")
         .defer("last_run__output", "last_run__prompt", "description")
         .prefetch_related(Prefetch("assignments", Assignment.objects.select_related("agent")), waits_for)
     )
@@ -272,9 +279,16 @@ def _set_current_output(made: Iterable[Card]) -> None:
             if card.run:
                 card.place, card.waiting = places.get(card.run.pk, 0), len(line)
     spoken = latest_lines([run.pk for run in runs if run.status == Run.Status.RUNNING])
+    asked = questions_of(runs)
     for card in made:
         if card.run:
             card.line = spoken.get(card.run.pk, "")
+            card.question = asked.get(card.run.pk, "")
+
+
+def questions_of(runs: Iterable[Run]) -> dict[UUID, str]:
+    """Return the open question of each of these runs, in one line. No query unless some may have one."""
+    return open_lines(run.pk for run in runs if run.status in (Run.Status.RUNNING, Run.Status.PARKED))
 
 
 def latest_lines(runs: list[UUID]) -> dict[UUID, str]:
@@ -306,6 +320,11 @@ class Slot:
     number: int
     run: Run | None = None
     line: str = ""
+    question: str = ""
+
+    @property
+    def used(self) -> Consumption | None:
+        return Consumption.of(self.run) if self.run else None
 
     @property
     def title(self) -> str:
@@ -323,7 +342,7 @@ class Slot:
     def key(self) -> str:
         """Return a text that changes whenever the page must render the slot again."""
         run = self.run
-        return f"{run.pk} {run.status} {run.stop_requested_at or ''}" if run else "free"
+        return f"{run.pk} {run.status} {run.stop_requested_at or ''} {self.question}" if run else "free"
 
 
 @dataclass(frozen=True, slots=True)
@@ -360,14 +379,17 @@ class Strip:
 
 
 def strip() -> Strip:
-    """Return the current slots and waiting runs. Free slots are left out before busy ones. Five queries."""
+    """Return the current slots and waiting runs. Free slots are left out before busy ones. Six queries."""
     now = capacity()
-    held = {run.slot: run for run in Run.objects.holding().light().select_related("project") if run.slot}
+    held = {run.slot: run for run in Run.objects.holding().light().select_related("project", "agent") if run.slot}
     spoken = latest_lines([run.pk for run in held.values()])
+    asked = questions_of(held.values())
     busy = sorted(held)[:MAX_SLOTS]
     free = [number for number in range(1, now["limit"] + 1) if number not in held]
-    slots = [
-        Slot(number, held.get(number), spoken.get(held[number].pk, "") if number in held else "")
-        for number in sorted([*busy, *free[: max(SHOWN_SLOTS - len(busy), 0)]])
-    ]
+    numbers = sorted([*busy, *free[: max(SHOWN_SLOTS - len(busy), 0)]])
+    slots = [Slot(number) if number in free else _slot(number, held[number], spoken, asked) for number in numbers]
     return Strip(slots, list(Run.objects.waiting().light()[:SHOWN_WAITING]), now)
+
+
+def _slot(number: int, run: Run, spoken: dict[UUID, str], asked: dict[UUID, str]) -> Slot:
+    return Slot(number, run, spoken.get(run.pk, ""), asked.get(run.pk, ""))

@@ -1,7 +1,8 @@
-"""What waits for a person: reviews, failed runs, used-up quotas, tasks for people, plans to approve."""
+"""What waits for a person: questions, reviews, failed runs, used-up quotas, tasks for people, plans to approve."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from django.contrib.auth.models import AnonymousUser, User
@@ -11,7 +12,8 @@ from django.utils.timesince import timesince
 
 from mission_control.actions.permissions import Rights
 from mission_control.formatting import seconds_since
-from mission_control.models import Project, QuotaGate, Run, Task
+from mission_control.models import Project, Question, QuotaGate, Run, Task
+from mission_control.web.question.cards import QuestionCard, open_cards
 
 MINUTE_SECONDS = 60
 SHOWN = 8  # of each kind
@@ -21,7 +23,7 @@ FOR_PEOPLE = (*Task.NOT_STARTED, Task.Status.IN_PROGRESS)
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """One thing that waits for a person. `kind`: review, failed, quota, person, plan.
+    """One thing that waits for a person. `kind`: question, review, failed, quota, person, plan.
 
     One of the kind `quota` stands for all runs that wait for the account; `run` is the first of them.
     """
@@ -36,6 +38,7 @@ class Need:
     reason: str = ""
     run: Run | None = None
     waiting: int = 0
+    card: QuestionCard | None = None
 
     @property
     def ago(self) -> str:
@@ -51,14 +54,18 @@ class Needs:
     shown: list[Need] = field(default_factory=list)
     count: int = 0
 
-    def add(self, found: "QuerySet[Task] | QuerySet[Project] | QuerySet[QuotaGate]", needs: list[Need]) -> None:
+    def add(self, found: QuerySet[Any], needs: list[Need]) -> None:
         self.shown += needs
         self.count += len(needs) if len(needs) < SHOWN else found.count()
 
 
 def needs(user: User | AnonymousUser) -> Needs:
-    """Return what waits for a person, as far as the user may see it. At most eleven queries, each limited."""
+    """Return what waits for a person, as far as the user may see it. At most thirteen queries, each limited."""
     found = Needs()
+    if Rights(user).view_run:
+        asked = Question.objects.open()
+        shown = open_cards(asked, Rights(user))[:SHOWN]
+        found.add(asked, [Need("question", card.line, card.question.task, card=card) for card in shown])
     light = Task.objects.select_related("last_run").defer("last_run__output", "last_run__prompt", "description")
     reviews = light.filter(status=Task.Status.REVIEW).order_by("-updated_at", "id")
     found.add(reviews, [_review(task) for task in reviews[:SHOWN]])

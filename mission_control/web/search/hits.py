@@ -8,8 +8,9 @@ from django.urls import reverse
 from agents.models import Agent
 from agents.rules import SEARCH_CHARS
 from mission_control.actions.permissions import Rights
-from mission_control.models import Deliverable, Project, Task
+from mission_control.models import Deliverable, Project, Question, Task
 from mission_control.models.search import fold, has_text
+from mission_control.web.question.cards import open_cards
 from mission_control.web.shared.plain_text import plain
 
 MAX_OF_A_KIND = 8
@@ -44,6 +45,8 @@ def find(text: str, user: User | AnonymousUser) -> list[Group]:
     wanted = text.strip()[:SEARCH_CHARS].replace("\x00", "")
     do, go = Group("Actions", _named(_actions(may), wanted)), Group("Go to", _named(_places(may), wanted))
     groups: list[Group] = []
+    if may.view_run and may.view_task:
+        groups.append(Group("Questions", _questions(wanted, may)))
     if may.view_task:
         groups.append(Group("Tasks", _tasks(wanted)))
     if wanted and may.view_project:
@@ -70,6 +73,24 @@ def _tasks(text: str) -> list[Hit]:
             task.status,
         )
         for task in shown
+    ]
+
+
+def _questions(text: str, may: Rights) -> list[Hit]:
+    """Return the open questions whose text, agent or task contains the text; all for “answer”."""
+    found = Question.objects.all()
+    if not fold("answer").startswith(fold(text)):
+        found = found.filter(has_text(text, "text", "run__agent_name", "task__title"))
+    return [
+        Hit(
+            f"Answer: {card.line}",
+            f"{reverse('task', args=[card.question.task_id])}#questions",
+            "ask",
+            plain(card.agent_name)[:40],
+            "asks",
+        )
+        for card in open_cards(found, may)[:MAX_OF_A_KIND]
+        if card.question.task_id
     ]
 
 

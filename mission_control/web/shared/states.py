@@ -19,12 +19,23 @@ def state_of(task: Task) -> State:
     run = task.last_run
     if run is not None and run.is_active:
         return run_state(run)
-    return State(task.status, _word(task.status), f"s-{task.status}")
+    if has_failed(task):
+        return State(Run.Status.ERROR, "Failed", "r-error")
+    return State(task.status, word_of(task.status), f"s-{task.status}")
+
+
+def has_failed(task: Task) -> bool:
+    """Return whether the task is blocked because its last run failed, and not by another task."""
+    return (
+        task.status == Task.Status.BLOCKED
+        and task.last_run is not None
+        and task.last_run.status == Run.Status.ERROR
+    )
 
 
 def run_state(run: Run) -> State:
     """Return the state of a run."""
-    return State(run.status, _word(run.status), f"r-{run.status}")
+    return State(run.status, word_of(run.status), f"r-{run.status}")
 
 
 PROJECT_ICONS = {
@@ -41,8 +52,9 @@ PROJECT_ICONS = {
 
 def project_state(project: Project) -> State:
     """Return the state of a project."""
-    return State(project.status, _word(project.status), PROJECT_ICONS.get(project.status, "s-inbox"))
+    return State(project.status, word_of(project.status), PROJECT_ICONS.get(project.status, "s-inbox"))
 
 
-def _word(status: str) -> str:
+def word_of(status: str) -> str:
+    """Return a status as a word for people."""
     return status.replace("_", " ").capitalize()

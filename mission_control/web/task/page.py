@@ -17,23 +17,26 @@ from agents.backends import registry
 from agents.models import Agent
 from agents.rules import CONTENT_BYTES
 from mission_control.actions.permissions import Rights
-from mission_control.errors import LimitReached, Refusal, TaskBlocked
 from mission_control.models import (
     Assignment,
     Deliverable,
     Message,
     Project,
+    Question,
     Review,
     Run,
     Task,
 )
 from mission_control.models.agents import with_runs
 from mission_control.runs.slots import capacity
+from mission_control.web.question.cards import QuestionCard, open_cards
 from mission_control.web.shared.conflicts import EditConflict, basis_of
 from mission_control.web.shared.fields import tags_text
 from mission_control.web.shared.markdown import all_rendered, rendered
 from mission_control.web.shared.plain_text import plain
+from mission_control.web.shared.states import State, has_failed, state_of, word_of
 from mission_control.web.task.attachments import attachable, attached_to
+from mission_control.web.task.refusals import RELATED
 from mission_control.web.task.rows import AgentChoice, DocumentRow, MessageRow, RunRow, author_of, document_rows
 from mission_control.web.task.under_review import Part, parts_of
 
@@ -43,34 +46,6 @@ SHOWN_DOCUMENTS = 50
 SHOWN_CHOICES = 200  # agents, people and tasks to choose from
 FOLDED_CHARS = 160  # about two lines: a shorter description is not folded
 TEXTS = ("title", "description")  # edited in one form, with a check for edit conflicts
-RELATED = Task.objects.select_related("last_run").only("id", "title", "status", "project_id", "last_run__status")
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """A refusal: what was refused, why, and the next step. `offer` is "queue", "anyway" or empty."""
-
-    title: str
-    text: str = ""
-    status: str = "warn"
-    tasks: list[Task] = field(default_factory=list)
-    offer: str = ""
-
-    @classmethod
-    def of(cls, refusal: Refusal) -> "Refused":
-        if isinstance(refusal, LimitReached):
-            now = capacity()
-            waiting = f" Already queued: {now['waiting']}." if now["waiting"] else ""
-            text = f"Queue it to start automatically when a slot frees up.{waiting}"
-            return cls("All slots are busy", f"{refusal.detail}. {text}", "waiting", offer="queue")
-        if isinstance(refusal, TaskBlocked):
-            found = list(RELATED.filter(pk__in=refusal.body["blocked_by"])[:10])
-            return cls("Blocked by unfinished tasks", "", "blocked", found, "anyway")
-        return cls(refusal.detail)
-
-    def __str__(self) -> str:
-        titles = ", ".join(task.title for task in self.tasks)
-        return " ".join(filter(None, [f"{self.title.rstrip('.')}.", self.text, titles]))
 
 
 def _shown(requested: int | None, least: int) -> int:
@@ -85,6 +60,7 @@ class TaskPage:
     may: Rights
     chosen_run: UUID | None = None
     chosen_agent: UUID | None = None
+    last_agent: UUID | None = None  # the one that the user started last, on any task
     requested_runs: int | None = None
     requested_messages: int | None = None
     file_bytes: ClassVar[int] = CONTENT_BYTES
@@ -106,7 +82,7 @@ class TaskPage:
 
     @property
     def _runs(self) -> QuerySet[Run]:
-        return Run.objects.light().filter(task=self.task).order_by("-queued_at", "id")
+        return Run.objects.light().select_related("agent").filter(task=self.task).order_by("-queued_at", "id")
 
     @cached_property
     def runs_number(self) -> int:
@@ -141,6 +117,17 @@ class TaskPage:
     def active(self) -> bool:
         return self.task.last_run is not None and self.task.last_run.is_active
 
+    @property
+    def state(self) -> State:
+        """Return the task's status; a task whose run failed is not called blocked."""
+        failed, task = has_failed(self.task), self.task
+        return state_of(task) if failed else State(task.status, word_of(task.status), f"s-{task.status}")
+
+    @cached_property
+    def questions(self) -> list[QuestionCard]:
+        """Return the open questions of the task's run. Only an active run can have some."""
+        return open_cards(Question.objects.filter(task=self.task), self.may) if self.active else []
+
     # ------------------------------------------------------------ agents to choose from, and obstacles to a run
     @cached_property
     def choices(self) -> list[AgentChoice]:
@@ -154,17 +141,21 @@ class TaskPage:
             for agent in with_runs()[:SHOWN_CHOICES]
         ]
         found.sort(key=lambda choice: self._place_of(choice.agent))
+        first = self._first_of([choice.agent.pk for choice in found])
         for choice in found:
-            choice.is_chosen = choice.agent.pk == self._first_choice
+            choice.is_chosen = choice.agent.pk == first
         return found
 
     def _place_of(self, agent: Agent) -> int:
         return self.task.assignee_ids.index(agent.pk) if agent.pk in self.task.assignee_ids else SHOWN_CHOICES
 
-    @cached_property
-    def _first_choice(self) -> UUID | None:
+    def _first_of(self, agents: list[UUID]) -> UUID | None:
+        """Return the chosen agent, else an assigned one, the task's last, the user's last, or the only one."""
         last = self.task.last_run.agent_id if self.task.last_run else None
-        return self.chosen_agent or next(iter(self.task.assignee_ids), last)
+        chosen = self.chosen_agent or next(iter(self.task.assignee_ids), last)
+        if chosen or self.last_agent in agents:
+            return chosen or self.last_agent
+        return agents[0] if len(agents) == 1 else None
 
     @property
     def picks(self) -> list[AgentChoice]:
@@ -216,6 +207,12 @@ class TaskPage:
     @cached_property
     def needed_by(self) -> list[Task]:
         return list(self.task.blocks.all())
+
+    @property
+    def has_no_dependencies(self) -> bool:
+        """Return whether there is nothing to show or to add."""
+        can_add = self.may.change_task and bool(self.possible_needs)
+        return not (self.needs or self.needed_by or can_add)
 
     @property
     def blockers(self) -> list[Task]:

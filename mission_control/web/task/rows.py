@@ -11,6 +11,7 @@ from agents.models import Agent
 from mission_control.formatting import clock, dollars, full_count, seconds_since, short_count
 from mission_control.models import Deliverable, DeliverableVersion, Message, Run
 from mission_control.text import as_uuid
+from mission_control.web.shared.consumption import Consumption
 
 
 @dataclass(slots=True)
@@ -48,6 +49,10 @@ class RunRow:
     @property
     def time(self) -> str:
         return clock(self.run.duration_seconds if self.elapsed_seconds is None else self.elapsed_seconds)
+
+    @property
+    def used(self) -> Consumption:
+        return Consumption.of(self.run)
 
     @property
     def tokens_in(self) -> int | None:

@@ -25,7 +25,10 @@ from mission_control.web.shared.conflicts import EditConflict
 from mission_control.web.shared.views import by_script, number_in, person_of, sees, sees_tasks, show
 from mission_control.web.task.attachments import AttachForm, AttachingMessageForm, keep_files
 from mission_control.web.task.forms import AssignForm, DependForm, EditForm, ReviewForm, RunForm
-from mission_control.web.task.page import TEXTS, Refused, TaskPage, shown_task
+from mission_control.web.task.page import TEXTS, TaskPage, shown_task
+from mission_control.web.task.refusals import Refused
+
+LAST_AGENT = "last_agent"  # in the session: the agent that the user started last
 
 
 # ---------------------------------------------------------------- page
@@ -71,6 +74,7 @@ def _page_of(request: HttpRequest, task_id: uuid.UUID) -> TaskPage:
         Rights(request.user),
         chosen_run=chosen_run,
         chosen_agent=chosen_agent,
+        last_agent=as_uuid(request.session.get(LAST_AGENT)),
         requested_runs=number_in(request, "runs"),
         requested_messages=number_in(request, "messages"),
     )
@@ -119,6 +123,7 @@ def run_task(request: HttpRequest, task: Task) -> str:
         when_full=form.cleaned_data["when_full"],
         ignore_dependencies=form.cleaned_data["ignore_dependencies"],
     )
+    request.session[LAST_AGENT] = str(agent.pk)
     return "Queued." if run.status == Run.Status.WAITING else f"{agent.name} started."
 
 
