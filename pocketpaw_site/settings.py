@@ -138,6 +138,12 @@ RETRY_SECONDS = env.float("MISSION_CONTROL_RETRY_SECONDS", 2.0, validate=validat
 PARK_ON_QUOTA = env.bool("MISSION_CONTROL_PARK_ON_QUOTA", True)
 MAX_PARK_SECONDS = env.int("MISSION_CONTROL_MAX_PARK_SECONDS", 7 * 86400, validate=validate.Range(60, 31 * 86400))
 PARK_RETRY_SECONDS = env.float("MISSION_CONTROL_PARK_RETRY_SECONDS", 300.0, validate=validate.Range(1, 3600))
+# How long a run keeps its slot while an agent waits for an answer, before it is parked; and how long a question is
+# open if its agent does not say.
+QUESTION_HOLD_SECONDS = env.float("MISSION_CONTROL_QUESTION_HOLD_SECONDS", 30.0, validate=validate.Range(0, 86400))
+QUESTION_EXPIRY_SECONDS = env.int(
+    "MISSION_CONTROL_QUESTION_EXPIRY_SECONDS", 86400, validate=validate.Range(1, 366 * 86400)
+)
 SAMPLE_PROJECT = env.bool("MISSION_CONTROL_SAMPLE", True)
 # How many event streams (`GET …/runs/{id}/stream`) one user may have open in each web process.
 MAX_STREAMS_PER_USER = env.int("MISSION_CONTROL_MAX_STREAMS_PER_USER", 100, validate=validate.Range(1, 10_000))

@@ -61,8 +61,9 @@ def stop_one(run: uuid.UUID) -> str:
 def complete_one(run: uuid.UUID) -> str:
     """Claim a run and end it, as a worker does whose agent finishes at once; return how it ended."""
     from mission_control.models import Run
-    from mission_control.runs.execution import Execution, Outcome
+    from mission_control.runs.execution import Execution
     from mission_control.runs.lifecycle import claim
+    from mission_control.runs.outcomes import Outcome
 
     claimed = claim(run, worker="test")
     if claimed is None:

@@ -16,7 +16,8 @@ from mission_control.planning import plan
 from mission_control.planning.answers import BadAnswer, GoalAnalysis, TaskPlan, Team, markdown
 from mission_control.planning.prompts import STEPS, TITLES, PlanningContext, build, cuts_of
 from mission_control.runs.async_database import persist
-from mission_control.runs.execution import Execution, Outcome
+from mission_control.runs.execution import Execution
+from mission_control.runs.outcomes import Outcome
 from mission_control.runs.preparation import agent_of, workdir_of
 from mission_control.runs.prompt_sections import notice_of, one_line
 from mission_control.text import storable
@@ -93,14 +94,16 @@ class PlanningExecution(Execution):
         text = "\n\n---\n\n".join(self.prompts)
         Run.objects.filter(pk=self.run.pk, claim_token=self.run.claim_token).update(prompt=text)
 
-    def end_once(self, outcome: Outcome, usage: dict[str, Any]) -> None:
+    def end_once(self, outcome: Outcome, usage: dict[str, Any]) -> bool:
         try:
-            super().end_once(outcome, usage)
+            return super().end_once(outcome, usage)
         except Refusal as refusal:
-            super().end_once(Outcome(Run.Status.ERROR, f"The plan cannot be written: {refusal.detail}"), usage)
+            failed = Outcome(Run.Status.ERROR, f"The plan cannot be written: {refusal.detail}")
         except IntegrityError:  # a row that was deleted at the same time, noticed at the commit
-            message = "Something the plan refers to was deleted while it was being written"
-            super().end_once(Outcome(Run.Status.ERROR, message), usage)
+            failed = Outcome(
+                Run.Status.ERROR, "Something the plan refers to was deleted while it was being written"
+            )
+        return super().end_once(failed, usage)
 
 
 class GoalExecution(PlanningExecution):

@@ -117,6 +117,12 @@ class EventBuffer:
                 return
             await asyncio.sleep(min(left, 0.01))
 
+    def following(self) -> "EventBuffer":
+        """Return an empty buffer for the next call of the agent, with the same limit for all calls together."""
+        buffer = EventBuffer(max_output_chars=self.max_output_chars)
+        buffer.message_chars = self.message_chars
+        return buffer
+
     def close(self) -> None:
         """Mark the buffer as complete: no more events will be added."""
         self.closed = True

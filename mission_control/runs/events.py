@@ -11,7 +11,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from mission_control.errors import ClaimLost
-from mission_control.models import Run, RunEvent
+from mission_control.models import Message, Question, Run, RunEvent
 from mission_control.text import storable
 
 Type = RunEvent.Type
@@ -62,10 +62,19 @@ def append(run_id: uuid.UUID, claim: uuid.UUID, drafts: list[Draft], *, after: i
     with transaction.atomic():
         mine = Run.objects.filter(pk=run_id, status=Run.Status.RUNNING, claim_token=claim)
         if mine.filter(last_seq=after).update(last_seq=last, lease_renewed_at=timezone.now()):
+            _mark_delivered(run_id, drafts)
             return write(run_id, drafts, after=after)
         if mine.filter(last_seq=last).exists():
             return list(RunEvent.objects.filter(run_id=run_id, seq__gt=after).order_by("seq"))
         raise ClaimLost
+
+
+def _mark_delivered(run_id: uuid.UUID, drafts: list[Draft]) -> None:
+    """Record that the agent got the messages and answers that these events are about, in the same transaction."""
+    inputs = [draft.metadata for draft in drafts if draft.type == Type.INPUT]
+    for rows, name in ((Message.objects, "message_id"), (Question.objects, "question_id")):
+        if keys := [metadata[name] for metadata in inputs if name in metadata]:
+            rows.filter(pk__in=keys, run=run_id, delivered_at=None).update(delivered_at=timezone.now())
 
 
 def append_unfenced(run_id: uuid.UUID, draft: Draft) -> RunEvent:

@@ -7,24 +7,17 @@ and a pulse renews the lease and notices a stop request. After all of them have 
 import asyncio
 import logging
 import os
-import time
 import traceback
 import uuid
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.db import (
-    Error,
-    InterfaceError,
-    OperationalError,
-    close_old_connections,
-)
-from django.db.models import Q
-from django.utils import timezone
+from django.db import close_old_connections
+from django.db.models import Exists, OuterRef, Q
 
 from agents import connections
 from agents.backends import registry
@@ -35,7 +28,6 @@ from agents.backends.base import (
     BackendEvent,
     BackendItem,
     EventType,
-    QuotaUsedUp,
     Session,
     Usage,
 )
@@ -44,51 +36,32 @@ from agents.redaction import redact, redact_secrets
 from mission_control.errors import ClaimLost
 from mission_control.logs import current_run
 from mission_control.models import Run, RunEvent
-from mission_control.models.run import EndCause
 from mission_control.realtime.frames import RunHeader
 from mission_control.realtime.publisher import publish_events, publish_usage
 from mission_control.runs import events
 from mission_control.runs.async_database import in_db, persist
 from mission_control.runs.attached_files import files_for
 from mission_control.runs.backend_retries import CallRetryPolicy, call_with_retries
-from mission_control.runs.buffer import EventBuffer, OutputTooLong
+from mission_control.runs.buffer import EventBuffer
+from mission_control.runs.dialogue import RunDialogue
+from mission_control.runs.inputs import continuation_of, undelivered
 from mission_control.runs.lifecycle import claim, finish
 from mission_control.runs.limits import LimitWatch, RunLimitExceeded, RunLimits
 from mission_control.runs.live_usage import LiveUsage
-from mission_control.runs.parking import park_at_gate, park_for_quota
+from mission_control.runs.outcomes import DATABASE_LOST, Outcome, failure
+from mission_control.runs.parking import park_at_gate, park_for_question, park_for_quota
 from mission_control.runs.placement import decline_if_unable, missing_requirement
-from mission_control.runs.preparation import agent_of, earlier_session, prepare, save_session, workdir_of
+from mission_control.runs.preparation import agent_of, earlier_conversation, prepare, save_session, workdir_of
+from mission_control.runs.pulse import Pulse
 from mission_control.runs.results import Result, ToolUses
 from mission_control.runs.workers import current_worker, is_closing, other_hosts
 from mission_control.text import storable
 
 FLUSH_SECONDS = 0.05
-PULSE_SECONDS = 0.25
-RENEW_SECONDS = 2.0
 CANCEL_PATIENCE_SECONDS = 10.0  # if an agent ignores its cancellation for longer, the worker process ends
 
 logger = logging.getLogger(__name__)
 Status = Run.Status
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a run ends: status, error text for users, and the cause, None for the status's default."""
-
-    status: str
-    error: str = ""
-    cause: EndCause | None = None
-    quota: QuotaUsedUp | None = None  # the run is parked instead, if that is possible
-
-
-CAUSE_OF_LIMIT = {
-    "time": EndCause.TIMEOUT,
-    "silence": EndCause.IDLE,
-    "output": EndCause.OUTPUT_LIMIT,
-    "processes": EndCause.PROCESS_LIMIT,
-    "disk": EndCause.DISK_LIMIT,
-}
-DATABASE_LOST = Outcome(Status.ERROR, cause=EndCause.DATABASE_LOST)
 
 
 def execute(run_id: uuid.UUID, execution_of: "Callable[[Run], Execution] | None" = None) -> None:
@@ -120,7 +93,18 @@ async def _execute(run_id: uuid.UUID, execution_of: "Callable[[Run], Execution]"
     if vars(run)["is_gated"] and not run.tests_quota and await persist(_park_at_gate, run):
         return
     execution = execution_of(run)
+    while not await _carry_out(execution):
+        logger.info("somebody wrote to the agent in the last moment; it is called again")
+    if execution.agent_still_works:
+        logger.critical("the agent ignores its cancellation; this worker process ends with it")
+        logging.shutdown()
+        os._exit(1)
+
+
+async def _carry_out(execution: "Execution") -> bool:
+    """Carry out the run and end or park it; return False if its agent must be called again before that."""
     outcome: Outcome | None = Outcome(Status.ERROR, "The worker failed")
+    is_over = True
     try:
         outcome = await execution.carry_out()
     except ClaimLost:
@@ -130,11 +114,8 @@ async def _execute(run_id: uuid.UUID, execution_of: "Callable[[Run], Execution]"
         outcome = failure(error, of_agent=False)
     finally:
         if outcome is not None:
-            await execution.end(outcome)
-    if execution.agent_still_works:
-        logger.critical("the agent ignores its cancellation; this worker process ends with it")
-        logging.shutdown()
-        os._exit(1)
+            is_over = await execution.end(outcome)
+    return is_over
 
 
 def _decline_if_unable(run_id: uuid.UUID) -> bool:
@@ -154,30 +135,6 @@ def _claim(run_id: uuid.UUID, token: uuid.UUID) -> Run | None:
     return claim(run_id, worker=current_worker(), token=token)
 
 
-def failure(error: BaseException, *, of_agent: bool = True) -> Outcome:
-    """Return the outcome of a failure: the error's own text where it is meant for users, otherwise "unexpected".
-
-    For an error that is not the agent's, or that comes from the system, only its class is shown, because the text
-    may contain an internal address. The log has the whole text.
-    """
-    message = str(error) or "The agent failed without an error message"
-    if isinstance(error, RunLimitExceeded):
-        return Outcome(Status.ERROR, message, error.cause)
-    if isinstance(error, OutputTooLong):
-        return Outcome(Status.ERROR, message, EndCause.OUTPUT_LIMIT)
-    if isinstance(error, QuotaUsedUp):
-        return Outcome(Status.ERROR, message, EndCause.QUOTA, error)
-    if isinstance(error, BackendError):
-        return Outcome(Status.ERROR, message, CAUSE_OF_LIMIT.get(error.limit))
-    if isinstance(error, OperationalError | InterfaceError):
-        logger.error("the database was lost (%s)", type(error).__name__)
-        return DATABASE_LOST
-    logger.error("unexpected failure: %s", redact("".join(traceback.format_exception(error))))
-    kind = f"Unexpected failure: {type(error).__name__}"
-    is_shown = of_agent and not isinstance(error, Error | OSError)
-    return Outcome(Status.ERROR, f"{kind}: {error}" if is_shown else kind)
-
-
 class Execution:
     """A claimed run during its execution."""
 
@@ -190,36 +147,43 @@ class Execution:
         self.limits = RunLimits.of(run.agent)
         self.watch = LimitWatch(self.limits)
         self.buffer = EventBuffer(max_output_chars=self.limits.output_chars)
+        self.dialogue = RunDialogue(run, self.watch, can_park=self.can_park)
+        self.pulse = Pulse(run, self.claim, self.dialogue, show_usage=self.show_usage)
         self.earlier_usage = Usage(**run.usage)  # of the run's calls before the current one
         self.usage = self.earlier_usage
         self.live_usage = LiveUsage(run)
-        self.stop_seen = asyncio.Event()
-        self.renewed_at = time.monotonic()  # when the lease was renewed: first by the claim
-        self.is_alone = True  # no worker of another machine was alive at the last renewal of the lease
         self.agent_still_works = False
-        self.earlier_session = ""
+        self.session_id = run.session_id  # of this run's own conversation
+        self.earlier_session: tuple[str, Any] = ("", None)
+        self.continuation = ""
         self.files: Sequence[Path] = ()  # images and PDFs for the agent
+        self.turns = 0  # the number of calls that ended before the current one
         self.answer: str | None = None  # the agent's final answer, if its backend reports one
         self.tools = ToolUses()
 
     async def carry_out(self) -> Outcome:
-        """Run the agent until it completes, fails, is stopped or reaches a limit. Raises ClaimLost."""
+        """Run the agent until it completes, fails, waits too long, is stopped or reaches a limit.
+
+        Raises ClaimLost. May be called again, if `end` says so.
+        """
+        self.begin_turn()
         prompt = await self.prepare()
         writer = asyncio.create_task(self.write())
-        pulse = asyncio.create_task(self.pulse())
+        pulse = asyncio.create_task(self.pulse.beat())
         reader = asyncio.create_task(self.work(prompt))
-        stop = asyncio.create_task(self.stop_seen.wait())
+        stop = asyncio.create_task(self.pulse.stop_seen.wait())
+        park = asyncio.create_task(self.dialogue.park_due.wait())
         limit = asyncio.create_task(self.watch.wait_for_limit())
-        lease = asyncio.create_task(self.wait_for_lease_end())
+        lease = asyncio.create_task(self.pulse.wait_for_lease_end())
         try:
-            await asyncio.wait({reader, stop, limit, lease, writer, pulse}, return_when=asyncio.FIRST_COMPLETED)
+            tasks = {reader, stop, park, limit, lease, writer, pulse}
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             return self.outcome_of(reader, limit, lease, writer, pulse)
         finally:
             await self.cancel(reader)
             self.buffer.close()
-            stop.cancel()
-            limit.cancel()
-            lease.cancel()
+            for waiting in (stop, park, limit, lease):
+                waiting.cancel()
             try:
                 await writer  # never cancelled during a write; output that is buffered at a stop is stored
             finally:
@@ -227,16 +191,37 @@ class Execution:
                 with suppress(asyncio.CancelledError, ClaimLost):
                     await pulse
 
+    def begin_turn(self) -> None:
+        """Get ready for the next call of the agent in this claim, or for the first."""
+        if self.turns:
+            self.buffer = self.buffer.following()
+            self.earlier_usage = self.usage
+        self.dialogue.begin_turn(self.buffer)
+
+    def can_park(self) -> bool:
+        """Return whether the agent's conversation can continue after the run was parked."""
+        agent = self.run.agent
+        has_sessions = agent is not None and "sessions" in registry.get(agent.backend).capabilities
+        return has_sessions and bool(self.session_id) and self.run.task_id is not None
+
     async def prepare(self) -> str:
         """Build the prompt, store it on the run and return it. Raises BackendError."""
-        prompt, notice = await persist(prepare, self.run, budget_chars=self.limits.prompt_chars)
-        if notice:
+        inputs = await self.dialogue.collect(is_first=not self.turns)
+        self.continuation = continuation_of(inputs) if self.session_id else ""
+        is_continued = bool(self.turns or self.run.parkings)
+        budget_chars = self.limits.prompt_chars
+        prompt, notice = await persist(prepare, self.run, budget_chars=budget_chars, is_continued=is_continued)
+        if notice and not self.turns:
             await self.buffer.put(BackendEvent(EventType.STATUS, notice))
         return prompt
 
     async def work(self, prompt: str) -> None:
-        """Do the run's work: one call of the agent."""
+        """Do the run's work: call the agent, and again while people have written what it did not take."""
         await self.read(prompt)
+        while self.dialogue.untaken:
+            self.turns += 1
+            self.earlier_usage = self.usage
+            await self.read(await self.prepare())
 
     def outcome_of(
         self,
@@ -249,11 +234,13 @@ class Execution:
         for inner in (writer, pulse):
             if inner.done() and (broken := inner.exception()):
                 raise broken
-        if self.stop_seen.is_set():
+        if self.pulse.stop_seen.is_set():
             return Outcome(Status.STOPPED)
         if not reader.done() and lease.done():
             logger.error("the lease could not be renewed for %s s; cancelling the agent", settings.LEASE_SECONDS)
             return DATABASE_LOST
+        if not reader.done() and self.dialogue.park_due.is_set():
+            return Outcome(Status.PARKED)
         if not reader.done():
             return failure(limit.result())
         error = reader.exception()
@@ -265,7 +252,7 @@ class Execution:
         await self.refuse_if_only_others_can()
         registry.check_options(agent.backend, agent.backend_options)
         if "sessions" in registry.get(agent.backend).capabilities:
-            self.earlier_session = await persist(earlier_session, self.run)
+            self.earlier_session = await persist(earlier_conversation, self.run)
         self.files = await persist(files_for, self.run)
         policy = CallRetryPolicy(settings.RETRIES, settings.RETRY_SECONDS)
         stream = call_with_retries(lambda: self.watch.listen(self.call(agent, prompt)), policy)
@@ -275,7 +262,7 @@ class Execution:
                     self.count(item)
                     self.watch.check(self.usage)
                 elif isinstance(item, Session):
-                    await persist(save_session, self.run, item.id)
+                    await self.save_session(item)
                 elif isinstance(item, Answer):
                     self.answer = self.storable_answer(item.text)
                 else:
@@ -289,8 +276,8 @@ class Execution:
 
         With a single machine the backend's own error is enough: it needs no name of the host.
         """
-        self.is_alone = not await persist(other_hosts)
-        if self.is_alone:
+        self.pulse.is_alone = not await persist(other_hosts)
+        if self.pulse.is_alone:
             return
         if reason := await asyncio.to_thread(missing_requirement, self.run):
             raise BackendError(f"The host {settings.HOST_NAME} cannot run this agent. {reason}")
@@ -298,8 +285,9 @@ class Execution:
     def call(self, agent: Agent, prompt: str) -> AsyncGenerator[BackendItem, None]:
         """Call the agent once and return the stream of its items. Raises BackendError."""
         backend: Backend = registry.get(agent.backend)()
-        if self.earlier_session:
-            backend.earlier_session = self.earlier_session
+        backend.earlier_session, backend.earlier_state = self.earlier_session
+        backend.continuation = self.continuation
+        backend.dialogue = self.dialogue
         backend.files = self.files
         return backend.stream(prompt, agent.backend_options, workdir_of(self.run))
 
@@ -309,12 +297,20 @@ class Execution:
 
     async def record(self, event: BackendEvent) -> None:
         """Add the agent's event to the buffer; wait while it is full."""
+        if event.type == EventType.INPUT:  # only people write to agents
+            event = replace(event, type=EventType.STATUS)
+        self.dialogue.note_activity()
         self.tools.record(event)
         await self.buffer.put(event)
 
     def storable_answer(self, text: str) -> str:
         """Return the agent's answer as it is stored: without keys and passwords, and limited in length."""
         return storable(redact_secrets(text))[: self.limits.output_chars]
+
+    async def save_session(self, session: Session) -> None:
+        """Store the agent's conversation, so that a later call can continue it."""
+        if await persist(save_session, self.run, session):
+            self.session_id = session.id
 
     async def cancel(self, reader: asyncio.Task[None]) -> None:
         """Cancel the agent and wait until it has cleaned up."""
@@ -339,84 +335,53 @@ class Execution:
         """Store the next batch of events. Raises ClaimLost, DatabaseError."""
         return await persist(events.append, self.run.pk, self.claim, drafts, after=self.seq)
 
-    async def pulse(self) -> None:
-        """Renew the lease, store new usage, and notice a stop request within 0.25 seconds. Raises ClaimLost."""
-        answers = True
-        while True:
-            await asyncio.sleep(PULSE_SECONDS)
-            try:
-                begun = time.monotonic()
-                if begun - self.renewed_at >= RENEW_SECONDS:
-                    await in_db(self.renew)
-                    self.renewed_at = begun
-                if self.live_usage.is_due(self.usage):
-                    await self.show_usage()
-                if await in_db(self.is_stopped):
-                    self.stop_seen.set()
-                answers = True
-            except Error as error:
-                if answers:
-                    logger.warning("the database does not answer the pulse (%s)", type(error).__name__)
-                answers = False
-                await in_db(close_old_connections)
-
     async def show_usage(self) -> None:
-        """Store the usage so far and send it to those who watch the run."""
-        if stored := await in_db(self.live_usage.store, self.usage):
+        """Store new usage, at most once a second, and send it to those who watch the run."""
+        if self.live_usage.is_due(self.usage) and (stored := await in_db(self.live_usage.store, self.usage)):
             await publish_usage(self.header, stored)
 
-    async def wait_for_lease_end(self) -> None:
-        """Return when the lease has expired while workers of other machines are alive.
+    async def end(self, outcome: Outcome) -> bool:
+        """End or park the run; return False if its agent must be called again before that.
 
-        From then on one of them may take over the task, so this agent must not continue. Its output is stored if
-        the database answers before another process ends the run. On a single machine there is no other worker, and
-        the agent continues.
-        """
-        left: float = settings.LEASE_SECONDS
-        while left > 0:
-            await asyncio.sleep(left)
-            left = self.renewed_at + settings.LEASE_SECONDS - time.monotonic()
-            if self.is_alone:
-                left = max(left, PULSE_SECONDS)
-
-    def renew(self) -> None:
-        Run.objects.filter(pk=self.run.pk, claim_token=self.claim, status=Status.RUNNING).update(
-            lease_renewed_at=timezone.now()
-        )
-        self.is_alone = not other_hosts()
-
-    def is_stopped(self) -> bool:
-        mine = Run.objects.filter(pk=self.run.pk, claim_token=self.claim, status=Status.RUNNING)
-        row = mine.values_list("stop_requested_at", flat=True).first()
-        if row is None and not mine.exists():
-            raise ClaimLost
-        return row is not None
-
-    async def end(self, outcome: Outcome) -> None:
-        """End the run.
-
-        A stop that was requested at the last moment takes precedence over the agent's own result.
+        That is so if a person wrote or answered in the last moment. A stop that was requested at the last moment
+        takes precedence over the agent's own result.
         """
         usage = {} if self.usage == Usage() else asdict(self.usage)
-        await persist(self.end_once, outcome, usage)
+        is_over = await persist(self.end_once, outcome, usage)
+        self.turns += 1
+        return is_over
 
     def write_result(self, run: Run) -> None:
         """Write a completed run's results beside its output, in the transaction that ends it."""
 
-    def end_once(self, outcome: Outcome, usage: dict[str, Any]) -> None:
+    def end_once(self, outcome: Outcome, usage: dict[str, Any]) -> bool:
         mine = Q(status=Status.RUNNING, claim_token=self.claim)
         if outcome.quota is not None and park_for_quota(self.run, outcome.quota, guard=mine, usage=usage):
-            return
-        unstopped = mine & Q(stop_requested_at__isnull=True)
-        if outcome.status != Status.STOPPED and finish(
-            self.run.pk,
-            outcome.status,
-            guard=unstopped,
-            cause=outcome.cause,
-            error=outcome.error,
-            usage=usage,
-            write=self.write_result,
-            result=Result(self.answer, self.tools.refused),
-        ):
-            return
-        finish(self.run.pk, Status.STOPPED, guard=mine, usage=usage)
+            return True
+        if outcome.status == Status.PARKED:
+            is_over = park_for_question(self.run.pk, guard=mine, usage=usage)
+        else:
+            is_over = outcome.status != Status.STOPPED and finish(
+                self.run.pk,
+                outcome.status,
+                guard=mine & Q(stop_requested_at__isnull=True) & self.has_heard_all(outcome),
+                cause=outcome.cause,
+                error=outcome.error,
+                usage=usage,
+                write=self.write_result,
+                result=Result(self.answer, self.tools.refused),
+            )
+        if is_over:
+            return True
+        if outcome.status not in (Status.COMPLETED, Status.PARKED):
+            return finish(self.run.pk, Status.STOPPED, guard=mine, usage=usage) or True
+        requested = mine & Q(stop_requested_at__isnull=False)
+        if finish(self.run.pk, Status.STOPPED, guard=requested, usage=usage):
+            return True
+        return not Run.objects.filter(mine, pk=self.run.pk).exists()
+
+    def has_heard_all(self, outcome: Outcome) -> Q:
+        """Return the condition that there is no message for the agent that it has not got."""
+        if outcome.status != Status.COMPLETED or self.run.task_id is None or self.dialogue.is_closed:
+            return Q()
+        return ~Q(Exists(undelivered(OuterRef("pk"))))

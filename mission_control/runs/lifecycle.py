@@ -14,7 +14,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, connection, transaction
-from django.db.models import F, Q
+from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
@@ -33,6 +33,7 @@ from mission_control.queue.broker import enqueue
 from mission_control.realtime.publisher import publish_run
 from mission_control.runs import events
 from mission_control.runs.deliverables import save_output
+from mission_control.runs.inputs import undelivered
 from mission_control.runs.open_questions import cancel_open
 from mission_control.runs.open_reviews import open_review, withdraw_review
 from mission_control.runs.planning_outcome import settle_project
@@ -82,7 +83,7 @@ def claim(run_id: uuid.UUID, *, worker: str, token: uuid.UUID | None = None) -> 
 
     Returns None if it is not queued: claimed by another, stopped, or deleted. Idempotent: called again with the
     same `token` after a commit whose answer was lost, it finds its claim. The run is annotated with `is_gated`:
-    whether its agent's quota is used up.
+    whether its agent's quota is used up, and `has_input`: whether people have written to it already.
     """
     now, token = timezone.now(), token or uuid.uuid4()
     Run.objects.filter(pk=run_id, status=Status.QUEUED).update(
@@ -94,7 +95,8 @@ def claim(run_id: uuid.UUID, *, worker: str, token: uuid.UUID | None = None) -> 
         lease_renewed_at=now,
     )
     claimed = Run.objects.filter(pk=run_id, status=Status.RUNNING, claim_token=token)
-    return claimed.annotate(is_gated=GATED_AGENT).select_related("task", "agent", "project").first()
+    signs = {"is_gated": GATED_AGENT, "has_input": Exists(undelivered(OuterRef("pk")))}
+    return claimed.annotate(**signs).select_related("task", "agent", "project").first()
 
 
 def start_on_slot(run: Run) -> None:

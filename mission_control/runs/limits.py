@@ -2,8 +2,8 @@
 
 import asyncio
 import math
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -117,6 +117,10 @@ class LimitWatch:
     def __init__(self, limits: RunLimits) -> None:
         self.limits = limits
         self._silent_since: float | None = None  # None while the run does not wait for the agent
+        self._started_at: float | None = None
+        self._waits = 0  # for people: how many at the moment, since when, and how long before that
+        self._waiting_since = 0.0
+        self._waited_seconds = 0.0
 
     async def listen(self, stream: AsyncGenerator[Item, None]) -> AsyncGenerator[Item, None]:
         """Yield the items of the stream. Only the time spent waiting for it counts as the agent's silence."""
@@ -132,23 +136,62 @@ class LimitWatch:
                     self._silent_since = None
                 yield item
 
+    @contextmanager
+    def waiting_for_people(self) -> Iterator[None]:
+        """While this is entered, the agent waits for people: it is neither silent nor does it work."""
+        clock = asyncio.get_running_loop().time
+        if not self._waits:
+            self._waiting_since = clock()
+        self._waits += 1
+        try:
+            yield
+        finally:
+            self._waits -= 1
+            if not self._waits:
+                now = clock()
+                self._waited_seconds += now - self._waiting_since
+                if self._silent_since is not None:
+                    self._silent_since = now
+
     async def wait_for_limit(self) -> RunLimitExceeded:
-        """Wait until a time limit is reached, and return which one."""
-        clock, seconds = asyncio.get_running_loop().time, self.limits.run_seconds
-        end = clock() + seconds
-        while (left := end - clock()) > 0:
+        """Wait until a time limit is reached, and return which one. Called again, it continues to count."""
+        clock = asyncio.get_running_loop().time
+        if self._started_at is None:
+            self._started_at = clock()
+        while (left := self._left(clock())) > 0:
             patience = self._patience(clock())
             if patience <= 0:
                 silence = f"The agent was silent longer than the limit of {self.limits.idle_seconds} seconds"
                 return RunLimitExceeded(EndCause.IDLE, silence)
             await asyncio.sleep(min(left, patience))
-        return RunLimitExceeded(EndCause.TIMEOUT, f"Ran longer than the limit of {seconds} seconds")
+        return RunLimitExceeded(EndCause.TIMEOUT, self._overtime(clock()))
+
+    def _left(self, now: float) -> float:
+        """Return how many more seconds the run may take.
+
+        The time in which the agent waits for people does not count for its limit, but a worker keeps no run longer
+        than the setting allows.
+        """
+        assert self._started_at is not None, "the time has begun"
+        return min(self.limits.run_seconds + self._waited(now), settings.RUN_TIMEOUT_SECONDS) - (
+            now - self._started_at
+        )
+
+    def _waited(self, now: float) -> float:
+        return self._waited_seconds + (now - self._waiting_since if self._waits else 0.0)
+
+    def _overtime(self, now: float) -> str:
+        waited = int(self._waited(now))
+        if not waited:
+            return f"Ran longer than the limit of {self.limits.run_seconds} seconds"
+        most = max(self.limits.run_seconds, settings.RUN_TIMEOUT_SECONDS)
+        return f"Ran longer than the limit of {most} seconds; {waited} of them it waited for people"
 
     def _patience(self, now: float) -> float:
         """Return how many more seconds the agent may be silent."""
         if self.limits.idle_seconds is None:
             return math.inf
-        since = now if self._silent_since is None else self._silent_since
+        since = now if self._silent_since is None or self._waits else self._silent_since
         return since + self.limits.idle_seconds - now
 
     def check(self, usage: Usage) -> None:

@@ -6,13 +6,14 @@ waiting run under the same id. Each change is a conditional update of the status
 
 import logging
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from agents.backends.base import QuotaUsedUp
@@ -21,7 +22,7 @@ from mission_control.actions.activity import note_run
 from mission_control.actions.permissions import require_start
 from mission_control.errors import NotParked
 from mission_control.formatting import utc_time
-from mission_control.models import Message, QuotaGate, Run, RunEvent
+from mission_control.models import Message, Question, QuotaGate, Run, RunEvent
 from mission_control.models.quota import account_name
 from mission_control.models.run import usage_columns
 from mission_control.realtime.publisher import publish_run
@@ -32,6 +33,7 @@ from mission_control.text import storable
 
 # A run that tests an account has passed when its agent has been sending output for so long.
 PASSES_AFTER = timedelta(seconds=5)
+NOTICE_CHARS = 200  # of a question, in the notice that its run waits
 
 logger = logging.getLogger(__name__)
 Status, ParkedFor = Run.Status, Run.ParkedFor
@@ -51,7 +53,8 @@ class Parking:
 def park(run_id: uuid.UUID, parking: Parking, *, guard: Q, usage: dict[str, Any] | None = None) -> bool:
     """Park a running run and give its slot to a waiting one; return False if `guard` does not match it.
 
-    Refused if a stop was requested. One transaction, which locks the run's row.
+    Refused if a stop was requested, or if it would wait for answers that have all been given. One transaction,
+    which locks the run's row.
     """
     guard &= Q(status=Status.RUNNING, stop_requested_at__isnull=True)
     changes: dict[str, Any] = {
@@ -69,6 +72,10 @@ def park(run_id: uuid.UUID, parking: Parking, *, guard: Q, usage: dict[str, Any]
     }
     with transaction.atomic():
         if not Run.objects.filter(guard, pk=run_id).update(**changes):
+            return False
+        # Read after the lock on the run's row, which whoever answers a question takes too.
+        if parking.question_id is not None and not _open_questions(run_id).exists():
+            transaction.set_rollback(True)
             return False
         run = Run.objects.light().select_related("task", "agent").get(pk=run_id)
         draft = events.parked(
@@ -119,6 +126,49 @@ def _announce_other_agent(run: Run, earlier: Agent | None, why: str) -> None:
     if run.task is not None:
         Message.objects.create(task=run.task, from_agent=earlier, content=sentence)
     transaction.on_commit(lambda: publish_run(run, [event]))
+
+
+# ---------------------------------------------------------------- questions
+def park_for_question(run_id: uuid.UUID, *, guard: Q, usage: dict[str, Any] | None = None) -> bool:
+    """Park a run until its open questions are answered; return False if it has none.
+
+    Also if `guard` does not match it, as with `park`.
+    """
+    questions = list(_open_questions(run_id).order_by("created_at", "id"))
+    if not questions:
+        return False
+    # Only a default lets it continue by itself.
+    expiries = [question.expires_at for question in questions]
+    has_defaults = all(question.default for question in questions)
+    parking = Parking(
+        ParkedFor.QUESTION,
+        _question_notice(questions),
+        max(expiries) if has_defaults else None,
+        question_id=str(questions[0].pk),
+    )
+    return park(run_id, parking, guard=guard, usage=usage)
+
+
+def _question_notice(questions: Sequence[Question]) -> str:
+    text = " ".join(questions[0].text.split())
+    shown = text if len(text) <= NOTICE_CHARS else f"{text[:NOTICE_CHARS]}…"
+    more = f" (and {len(questions) - 1} more)" if len(questions) > 1 else ""
+    return f"Waits for an answer: {shown}{more}"
+
+
+def _open_questions(run_id: uuid.UUID) -> QuerySet[Question]:
+    return Question.objects.open().filter(run=run_id)
+
+
+def resume_answered() -> None:
+    """Let runs continue that are parked for questions of which none is open any more.
+
+    Whoever answers the last question does this at once. The reaper calls it at every tick, in case that was lost.
+    """
+    is_asking = Exists(Question.objects.open().filter(run=OuterRef("pk")))
+    parked = Run.objects.parked().filter(~is_asking, parked_for=ParkedFor.QUESTION)
+    for key in list(parked.values_list("pk", flat=True)):
+        resume(key)
 
 
 # ---------------------------------------------------------------- used up quotas
@@ -194,6 +244,7 @@ def resume_due() -> None:
     When a gate's time has come, its next run goes first; the others follow when that one has got an answer. Any
     number of processes may call this at once.
     """
+    resume_answered()
     if not settings.PARK_ON_QUOTA:
         QuotaGate.objects.all().delete()
     for gate in QuotaGate.objects.all():

@@ -1,13 +1,17 @@
 """Prepare a run before its agent is called: working folder, prompt, and the conversation to continue."""
 
 from pathlib import Path
+from typing import Any
 
-from agents.backends.base import BackendError
+from django.db import transaction
+
+from agents.backends.base import BackendError, Session
 from agents.models import Agent
-from mission_control.models import Deliverable, Review, Run, Task
+from mission_control.models import Conversation, Deliverable, Review, Run, Task
 from mission_control.runs.attached_files import folder_of
 from mission_control.runs.events import output_of
 from mission_control.runs.guidance import guidance_for
+from mission_control.runs.inputs import all_inputs, continuation_of
 from mission_control.runs.prompt_sections import Source, notice_of
 from mission_control.runs.prompt_sources import correspondence_of
 from mission_control.runs.prompts import Brief, build_prompt, continued_prompt, cuts_of
@@ -21,40 +25,48 @@ def workdir_of(run: Run) -> Path:
     return folder
 
 
-def prepare(run: Run, *, budget_chars: int) -> tuple[str, str]:
+def prepare(run: Run, *, budget_chars: int, is_continued: bool = False) -> tuple[str, str]:
     """Build the run's prompt and store it on the run; return it with a notice about text that was left out.
 
-    The prompt of a run that was parked says what its agent wrote before. Creates the working folder. Raises
-    BackendError.
+    The prompt of a continued run has what its agent wrote before, and what people said to it. Creates the working
+    folder. Raises BackendError.
     """
     brief = brief_of(run, budget_chars=budget_chars)
     prompt = storable(build_prompt(brief, budget_chars=budget_chars))
-    if run.parkings and (written := output_of(run.pk)):
-        prompt = storable(continued_prompt(prompt, written, fence=brief.fence))
+    if is_continued:
+        said = continuation_of(all_inputs(run))
+        prompt = storable(continued_prompt(prompt, output_of(run.pk), said, fence=brief.fence))
     Run.objects.filter(pk=run.pk, claim_token=run.claim_token).update(prompt=prompt)
     cut = cuts_of(brief, budget_chars=budget_chars)
     notices = [*brief.notices, *([notice_of(cut, budget_chars=budget_chars)] if cut else [])]
     return prompt, "\n".join(notices)
 
 
-def earlier_session(run: Run) -> str:
-    """Return the conversation of the agent's last attempt at the task, so that it can continue it.
+def earlier_conversation(run: Run) -> tuple[str, Any]:
+    """Return the conversation of the agent's last attempt at the task, its id and state, to continue it.
 
     It does not matter how that attempt ended, and it may be this run's own, from before it was parked. An attempt
     that ended before its conversation began is skipped.
     """
     if run.task_id is None:
-        return ""
+        return "", None
     begun = Run.objects.filter(task=run.task_id, agent=run.agent_id).exclude(session_id="")
-    return begun.order_by("-queued_at", "id").values_list("session_id", flat=True).first() or ""
+    newest = begun.order_by("-queued_at", "id").values_list("session_id", "conversation__state")
+    return newest.first() or ("", None)
 
 
-def save_session(run: Run, session: str) -> None:
-    """Store the agent's own id of the conversation; one that is too long is ignored and cannot be continued."""
+def save_session(run: Run, session: Session) -> bool:
+    """Store the agent's conversation; one whose id is too long is ignored and cannot be continued."""
     most = Run._meta.get_field("session_id").max_length or 0
-    if len(session) <= most:
-        mine = Run.objects.filter(pk=run.pk, claim_token=run.claim_token, status=Run.Status.RUNNING)
-        mine.update(session_id=storable(session))
+    if len(session.id) > most:
+        return False
+    mine = Run.objects.filter(pk=run.pk, claim_token=run.claim_token, status=Run.Status.RUNNING)
+    with transaction.atomic():
+        is_mine = bool(mine.update(session_id=storable(session.id)))
+        if is_mine and session.state is not None:
+            state = storable(session.state)
+            Conversation.objects.update_or_create(run=run, defaults={"state": state})
+    return is_mine
 
 
 def agent_of(run: Run) -> Agent:

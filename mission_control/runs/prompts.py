@@ -58,24 +58,27 @@ def build_prompt(brief: Brief, *, budget_chars: int) -> str:
     return "\n\n".join([*before, *_fitted(brief, budget_chars).texts, *after])
 
 
-def continued_prompt(prompt: str, written: str, *, fence: str) -> str:
-    """Return the prompt of a run that was interrupted after its agent had written something.
+def continued_prompt(prompt: str, written: str, said: str = "", *, fence: str) -> str:
+    """Return the prompt of a run that continues after its agent had written something, or people had to it.
 
     If the agent still has the conversation, it knows the rest of the prompt already; the task is repeated for one
-    that does not.
+    that does not. `said` is what people answered and wrote.
     """
-    cut = "…" if len(written) > WRITTEN_CHARS else ""
-    intro = (
-        "Your work on the task below was interrupted. This is the end of what you have written so far. "
-        "Continue where you stopped, and do not repeat what is done."
-    )
-    return "\n\n".join(
-        [
-            intro,
-            f"<written-{fence}>\n{cut}{written[-WRITTEN_CHARS:]}\n</written-{fence}>",
-            prompt,
-        ]
-    )
+    parts = []
+    if written:
+        cut = "…" if len(written) > WRITTEN_CHARS else ""
+        intro = (
+            "Your work on the task below was interrupted. This is the end of what you have written so far. "
+            "Continue where you stopped, and do not repeat what is done."
+        )
+        parts += [intro, f"<written-{fence}>\n{cut}{written[-WRITTEN_CHARS:]}\n</written-{fence}>"]
+    if said:
+        intro = (
+            "While you worked on the task below, people answered your questions or wrote to you, as follows, "
+            "newest last. Take it into account."
+        )
+        parts += [intro, f"<people-{fence}>\n{said[-WRITTEN_CHARS:]}\n</people-{fence}>"]
+    return "\n\n".join([*parts, prompt])
 
 
 def cuts_of(brief: Brief, *, budget_chars: int) -> list[Cut]:

@@ -12,8 +12,8 @@ from mission_control.actions import projects
 from mission_control.errors import HasActiveRuns
 from mission_control.models import Deliverable, Project, Run, Task
 from mission_control.planning.execution import execution_of
-from mission_control.runs.execution import Outcome
 from mission_control.runs.lifecycle import STOP_SECONDS, claim, stop
+from mission_control.runs.outcomes import Outcome
 from mission_control.runs.reaper import Reaper, recover
 from mission_control.runs.slots import capacity
 from tests import make, rivals

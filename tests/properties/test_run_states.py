@@ -30,8 +30,9 @@ from mission_control.models.agents import with_runs
 from mission_control.runs import workers
 from mission_control.runs.admission import admit
 from mission_control.runs.events import Draft, append
-from mission_control.runs.execution import Execution, Outcome
+from mission_control.runs.execution import Execution
 from mission_control.runs.lifecycle import claim, end_lost, promote, stop
+from mission_control.runs.outcomes import Outcome
 from mission_control.runs.reaper import Reaper
 from mission_control.runs.slots import capacity
 from tests import make

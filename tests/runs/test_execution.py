@@ -8,7 +8,7 @@ from django.db import IntegrityError, connection
 
 from agents.models import Agent
 from mission_control.models import Deliverable, Run, Task
-from mission_control.runs import execution, preparation
+from mission_control.runs import execution, outcomes, preparation
 from mission_control.runs.admission import admit
 from mission_control.runs.execution import execute
 from mission_control.runs.lifecycle import end_lost, stop
@@ -149,7 +149,7 @@ def test_numbers_that_json_does_not_know_are_stored_as_text_and_the_run_goes_on(
 
 def test_a_refusal_of_the_database_shows_no_sql():
     error = IntegrityError('CHECK constraint failed: (JSON_VALID("metadata") OR "metadata" IS NULL)')
-    assert execution.failure(error).error == "Unexpected failure: IntegrityError"
+    assert outcomes.failure(error).error == "Unexpected failure: IntegrityError"
 
 
 def test_a_key_that_comes_in_two_batches_is_neither_stored_nor_handed_in(task):

@@ -11,8 +11,9 @@ from mission_control.errors import Invalid
 from mission_control.models import Deliverable, Project, Run, Task
 from mission_control.planning import start
 from mission_control.runs.admission import admit
-from mission_control.runs.execution import execute, failure
+from mission_control.runs.execution import execute
 from mission_control.runs.limits import Budget, RunLimits, budget_of
+from mission_control.runs.outcomes import failure
 from mission_control.runs.preparation import workdir_of
 from tests import backends, make
 

@@ -16,8 +16,9 @@ from django_q.models import OrmQ
 from mission_control.models import Deliverable, Run, WorkerGroup
 from mission_control.queue.broker import WakeupBroker
 from mission_control.runs.admission import admit
-from mission_control.runs.execution import execute, failure
+from mission_control.runs.execution import execute
 from mission_control.runs.lifecycle import claim, finish
+from mission_control.runs.outcomes import failure
 from mission_control.runs.preparation import workdir_of
 from mission_control.runs.reaper import Reaper
 from tests import backends, make

@@ -287,7 +287,8 @@ def test_deleted_task_takes_its_questions_along():
 
 
 # ---------------------------------------------------------------- messages
-def test_message_waits_for_the_agent_until_it_is_delivered():
+def test_message_waits_for_the_agent_until_it_is_delivered(settings):
+    settings.MISSION_CONTROL_BACKENDS = {"demo": "tests.backends.Scripted"}
     run, user = running(), make.user()
     message, delivery = messages.send(run, "Use tabs", by=user)
     assert (delivery, message.delivery, message.run_id) == ("next_turn", "next_turn", run.pk)

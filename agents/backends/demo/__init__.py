@@ -15,6 +15,7 @@ from typing import Any
 
 from agents.backends.base import Backend, BackendError, BackendEvent, BackendItem, EventType
 from agents.backends.demo import script
+from agents.backends.demo.inbox import repeat_messages
 from agents.backends.demo.steps import SCRIPT_SCHEMA
 
 OUTLINE_SECONDS = 4.0  # long enough to watch, short enough to wait for
@@ -34,7 +35,7 @@ _DOCUMENT = re.compile(
 class Demo(Backend):
     name = "demo"
     display_name = "Demo (no language model)"
-    capabilities = ("streaming", "tools", "thinking", "usage", "sessions")
+    capabilities = ("streaming", "tools", "thinking", "usage", "sessions", "questions", "approvals", "steering")
     options_schema = {
         "type": "object",
         "additionalProperties": False,
@@ -88,6 +89,12 @@ class Demo(Backend):
         return script.missing_for(steps) if isinstance(steps, list) else None
 
     @classmethod
+    def wrong_choice(cls, options: Mapping[str, Any]) -> tuple[str, str] | None:
+        """Return the option `script` if a step has a default that nobody could choose."""
+        wrong = script.wrong_default(options.get("script", ()))
+        return ("script", wrong) if wrong else None
+
+    @classmethod
     def account(cls, options: Mapping[str, Any]) -> str:
         """Return the account of a script's `quota`: agents with the same script share it."""
         return script.account_of(options["script"]) if "script" in options else ""
@@ -95,7 +102,11 @@ class Demo(Backend):
     def stream(self, prompt: str, options: Mapping[str, Any], workdir: Path) -> AsyncGenerator[BackendItem, None]:
         """Play a script, yield pieces for other options, else a part of the sample plan or an outline."""
         if steps := options.get("script"):
-            return script.play(steps, prompt, workdir, self.earlier_session)
+            earlier = {"earlier_session": self.earlier_session, "earlier_state": self.earlier_state}
+            return script.play(steps, prompt, workdir, self.dialogue, **earlier)
+        return repeat_messages(self._without_script(prompt, options), self.dialogue)
+
+    def _without_script(self, prompt: str, options: Mapping[str, Any]) -> AsyncGenerator[BackendItem, None]:
         if options:
             return _rehearse(options)
         outline = _Outline.of(prompt)

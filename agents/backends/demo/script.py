@@ -16,19 +16,28 @@ from agents.backends.base import (
     BackendError,
     BackendEvent,
     BackendItem,
+    Dialogue,
     EventType,
+    Option,
+    Question,
     QuotaUsedUp,
     Session,
+    ToolRequest,
     Usage,
 )
 from agents.backends.demo import actions
+from agents.backends.demo.inbox import Inbox
 from agents.backends.demo.steps import kind_of
 
 # Before these steps the position is reported: they take time or end the run, so that a run may end at them.
-_PAUSING = ("sleep", "run", "quota", "fail")
+_PAUSING = ("sleep", "run", "quota", "fail", "ask", "approve", "wait_for_message")
+# At these the run may be parked. It continues with the same step, which then finds the answer.
+_ASKING = ("ask", "approve")
 MOST_BLANKS = 20  # filled in one text: a text full of them, with a long prompt, would fill the memory
 _BLANKS = re.compile(r"\{(prompt|answer|message)\}")
 _ID = re.compile(r"demo-(?P<digest>[0-9a-f]{12})-(?P<next>\d{1,4})(?P<parked>-parked)?\Z")
+
+DECISIONS = ("allow", "allow_for_run", "deny")  # on a tool call
 
 Script = Sequence[Mapping[str, Any]]
 
@@ -49,6 +58,15 @@ def digest_of(steps: Script) -> str:
     return hashlib.sha256(json.dumps(steps, sort_keys=True).encode()).hexdigest()[:12]
 
 
+def wrong_default(steps: Script) -> str:
+    """Return which step has a default that nobody could choose; empty if none has."""
+    for number, step in enumerate(steps, start=1):
+        allowed = step.get("options") if "ask" in step else DECISIONS
+        if "default" in step and allowed and step["default"] not in allowed:
+            return f"Step {number}: `default` must be one of {', '.join(allowed)}"
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class Position:
     """How far a script was played: the index of the next step. As text it is the id of the session."""
@@ -67,7 +85,13 @@ class Position:
 
 
 async def play(
-    steps: Script, prompt: str, workdir: Path, earlier_session: str
+    steps: Script,
+    prompt: str,
+    workdir: Path,
+    dialogue: Dialogue,
+    *,
+    earlier_session: str = "",
+    earlier_state: Any = None,
 ) -> AsyncGenerator[BackendItem, None]:
     """Play the steps after those of the earlier session. Raises BackendError."""
     if reason := missing_for(steps):
@@ -75,9 +99,13 @@ async def play(
     start, notice = _start(steps, earlier_session)
     if notice:
         yield BackendEvent(EventType.STATUS, notice)
-    async with aclosing(_Player(steps, prompt, workdir, start).play()) as items:
-        async for item in items:
-            yield item
+    async with Inbox(dialogue) as inbox:
+        player = _Player(steps, prompt, workdir, start, dialogue, inbox)
+        if start and isinstance(earlier_state, Mapping):
+            player.remember(earlier_state)
+        async with aclosing(player.play()) as items:
+            async for item in items:
+                yield item
 
 
 def _start(steps: Script, earlier_session: str) -> tuple[int, str]:
@@ -97,11 +125,13 @@ def _start(steps: Script, earlier_session: str) -> tuple[int, str]:
 class _Player:
     """Plays a script once."""
 
-    def __init__(self, steps: Script, prompt: str, workdir: Path, start: int) -> None:
+    def __init__(
+        self, steps: Script, prompt: str, workdir: Path, start: int, dialogue: Dialogue, inbox: Inbox
+    ) -> None:
         self._steps, self._start, self._workdir = steps, start, workdir
+        self._dialogue, self._inbox = dialogue, inbox
         self._digest = digest_of(steps)
-        # No person can answer or write to a script yet, so these are empty.
-        self._filled = {"prompt": prompt, "answer": "", "message": ""}
+        self._prompt, self._last_answer = prompt, ""  # the last answer of a person
         self._number = start
         self._used = _usage_of(steps[:start])
         self._used_before = self._used
@@ -109,12 +139,16 @@ class _Player:
         self._answer = ""
         self._is_answering = False
 
+    def remember(self, state: Mapping[str, Any]) -> None:
+        """Take over what people said in the earlier part of the conversation."""
+        self._last_answer, self._inbox.last = str(state.get("answer", "")), str(state.get("message", ""))
+
     async def play(self) -> AsyncGenerator[BackendItem, None]:
         for number in range(self._start, len(self._steps)):
             self._number, step = number, self._steps[number]
             kind = kind_of(step)
             if kind in _PAUSING:
-                yield self._session(number + 1, is_parked=kind == "quota")
+                yield self._session_at(number, kind)
             if kind not in ("say", "sleep", "usage"):
                 self._is_answering = False
             async with aclosing(getattr(self, f"_{kind}")(step)) as items:
@@ -125,8 +159,14 @@ class _Player:
         if self._answer.strip():
             yield Answer(self._answer.strip())
 
+    def _session_at(self, number: int, kind: str) -> Session:
+        if kind in _ASKING:
+            return self._session(number, is_parked=True)
+        return self._session(number + 1, is_parked=kind == "quota")
+
     def _session(self, next_step: int, *, is_parked: bool = False) -> Session:
-        return Session(str(Position(self._digest, next_step, is_parked)))
+        said = {"answer": self._last_answer, "message": self._inbox.last}
+        return Session(str(Position(self._digest, next_step, is_parked)), said if any(said.values()) else None)
 
     # ------------------------------------------------------------ the kinds of steps
     async def _from_start(self, step: Mapping[str, Any]) -> AsyncGenerator[BackendItem, None]:
@@ -135,7 +175,8 @@ class _Player:
 
     async def _say(self, step: Mapping[str, Any]) -> AsyncGenerator[BackendItem, None]:
         """Yield the text; each text is filled once, so that a prompt with `{answer}` stays as it is."""
-        filled = _BLANKS.sub(lambda blank: self._filled[blank[1]], step["say"], count=MOST_BLANKS)
+        blanks = {"prompt": self._prompt, "answer": self._last_answer, "message": self._inbox.last}
+        filled = _BLANKS.sub(lambda blank: blanks[blank[1]], step["say"], count=MOST_BLANKS)
         text = self._apart(EventType.MESSAGE, filled)
         self._answer = self._answer + text if self._is_answering else text
         self._is_answering = True
@@ -167,6 +208,39 @@ class _Player:
     async def _run(self, step: Mapping[str, Any]) -> AsyncGenerator[BackendItem, None]:
         yield self._use("run", {"command": step["run"]})
         yield self._result(await actions.run_command(step["run"], self._workdir))
+
+    async def _ask(self, step: Mapping[str, Any]) -> AsyncGenerator[BackendItem, None]:
+        options = [Option(label, label) for label in step.get("options", ())]
+        reply = await self._dialogue.ask(self._question(step, step["ask"], options=options))
+        self._last_answer = reply.text
+        return
+        yield
+
+    async def _approve(self, step: Mapping[str, Any]) -> AsyncGenerator[BackendItem, None]:
+        """Use the tool if a person allows it, and say so if not."""
+        tool = ToolRequest(step["approve"], step.get("input", {}))
+        question = self._question(step, f"May I use the tool {tool.name}?", tool=tool)
+        reply = await self._dialogue.ask(question)
+        if reply.is_allowed:
+            yield self._use(tool.name, tool.input)
+            yield self._result("Allowed")
+            return
+        why = f": {reply.reason}" if reply.reason else ""
+        yield BackendEvent(EventType.MESSAGE, self._apart(EventType.MESSAGE, f"{tool.name} was denied{why}"))
+
+    def _question(self, step: Mapping[str, Any], text: str, **more: Any) -> Question:
+        return Question(
+            text,
+            default=step.get("default", ""),
+            timeout_seconds=step.get("timeout_seconds"),
+            key=f"{self._digest}-{self._number}",
+            **more,
+        )
+
+    async def _wait_for_message(self, step: Mapping[str, Any]) -> AsyncGenerator[BackendItem, None]:
+        seconds = step.get("timeout_seconds")
+        if not await self._inbox.wait(seconds):
+            yield BackendEvent(EventType.STATUS, f"Nobody wrote a message within {seconds:g} seconds")
 
     async def _usage(self, step: Mapping[str, Any]) -> AsyncGenerator[BackendItem, None]:
         """Yield the usage of this call: that of the whole script so far, without the part of earlier calls."""

@@ -3,7 +3,7 @@
 `x-errors` holds the message for a keyword that is not met, which agents/backends/registry.py shows.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 MAX_STEPS = 1_000
@@ -12,10 +12,12 @@ MAX_QUOTA_SECONDS = 30 * 24 * 3_600
 MAX_TOKENS = 10**12
 MAX_USD = 10**6
 TEXT_CHARS = 60_000
-KINDS = ("say", "think", "sleep", "tool", "write", "delete", "run", "usage", "quota", "fail", "from_start")
-# Steps that wait for a person. They are known, so that the message says why they are refused.
-FUTURE_KINDS = ("ask", "approve", "wait_for_message")
-FUTURE_KEYS = ("options", "default", "timeout_seconds")
+MAX_OPTIONS = 20
+MAX_TIMEOUT_SECONDS = 30 * 24 * 3_600
+KINDS = (
+    *("say", "think", "sleep", "tool", "write", "delete", "run", "ask", "approve", "wait_for_message"),
+    *("usage", "quota", "fail", "from_start"),
+)
 
 
 def kind_of(step: Mapping[str, Any]) -> str:
@@ -37,12 +39,25 @@ _PATH = {
 }
 _NOT_BLANK = r"^[^\u0000]*[^\s\u0000][^\u0000]*$"
 _NUMBER_OF_TOKENS = {"type": "integer", "minimum": 0, "maximum": MAX_TOKENS}
-_NOT_YET = {
-    "not": {},
-    "description": "not available yet",
-    "x-errors": {"not": f"is not available yet, as all steps that wait for a person ({', '.join(FUTURE_KINDS)})"},
+_COMPANIONS = "must have `content` with `write`, and `result` only with `tool`"
+
+
+def _only_with(key: str, kinds: Sequence[str]) -> dict[str, Any]:
+    """Return the schema of a step with this key: it has one of these kinds."""
+    names = " or ".join(f"`{kind}`" for kind in kinds)
+    return {
+        "anyOf": [{"required": [kind]} for kind in kinds],
+        "x-errors": {"anyOf": f"must have `{key}` only with {names}"},
+    }
+
+
+# Keys that are no kinds, with the kinds that they go with.
+_COMPANION_KEYS = {
+    "input": ("tool", "approve"),
+    "options": ("ask",),
+    "default": ("ask", "approve"),
+    "timeout_seconds": ("ask", "approve", "wait_for_message"),
 }
-_COMPANIONS = "must have `content` with `write`, and `input` and `result` only with `tool`"
 _PROPERTIES: dict[str, Any] = {
     "say": _text("a message; {prompt}, {answer} and {message} are replaced"),
     "think": _text("thinking"),
@@ -54,7 +69,7 @@ _PROPERTIES: dict[str, Any] = {
         "description": "the name of a tool, shown with its `input` and `result`",
         "x-errors": {"pattern": "is empty"},
     },
-    "input": {"type": "object", "description": "the input of `tool`"},
+    "input": {"type": "object", "description": "the input of `tool` or `approve`"},
     "result": _text("the result of `tool`"),
     "write": {**_PATH, "x-errors": {"pattern": f"must be {_PATH['description']}"}},
     "content": _text("the content of the file that `write` writes"),
@@ -65,6 +80,38 @@ _PROPERTIES: dict[str, Any] = {
         "maxItems": 100,
         "items": {"type": "string", "maxLength": 10_000},
         "description": "a command and its arguments, run in the sandbox",
+    },
+    "ask": {
+        **_text("a question to people; the step ends with the answer"),
+        "pattern": _NOT_BLANK,
+        "x-errors": {"pattern": "is empty"},
+    },
+    "options": {
+        "type": "array",
+        "maxItems": MAX_OPTIONS,
+        "uniqueItems": True,
+        "items": {"type": "string", "maxLength": 200, "pattern": _NOT_BLANK, "x-errors": {"pattern": "is empty"}},
+        "description": "the answers that `ask` offers; without it the answer is free text",
+        "x-errors": {"uniqueItems": "must not have an answer twice"},
+    },
+    "default": _text("the answer that is taken if nobody answers in time"),
+    "timeout_seconds": {
+        "type": "number",
+        "minimum": 0,
+        "maximum": MAX_TIMEOUT_SECONDS,
+        "description": "how long to wait for a person",
+    },
+    "approve": {
+        "type": "string",
+        "maxLength": 200,
+        "pattern": _NOT_BLANK,
+        "description": "the name of a tool whose use, with this `input`, a person approves or denies",
+        "x-errors": {"pattern": "is empty"},
+    },
+    "wait_for_message": {
+        "const": True,
+        "description": "waits until a person writes to the agent",
+        "x-errors": {"const": "must be true"},
     },
     "usage": {
         "type": "object",
@@ -105,17 +152,10 @@ def _step(first: bool) -> dict[str, Any]:
         "properties": {
             **_PROPERTIES,
             "from_start": from_start if first else too_late,
-            **dict.fromkeys(FUTURE_KINDS, _NOT_YET),
-            **{key: {} for key in FUTURE_KEYS},
         },
-        "oneOf": [{"required": [kind]} for kind in (*KINDS, *FUTURE_KINDS)],
+        "oneOf": [{"required": [kind]} for kind in KINDS],
         "dependentRequired": {"write": ["content"], "content": ["write"], "result": ["tool"]},
-        "dependentSchemas": {
-            "input": {
-                "anyOf": [{"required": [kind]} for kind in ("tool", "approve")],
-                "x-errors": {"anyOf": _COMPANIONS},
-            }
-        },
+        "dependentSchemas": {key: _only_with(key, kinds) for key, kinds in _COMPANION_KEYS.items()},
         "x-errors": {
             "additionalProperties": f"is not part of a step. A step is one of {', '.join(KINDS)}",
             "oneOf": f"must have exactly one of {', '.join(KINDS)}",
