@@ -200,17 +200,23 @@ class Execution:
 
     def can_park(self) -> bool:
         """Return whether the agent's conversation can continue after the run was parked."""
+        return bool(self.session_id) and self.run.task_id is not None and self.has_capability("sessions")
+
+    def has_capability(self, name: str) -> bool:
+        """Return whether the agent's backend can do this. Raises BackendError."""
         agent = self.run.agent
-        has_sessions = agent is not None and "sessions" in registry.get(agent.backend).capabilities
-        return has_sessions and bool(self.session_id) and self.run.task_id is not None
+        return agent is not None and name in registry.get(agent.backend).capabilities
 
     async def prepare(self) -> str:
         """Build the prompt, store it on the run and return it. Raises BackendError."""
-        inputs = await self.dialogue.collect(is_first=not self.turns)
+        takes_messages = self.has_capability("steering")
+        inputs = await self.dialogue.collect(is_first=not self.turns, takes_messages=takes_messages)
         self.continuation = continuation_of(inputs) if self.session_id else ""
         is_continued = bool(self.turns or self.run.parkings)
         budget_chars = self.limits.prompt_chars
-        prompt, notice = await persist(prepare, self.run, budget_chars=budget_chars, is_continued=is_continued)
+        prompt, notice = await persist(
+            prepare, self.run, budget_chars=budget_chars, is_continued=is_continued, inputs=inputs
+        )
         if notice and not self.turns:
             await self.buffer.put(BackendEvent(EventType.STATUS, notice))
         return prompt
@@ -251,7 +257,7 @@ class Execution:
         agent = agent_of(self.run)
         await self.refuse_if_only_others_can()
         registry.check_options(agent.backend, agent.backend_options)
-        if "sessions" in registry.get(agent.backend).capabilities:
+        if self.has_capability("sessions"):
             self.earlier_session = await persist(earlier_conversation, self.run)
         self.files = await persist(files_for, self.run)
         policy = CallRetryPolicy(settings.RETRIES, settings.RETRY_SECONDS)
@@ -316,6 +322,7 @@ class Execution:
         """Cancel the agent and wait until it has cleaned up."""
         if reader.done():
             return
+        self.dialogue.is_ending = True
         reader.cancel()
         await asyncio.wait({reader}, timeout=CANCEL_PATIENCE_SECONDS)
         self.agent_still_works = not reader.done()

@@ -5,9 +5,10 @@ An input counts as read once the agent has sent output after it. Until then it i
 
 import json
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from mission_control.models import Message, Question, Run, RunEvent
@@ -28,6 +29,7 @@ class Input:
     message_id: uuid.UUID | None = None
     question: Question | None = None
     is_logged: bool = False
+    files: Sequence[Path] = ()  # attached to the message, in the working folder
 
     @property
     def key(self) -> uuid.UUID:

@@ -181,11 +181,9 @@ class LimitWatch:
         return self._waited_seconds + (now - self._waiting_since if self._waits else 0.0)
 
     def _overtime(self, now: float) -> str:
-        waited = int(self._waited(now))
-        if not waited:
+        if not self._waited(now):
             return f"Ran longer than the limit of {self.limits.run_seconds} seconds"
-        most = max(self.limits.run_seconds, settings.RUN_TIMEOUT_SECONDS)
-        return f"Ran longer than the limit of {most} seconds; {waited} of them it waited for people"
+        return f"Worked and waited for people longer than the limit of {self.limits.run_seconds} seconds"
 
     def _patience(self, now: float) -> float:
         """Return how many more seconds the agent may be silent."""

@@ -1,5 +1,6 @@
 """Prepare a run before its agent is called: working folder, prompt, and the conversation to continue."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from mission_control.models import Conversation, Deliverable, Review, Run, Task
 from mission_control.runs.attached_files import folder_of
 from mission_control.runs.events import output_of
 from mission_control.runs.guidance import guidance_for
-from mission_control.runs.inputs import all_inputs, continuation_of
+from mission_control.runs.inputs import Input, all_inputs, continuation_of
 from mission_control.runs.prompt_sections import Source, notice_of
 from mission_control.runs.prompt_sources import correspondence_of
 from mission_control.runs.prompts import Brief, build_prompt, continued_prompt, cuts_of
@@ -25,16 +26,19 @@ def workdir_of(run: Run) -> Path:
     return folder
 
 
-def prepare(run: Run, *, budget_chars: int, is_continued: bool = False) -> tuple[str, str]:
+def prepare(
+    run: Run, *, budget_chars: int, is_continued: bool = False, inputs: Sequence[Input] = ()
+) -> tuple[str, str]:
     """Build the run's prompt and store it on the run; return it with a notice about text that was left out.
 
-    The prompt of a continued run has what its agent wrote before, and what people said to it. Creates the working
-    folder. Raises BackendError.
+    The prompt of a continued run has what its agent wrote before, and what people said to it: what is in the log,
+    and `inputs`. Creates the working folder. Raises BackendError.
     """
     brief = brief_of(run, budget_chars=budget_chars)
     prompt = storable(build_prompt(brief, budget_chars=budget_chars))
     if is_continued:
-        said = continuation_of(all_inputs(run))
+        known = {said.key for said in inputs}
+        said = continuation_of([*(said for said in all_inputs(run) if said.key not in known), *inputs])
         prompt = storable(continued_prompt(prompt, output_of(run.pk), said, fence=brief.fence))
     Run.objects.filter(pk=run.pk, claim_token=run.claim_token).update(prompt=prompt)
     cut = cuts_of(brief, budget_chars=budget_chars)

@@ -76,6 +76,7 @@ class Pulse:
             self.dialogue.message_seen.set()
         if signs.has_reply:
             await self.dialogue.take_replies()
+        await self.dialogue.withdraw()
         self.dialogue.check_patience()
 
     async def wait_for_lease_end(self) -> None:

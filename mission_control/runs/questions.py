@@ -296,6 +296,21 @@ def reply_of(question: Question) -> base.Reply | None:
     return base.Reply(text=str(given.get("text", "")))
 
 
+# ---------------------------------------------------------------- withdraw
+def withdraw(pk: uuid.UUID) -> bool:
+    """Cancel an open question whose answer its agent does not want any more; return False if it is not open."""
+    run_id = Question.objects.open().filter(pk=pk).values_list("run_id", flat=True).first()
+    if run_id is None:
+        return False
+    with transaction.atomic():
+        run = _locked_run(run_id, Q())
+        if run is None or not Question.objects.open().filter(pk=pk).update(status=Status.CANCELLED):
+            return False
+        question = _current(pk)
+        close(question, run, f"{run.agent_name} does not need the answer any more: {_one_line(question.text)}")
+    return True
+
+
 # ---------------------------------------------------------------- expire
 def expire_due() -> int:
     """End the open questions whose time has passed; return how many. The reaper calls it at every tick.

@@ -1,6 +1,7 @@
 """A run that a thread of this process executes, as a worker would, while a test plays the people."""
 
 import threading
+from typing import Self
 
 from agents.models import Agent
 from mission_control.models import Message, Question, Run, RunEvent, Task
@@ -20,6 +21,13 @@ class Working:
     def __init__(self, agent: Agent, task: Task | None = None) -> None:
         self.run = make.run(task or make.task(), agent)
         self.go_on()
+
+    @classmethod
+    def of(cls, run: Run) -> Self:
+        """Return one for a run that nobody executes yet."""
+        work = cls.__new__(cls)
+        work.run = run
+        return work
 
     def go_on(self) -> None:
         """Execute the queued run."""

@@ -101,8 +101,8 @@ async def play(
         yield BackendEvent(EventType.STATUS, notice)
     async with Inbox(dialogue) as inbox:
         player = _Player(steps, prompt, workdir, start, dialogue, inbox)
-        if start and isinstance(earlier_state, Mapping):
-            player.remember(earlier_state)
+        if start:
+            player.go_on(earlier_state)
         async with aclosing(player.play()) as items:
             async for item in items:
                 yield item
@@ -139,9 +139,13 @@ class _Player:
         self._answer = ""
         self._is_answering = False
 
-    def remember(self, state: Mapping[str, Any]) -> None:
-        """Take over what people said in the earlier part of the conversation."""
-        self._last_answer, self._inbox.last = str(state.get("answer", "")), str(state.get("message", ""))
+    def go_on(self, state: Any) -> None:
+        """Take over what was said in the earlier part of the conversation."""
+        if isinstance(state, Mapping):
+            self._last_answer, self._inbox.last = str(state.get("answer", "")), str(state.get("message", ""))
+        here, before = self._steps[self._start : self._start + 1], self._steps[: self._start]
+        if any(kind_of(step) in _ASKING for step in here) and any("say" in step for step in before):
+            self._last_texts[EventType.MESSAGE] = "."  # in the same run: what comes next is a paragraph of its own
 
     async def play(self) -> AsyncGenerator[BackendItem, None]:
         for number in range(self._start, len(self._steps)):
