@@ -161,10 +161,17 @@ class TaskViews(ObjectViews):
 
     @extend_schema(operation_id="tasks_post_message")
     def post_message(self, request: Request, pk: str) -> Response:
-        """Post a message from the agent that the body names, or from the user."""
+        """Post a message from the agent that the body names, or from the user.
+
+        One from the user that mentions the agent of the task's active run is sent to that agent.
+        """
         task = self.find(pk)
         assert request.user.is_authenticated, "add_message is required"
-        message = comments.post(task, by=request.user, **self.given())
+        given = self.given()
+        if given.pop("from_agent", None) is None:
+            message = conversation.say(task, given.pop("content"), by=request.user, **given)
+        else:
+            message = comments.post(task, by=request.user, **self.given())
         return Response({"message": MessageReader(message).data})
 
     def attachments(self, request: Request, pk: str) -> Response:
