@@ -14,6 +14,7 @@ HOOKS = {
     Hook.ADVANCE_ALL: "mission_control.scheduling.scheduler.advance_all",
     Hook.SHOW_TASKS: "mission_control.api.serializers.tasks.shown_tasks",
     Hook.SHOW_PROJECTS: "mission_control.api.serializers.projects.shown_projects",
+    Hook.SHOW_QUESTIONS: "mission_control.api.serializers.questions.shown_questions",
     Hook.LATEST_LINES: "mission_control.web.board.page.lines_by_run",
 }
 

@@ -19,6 +19,7 @@ class Hook(StrEnum):
     ADVANCE_ALL = "advance_all"  # (): the same for all projects and tasks
     SHOW_TASKS = "show_tasks"  # (list of ids): the tasks as the API shows them
     SHOW_PROJECTS = "show_projects"  # (list of ids): the projects as the API shows them
+    SHOW_QUESTIONS = "show_questions"  # (list of ids): the questions as the API shows them
     LATEST_LINES = "latest_lines"  # (ids of runs): the newest line of output of each, as pages show it
 
 

@@ -8,11 +8,15 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
 from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
+from django.db.models import Q
 
+from agents.backends.base import Question as Asked
 from agents.models import Agent
 from mission_control.actions import agents, documents, projects, tasks
-from mission_control.models import AccessToken, Capacity, Deliverable, Project, Run, Task
+from mission_control.models import AccessToken, Capacity, Deliverable, Project, Question, Run, Task
+from mission_control.runs import questions
 from mission_control.runs.admission import admit
+from mission_control.runs.lifecycle import claim
 
 _numbers = count(1)
 
@@ -62,6 +66,13 @@ def document(**fields) -> Deliverable:
 def run(of: Task | None = None, by: Agent | None = None, **options) -> Run:
     """Return an admitted run: queued, or waiting with `when_full="queue"` if no slot is free."""
     return admit(of or task(), by or agent(), **options)
+
+
+def question(asked: Asked | None = None, *, run: Run | None = None) -> Question:
+    """Return an open question, by default of a new run that is claimed but not executed."""
+    run = run or claim(admit(task(), agent()).pk, worker="test")
+    assert run is not None
+    return questions.create(run, asked or Asked("Which?"), guard=Q(claim_token=run.claim_token))
 
 
 def limit(number: int) -> None:

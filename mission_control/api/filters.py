@@ -12,7 +12,7 @@ from rest_framework.views import APIView
 
 from agents.models import Agent
 from agents.rules import SEARCH_CHARS, TAG_CHARS
-from mission_control.models import Deliverable, Notification, Project, Run, Task
+from mission_control.models import Deliverable, Notification, Project, Question, Run, Task
 from mission_control.models.search import has_text
 from mission_control.models.tags import TaggedAny
 from mission_control.models.task import priority_rank
@@ -109,6 +109,13 @@ class RunFilter(filters.FilterSet):
     task_id = IdFilter()
     agent_id = IdFilter()
     project_id = IdFilter()
+
+
+class QuestionFilter(filters.FilterSet):
+    status = filters.ChoiceFilter(choices=Question.Status.choices)
+    task_id = IdFilter()
+    run_id = IdFilter()
+    agent_id = IdFilter()
 
 
 class ActivityFilter(filters.FilterSet):

@@ -4,7 +4,7 @@ from django.db.models import Prefetch, QuerySet
 
 from agents.models import Agent
 from mission_control.compat.django_models import PreparedLookup
-from mission_control.models import Activity, Deliverable, Message, Notification, Project, Run, Task
+from mission_control.models import Activity, Deliverable, Message, Notification, Project, Question, Run, Task
 from mission_control.models.agents import with_runs
 
 # Of a task's newest run the API shows few columns; to load the others takes a fifth of the time of a list.
@@ -37,6 +37,11 @@ def documents() -> QuerySet[Deliverable]:
 def runs() -> QuerySet[Run]:
     """Return runs without their long texts, which are loaded only when they are read."""
     return Run.objects.light().select_related("handed_in", "requested_by").defer("handed_in__content")
+
+
+def questions() -> QuerySet[Question]:
+    """Return questions with the people who answered them."""
+    return Question.objects.select_related("answered_by")
 
 
 def messages() -> QuerySet[Message]:

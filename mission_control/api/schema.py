@@ -49,6 +49,9 @@ class Conflict(Error):
     blocked_by = serializers.ListField(
         child=serializers.UUIDField(), required=False, help_text="The unfinished tasks that block the task."
     )
+    hint = serializers.ChoiceField(
+        choices=["follow_up"], required=False, help_text="The run has ended: a follow-up continues it."
+    )
 
 
 BAD_FIELDS = {

@@ -18,6 +18,7 @@ from mission_control.api.views.feed import ActivityViews, NotificationViews
 from mission_control.api.views.metrics import MetricsView
 from mission_control.api.views.operations import LivenessView, ReadinessView
 from mission_control.api.views.projects import FileContentView, ProjectViews
+from mission_control.api.views.questions import QuestionViews
 from mission_control.api.views.runs import CapacityView, RunViews
 from mission_control.api.views.schema import DocsView, SchemaView
 from mission_control.api.views.tasks import TaskViews
@@ -114,7 +115,11 @@ urlpatterns = [
     *action("runs/<str:pk>/stop", RunViews, "stop", post="stop"),
     *action("runs/<str:pk>/resume", RunViews, "resume", post="resume"),
     *action("runs/<str:pk>/events", RunViews, "events", get="events"),
+    *action("runs/<str:pk>/messages", RunViews, "messages", post="send_message"),
     *both(f"{BASE}runs/<str:pk>/stream", StreamView.as_view(), "api-runs-stream"),
+    *both(f"{BASE}questions", QuestionViews.as_view({"get": "list"}, suffix="List"), "api-questions"),
+    *both(f"{BASE}questions/<str:pk>", QuestionViews.as_view({"get": "retrieve"}), "api-questions-one"),
+    *action("questions/<str:pk>/answer", QuestionViews, "answer", post="give_answer"),
     *both(f"{BASE}usage", UsageViews.as_view({"get": "list"}, suffix="List"), "api-usage"),
     *both(f"{BASE}tokens", TokenViews.as_view(LIST, suffix="List"), "api-tokens"),
     *both(

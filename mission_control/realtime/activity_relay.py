@@ -8,7 +8,7 @@ from channels.layers import channel_layers
 
 from mission_control.models import Activity, Notification
 from mission_control.realtime.activity_reader import ActivityGapTracker
-from mission_control.realtime.changed_objects import Change, changed_objects
+from mission_control.realtime.changed_objects import Change, changed_objects, question_changes
 from mission_control.realtime.frames import Frame, activity_frame, capacity_frame, notifications_frame
 from mission_control.realtime.publisher import feed_frame_message
 from mission_control.runs.slots import capacity
@@ -26,10 +26,11 @@ def groups_of(run: str | None, task: str | None, project: str | None) -> list[st
 
 @dataclass(frozen=True, slots=True)
 class FeedBatch:
-    """What one poll found: up to `BATCH_SIZE` activities, the objects that they change, and what top bars show."""
+    """What one poll found: up to `BATCH_SIZE` activities, what they change, and what top bars show."""
 
     activities: list[Activity]
     changes: list[Change]
+    questions: list[Change]
     capacity: dict[str, int]
     notifications: int
 
@@ -53,6 +54,8 @@ class ActivityRelay:
             await self._forward(activity_frame(activity), activity.task_id, activity.project_id)
         for change in batch.changes:
             await self._forward_change(change)
+        for change in batch.questions:
+            await self._forward(change.frame, change.task, change.project, run=change.run)
         if batch.capacity != self._capacity:
             self._capacity = batch.capacity
             await self.layer.group_send(BOARD, feed_frame_message(capacity_frame(batch.capacity), None, None))
@@ -66,7 +69,8 @@ class ActivityRelay:
         """Read everything in one call: each switch between threads costs as much as a query."""
         activities = self._gap_tracker.read(BATCH_SIZE)
         changes = changed_objects(activities)
-        return FeedBatch(activities, changes, capacity(), Notification.objects.count_needing_action())
+        asked = question_changes(activities)
+        return FeedBatch(activities, changes, asked, capacity(), Notification.objects.count_needing_action())
 
     async def _forward_change(self, change: Change) -> None:
         """Pass on each state of an object once, although several polls may read the same state.
@@ -80,10 +84,16 @@ class ActivityRelay:
             del self._frame_hashes[next(iter(self._frame_hashes))]
 
     async def _forward(
-        self, frame: Frame, task: UUID | str | None, project: UUID | str | None, *, beside: Iterable[UUID] = ()
+        self,
+        frame: Frame,
+        task: UUID | str | None,
+        project: UUID | str | None,
+        *,
+        run: str | None = None,
+        beside: Iterable[UUID] = (),
     ) -> None:
-        """Send the frame to the subscribers of its task, its project, and the projects in `beside`."""
+        """Send the frame to the subscribers of its task, its project, its run, and the projects in `beside`."""
         message = feed_frame_message(frame, task, project)
-        groups = groups_of(None, message["task"], message["project"])
+        groups = groups_of(run, message["task"], message["project"])
         for group in dict.fromkeys([*groups, *(f"project.{key}" for key in beside)]):
             await self.layer.group_send(group, message)

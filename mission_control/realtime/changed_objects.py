@@ -1,4 +1,4 @@
-"""The tasks and projects that activities changed, as the API shows them now."""
+"""The tasks, projects and questions that activities changed, as the API shows them now."""
 
 import uuid
 from collections.abc import Iterable
@@ -9,20 +9,22 @@ from mission_control import hooks
 from mission_control.actions.activity import OBJECTS_AT_ONCE, affected_ids
 from mission_control.hooks import Hook
 from mission_control.models import Activity
-from mission_control.realtime.frames import Frame, changed_frame
+from mission_control.realtime.frames import ANSWERED, ASKED, Frame, changed_frame, question_frame
+from mission_control.text import as_uuid
 
 CHANGES_A_TASK = {Activity.Subject.TASK, Activity.Subject.RUN, Activity.Subject.REVIEW}
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A changed object: its frame, its task and project, and the projects that the change affects."""
+    """A changed object: its frame, its task, project and run, and the projects that the change affects."""
 
     key: str
     frame: Frame
     task: str | None
     project: str | None
     affected_projects: frozenset[uuid.UUID] = frozenset()
+    run: str | None = None
 
 
 def changed_objects(activities: list[Activity]) -> list[Change]:
@@ -50,6 +52,25 @@ def changed_objects(activities: list[Activity]) -> list[Change]:
         Change(shown["id"], changed_frame("project", shown), None, shown["id"])
         for _, shown in _shown_now(Hook.SHOW_PROJECTS, projects)
     ]
+
+
+def question_changes(activities: list[Activity]) -> list[Change]:
+    """Return the questions that these activities concern, each with its frame, in the order of the activities.
+
+    A frame shows the question as it is now: that of a new question, which may be answered by then, too.
+    """
+    noted = [(activity, as_uuid(activity.metadata.get("question_id"))) for activity in activities]
+    keys = dict.fromkeys(key for _, key in noted if key)
+    shown = dict(_shown_now(Hook.SHOW_QUESTIONS, keys)) if keys else {}
+    found = []
+    for activity, key in noted:
+        if key is None or key not in shown:
+            continue
+        one = shown[key]
+        event = ASKED if activity.metadata.get("question_status") == "open" else ANSWERED
+        frame = question_frame(event, one, activity.created_at)
+        found.append(Change(one["id"], frame, one["task_id"], one["project_id"], run=one["run_id"]))
+    return found
 
 
 def _shown_now(hook: Hook, keys: Iterable[uuid.UUID]) -> list[tuple[uuid.UUID, dict[str, Any]]]:

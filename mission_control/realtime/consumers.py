@@ -22,6 +22,8 @@ from mission_control.realtime.activity_relay import BOARD
 from mission_control.realtime.auth import token_of
 from mission_control.realtime.connection import NOT_FOUND, AuthorisedConsumer
 from mission_control.realtime.frames import (
+    ANSWERED,
+    ASKED,
     KNOWN_TO_POCKETPAW,
     OF_A_TASK,
     OUTPUT,
@@ -44,9 +46,12 @@ PERMISSIONS = {
     "mc_activity_created": "mission_control.view_activity",
     "mc_task_updated": "mission_control.view_task",
     "mc_project_updated": "mission_control.view_project",
+    ASKED: "mission_control.view_run",
+    ANSWERED: "mission_control.view_run",
     "page_notifications": "mission_control.view_notification",
 }
 
+UNKNOWN_TO_POCKETPAW = {PARKED, RESUMED, USAGE, ASKED, ANSWERED}
 BROWSE = "mission_control.view_project"  # the permission to list the folders of projects
 
 
@@ -258,8 +263,8 @@ class PocketPawConsumer(BoardConsumer):
             await super().handle_action(content)
 
     def wants(self, frame: Frame) -> bool:
-        """Leave out what PocketPaw's page does not know: some output, parking, usage, and runs without a task."""
-        if frame.event in (PARKED, RESUMED, USAGE) or (frame.event in OF_A_TASK and not frame.has_task):
+        """Leave out what PocketPaw's page does not know, such as some output, and runs without a task."""
+        if frame.event in UNKNOWN_TO_POCKETPAW or (frame.event in OF_A_TASK and not frame.has_task):
             return False
         return frame.event != OUTPUT or frame.output_type in KNOWN_TO_POCKETPAW
 

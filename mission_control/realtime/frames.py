@@ -17,6 +17,7 @@ from mission_control.text import SharedText
 STARTED, OUTPUT, COMPLETED = "mc_task_started", "mc_task_output", "mc_task_completed"
 PARKED, RESUMED = "mc_run_parked", "mc_run_resumed"
 USAGE = "mc_run_usage"
+ASKED, ANSWERED = "mc_question_created", "mc_question_answered"
 PLANNING_PHASE, PLANNING_COMPLETE = "dw_planning_phase", "dw_planning_complete"
 OF_A_TASK = {STARTED, OUTPUT, COMPLETED}  # in a planning run their `task_id` is null
 OF_A_RUN = [STARTED, OUTPUT, PARKED, RESUMED, PLANNING_PHASE, PLANNING_COMPLETE, COMPLETED]
@@ -168,6 +169,11 @@ def changed_frame(kind: Literal["task", "project"], shown: Mapping[str, Any]) ->
     """Return the frame of a changed object, given as the API shows it."""
     data = {kind: shown, "timestamp": shown["updated_at"]}
     return Frame(0, f"mc_{kind}_updated", "", json.dumps(data, cls=JSONEncoder))
+
+
+def question_frame(event: str, shown: Mapping[str, Any], at: datetime) -> Frame:
+    """Return the frame of a new question, or of one that has ended, given as the API shows it."""
+    return Frame(0, event, "", json.dumps({"question": shown, "timestamp": iso_time(at)}, cls=JSONEncoder))
 
 
 def capacity_frame(capacity: dict[str, int]) -> Frame:

@@ -234,6 +234,8 @@ def _valid(
         raise Invalid(name, f"This question is answered with: {' or '.join(wanted)}.")
     if question.kind == Kind.APPROVAL:
         return _decided(question, str(value), reason)
+    if not is_blank(reason):
+        raise Invalid("reason", "Only a decision has a reason.")
     if name == "choice":
         labels = {option["id"]: option["label"] for option in question.options}
         if value not in labels:

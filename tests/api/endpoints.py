@@ -16,6 +16,7 @@ NOUNS = {
     "deliverables": "Document",
     "notifications": "Notification",
     "runs": "Run",
+    "questions": "Question",
     "tokens": "Token",
 }
 
@@ -77,6 +78,7 @@ def one_of_each(user: Any) -> dict[str, Any]:
         "documents": document.pk,
         "deliverables": document.pk,
         "runs": make.run(make.task(), agent).pk,
+        "questions": make.question().pk,
         "notifications": Notification.objects.filter(agent=agent).first().pk,
         "tokens": AccessToken.objects.create(user=user, name="x")[0].uid,
     }

@@ -128,6 +128,13 @@ BODIES = {
     "POST deliverables": NEW_DOCUMENT,
     "PATCH deliverables/{pk}": {**DOCUMENT, "editor_id": "person"},
     "POST runs/{pk}/resume": {"agent_id": "id"},
+    "POST runs/{pk}/messages": {"content": "message", "attachment_ids": "ids"},
+    "POST questions/{pk}/answer": {
+        "choice": "text",
+        "text": "message",
+        "decision": "enum",
+        "reason": "long text",
+    },
     "POST tokens": {"name": "text", "expires_in_days": "days"},
     "POST deep-work/parse-goal": {"description": "goal"},
     "POST deep-work/start": {"description": "goal", "research_depth": "enum", "goal_analysis": "analysis"},
@@ -169,6 +176,8 @@ REQUIRED: dict[str, dict[str, object]] = {
     "POST tasks/{pk}/messages": {"content": "t"},
     "POST tasks/{pk}/request-changes": {"feedback": "t"},
     "POST tasks/{pk}/status": {"status": "done"},
+    "POST runs/{pk}/messages": {"content": "t"},
+    "POST questions/{pk}/answer": {"text": "t"},
     "POST tokens": {"name": "t"},
     "POST deep-work/start": {"description": "Write a short book"},
 }
@@ -181,7 +190,7 @@ NO_DAYS = ["nonsense", "2026-02-30", "20261120", "2026-11-20T00:00:00Z", "\x00"]
 QUERIES = {
     **dict.fromkeys(["limit", "offset", "after"], NO_NUMBERS),
     **dict.fromkeys(["status", "type", "kind", "priority", "task_type", "parked_for"], NO_NAMES),
-    **dict.fromkeys(["agent_id", "assignee_id", "task_id", "project_id"], NO_UUIDS),
+    **dict.fromkeys(["agent_id", "assignee_id", "task_id", "project_id", "run_id"], NO_UUIDS),
     **dict.fromkeys(["undelivered_only", "unread_only"], NO_FLAGS),
     "ordering": ["nonsense", "--title", "password", "project__title", "title,nonsense", "\x00"],
     "search": ["\x00", "x" * 201],

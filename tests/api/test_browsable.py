@@ -32,6 +32,10 @@ PAGES = [
     "runs/{run}",
     "runs/{run}/stop",
     "runs/{run}/events",
+    "runs/{run}/messages",
+    "questions",
+    "questions/{question}",
+    "questions/{question}/answer",
 ]
 
 
@@ -45,6 +49,7 @@ def ids():
         "agent": run.agent_id,
         "project": run.project_id,
         "document": document.pk,
+        "question": make.question().pk,
     }
 
 

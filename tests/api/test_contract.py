@@ -54,6 +54,7 @@ LISTS = {  # path → the plural in its envelope, the default limit
     "documents": ("documents", 100),
     "deliverables": ("deliverables", 100),
     "runs": ("runs", 100),
+    "questions": ("questions", 100),
     "activity": ("activities", 50),
     "notifications": ("notifications", 100),
     "tokens": ("tokens", 100),
@@ -236,6 +237,9 @@ def test_runs_come_newest_first_and_messages_oldest_first(api):
         ("runs", "task_id"),
         ("runs", "agent_id"),
         ("runs", "project_id"),
+        ("questions", "task_id"),
+        ("questions", "run_id"),
+        ("questions", "agent_id"),
     ],
 )
 def test_a_filter_by_an_id_of_nothing_is_an_empty_list(api, ids, path, name):

@@ -41,7 +41,7 @@ READ = [
     (Activity.Type, ACTIVITIES),
     (Run.Kind, "task planning"),
     (Run.Status, "waiting queued running parked completed error stopped"),
-    (RunEvent.Type, "message tool_use tool_result thinking status"),
+    (RunEvent.Type, "message tool_use tool_result thinking status input"),
 ]
 MAKE = {
     "agents": make.agent,
@@ -131,9 +131,9 @@ def test_each_enumeration_is_that_of_the_contract(choices, values):
     assert set(choices.values) == set(values.split())
 
 
-def test_notifications_have_the_types_of_the_feed_and_four_more():
+def test_notifications_have_the_types_of_the_feed_and_five_more():
     types = {value for value, _ in Notification._meta.get_field("type").choices}
-    assert types == {*ACTIVITIES.split(), "run_completed", "run_failed", "review_needed", "human_task"}
+    assert types == {*ACTIVITIES.split(), "run_completed", "run_failed", "review_needed", "human_task", "question"}
 
 
 @pytest.mark.parametrize(("path", "field"), WRITTEN)

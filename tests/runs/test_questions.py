@@ -152,6 +152,7 @@ def test_free_text_answers_a_question_with_options_too():
         (DATABASES, {"text": " \u200b"}, "text"),
         (DATABASES, {"text": "a\x00"}, "text"),
         (DATABASES, {"text": "x" * 50_001}, "text"),
+        (DATABASES, {"choice": "pg", "reason": "It is faster"}, "reason"),
         (Asked("Why?"), {"choice": "pg"}, "choice"),
         (PUSH, {}, "decision"),
         (PUSH, {"decision": "always"}, "decision"),

@@ -5,10 +5,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from mission_control.actions.permissions import RUN_TASK, STOP_RUN
+from mission_control.actions.permissions import MESSAGE_RUN, RUN_TASK, STOP_RUN
 from mission_control.api import querysets
 from mission_control.api.filters import RunFilter
 from mission_control.api.pagination import NUMBER, ListPagination, number_from
+from mission_control.api.serializers.questions import RunMessageRequest, RunMessageSent
 from mission_control.api.serializers.runs import (
     CapacityReader,
     ResumedRun,
@@ -20,10 +21,11 @@ from mission_control.api.serializers.runs import (
     StoppedRun,
     WholeRunReader,
 )
+from mission_control.api.serializers.tasks import MessageReader
 from mission_control.api.views.base import ObjectViews
-from mission_control.errors import NotParked
+from mission_control.errors import Ended, NotParked, WrongState
 from mission_control.models import Run
-from mission_control.runs import events
+from mission_control.runs import events, messages
 from mission_control.runs.lifecycle import stop
 from mission_control.runs.parking import continue_now
 from mission_control.runs.slots import capacity
@@ -35,10 +37,16 @@ class RunViews(ObjectViews):
     queryset = querysets.runs()
     filterset_class = RunFilter
     noun, one, many, reader = "Run", "run", "runs", RunReader
-    writers = {"resume": ResumeRequest}
-    action_permissions = {"stop": STOP_RUN, "resume": RUN_TASK}
-    answers = {"retrieve": RunDetail, "stop": StoppedRun, "resume": ResumedRun, "events": RunEvents}
-    refusals = {"resume": [NotParked]}
+    writers = {"resume": ResumeRequest, "send_message": RunMessageRequest}
+    action_permissions = {"stop": STOP_RUN, "resume": RUN_TASK, "send_message": MESSAGE_RUN}
+    answers = {
+        "retrieve": RunDetail,
+        "stop": StoppedRun,
+        "resume": ResumedRun,
+        "events": RunEvents,
+        "send_message": RunMessageSent,
+    }
+    refusals = {"resume": [NotParked], "send_message": [Ended, WrongState]}
 
     def retrieve(self, request: Request, pk: str) -> Response:
         return Response({"run": WholeRunReader(self.find(pk)).data})
@@ -66,6 +74,14 @@ class RunViews(ObjectViews):
                 "run": WholeRunReader(self.find(pk)).data,
             }
         )
+
+    @extend_schema(operation_id="runs_send_message")
+    def send_message(self, request: Request, pk: str) -> Response:
+        """Send a message to the agent of an active run. 409, with the hint `follow_up`, if the run has ended."""
+        run = self.find(pk)
+        assert request.user.is_authenticated, "add_message is required"
+        message, delivery = messages.send(run, by=request.user, **self.given())
+        return Response({"message": MessageReader(message).data, "delivery": delivery})
 
     @extend_schema(
         parameters=[
