@@ -81,10 +81,12 @@ function showOutcome(form, fresh, isLate) {
   if (hadFocus) focusOn(all(document, CARDS)[0] ?? fresh);
 }
 
-/** @param {HTMLElement} card */
+/**
+ * Focus the heading of a card: from there digits answer it, and Enter answers nothing by accident.
+ * @param {HTMLElement} card
+ */
 function focusOn(card) {
-  const place = card.querySelector("[data-digit], textarea") ?? card.querySelector("h3");
-  if (place instanceof HTMLElement) place.focus({ preventScroll: true });
+  requiredIn(card, "h3").focus({ preventScroll: true });
   card.scrollIntoView({ block: "nearest" });
 }
 
@@ -187,7 +189,10 @@ document.addEventListener("mc:frame", ({ detail: { event_type: name, data } }) =
 
 note(document, false);
 offerBrowserNotifications();
-if (location.hash === "#questions") {
+// The browser goes to the part that the address names when the page has loaded, and takes the focus away with that.
+if (location.hash === "#questions") addEventListener("load", () => setTimeout(focusFirst));
+
+function focusFirst() {
   const [card] = all(document, CARDS);
   if (card) focusOn(card);
 }
