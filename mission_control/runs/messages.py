@@ -37,15 +37,14 @@ def send(
             raise Ended
         if current.task is None:
             raise WrongState("Only runs of tasks take messages")
-        delivery = delivery_to(current)
+        delivery = _delivery_to(current)
         message = comments.post(
             current.task, content, by=by, attachments=attachments, run=current, delivery=delivery
         )
     return message, delivery
 
 
-def delivery_to(run: Run) -> Delivery:
-    """Return how a message to the agent of an active run reaches it."""
+def _delivery_to(run: Run) -> Delivery:
     is_live = run.status == Run.Status.RUNNING and run.agent is not None and _takes_messages(run.agent)
     return Delivery.LIVE if is_live else Delivery.NEXT_TURN
 

@@ -5,7 +5,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from agents.models import Agent
-from mission_control.actions import comments, conversation, documents, permissions, reviews, task_runs, tasks
+from mission_control.actions import comments, documents, permissions, reviews, task_runs, tasks
 from mission_control.api import querysets
 from mission_control.api.filters import TaskFilter
 from mission_control.api.schema import one_of
@@ -101,21 +101,19 @@ class TaskViews(ObjectViews):
         return Response({"running_tasks": rows, "count": len(rows)})
 
     def run(self, request: Request, pk: str) -> Response:
-        """Run the task with an agent, or continue its conversation about the task with `follow_up`.
-
-        An unknown task or agent gives 404 even if the body is invalid.
-        """
+        """Run the task with an agent. An unknown task or agent gives 404 even if the body is invalid."""
         task = find(querysets.TASK, self.noun, pk)
         agent = self._agent()
         given = self.given()
         assert agent is not None, "a body that names none is refused above"
         assert request.user.is_authenticated, "add_run is required"
-        how = {name: given[name] for name in ("when_full", "ignore_dependencies")}
-        if text := given.get("follow_up"):
-            attachments = given.get("attachments", [])
-            run = conversation.follow_up(task, agent, text, by=request.user, attachments=attachments, **how)
-        else:
-            run = admit(task, agent, by=request.user, **how)
+        run = admit(
+            task,
+            agent,
+            by=request.user,
+            when_full=given["when_full"],
+            ignore_dependencies=given["ignore_dependencies"],
+        )
         waits = run.status == Run.Status.WAITING
         return Response(
             {
@@ -161,17 +159,10 @@ class TaskViews(ObjectViews):
 
     @extend_schema(operation_id="tasks_post_message")
     def post_message(self, request: Request, pk: str) -> Response:
-        """Post a message from the agent that the body names, or from the user.
-
-        One from the user that mentions the agent of the task's active run is sent to that agent.
-        """
+        """Post a message from the agent that the body names, or from the user."""
         task = self.find(pk)
         assert request.user.is_authenticated, "add_message is required"
-        given = self.given()
-        if given.pop("from_agent", None) is None:
-            message = conversation.say(task, given.pop("content"), by=request.user, **given)
-        else:
-            message = comments.post(task, by=request.user, **self.given())
+        message = comments.post(task, by=request.user, **self.given())
         return Response({"message": MessageReader(message).data})
 
     def attachments(self, request: Request, pk: str) -> Response:

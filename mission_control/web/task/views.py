@@ -2,7 +2,6 @@
 
 import uuid
 from collections.abc import Callable
-from contextlib import nullcontext
 from functools import wraps
 
 from django.contrib import messages
@@ -12,11 +11,11 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from mission_control.actions import conversation, documents, permissions, reviews, task_runs, tasks
+from mission_control.actions import comments, documents, permissions, reviews, task_runs, tasks
 from mission_control.actions.locking import locked
 from mission_control.actions.permissions import Rights
-from mission_control.errors import FollowUpKept, Invalid, NotParked, Refusal
-from mission_control.models import Activity, Deliverable, Run, Task
+from mission_control.errors import Invalid, NotParked, Refusal
+from mission_control.models import Activity, Run, Task
 from mission_control.runs.admission import admit
 from mission_control.runs.parking import continue_now
 from mission_control.text import as_uuid
@@ -27,7 +26,6 @@ from mission_control.web.shared.views import by_script, number_in, person_of, se
 from mission_control.web.task.attachments import AttachForm, AttachingMessageForm, keep_files
 from mission_control.web.task.forms import AssignForm, DependForm, EditForm, ReviewForm, RunForm
 from mission_control.web.task.page import TEXTS, TaskPage, shown_task
-from mission_control.web.task.reach import partner_of
 from mission_control.web.task.refusals import Refused
 
 LAST_AGENT = "last_agent"  # in the session: the agent that the user started last
@@ -83,8 +81,6 @@ def _page_of(request: HttpRequest, task_id: uuid.UUID) -> TaskPage:
 
 
 # ---------------------------------------------------------------- actions
-# What became of a message, by its delivery.
-SENT = {"": "Sent.", "live": "Sent to {name}.", "next_turn": "Sent. {name} gets it at its next turn."}
 TaskAction = Callable[[HttpRequest, Task], str]
 View = Callable[[HttpRequest, uuid.UUID], HttpResponseBase]
 
@@ -208,31 +204,12 @@ def decide_review(request: HttpRequest, task: Task) -> str:
 def post_message(request: HttpRequest, task: Task) -> str:
     """Post a message in the task's thread. Attached files become documents of the task."""
     given = AttachingMessageForm(request.POST, request.FILES).validated_data()
-    with transaction.atomic() if given["attached"] else nullcontext():
+    with transaction.atomic():
         attached = keep_files(request, task, given["attached"])
         if given["document"]:
             attached.append(given["document"])
-        if given["then"] == "run":
-            return _follow_up(request, task, given["content"], attached)
-        message = conversation.say(
-            task, given["content"], by=person_of(request), attachments=attached, is_to_agent=True
-        )
-    return SENT[message.delivery].format(name=message.run.agent_name if message.run else "")
-
-
-def _follow_up(request: HttpRequest, task: Task, text: str, attached: list[Deliverable]) -> str:
-    """Run the task with this message and the agent that it mentions, or else with that of the conversation."""
-    by = person_of(request)
-    permissions.require(by, permissions.RUN_TASK, "To start an agent")
-    agents = [choice.agent for choice in TaskPage(task, Rights(by)).choices]
-    if not agents:
-        raise Invalid("agent", "Create an agent first.")
-    agent = conversation.addressee(text, partner_of(task, agents))
-    try:
-        run = conversation.follow_up(task, agent, text, by=by, attachments=attached, when_full="queue")
-    except FollowUpKept as kept:
-        return f"Somebody else started a run just before. {SENT[kept.delivery].format(name=agent.name)}"
-    return "Sent and queued." if run.status == Run.Status.WAITING else f"Sent. {agent.name} started."
+        comments.post(task, given["content"], by=person_of(request), attachments=attached)
+    return "Sent."
 
 
 @action("view_deliverable")

@@ -408,3 +408,52 @@ def test_a_long_description_is_folded_while_a_run_is_active(browser):
     started_run(task)
     assert "Show all" in page_of(browser, task)
     assert "Show all" not in page_of(browser, make.task(description="short"))
+
+
+# ---------------------------------------------------------------- what a run uses, and why it failed
+def test_active_run_shows_its_tokens_and_cost_with_the_limits_of_its_agent(browser):
+    agent = make.agent(metadata={"limits": {"cost_usd": 5, "total_tokens": 50_000}})
+    run = started_run(make.task(), agent)
+    Run.objects.filter(pk=run.pk).update(input_tokens=12_000, output_tokens=345, cost_usd=3.59)
+    page = page_of(browser, run.task)
+    bar = text_of(part(page, "run-bar"))
+    assert "12,345 of 50,000 tokens" in bar and "$3.59 of $5" in bar
+    board = html(browser, "/")
+    assert board.count("$3.59 of $5") == 2  # slot and card
+    finish(run.pk, Run.Status.COMPLETED, guard=Q())
+    bar = text_of(part(page_of(browser, run.task), "run-bar"))
+    assert "12,345 tokens" in bar and "of $5" not in bar
+
+
+def test_failed_run_says_why_in_the_run_bar_with_retry_and_a_way_to_its_agent(browser):
+    agent = make.agent()
+    run = finished_run(make.task(assignees=[agent]), agent, outcome=Run.Status.ERROR, error="No canvas")
+    page = page_of(browser, run.task)
+    bar = part(page, "run-bar")
+    assert "No canvas" in bar and "Retry" in bar and f'href="/agents/{agent.pk}"' in bar
+    head = part(page, "task-head")
+    assert "Failed" in head and "Blocked" not in head
+
+
+def test_run_offers_the_only_agent_and_else_the_one_that_was_started_last(browser):
+    def is_chosen(task, agent) -> bool:
+        return re.search(rf'value="{agent.pk}"\s*checked', page_of(browser, task)) is not None
+
+    first = make.agent(name="First")
+    task = make.task()
+    assert is_chosen(task, first)
+    second = make.agent(name="Second")
+    assert not is_chosen(task, first) and not is_chosen(task, second)
+    assert post(browser, make.task(), "run", agent=second.pk).status_code == 200
+    assert is_chosen(task, second)
+    assert is_chosen(make.task(assignees=[first]), first)
+
+
+def test_feedback_is_required_to_request_changes_and_not_to_approve(browser):
+    agent = make.agent()
+    task = make.task(assignees=[agent], metadata={"requires_review": True})
+    finished_run(task, agent)
+    page = page_of(browser, task)
+    assert re.search(r'<textarea[^>]*name="feedback"[^>]* required[^>]*data-missing="Describe', page)
+    assert re.search(r'value="approve"[^>]* formnovalidate', page)
+    assert not re.search(r'value="changes"[^>]* formnovalidate', page)
