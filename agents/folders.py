@@ -7,11 +7,15 @@ a link: a link that is created after the check cannot be followed.
 import errno
 import os
 import secrets
+import shutil
 import stat
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 PATH_CHARS = 4_096
+PIECE_BYTES = 256 * 1024
+MAX_NUMBER = 1_000
 READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # a named pipe would wait for a writer
 
 
@@ -68,19 +72,28 @@ def resolve_inside(root: Path, path: str) -> Path:
 def open_inside(root: Path, real: Path, *, making: str = "") -> int:
     """Open a path from `resolve_inside` for reading; `making="folders"` creates missing folders.
 
-    The caller closes the descriptor. Raises OSError.
+    A created folder gets the access rights of the one around it. The caller closes the descriptor. Raises OSError.
     """
     descriptor = os.open(root.parent, READ)
     for part in (root.name, *real.relative_to(root).parts):
         try:
-            if making == "folders":
-                with suppress(FileExistsError):
-                    os.mkdir(part, dir_fd=descriptor)
+            is_new = making == "folders" and _make_folder(part, descriptor)
             inner = os.open(part, READ, dir_fd=descriptor)
+            if is_new:
+                os.fchmod(inner, stat.S_IMODE(os.fstat(descriptor).st_mode) & 0o777)
         finally:
             os.close(descriptor)
         descriptor = inner
     return descriptor
+
+
+def _make_folder(name: str, folder: int) -> bool:
+    """Create a folder unless there is something of that name; return whether it was created."""
+    try:
+        os.mkdir(name, dir_fd=folder)
+    except FileExistsError:
+        return False
+    return True
 
 
 def replace_file(root: Path, real: Path, data: bytes) -> None:
@@ -104,6 +117,55 @@ def replace_file(root: Path, real: Path, data: bytes) -> None:
     finally:
         with suppress(FileNotFoundError):
             os.unlink(draft, dir_fd=folder)
+        os.close(folder)
+
+
+def store_file(root: Path, real: Path, source: BinaryIO, *, replaces: bool) -> Path:
+    """Store a file as a whole in a folder below `root`, piece by piece; return its path. `real` has no links.
+
+    Without `replaces`, a file whose name exists gets a number: `a (2).png`. Missing folders are created. Those who
+    can read the folder can read the file, such as an agent that runs as another user.
+    Raises OSError: FileExistsError if all numbers are taken, and IsADirectoryError if a folder has the name.
+    """
+    folder = open_inside(root, real.parent, making="folders")
+    mode = stat.S_IMODE(os.fstat(folder).st_mode) & 0o666
+    draft = f".{secrets.token_hex(8)}.draft"
+    try:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        with open(os.open(draft, flags, 0o600, dir_fd=folder), "wb") as file:  # noqa: PTH123
+            shutil.copyfileobj(source, file, PIECE_BYTES)
+            os.fchmod(file.fileno(), mode | 0o600)
+        return real.with_name(_put_in_place(draft, real.name, folder, replaces=replaces))
+    finally:
+        with suppress(FileNotFoundError):
+            os.unlink(draft, dir_fd=folder)
+        os.close(folder)
+
+
+def _put_in_place(draft: str, name: str, folder: int, *, replaces: bool) -> str:
+    """Give a finished draft its name, or the first free number of it; return the name. Raises OSError."""
+    if replaces:
+        os.rename(draft, name, src_dir_fd=folder, dst_dir_fd=folder)
+        return name
+    for free in (name, *(_numbered(name, number) for number in range(2, MAX_NUMBER + 1))):
+        with suppress(FileExistsError):
+            os.link(draft, free, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
+            return free
+    raise FileExistsError(errno.EEXIST, "every number is taken")
+
+
+def _numbered(name: str, number: int) -> str:
+    stem, dot, ending = name.rpartition(".")
+    return f"{stem} ({number}).{ending}" if stem and dot else f"{name} ({number})"
+
+
+def remove_file(root: Path, path: str) -> None:
+    """Delete a file below `root`, or the link at its place. Raises OutsideFolder, OSError."""
+    real = resolve_inside(root, str(PurePosixPath(path).parent))
+    folder = open_inside(root, real)
+    try:
+        os.unlink(PurePosixPath(path).name, dir_fd=folder)
+    finally:
         os.close(folder)
 
 

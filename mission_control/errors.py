@@ -95,6 +95,16 @@ class Invalid(Refusal):
         super().__init__(message, **{field: [message]})
 
 
+class FileTooLarge(Refusal):
+    """An uploaded file is larger than allowed."""
+
+    status = 413
+
+
+class FolderRefuses(Refusal):
+    """The working folder cannot take a file: an agent has put something in its way, or the disk is full."""
+
+
 class WrongState(Refusal):
     """The action is impossible in the current status of the project or task."""
 

@@ -32,13 +32,13 @@ if settings.IN_WEB_PROCESS:  # not in tests that import the application
     with errors_as_one_line():
         check_schema_at_start()
 raise_file_limit()
-limit_daphne(max_body_bytes=settings.MAX_BODY_BYTES)
+limit_daphne()
 
 sockets = [*output_socket.websocket_urlpatterns, *routing.websocket_urlpatterns]  # the last one takes any path
 application = SubPath(
     ProtocolTypeRouter(
         {
-            "http": BodyLimit(Handler(), max_bytes=settings.MAX_BODY_BYTES),
+            "http": BodyLimit(Handler()),
             "websocket": SocketLogin(URLRouter(sockets)),
         }
     ),

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -27,6 +28,8 @@ from mission_control.realtime import publisher
 
 logger = logging.getLogger(__name__)
 DISK_IS_FULL = "The disk is full."
+# The paths that take files for working folders, of the API and of the pages.
+UPLOADS = re.compile(r"/(?:tasks|projects)/[^/]+/(?:files|add-files|messages|attach|run)/?\Z")
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 # ASGI's terms; its messages have no fixed types.
@@ -187,21 +190,32 @@ class BodyTooLarge(Exception):
     """The body exceeded the limit while it was received."""
 
 
+def body_limit(path: str, headers: Mapping[bytes, bytes]) -> int:
+    """Return how many bytes the body of a request may have; more if it uploads files and brings a login.
+
+    The names of the headers are in lower case.
+    """
+    is_form = headers.get(b"content-type", b"").lower().startswith(b"multipart/form-data")
+    brings_login = b"cookie" in headers or b"authorization" in headers
+    is_upload = is_form and brings_login and UPLOADS.search(path) is not None
+    return settings.MAX_UPLOAD_BYTES if is_upload else settings.MAX_BODY_BYTES
+
+
 class BodyLimit:
-    """ASGI middleware: answer 413 for a body over `max_bytes`, and 503 if the disk has no room for it.
+    """ASGI middleware: answer 413 for a body over the limit, and 503 if the disk has no room for it.
 
     Daphne refuses such a body earlier (web_server.py); other servers pass it on as it arrives.
     """
 
-    def __init__(self, app: Application, *, max_bytes: int) -> None:
+    def __init__(self, app: Application) -> None:
         self.app = app
-        self.max_bytes = max_bytes
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         headers: dict[bytes, bytes] = dict(scope["headers"])
+        max_bytes = body_limit(scope["path"], headers)
         length = headers.get(b"content-length", b"0")
-        if length.isdigit() and int(length) > self.max_bytes:
-            await self.refuse(send)
+        if length.isdigit() and int(length) > max_bytes:
+            await answer(send, 413, too_large(max_bytes))
             return
         received_bytes, has_begun = 0, False
 
@@ -209,7 +223,7 @@ class BodyLimit:
             nonlocal received_bytes
             message = await receive()
             received_bytes += len(message.get("body", b""))
-            if received_bytes > self.max_bytes:
+            if received_bytes > max_bytes:
                 raise BodyTooLarge
             return message
 
@@ -221,14 +235,11 @@ class BodyLimit:
         try:
             await self.app(scope, receive_counted, send_noted)
         except BodyTooLarge:
-            await self.refuse(send)
+            await answer(send, 413, too_large(max_bytes))
         except OSError as error:
             if has_begun or not disk.is_disk_full(error):
                 raise
             await answer(send, 503, DISK_IS_FULL)
-
-    async def refuse(self, send: Send) -> None:
-        await answer(send, 413, too_large(self.max_bytes))
 
 
 def too_large(max_bytes: int) -> str:

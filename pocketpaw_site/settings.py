@@ -148,6 +148,9 @@ SAMPLE_PROJECT = env.bool("MISSION_CONTROL_SAMPLE", True)
 # How many event streams (`GET …/runs/{id}/stream`) one user may have open in each web process.
 MAX_STREAMS_PER_USER = env.int("MISSION_CONTROL_MAX_STREAMS_PER_USER", 100, validate=validate.Range(1, 10_000))
 MAX_BODY_BYTES = DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024 * 1024
+# Files for the working folders of agents; a request with all of them may be this large (http.py: `body_limit`).
+MAX_FILE_BYTES, MAX_FILES_AT_ONCE = 25 * 1024 * 1024, 10
+MAX_UPLOAD_BYTES = MAX_FILE_BYTES * MAX_FILES_AT_ONCE + 1024 * 1024
 PROJECTS_DIR = DATA_DIR / "projects"
 CACHES_DIR = DATA_DIR / "caches"  # what the tools of agents download, for each project
 CONVERSATIONS_DIR = DATA_DIR / "conversations"  # of agents' programs in the sandbox

@@ -13,8 +13,10 @@ import resource
 import tempfile
 import time
 from collections.abc import Iterable
+from contextvars import copy_context
 from http import HTTPStatus
-from typing import Any, ClassVar
+from typing import Any
+from urllib.parse import unquote
 
 from autobahn.websocket.protocol import PreparedMessage
 from daphne import server as daphne_server
@@ -25,9 +27,10 @@ from django.conf import settings
 from twisted.internet.interfaces import IDelayedCall
 from twisted.web.http import HTTPChannel
 
+from mission_control.compat.django_asgi import stored_body
 from mission_control.health import disk
 from mission_control.text import SharedText
-from pocketpaw_site.http import DISK_IS_FULL, too_large
+from pocketpaw_site.http import DISK_IS_FULL, body_limit, too_large
 
 # A WebSocket is pinged after PING_SECONDS of silence, and closed without an answer within PONG_SECONDS: daphne has
 # no back-pressure, and messages for a client that does not read would fill the memory.
@@ -40,6 +43,7 @@ HEAD_SECONDS = 20.0  # from the first byte of a request to the end of its header
 BODY_SECONDS, BODY_BYTES_PER_SECOND, BODY_CHECK_SECONDS = 30.0, 8_192, 10.0
 BODY_IN_MEMORY_BYTES = 100_000  # a larger body is stored in a temporary file
 ALL_BODIES_BYTES = 100 * 1024 * 1024  # of all unanswered requests together
+ALL_UPLOADS_BYTES = 600 * 1024 * 1024  # of those that upload files, which are counted separately
 # How long and how much we read from a client that was refused while it sends, so that it can read the answer.
 LINGER_SECONDS, LINGER_BYTES = 3.0, 32 * 1024 * 1024
 RETRY_AFTER_SECONDS = 5
@@ -56,9 +60,8 @@ def raise_file_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def limit_daphne(*, max_body_bytes: int) -> None:
+def limit_daphne() -> None:
     """Make every daphne server that starts in this process use the classes below."""
-    LimitedChannel.max_body_bytes = max_body_bytes
     daphne_server.HTTPFactory = LimitedFactory
     daphne_server.WebSocketFactory = SharingFactory
 
@@ -87,27 +90,31 @@ def _share_arenas() -> None:
 
 
 class Bodies:
-    """Counts the bytes of the request bodies that this process holds."""
+    """Counts the bytes of request bodies that this process holds, up to a limit for all of them together."""
 
-    held_bytes = 0
+    def __init__(self, most_bytes: int) -> None:
+        self.most_bytes = most_bytes
+        self.held_bytes = 0
 
-    @classmethod
-    def reserve(cls, number: int) -> bool:
+    def reserve(self, number: int) -> bool:
         """Add `number` bytes; return False if that exceeds the limit."""
-        if cls.held_bytes + number > ALL_BODIES_BYTES:
+        if self.held_bytes + number > self.most_bytes:
             return False
-        cls.held_bytes += number
+        self.held_bytes += number
         return True
 
-    @classmethod
-    def release(cls, number: int) -> None:
-        cls.held_bytes -= number
+    def release(self, number: int) -> None:
+        self.held_bytes -= number
+
+
+ORDINARY, UPLOADS = Bodies(ALL_BODIES_BYTES), Bodies(ALL_UPLOADS_BYTES)
 
 
 class LimitedRequest(WebRequest):
     """One request. Its body is not parsed here: Twisted would parse forms while all other requests wait."""
 
     body_bytes = 0
+    bodies = ORDINARY
 
     def __init__(self, channel: "LimitedChannel", *arguments: Any) -> None:
         super().__init__(channel, *arguments, parsePOSTFormSubmission=False)
@@ -121,7 +128,7 @@ class LimitedRequest(WebRequest):
             return
         if self.body_bytes + len(data) > self.channel.max_body_bytes:
             self.channel.refuse_large_body()
-        elif not Bodies.reserve(len(data)):
+        elif not self.bodies.reserve(len(data)):
             self.channel.refuse(HTTPStatus.SERVICE_UNAVAILABLE, "Too many large requests at once. Try again.")
         else:
             self.body_bytes += len(data)
@@ -142,10 +149,21 @@ class LimitedRequest(WebRequest):
             if not all(value.isascii() for value in self.requestHeaders.getRawHeaders(name.encode(), [])):
                 self.channel.refuse(HTTPStatus.BAD_REQUEST, f"The header {name} is not ASCII text")
                 return
-        super().requestReceived(command, path, version)
+        if self.body_bytes > BODY_IN_MEMORY_BYTES:
+            self._hand_over(command, path, version)
+        else:
+            super().requestReceived(command, path, version)
         # A WebSocket has taken over the connection, and this request gets no event at its end.
         if self.transport is None:
             self._release_body()
+
+    def _hand_over(self, *line: bytes) -> None:
+        """Let the application read a large body from its file: daphne would read all of it into memory first."""
+        self.content.seek(0)
+        body, self.content = self.content, tempfile.SpooledTemporaryFile()  # noqa: SIM115 - Twisted closes it
+        context = copy_context()  # the task of this request inherits it
+        context.run(stored_body.set, body)
+        context.run(super().requestReceived, *line)
 
     def finish(self) -> None:
         super().finish()
@@ -162,14 +180,14 @@ class LimitedRequest(WebRequest):
         self._release_body()
 
     def _release_body(self) -> None:
-        Bodies.release(self.body_bytes)
+        self.bodies.release(self.body_bytes)
         self.body_bytes = 0
 
 
 class LimitedChannel(HTTPChannel):
     """One connection. A refused request is answered in the API's form of an error, and the connection closed."""
 
-    max_body_bytes: ClassVar[int]
+    max_body_bytes = settings.MAX_BODY_BYTES  # of the current request
     totalHeadersSize = HEAD_BYTES  # noqa: N815
     is_refused = False
 
@@ -215,6 +233,7 @@ class LimitedChannel(HTTPChannel):
         if self.is_refused:
             return
         self._set_deadline()
+        self._choose_limit()
         if self.length is not None and self.length > self.max_body_bytes:
             self.refuse_large_body()
             return
@@ -222,6 +241,16 @@ class LimitedChannel(HTTPChannel):
         if self.length != 0:
             self._body_began_at = time.monotonic()
             self._set_deadline(BODY_SECONDS, self._check_body)
+
+    def _choose_limit(self) -> None:
+        """Choose how large the body may be, and with which others it is counted."""
+        request = self.requests[-1]
+        headers = {
+            name.lower(): values[-1] for name, values in request.requestHeaders.getAllRawHeaders() if values
+        }
+        path = unquote(self._path.partition(b"?")[0].decode("latin-1"))
+        self.max_body_bytes = body_limit(path, headers)
+        request.bodies = ORDINARY if self.max_body_bytes == settings.MAX_BODY_BYTES else UPLOADS
 
     def _refuse_late_head(self) -> None:
         self._deadline = None

@@ -15,9 +15,10 @@ from mission_control.api.views.connections import ConnectionViews
 from mission_control.api.views.deep_work import DeepWorkViews
 from mission_control.api.views.documents import DeliverableViews, DocumentViews
 from mission_control.api.views.feed import ActivityViews, NotificationViews
+from mission_control.api.views.files import FileContentView, TaskFileContentView
 from mission_control.api.views.metrics import MetricsView
 from mission_control.api.views.operations import LivenessView, ReadinessView
-from mission_control.api.views.projects import FileContentView, ProjectViews
+from mission_control.api.views.projects import ProjectViews
 from mission_control.api.views.questions import QuestionViews
 from mission_control.api.views.runs import CapacityView, RunViews
 from mission_control.api.views.schema import DocsView, SchemaView
@@ -81,7 +82,10 @@ urlpatterns = [
     *action("tasks/<str:pk>/assign", TaskViews, "assign", post="assign"),
     *action("tasks/<str:pk>/status", TaskViews, "status", post="status"),
     *action("tasks/<str:pk>/messages", TaskViews, "messages", get="messages", post="post_message"),
-    *action("tasks/<str:pk>/attachments", TaskViews, "attachments", post="attachments"),
+    *action("tasks/<str:pk>/attachments", TaskViews, "attachments", get="attachments", post="attach"),
+    *action("tasks/<str:pk>/attachments/<str:file_id>", TaskViews, "attachment", delete="remove_attachment"),
+    *action("tasks/<str:pk>/files", TaskViews, "files", get="files", post="add_files"),
+    *both(f"{BASE}tasks/<str:pk>/files/content", TaskFileContentView.as_view(), "api-tasks-content"),
     *action("tasks/<str:pk>/approve", TaskViews, "approve", post="approve"),
     *action("tasks/<str:pk>/request-changes", TaskViews, "request-changes", post="request_changes"),
     *action("tasks/<str:pk>/reviews", TaskViews, "reviews", get="reviews"),
@@ -89,7 +93,7 @@ urlpatterns = [
     *action("projects/<str:pk>/approve", ProjectViews, "approve", post="approve"),
     *action("projects/<str:pk>/pause", ProjectViews, "pause", post="pause"),
     *action("projects/<str:pk>/resume", ProjectViews, "resume", post="resume"),
-    *action("projects/<str:pk>/files", ProjectViews, "files", get="files"),
+    *action("projects/<str:pk>/files", ProjectViews, "files", get="files", post="add_files"),
     *both(f"{BASE}projects/<str:pk>/files/content", FileContentView.as_view(), "api-projects-content"),
     *deep_work("parse-goal", "parse-goal", post="parse_goal"),
     *deep_work("start", "start", post="start"),

@@ -1,13 +1,13 @@
 """Django 5.2's ASGI handler and asgiref 3.13's threads, from the inside.
 
-Used: `ASGIHandler.load_middleware` and `get_response_async`, which Django calls and does not document, and
-`HttpRequest._set_content_type_params`. No setting and no documented method does the same.
+Used: `ASGIHandler.load_middleware`, `read_body` and `get_response_async`, which Django calls and does not
+document, and `HttpRequest._set_content_type_params`. No setting and no documented method does the same.
 The threads are given to asgiref by its documented `ThreadSensitiveContext(executor=…)`.
 """
 
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextvars import ContextVar
-from typing import Any
+from typing import IO, Any
 
 from asgiref.sync import ThreadSensitiveContext, sync_to_async
 from django.core.handlers.asgi import ASGIHandler, ASGIRequest
@@ -75,6 +75,8 @@ class RequestThread(Executor):
             thread.shutdown(wait=False)
 
 
+# The file in which our web server has stored the body of a large request.
+stored_body: ContextVar[IO[bytes] | None] = ContextVar("stored_body", default=None)
 _request_thread: ContextVar[RequestThread | None] = ContextVar("request_thread", default=None)
 
 
@@ -99,6 +101,15 @@ class OneThreadHandler(ASGIHandler):
                 await super().__call__(scope, receive, send)
         finally:
             thread.release()
+
+    async def read_body(self, receive: Any) -> IO[bytes]:
+        """Return the body as a file: that in which our web server has stored it, or one with what it sends."""
+        sent: IO[bytes] = await super().read_body(receive)
+        stored = stored_body.get()
+        if stored is None:
+            return sent
+        sent.close()
+        return stored
 
     async def get_response_async(self, request: HttpRequest) -> HttpResponseBase:
         self.prepare()

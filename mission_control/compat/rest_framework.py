@@ -4,6 +4,7 @@ Used: `APIView.initialize_request`, which makes DRF's request of Django's and is
 override; the attribute `initial_data` of a field's root serializer; `rest_framework.utils.html`.
 """
 
+import os
 from typing import Any
 
 from django.http import HttpRequest
@@ -18,8 +19,19 @@ class ChunkedBodies(GenericViewSet[Any]):
 
     def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
         if "CONTENT_LENGTH" not in request.META:
-            request.META["CONTENT_LENGTH"] = str(len(request.body))
+            request.META["CONTENT_LENGTH"] = str(_body_size(request))
         return super().initialize_request(request, *args, **kwargs)
+
+
+def _body_size(request: HttpRequest) -> int:
+    """Return the size of the body. A file is not read: it may be a large upload."""
+    stream = getattr(request, "_stream", None)
+    if stream is None or not stream.seekable():
+        return len(request.body)
+    stream.seek(0, os.SEEK_END)
+    size = int(stream.tell())
+    stream.seek(0)
+    return size
 
 
 def is_from_form(field: "serializers.Field[Any, Any, Any, Any]") -> bool:

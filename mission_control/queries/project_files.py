@@ -1,4 +1,4 @@
-"""List and open the files in the folders of projects, and nowhere else."""
+"""List and open the files in the working folders of projects and tasks, and nowhere else."""
 
 import os
 import stat
@@ -14,7 +14,8 @@ from django.conf import settings
 from agents import folders
 from mission_control.errors import Invalid, NotFound
 from mission_control.formatting import file_size
-from mission_control.models import Project, Run
+from mission_control.models import Project, Run, Task
+from mission_control.runs.attached_files import folder_of
 
 MAX_ENTRIES = 10_000  # of a folder; an agent may unpack half a million
 CONTENT_BYTES = 10 * 1024 * 1024
@@ -22,6 +23,9 @@ PATH_CHARS = folders.PATH_CHARS
 SHOWN = ("name", "isDir", "size")
 PIECE_BYTES = 256 * 1024
 LINKS_SECONDS = 1.0  # for all links of a folder: an agent may chain thousands
+
+
+Owner = Project | Task  # whose working folder it is; that of a task in a project is the project's
 
 
 class FileTooLarge(Invalid):
@@ -67,12 +71,12 @@ def _browsed_entry(entry: dict[str, Any]) -> dict[str, Any]:
     return {"name": entry["name"], "isDir": entry["isDir"], "size": size}
 
 
-def files_in(project: Project, path: str) -> list[dict[str, Any]]:
-    """List a folder inside a project's, like `browse`; the project's own is empty until an agent needs it.
+def files_in(owner: Owner, path: str) -> list[dict[str, Any]]:
+    """List a folder inside a working folder, like `browse`; that itself is empty until an agent needs it.
 
     Raises Invalid for a path outside of it, and NotFound if there is no folder at the path.
     """
-    return [_shown(entry) for entry in _listed(project, path)]
+    return [_shown(entry) for entry in _listed(owner, path)]
 
 
 def listing(project: Project, path: str) -> list[dict[str, Any]]:
@@ -88,14 +92,14 @@ def listing(project: Project, path: str) -> list[dict[str, Any]]:
     return entries
 
 
-def _listed(project: Project, path: str) -> list[dict[str, Any]]:
+def _listed(owner: Owner, path: str) -> list[dict[str, Any]]:
     """Describe the entries of a folder, without following links."""
     descriptor = None
     try:
-        descriptor = _open(project, path)
+        descriptor = _open(owner, path)
         return _entries(descriptor)
     except OSError:
-        if _inside(project, path) == _root(project) and descriptor is None:
+        if _inside(owner, path) == _root(owner) and descriptor is None:
             return []
         raise NotFound("Folder") from None
     finally:
@@ -126,13 +130,13 @@ def content_of(project: Project, path: str) -> bytes:
     return content
 
 
-def open_file(project: Project, path: str) -> BinaryIO:
-    """Open a file inside a project's folder for reading; the caller closes it.
+def open_file(owner: Owner, path: str) -> BinaryIO:
+    """Open a file inside a working folder for reading; the caller closes it.
 
     Raises Invalid for a path outside of the folder, and NotFound if there is no regular file.
     """
     try:
-        descriptor = _open(project, path)
+        descriptor = _open(owner, path)
     except OSError:
         raise NotFound("File") from None
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -155,22 +159,25 @@ def open_root(project: Project) -> int:
     return folders.open_inside(_root(project), _root(project))
 
 
-def _root(project: Project) -> Path:
-    """Return the path of the project's folder, which is not resolved: an agent may have replaced it by a link."""
-    return settings.PROJECTS_DIR.resolve() / project.folder.name
+def _root(owner: Owner) -> Path:
+    """Return the path of the working folder, which is not resolved: an agent may have replaced it by a link."""
+    if isinstance(owner, Task):
+        return folders.root_of(folder_of(owner.project, owner.pk))
+    return settings.PROJECTS_DIR.resolve() / owner.folder.name
 
 
-def _inside(project: Project, path: str) -> Path:
-    """Return the resolved path of `path` in the project's folder. Raises Invalid if it is outside of it."""
+def _inside(owner: Owner, path: str) -> Path:
+    """Return the resolved path of `path` in the working folder. Raises Invalid if it is outside of it."""
     try:
-        return folders.resolve_inside(_root(project), path)
+        return folders.resolve_inside(_root(owner), path)
     except folders.OutsideFolder:
-        raise Invalid("path", "The path is outside the project's folder.") from None
+        what = "project's" if isinstance(owner, Project) or owner.project else "task's"
+        raise Invalid("path", f"The path is outside the {what} folder.") from None
 
 
-def _open(project: Project, path: str) -> int:
-    """Open a path in the project's folder for reading. Raises Invalid, OSError."""
-    return folders.open_inside(_root(project), _inside(project, path))
+def _open(owner: Owner, path: str) -> int:
+    """Open a path in the working folder for reading. Raises Invalid, OSError."""
+    return folders.open_inside(_root(owner), _inside(owner, path))
 
 
 def _link_target(project: Project, path: str) -> dict[str, Any]:

@@ -1,22 +1,17 @@
 """Projects, and the files that their agents work on."""
 
-from typing import Any, BinaryIO
+from typing import Any
 
 from django.db.models import QuerySet
-from django.http import HttpResponse
-from django.http.response import HttpResponseBase
-from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema
-from rest_framework.renderers import JSONRenderer
+from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
-from mission_control.actions import permissions, projects
+from mission_control.actions import files, permissions, projects
 from mission_control.api import querysets
 from mission_control.api.filters import ProjectFilter
-from mission_control.api.negotiation import IgnoreAccept
 from mission_control.api.schema import one_of
+from mission_control.api.serializers.files import FilesAdded
 from mission_control.api.serializers.projects import (
     FileReader,
     ProjectChange,
@@ -25,18 +20,13 @@ from mission_control.api.serializers.projects import (
     ProjectReader,
 )
 from mission_control.api.serializers.tasks import TaskReader
-from mission_control.api.views.base import ObjectViews, find
+from mission_control.api.views.base import ObjectViews
+from mission_control.api.views.files import PATH, UPLOAD, added, sent_files
 from mission_control.models import Project, Task
-from mission_control.queries import downloads, project_files
+from mission_control.queries import project_files
 from mission_control.queries.progress import progress
 
 PLAIN = ("approve", "pause", "resume")  # these only change the status; Deep Work carries it out
-TEXT, BINARY = "text/plain", "application/octet-stream"
-PATH = OpenApiParameter(
-    "path",
-    {"type": "string", "maxLength": project_files.PATH_CHARS, "pattern": r"^(?!/)(?![^\x00]*\.\.)[^\x00]*$"},
-    description="Relative to the project's folder.",
-)
 
 
 class ProjectViews(ObjectViews):
@@ -47,10 +37,13 @@ class ProjectViews(ObjectViews):
     noun, one, many, reader = "Project", "project", "projects", ProjectReader
     writers = {"create": ProjectCreate, "partial_update": ProjectChange}
     lists = {"files": FileReader}
-    answers = {"retrieve": ProjectDetail} | dict.fromkeys(PLAIN, one_of("project", ProjectReader))
+    answers = {"retrieve": ProjectDetail, "add_files": FilesAdded} | dict.fromkeys(
+        PLAIN, one_of("project", ProjectReader)
+    )
     action_permissions = {
         **{name: ["mission_control.change_project"] for name in PLAIN},
         "resume": permissions.START_PROJECT,
+        "add_files": ["mission_control.change_project"],
     }
 
     def create(self, request: Request) -> Response:
@@ -85,36 +78,13 @@ class ProjectViews(ObjectViews):
             answer.data["other_hosts"] = hosts  # its agents worked there, so its files may be there
         return answer
 
-
-class FileContentView(APIView):
-    """Download a file from a project's folder.
-
-    UTF-8 text is sent as `text/plain`, anything else as `application/octet-stream`, always as an attachment, so
-    that no browser runs it. Files over 10 MB and requested ranges are streamed.
-    """
-
-    queryset = Project.objects.all()
-    renderer_classes = [JSONRenderer]
-    content_negotiation_class = IgnoreAccept
-    answers = {"get": {(200, TEXT): OpenApiTypes.STR, (200, BINARY): OpenApiTypes.BINARY}}
-
-    @extend_schema(parameters=[PATH])
-    def get(self, request: Request, pk: str) -> HttpResponseBase:
-        path, range_header = request.query_params.get("path", ""), request.headers.get("Range")
-        file = project_files.open_file(find(querysets.PROJECT, "Project", pk), path)
-        whole = self._whole(file, path) if range_header is None else None
-        answer = whole or downloads.file_response(file, path, range_header=range_header)
-        answer.headers["Cache-Control"] = "no-store"
-        return answer
-
-    def _whole(self, file: BinaryIO, path: str) -> HttpResponse | None:
-        """Return the answer with the whole file, and close it; None for a large file, which is sent in pieces."""
-        content = file.read(project_files.CONTENT_BYTES + 1)
-        if len(content) > project_files.CONTENT_BYTES:
-            return None
-        file.close()
-        kind = f"{TEXT}; charset=utf-8" if _is_text(content) else BINARY
-        return HttpResponse(content, content_type=kind, headers=downloads.as_attachment(path))
+    @extend_schema(operation_id="projects_add_files", request=UPLOAD)
+    def add_files(self, request: Request, pk: str) -> Response:
+        """Put files into the project's folder, for the agents of all of its tasks."""
+        project = self.find(pk)
+        given, path = sent_files(request)
+        assert request.user.is_authenticated, "change_project is required"
+        return added(files.add_to_project(project, given, path=path, by=request.user))
 
 
 def with_tasks(project: Project, tasks: QuerySet[Task]) -> dict[str, Any]:
@@ -124,10 +94,3 @@ def with_tasks(project: Project, tasks: QuerySet[Task]) -> dict[str, Any]:
         "tasks": TaskReader(tasks, many=True).data,
         "progress": progress(project),
     }
-
-
-def _is_text(content: bytes) -> bool:
-    try:
-        return "\x00" not in content.decode()
-    except UnicodeDecodeError:
-        return False

@@ -5,12 +5,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from agents.models import Agent
-from mission_control.actions import comments, documents, permissions, reviews, task_runs, tasks
+from mission_control.actions import comments, documents, files, permissions, reviews, task_runs, tasks
 from mission_control.api import querysets
 from mission_control.api.filters import TaskFilter
-from mission_control.api.schema import one_of
+from mission_control.api.schema import Deleted, one_of
 from mission_control.api.serializers.documents import DocumentReader
 from mission_control.api.serializers.feed import AssignRequest, AttachRequest, MessageCreate, StatusRequest
+from mission_control.api.serializers.files import AttachedFileReader, FilesAdded
+from mission_control.api.serializers.projects import FileReader
 from mission_control.api.serializers.reviews import ChangesRequest, ReviewReader
 from mission_control.api.serializers.runs import RunReader, RunStarted, RunStopped
 from mission_control.api.serializers.tasks import (
@@ -24,8 +26,10 @@ from mission_control.api.serializers.tasks import (
     running_task,
 )
 from mission_control.api.views.base import ObjectViews, find
-from mission_control.errors import LimitReached
-from mission_control.models import Review, Run
+from mission_control.api.views.files import PATH, UPLOAD, added, require_folder, sent_files
+from mission_control.errors import LimitReached, NotFound
+from mission_control.models import AttachedFile, Review, Run
+from mission_control.queries import project_files
 from mission_control.runs.admission import admit
 from mission_control.text import as_uuid
 
@@ -43,7 +47,7 @@ class TaskViews(ObjectViews):
         "assign": AssignRequest,
         "status": StatusRequest,
         "post_message": MessageCreate,
-        "attachments": AttachRequest,
+        "attach": AttachRequest,
         "request_changes": ChangesRequest,
     }
     lists = {
@@ -51,6 +55,8 @@ class TaskViews(ObjectViews):
         "documents": DocumentReader,
         "messages": MessageReader,
         "reviews": ReviewReader,
+        "files": FileReader,
+        "attachments": AttachedFileReader,
     }
     answers = {
         "retrieve": TaskDetail,
@@ -60,9 +66,11 @@ class TaskViews(ObjectViews):
         "assign": one_of("task", TaskReader),
         "status": one_of("task", TaskReader),
         "post_message": one_of("message", MessageReader),
-        "attachments": one_of("document", DocumentReader),
+        "attach": one_of("document", DocumentReader),
         "approve": one_of("task", TaskReader),
         "request_changes": one_of("task", TaskReader),
+        "add_files": FilesAdded,
+        "remove_attachment": Deleted,
     }
     refusals = {"run": [LimitReached]}
     action_permissions = {
@@ -74,7 +82,11 @@ class TaskViews(ObjectViews):
         "status": permissions.CHANGE_TASK,
         "messages": ["mission_control.view_message"],
         "post_message": permissions.POST_MESSAGE,
-        "attachments": ["mission_control.change_deliverable"],
+        "attach": ["mission_control.change_deliverable"],
+        "attachments": ["mission_control.view_task"],
+        "remove_attachment": permissions.CHANGE_TASK,
+        "files": ["mission_control.view_task"],
+        "add_files": permissions.CHANGE_TASK,
         "approve": permissions.CHANGE_TASK,
         "request_changes": permissions.CHANGE_TASK,
         "reviews": ["mission_control.view_review"],
@@ -165,10 +177,41 @@ class TaskViews(ObjectViews):
         message = comments.post(task, by=request.user, **self.given())
         return Response({"message": MessageReader(message).data})
 
-    def attachments(self, request: Request, pk: str) -> Response:
+    def attach(self, request: Request, pk: str) -> Response:
         task = self.find(pk)
         document = documents.attach(self.given()["document_id"], task)
         return Response({"document": DocumentReader(document).data})
+
+    @extend_schema(operation_id="tasks_list_attachments")
+    def attachments(self, request: Request, pk: str) -> Response:
+        """List the files that people attached to the task, oldest first."""
+        found = AttachedFile.objects.filter(task=self.find(pk)).select_related("added_by")
+        return self.listed(found)
+
+    @extend_schema(operation_id="tasks_remove_attachment")
+    def remove_attachment(self, request: Request, pk: str, file_id: str) -> Response:
+        """Delete an attached file from the working folder."""
+        task, key = self.find(pk), as_uuid(file_id) or pk
+        file = AttachedFile.objects.filter(pk=key, task=task).select_related("task__project", "project").first()
+        if file is None:
+            raise NotFound("File")
+        files.remove(file)
+        return Response({"success": True, "message": f"File {file.pk} deleted"})
+
+    @extend_schema(parameters=[PATH])
+    def files(self, request: Request, pk: str) -> Response:
+        """List the task's working folder, which is its project's if it has one."""
+        task = self.find(pk)
+        require_folder(request, task)
+        return self.listed(project_files.files_in(task, request.query_params.get("path", "")))
+
+    @extend_schema(operation_id="tasks_add_files", request=UPLOAD)
+    def add_files(self, request: Request, pk: str) -> Response:
+        """Attach files to the task: they go into its working folder, and its next prompt names them."""
+        task = self.find(pk)
+        given, path = sent_files(request)
+        assert request.user.is_authenticated, "change_task is required"
+        return added(files.add_to_task(task, given, path=path, by=request.user))
 
     def approve(self, request: Request, pk: str) -> Response:
         task = self.find(pk)

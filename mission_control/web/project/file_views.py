@@ -98,7 +98,7 @@ def download(request: HttpRequest, project_id: uuid.UUID) -> HttpResponseBase:
         content = project_files.open_file(found, path)
     except Refusal:
         raise Http404("File not found") from None
-    return downloads.file_response(content, path, range_header=request.headers.get("Range"))
+    return downloads.file_response(content, path, request)
 
 
 @require_safe
