@@ -23,17 +23,27 @@ class ModelRun:
     status: str = "waiting"
     slot: int | None = None
     log: list[str] = field(default_factory=list)
+    said: str = ""  # the agent's messages
+    messages: list = field(default_factory=list)  # from people, that the agent has not got
     stop_asked: bool = False
     dead: bool = False  # its worker ran on this machine
     error: str = ""
 
     @property
     def active(self) -> bool:
-        return self.status in ("waiting", "queued", "running")
+        return self.status in ("waiting", "queued", "running", "parked")
 
     @property
     def holding(self) -> bool:
         return self.status in ("queued", "running")
+
+
+@dataclass
+class ModelQuestion:
+    run: object
+    text: str
+    default: str
+    status: str = "open"
 
 
 class Model:
@@ -41,6 +51,7 @@ class Model:
         self.limit = limit
         self.tasks: dict = {}
         self.runs: dict = {}
+        self.questions: dict = {}
         self.jobs = 0
         self._ages = count()
 
@@ -60,7 +71,8 @@ class Model:
         return RANK[self.tasks[run.task].priority], run.age
 
     def _begin(self, run: ModelRun, slot: int) -> None:
-        run.status, run.slot, run.log = "queued", slot, ["started"]
+        run.status, run.slot = "queued", slot
+        run.log.append("Demo continues" if run.log else "started")
         self.tasks[run.task].status = "in_progress"
         self.jobs += 1
 
@@ -82,8 +94,10 @@ class Model:
 
     def finish(self, key, outcome: str, error: str = "") -> None:
         run = self.runs[key]
-        was_waiting, run.status, run.error = run.status == "waiting", outcome, error
-        is_silent = outcome == "completed" and not "".join(run.log[1:]).strip()
+        was_waiting, run.status, run.error = run.status == "waiting" and not run.log, outcome, error
+        is_silent = outcome == "completed" and not run.said.strip()
+        for question in self.open_questions(key):
+            question.status = "cancelled"
         run.log += ["Needs review: The agent produced no output"] if is_silent else []
         run.log.append(outcome)
         task = self.tasks[run.task]
@@ -92,6 +106,27 @@ class Model:
             task.documents += not is_silent
         elif not was_waiting:
             task.status = "blocked"
+        self.promote()
+
+    def open_questions(self, key) -> list[ModelQuestion]:
+        return [
+            question for question in self.questions.values() if question.run == key and question.status == "open"
+        ]
+
+    def park(self, key) -> None:
+        """Park a running run that waits for answers."""
+        run, texts = self.runs[key], [question.text for question in self.open_questions(key)]
+        more = f" (and {len(texts) - 1} more)" if len(texts) > 1 else ""
+        run.log.append(f"Waits for an answer: {texts[0]}{more}")
+        run.status, run.slot = "parked", None
+        self.promote()
+
+    def settle(self, key, status: str) -> None:
+        """End a question with an answer; its parked run continues if it was the last one."""
+        question = self.questions[key]
+        question.status, run = status, self.runs[question.run]
+        if run.status == "parked" and not self.open_questions(question.run):
+            run.status = "waiting"
         self.promote()
 
     def lose(self, key) -> None:
@@ -103,4 +138,7 @@ class Model:
 
     def delete(self, task) -> None:
         del self.tasks[task]
+        self.questions = {
+            key: question for key, question in self.questions.items() if self.runs[question.run].task != task
+        }
         self.runs = {key: run for key, run in self.runs.items() if run.task != task}

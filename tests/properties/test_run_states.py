@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 from django.db import models
+from django.db.models import Q
 from django.test import override_settings
 from django.utils import timezone
 from django_q.models import OrmQ
@@ -12,6 +13,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
+from agents.backends.base import Question as Asked
 from agents.models import Agent
 from mission_control import jobs
 from mission_control.actions import tasks
@@ -21,13 +23,15 @@ from mission_control.models import (
     Capacity,
     Deliverable,
     DeliverableVersion,
+    Message,
     Notification,
+    Question,
     Run,
     RunEvent,
     Task,
 )
 from mission_control.models.agents import with_runs
-from mission_control.runs import workers
+from mission_control.runs import messages, questions, workers
 from mission_control.runs.admission import admit
 from mission_control.runs.events import Draft, append
 from mission_control.runs.execution import Execution
@@ -37,10 +41,14 @@ from mission_control.runs.reaper import Reaper
 from mission_control.runs.slots import capacity
 from tests import make
 from tests.properties.conftest import share
-from tests.properties.states import RANK, Model, ModelTask
+from tests.properties.states import RANK, Model, ModelQuestion, ModelTask
 
 ELSEWHERE = "folder/group/othernode/1-1"
 STEPS = 35
+DIALOGUE = [
+    "ask_people", "ask_people", "park", "park", "answer", "answer", "let_a_question_expire", "write_to_the_agent",
+    "deliver_messages", "finish_the_answers",
+]  # fmt: skip
 LIFE = [
     "ask_for_a_run", "ask_for_a_run", "ask_for_a_run", "claim_a_queued_run", "claim_a_queued_run", "say_something",
     "complete", "fail", "ask_for_a_stop",
@@ -60,7 +68,7 @@ def of(choices: list, number: int):
 class Runs(RuleBasedStateMachine):
     """Call each action as the product calls it; the model has the expected result.
 
-    There are only two rules, because hypothesis leaves out some rules in each example: so runs always have a life.
+    There are only three rules, because hypothesis leaves out some rules in each example: so runs always live.
     """
 
     def __init__(self) -> None:
@@ -89,6 +97,10 @@ class Runs(RuleBasedStateMachine):
 
     @rule(what=st.sampled_from(LIFE), number=some, other=some)
     def live(self, what, number, other):
+        getattr(self, what)(number, other)
+
+    @rule(what=st.sampled_from(DIALOGUE), number=some, other=some)
+    def talk(self, what, number, other):
         getattr(self, what)(number, other)
 
     @rule(what=st.sampled_from(TROUBLE), number=some, other=some)
@@ -148,6 +160,103 @@ class Runs(RuleBasedStateMachine):
             self.model.delete(task.pk)
             self.made.append(self.make_a_task(other))
 
+    # ------------------------------------------------------------ people and agents
+    def ask_people(self, number, other):
+        """Let a worker's agent ask; one whose run was lost cannot."""
+        if not self.claims:
+            return
+        key = self.claimed(number)
+        run, row = self.model.runs.get(key), self.claims[key]
+        text, default = f"Question {other}?", of(["", "", "yes"], other)
+        guard = Q(status="running", claim_token=row.claim_token)
+        if run is None or run.status != "running":
+            with pytest.raises(ClaimLost):
+                questions.create(row, Asked(text), guard=guard)
+            return
+        for _ in range(1 + other % 2):  # often several at once
+            stored = questions.create(row, Asked(text, default=default), guard=guard)
+            assert questions.create(row, Asked(text), guard=guard, pk=stored.pk).pk == stored.pk
+            self.model.questions[stored.pk] = ModelQuestion(key, text, default)
+
+    def park(self, number, other):
+        """Let a worker park its run: only if a question is open, and no stop was requested."""
+        if not self.claims:
+            return
+        key = self.claimed(number)
+        run = self.model.runs.get(key)
+        if other % 4:
+            self.ask_people(number, other)
+        is_over = Execution(self.claims[key]).end_once(Outcome("parked"), {})
+        if run is None or run.status != "running":
+            assert is_over
+        elif run.stop_asked:
+            assert is_over
+            self.model.finish(key, "stopped")
+        else:
+            assert is_over is bool(self.model.open_questions(key))
+            if is_over:
+                self.model.park(key)
+
+    def answer(self, number, other):
+        if not self.model.questions:
+            return
+        waiting = [key for key, question in self.model.questions.items() if question.status == "open"]
+        key = of(waiting if waiting and number % 4 else list(self.model.questions), number)
+        is_open = self.model.questions[key].status == "open"
+        with refused(None if is_open else "NotOpen"):
+            questions.answer(key, text="no")
+        if is_open:
+            self.model.settle(key, "answered")
+
+    def finish_the_answers(self, number, other):
+        """Answer all questions of a parked run."""
+        if parked := self.model.having("parked"):
+            run = of(parked, number)
+            for key in [key for key, question in self.model.questions.items() if question.run == run]:
+                if self.model.questions[key].status == "open":
+                    questions.answer(key, text="no")
+                    self.model.settle(key, "answered")
+            assert self.model.runs[run].status != "parked"
+
+    def let_a_question_expire(self, number, other):
+        waiting = [key for key, question in self.model.questions.items() if question.status == "open"]
+        if not waiting:
+            return
+        key = of(waiting, number)
+        Question.objects.filter(pk=key).update(expires_at=timezone.now())
+        assert questions.expire_due() == 1
+        question = self.model.questions[key]
+        if question.default:
+            self.model.settle(key, "expired")
+        else:
+            question.status = "expired"
+            self.model.finish(question.run, "error", f"Nobody answered in time: {question.text}")
+
+    def write_to_the_agent(self, number, other):
+        if not self.model.runs:
+            return
+        key = of(self.model.having("running", "parked", "queued") or list(self.model.runs), number)
+        run = self.model.runs[key]
+        with refused(None if run.active else "Ended"):
+            message, _ = messages.send(Run(pk=key), f"message {other}", by=None)
+        if run.active:
+            run.messages.append((message.pk, message.content))
+
+    def deliver_messages(self, number, other):
+        """Let a worker log the messages, which marks them as delivered, twice if the commit's answer was lost."""
+        if not self.claims:
+            return
+        key = self.claimed(number)
+        run, token = self.model.runs.get(key), self.claims[key].claim_token
+        if run is None or run.status != "running" or not run.messages:
+            return
+        drafts = [Draft("input", text, {"message_id": str(pk)}) for pk, text in run.messages]
+        seq = len(run.log)
+        for _ in range(1 + other % 2):
+            assert len(append(key, token, drafts, after=seq)) == len(drafts)
+        run.log += [text for _, text in run.messages]
+        run.messages = []
+
     # ------------------------------------------------------------ a worker
     def claim_a_queued_run(self, number, other):
         if queued := self.model.having("queued"):
@@ -175,6 +284,7 @@ class Runs(RuleBasedStateMachine):
                 append(key, token, drafts, after=seq)
             return
         run.log += said
+        run.said += "".join(said)
         stored = [event.seq for event in append(key, token, drafts, after=seq)]
         assert stored == list(range(seq + 1, len(run.log) + 1))
         if other % 2:  # the commit's answer was lost: the worker stores the events again
@@ -201,9 +311,12 @@ class Runs(RuleBasedStateMachine):
         if not self.claims:
             return
         key = self.claimed(number)
-        Execution(self.claims[key]).end_once(Outcome(outcome, error), {})
+        is_over = Execution(self.claims[key]).end_once(Outcome(outcome, error), {})
         run = self.model.runs.get(key)
-        if run is not None and run.status == "running":
+        is_ours = run is not None and run.status == "running"
+        is_unheard = outcome == "completed" and is_ours and bool(run.messages) and not run.stop_asked
+        assert is_over is not is_unheard, "a run with a message that its agent has not got is not completed"
+        if run is not None and is_ours and is_over:
             self.model.finish(key, *(("stopped", "") if run.stop_asked else (outcome, error)))
 
     # ------------------------------------------------------------ the reaper
@@ -251,6 +364,7 @@ class Runs(RuleBasedStateMachine):
     def the_database_is_as_the_model_says(self):
         self.runs_are_as_the_model_says()
         self.every_log_is_numbered_without_gap_or_double_and_ends_once()
+        self.questions_and_messages_are_as_the_model_says()
         self.tasks_and_agents_read_as_the_contract_says()
         self.no_more_hold_a_slot_than_the_limit_allowed_and_no_task_runs_twice()
         assert OrmQ.objects.count() == self.model.jobs, "each start has its job"
@@ -263,6 +377,16 @@ class Runs(RuleBasedStateMachine):
             key: (run.status, run.slot, run.attempt, run.error, len(run.log), run.stop_asked)
             for key, run in self.model.runs.items()
         }
+
+    def questions_and_messages_are_as_the_model_says(self):
+        found = Question.objects.values_list("pk", "status", "run_id")
+        assert {key: (status, run) for key, status, run in found} == {
+            key: (question.status, question.run) for key, question in self.model.questions.items()
+        }
+        undelivered = Message.objects.filter(delivered_at=None).exclude(delivery="").values_list("pk", flat=True)
+        assert set(undelivered) == {pk for run in self.model.runs.values() for pk, _ in run.messages}
+        waiting = {question.run for question in self.model.questions.values() if question.status == "open"}
+        assert set(self.model.having("parked")) <= waiting, "a parked run waits for an answer"
 
     def every_log_is_numbered_without_gap_or_double_and_ends_once(self):
         logs = defaultdict(list)
