@@ -49,6 +49,7 @@ REFERENCES = {
     **dict.fromkeys(PEOPLE, "agents"),
     **dict.fromkeys(["task_id", "parent_task_id", "blocked_by"], "tasks"),
     "project_id": "projects",
+    "run_id": "runs",
     "prd_document_id": "documents",
 }
 
@@ -58,6 +59,8 @@ BEYOND_SCHEMA = re.compile(
     r"|Unknown option|The options? |Unknown program|Agents of `\w+` can(not choose a| choose these) model"
     r"|The task belongs to another project|Task does not belong to this project"
     r"|depend on(ly on)? |circular dependency|cannot be its own parent|Agents do not run tasks of type"
+    r"|Give exactly one of|This question (is answered with|has no choices)|Choice must be one of"
+    r"|Only a decision has a reason|Only runs of tasks take messages|The file is not attached to this task"
     r"|Project status is not |before starting the project|and cannot be skipped|one that expires later than itself"
 )
 

@@ -15,7 +15,7 @@ class ActivityAdmin(ReadOnly):
 
 @admin.register(Message)
 class MessageAdmin(ReadOnly):
-    list_display = ["created_at", "task", "from_agent", "author", "__str__"]
+    list_display = ["created_at", "task", "from_agent", "author", "delivery", "delivered_at", "__str__"]
     list_select_related = ["task", "from_agent", "author"]
     ordering = ["-created_at", "-id"]
     search_fields = ["content", "task__id"]

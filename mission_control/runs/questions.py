@@ -137,7 +137,7 @@ def _cut(value: Any, depth: int = 0) -> Any:
 
 def _seconds_of(timeout: float | None) -> float:
     if timeout is None or not math.isfinite(timeout):
-        return float(getattr(settings, "QUESTION_EXPIRY_SECONDS", 86_400))
+        return float(settings.QUESTION_EXPIRY_SECONDS)
     return min(max(timeout, 0.0), LONGEST_SECONDS)
 
 

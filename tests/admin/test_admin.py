@@ -57,6 +57,7 @@ def one_of_each():
     send_heartbeat()
     make.token()
     Review.objects.create(task=make.task())
+    make.question()
     AllowedProgram.objects.create(name="claude")
     ProviderKey.objects.create(variable="OPENAI_API_KEY", sealed="nonsense")
     SdkInstallation.objects.create(reported_at=timezone.now())

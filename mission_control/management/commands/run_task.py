@@ -1,8 +1,10 @@
 """`manage.py run_task TASK --agent AGENT`: run a task and watch its output in the terminal."""
 
+import select
 import signal
 import sys
 import time
+import uuid
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -13,12 +15,14 @@ from agents.models import Agent
 from mission_control.actions.task_runs import first_assignee
 from mission_control.errors import NotRunning, Refusal
 from mission_control.formatting import duration
+from mission_control.management import asking
 from mission_control.management.base import DatabaseCommand
-from mission_control.models import Run, RunEvent, Task
+from mission_control.models import Question, Run, RunEvent, Task
 from mission_control.realtime.frames import shown_content
 from mission_control.runs import events
 from mission_control.runs.admission import admit
 from mission_control.runs.lifecycle import stop
+from mission_control.runs.open_questions import open_of
 from mission_control.runs.workers import count_live_groups
 from mission_control.terminal import TerminalText, terminal_text
 from mission_control.text import as_uuid
@@ -32,6 +36,7 @@ POLL_SECONDS = 0.1
 class Command(DatabaseCommand):
     help = (
         "Run a task with an agent and follow its output until it ends. Ctrl-C stops the run. "
+        "A question of the agent is shown; in a terminal, type the answer. "
         "Exit status: 0 completed, 1 error, 3 stopped, 4 refused (not started), 69 the database is "
         "unavailable, 141 the reader of the output is gone, 74 the output cannot be written (in the last three "
         "the run continues)."
@@ -74,6 +79,7 @@ class Command(DatabaseCommand):
     def follow(self, run: Run) -> str:
         """Print the run's log as it grows, and return how it ended. SIGINT and SIGTERM stop the run."""
         self.spoken, self.thought = TerminalText(), TerminalText()
+        self.shown_question: uuid.UUID | None = None
         interrupted = []
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: interrupted.append(True))
@@ -89,7 +95,21 @@ class Command(DatabaseCommand):
                 interrupted.clear()
                 self.say("\nStopping …")
                 self.stop(run)
+            self.wait(open_of(run.pk))
+
+    def wait(self, waiting: list[Question]) -> None:
+        """Wait for a moment. Show a question when the agent asks it, and answer it with a line that is typed."""
+        question = waiting[0] if waiting else None
+        if question and question.pk != self.shown_question:
+            self.say("\n" + asking.described(question))
+        self.shown_question = question.pk if question else None
+        if question is None or not sys.stdin.isatty():
             time.sleep(POLL_SECONDS)
+        elif select.select([sys.stdin], [], [], POLL_SECONDS)[0] and (line := sys.stdin.readline()).strip():
+            try:
+                self.say(f"Answered: {asking.answer(question, line)}")
+            except Refusal as refusal:
+                self.say(refusal.detail)
 
     def stop(self, run: Run) -> None:
         with suppress(NotRunning):  # it has just ended; the next poll shows how
