@@ -350,6 +350,7 @@ function takeFrame({ event_type: name, data }, newest) {
   if (name === "mc_activity_created") return isAbout(data.activity) && refresh();
   if (name === "mc_run_usage" || !("run_id" in data) || data.task_id !== task) return;
   if (data.run_id === run()) more(data.seq);
+  if (name === "mc_task_output" && data.output_type === "input") return refresh(); // a message has reached its agent
   if (name !== "mc_task_output" || (data.run_id !== run() && data.run_id !== newest)) refresh();
 }
 
