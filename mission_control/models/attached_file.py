@@ -5,6 +5,8 @@ import uuid
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.urls import reverse
+from django.utils.http import urlencode
 
 from agents.file_kinds import IMAGES
 from agents.folders import PATH_CHARS
@@ -54,6 +56,12 @@ class AttachedFile(models.Model):
     @property
     def name(self) -> str:
         return self.path.rpartition("/")[2]
+
+    @property
+    def url(self) -> str:
+        """Return the address of its content."""
+        kind, owner = ("projects", self.project_id) if self.project_id else ("tasks", self.task_id)
+        return f"{reverse(f'api-{kind}-content', args=[owner])}?{urlencode({'path': self.path})}"
 
     @property
     def is_image(self) -> bool:

@@ -13,8 +13,10 @@ function show(input) {
   const area = areaOf(input);
   const [files, note] = [[...(input.files ?? [])], requiredIn(area, "[data-chosen]")];
   const large = files.find((file) => file.size > Number(input.dataset.mostBytes));
-  const isMuch = files.reduce((sum, file) => sum + file.size, 0) > MOST_AT_ONCE;
+  const isMuch = files.reduce((sum, file) => sum + file.size, 0) > (Number(input.dataset.mostTogether) || MOST_AT_ONCE);
+  const isMany = files.length > (Number(input.dataset.mostFiles) || files.length);
   const wrong = large ? `${large.name} is larger than ${Number(input.dataset.mostBytes) / MB} MB.`
+    : isMany ? `At most ${input.dataset.mostFiles} files at once.`
     : isMuch ? "These files are too large together. Upload them separately."
     : "";
   if (wrong) input.value = "";

@@ -1,6 +1,7 @@
 // @ts-check
 /* The task page: refresh its parts, send its forms without leaving the page, the thread, the output. */
 import "./attach.js";
+import "./drop.js";
 import { all, byId, closest, entriesOf, required, requiredIn } from "./dom.js";
 import { fitOutput, showOutput } from "./fit.js";
 import { attachMentions } from "./mentions.js";
@@ -98,7 +99,7 @@ async function submitForm(form, button) {
     const fresh = parse(await response.text());
     const [parts] = all(fresh, "[data-parts]");
     if (response.status === 404 && !parts) return showGone(); // with parts, something else was not found, such as a run to stop
-    if (response.status === 413) throw new Error("Upload too large (limit 10 MB).");
+    if (response.status === 413 && !parts) throw new Error("Upload too large.");
     if (!parts) throw new Error(reasonOf(response));
     refresh.outdate(); // what is on its way is older than this answer
     setBusy(form, button, false);

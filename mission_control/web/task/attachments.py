@@ -1,6 +1,6 @@
 """Files that people attach: each becomes the text of a document, or is refused with a reason."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -10,9 +10,9 @@ from django.core.files.uploadedfile import UploadedFile
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
-from mission_control.actions import documents, permissions
+from mission_control.actions import documents, files, permissions
 from mission_control.errors import Invalid
-from mission_control.models import Deliverable, Message, Project, Task
+from mission_control.models import AttachedFile, Deliverable, Message, Project, Task
 from mission_control.text import as_uuid
 from mission_control.web.shared.plain_text import plain
 from mission_control.web.shared.views import person_of
@@ -77,8 +77,19 @@ class AttachForm(Attaching):
         return given
 
 
+class FolderFiles(forms.FileField):
+    """Files of any kind for the working folder. The clean value is a list of them; the action checks them."""
+
+    widget = SeveralFiles
+
+    def clean(self, data: Any, initial: Any = None) -> list["UploadedFile[bytes]"]:
+        return [one for one in data or [] if one] if isinstance(data, list | tuple) else [data] if data else []
+
+
 class AttachingMessageForm(MessageForm, Attaching):
-    """A message with optional attachments."""
+    """A message with optional attachments, and files for the agent."""
+
+    folder_files = FolderFiles(required=False, label="Files")
 
 
 def keep_files(request: HttpRequest, task: Task, files: Iterable[AttachedText]) -> list[Deliverable]:
@@ -89,6 +100,16 @@ def keep_files(request: HttpRequest, task: Task, files: Iterable[AttachedText]) 
     return [
         documents.create(title=text.title, content=text.content, task=task, author_id="human") for text in texts
     ]
+
+
+def put_into_folder(
+    request: HttpRequest, task: Task, given: Sequence["UploadedFile[bytes]"]
+) -> list[AttachedFile]:
+    """Put files into the task's working folder. Raises Refusal, also if the user may not change the task."""
+    if not given:
+        return []
+    permissions.require(person_of(request), permissions.CHANGE_TASK, "To add a file")
+    return files.add_to_task(task, given, by=person_of(request))
 
 
 def attachable(task: Task) -> QuerySet[Deliverable]:
@@ -102,9 +123,13 @@ def attachable(task: Task) -> QuerySet[Deliverable]:
     return found.only("id", "title", "task__title").order_by("-updated_at", "id")[:SHOWN_DOCUMENTS]
 
 
-def attached_to(messages: Iterable[Message]) -> dict[UUID, list[Deliverable | None]]:
-    """Return the documents attached to each message, None for a deleted one. One query."""
+def attached_to(messages: Iterable[Message]) -> dict[UUID, list[Deliverable | AttachedFile | None]]:
+    """Return the documents and files attached to each message, None for a deleted one. At most two queries."""
     named = {message.pk: [as_uuid(key) for key in message.attachment_ids] for message in messages}
     keys = {key for some in named.values() for key in some if key}
-    there = Deliverable.objects.only("id", "title", "version").in_bulk(keys) if keys else {}
+    there: dict[UUID, Deliverable | AttachedFile] = {}
+    if keys:
+        there.update(Deliverable.objects.only("id", "title", "version").in_bulk(keys))
+    if keys - there.keys():
+        there.update(AttachedFile.objects.in_bulk(keys - there.keys()))
     return {pk: [there.get(key) if key else None for key in some] for pk, some in named.items()}

@@ -68,6 +68,19 @@ class TaskPage:
     conflict: EditConflict | None = None
     written: dict[str, str] = field(default_factory=dict)  # the submitted texts, after a conflict
 
+    @property
+    def upload_bytes(self) -> int:
+        """Return how large a file for the working folder may be."""
+        return settings.MAX_FILE_BYTES
+
+    @property
+    def upload_files(self) -> int:
+        return settings.MAX_FILES_AT_ONCE
+
+    @property
+    def upload_bytes_together(self) -> int:
+        return self.upload_bytes * self.upload_files
+
     # ------------------------------------------------------------ runs
     @cached_property
     def rows(self) -> list[RunRow]:

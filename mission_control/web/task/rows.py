@@ -9,7 +9,7 @@ from django.utils.safestring import SafeString
 
 from agents.models import Agent
 from mission_control.formatting import clock, dollars, full_count, seconds_since, short_count
-from mission_control.models import Deliverable, DeliverableVersion, Message, Run
+from mission_control.models import AttachedFile, Deliverable, DeliverableVersion, Message, Run
 from mission_control.text import as_uuid
 from mission_control.web.shared.consumption import Consumption
 
@@ -135,11 +135,11 @@ class DocumentRow:
 
 @dataclass(slots=True)
 class MessageRow:
-    """A message with its text as HTML and its attachments; None is a document that was deleted."""
+    """A message with its text as HTML and its attachments; None is one that was deleted."""
 
     message: Message
     html: SafeString
-    attachments: list[Deliverable | None] = field(default_factory=list)
+    attachments: list[Deliverable | AttachedFile | None] = field(default_factory=list)
 
     @property
     def is_person(self) -> bool:

@@ -15,7 +15,7 @@ from mission_control.actions import comments, documents, permissions, reviews, t
 from mission_control.actions.locking import locked
 from mission_control.actions.permissions import Rights
 from mission_control.errors import Invalid, NotParked, Refusal
-from mission_control.models import Activity, Run, Task
+from mission_control.models import Activity, AttachedFile, Deliverable, Run, Task
 from mission_control.runs.admission import admit
 from mission_control.runs.parking import continue_now
 from mission_control.text import as_uuid
@@ -23,7 +23,7 @@ from mission_control.web.run import transcript
 from mission_control.web.shared import conflicts
 from mission_control.web.shared.conflicts import EditConflict
 from mission_control.web.shared.views import by_script, number_in, person_of, sees, sees_tasks, show
-from mission_control.web.task.attachments import AttachForm, AttachingMessageForm, keep_files
+from mission_control.web.task.attachments import AttachForm, AttachingMessageForm, keep_files, put_into_folder
 from mission_control.web.task.forms import AssignForm, DependForm, EditForm, ReviewForm, RunForm
 from mission_control.web.task.page import TEXTS, TaskPage, shown_task
 from mission_control.web.task.refusals import Refused
@@ -202,10 +202,11 @@ def decide_review(request: HttpRequest, task: Task) -> str:
 
 @action(*permissions.POST_MESSAGE)
 def post_message(request: HttpRequest, task: Task) -> str:
-    """Post a message in the task's thread. Attached files become documents of the task."""
+    """Post a message in the task's thread. Attached texts become documents; files go into the working folder."""
     given = AttachingMessageForm(request.POST, request.FILES).validated_data()
+    added = put_into_folder(request, task, given["folder_files"])
     with transaction.atomic():
-        attached = keep_files(request, task, given["attached"])
+        attached: list[Deliverable | AttachedFile] = [*keep_files(request, task, given["attached"]), *added]
         if given["document"]:
             attached.append(given["document"])
         comments.post(task, given["content"], by=person_of(request), attachments=attached)
