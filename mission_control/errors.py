@@ -121,8 +121,19 @@ class AlreadyInstalled(Refusal):
 class AlreadyRunning(Refusal):
     """The task has an active run already, and can have only one."""
 
-    def __init__(self) -> None:
-        super().__init__("Task is already running")
+    def __init__(self, **body: Any) -> None:
+        super().__init__("Task is already running", **body)
+
+
+class FollowUpKept(AlreadyRunning):
+    """The task got an active run first: the follow-up starts none, but its message is in the task's thread.
+
+    `delivery` is how it reaches the agent of that run; empty if it does not.
+    """
+
+    def __init__(self, message_id: uuid.UUID, delivery: str) -> None:
+        super().__init__(message_id=str(message_id), delivery=delivery or None)
+        self.delivery = delivery
 
 
 class AlreadyPlanned(Refusal):

@@ -1,5 +1,6 @@
 """Admission: the database decides which runs start, in the transaction that creates the run and its job."""
 
+import uuid
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -33,8 +34,13 @@ def admit(
     by: User | None = None,
     when_full: Literal["reject", "queue"] = "reject",
     ignore_dependencies: bool = False,
+    follow_up: str = "",
+    write: Callable[[Run], None] = lambda _: None,
 ) -> Run:
     """Create a run of the task on a free slot, enqueue its job on commit, and return it (status queued).
+
+    With `follow_up`, the run continues the agent's conversation about the task with this message. `write` adds
+    rows in the run's own transaction, after its INSERT; it is called again if a rival took the slot.
 
     If no slot is free or other runs wait for one, raises LimitReached; with `when_full="queue"` it returns a
     waiting run that starts later without further calls. Raises NotAllowed, NotForAgents, AlreadyRunning,
@@ -47,16 +53,21 @@ def admit(
     if not ignore_dependencies and (blockers := task.unresolved_blockers()):
         _refuse_if_active(task)  # the more useful answer
         raise TaskBlocked(blockers)
-    request = {"ignore_dependencies": True} if ignore_dependencies else {}
+    fields: dict[str, Any] = {"request": {"ignore_dependencies": True} if ignore_dependencies else {}}
+    if follow_up:
+        fields |= {"follow_up": follow_up, "previous_run": previous_run(task.pk, agent)}
+
+    def write_all(run: Run) -> None:
+        _reset_retry_counter(task)
+        write(run)
+
     for _ in range(ATTEMPTS):
         slot = _slot_for_new_run()
         if slot is None and when_full == "reject":
             _refuse_if_active(task)
             raise LimitReached(Capacity.current().limit)
         try:
-            run = _insert(
-                task, agent, slot, check=lambda _: _reset_retry_counter(task), requested_by=by, request=request
-            )
+            run = _insert(task, agent, slot, check=write_all, requested_by=by, **fields)
         except IntegrityError as error:
             _raise_refusal(error, agent, task)
             continue  # a rival took the slot
@@ -71,16 +82,33 @@ def admit_due(
 
     The caller then calls `promote`. `check` is called in the run's own transaction, after its INSERT and before
     any lock: it claims the task by a conditional update, and raises if the task is no longer due; that exception
-    reaches the caller. It is called again if a rival took the slot. Raises AlreadyRunning and NotFound as `admit`
-    does.
+    reaches the caller. It is called again if a rival took the slot. If the task's last run was a follow-up that
+    did not complete, the new run sends that follow-up again. Raises AlreadyRunning and NotFound as `admit` does.
     """
+    fields: dict[str, Any] = {"request": request or {}}
+    if follow_up := _unfinished_follow_up(task):
+        fields |= {"follow_up": follow_up, "previous_run": previous_run(task.pk, agent)}
     for _ in range(ATTEMPTS):
         slot = None if has_waiting_runs() else next(iter(free_slots()), None)
         try:
-            return _insert(task, agent, slot, check=check, request=request or {})
+            return _insert(task, agent, slot, check=check, **fields)
         except IntegrityError as error:
             _raise_refusal(error, agent, task)
     raise LimitReached(Capacity.current().limit)
+
+
+def previous_run(task_id: uuid.UUID, agent: Agent) -> Run | None:
+    """Return the run that a follow-up continues: the agent's last one of the task, else the task's last one."""
+    runs = Run.objects.light().filter(task=task_id).order_by("-queued_at", "id")
+    return runs.filter(agent=agent).first() or runs.first()
+
+
+def _unfinished_follow_up(task: Task) -> str:
+    """Return the follow-up of the task's last run, if that run did not complete; otherwise an empty text."""
+    if task.last_run_id is None:
+        return ""
+    last = Run.objects.filter(pk=task.last_run_id, task=task.pk, status__in=[Run.Status.ERROR, Run.Status.STOPPED])
+    return last.values_list("follow_up", flat=True).first() or ""
 
 
 def _after_commit(run: Run) -> Run:

@@ -51,7 +51,14 @@ from mission_control.runs.live_usage import LiveUsage
 from mission_control.runs.outcomes import DATABASE_LOST, Outcome, failure
 from mission_control.runs.parking import park_at_gate, park_for_question, park_for_quota
 from mission_control.runs.placement import decline_if_unable, missing_requirement
-from mission_control.runs.preparation import agent_of, earlier_conversation, prepare, save_session, workdir_of
+from mission_control.runs.preparation import (
+    agent_of,
+    earlier_conversation,
+    follow_up_of,
+    prepare,
+    save_session,
+    workdir_of,
+)
 from mission_control.runs.pulse import Pulse
 from mission_control.runs.results import Result, ToolUses
 from mission_control.runs.workers import current_worker, is_closing, other_hosts
@@ -155,7 +162,7 @@ class Execution:
         self.agent_still_works = False
         self.session_id = run.session_id  # of this run's own conversation
         self.earlier_session: tuple[str, Any] = ("", None)
-        self.continuation = ""
+        self.said = self.continuation = ""  # by people; and what is sent if the conversation continues
         self.files: Sequence[Path] = ()  # images and PDFs for the agent
         self.turns = 0  # the number of calls that ended before the current one
         self.answer: str | None = None  # the agent's final answer, if its backend reports one
@@ -211,7 +218,8 @@ class Execution:
         """Build the prompt, store it on the run and return it. Raises BackendError."""
         takes_messages = self.has_capability("steering")
         inputs = await self.dialogue.collect(is_first=not self.turns, takes_messages=takes_messages)
-        self.continuation = continuation_of(inputs) if self.session_id else ""
+        self.said = continuation_of(inputs)
+        self.continuation = self.said if self.session_id else ""
         is_continued = bool(self.turns or self.run.parkings)
         budget_chars = self.limits.prompt_chars
         prompt, notice = await persist(
@@ -259,6 +267,7 @@ class Execution:
         registry.check_options(agent.backend, agent.backend_options)
         if self.has_capability("sessions"):
             self.earlier_session = await persist(earlier_conversation, self.run)
+            await self.continue_with_follow_up()
         self.files = await persist(files_for, self.run)
         policy = CallRetryPolicy(settings.RETRIES, settings.RETRY_SECONDS)
         stream = call_with_retries(lambda: self.watch.listen(self.call(agent, prompt)), policy)
@@ -276,6 +285,13 @@ class Execution:
         finally:
             with suppress(RuntimeError):
                 await stream.aclose()
+
+    async def continue_with_follow_up(self) -> None:
+        """Send only the follow-up, if this is the run's first call and continues an earlier conversation."""
+        is_first = not (self.session_id or self.turns or self.run.parkings)
+        if is_first and self.run.follow_up and self.earlier_session[0]:
+            text = await persist(follow_up_of, self.run, budget_chars=self.limits.prompt_chars)
+            self.continuation = "\n\n".join(filter(None, [text, self.said]))
 
     async def refuse_if_only_others_can(self) -> None:
         """Raise BackendError if this machine lacks what the agent needs while workers of other machines are alive.

@@ -31,7 +31,7 @@ from mission_control.models.run import EndCause, usage_columns
 from mission_control.models.task import CLEARED_RANK
 from mission_control.queue.broker import enqueue
 from mission_control.realtime.publisher import publish_run
-from mission_control.runs import events
+from mission_control.runs import events, follow_ups
 from mission_control.runs.deliverables import save_output
 from mission_control.runs.inputs import undelivered
 from mission_control.runs.open_questions import cancel_open
@@ -107,7 +107,9 @@ def start_on_slot(run: Run) -> None:
     """
     enqueue_run(run)  # first, so that its wakeup is sent first: a worker starts while the frame is published
     draft = events.resumed(run) if run.parkings else events.started(run)
-    [first] = events.write(run.pk, [draft], after=run.last_seq - 1)
+    written = events.write(run.pk, [draft], after=run.last_seq - 1)
+    if run.follow_up and not run.parkings:
+        written.append(follow_ups.write_event(run))
     now = timezone.now()
     if run.task_id is not None:
         Task.objects.filter(pk=run.task_id).update(
@@ -121,7 +123,7 @@ def start_on_slot(run: Run) -> None:
         withdraw_review(run.task)  # after the lock on the task's row, in the same order as a decision
     begins = "continues with" if run.parkings else "started working on"
     note_run(run, f"{run.agent_name} {begins} “{run.task_title}”")
-    transaction.on_commit(lambda: publish_run(run, [first]))
+    transaction.on_commit(lambda: publish_run(run, written))
     transaction.on_commit(lambda: logger.info("admitted on slot %s", run.slot, extra={"run_id": run.pk}))
 
 

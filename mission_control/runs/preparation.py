@@ -15,7 +15,7 @@ from mission_control.runs.guidance import guidance_for
 from mission_control.runs.inputs import Input, all_inputs, continuation_of
 from mission_control.runs.prompt_sections import Source, notice_of
 from mission_control.runs.prompt_sources import correspondence_of
-from mission_control.runs.prompts import Brief, build_prompt, continued_prompt, cuts_of
+from mission_control.runs.prompts import Brief, build_prompt, continued_prompt, cuts_of, follow_up_message
 from mission_control.text import storable
 
 
@@ -44,6 +44,12 @@ def prepare(
     cut = cuts_of(brief, budget_chars=budget_chars)
     notices = [*brief.notices, *([notice_of(cut, budget_chars=budget_chars)] if cut else [])]
     return prompt, "\n".join(notices)
+
+
+def follow_up_of(run: Run, *, budget_chars: int) -> str:
+    """Return what an agent is sent that continues an earlier run's conversation. Raises BackendError."""
+    brief = brief_of(run, budget_chars=budget_chars)
+    return storable(follow_up_message(brief, budget_chars=budget_chars))
 
 
 def earlier_conversation(run: Run) -> tuple[str, Any]:
@@ -109,6 +115,10 @@ def brief_of(run: Run, *, budget_chars: int) -> Brief:
         files=others.files.sources,
         older_files=others.files.older,
         earlier_answer=others.earlier_answer,
+        earlier_output=others.earlier_output,
+        follow_up=others.follow_up,
+        follow_up_documents=others.follow_up_documents,
+        unsent=others.unsent,
         feedback=feedback,
         thread=others.thread,
         older_messages=others.older_messages,

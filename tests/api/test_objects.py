@@ -33,6 +33,7 @@ PROJECT = _names(
 RUN = _names(
     "id kind project_id task_id task_title agent_id agent_name status error attempt requested_by queued_at"
     " started_at finished_at duration_seconds last_seq usage document_id end_cause host parked_for resumes_at"
+    " follow_up previous_run_id"
 )
 
 OBJECTS = [

@@ -3,11 +3,13 @@
 from collections import Counter
 
 import pytest
+from django.contrib.auth.models import User
 
 from agents.models import Agent
+from mission_control.actions.conversation import follow_up
 from mission_control.models import Deliverable, Run, Task
 from mission_control.runs.admission import admit
-from tests import rivals
+from tests import make, rivals
 
 ROUNDS = 3
 
@@ -26,6 +28,23 @@ def test_of_many_simultaneous_requests_for_one_task_one_is_admitted(task, agent)
     answers = Counter(rivals.race(rivals.admit_one, [(task.pk, agent.pk)] * 32))
 
     assert answers == {"queued": 1, "AlreadyRunning": 31}
+
+
+def test_of_simultaneous_follow_ups_one_starts_a_run_and_the_messages_of_all_are_kept(task, agent):
+    user = make.user()
+    texts = [f"Message {number}" for number in range(16)]
+    answers = Counter(rivals.race(follow_up_one, [(task.pk, agent.pk, user.pk, text) for text in texts]))
+
+    assert answers == {"queued": 1, "FollowUpKept": 15}
+    assert sorted(task.messages.values_list("content", flat=True)) == sorted(texts)
+    run = Run.objects.get()
+    assert task.messages.get(delivery="follow_up").content == run.follow_up
+    assert list(run.events.values_list("seq", "content")) == [(1, "started"), (2, run.follow_up)]
+
+
+def follow_up_one(task, agent, user, text: str) -> str:
+    found = Task.objects.get(pk=task), Agent.objects.get(pk=agent)
+    return follow_up(*found, text, by=User.objects.get(pk=user)).status
 
 
 def test_requests_that_may_wait_neither_exceed_the_limit_nor_get_lost(agent):

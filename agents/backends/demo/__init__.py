@@ -103,7 +103,7 @@ class Demo(Backend):
         """Play a script, yield pieces for other options, else a part of the sample plan or an outline."""
         if steps := options.get("script"):
             earlier = {"earlier_session": self.earlier_session, "earlier_state": self.earlier_state}
-            return script.play(steps, prompt, workdir, self.dialogue, **earlier)
+            return script.play(steps, prompt, workdir, self.dialogue, continuation=self.continuation, **earlier)
         return repeat_messages(self._without_script(prompt, options), self.dialogue)
 
     def _without_script(self, prompt: str, options: Mapping[str, Any]) -> AsyncGenerator[BackendItem, None]:

@@ -92,8 +92,9 @@ async def play(
     *,
     earlier_session: str = "",
     earlier_state: Any = None,
+    continuation: str = "",
 ) -> AsyncGenerator[BackendItem, None]:
-    """Play the steps after those of the earlier session. Raises BackendError."""
+    """Play the steps after those of the earlier session, which was sent the continuation. Raises BackendError."""
     if reason := missing_for(steps):
         raise BackendError(reason)
     start, notice = _start(steps, earlier_session)
@@ -103,6 +104,9 @@ async def play(
         player = _Player(steps, prompt, workdir, start, dialogue, inbox)
         if start:
             player.go_on(earlier_state)
+        position = Position.parse(earlier_session)
+        if start and continuation and not (position and position.is_parked):
+            player.continue_with(continuation)
         async with aclosing(player.play()) as items:
             async for item in items:
                 yield item
@@ -146,6 +150,10 @@ class _Player:
         here, before = self._steps[self._start : self._start + 1], self._steps[: self._start]
         if any(kind_of(step) in _ASKING for step in here) and any("say" in step for step in before):
             self._last_texts[EventType.MESSAGE] = "."  # in the same run: what comes next is a paragraph of its own
+
+    def continue_with(self, message: str) -> None:
+        """Take the message of a person that continues the conversation in place of the prompt."""
+        self._prompt = self._inbox.last = message
 
     async def play(self) -> AsyncGenerator[BackendItem, None]:
         for number in range(self._start, len(self._steps)):

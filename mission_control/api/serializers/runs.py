@@ -41,6 +41,10 @@ class RunReader(Reader):
         read_only=True,
         help_text="What a parked run waits for; null for any other.",
     )
+    follow_up = serializers.SerializerMethodField(
+        help_text="The message with which it continues the agent's conversation; null for any other run."
+    )
+    previous_run_id = serializers.UUIDField(allow_null=True, help_text="The run that it continues.")
     host = serializers.SerializerMethodField(help_text="The machine that ran it; null before it starts.")
     error = serializers.SerializerMethodField()
     requested_by = serializers.SerializerMethodField()
@@ -64,6 +68,8 @@ class RunReader(Reader):
             "resumes_at",
             "error",
             "attempt",
+            "follow_up",
+            "previous_run_id",
             "requested_by",
             "queued_at",
             "started_at",
@@ -74,6 +80,9 @@ class RunReader(Reader):
             "document_id",
         ]
         read_only_fields = fields
+
+    def get_follow_up(self, run: Run) -> str | None:
+        return run.follow_up or None
 
     def get_host(self, run: Run) -> str | None:
         return run.host or None

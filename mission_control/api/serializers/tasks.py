@@ -24,6 +24,7 @@ from mission_control.api.fields import (
     Text,
     Title,
 )
+from mission_control.api.serializers.feed import Attachments
 from mission_control.api.serializers.reader import Reader
 from mission_control.models import Message, Project, Run, Task
 
@@ -116,6 +117,15 @@ class RunRequest(serializers.Serializer):
     agent_id = Id()
     when_full = Choice(choices=["reject", "queue"], default="reject")
     ignore_dependencies = Flag(default=False)
+    follow_up = Description(
+        allow_blank=False, help_text="A message with which the agent's conversation about the task continues."
+    )
+    attachment_ids = Attachments(source="attachments", help_text="Documents and files attached to the follow-up.")
+
+    def validate(self, given: dict[str, Any]) -> dict[str, Any]:
+        if given.get("attachments") and "follow_up" not in given:
+            raise serializers.ValidationError({"attachment_ids": ["Only a follow-up can have attachments."]})
+        return given
 
 
 class MessageReader(Reader):

@@ -5,7 +5,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from agents.models import Agent
-from mission_control.actions import comments, documents, files, permissions, reviews, task_runs, tasks
+from mission_control.actions import comments, conversation, documents, files, permissions, reviews, task_runs, tasks
 from mission_control.api import querysets
 from mission_control.api.filters import TaskFilter
 from mission_control.api.schema import Deleted, one_of
@@ -113,19 +113,21 @@ class TaskViews(ObjectViews):
         return Response({"running_tasks": rows, "count": len(rows)})
 
     def run(self, request: Request, pk: str) -> Response:
-        """Run the task with an agent. An unknown task or agent gives 404 even if the body is invalid."""
+        """Run the task with an agent, or continue its conversation about the task with `follow_up`.
+
+        An unknown task or agent gives 404 even if the body is invalid.
+        """
         task = find(querysets.TASK, self.noun, pk)
         agent = self._agent()
         given = self.given()
         assert agent is not None, "a body that names none is refused above"
         assert request.user.is_authenticated, "add_run is required"
-        run = admit(
-            task,
-            agent,
-            by=request.user,
-            when_full=given["when_full"],
-            ignore_dependencies=given["ignore_dependencies"],
-        )
+        how = {name: given[name] for name in ("when_full", "ignore_dependencies")}
+        if text := given.get("follow_up"):
+            attachments = given.get("attachments", [])
+            run = conversation.follow_up(task, agent, text, by=request.user, attachments=attachments, **how)
+        else:
+            run = admit(task, agent, by=request.user, **how)
         waits = run.status == Run.Status.WAITING
         return Response(
             {

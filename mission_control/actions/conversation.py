@@ -1,0 +1,68 @@
+"""The conversation of people with the agents of a task: follow-ups, which start a new run."""
+
+import uuid
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
+from typing import Literal
+
+from django.contrib.auth.models import User
+
+from agents.models import Agent
+from mission_control.actions import comments
+from mission_control.actions.permissions import MESSAGE_RUN, POST_MESSAGE, require
+from mission_control.errors import AlreadyRunning, Ended, FollowUpKept
+from mission_control.models import AttachedFile, Deliverable, Message, Run, Task
+from mission_control.runs import messages
+from mission_control.runs.admission import admit
+
+
+def follow_up(
+    task: Task,
+    agent: Agent,
+    text: str,
+    *,
+    by: User,
+    attachments: Sequence[Deliverable | AttachedFile] = (),
+    when_full: Literal["reject", "queue"] = "reject",
+    ignore_dependencies: bool = False,
+) -> Run:
+    """Run the task again to continue the agent's conversation about it with this message, and return the run.
+
+    The message is posted in the task's thread, in the transaction that creates the run. If the task has an active
+    run already, as when two people press the button at once, the message is posted all the same, and FollowUpKept
+    says how it reaches that run's agent. Raises whatever `admit` and `comments.post` raise, and NotAllowed.
+    """
+    require(by, POST_MESSAGE, "To write a follow-up")
+    post = partial(comments.post, task, text, by=by, attachments=attachments)
+
+    def post_with(run: Run) -> None:
+        post(run=run, delivery=Message.Delivery.FOLLOW_UP)
+
+    try:
+        return admit(
+            task,
+            agent,
+            by=by,
+            when_full=when_full,
+            ignore_dependencies=ignore_dependencies,
+            follow_up=text,
+            write=post_with,
+        )
+    except AlreadyRunning:
+        raise FollowUpKept(*_send_to_active(task, agent, text, by=by, attachments=attachments)) from None
+
+
+def _send_to_active(
+    task: Task, agent: Agent, text: str, *, by: User, attachments: Sequence[Deliverable | AttachedFile]
+) -> tuple[uuid.UUID, str]:
+    """Send the message to the task's active run if that is the agent's, otherwise post it in the thread.
+
+    Return its id, and how it reaches the agent, empty if it does not.
+    """
+    run = Run.objects.light().active().filter(task=task, agent=agent).first()
+    if run is not None and by.has_perms(MESSAGE_RUN):
+        with suppress(Ended):
+            message, delivery = messages.send(run, text, attachments=attachments, by=by)
+            return message.pk, delivery
+    return comments.post(task, text, by=by, attachments=attachments).pk, ""
