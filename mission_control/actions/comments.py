@@ -59,7 +59,7 @@ def post(
             agent=from_agent,
             message_id=str(message.pk),
         )
-        _notify(message, sender, _mentioned_agents(mentions, from_agent))
+        _notify(message, sender, mentioned_agents(mentions, from_agent))
     return message
 
 
@@ -83,7 +83,7 @@ def _name(message: Message) -> str:
     return message.author.get_username() if message.author else "Someone"
 
 
-def _mentioned_agents(mentions: Collection[str], sender: Agent | None) -> list[Agent]:
+def mentioned_agents(mentions: Collection[str], sender: Agent | None = None) -> list[Agent]:
     """Return the mentioned agents, without the sender. Unknown names are ignored."""
     if not mentions:
         return []
@@ -91,10 +91,10 @@ def _mentioned_agents(mentions: Collection[str], sender: Agent | None) -> list[A
     if sender:
         agents = agents.exclude(pk=sender.pk)
     wanted = set(mentions)
-    return [agent for agent in agents if EVERYONE in wanted or wanted & _handles(agent.name)]
+    return [agent for agent in agents if EVERYONE in wanted or wanted & handles_of(agent.name)]
 
 
-def _handles(name: str) -> set[str]:
+def handles_of(name: str) -> set[str]:
     """Return the handles by which an agent is mentioned: for `Ada Byron` also `ada-byron`."""
     lower = _normalised(name).lower()
     return {lower, re.sub(r"\W+", "-", lower).strip("-")}

@@ -1,4 +1,4 @@
-"""The conversation of people with the agents of a task: follow-ups, which start a new run."""
+"""The conversation of people with the agents of a task: messages to a working agent, and follow-ups."""
 
 import uuid
 from collections.abc import Sequence
@@ -51,6 +51,36 @@ def follow_up(
         )
     except AlreadyRunning:
         raise FollowUpKept(*_send_to_active(task, agent, text, by=by, attachments=attachments)) from None
+
+
+def say(
+    task: Task,
+    text: str,
+    *,
+    by: User,
+    attachments: Sequence[Deliverable | AttachedFile] = (),
+    is_to_agent: bool = False,
+) -> Message:
+    """Post a message of a person in the task's thread, and return it.
+
+    If the task has an active run whose agent the message mentions, it is sent to that agent as well; with
+    `is_to_agent` also if it mentions no agent. Raises what `comments.post` raises.
+    """
+    run = Run.objects.light().active().select_related("agent").filter(task=task).first()
+    if run is not None and run.agent is not None and by.has_perms(MESSAGE_RUN):
+        mentioned = comments.mentioned_agents(comments.mentions_in(text))
+        if run.agent in mentioned or (is_to_agent and not mentioned):
+            with suppress(Ended):
+                return messages.send(run, text, attachments=attachments, by=by)[0]
+    return comments.post(task, text, by=by, attachments=attachments)
+
+
+def addressee(text: str, partner: Agent) -> Agent:
+    """Return the agent that a message starts: the first one that it mentions by name, else the partner."""
+    for mention in comments.mentions_in(text):
+        if mention != comments.EVERYONE and (agents := comments.mentioned_agents([mention])):
+            return agents[0]
+    return partner
 
 
 def _send_to_active(

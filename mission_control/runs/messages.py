@@ -37,14 +37,15 @@ def send(
             raise Ended
         if current.task is None:
             raise WrongState("Only runs of tasks take messages")
-        delivery = _delivery_to(current)
+        delivery = delivery_to(current)
         message = comments.post(
             current.task, content, by=by, attachments=attachments, run=current, delivery=delivery
         )
     return message, delivery
 
 
-def _delivery_to(run: Run) -> Delivery:
+def delivery_to(run: Run) -> Delivery:
+    """Return how a message to the agent of an active run reaches it."""
     is_live = run.status == Run.Status.RUNNING and run.agent is not None and _takes_messages(run.agent)
     return Delivery.LIVE if is_live else Delivery.NEXT_TURN
 

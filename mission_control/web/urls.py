@@ -66,6 +66,7 @@ urlpatterns = [
     path("tasks/<uuid:task_id>/delete", tasks.delete_task, name="task-delete"),
     path("tasks/<uuid:task_id>/compare", runs.compare, name="task-compare"),
     path("runs/<uuid:run_id>/output", runs.run_output, name="run-output"),
+    path("runs/<uuid:run_id>/steps", runs.run_steps, name="run-steps"),
     path("runs/<uuid:run_id>/log", runs.run_log, name="run-log"),
     path("runs/<uuid:run_id>/prompt", runs.run_prompt, name="run-prompt"),
     path("documents", documents.document_list, name="documents"),

@@ -5,7 +5,16 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from agents.models import Agent
-from mission_control.actions import comments, conversation, documents, files, permissions, reviews, task_runs, tasks
+from mission_control.actions import (
+    comments,
+    conversation,
+    documents,
+    files,
+    permissions,
+    reviews,
+    task_runs,
+    tasks,
+)
 from mission_control.api import querysets
 from mission_control.api.filters import TaskFilter
 from mission_control.api.schema import Deleted, one_of
@@ -173,10 +182,17 @@ class TaskViews(ObjectViews):
 
     @extend_schema(operation_id="tasks_post_message")
     def post_message(self, request: Request, pk: str) -> Response:
-        """Post a message from the agent that the body names, or from the user."""
+        """Post a message from the agent that the body names, or from the user.
+
+        One from the user that mentions the agent of the task's active run is sent to that agent.
+        """
         task = self.find(pk)
         assert request.user.is_authenticated, "add_message is required"
-        message = comments.post(task, by=request.user, **self.given())
+        given = self.given()
+        if given.pop("from_agent", None) is None:
+            message = conversation.say(task, given.pop("content"), by=request.user, **given)
+        else:
+            message = comments.post(task, by=request.user, **self.given())
         return Response({"message": MessageReader(message).data})
 
     def attach(self, request: Request, pk: str) -> Response:

@@ -2,6 +2,7 @@
 /* The task page: refresh its parts, send its forms without leaving the page, the thread, the output. */
 import "./attach.js";
 import "./drop.js";
+import { send } from "./composer.js";
 import { all, byId, closest, entriesOf, required, requiredIn } from "./dom.js";
 import { fitOutput, showOutput } from "./fit.js";
 import { attachMentions } from "./mentions.js";
@@ -110,7 +111,7 @@ async function submitForm(form, button) {
     take(fresh);
     if (conflict) requiredIn(required("task-text"), "[data-conflict]").scrollIntoView({ block: "center" });
     else keepFocus(place ?? "");
-    if (response.ok && form.dataset.part === "run") showOutput();
+    if (response.ok && (form.dataset.part === "run" || body.get("then") === "run")) showOutput();
     if (response.ok || conflict) say(parts.dataset.said ?? "");
     else required("task-notice").scrollIntoView({ block: "nearest" });
   } catch (error) {
@@ -178,7 +179,7 @@ document.addEventListener("keydown", (event) => {
   const field = closest(event.target, "#say-it", HTMLTextAreaElement);
   if (field && event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
     event.preventDefault();
-    field.form?.requestSubmit();
+    send(field, event.shiftKey);
   }
   const details = closest(event.target, "details.edit-text[open]", HTMLDetailsElement);
   if (details && event.key === "Escape") escape(details);

@@ -208,6 +208,8 @@ def _block_of(event: Any, agent_name: str) -> Block:
         return block("started", plain(agent_name), detail=str(event.metadata.get("attempt") or ""))
     if phase == "ended":
         return block(event.shown, plain(event.metadata.get("error") or ""))
+    if event.type == Type.INPUT:
+        return block("notice", plain(f"{event.metadata.get('sender') or 'A person'}: {event.shown}"))
     return block("notice", plain(event.shown))
 
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from channels.db import database_sync_to_async
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect, StreamingHttpResponse
-from django.shortcuts import get_object_or_404
+from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
@@ -31,6 +31,14 @@ def run_output(request: HttpRequest, run_id: uuid.UUID) -> HttpResponse:
         transcript.tail(run, upto=number_in(request, "upto")) if after is None else transcript.behind(run, after)
     )
     return HttpResponse(transcript.markup(run, stretch))
+
+
+@require_safe
+@sees_runs
+def run_steps(request: HttpRequest, run_id: uuid.UUID) -> HttpResponse:
+    """Show the end of a run's output, for a page that has the run folded."""
+    run = _run_or_404(run_id, Run.objects.light())
+    return render(request, "run/_steps.html", {"run": run, "stretch": transcript.tail(run)})
 
 
 @require_safe

@@ -73,6 +73,7 @@ class MessageForm(ValidatingForm):
     content = VisibleText(
         max_length=DESCRIPTION_CHARS, label="Message", error_messages={"required": "Message is required."}
     )
+    then = forms.ChoiceField(choices=[("run", "Send and run")], required=False)
 
     def clean_content(self) -> str:
         return str(self.cleaned_data["content"]).replace("\r\n", "\n")

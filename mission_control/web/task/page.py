@@ -36,8 +36,10 @@ from mission_control.web.shared.markdown import all_rendered, rendered
 from mission_control.web.shared.plain_text import plain
 from mission_control.web.shared.states import State, has_failed, state_of, word_of
 from mission_control.web.task.attachments import attachable, attached_to
+from mission_control.web.task.reach import Reach
 from mission_control.web.task.refusals import RELATED
 from mission_control.web.task.rows import AgentChoice, DocumentRow, MessageRow, RunRow, author_of, document_rows
+from mission_control.web.task.thread import Entry, entries_of
 from mission_control.web.task.under_review import Part, parts_of
 
 SHOWN_RUNS, SHOWN_MESSAGES = 10, 30  # until the user requests more
@@ -250,7 +252,8 @@ class TaskPage:
     def messages(self) -> list[MessageRow]:
         if not self.may.view_message:
             return []
-        newest = Message.objects.filter(task=self.task).select_related("author", "from_agent")
+        newest = Message.objects.filter(task=self.task).select_related("author", "from_agent", "run")
+        newest = newest.defer("run__output", "run__prompt", "run__follow_up")
         found = newest.order_by("-created_at", "-id")[: _shown(self.requested_messages, SHOWN_MESSAGES)][::-1]
         attached = attached_to(found) if self.may.view_deliverable else {}
         texts = all_rendered((message.content for message in found), mentions=True)
@@ -266,6 +269,17 @@ class TaskPage:
     def more_messages(self) -> int:
         """Return how many messages the page will show when the user requests earlier ones."""
         return len(self.messages) + min(self.earlier_messages, MORE)
+
+    @cached_property
+    def thread(self) -> list[Entry]:
+        """Return the messages with the runs, their answers and their questions between them, oldest first."""
+        shown = self.task, self.messages, self.rows
+        return entries_of(*shown, is_cut=bool(self.earlier_messages), with_answers=self.may.view_deliverable)
+
+    @cached_property
+    def reach(self) -> Reach:
+        """Return how a message that is written now reaches an agent."""
+        return Reach.of(self.task, self.choices, self.may)
 
     @cached_property
     def attachable(self) -> list[Deliverable]:

@@ -152,6 +152,28 @@ class MessageRow:
             return message.from_agent.name
         return (message.author.get_full_name() or message.author.get_username()) if message.author else "Someone"
 
+    @property
+    def delivery(self) -> str:
+        """Return how the message reached an agent, or will reach it; empty for one that only is in the thread."""
+        message, run = self.message, self.message.run
+        if not message.delivery or run is None:
+            return ""
+        name = run.agent_name
+        if message.delivery == Message.Delivery.FOLLOW_UP:
+            return (
+                f"Started attempt {run.attempt} of {name}" if message.delivered_at else f"Starts a run of {name}"
+            )
+        if message.delivered_at:
+            return (
+                f"Delivered live to {name}"
+                if message.delivery == Message.Delivery.LIVE
+                else f"Delivered to {name}"
+            )
+        if not run.is_active:
+            return f"{name} had ended: it is in the next prompt"
+        is_live = message.delivery == Message.Delivery.LIVE
+        return f"On its way to {name}" if is_live else f"Reaches {name} at its next turn"
+
 
 def document_rows(found: QuerySet[Deliverable], *, version: int | None = None) -> list[DocumentRow]:
     """Return rows for documents, with versions and authors, at `version` or by default at the newest one."""

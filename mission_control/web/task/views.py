@@ -1,7 +1,8 @@
 """Views of one task: its page, and the actions on it."""
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from functools import wraps
 
 from django.contrib import messages
@@ -11,10 +12,10 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from mission_control.actions import comments, documents, permissions, reviews, task_runs, tasks
+from mission_control.actions import conversation, documents, permissions, reviews, task_runs, tasks
 from mission_control.actions.locking import locked
 from mission_control.actions.permissions import Rights
-from mission_control.errors import Invalid, NotParked, Refusal
+from mission_control.errors import FollowUpKept, Invalid, NotParked, Refusal
 from mission_control.models import Activity, AttachedFile, Deliverable, Run, Task
 from mission_control.runs.admission import admit
 from mission_control.runs.parking import continue_now
@@ -26,6 +27,7 @@ from mission_control.web.shared.views import by_script, number_in, person_of, se
 from mission_control.web.task.attachments import AttachForm, AttachingMessageForm, keep_files, put_into_folder
 from mission_control.web.task.forms import AssignForm, DependForm, EditForm, ReviewForm, RunForm
 from mission_control.web.task.page import TEXTS, TaskPage, shown_task
+from mission_control.web.task.reach import partner_of
 from mission_control.web.task.refusals import Refused
 
 LAST_AGENT = "last_agent"  # in the session: the agent that the user started last
@@ -81,6 +83,8 @@ def _page_of(request: HttpRequest, task_id: uuid.UUID) -> TaskPage:
 
 
 # ---------------------------------------------------------------- actions
+# What became of a message, by its delivery.
+SENT = {"": "Sent.", "live": "Sent to {name}.", "next_turn": "Sent. {name} gets it at its next turn."}
 TaskAction = Callable[[HttpRequest, Task], str]
 View = Callable[[HttpRequest, uuid.UUID], HttpResponseBase]
 
@@ -205,12 +209,31 @@ def post_message(request: HttpRequest, task: Task) -> str:
     """Post a message in the task's thread. Attached texts become documents; files go into the working folder."""
     given = AttachingMessageForm(request.POST, request.FILES).validated_data()
     added = put_into_folder(request, task, given["folder_files"])
-    with transaction.atomic():
+    with transaction.atomic() if given["attached"] else nullcontext():
         attached: list[Deliverable | AttachedFile] = [*keep_files(request, task, given["attached"]), *added]
         if given["document"]:
             attached.append(given["document"])
-        comments.post(task, given["content"], by=person_of(request), attachments=attached)
-    return "Sent."
+        if given["then"] == "run":
+            return _follow_up(request, task, given["content"], attached)
+        message = conversation.say(
+            task, given["content"], by=person_of(request), attachments=attached, is_to_agent=True
+        )
+    return SENT[message.delivery].format(name=message.run.agent_name if message.run else "")
+
+
+def _follow_up(request: HttpRequest, task: Task, text: str, attached: Sequence[Deliverable | AttachedFile]) -> str:
+    """Run the task with this message and the agent that it mentions, or else with that of the conversation."""
+    by = person_of(request)
+    permissions.require(by, permissions.RUN_TASK, "To start an agent")
+    agents = [choice.agent for choice in TaskPage(task, Rights(by)).choices]
+    if not agents:
+        raise Invalid("agent", "Create an agent first.")
+    agent = conversation.addressee(text, partner_of(task, agents))
+    try:
+        run = conversation.follow_up(task, agent, text, by=by, attachments=attached, when_full="queue")
+    except FollowUpKept as kept:
+        return f"Somebody else started a run just before. {SENT[kept.delivery].format(name=agent.name)}"
+    return "Sent and queued." if run.status == Run.Status.WAITING else f"Sent. {agent.name} started."
 
 
 @action("view_deliverable")

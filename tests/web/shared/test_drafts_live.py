@@ -169,7 +169,7 @@ def test_a_dialog_and_a_message_that_are_refused_after_the_session_ended_keep_th
     page.locator("#conn[data-conn=live]").wait_for()
     page.locator("#say-it").fill("A message")
     end_session(page, product)
-    page.locator("#composer").get_by_role("button", name="Send").click()
+    page.locator("#composer").get_by_role("button", name="Send", exact=True).click()
     page.get_by_text("You are logged out").first.wait_for()
     page.locator("[data-logged-out]").get_by_role("link", name="Log in").click()
     log_in_again(page, product)

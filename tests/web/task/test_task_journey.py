@@ -140,11 +140,11 @@ def test_a_task_that_is_deleted_elsewhere_says_so_and_keeps_what_is_written(page
     complaints.expect("status of 404")
     task = product.new_task(title="Soon gone")
     opened(page, task)
-    page.get_by_label("Comment (use @").fill("Half a thought")
+    page.get_by_label("Message (use @").fill("Half a thought")
     product.call("DELETE", f"/tasks/{task}")
     page.locator("#task-notice").get_by_text("This task was deleted").wait_for()
-    expect(page.get_by_label("Comment (use @")).to_have_value("Half a thought")
-    expect(page.get_by_role("button", name="Send")).to_be_disabled()
+    expect(page.get_by_label("Message (use @")).to_have_value("Half a thought")
+    expect(page.get_by_role("button", name="Send", exact=True)).to_be_disabled()
 
 
 def test_sending_to_a_task_that_is_gone_says_that_it_was_deleted(page, product, complaints):
@@ -153,8 +153,8 @@ def test_sending_to_a_task_that_is_gone_says_that_it_was_deleted(page, product, 
     page.route_web_socket(re.compile("/ws/"), lambda socket: None)  # no frame reaches the page
     page.goto(f"/tasks/{task}")
     product.call("DELETE", f"/tasks/{task}")
-    page.get_by_label("Comment (use @").fill("Half a thought")
-    page.get_by_role("button", name="Send").click()
+    page.get_by_label("Message (use @").fill("Half a thought")
+    page.get_by_role("button", name="Send", exact=True).click()
     page.locator("#task-notice").get_by_text("This task was deleted").wait_for()
 
 
@@ -260,13 +260,13 @@ def test_what_is_older_is_asked_for_again_when_the_server_could_not_answer(page,
 def test_what_is_opened_stays_open_and_what_is_written_stays_while_the_run_goes_on(page, product):
     task = product.new_task(title="Busy")
     opened(page, task)
-    page.get_by_label("Comment (use @").fill("Half a thought")
+    page.get_by_label("Message (use @").fill("Half a thought")
     page.locator("#edit-text summary").click()
     page.get_by_label("Title", exact=True).fill("A better title")
     run = product.run(task, product.new_rehearser(60, delay=0.05))
     page.wait_for_selector("#events [data-kind=completed]")
     page.locator("#task-head .badge[data-status=done]").wait_for()
-    expect(page.get_by_label("Comment (use @")).to_have_value("Half a thought")
+    expect(page.get_by_label("Message (use @")).to_have_value("Half a thought")
     expect(page.get_by_label("Title", exact=True)).to_have_value("A better title")
     page.get_by_role("button", name="Save").click()
     page.get_by_role("heading", name="A better title").wait_for()
@@ -300,7 +300,7 @@ def test_two_people_see_each_others_changes_and_decide_a_review(page, chromium, 
     page.locator("[data-key=p-priority]").click()
     page.get_by_role("button", name="Urgent").click()
     other.locator("#task-head .prio[data-priority=urgent]").wait_for()
-    other.get_by_label("Comment (use @").fill("Seen by both")
+    other.get_by_label("Message (use @").fill("Seen by both")
     other.keyboard.press("Control+Enter")
     page.locator(".msg").get_by_text("Seen by both").wait_for()
 
@@ -318,12 +318,12 @@ def test_two_people_see_each_others_changes_and_decide_a_review(page, chromium, 
 def test_a_name_is_completed_by_the_keyboard(page, product):
     product.new_agent(name="Ada Byron")
     opened(page, product.new_task())
-    page.get_by_label("Comment (use @").click()
+    page.get_by_label("Message (use @").click()
     page.keyboard.type("Hello @ada")
     page.get_by_role("option", name="@ada-byron").wait_for()
     page.keyboard.press("Enter")
     page.keyboard.type("!")
-    expect(page.get_by_label("Comment (use @")).to_have_value("Hello @ada-byron !")
+    expect(page.get_by_label("Message (use @")).to_have_value("Hello @ada-byron !")
 
 
 def test_a_page_goes_on_after_the_server_was_restarted_in_mid_run(chromium, product):

@@ -44,27 +44,27 @@ def test_names_are_offered_to_who_types_before_the_scripts_have_come(page, produ
     held = hold_first(page, r"/task(\.\w+)?\.js")
     page.goto(f"/tasks/{task}", wait_until="commit")
     script = arrived(page, held)
-    page.get_by_label("Comment (use @").click()
+    page.get_by_label("Message (use @").click()
     page.keyboard.type("Hello @ida")
     script.continue_()
     page.get_by_role("option", name="@ida-rhodes").wait_for()
     page.keyboard.press("Enter")
-    expect(page.get_by_label("Comment (use @")).to_have_value("Hello @ida-rhodes ")
+    expect(page.get_by_label("Message (use @")).to_have_value("Hello @ida-rhodes ")
 
 
 def test_an_agent_that_is_created_while_the_page_is_open_can_be_mentioned(page, product, task):
     opened(page, f"/tasks/{task}")
-    page.get_by_label("Comment (use @").fill("Hello ")
+    page.get_by_label("Message (use @").fill("Hello ")
     page.wait_for_function("() => Object.keys(sessionStorage).some((key) => key.startsWith('mc-draft'))")
     product.new_agent(name="Mary Jackson")
     change_title(product, task)
     shows_title(page)
-    page.get_by_label("Comment (use @").press_sequentially("@mary")
+    page.get_by_label("Message (use @").press_sequentially("@mary")
     page.get_by_role("option", name="@mary-jackson").wait_for()
     change_title(product, task, "While the list is open")
     shows_title(page, "While the list is open")
     page.keyboard.press("Enter")
-    expect(page.get_by_label("Comment (use @")).to_have_value("Hello @mary-jackson ")
+    expect(page.get_by_label("Message (use @")).to_have_value("Hello @mary-jackson ")
 
 
 def test_typed_text_the_caret_and_open_menus_stay_and_the_rest_of_the_page_is_refreshed(page, product, task):
@@ -97,7 +97,7 @@ def test_a_review_form_with_text_stays_until_the_text_is_gone_though_somebody_el
     page.locator("#task-head .badge[data-status=done]").wait_for()
     expect(page.get_by_label("Feedback")).to_have_value("Half a thought")
     page.get_by_label("Feedback").fill("")
-    page.get_by_label("Comment (use @").focus()
+    page.get_by_label("Message (use @").focus()
     page.locator("#ask").wait_for(state="hidden")
 
 
