@@ -14,6 +14,13 @@ from mission_control.models.project import Project
 from mission_control.models.task import Task
 
 
+def content_url(project_id: uuid.UUID | None, task_id: uuid.UUID | None) -> str:
+    """Return the address of the content of files in a working folder, without a path; empty if there is none."""
+    if project_id:
+        return reverse("api-projects-content", args=[project_id])
+    return reverse("api-tasks-content", args=[task_id]) if task_id else ""
+
+
 class AttachedFile(models.Model):
     """A file that a person attached to a task, or to a project as a whole.
 
@@ -60,8 +67,7 @@ class AttachedFile(models.Model):
     @property
     def url(self) -> str:
         """Return the address of its content."""
-        kind, owner = ("projects", self.project_id) if self.project_id else ("tasks", self.task_id)
-        return f"{reverse(f'api-{kind}-content', args=[owner])}?{urlencode({'path': self.path})}"
+        return f"{content_url(self.project_id, self.task_id)}?{urlencode({'path': self.path})}"
 
     @property
     def is_image(self) -> bool:

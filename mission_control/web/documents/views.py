@@ -18,6 +18,7 @@ from mission_control.actions import documents
 from mission_control.actions.locking import locked
 from mission_control.errors import NotFound
 from mission_control.models import Activity, Deliverable, DeliverableVersion
+from mission_control.models.attached_file import content_url
 from mission_control.models.search import has_text
 from mission_control.models.tags import TaggedAny
 from mission_control.web.project.forms import DocumentForm
@@ -172,9 +173,10 @@ def delete_document(request: HttpRequest, document_id: uuid.UUID) -> HttpRespons
 
 
 def _content(document_id: uuid.UUID, version: int) -> dict[str, object]:
-    content = _version(document_id, version).content
+    found = _version(document_id, version)
+    content, files_url = found.content, content_url(found.deliverable.project_id, found.deliverable.task_id)
     return {
-        "html": rendered(content[:LONGEST]),
+        "html": rendered(content[:LONGEST], files_url=files_url),
         "is_cut": len(content) > LONGEST,
         "raw": reverse("document-file", args=[document_id, version]),
     }

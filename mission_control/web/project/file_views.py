@@ -9,11 +9,13 @@ from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
-from django.utils.http import content_disposition_header
+from django.utils.http import content_disposition_header, urlencode
 from django.views.decorators.http import require_safe
 
+from agents.file_kinds import HEAD_BYTES, IMAGES, content_type_of
 from mission_control.errors import NotFound, Refusal
 from mission_control.models import Project
+from mission_control.models.attached_file import content_url
 from mission_control.queries import archives, downloads, project_files
 from mission_control.queries.progress import MAX_FILES, count_files
 from mission_control.web.shared.plain_text import plain
@@ -73,12 +75,14 @@ def file(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
     except Refusal as refusal:
         refused = refusal.detail
     text = _text(content)
+    is_image = content_type_of(content[:HEAD_BYTES]) in IMAGES
     context = {
         "project": found,
         "path": path,
         "name": PurePosixPath(path).name,
         "crumbs": _crumbs(str(PurePosixPath(path).parent)),
         "size": len(content),
+        "image": f"{content_url(found.pk, None)}?{urlencode({'path': path})}" if is_image else "",
         "text": None if text is None else plain(text[:SHOWN_FILE_CHARS]),
         "is_cut": text is not None and len(text) > SHOWN_FILE_CHARS,
         "refused": refused,

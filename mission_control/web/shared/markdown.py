@@ -1,19 +1,24 @@
-"""Markdown of agents and people as HTML: no raw HTML, no images, only links to http, https and mailto.
+"""Markdown of agents and people as HTML: no raw HTML, only links to http, https and mailto.
+
+Images are shown only if they are files of the working folder; those from elsewhere become links.
 
 Everything except our own markup is escaped, so the result is safe in a page. A text that would take too long to
 render is shown as plain text.
 """
 
+import posixpath
 import time
 from collections.abc import Iterable, MutableMapping, Sequence
+from contextvars import ContextVar
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlencode, urlsplit
 
 from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 from linkify_it import LinkifyIt
 from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
+from markdown_it.rules_inline import StateInline, image
 from markdown_it.token import Token
 from mdit_py_plugins.tasklists import tasklists_plugin
 
@@ -31,17 +36,19 @@ LANGUAGE_CHARS = 20
 Env = MutableMapping[str, Any]
 
 
-def rendered(text: str, *, mentions: bool = False, seconds: float = SECONDS) -> SafeString:
+def rendered(text: str, *, mentions: bool = False, seconds: float = SECONDS, files_url: str = "") -> SafeString:
     """Return the text as HTML; as plain text if it is very long or takes longer than `seconds` of processor time.
 
-    With `mentions`, each @name is marked.
+    With `mentions`, each @name is marked. `files_url` is the address of the content of files, for images with a
+    relative path; without it they stay as written.
     """
     text = plain(text)
     if len(text) > LONGEST or sum(map(text.count, "[]*_<`~!")) > max(MAX_MARKS, len(text) // 8):
         return _as_written(text)
     markdown = _MARKDOWN if text.count("://") <= MAX_ADDRESSES else _WITHOUT_ADDRESSES
     try:
-        made = markdown.render(text, {"mentions": mentions, "ends_at": time.thread_time() + seconds})
+        ends_at = time.thread_time() + seconds
+        made = markdown.render(text, {"mentions": mentions, "ends_at": ends_at, "files_url": files_url})
     except TooLong:
         return _as_written(text)
     return mark_safe(visible(made))  # noqa: S308 - html is off, everything else is escaped
@@ -101,6 +108,9 @@ class _Renderer(RendererHTML):
         token = tokens[index]
         address = str(token.attrGet("src") or "")
         words = escape(self.renderInlineAsText(token.children or [], options, env) or "no description")
+        if path := _path_of_file(address):
+            source = escape(f"{env['files_url']}?{urlencode({'path': path})}")
+            return f'<img src="{source}" alt="{words}" loading="lazy">'
         if env.get("links"):
             return f"[Image: {words}]"
         link = f'<a href="{escape(address)}" rel="noopener noreferrer nofollow ugc" target="_blank">'
@@ -159,10 +169,32 @@ def _host(address: str) -> str:
         return "no address"
 
 
+_shows_files: ContextVar[bool] = ContextVar("shows_files", default=False)  # while an image is parsed
+
+
+def _image(state: StateInline, silent: bool) -> bool:
+    """Parse an image; its address may be the relative path of a file, if the text belongs to a working folder."""
+    token = _shows_files.set(bool(state.env.get("files_url")))
+    try:
+        return image(state, silent)
+    finally:
+        _shows_files.reset(token)
+
+
+def _path_of_file(address: str) -> str:
+    """Return the path of a file in the working folder; empty for any other address."""
+    path = unquote(address)
+    if path.startswith(("/", "#", "?")) or ":" in path or "\\" in path or not path.isprintable():
+        return ""
+    path = posixpath.normpath(path)
+    return "" if path.startswith("..") or path == "." else path
+
+
 class _Markdown(MarkdownIt):
     def validateLink(self, url: str) -> bool:  # noqa: N802 - the library's name
-        """Allow only absolute addresses: a relative one from an agent does not refer to this server."""
-        return url.lower().startswith(("http://", "https://", "mailto:"))
+        """Allow absolute addresses, and files as images: a relative link of an agent does not mean this server."""
+        is_absolute = url.lower().startswith(("http://", "https://", "mailto:"))
+        return is_absolute or (_shows_files.get() and bool(_path_of_file(url)))
 
 
 def _markdown(*, addresses: bool) -> MarkdownIt:
@@ -174,6 +206,7 @@ def _markdown(*, addresses: bool) -> MarkdownIt:
             finder.add(scheme, None)
         made.linkify = finder
         made.enable("linkify")
+    made.inline.ruler.at("image", _image)
     made.use(tasklists_plugin)
     align_numbers(made)
     add_deadline(made)

@@ -7,6 +7,7 @@ from datetime import datetime
 from django.db.models import Q
 
 from mission_control.models import Deliverable, DeliverableVersion, Review, Task
+from mission_control.models.attached_file import content_url
 from mission_control.web.shared.markdown import LONGEST, rendered
 from mission_control.web.task.rows import DocumentRow, document_rows
 
@@ -46,7 +47,8 @@ def _fill(rows: Sequence[DocumentRow]) -> None:
     contents = dict(DeliverableVersion.objects.filter(wanted).values_list("pk", "content")) if rows else {}
     for row in rows:
         content = contents.get(row.at.pk, "") if row.at else ""
-        row.html, row.is_cut = rendered(content[:LONGEST]), len(content) > LONGEST
+        files_url = content_url(row.document.project_id, row.document.task_id)
+        row.html, row.is_cut = rendered(content[:LONGEST], files_url=files_url), len(content) > LONGEST
 
 
 def _reviewed(row: DocumentRow, decided_at: datetime) -> int | None:
