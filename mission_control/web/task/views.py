@@ -225,7 +225,8 @@ def _follow_up(request: HttpRequest, task: Task, text: str, attached: Sequence[D
     """Run the task with this message and the agent that it mentions, or else with that of the conversation."""
     by = person_of(request)
     permissions.require(by, permissions.RUN_TASK, "To start an agent")
-    agents = [choice.agent for choice in TaskPage(task, Rights(by)).choices]
+    page = TaskPage(task, Rights(by))
+    agents = [choice.agent for choice in page.choices]
     if not agents:
         raise Invalid("agent", "Create an agent first.")
     agent = conversation.addressee(text, partner_of(task, agents))
