@@ -295,6 +295,10 @@ class Backend(ABC):
     # Sent instead of the prompt if the earlier conversation continues: a follow-up, an answer, or what a person
     # wrote. Empty: the prompt is sent again. A new conversation always gets the whole prompt.
     continuation: str = ""
+    # The same in two parts, for backends that can give an answer as the result of the tool call that asked: the
+    # replies by the `key` of their question, and everything else that people wrote.
+    replies: Mapping[str, Reply] = {}
+    messages: str = ""
     dialogue: Dialogue = NobodyThere()
     # Images and PDFs that people attached to the task since its last completed run: absolute paths in the working
     # folder, set before `stream` is called. The prompt names them; a backend may also send them with it.

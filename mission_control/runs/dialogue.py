@@ -11,7 +11,7 @@ import json
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from django.conf import settings
@@ -233,3 +233,8 @@ def _reply(row: Question) -> Reply:
 def _new_messages(run: Run) -> list[Input]:
     rows = undelivered(run.pk).select_related("author").order_by("created_at", "id")
     return [replace(input_of_message(row), files=files_of_message(run, row)) for row in rows]
+
+
+def replies_among(inputs: Iterable[Input]) -> dict[str, Reply]:
+    """Return the answers to questions among what people said, by the question's key."""
+    return {said.question.key: _reply(said.question) for said in inputs if said.question is not None}

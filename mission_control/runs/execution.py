@@ -9,7 +9,7 @@ import logging
 import os
 import traceback
 import uuid
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -28,6 +28,7 @@ from agents.backends.base import (
     BackendEvent,
     BackendItem,
     EventType,
+    Reply,
     Session,
     Usage,
 )
@@ -43,7 +44,7 @@ from mission_control.runs.async_database import in_db, persist
 from mission_control.runs.attached_files import files_for
 from mission_control.runs.backend_retries import CallRetryPolicy, call_with_retries
 from mission_control.runs.buffer import EventBuffer
-from mission_control.runs.dialogue import RunDialogue
+from mission_control.runs.dialogue import RunDialogue, replies_among
 from mission_control.runs.inputs import continuation_of, undelivered
 from mission_control.runs.lifecycle import claim, finish
 from mission_control.runs.limits import LimitWatch, RunLimitExceeded, RunLimits
@@ -163,6 +164,8 @@ class Execution:
         self.session_id = run.session_id  # of this run's own conversation
         self.earlier_session: tuple[str, Any] = ("", None)
         self.said = self.continuation = ""  # by people; and what is sent if the conversation continues
+        self.written = ""  # what people said besides answers
+        self.replies: Mapping[str, Reply] = {}
         self.files: Sequence[Path] = ()  # images and PDFs for the agent
         self.turns = 0  # the number of calls that ended before the current one
         self.answer: str | None = None  # the agent's final answer, if its backend reports one
@@ -220,6 +223,8 @@ class Execution:
         inputs = await self.dialogue.collect(is_first=not self.turns, takes_messages=takes_messages)
         self.said = continuation_of(inputs)
         self.continuation = self.said if self.session_id else ""
+        self.replies = replies_among(inputs)
+        self.written = continuation_of(said for said in inputs if said.question is None)
         is_continued = bool(self.turns or self.run.parkings)
         budget_chars = self.limits.prompt_chars
         prompt, notice = await persist(
@@ -309,6 +314,7 @@ class Execution:
         backend: Backend = registry.get(agent.backend)()
         backend.earlier_session, backend.earlier_state = self.earlier_session
         backend.continuation = self.continuation
+        backend.replies, backend.messages = self.replies, self.written
         backend.dialogue = self.dialogue
         backend.files = self.files
         return backend.stream(prompt, agent.backend_options, workdir_of(self.run))

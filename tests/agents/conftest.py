@@ -52,8 +52,8 @@ ANSWERS: dict[str, tuple[dict, dict]] = {
     "hung-up": ({"content": "never seen"}, {"chaos": {"disconnectRate": 1}}),
     "claude-haiku-4-5": ({"content": "Hello from Anthropic's side.", "reasoning": "Hm."}, {}),
 }
-# A tool call, its arguments as JSON, and the text that follows its result.
-CALLS: dict[str, tuple[dict, str]] = {
+# A tool call or several, their arguments as JSON, and the text that follows the result.
+CALLS: dict[str, tuple[dict | list[dict], str]] = {
     "acp-gemini": ({"name": "run_shell_command", "arguments": '{"command": "touch ran"}'}, "Done."),
     "acp-opencode": ({"name": "bash", "arguments": '{"command": "touch ran", "description": "Touch"}'}, "Done."),
     "claude-writes": ({"name": "Write", "arguments": '{"file_path": "note.txt", "content": "hi"}'}, "Written."),
@@ -69,6 +69,14 @@ CALLS: dict[str, tuple[dict, str]] = {
     "parrots-gemini": ({"name": "mcp_parrot_repeat", "arguments": '{"text": "hi"}'}, "Repeated."),
     "parrots-opencode": ({"name": "parrot_repeat", "arguments": '{"text": "hi"}'}, "Repeated."),
     "parrots-copilot": ({"name": "parrot-repeat", "arguments": '{"text": "hi"}'}, "Repeated."),
+    "asks": ({"name": "ask_human", "arguments": '{"question": "Which?", "options": ["Red", "Blue"]}'}, "Painted."),
+    "writes-and-asks": (
+        [
+            {"name": "write_file", "arguments": '{"path": "note.txt", "content": "hi"}'},
+            {"name": "ask_human", "arguments": '{"question": "Which?"}'},
+        ],
+        "Painted.",
+    ),
     "calls-nonsense": ({"name": "launch", "arguments": '{"when": "now"}'}, "I could not."),
 }
 USAGE = {"prompt_tokens": 1000, "completion_tokens": 2000, "input_tokens": 1000, "output_tokens": 2000}
@@ -130,14 +138,19 @@ def _fixture(model: str) -> dict:
 
 
 def _call(model: str) -> list[dict]:
-    call, answer = CALLS[model]
+    calls, answer = CALLS[model]
+    calls = [{"id": f"call_{number}", **call} for number, call in enumerate(_listed(calls), start=1)]
     return [
         {
             "match": {"model": model, "hasToolResult": called},
             "response": {**response, "usage": USAGE},
         }
-        for called, response in ((False, {"toolCalls": [{"id": "call_1", **call}]}), (True, {"content": answer}))
+        for called, response in ((False, {"toolCalls": calls}), (True, {"content": answer}))
     ]
+
+
+def _listed(calls: dict | list[dict]) -> list[dict]:
+    return calls if isinstance(calls, list) else [calls]
 
 
 def _installed(npm: str) -> Path:

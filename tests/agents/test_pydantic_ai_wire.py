@@ -10,7 +10,7 @@ import pytest
 
 from agents.backends.base import BackendError, EventType, QuotaUsedUp, TransientError
 from agents.backends.pydantic_ai import OpenAIAgents, PydanticAI, wire
-from agents.backends.pydantic_ai.answer import _EventTranslator
+from agents.backends.pydantic_ai.answer import EventTranslator
 from agents.backends.pydantic_ai.thoughts import Thoughts, without_thoughts
 from tests.agents.follow import Followed, follow
 from tests.agents.wire import STREAM_HEAD, chunk, raw_server, saying
@@ -255,7 +255,7 @@ def test_what_only_looks_like_a_tag_is_said(text):
 def test_the_thoughts_of_two_turns_are_two_paragraphs():
     from pydantic_ai.messages import PartStartEvent, TextPart, ThinkingPart
 
-    translation = _EventTranslator()
+    translation = EventTranslator()
     parts: list = [ThinkingPart("Hm."), TextPart("One."), ThinkingPart("Let me see."), TextPart("Two.")]
     starts = [PartStartEvent(index=index, part=part) for index, part in enumerate(parts)]
     events = [event for start in starts for event in translation.of(start)]

@@ -54,8 +54,7 @@ class Reader:
         """Return the runs that were active at any time since then, with their task's status."""
         runs = self.rows(
             "SELECT run.id, run.status, run.error, run.worker, run.last_seq, run.output, run.task_id, run.slot,"
-            " run.queued_at, run.started_at, run.finished_at, task.status AS task_status,"
-            " task.title AS task_title"
+            " run.queued_at, run.started_at, run.finished_at, task.status AS task_status"
             " FROM mission_control_run run JOIN mission_control_task task ON task.id = run.task_id"
         )
         return [run for run in runs if run["finished_at"] is None or run["finished_at"] >= since]
@@ -74,14 +73,6 @@ class Reader:
         ):
             found[event["run_id"]].append(event)
         return found
-
-    def inputs(self) -> list[dict[str, Any]]:
-        """Return the questions of agents, and what people wrote to them."""
-        return self.rows(
-            "SELECT id, run_id, delivered_at, status, 'question' AS what FROM mission_control_question UNION ALL"
-            " SELECT id, run_id, delivered_at, '' AS status, 'message' AS what FROM mission_control_message"
-            " WHERE run_id IS NOT NULL AND delivery <> ''"
-        )
 
     def texts(self, table: str, column: str) -> dict[str, str]:
         return {row["id"]: row[column] for row in self.rows(f"SELECT id, {column} FROM mission_control_{table}")}

@@ -16,20 +16,9 @@ class Kind:
     bytes: int = 50
     fail_after: int | None = None
     chance: int = 0
-    questions: int = 0  # it asks people so often instead, and repeats their answers
-
-    def options(self) -> dict[str, Any]:
-        """Return the options of such an agent."""
-        if self.questions:
-            asked = [[{"ask": f"Question {n}?"}, {"say": f"[{n}] {{answer}}"}] for n in range(self.questions)]
-            return {"script": [step for steps in asked for step in steps]}
-        options = {"chunks": self.chunks, "delay_seconds": self.delay, "chunk_bytes": self.bytes}
-        return options if self.fail_after is None else {**options, "fail_after": self.fail_after}
 
     def output(self) -> str:
         """Return everything that such an agent emits, as the contract defines it."""
-        if self.questions:
-            return "\n\n".join(f"[{number}] {ANSWER}" for number in range(self.questions))
         last = self.chunks if self.fail_after is None else self.fail_after
         return "".join(self._piece(number) for number in range(1, last + 1))
 
@@ -38,9 +27,7 @@ class Kind:
         return text + "." * (self.bytes - len(text) - 1) + "\n"
 
 
-ANSWER = "yes"
 KINDS = {
-    "asking": Kind(0, chance=6, questions=2),
     "quick": Kind(5, chance=6),
     "short": Kind(40, delay=0.02, chance=6),
     "steady": Kind(150, delay=0.02, chance=6),

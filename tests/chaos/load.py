@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 
 from tests.chaos.audience import Audience
-from tests.chaos.ledger import ANSWER, KINDS, Ledger
+from tests.chaos.ledger import KINDS, Ledger
 from tests.product import Product
 
 PAUSE_SECONDS = (0.01, 0.12)
@@ -73,20 +73,6 @@ class Client:
         if made := self.call("POST", "/documents", title=content, content=content, type="draft", task_id=task):
             self.ledger.creates("deliverable", made["document"]["id"], content)
 
-    def answer(self, *, all_of_them: bool = False) -> None:
-        """Answer an open question, or all."""
-        found = self.call("GET", "/questions?status=open&limit=100")
-        for question in (found or {"questions": []})["questions"]:
-            self.call("POST", f"/questions/{question['id']}/answer", text=ANSWER)
-            if not all_of_them:
-                return
-
-    def write(self, run: str) -> None:
-        """Write to the agent of a run, if it is active."""
-        content = f"written {random.getrandbits(48):012x}"
-        if made := self.call("POST", f"/runs/{run}/messages", content=content):
-            self.ledger.creates("message", made["message"]["id"], content)
-
     def look(self, run: str) -> None:
         page = self.call("GET", f"/runs/{run}/events?limit=500")
         if page:
@@ -109,8 +95,7 @@ class Load(threading.Thread):
             self._done.wait(self.chance.uniform(*PAUSE_SECONDS))
 
     def act(self) -> None:
-        actions = [self.begin, self.stop_one, self.note, self.look, self.client.answer, self.write]
-        [action] = self.chance.choices(actions, weights=[6, 1, 1, 2, 3, 2])
+        [action] = self.chance.choices([self.begin, self.stop_one, self.note, self.look], weights=[6, 1, 1, 2])
         action()
 
     def begin(self) -> None:
@@ -138,11 +123,6 @@ class Load(threading.Thread):
     def note(self) -> None:
         if self.started:
             self.client.note(self.client.ledger.runs[self.chance.choice(list(self.started))][0])
-
-    def write(self) -> None:
-        """Write to an agent that does not repeat what people write to it."""
-        if asking := [run for run, kind in self.started.items() if kind == "asking"]:
-            self.client.write(self.chance.choice(asking[-5:]))
 
     def look(self) -> None:
         if self.started:

@@ -68,7 +68,6 @@ class Subject:
         environment = {
             "MISSION_CONTROL_LEASE_SECONDS": str(LEASE_SECONDS),
             "MISSION_CONTROL_SAMPLE": "no",
-            "MISSION_CONTROL_QUESTION_HOLD_SECONDS": "0.3",  # so that some are answered before it, and some after
         }
         if profile == "server":
             self.redis, self.postgresql = Redis(folder), PostgreSQL(folder)
@@ -81,7 +80,8 @@ class Subject:
         self.product.start()
         agents = {}
         for name, kind in KINDS.items():
-            agents[name] = self.product.new_agent(backend_options=kind.options())
+            options = {} if kind.fail_after is None else {"fail_after": kind.fail_after}
+            agents[name] = self.product.new_rehearser(kind.chunks, delay=kind.delay, bytes=kind.bytes, **options)
         self.client = Client(self.product, self.ledger, agents)
         self.audience = Audience(self.product)
         self.limit = self.reader.limit()

@@ -11,6 +11,7 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Any, ClassVar
 
+from agents.backends.approvals import APPROVAL_POLICY_SCHEMA, POLICY
 from agents.backends.base import (
     INSTRUCTIONS,
     PROJECT_INSTRUCTIONS_SCHEMA,
@@ -21,7 +22,6 @@ from agents.backends.base import (
 )
 from agents.backends.mcp_servers.definitions import MCP_SERVERS_SCHEMA
 from agents.backends.pydantic_ai import model_lists
-from agents.backends.pydantic_ai.answer import answer
 from agents.backends.pydantic_ai.endpoints import (
     PROVIDERS,
     SUGGESTED_MODELS,
@@ -42,13 +42,22 @@ COMMON_OPTIONS = {
     "tools": TOOLS_SCHEMA,
     "mcp_servers": MCP_SERVERS_SCHEMA,
     INSTRUCTIONS: PROJECT_INSTRUCTIONS_SCHEMA,
+    "ask_human": {
+        "type": "boolean",
+        "default": True,
+        "description": "whether the model has a tool with which it asks people and waits for their answer",
+    },
+    POLICY: APPROVAL_POLICY_SCHEMA,
 }
 
 
 class PydanticAI(Backend):
     name = "pydantic_ai"
     display_name = "Pydantic AI"
-    capabilities = ("streaming", "tools", "thinking", "usage", "mcp")
+    capabilities = (
+        *("streaming", "tools", "thinking", "usage", "mcp"),
+        *("sessions", "questions", "approvals", "steering"),
+    )
     options_schema = {
         "type": "object",
         "additionalProperties": False,
@@ -116,15 +125,23 @@ class PydanticAI(Backend):
     async def stream(
         self, prompt: str, options: Mapping[str, Any], workdir: Path
     ) -> AsyncGenerator[BackendItem, None]:
-        """Yield the output as it arrives, then usage and answer. Raises BackendError; does not retry."""
+        """Yield the output as it arrives, and usage and conversation with each step, then the answer.
+
+        Raises BackendError; does not retry.
+        """
         if reason := self._not_installed():
             raise BackendError(reason)
         endpoint = Endpoint.of(options)
         os.environ.setdefault("PYDANTIC_AI_NO_BANNER", "1")  # it would print a banner into our log
         try:
-            async with endpoint.model() as model, aclosing(answer(model, prompt, options, workdir)) as items:
-                async for item in items:
-                    yield item
+            async with endpoint.model() as model:
+                # Imports pydantic-ai, which is loaded by now.
+                from agents.backends.pydantic_ai.call import answer
+
+                items = answer(self, model, f"{endpoint.title}: {endpoint.model_name}", prompt, options, workdir)
+                async with aclosing(items):
+                    async for item in items:
+                        yield item
         except BackendError:
             raise
         except Exception as error:  # noqa: BLE001 - each provider's SDK has errors of its own

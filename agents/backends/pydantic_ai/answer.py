@@ -1,43 +1,21 @@
-"""Send one prompt and translate the model's answer and its uses of tools to events."""
+"""Translate the model's answer and its uses of tools to events, and tools of MCP servers to the model's."""
 
-import asyncio
 import json
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, aclosing, suppress
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from itertools import count
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agents.backends.base import Answer, BackendError, BackendEvent, BackendItem, EventType, Usage
+from agents.backends.base import BackendError, BackendEvent, EventType, Usage
 from agents.backends.mcp_servers.client import Connection, ServerTool
-from agents.backends.mcp_servers.starting import connect_servers
-from agents.backends.pydantic_ai.endpoints import READ_SECONDS
-from agents.backends.pydantic_ai.skill_tool import skill_tools
-from agents.backends.pydantic_ai.thoughts import Thoughts, without_thoughts
-from agents.backends.pydantic_ai.tools import Tools
+from agents.backends.pydantic_ai.thoughts import Thoughts
 
 if TYPE_CHECKING:
     from pydantic_ai import Tool
-    from pydantic_ai.models import Model
     from pydantic_ai.usage import RunUsage
 
 TOOL_RETRIES = 3
 NAME_CHARS = 64  # of a tool
-
-
-async def answer(
-    model: "Model", prompt: str, options: Mapping[str, Any], workdir: Path
-) -> AsyncGenerator[BackendItem, None]:
-    """Connect to the MCP servers, then yield the model's answer. Raises what the SDK raises, BackendError."""
-    async with AsyncExitStack() as stack:
-        servers = await connect_servers(options, workdir, stack)
-        for notice in servers.notices:
-            yield notice
-        tools = [tool for name, one in servers.connections.items() for tool in server_tools(name, one)]
-        async with aclosing(_answer(model, prompt, options, workdir, tools)) as items:
-            async for item in items:
-                yield item
 
 
 def server_tools(server: str, connection: Connection) -> "list[Tool[None]]":
@@ -69,53 +47,8 @@ def _shown_names(server: str, tools: Sequence[ServerTool]) -> dict[str, ServerTo
     return shown
 
 
-async def _answer(
-    model: "Model", prompt: str, options: Mapping[str, Any], workdir: Path, more_tools: "list[Tool[None]]"
-) -> AsyncGenerator[BackendItem, None]:
-    """Yield text, thoughts and uses of tools as they come, then usage and answer. Raises what the SDK raises."""
-    from pydantic_ai import Agent, AgentRunResultEvent
-    from pydantic_ai.exceptions import UserError
-    from pydantic_ai.settings import ModelSettings
-
-    settings = ModelSettings(timeout=READ_SECONDS, max_retries=0)
-    if "temperature" in options:
-        settings["temperature"] = options["temperature"]
-    if "max_tokens" in options:
-        settings["max_tokens"] = options["max_tokens"]
-    tools: Sequence[Any] = [
-        *Tools(workdir).with_names(options.get("tools", [])),
-        *await asyncio.to_thread(skill_tools, workdir),
-        *more_tools,
-    ]
-    agent = Agent(
-        model,
-        # An invalid call of a tool is reported to the model; an answer is never requested again.
-        retries={"tools": TOOL_RETRIES, "output": 0},
-        model_settings=settings,
-        tools=tools,
-    )
-    translation = _EventTranslator()
-    async with agent.run_stream_events(prompt, infer_name=False) as events:
-        try:
-            async for event in events:
-                if isinstance(event, AgentRunResultEvent):
-                    result = event.result
-                else:
-                    for item in translation.of(event):
-                        yield item
-        except Exception:
-            with suppress(UserError):  # the run had not started
-                yield _usage(events.usage, model.model_name)  # usage before the failure is billed too
-            raise
-    for item in translation.end():
-        yield item
-    yield _usage(result.usage, result.response.model_name or model.model_name)
-    if notice := _incomplete_notice(result.response.finish_reason):
-        yield notice
-    yield Answer(without_thoughts(result.output))
-
-
-def _usage(used: "RunUsage", model_name: str) -> Usage:
+def usage_of(used: "RunUsage", model_name: str) -> Usage:
+    """Return what pydantic-ai has counted so far."""
     known = bool(used.input_tokens or used.output_tokens)
     return Usage(
         model=model_name,
@@ -125,7 +58,7 @@ def _usage(used: "RunUsage", model_name: str) -> Usage:
     )
 
 
-def _incomplete_notice(finish_reason: str | None) -> BackendEvent | None:
+def incomplete_notice(finish_reason: str | None) -> BackendEvent | None:
     """Return a notice for an incomplete answer. Raises BackendError if the model itself gave up."""
     match finish_reason:
         case "length":
@@ -137,7 +70,7 @@ def _incomplete_notice(finish_reason: str | None) -> BackendEvent | None:
     return None
 
 
-class _EventTranslator:
+class EventTranslator:
     """Translates pydantic-ai's events. A new text or thought after another one is a paragraph of its own."""
 
     def __init__(self) -> None:
