@@ -45,7 +45,7 @@ def test_approval_is_decided_with_the_keyboard_and_a_half_typed_reason_is_kept(p
     expect(reason).to_have_value("Not on a")
     reason.press_sequentially(" Friday")
     reason.press("Control+Enter")
-    page.get_by_text("Then I am done.").wait_for()
+    page.get_by_text("Then I am done.").first.wait_for()  # in the output and in the thread
     assert product.ended(run)["status"] == "completed"
     contents = [message["content"] for message in product.get(f"/tasks/{task}/messages")["messages"]]
     assert "Deny: Bash. Not on a Friday" in contents
