@@ -27,6 +27,7 @@ from mission_control.text import storable
 Upload: TypeAlias = "UploadedFile[bytes]"
 FOLDER = "inputs"
 NAME_BYTES = 200  # leaves room for a number; file systems allow 255
+NUMBER_BYTES = len(f" ({folders.MAX_NUMBER})")
 KEPT_FREE_BYTES = ProcessLimits().free_mb * 2**20
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -99,7 +100,12 @@ def _check_path(path: str) -> None:
         raise Invalid(
             "path", "The path must be relative to the working folder, without “..”, and its names short."
         )
-    if any(part.startswith(".") for part in parts):  # such as .git or .claude: programs run what is in them
+    _refuse_hidden(parts)
+
+
+def _refuse_hidden(parts: Sequence[str]) -> None:
+    """Refuse what is in a hidden folder, such as .git or .claude: programs run what is in them."""
+    if any(part.startswith(".") for part in parts):
         raise Invalid("path", "Hidden files and folders, whose names start with a dot, cannot be written.")
 
 
@@ -127,10 +133,13 @@ def _stored(folder: Path, files: Sequence[Upload], path: str) -> Iterator[list[t
 
 
 def _store(root: Path, wanted: PurePosixPath, file: Upload, *, replaces: bool) -> str:
-    """Store a file and return its path in the folder. Raises OutsideFolder, OSError."""
-    parent = folders.resolve_inside(root, str(wanted.parent))
+    """Store a file and return its path in the folder. Raises Invalid, OutsideFolder, OSError."""
+    real = folders.resolve_inside(root, str(wanted.parent)) / wanted.name
+    _refuse_hidden(real.relative_to(root).parts)  # a link of an agent may lead there
+    if len(os.fsencode(real)) + NUMBER_BYTES > folders.PATH_CHARS:  # no program could open it by its path
+        raise OSError(errno.ENAMETOOLONG, "the path is too long")
     file.seek(0)
-    stored = folders.store_file(root, parent / wanted.name, cast(BinaryIO, file), replaces=replaces)
+    stored = folders.store_file(root, real, cast(BinaryIO, file), replaces=replaces)
     return stored.relative_to(root).as_posix()
 
 

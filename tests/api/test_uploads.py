@@ -155,6 +155,20 @@ def test_an_agents_link_in_the_way_is_not_followed(api, project, tmp_path):
     assert not (project.folder / "inputs/notes.txt").is_symlink()
 
 
+def test_an_agents_link_to_a_hidden_folder_is_not_followed(api, project):
+    hooks = project.folder / ".git/hooks"
+    hooks.mkdir(parents=True)
+    (project.folder / "inputs").symlink_to(hooks)
+    assert_names(add(api, project, a_file(name="pre-commit")), "path")
+    assert not list(hooks.iterdir()) and not AttachedFile.objects.exists()
+
+
+def test_a_folder_whose_files_would_have_too_long_a_path_is_409(api, project):
+    answer = add(api, project, path="a/" * 2_040)
+    assert (answer.status_code, answer.json()["detail"]) == (409, "The path is too long.")
+    assert not (project.folder / "a").exists() and not AttachedFile.objects.exists()
+
+
 def test_what_an_agent_put_in_the_way_is_409_in_clear_words(api, project):
     project.folder.mkdir(parents=True)
     (project.folder / "inputs").write_text("a file")
