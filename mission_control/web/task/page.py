@@ -2,12 +2,12 @@
 
 import re
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import ClassVar
 from uuid import UUID
 
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.db.models import Prefetch, Q, QuerySet
+from django.db.models import Q, QuerySet
 from django.urls import reverse
 from django.utils.functional import cached_property
 from django.utils.safestring import SafeString
@@ -18,7 +18,6 @@ from agents.models import Agent
 from agents.rules import CONTENT_BYTES
 from mission_control.actions.permissions import Rights
 from mission_control.models import (
-    Assignment,
     Deliverable,
     Message,
     Project,
@@ -37,7 +36,6 @@ from mission_control.web.shared.plain_text import plain
 from mission_control.web.shared.states import State, has_failed, state_of, word_of
 from mission_control.web.task.attachments import attachable, attached_to
 from mission_control.web.task.reach import Reach
-from mission_control.web.task.refusals import RELATED
 from mission_control.web.task.rows import AgentChoice, DocumentRow, MessageRow, RunRow, author_of, document_rows
 from mission_control.web.task.thread import Entry, entries_of
 from mission_control.web.task.under_review import Part, parts_of
@@ -397,16 +395,3 @@ class TaskPage:
 
 
 KINDS = {"agent": "Agent task", "human": "Human task", "review": "Human review"}
-
-
-def shown_task() -> QuerySet[Task]:
-    """Return a queryset of tasks with the related rows that the page shows. Four queries."""
-    waits_for: Prefetch[Any] = Prefetch("blocked_by", RELATED.order_by("created_at", "id"))
-    holds_back: Prefetch[Any] = Prefetch("blocks", RELATED.order_by("created_at", "id"))
-    return (
-        Task.objects.select_related("project", "last_run")
-        .defer("last_run__output", "last_run__prompt", "project__description")
-        .prefetch_related(
-            Prefetch("assignments", Assignment.objects.select_related("agent")), waits_for, holds_back
-        )
-    )

@@ -26,7 +26,8 @@ from mission_control.web.shared.conflicts import EditConflict
 from mission_control.web.shared.views import by_script, number_in, person_of, sees, sees_tasks, show
 from mission_control.web.task.attachments import AttachForm, AttachingMessageForm, keep_files, put_into_folder
 from mission_control.web.task.forms import AssignForm, DependForm, EditForm, ReviewForm, RunForm
-from mission_control.web.task.page import TEXTS, TaskPage, shown_task
+from mission_control.web.task.page import TEXTS, TaskPage
+from mission_control.web.task.queries import shown_task
 from mission_control.web.task.reach import partner_of
 from mission_control.web.task.refusals import Refused
 
