@@ -15,10 +15,15 @@ export function rename(text) {
   showRunning();
 }
 
-/** Show the number of busy slots in the title of the page and on its icon. */
+/** The open questions that frames have announced. @type {Set<string>} */
+const asked = new Set();
+const ASKS = ".question[data-state=open], .card-asks, .slot-line[data-status=asks]";
+
+/** Show in the title of the page that an agent asks and how many slots are busy, and on its icon whether any is. */
 export function showRunning() {
   const running = Number(byId("capacity")?.dataset.running ?? 0);
-  change(document, "title", running ? `(${running}) ${title}` : title);
+  const asks = asked.size > 0 || document.querySelector(ASKS) ? "Asks · " : "";
+  change(document, "title", `${asks}${running ? `(${running}) ` : ""}${title}`);
   const icon = required("favicon");
   icon.dataset.idle ??= icon.getAttribute("href") ?? "";
   const href = (running ? icon.dataset.live : icon.dataset.idle) ?? "";
@@ -92,6 +97,19 @@ document.addEventListener("click", async (event) => {
   await Notification.requestPermission();
   offerBrowserNotifications();
 });
+
+document.addEventListener("mc:frame", ({ detail: { event_type: name, data } }) => {
+  if (name === "mc_question_created") asked.add(data.question.id);
+  else if (name === "mc_question_answered") asked.delete(data.question.id);
+  else return;
+  showRunning();
+});
+document.addEventListener("mc:wake", ({ detail: names }) => {
+  if (!names.has("mc:missed")) return;
+  asked.clear(); // they may have been answered meanwhile; those that the page shows still count
+  showRunning();
+});
+document.addEventListener("mc:placed", showRunning);
 
 showRunning();
 offerBrowserNotifications();

@@ -42,6 +42,16 @@ test("when nothing runs, title and icon are as at first", () => {
   assert.deepEqual([document.title, icon()], ["Board", "/idle.svg"]);
 });
 
+test("the title says that an agent asks until the question is answered", () => {
+  const frame = (name) => document.dispatchEvent(new CustomEvent("mc:frame", {
+    detail: { event_type: name, data: { question: { id: "one" } } },
+  }));
+  frame("mc_question_created");
+  assert.equal(document.title, "Asks · Board");
+  frame("mc_question_answered");
+  assert.equal(document.title, "Board");
+});
+
 test("more slots than there is room for are a number only", () => {
   showCapacity({ limit: 11, running: 1, queued: 0, waiting: 0, available: 10 });
   assert.deepEqual(pips(), []);

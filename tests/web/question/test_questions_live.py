@@ -1,5 +1,7 @@
 """Agents ask and people answer in a real browser, with the running product."""
 
+import re
+
 import pytest
 from playwright.sync_api import expect
 
@@ -9,6 +11,28 @@ pytestmark = pytest.mark.system
 
 ASKS = {"ask": "Which **database**?", "options": ["PostgreSQL", "SQLite"]}
 PUSHES = {"approve": "Bash", "input": {"command": "git push origin main"}}
+SIZES = (1440, 900), (1366, 768)
+SCROLLING_PARENTS = """element => {
+  const found = [];
+  for (let one = element.parentElement; one && one !== document.body; one = one.parentElement) {
+    const style = getComputedStyle(one);
+    const scrolls = ["auto", "scroll"].includes(style.overflowY) && one.scrollHeight > one.clientHeight + 1;
+    if (scrolls) found.push(style.overscrollBehaviorY);
+  }
+  return found;
+}"""
+BROWSER_NOTIFICATIONS = """
+  window.shown = [];
+  window.requested = 0;
+  window.isHidden = false;
+  Object.defineProperty(document, "hidden", { get: () => window.isHidden });
+  window.Notification = class {
+    static permission = "default";
+    static async requestPermission() { window.requested += 1; return this.permission = "granted"; }
+    constructor(title, { body }) { window.shown.push([title, body]); }
+    addEventListener() {}
+  };
+"""
 
 
 def task_of(product, title: str, *script) -> tuple[str, str]:
@@ -62,3 +86,83 @@ def test_board_shows_a_question_without_a_reload_and_leads_to_it(page, product):
     page.keyboard.press("2")
     page.locator("#events [data-kind=completed]").wait_for()
     assert product.ended(run)["status"] == "completed"
+
+
+def test_newest_line_of_an_active_run_is_in_the_window_also_beside_an_open_question(page, product):
+    lines = "\n\n".join(f"Line {number}." for number in range(80))
+    task, agent = task_of(product, "Write much", {"say": lines}, {"wait_for_message": True}, ASKS)
+    run = product.run(task, agent)
+    page.set_viewport_size({"width": 1440, "height": 900})
+    opened(page, f"/tasks/{task}")
+    newest = page.locator("#events").get_by_text("Line 79.")
+    for width, height in SIZES:
+        page.set_viewport_size({"width": width, "height": height})
+        expect(newest).to_be_in_viewport(ratio=1)
+    assert newest.evaluate(SCROLLING_PARENTS) == ["auto"], (
+        "one scrolling box, which passes the wheel on to the page"
+    )
+    product.post(f"/runs/{run}/messages", content="Ask me")
+    page.locator("#questions .question").wait_for()
+    last = page.locator("#events > *").last
+    for width, height in SIZES:
+        page.set_viewport_size({"width": width, "height": height})
+        expect(last).to_be_in_viewport(ratio=0.7)  # without its padding
+        expect(page.locator("#questions .question h3")).to_be_in_viewport(ratio=1)
+
+
+def test_nothing_moves_under_the_pointer_while_a_question_comes_and_goes(page, product):
+    waits = {"wait_for_message": True}
+    task, agent = task_of(product, "Hold still", waits, ASKS, {"say": "I take {answer}."}, waits)
+    run = product.run(task, agent)
+    product.running(run)
+    opened(page, f"/tasks/{task}")
+    page.locator("#events").get_by_text("I begin.").wait_for()
+    page.evaluate(
+        "performance.now = () => 0"
+    )  # the pointer has always moved just now, however slow the machine is
+    control, card, notice = (
+        page.locator("#show-tools"),
+        page.locator("#questions .question"),
+        page.locator("#held-question"),
+    )
+    control.hover()
+    before = control.bounding_box()
+    product.post(f"/runs/{run}/messages", content="Ask me")
+    notice.wait_for()
+    expect(card).to_have_count(0)
+    assert control.bounding_box() == before
+    page.mouse.move(1, 1)  # the top bar
+    card.wait_for()
+    expect(notice).to_have_count(0)
+    control.hover()
+    before = control.bounding_box()
+    [question] = product.get(f"/questions?run_id={run}&status=open")["questions"]
+    product.post(f"/questions/{question['id']}/answer", choice=question["options"][0]["id"])
+    page.locator("#events").get_by_text("I take PostgreSQL.").wait_for()
+    expect(card).to_have_count(1)
+    assert control.bounding_box() == before
+    page.mouse.move(1, 1)
+    expect(card).to_have_count(0)
+
+
+def test_question_is_announced_on_other_pages_and_by_the_browser_only_after_a_click_allowed_it(page, product):
+    page.add_init_script(BROWSER_NOTIFICATIONS)
+    opened(page, "/documents")
+    task, agent = task_of(product, "Call me", ASKS, ASKS)
+    run = product.run(task, agent)
+    toast = page.locator(".toast", has_text="Which database?")
+    expect(toast.get_by_role("link")).to_have_attribute("href", re.compile(rf"/tasks/{task}#questions$"))
+    expect(page).to_have_title(re.compile("^Asks · "))
+    assert page.evaluate("[requested, shown.length]") == [0, 0]
+    opened(page, f"/tasks/{task}")
+    expect(page).to_have_title(re.compile("^Asks · "))
+    assert page.evaluate("requested") == 0
+    page.locator(".question [data-ask-browser]").click()
+    expect(page.locator(".question [data-ask-browser]")).to_be_hidden()
+    assert page.evaluate("[requested, shown.length]") == [1, 0]
+    page.evaluate("isHidden = true")
+    [question] = product.get(f"/questions?run_id={run}&status=open")["questions"]
+    product.post(f"/questions/{question['id']}/answer", choice=question["options"][0]["id"])
+    page.wait_for_function("() => shown.some(([title]) => title === 'An agent asks')")
+    [body] = page.evaluate("shown.filter(([title]) => title === 'An agent asks').map(([, body]) => body)")
+    assert "Which database?" in body
