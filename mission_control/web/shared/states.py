@@ -35,7 +35,14 @@ def has_failed(task: Task) -> bool:
 
 def run_state(run: Run) -> State:
     """Return the state of a run."""
-    return State(run.status, word_of(run.status), f"r-{run.status}")
+    return State(run.status, run_word(run), f"r-{run.status}")
+
+
+def run_word(run: Run) -> str:
+    """Return the state of a run as a word for people. A run that waits for a person says so."""
+    if run.status == Run.Status.PARKED and run.parked_for == Run.ParkedFor.QUESTION:
+        return "Waits for an answer"
+    return word_of(run.status)
 
 
 PROJECT_ICONS = {

@@ -12,6 +12,7 @@ from mission_control.formatting import clock, dollars, full_count, seconds_since
 from mission_control.models import AttachedFile, Deliverable, DeliverableVersion, Message, Run
 from mission_control.text import as_uuid
 from mission_control.web.shared.consumption import Consumption
+from mission_control.web.shared.states import run_word
 
 
 @dataclass(slots=True)
@@ -95,6 +96,8 @@ class RunRow:
     def word(self) -> str:
         if self.run.status == Run.Status.RUNNING and self.run.stop_requested_at:
             return "Stopping"
+        if self.run.status == Run.Status.PARKED:
+            return run_word(self.run)
         words = {Run.Status.WAITING: "Queued", Run.Status.QUEUED: "Starting", Run.Status.ERROR: "Failed"}
         return words.get(Run.Status(self.run.status), str(self.run.get_status_display()))
 

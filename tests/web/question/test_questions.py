@@ -219,6 +219,19 @@ def test_card_and_slot_say_what_the_agent_asks(browser):
     assert f"/tasks/{question.task_id}#questions" in page
 
 
+def test_parked_run_says_on_each_list_that_it_waits_for_an_answer(browser):
+    run = run_of(title="Choose well")
+    asked(run)
+    parked = {"status": Run.Status.PARKED, "parked_for": Run.ParkedFor.QUESTION, "slot": None, "claim_token": None}
+    Run.objects.filter(pk=run.pk).update(**parked)
+    assert (
+        "Waits for an answer"
+        in re.search(r'id="runs".*?</section>', html(browser, f"/tasks/{run.task_id}"), re.DOTALL)[0]
+    )
+    assert "Waits for an answer:" in html(browser, "/agents")
+    assert ">Waits for an answer<" in html(browser, f"/agents/{run.agent_id}")
+
+
 def test_approval_in_one_line_names_the_tool(browser):
     asked(run_of(), tool=("Bash", {"command": "ls"}))
     assert "Asks: Approve Bash?" in html(browser, "/")

@@ -299,7 +299,7 @@ def test_two_people_see_each_others_changes_and_decide_a_review(page, chromium, 
         opened(one, task)
     page.locator("[data-key=p-priority]").click()
     page.get_by_role("button", name="Urgent").click()
-    other.locator("#task-head .prio[data-priority=urgent]").wait_for()
+    other.locator("#props .prio[data-priority=urgent]").first.wait_for()
     other.get_by_label("Message (use @").fill("Seen by both")
     other.keyboard.press("Control+Enter")
     page.locator(".msg").get_by_text("Seen by both").wait_for()

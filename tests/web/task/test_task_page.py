@@ -433,6 +433,8 @@ def test_failed_run_says_why_in_the_run_bar_with_retry_and_a_way_to_its_agent(br
     assert "No canvas" in bar and "Retry" in bar and f'href="/agents/{agent.pk}"' in bar
     head = part(page, "task-head")
     assert "Failed" in head and "Blocked" not in head
+    status = re.search(r"<summary.*?</summary>", part(page, "props"), re.DOTALL)[0]
+    assert "Failed" in status and "Blocked" not in status
 
 
 def test_run_offers_the_only_agent_and_else_the_one_that_was_started_last(browser):
