@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from tests.servers import wait_until
+
 pytestmark = pytest.mark.system
 
 WIDTHS = (320, 390, 768, 960, 1280, 1440)
@@ -59,9 +61,19 @@ def paths(product) -> list[str]:
     ]
 
 
-def test_a_page_is_never_wider_than_its_window_nor_a_table_than_its_panel(page, paths):
+def asking_task(product) -> str:
+    """Return a task whose agent asks a long question with long answers."""
+    asks = {"ask": "q" * 300, "options": ["o" * 80, "p" * 80]}
+    agent = product.new_agent(name="A" * 50, backend_options={"script": [asks]})
+    task = product.new_task(title="T" * 200)
+    run = product.run(task, agent)
+    wait_until(lambda: product.get(f"/questions?run_id={run}&status=open")["questions"], what="the question")
+    return task
+
+
+def test_a_page_is_never_wider_than_its_window_nor_a_table_than_its_panel(page, product, paths):
     found: list[tuple[str, int, str, list[str]]] = []
-    for path in paths:
+    for path in [*paths, f"/tasks/{asking_task(product)}"]:
         page.goto(path)
         for letters in ("normal", "wide"):
             if letters == "wide":
