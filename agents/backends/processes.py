@@ -11,8 +11,8 @@ import re
 import signal
 import sys
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -110,6 +110,10 @@ class Program:
         self._loop = asyncio.get_running_loop()
         self._started = self._loop.time()
         self._silent_seconds = 0.0  # spent waiting for it since its last progress
+        self._waiting_since = self._started
+        self._excuses = 0  # how many people it waits for now
+        self._excused_since = self._started
+        self._excused_seconds = 0.0  # in which it waited for people
         self._output_bytes = 0
         self._stderr = b""
         self._error_line = b""  # the incomplete one
@@ -155,16 +159,20 @@ class Program:
 
     @property
     def _deadline(self) -> float:
-        return self._started + self.limits.seconds
+        waits = self._loop.time() - self._excused_since if self._excuses else 0.0
+        return self._started + self.limits.seconds + self._excused_seconds + waits
 
     async def _next(self) -> bytes | None:
         """Wait for a piece of output; None at its end. Only the wait counts as silence, not its processing."""
-        began = self._loop.time()
+        self._waiting_since = self._loop.time()
         waiting = asyncio.ensure_future(self._stdout.read(READ_BYTES))
         error = asyncio.ensure_future(self._error_came.wait())
         try:
             while not (waiting.done() or self._exited.done() or error.done()):
-                until = min(began + self.limits.idle_seconds - self._silent_seconds, self._deadline)
+                silence = self._waiting_since + self.limits.idle_seconds - self._silent_seconds
+                if self._excuses:
+                    silence = self._loop.time() + self.limits.idle_seconds
+                until = min(silence, self._deadline)
                 if until <= self._loop.time():
                     raise self._limit()
                 await asyncio.wait(
@@ -178,9 +186,24 @@ class Program:
             await asyncio.wait({waiting}, timeout=GRACE_SECONDS)  # for output left in the pipe
             return (waiting.result() if waiting.done() else b"") or None
         finally:
-            self._silent_seconds += self._loop.time() - began
+            self._silent_seconds += self._loop.time() - self._waiting_since
             waiting.cancel()
             error.cancel()
+
+    @contextmanager
+    def excused(self) -> Iterator[None]:
+        """Count neither its silence nor its time while it waits for a person's answer."""
+        if not self._excuses:
+            self._excused_since = self._loop.time()
+        self._excuses += 1
+        try:
+            yield
+        finally:
+            self._excuses -= 1
+            if not self._excuses:
+                now = self._loop.time()
+                self._excused_seconds += now - self._excused_since
+                self._silent_seconds, self._waiting_since = 0.0, now
 
     def note_progress(self) -> None:
         """Restart the count of its silence."""

@@ -13,6 +13,7 @@ from django.conf import settings
 from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.validators import extend
 
+from agents.backends.approvals import APPROVAL_POLICY_SCHEMA, POLICY, wrong_policy
 from agents.backends.base import Backend, BackendError, Setup
 from agents.backends.mcp_servers.definitions import wrong_server
 from agents.backends.programs.allowed import Allowed, granted, read_allowed_from
@@ -81,9 +82,15 @@ def check_options(name: str, options: Any) -> None:
     if not isinstance(options, dict):
         raise OptionsError("The options must be an object")
     try:
-        schema = get(name).options_schema
+        schema = schema_of(get(name))
     except BrokenBackend:
         return
+    if POLICY in options and POLICY not in schema.get("properties", {}):
+        raise OptionsError(
+            f"The backend `{name}` cannot ask for approval, so it cannot keep the option `{POLICY}`. "
+            f"Backends that can: {', '.join(_with_approvals()) or 'none'}",
+            option=POLICY,
+        )
     errors = sorted(_Validator(schema).iter_errors(options), key=_place_of)
     if errors:
         raise _options_error(errors[0])
@@ -95,6 +102,18 @@ def check_options(name: str, options: Any) -> None:
         )
 
 
+def schema_of(backend: type[Backend]) -> dict[str, Any]:
+    """Return the schema of a backend's options, with the policy that all backends with approvals have."""
+    schema = backend.options_schema
+    if "approvals" not in backend.capabilities:
+        return schema
+    return {**schema, "properties": {**schema.get("properties", {}), POLICY: APPROVAL_POLICY_SCHEMA}}
+
+
+def _with_approvals() -> list[str]:
+    return [name for name in names() if "approvals" in capabilities_of(name)]
+
+
 def check_choices(name: str, options: Any) -> None:
     """Check the options of an agent that is saved: as `check_options`, and for what this machine allows."""
     check_options(name, options)
@@ -102,7 +121,7 @@ def check_choices(name: str, options: Any) -> None:
         backend = get(name)
     except BrokenBackend:
         return
-    if wrong := backend.wrong_choice(options) or wrong_server(options):
+    if wrong := backend.wrong_choice(options) or wrong_server(options) or wrong_policy(options):
         raise OptionsError(wrong[1], option=wrong[0])
 
 
@@ -197,7 +216,7 @@ def _description(name: str) -> dict[str, Any]:
         "available": reason is None,
         "reason": reason,
         "capabilities": list(backend.capabilities) if backend else [],
-        "options_schema": backend.options_schema if backend else {"type": "object"},
+        "options_schema": schema_of(backend) if backend else {"type": "object"},
     }
 
 

@@ -32,10 +32,13 @@ from acp.schema import (
     AgentCapabilities,
     AuthMethodAgent,
     CurrentModeUpdate,
+    ElicitationFormSessionMode,
+    ElicitationSchema,
     InitializeResponse,
     LoadSessionResponse,
     NewSessionResponse,
     PermissionOption,
+    PromptCapabilities,
     PromptResponse,
     SessionConfigOptionSelect,
     SessionConfigSelectOption,
@@ -74,7 +77,10 @@ class Obedient:
         self._heard["capabilities"] = client_capabilities.model_dump(exclude_none=True)
         return InitializeResponse(
             protocol_version=PROTOCOL_VERSION,
-            agent_capabilities=AgentCapabilities(load_session="FORGETFUL" not in os.environ),
+            agent_capabilities=AgentCapabilities(
+                load_session="FORGETFUL" not in os.environ,
+                prompt_capabilities=PromptCapabilities(image="SIGHTED" in os.environ),
+            ),
             auth_methods=[AuthMethodAgent(id="browser", name="Browser"), AuthMethodAgent(id="key", name="Key")],
         )
 
@@ -105,6 +111,7 @@ class Obedient:
     async def prompt(self, session_id, prompt, **_):
         (self._kept / session_id).write_text("")
         self._session = session_id
+        self._blocks = prompt
         name, _, argument = prompt[0].text.partition(" ")
         reason = await getattr(self, f"do_{name}")(argument)
         usage = Usage(total_tokens=3500, input_tokens=1000, output_tokens=2000, cached_read_tokens=500)
@@ -147,6 +154,39 @@ class Obedient:
             await self._update(update_tool_call(f"t{number}", status=state))
             if not os.environ.get("SILENT"):
                 await self._say(f"{decision} ")
+
+    async def do_use(self, calls):
+        """Ask for permission for these calls, given as JSON, and say what was decided."""
+        for number, call in enumerate(json.loads(calls)):
+            diff = call.pop("diff", None)
+            given = ToolCallUpdate(
+                tool_call_id=f"t{number}", content=[tool_diff_content(*diff)] if diff else None, **call
+            )
+            answer = await self._client.request_permission(
+                session_id=self._session, tool_call=given, options=OPTIONS
+            )
+            decision = getattr(answer.outcome, "option_id", "cancelled")
+            state: ToolCallStatus = "completed" if decision.startswith("allow") else "failed"
+            await self._update(update_tool_call(f"t{number}", status=state))
+            await self._say(f"{decision} ")
+
+    async def do_form(self, properties):
+        """Ask people with a form of these fields, given as JSON, and say what they answered."""
+        answer = await self._client.create_elicitation(
+            message="About the plan",
+            mode=ElicitationFormSessionMode(
+                session_id=self._session,
+                requested_schema=ElicitationSchema.model_validate({"properties": json.loads(properties)}),
+            ),
+        )
+        await self._say(json.dumps(answer.model_dump(mode="json", exclude_none=True)))
+
+    async def do_look(self, _):
+        """Say which pictures came with the prompt."""
+        await self._say(" ".join(f"{one.mime_type}:{one.data}" for one in self._blocks[1:]))
+
+    async def do_A(self, remark):  # noqa: N802 - the first word of a remark
+        await self._say(f"heard: {remark}")
 
     async def do_files(self, argument):
         """Read or write each file, and say what came of it."""

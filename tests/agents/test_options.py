@@ -40,6 +40,9 @@ REFUSED = [
     ("command", {"command": "rm -rf /"}, "command", "never a command line"),
     ("claude_agent_sdk", {"permission_mode": "x"}, "permission_mode", "must be one of acceptEdits, dontAsk"),
     ("codex_cli", {"model": 5}, "model", "must be a string"),
+    ("codex_cli", {"approval_policy": {}}, "approval_policy", "cannot ask for approval"),
+    ("command", {"approval_policy": {"ask": ["Bash"]}}, "approval_policy", "Backends that can: demo, pydantic_ai"),
+    ("acp", {"approval_policy": {"never": []}}, "approval_policy.never", "Available: ask, allow, deny"),
     ("echo", {}, "voice", "`voice` is required"),
     ("echo", {"voice": "loud"}, "voice", "must be one of low, high"),
     ("echo", {"voice": "low", "tags": ["a", 1]}, "tags.1", "must be a string"),
@@ -109,3 +112,9 @@ OPTIONS_BEFORE: list[dict] = [
     {"model": "openai:gpt-5.2"},
     {},
 ]
+
+
+def test_a_rule_that_could_never_apply_is_refused_when_the_agent_is_saved():
+    with pytest.raises(registry.OptionsError) as refusal:
+        registry.check_choices("acp", {"approval_policy": {"ask": ["Bash()"]}})
+    assert refusal.value.option == "approval_policy.ask.0"

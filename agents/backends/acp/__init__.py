@@ -15,6 +15,7 @@ from typing import Any
 
 from agents import folders
 from agents.backends.acp.permissions import ALLOW, PERMISSIONS_SCHEMA, REACHING, Permissions
+from agents.backends.approvals import POLICY
 from agents.backends.base import INSTRUCTIONS, BackendError, BackendItem
 from agents.backends.command import MODEL_SCHEMA, NAME_SCHEMA, Command, check_model, options_of
 from agents.backends.mcp_servers.forms import acp_servers, with_mounts
@@ -29,7 +30,7 @@ from agents.backends.programs.places import find_program
 class ACP(Command):
     name = "acp"
     display_name = "Agent Client Protocol"
-    capabilities = ("streaming", "tools", "thinking", "usage", "sessions", "mcp")
+    capabilities = ("streaming", "tools", "thinking", "usage", "sessions", "mcp", "questions", "approvals")
     options_schema = options_of(command=NAME_SCHEMA, model=MODEL_SCHEMA, permissions=PERMISSIONS_SCHEMA)
 
     @classmethod
@@ -84,12 +85,20 @@ class ACP(Command):
             prompt=prompt,
             workdir=workdir,
             permissions=Permissions(
-                options.get("permissions", {}), None if is_sandboxed else folders.root_of(workdir)
+                options.get("permissions", {}),
+                None if is_sandboxed else folders.root_of(workdir),
+                options.get(POLICY, {}),
+                workdir,
+                needs_sandbox=not is_sandboxed and allowed().isolation != "none",
             ),
             environment=environment_of(definition),
             account=self.account(options),
             model="" if _has_model_option(definition) else options.get("model", ""),
             earlier_session=self.earlier_session,
+            earlier_state=self.earlier_state,
+            continuation=self.continuation,
+            files=self.files,
+            dialogue=self.dialogue,
             mcp_servers=acp_servers(started.servers),
         )
         async with aclosing(sdk.conversation(spec, task)) as items:

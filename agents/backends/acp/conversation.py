@@ -7,7 +7,7 @@ gets a transport of ours, and the program runs and ends like any other agent's (
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from acp import PROTOCOL_VERSION, schema
 from acp.connection import Connection
 from acp.exceptions import RequestError
 
+from agents.backends.acp import images
 from agents.backends.acp.client import Client, Items, words_of
 from agents.backends.acp.failures import failure_of, is_login_missing
 from agents.backends.acp.files import Files
@@ -27,7 +28,9 @@ from agents.backends.base import (
     BackendError,
     BackendEvent,
     BackendItem,
+    Dialogue,
     EventType,
+    NobodyThere,
     Session,
 )
 from agents.backends.processes import LaunchSpec, Program, run_program
@@ -58,6 +61,10 @@ class Task:
     account: str = ""  # whose quota it uses
     model: str = ""  # to be set in the session
     earlier_session: str = ""
+    earlier_state: Any = None
+    continuation: str = ""  # instead of the prompt, if the earlier session continues
+    files: Sequence[Path] = ()
+    dialogue: Dialogue = field(default_factory=NobodyThere)
     mcp_servers: Sequence[Mapping[str, Any]] = ()
 
 
@@ -82,7 +89,11 @@ class _Talk:
         self._items = Items()
         self._reader = UpdateReader(default_provider=mode.provider)
         files = Files(task.workdir) if mode.reads_files_here else None
-        self._client = Client(self._items, self._reader, task.permissions, files)
+        self._client = Client(
+            self._items, self._reader, task.permissions, files, dialogue=task.dialogue, excused=program.excused
+        )
+        self._can_see = False
+        self._is_continued = False
         self._errors = READERS[task.definition.format]() if task.definition.format in READERS else None
         self._transport = ProgramTransport(
             program,
@@ -96,13 +107,15 @@ class _Talk:
 
     async def items(self) -> AsyncGenerator[BackendItem, None]:
         """Yield all items in their order. Raises BackendError."""
-        while not self._talking.done():
+        while not self._talking.done() and self._items.failure is None:
             while (item := self._items.take()) is not None:
                 self._transport.made_room()
                 yield item
             await self._items.wait()
         while (item := self._items.take()) is not None:
             yield item
+        if self._items.failure is not None:
+            raise self._items.failure
         try:
             self._talking.result()
         except RequestError as error:
@@ -113,6 +126,7 @@ class _Talk:
 
     async def end(self) -> None:
         """Cancel the prompt and give the agent a moment to exit. The code that started it ends it in any case."""
+        self._client.leave()
         if not self._talking.done():
             if self._client.is_prompting:
                 with suppress(ConnectionError, TimeoutError):
@@ -143,14 +157,30 @@ class _Talk:
                 "silence",
             ) from None
         self._client.is_prompting = True
-        self._items.add([Session(self._client.session)])
-        answer = await self._request(
-            "session/prompt",
-            {"sessionId": self._client.session, "prompt": [{"type": "text", "text": _plain(self._task.prompt)}]},
-        )
+        seen = images.seen_in(self._task.earlier_state) if self._is_continued else []
+        pictures = await self._pictures(seen)
+        self._items.add([Session(self._client.session, images.state([*seen, *(one.name for one in pictures)]))])
+        text = (self._is_continued and self._task.continuation) or self._task.prompt
+        await self._turn([{"type": "text", "text": _plain(text)}, *(one.block for one in pictures)])
+        while remarks := self._client.remarks:
+            self._client.remarks = []
+            self._reader.begin_turn()
+            await self._turn([{"type": "text", "text": "\n".join(remarks)}])
         self._client.is_prompting = False
+
+    async def _turn(self, prompt: list[dict[str, Any]]) -> None:
+        answer = await self._request("session/prompt", {"sessionId": self._client.session, "prompt": prompt})
         self._items.add(self._reader.read_result(answer))
         self._check_end(text_of(answer.get("stopReason")))
+
+    async def _pictures(self, seen: Sequence[str]) -> list[images.Picture]:
+        """Return the pictures that people attached, if the agent takes pictures and has not seen them yet."""
+        if not (self._can_see and self._task.files):
+            return []
+        found, notices = await asyncio.to_thread(images.read, self._task.files, self._task.workdir, seen)
+        for notice in notices:
+            self._say(notice)
+        return found
 
     async def _begin(self) -> None:
         """Agree on the protocol, and begin or continue a session."""
@@ -169,6 +199,7 @@ class _Talk:
                     f"only version {PROTOCOL_VERSION} is supported"
                 )
             )
+        self._can_see = part(agent, "agentCapabilities", "promptCapabilities").get("image") is True
         try:
             session = await self._session(agent)
         except RequestError as error:
@@ -196,6 +227,7 @@ class _Talk:
                     session = await self._request(f"session/{way}", {"sessionId": earlier, **place})
                     if way == "load":
                         await self._repeated()
+                    self._is_continued = True
                     return session
                 except RequestError as error:
                     if is_login_missing(error.code, words_of(error)):

@@ -29,7 +29,7 @@ class Files:
 
     def read(self, path: str, first_line: int | None = None, most_lines: int | None = None) -> str:
         """Return a text file, or some of its lines. Raises FileMissing, FileRefused."""
-        content = self._content(path)
+        content = self.read_bytes(path)
         self._left -= len(content)
         if self._left < 0:
             raise FileRefused(f"More than {READ_BYTES:,} bytes were read in this run")
@@ -61,7 +61,8 @@ class Files:
         except OSError as error:
             raise FileRefused(f"Cannot be written: {error.strerror or type(error).__name__}") from None
 
-    def _content(self, path: str) -> bytes:
+    def read_bytes(self, path: str) -> bytes:
+        """Return a file's content. Raises FileMissing, FileRefused."""
         try:
             descriptor = folders.open_inside(self._root, self._resolved(path))
         except OSError as error:

@@ -5,7 +5,7 @@ Fields may be missing or of any type, and unknown ones are ignored, because each
 
 import difflib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from agents.backends.base import BackendEvent, EventType, Usage
@@ -43,6 +43,7 @@ class ToolCall:
     input: Mapping[str, Any] = field(default_factory=dict)
     paths: tuple[str, ...] = ()
     output: str = ""
+    diff: str = ""  # what it would change, if the agent shows that
     is_shown: bool = False
     is_refused: bool = False
 
@@ -61,11 +62,20 @@ class ToolCall:
             tuple(dict.fromkeys(path for one in places if (path := text_of(one.get("path"))))) or self.paths
         )
         self.output = _output(update) or self.output
+        self.diff = "\n".join(_difference(one) for one in _diffs(update)) or self.diff
 
     def shown_input(self) -> dict[str, Any]:
         title = {"title": self.title} if self.title and self.title != self.name else {}
         paths = {"paths": list(self.paths)} if self.paths and not self.input else {}
         return {**title, **paths, **self.input}
+
+    def full_input(self) -> dict[str, Any]:
+        """Return its input with all its paths and what it would change: what people and rules decide by."""
+        given = self.input.get("paths")
+        others = [] if given is None else given if isinstance(given, list) else [given]
+        paths = {"paths": [*self.paths, *others]} if self.paths or others else {}
+        diff = {"diff": self.diff} if self.diff and "diff" not in self.input else {}
+        return {**self.shown_input(), **paths, **diff}
 
 
 class UpdateReader(OutputReader):
@@ -81,6 +91,7 @@ class UpdateReader(OutputReader):
         self._mode = ""
         self._cost: float | None = None  # of the whole session
         self._earlier_cost = 0.0
+        self._spent = Usage()  # in the turns before this one
 
     def read(self, line: Mapping[str, Any]) -> Iterator[Item]:
         """Yield the events of an update."""
@@ -105,6 +116,10 @@ class UpdateReader(OutputReader):
         """Read an update that was sent before the prompt: only its cost is of use, as it is not of this run."""
         if line.get("sessionUpdate") == "usage_update":
             self._earlier_cost = _dollars(line) or self._earlier_cost
+
+    def begin_turn(self) -> None:
+        """Begin a further turn: what is said in it is a text of its own."""
+        self._is_in_message = False
 
     def read_settings(self, answer: Mapping[str, Any]) -> Iterator[Item]:
         """Yield the model that the session uses, if the agent says it."""
@@ -177,16 +192,24 @@ class UpdateReader(OutputReader):
             yield Usage(self.model, cost_usd=self._cost or None)
 
     def read_result(self, answer: Mapping[str, Any]) -> Iterator[Item]:
-        """Yield the usage in the answer to the prompt: that of the protocol, or that of Gemini."""
+        """Yield the usage of all turns, with that in the answer to a prompt."""
+        usage = self._usage_of(answer)
+        if self._cost is None:
+            self._spent += usage
+        else:
+            self._spent = replace(self._spent + replace(usage, cost_usd=None), cost_usd=usage.cost_usd)
+        yield self._spent
+
+    def _usage_of(self, answer: Mapping[str, Any]) -> Usage:
+        """Return the usage of one turn: that of the protocol, or that of Gemini."""
         counts = part(answer, "usage")
         if counts:
-            yield self._usage(*_tokens(counts))
-            return
+            return self._usage(*_tokens(counts))
         quota = part(answer, "_meta", "quota")
         models = [text_of(one.get("model")) for one in listed(quota.get("model_usage"))]
         self.model = next(filter(None, models), self.model)
         counts = part(quota, "token_count")
-        yield self._usage(total(counts, "input_tokens") or None, total(counts, "output_tokens") or None)
+        return self._usage(total(counts, "input_tokens") or None, total(counts, "output_tokens") or None)
 
     def _usage(
         self, read: int | None, written: int | None, from_cache: int | None = None, to_cache: int | None = None

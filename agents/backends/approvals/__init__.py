@@ -53,7 +53,7 @@ def decide(policy: Any, tool_name: Any, input: Any, *, workdir: Path | None = No
 
 def verdict(policy: Any, tool_name: Any, input: Any, *, workdir: Path | None = None) -> Verdict:
     """Return what the policy says of a tool call, with the rules that say it."""
-    call = _call(tool_name, input, workdir)
+    call = _call(tool_name, input, workdir.absolute() if workdir else None)
     listed = {name: _rules(policy, name) for name in LISTS}
     kinds: tuple[Literal["deny", "ask"], ...] = ("deny", "ask")
     for kind in kinds:

@@ -99,7 +99,7 @@ def fields_of(backend: str, options: Mapping[str, Any]) -> list[OptionField]:
     If the backend is unknown or broken, return one field for all options as JSON.
     """
     try:
-        schema = registry.get(backend).options_schema
+        schema = registry.schema_of(registry.get(backend))
     except (BrokenBackend, UnknownBackend):
         return [OptionField(WHOLE, "Options", "json", {}, is_required=False, value=_pretty(options))]
     required = schema.get("required", [])
