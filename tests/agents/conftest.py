@@ -52,13 +52,39 @@ ANSWERS: dict[str, tuple[dict, dict]] = {
     "hung-up": ({"content": "never seen"}, {"chaos": {"disconnectRate": 1}}),
     "claude-haiku-4-5": ({"content": "Hello from Anthropic's side.", "reasoning": "Hm."}, {}),
 }
+CLAUDES_QUESTIONS = [
+    {
+        "question": "Which colour?",
+        "header": "Colour",
+        "multiSelect": False,
+        "options": [{"label": "Red", "description": "warm"}, {"label": "Blue", "description": "cold"}],
+    },
+    {
+        "question": "Which sizes?",
+        "header": "Sizes",
+        "multiSelect": True,
+        "options": [{"label": "S", "description": "small"}, {"label": "L", "description": "large"}],
+    },
+]
 # A tool call or several, their arguments as JSON, and the text that follows the result.
 CALLS: dict[str, tuple[dict | list[dict], str]] = {
+    "claude-asks": (
+        {"name": "AskUserQuestion", "arguments": json.dumps({"questions": CLAUDES_QUESTIONS})},
+        "Thank you.",
+    ),
+    "claude-waits": (
+        {"name": "Bash", "arguments": '{"command": "until [ -e go ]; do sleep 0.1; done"}'},
+        "Done.",
+    ),
     "acp-gemini": ({"name": "run_shell_command", "arguments": '{"command": "touch ran"}'}, "Done."),
     "acp-opencode": ({"name": "bash", "arguments": '{"command": "touch ran", "description": "Touch"}'}, "Done."),
     "claude-writes": ({"name": "Write", "arguments": '{"file_path": "note.txt", "content": "hi"}'}, "Written."),
     "claude-runs": (
         {"name": "Bash", "arguments": '{"command": "python3 -c \\"open(\'ran\', \'w\')\\""}'},
+        "Done.",
+    ),
+    "claude-runs-again": (
+        {"id": "call_2", "name": "Bash", "arguments": '{"command": "touch ran"}'},
         "Done.",
     ),
     "claude-sleeps": ({"name": "Bash", "arguments": '{"command": "exec setsid --wait sleep 321"}'}, "Done."),

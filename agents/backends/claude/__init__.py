@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from agents.backends import approvals
 from agents.backends.base import (
     INSTRUCTIONS,
     PROJECT_INSTRUCTIONS_SCHEMA,
@@ -24,6 +25,7 @@ from agents.backends.base import (
     Setup,
 )
 from agents.backends.claude.installation import cli_path
+from agents.backends.claude.people import People
 from agents.backends.mcp_servers.definitions import MCP_SERVERS_SCHEMA, McpServer
 from agents.backends.mcp_servers.forms import given_servers
 from agents.backends.mcp_servers.starting import usable_servers
@@ -36,9 +38,12 @@ from agents.backends.programs.presets import CLAUDES_LOGIN, CLAUDES_MODELS
 OWN_ENV = (
     *("CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX", "CLAUDE_CODE_USE_FOUNDRY"),
     *("CLAUDE_CODE_ENTRYPOINT=sdk-py", "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1"),
+    "CLAUDE_CODE_SDK_READS_SESSION_STATE=1",  # it reports when it is idle
 )
 # Tools that may be allowed without isolation: none of them reads, writes or runs anything on this machine.
 HARMLESS_TOOLS = frozenset({"Task", "TodoWrite", "WebFetch", "WebSearch"})
+# Where somebody can be asked, the CLI offers these too; but its permission mode is the agent's option.
+PLAN_TOOLS = ("EnterPlanMode", "ExitPlanMode")
 _SESSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,99}\Z")
 _TOOLS = {
     "type": "array",
@@ -54,7 +59,10 @@ _TOOLS = {
 class ClaudeAgentSDK(Backend):
     name = "claude_agent_sdk"
     display_name = "Claude Agent SDK"
-    capabilities = ("streaming", "tools", "thinking", "usage", "sessions", "mcp")
+    capabilities = (
+        *("streaming", "tools", "thinking", "usage", "sessions", "mcp"),
+        *("questions", "approvals", "steering"),
+    )
     options_schema = {
         "type": "object",
         "additionalProperties": False,
@@ -69,7 +77,7 @@ class ClaudeAgentSDK(Backend):
             "permission_mode": {
                 "type": "string",
                 "enum": ["acceptEdits", "dontAsk", "plan", "bypassPermissions"],
-                "description": "what it may do without approval; all else is denied: nobody could approve it",
+                "description": "what it may do without approval; all else is denied, unless approval_policy asks",
             },
             "allowed_tools": {**_TOOLS, "description": "tools allowed without approval"},
             "disallowed_tools": {**_TOOLS, "description": "tools to disable"},
@@ -116,10 +124,15 @@ class ClaudeAgentSDK(Backend):
         for notice in started.notices:
             yield notice
         limits = _definition().limits
+        people = People(self.dialogue, options.get(approvals.POLICY), workdir)
         for session in (self.earlier_session, "") if self.earlier_session else ("",):
+            text = self.continuation or prompt if session else prompt
+            # A continuation names only the files that are new to the conversation.
+            files = [path for path in self.files if text is prompt or path.name in text]
+            opening = sdk.Opening(text, files, earlier_session=session)
             spec = await asyncio.to_thread(_launch_spec, options, workdir, session, started.servers)
             try:
-                async with aclosing(sdk.conversation(spec, limits, prompt, earlier_session=session)) as items:
+                async with aclosing(sdk.conversation(spec, limits, opening, people)) as items:
                     async for item in items:
                         yield item
             except sdk.CannotContinue as why:
@@ -169,7 +182,7 @@ def _arguments(options: Mapping[str, Any], session: str) -> Iterator[str]:
         "--verbose",
         "--include-partial-messages",
     )
-    yield from ("--setting-sources=", "--strict-mcp-config")
+    yield from ("--setting-sources=", "--strict-mcp-config", "--permission-prompt-tool=stdio")
     yield f"--permission-mode={options.get('permission_mode', 'acceptEdits')}"
     if model := options.get("model"):
         yield f"--model={model}"
@@ -177,8 +190,7 @@ def _arguments(options: Mapping[str, Any], session: str) -> Iterator[str]:
         yield f"--max-turns={turns}"
     if tools := options.get("allowed_tools"):
         yield f"--allowedTools={','.join(tools)}"
-    if tools := options.get("disallowed_tools"):
-        yield f"--disallowedTools={','.join(tools)}"
+    yield f"--disallowedTools={','.join((*PLAN_TOOLS, *options.get('disallowed_tools', ())))}"
     if _SESSION.match(session):
         # A failed run does not change the earlier conversation.
         yield from (f"--resume={session}", "--fork-session")
@@ -188,7 +200,8 @@ def _check_reach(options: Mapping[str, Any], how: str) -> None:
     """Raise BackendError for options that reach beyond the folder if agents should be isolated but cannot be."""
     if how != "none" or allowed().isolation == "none":
         return
-    if reach := next(_reaching(options.get("permission_mode", ""), options.get("allowed_tools", ())), None):
+    tools = [*options.get("allowed_tools", ()), *options.get(approvals.POLICY, {}).get("allow", ())]
+    if reach := next(_reaching(options.get("permission_mode", ""), tools), None):
         raise BackendError(
             f"With `{reach}` it reaches beyond its folder, and there is no sandbox here: "
             "install bubblewrap, or set MISSION_CONTROL_AGENT_ISOLATION=none if it may"

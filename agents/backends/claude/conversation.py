@@ -8,8 +8,11 @@ program runs and ends like any other agent's (agents/backends/processes.py).
 import json
 import logging
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import aclosing
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from claude_agent_sdk import (
@@ -17,7 +20,13 @@ from claude_agent_sdk import (
     ClaudeAgentOptions,
     ClaudeSDKClient,
     ClaudeSDKError,
+    HookContext,
+    HookInput,
+    HookJSONOutput,
+    HookMatcher,
     Message,
+    PermissionResultAllow,
+    PermissionResultDeny,
     ProcessError,
     RateLimitEvent,
     ResultMessage,
@@ -25,6 +34,7 @@ from claude_agent_sdk import (
     SystemMessage,
     TextBlock,
     ThinkingBlock,
+    ToolPermissionContext,
     ToolResultBlock,
     ToolUseBlock,
     Transport,
@@ -41,6 +51,8 @@ from agents.backends.base import (
     Usage,
 )
 from agents.backends.claude.installation import is_too_old, too_old
+from agents.backends.claude.people import Call, People
+from agents.backends.claude.turns import Sender, Turns, exchange
 from agents.backends.processes import (
     LINE_BYTES,
     LaunchSpec,
@@ -58,7 +70,7 @@ from agents.backends.programs.formats.claude import (
     claudes_result,
     claudes_total,
 )
-from agents.backends.programs.formats.reader import part, text_of, tool_use
+from agents.backends.programs.formats.reader import part, text_of, tool_result, tool_use
 from agents.backends.programs.logins import claudes_account
 from agents.redaction import redact, shown_error
 
@@ -78,34 +90,33 @@ class CannotContinue(Exception):
     """The earlier conversation cannot be continued; the text says why. No output was yielded yet."""
 
 
-async def conversation(
-    spec: LaunchSpec, limits: ProcessLimits, prompt: str, *, earlier_session: str = ""
-) -> AsyncGenerator[Item, None]:
-    """Send the prompt and yield the answer; when the stream ends, the CLI and all its children have ended.
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """How a conversation begins: what is sent, with the images among the files, and what it continues."""
 
-    `earlier_session` is the conversation to continue. Raises CannotContinue, BackendError.
+    text: str
+    files: Sequence[Path] = ()
+    earlier_session: str = ""
+
+
+async def conversation(
+    spec: LaunchSpec, limits: ProcessLimits, opening: Opening, people: People
+) -> AsyncGenerator[Item, None]:
+    """Send the opening and yield the answer; when the stream ends, the CLI and all its children have ended.
+
+    What people write meanwhile is passed on. Raises CannotContinue, BackendError.
     """
     reader = SdkMessageReader(
-        includes_earlier_usage=bool(earlier_session), account=claudes_account(spec.environment)
+        includes_earlier_usage=bool(opening.earlier_session),
+        account=claudes_account(spec.environment),
+        denied=people.denied,
     )
-    async with run_program(spec, limits) as program:
-        client = ClaudeSDKClient(ClaudeAgentOptions(verbatim_prompts=True), _ProgramTransport(program))
-        try:
-            async with client:
-                await client.query(prompt)
-                await program.send_line(b"")
-                async for message in client.receive_messages():
-                    for item in reader.read_message(message):
-                        yield item
-                    if reader.is_hopeless:
-                        break
-        except ProcessLimitReached as limit:
-            raise AgentOverLimit(f"Claude {limit}, and was stopped", limit.limit) from None
-        except ClaudeSDKError as error:
-            raise _failure(error, reader, program) from None
-        except Exception as error:  # noqa: BLE001 - the SDK raises a bare one for a control response
-            logger.info("the conversation failed: %s", redact(f"{type(error).__name__}: {error}")[:2000])
-            raise BackendError(shown_error(f"Claude failed: {error}")) from None
+    async with (
+        run_program(spec, limits) as program,
+        aclosing(_read(program, opening, people, reader)) as items,
+    ):
+        async for item in items:
+            yield item
     if reader.is_hopeless:
         raise BackendError(shown_error(reader.failure))
     if reader.reason:
@@ -113,6 +124,74 @@ async def conversation(
     if not reader.has_ended:
         raise BackendError(with_reason("Claude ended before sending a result", program.last_words()))
     yield Answer((reader.answer or "").strip())
+
+
+async def _read(
+    program: Program, opening: Opening, people: People, reader: "SdkMessageReader"
+) -> AsyncGenerator[Item, None]:
+    """Yield the events of the conversation. Raises CannotContinue, BackendError, and the error of the dialogue."""
+    try:
+        async with aclosing(_messages(program, opening, people)) as messages:
+            async for message in messages:
+                for item in reader.read_message(message):
+                    yield item
+                if reader.is_hopeless or isinstance(reader.reason, CannotContinue):
+                    break
+    except ProcessLimitReached as limit:
+        raise AgentOverLimit(f"Claude {limit}, and was stopped", limit.limit) from None
+    except ClaudeSDKError as error:
+        raise _failure(error, reader, program) from None
+    except Exception as error:
+        if people.failure.done():
+            raise
+        logger.info("the conversation failed: %s", redact(f"{type(error).__name__}: {error}")[:2000])
+        raise BackendError(shown_error(f"Claude failed: {error}")) from None
+
+
+async def _messages(program: Program, opening: Opening, people: People) -> AsyncGenerator[Message]:
+    """Yield what Claude sends, from the opening to the end."""
+    turns = Turns()
+    transport = _ProgramTransport(program, turns)
+    client = ClaudeSDKClient(_options(people, program), transport)
+    async with client:
+        sender = Sender(client, turns, people.workdir)
+        await sender.send(opening.text, opening.files)
+        for said in people.messages:  # of a conversation that could not be continued
+            await sender.send_from(said)
+        received = client.receive_messages()
+        async with aclosing(exchange(received, sender, people, end_input=transport.end_input)) as messages:
+            async for message in messages:
+                yield message
+
+
+def _options(people: People, program: Program) -> ClaudeAgentOptions:
+    """Return the SDK's options: who decides on tool calls.
+
+    The CLI asks about what its permission mode does not allow. With a policy a hook sees every call first, and has
+    the CLI ask about those that the policy does not allow. A hook that fails blocks the call.
+    """
+
+    async def can_use(tool: str, given: dict[str, Any], context: ToolPermissionContext) -> Any:
+        call = Call(tool, given, context.tool_use_id or "", context.agent_id or "")
+        with program.excused():
+            decision = await people.decide(call)
+        if decision.input is None:
+            return PermissionResultDeny(message=decision.reason)
+        return PermissionResultAllow(updated_input=dict(decision.input))
+
+    async def before(given: HookInput, _tool_use_id: str | None, _context: HookContext) -> HookJSONOutput:
+        data: dict[str, Any] = dict(given)
+        agent = text_of(data.get("agent_id"))
+        people.note_sub_agent(agent, text_of(data.get("agent_type")))
+        match people.rule(Call(text_of(data.get("tool_name")), part(data, "tool_input"), agent=agent)):
+            case "":
+                return {}
+            case rule:
+                decision: Any = "allow" if rule == "allow" else "ask"
+                return {"hookSpecificOutput": {"hookEventName": "PreToolUse", "permissionDecision": decision}}
+
+    hooks: Any = {"PreToolUse": [HookMatcher(hooks=[before], on_failure="block")]} if people.policy else None
+    return ClaudeAgentOptions(verbatim_prompts=True, can_use_tool=can_use, hooks=hooks)
 
 
 def _failure(error: ClaudeSDKError, reader: "SdkMessageReader", program: Program) -> Exception:
@@ -132,8 +211,8 @@ def _failure(error: ClaudeSDKError, reader: "SdkMessageReader", program: Program
 class _ProgramTransport(Transport):
     """The SDK's transport to a program that we start and end ourselves."""
 
-    def __init__(self, program: Program) -> None:
-        self._program = program
+    def __init__(self, program: Program, turns: Turns) -> None:
+        self._program, self._turns = program, turns
         self._is_open = False
 
     async def connect(self) -> None:
@@ -164,16 +243,30 @@ class _ProgramTransport(Transport):
                 if size > LINE_BYTES:
                     yield {"type": "system", "subtype": "left_out", "size": size}
                 elif line.startswith(b"{"):
-                    yield json.loads(line)
+                    yield self._noted(json.loads(line))
         if self._program.exit_status:
             raise ProcessError("ended", exit_code=self._program.exit_status)
+
+    def _noted(self, line: dict[str, Any]) -> dict[str, Any]:
+        """Note what the line says about turns; return it so that the SDK passes it on, in its order."""
+        self._turns.note(line)
+        if line.get("type") == "command_lifecycle":
+            return {"type": "system", "subtype": "command_lifecycle", **{k: line[k] for k in line if k != "type"}}
+        return {key: value for key, value in line.items() if key != "sdk_host_only"}
 
 
 class SdkMessageReader(ClaudeReader):
     """Translates the SDK's messages to events; system messages and pieces are the CLI's own lines."""
 
-    def __init__(self, *, includes_earlier_usage: bool = False, account: str = "claude") -> None:
+    def __init__(
+        self,
+        *,
+        includes_earlier_usage: bool = False,
+        account: str = "claude",
+        denied: AbstractSet[str] = frozenset(),
+    ) -> None:
         super().__init__()
+        self._denied = denied  # ids of the tool calls that people or the policy denied
         self.has_begun = False
         self.account = account
         self.reason: BackendError | CannotContinue | None = None
@@ -192,7 +285,7 @@ class SdkMessageReader(ClaudeReader):
             case UserMessage(content=list(blocks)):
                 for block in blocks:
                     if isinstance(block, ToolResultBlock):
-                        yield claudes_result(block.tool_use_id, block.content, block.is_error)
+                        yield self._result_of(block)
             case RateLimitEvent():
                 yield from self.quota.read(message.rate_limit_info.raw)
             case ResultMessage():
@@ -209,6 +302,11 @@ class SdkMessageReader(ClaudeReader):
                     self.is_hopeless = True
             case "left_out":
                 yield BackendEvent(EventType.STATUS, f"A line of {data['size']:,} bytes was left out")
+
+    def _result_of(self, block: ToolResultBlock) -> BackendEvent:
+        if block.tool_use_id in self._denied:
+            return tool_result(block.tool_use_id, block.content, is_refused=True)
+        return claudes_result(block.tool_use_id, block.content, block.is_error)
 
     def _stream_event(self, message: StreamEvent) -> Iterator[Item]:
         event, parent = message.event, message.parent_tool_use_id
