@@ -213,8 +213,9 @@ class Command(Backend):
         with given_servers(definition, started.servers) as (definition, more_words):
             for conversation in conversations(definition.sessions, self.earlier_session):
                 call = _Call(definition, options, workdir, conversation, more_words)
+                text = self.continuation or prompt if conversation.is_continued else prompt
                 try:
-                    async with aclosing(_run(call, prompt)) as items:
+                    async with aclosing(_run(call, text)) as items:
                         async for item in items:
                             yield item
                 except ConversationGone:

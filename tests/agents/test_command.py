@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import sys
 from contextlib import aclosing
 from pathlib import Path
@@ -124,6 +125,23 @@ async def test_a_prompt_may_come_as_a_file_which_is_gone_afterwards(allow, tmp_p
     seen = await heard(tmp_path, command="mine")
     assert (seen.text(), seen.error) == (PROMPT, "")
     assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_continued_conversation_gets_the_continuation_and_a_new_one_the_whole_prompt(
+    allow, tmp_path, monkeypatch
+):
+    program = tmp_path / "bin/claude"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\ncat >heard\ncat {TRANSCRIPTS}/claude.jsonl\n")
+    program.chmod(0o700)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    allow(claude={})
+    for earlier, sent in (("", PROMPT), ("0f0f0f0f-1111-4222-8333-444444444444", "Allowed.")):
+        backend = Command()
+        backend.earlier_session, backend.continuation = earlier, "Allowed."
+        seen = await follow(backend, PROMPT, {"command": "claude"}, tmp_path)
+        assert (seen.error, seen.answer) == ("", "Buy milk.")
+        assert (tmp_path / "heard").read_text() == sent
 
 
 async def test_a_long_prompt_reaches_a_program_and_holds_up_none_that_does_not_read_it(allow, tmp_path):
