@@ -152,6 +152,11 @@ class ContractSchema(AutoSchema):
     def get_request_serializer(self) -> Any:
         return getattr(self.view, "writers", {}).get(self.action)
 
+    def _get_request_for_media_type(self, serializer: Any, direction: Any = "request") -> Any:
+        """Say that a body with required fields is required: drf-spectacular does so only for serializers."""
+        schema, is_required = super()._get_request_for_media_type(serializer, direction)
+        return schema, is_required or (isinstance(serializer, dict) and bool(serializer.get("required")))
+
     def get_response_serializers(self) -> Any:
         answer = self._answer()
         answers = answer if isinstance(answer, dict) else {200: answer}

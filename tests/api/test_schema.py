@@ -177,6 +177,12 @@ def test_the_schema_is_served_in_each_of_its_forms(api, schema, accept, media_ty
     assert load(answer.content)["paths"].keys() == schema["paths"].keys()
 
 
+@pytest.mark.parametrize("kind", ["projects", "tasks"])
+def test_an_upload_without_a_body_is_against_the_schema(schema, kind):
+    body = schema["paths"][f"/api/mission-control/{kind}/{{id}}/files"]["post"]["requestBody"]
+    assert list(body["content"]) == ["multipart/form-data"] and body["required"] is True
+
+
 @pytest.mark.parametrize("path", ["/api/schema", "/api/schema/", "/api/docs", "/api/docs/"])
 def test_schema_and_docs_are_for_every_user(path):
     assert Client().get(path).status_code == 401
