@@ -44,7 +44,7 @@ class Endpoint(NamedTuple):
         return set(writer().fields) if writer else set()
 
     def path(self, ids: dict[str, Any]) -> str:
-        return self.route.format(pk=ids.get(self.kind), task_id=ids.get("tasks"))
+        return self.route.format(pk=ids.get(self.kind), task_id=ids.get("tasks"), file_id=ids.get("files"))
 
 
 def endpoints() -> list[Endpoint]:

@@ -115,7 +115,13 @@ BODIES = {
     "PATCH agents/{pk}": AGENT,
     "POST tasks": TASK,
     "PATCH tasks/{pk}": {**TASK, "status": "enum"},
-    "POST tasks/{pk}/run": {"agent_id": "format of an id", "when_full": "enum", "ignore_dependencies": "flag"},
+    "POST tasks/{pk}/run": {
+        "agent_id": "format of an id",
+        "when_full": "enum",
+        "ignore_dependencies": "flag",
+        "follow_up": "message",
+        "attachment_ids": "ids",
+    },
     "POST tasks/{pk}/assign": {"agent_ids": "ids"},
     "POST tasks/{pk}/status": {"status": "enum", "agent_id": "id"},
     "POST tasks/{pk}/messages": {"content": "message", "from_agent_id": "person", "attachment_ids": "ids"},
@@ -164,7 +170,9 @@ NO_BODY = {
     "POST runs/{pk}/stop",
     "POST connections/claude-sdk",
     "DELETE tokens/{pk}",
+    "DELETE tasks/{pk}/attachments/{file_id}",
 }
+OF_FILES = {"POST tasks/{pk}/files", "POST projects/{pk}/files"}  # with a body of files: test_uploads.py
 REQUIRED: dict[str, dict[str, object]] = {
     "POST connections/programs": {"name": "claude", "allowed": True},
     "POST connections/keys": {"variable": "OPENAI_API_KEY", "value": "x" * 40},
@@ -265,7 +273,7 @@ def assert_leaks_nothing(answer):
 
 # ---------------------------------------------------------------- the tables of this module are complete
 def test_every_endpoint_that_writes_has_its_rows():
-    assert {endpoint.name for endpoint in WRITES} == BODIES.keys() | NO_BODY
+    assert {endpoint.name for endpoint in WRITES} == BODIES.keys() | NO_BODY | OF_FILES
 
 
 @pytest.mark.parametrize("endpoint", WRITES, ids=lambda endpoint: endpoint.name)
@@ -343,7 +351,7 @@ def test_a_body_of_another_kind_is_refused(api, ids, name):
 def test_a_bad_id_in_the_path_is_404_that_says_of_what(api, endpoint):
     for key in BAD_KEYS:
         for slash in ("", "/"):
-            path = endpoint.route.format(pk=key, task_id=key) + slash
+            path = endpoint.route.format(pk=key, task_id=key, file_id=key) + slash
             answer = api.call(endpoint.method, path, {} if endpoint.method != "GET" else None)
             assert_refused(answer, 404)
             assert answer.json() == {"detail": f"{NOUNS[endpoint.kind]} not found"}

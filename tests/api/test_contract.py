@@ -65,6 +65,8 @@ LISTS = {  # path → the plural in its envelope, the default limit
     "tasks/{tasks}/reviews": ("reviews", 100),
     "documents/{documents}/versions": ("versions", 100),
     "deliverables/{documents}/versions": ("versions", 100),
+    "tasks/{tasks}/attachments": ("attachments", 100),
+    "tasks/{tasks}/files": ("files", 100),
     "projects/{projects}/files": ("files", 100),
 }
 

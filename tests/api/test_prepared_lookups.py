@@ -27,7 +27,7 @@ def test_it_finds_each_row_with_its_current_values_and_what_is_loaded_with_it(
     make.run(tasks[0], agent)
     with django_assert_max_num_queries(3):
         found = lookup.get(tasks[0].pk)
-        assert (found.title, found.last_run.agent_id) == ("Changed", agent.pk)
+        assert (found.title, found.last_run.status) == ("Changed", Run.Status.QUEUED)
     assert lookup.get(uuid.uuid4()) is None
 
 

@@ -13,7 +13,18 @@ from mission_control.actions.tokens import create_token
 from mission_control.api import querysets, urls  # noqa: F401 - the latter imports all readers
 from mission_control.api.serializers.access import NewTokenReader, TokenReader
 from mission_control.api.serializers.reader import Reader, steps_of
-from mission_control.models import AccessToken, Activity, Deliverable, Message, Notification, Project, Run, Task
+from mission_control.models import (
+    AccessToken,
+    Activity,
+    AttachedFile,
+    Deliverable,
+    Message,
+    Notification,
+    Project,
+    Question,
+    Run,
+    Task,
+)
 from mission_control.runs.lifecycle import stop
 from tests import make
 
@@ -26,6 +37,7 @@ ROWS = {
     Message: querysets.messages,
     Activity: querysets.activities,
     Notification: querysets.notifications,
+    Question: querysets.questions,
 }
 
 
@@ -49,6 +61,8 @@ def filled(database):
     create_token(user, name="Two")
     Message.objects.create(task=first, author=user, content="Hello", mentions=["ada"])
     Message.objects.create(task=first, from_agent=agent, content="Hello")
+    make.question()
+    AttachedFile.objects.create(task=first, project=project, path="inputs/a.png", size=3, content_type="image/png")
 
 
 def test_every_reader_shows_of_every_row_what_its_fields_show(filled):
