@@ -14,6 +14,7 @@ from mission_control.actions import comments
 from mission_control.actions.permissions import require_message_to_run
 from mission_control.errors import Ended, NotFound, WrongState
 from mission_control.models import AttachedFile, Deliverable, Message, Run
+from mission_control.runs.lifecycle import promote
 
 Delivery = Message.Delivery
 
@@ -28,6 +29,15 @@ def send(
     raises. One transaction, which locks the run's row: a message is never sent to a run that has ended.
     """
     require_message_to_run()
+    try:
+        return _send(run, content, attachments, by)
+    finally:
+        promote()  # promotions skip locked rows, and this one may have been resumed meanwhile
+
+
+def _send(
+    run: Run, content: str, attachments: Sequence[Deliverable | AttachedFile], by: User | None
+) -> tuple[Message, Delivery]:
     with transaction.atomic():
         runs = Run.objects.light().select_related("task", "agent").select_for_update(of=("self",))
         current = runs.filter(pk=run.pk).first()

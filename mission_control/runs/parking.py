@@ -183,9 +183,11 @@ def continue_now(run: Run, *, agent: Agent | None = None) -> Run:
         raise NotParked
     is_same = agent is None or agent.pk == run.agent_id
     account = account_name(run.quota_account)
-    if not resume(run.pk, tests_quota=is_same, agent=agent, why=f"The quota of {account} is used up."):
-        raise NotParked
-    promote()
+    try:
+        if not resume(run.pk, tests_quota=is_same, agent=agent, why=f"The quota of {account} is used up."):
+            raise NotParked
+    finally:
+        promote()  # also after a lost race, which locked the run's row: promotions skip locked rows
     return Run.objects.get(pk=run.pk)
 
 

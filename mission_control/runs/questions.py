@@ -79,7 +79,7 @@ def _fields_of(question: base.Question) -> dict[str, Any]:
     """Return the columns of a question. Agents are not trusted: values are limited, and secrets are removed."""
     tool = question.tool
     options = [] if tool else _options_of(question.options)
-    default = storable(question.default)[:DESCRIPTION_CHARS]
+    default = _shown(question.default, DESCRIPTION_CHARS)
     allowed = set(DECISIONS) if tool else {option["id"] for option in options}
     if allowed and default not in allowed:
         default = ""
@@ -102,7 +102,7 @@ def _options_of(options: Sequence[base.Option]) -> list[dict[str, str]]:
     """Return the options as they are stored: each with an id of its own."""
     found: dict[str, dict[str, str]] = {}
     for number, option in enumerate(options[:MAX_OPTIONS], start=1):
-        key = storable(str(option.id))[:OPTION_ID_CHARS]
+        key = _shown(option.id, OPTION_ID_CHARS)
         if is_blank(key) or key in found:
             key = str(number)
         found.setdefault(key, {"id": key, "label": _shown(option.label, OPTION_LABEL_CHARS) or key})

@@ -117,6 +117,15 @@ def test_hostile_question_is_limited_and_shows_no_secret():
     assert list(many.tool["input"]) == ["too_long"]
 
 
+def test_secret_in_a_default_or_in_the_name_of_an_option_is_not_stored():
+    key = "ghp_" + "a1B2" * 10
+    free = ask(Asked("Which token?", default=f"Use {key}"))
+    assert key not in free.default and free.default.startswith("Use ")
+    chosen = ask(Asked("Which token?", options=[Option(key, "this"), Option("none", "none")], default=key))
+    assert key not in str(chosen.options)
+    assert chosen.default == chosen.options[0]["id"]
+
+
 # ---------------------------------------------------------------- answer
 def test_answer_is_stored_with_its_person_and_ends_the_notification():
     user = make.user()
