@@ -1,6 +1,7 @@
 """Files that people put into the working folders of agents."""
 
 import uuid
+from typing import Any, Self
 
 from django.conf import settings
 from django.db import models
@@ -19,6 +20,14 @@ def content_url(project_id: uuid.UUID | None, task_id: uuid.UUID | None) -> str:
     if project_id:
         return reverse("api-projects-content", args=[project_id])
     return reverse("api-tasks-content", args=[task_id]) if task_id else ""
+
+
+class AttachedFileQuerySet(models.QuerySet["AttachedFile"]):
+    """Filters by where the files are."""
+
+    def may_concern(self, task: Any, project: Any) -> Self:
+        """Keep the files of the task and of its project, given by their ids or as references to them."""
+        return self.filter(Q(task=task) | Q(project=project))
 
 
 class AttachedFile(models.Model):
@@ -43,6 +52,8 @@ class AttachedFile(models.Model):
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )
     created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = AttachedFileQuerySet.as_manager()
 
     class Meta:
         ordering = ["created_at", "id"]

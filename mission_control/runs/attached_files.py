@@ -57,7 +57,7 @@ def files_for(run: Run) -> list[Path]:
 
     The paths are absolute, in the run's working folder; files that no longer exist are left out.
     """
-    if run.task is None:
+    if run.task is None or not _may_have_files(run):
         return []
     found = _in_folder_of(run, run.task).filter(task=run.task, content_type__in=[*IMAGES, PDF])
     newest = found.order_by("-created_at", "-id").values_list("path", "created_at")[:MAX_SHOWN][::-1]
@@ -77,6 +77,8 @@ def files_of_message(run: Run, message: Message) -> list[Path]:
 
 def attached_sources(run: Run, task: Task) -> AttachedSources:
     """Describe the files of the task and those of its whole project for the prompt. Reads small text files."""
+    if not _may_have_files(run):
+        return AttachedSources()
     files = _in_folder_of(run, task).filter(Q(task=task) | Q(task=None)).select_related("added_by")
     newest = list(files.order_by("-created_at", "-id")[:MAX_NAMED])
     root = folders.root_of(folder_of(run.project, task.pk))
@@ -99,6 +101,11 @@ def paths_by_id(task: Task) -> dict[str, str]:
 def kind_of(file: AttachedFile) -> str:
     """Return the kind of a file in words."""
     return _KINDS.get(file.content_type, "binary file")
+
+
+def _may_have_files(run: Run) -> bool:
+    """Return whether there may be attached files: the claim of the run has found that out without a query."""
+    return bool(vars(run).get("has_files", True))
 
 
 def _in_folder_of(run: Run, task: Task) -> QuerySet[AttachedFile]:

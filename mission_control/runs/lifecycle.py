@@ -14,7 +14,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, connection, transaction
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
@@ -26,7 +26,7 @@ from mission_control.actions.activity import note_run
 from mission_control.compat.django_models import PreparedLookup
 from mission_control.errors import NotRunning
 from mission_control.hooks import Hook
-from mission_control.models import Activity, Notification, Run, RunEvent, Task, UsageRecord
+from mission_control.models import Activity, AttachedFile, Notification, Run, RunEvent, Task, UsageRecord
 from mission_control.models.run import EndCause, usage_columns
 from mission_control.models.task import CLEARED_RANK
 from mission_control.queue.broker import enqueue
@@ -70,6 +70,18 @@ NOTIFICATIONS = {
     Status.ERROR.value: Notification.Type.RUN_FAILED,
 }
 
+
+def _claimed() -> QuerySet[Run]:
+    files = AttachedFile.objects.may_concern(OuterRef("task_id"), OuterRef("project_id"))
+    signs = {
+        "is_gated": GATED_AGENT,
+        "has_input": Exists(undelivered(OuterRef("pk"))),
+        "has_files": Exists(files),
+    }
+    return Run.objects.filter(status=Status.RUNNING).annotate(**signs).select_related("task", "agent", "project")
+
+
+CLAIMED = PreparedLookup(_claimed)
 ENDED = PreparedLookup(lambda: Run.objects.select_related("task", "agent"))
 
 
@@ -83,7 +95,8 @@ def claim(run_id: uuid.UUID, *, worker: str, token: uuid.UUID | None = None) -> 
 
     Returns None if it is not queued: claimed by another, stopped, or deleted. Idempotent: called again with the
     same `token` after a commit whose answer was lost, it finds its claim. The run is annotated with `is_gated`:
-    whether its agent's quota is used up, and `has_input`: whether people have written to it already.
+    whether its agent's quota is used up, `has_input`: whether people have written to it already, and `has_files`:
+    whether its task or project has attached files.
     """
     now, token = timezone.now(), token or uuid.uuid4()
     Run.objects.filter(pk=run_id, status=Status.QUEUED).update(
@@ -94,9 +107,8 @@ def claim(run_id: uuid.UUID, *, worker: str, token: uuid.UUID | None = None) -> 
         host=settings.HOST_NAME,
         lease_renewed_at=now,
     )
-    claimed = Run.objects.filter(pk=run_id, status=Status.RUNNING, claim_token=token)
-    signs = {"is_gated": GATED_AGENT, "has_input": Exists(undelivered(OuterRef("pk")))}
-    return claimed.annotate(**signs).select_related("task", "agent", "project").first()
+    claimed = CLAIMED.get(run_id)
+    return claimed if claimed is not None and claimed.claim_token == token else None
 
 
 def start_on_slot(run: Run) -> None:
