@@ -46,7 +46,7 @@ class NotOpen(Refusal):
     SENTENCES = {
         "answered": "The question is already answered",
         "expired": "The question has expired",
-        "cancelled": "The question was cancelled: its run has ended",
+        "cancelled": "The question was cancelled: its answer is no longer needed",
     }
 
     def __init__(self, question: Any) -> None:

@@ -38,6 +38,7 @@ DECISIONS = {"allow": "Allow", "allow_for_run": "Allow for this run", "deny": "D
 MAX_OPTIONS, OPTION_ID_CHARS, OPTION_LABEL_CHARS = 100, 200, 1_000
 MAX_INPUT_CHARS = 256 * 1024  # of a tool's input as JSON; of a longer one, the long texts are cut
 CUT_CHARS = 10_000
+CUT_END = " more characters]"
 SHOWN_CHARS = 200  # of a question in notifications and activities
 LONGEST_SECONDS = 366 * 24 * 3600.0
 
@@ -105,7 +106,7 @@ def _options_of(options: Sequence[base.Option]) -> list[dict[str, str]]:
         key = _shown(option.id, OPTION_ID_CHARS)
         if is_blank(key) or key in found:
             key = str(number)
-        found.setdefault(key, {"id": key, "label": _shown(option.label, OPTION_LABEL_CHARS) or key})
+        found.setdefault(key, {"id": key, "label": _shown(option.label, OPTION_LABEL_CHARS).strip() or key})
     return list(found.values())
 
 
@@ -127,12 +128,17 @@ def _length(data: Any) -> int:
 def _cut(value: Any, depth: int = 0) -> Any:
     """Return the data with its long texts cut, each with a mark."""
     if isinstance(value, str) and len(value) > CUT_CHARS:
-        return f"{value[:CUT_CHARS]} … [cut: {len(value) - CUT_CHARS:,} more characters]"
+        return f"{value[:CUT_CHARS]} … [cut: {len(value) - CUT_CHARS:,}{CUT_END}"
     if isinstance(value, dict) and depth < DATA_LEVELS:
         return {name: _cut(item, depth + 1) for name, item in value.items()}
     if isinstance(value, list) and depth < DATA_LEVELS:
         return [_cut(item, depth + 1) for item in value]
     return value
+
+
+def was_cut(text: str) -> bool:
+    """Return whether a text of a stored input ends with the mark of a cut."""
+    return text.endswith(CUT_END)
 
 
 def _seconds_of(timeout: float | None) -> float:

@@ -101,7 +101,7 @@ class QuestionCard:
             taken = f"; the answer is “{self.answer}”" if self.question.answer else ""
             return f"Nobody answered in time{taken}"
         if self.question.status == Status.CANCELLED:
-            return "No longer needed: the run has ended"
+            return "No longer needed"
         by = self.question.answered_by
         name = (by.get_full_name() or by.get_username()) if by else "Someone"
         return f"{name} {self.answer}" if self.is_approval else f"{name} answered: {self.answer}"

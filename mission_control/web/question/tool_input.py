@@ -8,9 +8,10 @@ from typing import Any
 
 from django.utils.safestring import SafeString
 
+from mission_control.runs.questions import was_cut
 from mission_control.web.shared.differences import difference
 from mission_control.web.shared.highlight import highlighted
-from mission_control.web.shared.plain_text import visible
+from mission_control.web.shared.plain_text import exact
 
 SHOWN_CHARS = 20_000  # of one value; what is cut is announced
 HIGHLIGHT_SECONDS = 0.05
@@ -45,7 +46,7 @@ def readable(given: Any) -> ToolInput:
     _take_change(shown, rest)
     if shown.lines:
         shown.path = _taken(rest, PATHS)
-    shown.rows = [(visible(str(name)), _text(shown, value)) for name, value in rest.items()]
+    shown.rows = [(exact(str(name)), _text(shown, value)) for name, value in rest.items()]
     return shown
 
 
@@ -56,7 +57,7 @@ def _take_command(shown: ToolInput, rest: dict[str, Any]) -> None:
             value = json.dumps(value, ensure_ascii=False)  # separate words must not look like one line of a shell
         if isinstance(value, str) and value.strip():
             del rest[name]
-            code = _cut(shown, visible(value))
+            code = _cut(shown, exact(value))
             ends_at = time.thread_time() + HIGHLIGHT_SECONDS
             shown.command = SafeString(highlighted(code, "bash", ends_at=ends_at))
             return
@@ -69,14 +70,16 @@ def _take_change(shown: ToolInput, rest: dict[str, Any]) -> None:
         del rest["edits"]
         for number, edit in enumerate(edits):
             shown.lines += [("@", "⋯")] if number else []
-            _add_edit(shown, dict(edit))
+            rest |= {f"edits[{number}].{name}": value for name, value in _add_edit(shown, edit).items()}
         return
     if _is_edit(rest):
-        _add_edit(shown, rest)
+        left = _add_edit(shown, rest)
+        rest.clear()
+        rest |= left
     elif text := _taken(rest, DIFFS):
-        shown.lines = [_line_of_diff(line) for line in _cut(shown, visible(text)).splitlines()]
+        shown.lines = [_line_of_diff(line) for line in _cut(shown, exact(text)).splitlines()]
     elif any(isinstance(rest.get(name), str) for name in PATHS) and (text := _taken(rest, CONTENTS)):
-        shown.lines = [("+", line) for line in _cut(shown, visible(text)).splitlines()]
+        shown.lines = [("+", line) for line in _cut(shown, exact(text)).splitlines()]
 
 
 def _is_edit(edit: Any) -> bool:
@@ -86,10 +89,16 @@ def _is_edit(edit: Any) -> bool:
     return isinstance(old, str) and isinstance(new, str)
 
 
-def _add_edit(shown: ToolInput, edit: dict[str, Any]) -> None:
-    found = difference(visible(_taken(edit, OLD)), visible(_taken(edit, NEW)))
+def _add_edit(shown: ToolInput, edit: Mapping[str, Any]) -> dict[str, Any]:
+    """Add the edit's diff; return its other values. Texts without a difference are among them, as they are."""
+    left = dict(edit)
+    old, new = _taken(left, OLD, also_empty=True), _taken(left, NEW, also_empty=True)
+    found = difference(exact(old), exact(new))
+    shown.is_cut |= found.is_cut or was_cut(old) or was_cut(new)
+    if not found.lines:  # both may have been cut to the same beginning
+        return dict(edit)
     shown.lines += found.lines
-    shown.is_cut |= found.is_cut
+    return left
 
 
 def _line_of_diff(line: str) -> tuple[str, str]:
@@ -98,19 +107,21 @@ def _line_of_diff(line: str) -> tuple[str, str]:
     return (line[0], line[1:]) if line[:1] in ("+", "-", " ") else (" ", line)
 
 
-def _taken(rest: dict[str, Any], names: tuple[str, ...]) -> str:
-    """Remove the first of these texts from the input and return it; "" if there is none."""
+def _taken(rest: dict[str, Any], names: tuple[str, ...], *, also_empty: bool = False) -> str:
+    """Remove the first of these texts from the input and return it; "" if there is none. An empty one stays."""
     for name in names:
-        if isinstance(rest.get(name), str):
-            return str(rest.pop(name))
+        text = rest.get(name)
+        if isinstance(text, str) and (text or also_empty):
+            del rest[name]
+            return text
     return ""
 
 
 def _text(shown: ToolInput, value: Any) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2)
-    return _cut(shown, visible(text))
+    text = value if isinstance(value, str) and value else json.dumps(value, ensure_ascii=False, indent=2)
+    return _cut(shown, exact(text))
 
 
 def _cut(shown: ToolInput, text: str) -> str:
-    shown.is_cut |= len(text) > SHOWN_CHARS
+    shown.is_cut |= len(text) > SHOWN_CHARS or was_cut(text)
     return text[:SHOWN_CHARS]

@@ -9,6 +9,8 @@ _SHOWN_AS = {
     **{code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\n\t"},
     **{code: f"[U+{code:04X}]" for code in (*range(0x7F, 0xA0), *_OVERRIDES)},
 }
+# Characters without a width: in a command or a path they make different texts look the same.
+_WIDTHLESS = {code: f"[U+{code:04X}]" for code in (0xAD, *range(0x200B, 0x2010), *range(0x2060, 0x2065), 0xFEFF)}
 # For markup: its lines may end with a carriage return, so that one is allowed.
 TRICKS = re.compile("[" + "".join(map(chr, _SHOWN_AS.keys() - {ord("\r")})) + "]")
 
@@ -21,3 +23,8 @@ def plain(text: str) -> str:
 def visible(text: str) -> str:
     """Return the text with visible symbols instead of control and direction characters."""
     return text.translate(_SHOWN_AS)
+
+
+def exact(text: str) -> str:
+    """Return the text as `visible` does, with characters without a width made visible too."""
+    return visible(text).translate(_WIDTHLESS)

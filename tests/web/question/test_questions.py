@@ -8,6 +8,7 @@ from django.db.models import Q
 from mission_control.models import Question, Run
 from mission_control.runs import questions
 from mission_control.runs.lifecycle import finish
+from mission_control.runs.questions import stored_input
 from mission_control.web.question.tool_input import readable
 from tests import make
 from tests.web.conftest import SEES, client_of
@@ -141,6 +142,33 @@ def test_no_value_of_an_input_is_left_out_and_a_cut_one_is_announced():
     assert not shown.is_cut
     assert readable({"content": "x" * 30_000}).is_cut
     assert readable("only text").rows == [("input", "only text")]
+
+
+def test_everything_in_a_list_of_edits_is_shown():
+    edits = [
+        {"path": "/etc/x", "oldText": "a", "newText": "b", "replace_all": True},
+        {"oldText": "", "newText": "c"},
+    ]
+    shown = readable({"edits": edits})
+    assert shown.lines == [("-", "a"), ("+", "b"), ("@", "⋯"), ("+", "c")]
+    assert shown.rows == [("edits[0].path", "/etc/x"), ("edits[0].replace_all", "true")]
+
+
+def test_an_edit_whose_texts_were_cut_to_the_same_beginning_is_no_empty_diff():
+    long = "x" * 200_000
+    cut = stored_input({"file_path": "a.py", "old_string": f"{long}old", "new_string": f"{long}new"})
+    shown = readable(cut)
+    assert shown.is_cut and not shown.lines
+    assert [name for name, _ in shown.rows] == ["file_path", "old_string", "new_string"]
+
+
+def test_a_file_that_is_emptied_is_shown_with_its_empty_content():
+    assert readable({"file_path": "a.py", "content": ""}).rows == [("file_path", "a.py"), ("content", '""')]
+
+
+def test_characters_without_a_width_are_visible_in_what_is_approved():
+    shown = readable({"path": "a\u200bb", "note": "\u2060\ufeff\u200f"})
+    assert shown.rows == [("path", "a[U+200B]b"), ("note", "[U+2060][U+FEFF][U+200F]")]
 
 
 # ---------------------------------------------------------------- answers
