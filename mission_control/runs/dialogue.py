@@ -31,6 +31,7 @@ from mission_control.runs.inputs import (
     input_of_question,
     pending_inputs,
     undelivered,
+    was_called,
 )
 from mission_control.runs.limits import LimitWatch
 from mission_control.text import storable
@@ -134,7 +135,7 @@ class RunDialogue(base.Dialogue):
 
         An agent that takes messages while it works gets those that came before its first call like any other.
         """
-        is_new = is_first and not self.run.parkings
+        is_new = is_first and not (self.run.parkings and await persist(was_called, self.run))
         if is_new and not vars(self.run).get("has_input", True):  # the usual case, without a query
             return []
         known = list(self.untaken)

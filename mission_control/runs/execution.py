@@ -45,7 +45,7 @@ from mission_control.runs.attached_files import files_for
 from mission_control.runs.backend_retries import CallRetryPolicy, call_with_retries
 from mission_control.runs.buffer import EventBuffer
 from mission_control.runs.dialogue import RunDialogue, replies_among
-from mission_control.runs.inputs import continuation_of, undelivered
+from mission_control.runs.inputs import continuation_of, undelivered, was_called
 from mission_control.runs.lifecycle import claim, finish
 from mission_control.runs.limits import LimitWatch, RunLimitExceeded, RunLimits
 from mission_control.runs.live_usage import LiveUsage
@@ -293,8 +293,9 @@ class Execution:
 
     async def continue_with_follow_up(self) -> None:
         """Send only the follow-up, if this is the run's first call and continues an earlier conversation."""
-        is_first = not (self.session_id or self.turns or self.run.parkings)
-        if is_first and self.run.follow_up and self.earlier_session[0]:
+        if not self.run.follow_up or not self.earlier_session[0] or self.session_id or self.turns:
+            return
+        if not (self.run.parkings and await persist(was_called, self.run)):
             text = await persist(follow_up_of, self.run, budget_chars=self.limits.prompt_chars)
             self.continuation = "\n\n".join(filter(None, [text, self.said]))
 

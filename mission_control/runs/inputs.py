@@ -114,6 +114,11 @@ def pending_inputs(run: Run, *, is_new: bool) -> list[Input]:
     return logged + [said for _, said in sorted(new, key=lambda timed: timed[0])]
 
 
+def was_called(run: Run) -> bool:
+    """Return whether the run's agent has begun its work: a run may be parked before that."""
+    return bool(run.session_id) or RunEvent.objects.filter(run=run, type__in=OUTPUT).exists()
+
+
 def _unread(run: Run) -> Iterable[Input]:
     output = RunEvent.objects.filter(run=run, type__in=OUTPUT).order_by("-seq").values_list("seq", flat=True)
     return _logged(run, after=output.first() or 0)

@@ -11,8 +11,9 @@ from mission_control.actions import comments
 from mission_control.actions.conversation import follow_up
 from mission_control.errors import FollowUpKept
 from mission_control.models import Deliverable, Message, Run, Task
+from mission_control.runs import parking, quota_gates
 from mission_control.runs.execution import execute
-from mission_control.runs.lifecycle import stop
+from mission_control.runs.lifecycle import promote, stop
 from mission_control.scheduling.scheduler import retry_outside_projects
 from tests import make
 from tests.backends import Scripted, says
@@ -83,6 +84,22 @@ def test_the_conversation_of_a_stopped_run_is_continued(task, ada):
     first = carried_out(task, agent)
     Run.objects.filter(pk=first.pk).update(status=Status.STOPPED, end_cause=Run.EndCause.STOPPED)
     assert followed_up(task, agent, "Go on.", by=ada).output == "Go on."
+
+
+def test_a_follow_up_that_waited_for_a_quota_before_its_first_call_is_sent_once(task, ada):
+    agent = an_agent("talking")
+    carried_out(task, agent)
+    quota_gates.close_gate("talking", agent=agent, reason="Used up", resets_at=None, is_test=False)
+    run = followed_up(task, agent, "Now in French.", by=ada)
+    assert run.status == Status.PARKED
+
+    quota_gates.open_gate("talking")
+    parking.resume_due()
+    promote()
+    execute(run.pk)
+
+    run.refresh_from_db()
+    assert (run.status, run.output) == (Status.COMPLETED, "Now in French.")
 
 
 def test_the_follow_up_is_a_message_of_the_thread_and_the_second_event_of_the_run(task, ada):
