@@ -20,6 +20,7 @@ from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 
 from mission_control.models import Run, RunEvent
+from mission_control.models.attached_file import content_url
 from mission_control.web.shared.markdown import rendered
 from mission_control.web.shared.plain_text import plain
 
@@ -59,10 +60,11 @@ class Block:
     detail: str = ""  # a tool's input
     result: str | None = None  # a tool's result; None while it works
     is_cut: bool = False
+    files_url: str = ""  # for images of the working folder; empty while they may not be there yet
 
     @property
     def html(self) -> SafeString:
-        return rendered(self.text)
+        return rendered(self.text, files_url=self.files_url)
 
     @property
     def seconds(self) -> float:
@@ -150,6 +152,9 @@ def _stretch(run: Run, stored: QuerySet[RunEvent]) -> Stretch:
         .annotate(shown=Left("content", SHOWN_CHARS), size=Length("content"))
     )
     found = blocks(shown, run.agent_name)
+    if run.finished_at:
+        for block in found:
+            block.files_url = content_url(run.project_id, run.task_id)
     return Stretch(found, found[0].first, found[-1].last) if found else Stretch()
 
 

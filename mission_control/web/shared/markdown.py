@@ -54,11 +54,17 @@ def rendered(text: str, *, mentions: bool = False, seconds: float = SECONDS, fil
     return mark_safe(visible(made))  # noqa: S308 - html is off, everything else is escaped
 
 
-def all_rendered(texts: Iterable[str], *, mentions: bool = False) -> list[SafeString]:
+def all_rendered(texts: Iterable[str], *, mentions: bool = False, files_url: str = "") -> list[SafeString]:
     """Return the texts of one page as HTML. They also share one time limit, SECONDS_TOGETHER."""
     ends_at = time.thread_time() + SECONDS_TOGETHER
     return [
-        rendered(text, mentions=mentions, seconds=min(SECONDS, ends_at - time.thread_time())) for text in texts
+        rendered(
+            text,
+            mentions=mentions,
+            seconds=min(SECONDS, ends_at - time.thread_time()),
+            files_url=files_url,
+        )
+        for text in texts
     ]
 
 

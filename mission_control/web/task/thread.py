@@ -13,6 +13,7 @@ from django.db.models.functions import Left, Length
 from django.utils.safestring import SafeString
 
 from mission_control.models import DeliverableVersion, Message, Question, Run, Task
+from mission_control.models.attached_file import content_url
 from mission_control.web.question.cards import QuestionCard
 from mission_control.web.shared.markdown import all_rendered
 from mission_control.web.task.rows import MessageRow, RunRow
@@ -58,7 +59,7 @@ def entries_of(
     found = [Entry(row.message.created_at, message=row, rank=0) for row in messages]
     found += [Entry(row.run.queued_at, row=row) for row in rows if since is None or row.run.queued_at >= since]
     if runs:
-        found += _answers(runs, since) if with_answers else []
+        found += _answers(task, runs, since) if with_answers else []
         found += _questions(runs, since)
     starts = _starts(messages)
     for entry in found:
@@ -73,11 +74,12 @@ def _starts(messages: Iterable[MessageRow]) -> dict[Any, datetime]:
     return {message.run_id: message.created_at for message in sent}
 
 
-def _answers(runs: Sequence[Run], since: datetime | None) -> list[Entry]:
+def _answers(task: Task, runs: Sequence[Run], since: datetime | None) -> list[Entry]:
     ended = {run.pk: run for run in runs if run.finished_at and (since is None or run.finished_at >= since)}
     versions = DeliverableVersion.objects.filter(run__in=list(ended)).defer("content")
     cut = list(versions.annotate(start=Left("content", ANSWER_CHARS), size=Length("content")))
-    texts = all_rendered(vars(version)["start"] for version in cut)
+    files_url = content_url(task.project_id, task.pk)
+    texts = all_rendered((vars(version)["start"] for version in cut), files_url=files_url)
     entries = []
     for version, html in zip(cut, texts, strict=True):
         assert version.run_id is not None, "the query filters for it"

@@ -347,3 +347,15 @@ def test_a_difference_has_its_context_and_counts():
     assert len(found.lines) == 9
     assert difference("same", "same").lines == []
     assert difference("a\n" * 10_000, "b").is_cut
+
+
+def test_the_output_shows_images_of_the_working_folder_once_the_run_has_ended(run):
+    say(run, Draft(Type.MESSAGE, "![Chart](chart.png) ![Far](https://example.org/far.png)"))
+    assert "<img" not in transcript.markup(run, transcript.tail(run))
+
+    finish(run.pk, Run.Status.COMPLETED, guard=Q())
+    ended = Run.objects.get(pk=run.pk)
+    shown = transcript.markup(ended, transcript.tail(ended))
+
+    source = f"/api/mission-control/tasks/{run.task_id}/files/content?path=chart.png"
+    assert f'<img src="{source}" alt="Chart"' in shown and shown.count("<img") == 1

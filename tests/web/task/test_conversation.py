@@ -51,6 +51,15 @@ def test_a_folded_run_opens_to_its_output(browser, ada):
     assert client_of(make.user(may=["mission_control.view_task"])).get(f"/runs/{run.pk}/steps").status_code == 403
 
 
+def test_an_answer_shows_images_of_the_working_folder_and_links_to_others(browser, ada):
+    task = make.task(project=make.project())
+    run = finished_run(task, ada, said="![Chart](chart.png) ![Far](https://example.org/far.png)")
+    answer = part(page_of(browser, task), f"answer-{run.pk}")
+    source = f"/api/mission-control/projects/{task.project_id}/files/content?path=chart.png"
+    assert f'<img src="{source}" alt="Chart"' in answer and answer.count("<img") == 1
+    assert '<a href="https://example.org/far.png"' in answer
+
+
 def test_a_long_answer_is_cut_and_leads_to_its_document(browser, ada):
     run = finished_run(make.task(), ada, said="word " * 2_000)
     answer = part(page_of(browser, run.task), f"answer-{run.pk}")
