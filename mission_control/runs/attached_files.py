@@ -92,10 +92,14 @@ def attached_sources(run: Run, task: Task) -> AttachedSources:
     return AttachedSources([Source("list", "Attached files", lines), *texts], older)
 
 
-def paths_by_id(task: Task) -> dict[str, str]:
-    """Return the paths of the task's newest files by their ids, for the messages to which they are attached."""
-    newest = AttachedFile.objects.filter(task=task).order_by("-created_at", "-id")[:MAX_NAMED]
-    return {str(key): path for key, path in newest.values_list("pk", "path")}
+def paths_by_id(run: Run, task: Task) -> dict[str, str]:
+    """Return the paths of the task's newest files by their ids, for the messages to which they are attached.
+
+    Leaves out files that the run's working folder does not have.
+    """
+    newest = _in_folder_of(run, task).filter(task=task).order_by("-created_at", "-id")[:MAX_NAMED]
+    root = folders.root_of(folder_of(run.project, task.pk))
+    return {str(key): path for key, path in newest.values_list("pk", "path") if _is_file(root, path)}
 
 
 def kind_of(file: AttachedFile) -> str:

@@ -76,7 +76,7 @@ def _read_thread(
         attached += [key for given in message.attachment_ids if (key := as_uuid(given))]
         if message.content not in feedback and not _is_follow_up_of(run, message):
             if message.attachment_ids and not paths:
-                paths = paths_by_id(task)
+                paths = paths_by_id(run, task)
             text = _with_files(message, paths)
             is_new = since is not None and message.created_at > since
             source = Source(NEW_MESSAGE if is_new else MESSAGE, _headline(message), text)
@@ -162,7 +162,7 @@ def _read_follow_up(found: Correspondence, run: Run, task: Task, budget_chars: i
     message = sent.order_by("-created_at", "-id").first()
     if message is None or not message.attachment_ids:
         return
-    found.follow_up = _with_files(message, paths_by_id(task))
+    found.follow_up = _with_files(message, paths_by_id(run, task))
     keys = [key for given in message.attachment_ids if (key := as_uuid(given))]
     documents = Deliverable.objects.filter(pk__in=keys[:MAX_DOCUMENTS])
     starts = documents.annotate(start=Left("content", budget_chars + 1)).values_list("title", "start")

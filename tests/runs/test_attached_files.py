@@ -80,6 +80,19 @@ def test_a_backend_gets_the_images_and_pdfs_that_came_since_the_last_completed_r
     assert files_of_message(run, message) == [folder / "inputs/new.png"]
 
 
+def test_a_message_names_no_file_that_a_task_left_behind_when_it_moved_or_that_was_deleted():
+    task = make.task(project=make.project())
+    moved, deleted = attach(task, "inputs/moved.png", PNG), attach(task, "inputs/deleted.png", PNG)
+    (task.project.folder / "inputs/deleted.png").unlink()
+    comments.post(task, "See both.", by=make.user(), attachments=[moved, deleted])
+
+    assert "See both.\n[Attached: inputs/moved.png]\n" in run_of(task).prompt
+
+    Task.objects.filter(pk=task.pk).update(project=make.project())
+    prompt = run_of(Task.objects.get(pk=task.pk)).prompt
+    assert "See both." in prompt and "moved.png" not in prompt
+
+
 def test_a_link_that_an_agent_put_in_the_place_of_a_file_leads_to_nothing_outside(tmp_path):
     task = make.task(project=make.project())
     attach(task, "inputs/a.png", PNG)
