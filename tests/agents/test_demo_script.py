@@ -377,6 +377,20 @@ def test_a_script_excludes_the_other_options():
         registry.check_options("demo", {"script": [{"say": "."}], "chunks": 3})
 
 
+async def test_the_approval_policy_decides_on_the_calls_that_it_names(tmp_path):
+    steps = [{"approve": "Bash", "input": {"command": command}} for command in ("ls -l", "rm x")]
+    backend = Demo()  # nobody is there: a call that nobody decides is denied, too, with another reason
+    options = {"script": steps, "approval_policy": {"allow": ["Bash(ls *)"], "deny": ["Bash(rm *)"]}}
+    registry.check_options("demo", options)
+    items = [item async for item in backend.stream("Go.", options, tmp_path)]
+    said = [(item.type, item.content) for item in items if isinstance(item, BackendEvent)]
+    assert said == [
+        ("tool_use", "Bash"),
+        ("tool_result", "Allowed"),
+        ("message", "Bash was denied: the approval policy of this agent denies it"),
+    ]
+
+
 def test_every_kind_of_step_is_accepted():
     registry.check_options("demo", {"script": EVERY_STEP})
     registry.check_options("demo", {"script": [{"say": "."}] * 1_000})

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from agents.backends import approvals
 from agents.backends.base import Backend, BackendError, BackendEvent, BackendItem, EventType
 from agents.backends.demo import script
 from agents.backends.demo.inbox import repeat_messages
@@ -24,6 +25,7 @@ WORDS_AT_ONCE = 3
 STEP_HEADING = "Answer: "  # starts the heading of a planning question, which names the step
 LISTED_SECTIONS = 12
 LISTED_CHARS = 80
+_REHEARSAL = ("chunks", "chunk_bytes", "delay_seconds", "fail_after")  # options without a script
 
 _HEADING = re.compile(r"^#{1,6}[ \t]+(\S.*)$", re.MULTILINE)
 _DOCUMENT = re.compile(
@@ -72,8 +74,8 @@ class Demo(Backend):
         },
         "dependentSchemas": {
             "script": {
-                "maxProperties": 1,
-                "x-errors": {"maxProperties": "must have no other option with `script`"},
+                "not": {"anyOf": [{"required": [name]} for name in _REHEARSAL]},
+                "x-errors": {"not": f"must have no other option with `script` but `{approvals.POLICY}`"},
             }
         },
     }
@@ -103,8 +105,10 @@ class Demo(Backend):
         """Play a script, yield pieces for other options, else a part of the sample plan or an outline."""
         if steps := options.get("script"):
             earlier = {"earlier_session": self.earlier_session, "earlier_state": self.earlier_state}
-            return script.play(steps, prompt, workdir, self.dialogue, continuation=self.continuation, **earlier)
-        return repeat_messages(self._without_script(prompt, options), self.dialogue)
+            earlier |= {"continuation": self.continuation}
+            return script.play(steps, prompt, workdir, self.dialogue, options.get(approvals.POLICY), **earlier)
+        rehearsal = {name: value for name, value in options.items() if name in _REHEARSAL}
+        return repeat_messages(self._without_script(prompt, rehearsal), self.dialogue)
 
     def _without_script(self, prompt: str, options: Mapping[str, Any]) -> AsyncGenerator[BackendItem, None]:
         if options:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 
+from agents.backends import approvals
 from agents.backends.base import (
     Answer,
     BackendError,
@@ -21,6 +22,7 @@ from agents.backends.base import (
     Option,
     Question,
     QuotaUsedUp,
+    Reply,
     Session,
     ToolRequest,
     Usage,
@@ -89,12 +91,17 @@ async def play(
     prompt: str,
     workdir: Path,
     dialogue: Dialogue,
+    policy: Any = None,
     *,
     earlier_session: str = "",
     earlier_state: Any = None,
     continuation: str = "",
 ) -> AsyncGenerator[BackendItem, None]:
-    """Play the steps after those of the earlier session, which was sent the continuation. Raises BackendError."""
+    """Play the steps after those of the earlier session, which was sent the continuation.
+
+    The approval policy decides on the steps `approve` that it names; people decide on the others. Raises
+    BackendError.
+    """
     if reason := missing_for(steps):
         raise BackendError(reason)
     start, notice = _start(steps, earlier_session)
@@ -102,6 +109,7 @@ async def play(
         yield BackendEvent(EventType.STATUS, notice)
     async with Inbox(dialogue) as inbox:
         player = _Player(steps, prompt, workdir, start, dialogue, inbox)
+        player.policy = policy
         if start:
             player.go_on(earlier_state)
         position = Position.parse(earlier_session)
@@ -128,6 +136,8 @@ def _start(steps: Script, earlier_session: str) -> tuple[int, str]:
 
 class _Player:
     """Plays a script once."""
+
+    policy: Any = None  # which tool calls need no approval, or are denied
 
     def __init__(
         self, steps: Script, prompt: str, workdir: Path, start: int, dialogue: Dialogue, inbox: Inbox
@@ -231,8 +241,14 @@ class _Player:
     async def _approve(self, step: Mapping[str, Any]) -> AsyncGenerator[BackendItem, None]:
         """Use the tool if a person allows it, and say so if not."""
         tool = ToolRequest(step["approve"], step.get("input", {}))
-        question = self._question(step, f"May I use the tool {tool.name}?", tool=tool)
-        reply = await self._dialogue.ask(question)
+        match approvals.decide(self.policy, tool.name, tool.input, workdir=self._workdir):
+            case "allow":
+                reply = Reply(is_allowed=True)
+            case "deny":
+                reply = Reply(reason="the approval policy of this agent denies it")
+            case _:
+                question = self._question(step, f"May I use the tool {tool.name}?", tool=tool)
+                reply = await self._dialogue.ask(question)
         if reply.is_allowed:
             yield self._use(tool.name, tool.input)
             yield self._result("Allowed")

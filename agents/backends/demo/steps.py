@@ -171,7 +171,7 @@ SCRIPT_SCHEMA: dict[str, Any] = {
     "prefixItems": [_step(first=True)],
     "items": _step(first=False),
     "description": (
-        'steps to play in order, such as [{"say": "Hello"}, {"sleep": 2}]; excludes the other options; '
-        "docs/backends/demo.md lists them"
+        'steps to play in order, such as [{"say": "Hello"}, {"sleep": 2}]; '
+        "excludes the other options but `approval_policy`; docs/backends/demo.md lists them"
     ),
 }
