@@ -61,6 +61,8 @@ BEYOND_SCHEMA = re.compile(
     r"|depend on(ly on)? |circular dependency|cannot be its own parent|Agents do not run tasks of type"
     r"|Give exactly one of|This question (is answered with|has no choices)|Choice must be one of"
     r"|Only a decision has a reason|Only runs of tasks take messages|The file is not attached to this task"
+    r"|cannot ask for approval, so it cannot keep|With several files, the path must be a folder"
+    r"|The path is too long, or has characters that no file name should have"
     r"|Project status is not |before starting the project|and cannot be skipped|one that expires later than itself"
 )
 

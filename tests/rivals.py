@@ -1,9 +1,13 @@
 """Real processes that do the same thing at the same moment, each with a connection of its own."""
 
+import faulthandler
 import multiprocessing
+import os
+import signal
 import uuid
 from collections.abc import Callable
 from multiprocessing.process import BaseProcess
+from queue import Empty
 from typing import Any, Literal
 
 from django.db import connection, connections
@@ -25,6 +29,11 @@ def race(function: Callable[..., Any], calls: list[tuple], *, processes: int = 8
         rival.start()
     try:
         return [answers.get(timeout=ANSWER_SECONDS) for _ in calls]
+    except Empty:
+        for rival in rivals:
+            if rival.is_alive():
+                os.kill(rival.pid or 0, signal.SIGUSR1)  # it writes to standard error where it hangs
+        raise
     finally:
         for rival in rivals:
             rival.join(5)
@@ -32,6 +41,7 @@ def race(function: Callable[..., Any], calls: list[tuple], *, processes: int = 8
 
 
 def _rival(function, share, barrier, answers) -> None:
+    faulthandler.register(signal.SIGUSR1)
     connection.ensure_connection()
     barrier.wait(ANSWER_SECONDS)
     for arguments in share:
