@@ -40,9 +40,12 @@ STARTS = ["empty", "workshop", "office", "fresh_product", "up", "mortal", "serve
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item):
-    """Do not measure the coverage of tests that repeat the same code with many inputs: it doubles their time."""
+    """Do not measure the coverage of tests that repeat the same code with many inputs: it doubles their time.
+
+    Threads that exist by then are not measured any more, so these tests come last.
+    """
     measured = Coverage.current()
-    if measured is None or not (item.get_closest_marker("exhaustive") or PROPERTIES in item.path.parents):
+    if measured is None or not repeats(item):
         return (yield)
     measured.stop()
     try:
@@ -57,17 +60,25 @@ def starts(item: pytest.Item) -> int:
     return next((number for number, name in enumerate(STARTS) if name in names), len(STARTS))
 
 
+def repeats(item: pytest.Item) -> bool:
+    """Return whether a test repeats the same code of this process with many inputs."""
+    if item.get_closest_marker("system"):
+        return False
+    return item.get_closest_marker("exhaustive") is not None or PROPERTIES in item.path.parents
+
+
 def longest_first(items: list[pytest.Item], workers: int) -> list[pytest.Item]:
-    """Order tests so that each worker's slice of the list begins with its longest tests.
+    """Order tests so that each worker's slice of the list begins with its longest tests. Repetitions are last.
 
     Tests that share a started product stay together, so that few workers start one of their own.
     """
     slow = sorted([item for item in items if item.get_closest_marker("system")], key=starts)
-    quick = [item for item in items if not item.get_closest_marker("system")]
+    quick = [item for item in items if not (item.get_closest_marker("system") or repeats(item))]
+    repeated = [item for item in items if repeats(item)]
     return [
         item
         for worker in range(workers)
-        for part in (slow, quick)
+        for part in (slow, quick, repeated)
         for item in part[worker * len(part) // workers : (worker + 1) * len(part) // workers]
     ]
 
