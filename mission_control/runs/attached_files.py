@@ -107,6 +107,11 @@ def kind_of(file: AttachedFile) -> str:
     return _KINDS.get(file.content_type, "binary file")
 
 
+def look_for_files_again(run: Run) -> None:
+    """Forget what the claim found out about files: people may have attached some since."""
+    vars(run).pop("has_files", None)
+
+
 def _may_have_files(run: Run) -> bool:
     """Return whether there may be attached files: the claim of the run has found that out without a query."""
     return bool(vars(run).get("has_files", True))

@@ -41,7 +41,7 @@ from mission_control.realtime.frames import RunHeader
 from mission_control.realtime.publisher import publish_events, publish_usage
 from mission_control.runs import events
 from mission_control.runs.async_database import in_db, persist
-from mission_control.runs.attached_files import files_for
+from mission_control.runs.attached_files import files_for, look_for_files_again
 from mission_control.runs.backend_retries import CallRetryPolicy, call_with_retries
 from mission_control.runs.buffer import EventBuffer
 from mission_control.runs.dialogue import RunDialogue, replies_among
@@ -219,6 +219,8 @@ class Execution:
 
     async def prepare(self) -> str:
         """Build the prompt, store it on the run and return it. Raises BackendError."""
+        if self.turns:
+            look_for_files_again(self.run)
         takes_messages = self.has_capability("steering")
         inputs = await self.dialogue.collect(is_first=not self.turns, takes_messages=takes_messages)
         self.said = continuation_of(inputs)

@@ -1,7 +1,7 @@
 """Agents for tests that talk with people, with and without conversations that continue."""
 
 import asyncio
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from agents.backends.base import Answer, Question, Session, ToolRequest
 from tests.backends import Scripted, says
@@ -17,11 +17,11 @@ class Forgetful(Scripted):
 
     name = "forgetful"
     capabilities: ClassVar[tuple[str, ...]] = ("questions", "approvals")
-    calls: ClassVar[list[dict[str, str]]] = []
+    calls: ClassVar[list[dict[str, Any]]] = []
 
     async def stream(self, prompt, options, workdir):
         call = {"prompt": prompt, "continuation": self.continuation, "session": self.earlier_session}
-        self.calls.append(call)
+        self.calls.append(call | {"files": list(self.files)})
         if "sessions" in self.capabilities:
             yield Session("the conversation", {"calls": len(self.calls)})
         asked = [self.dialogue.ask(Question(text, key=text)) for text in options.get("questions", ())]

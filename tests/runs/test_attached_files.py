@@ -9,6 +9,8 @@ from mission_control.runs.admission import admit
 from mission_control.runs.attached_files import files_for, files_of_message, folder_of
 from mission_control.runs.execution import execute
 from tests import backends, make
+from tests.runs import talking
+from tests.runs.working import Working
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(30)
 
@@ -91,6 +93,23 @@ def test_a_message_names_no_file_that_a_task_left_behind_when_it_moved_or_that_w
     Task.objects.filter(pk=task.pk).update(project=make.project())
     prompt = run_of(Task.objects.get(pk=task.pk)).prompt
     assert "See both." in prompt and "moved.png" not in prompt
+
+
+def test_a_file_that_comes_while_the_agent_works_reaches_it_at_its_next_turn(settings, monkeypatch):
+    settings.MISSION_CONTROL_BACKENDS = talking.NAMES
+    monkeypatch.setattr(talking.Forgetful, "calls", [])
+    task = make.task(project=make.project())
+    work = Working(make.agent(backend="forgetful", backend_options={"questions": ["Who?"]}), task)
+    question = work.question()
+    picture = attach(task, "inputs/plan.png", PNG)
+    work.write("Look at the plan.")
+    work.answer(question, text="Ada")
+    work.completed()
+
+    first, second = talking.Forgetful.calls
+    assert "inputs/plan.png" not in first["prompt"] and first["files"] == []
+    assert "- inputs/plan.png (PNG image, 38 B)" in second["prompt"]
+    assert second["files"] == [task.project.folder / picture.path]
 
 
 def test_a_link_that_an_agent_put_in_the_place_of_a_file_leads_to_nothing_outside(tmp_path):
