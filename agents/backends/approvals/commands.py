@@ -92,7 +92,7 @@ def _separator(command: str, at: int) -> int | None:
 
 
 def _token(command: str, at: int) -> tuple[int, bool]:
-    """Return the length of what stands here, and whether it runs nothing and hides nothing."""
+    """Return the length of the token at `at`, and whether it is harmless: it runs no command and hides none."""
     if match := _SAFE_REDIRECT.match(command, at) or _PLAIN.match(command, at):
         # The digits before a redirection belong to it.
         if match.re is _PLAIN and command[match.end() : match.end() + 1] in ("<", ">"):
@@ -165,7 +165,7 @@ def _possible(command: str, depth: int) -> Iterator[str]:
 
 
 def _spellings(piece: str, depth: int) -> Iterator[str]:
-    """Yield a command as it is written and as the shell reads it, with what it runs in turn."""
+    """Yield the command as written, without its prefixes, and each command that it runs itself."""
     yield piece
     words = _words(piece)
     while words and (_ASSIGNMENT.match(words[0]) or words[0] in _KEYWORDS or _REDIRECT.match(words[0])):

@@ -96,7 +96,7 @@ def _fits(pattern: str, path: str, *, is_strict: bool) -> bool:
 
 @lru_cache(maxsize=2_000)
 def _fits_parts(wanted: Sequence[str], parts: Sequence[str]) -> bool:
-    """Return whether all parts fit; `**` stands for any number of them."""
+    """Return whether the parts match the pattern's; `**` matches any number of parts."""
     reached = {0}  # how many parts are used up by the pattern so far
     for one in wanted:
         if one == "**":

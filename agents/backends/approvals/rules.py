@@ -1,6 +1,6 @@
 """One approval rule: a tool's name, or a name with what the call must be about, such as `Bash(git log *)`.
 
-The names and forms are those of Claude Code's permission rules. A name stands for all tools that do the same: so
+The names and forms are those of Claude Code's permission rules. A name covers all tools that do the same: so
 `Edit(src/**)` is also about `Write`, the kind `edit` of the Agent Client Protocol, and our `write_file`.
 """
 
